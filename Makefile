@@ -1,0 +1,52 @@
+# Every target that people and CI use. `make test` and `make bench` need only Python and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help test bench check format gpu constraints clean
+
+help:
+	@echo "make bench   run the benchmarks on pictures made here, judge and show them"
+	@echo "make test    run the tests"
+	@echo "make check   format, lint, types, layers, docstring examples: what CI calls clean"
+	@echo "make format  let ruff rewrite what it can"
+	@echo "make gpu     GPU tests and benchmarks with PYTHON=... as it is; nothing is installed"
+	@echo "ARGS='...' is handed to pytest, for example: make test ARGS='-k limits'"
+
+$(READY): pyproject.toml constraints.txt
+	@echo "setting up $(VENV) (about a minute; PyTorch is large)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
+	@touch $(READY)
+
+test: $(READY)
+	$(BIN)/python -m pytest $(ARGS)
+
+bench: $(READY)
+	$(BIN)/python -m pytest benchmarks $(ARGS)
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_layers.py
+	$(BIN)/python -m pytest -q --doctest-modules perfsuite
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# The plugin is named because nothing is installed there: no entry point announces it.
+gpu:
+	PYTHONPATH=. $(PYTHON) -m pytest -p perfsuite.pytest_plugin -m gpu tests benchmarks $(ARGS)
+
+constraints: $(READY)
+	@echo "# The versions this repository is tested with; no addresses. 'make constraints' rewrites it." > constraints.txt
+	$(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable | grep '==' >> constraints.txt
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,76 @@
+"""The `perfsuite` command: parse, call, show. Only the chosen command's module is imported."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+
+from perfsuite import __version__
+from perfsuite.errors import PerfsuiteError
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A module with `add_arguments(parser)` and `run(arguments) -> int`."""
+
+    module: str
+    summary: str
+
+
+COMMANDS = {
+    "data": Command("perfsuite.cli.data", "make picture folders to measure with"),
+    "compare": Command("perfsuite.cli.compare", "judge one stored run against another"),
+    "baseline": Command("perfsuite.cli.baseline", "list, show, accept or prune accepted measurements"),
+}
+
+EXIT_CODES = """\
+exit codes:
+  0 kept   1 regressed or broken   2 usage   3 internal error   10 unclear
+  11 machine unfit   12 nothing or not everything compared   13 unreadable baseline
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = _parser(chosen=next((word for word in words if word in COMMANDS), None))
+    arguments = parser.parse_args(words)
+    if arguments.command is None:
+        parser.print_help()
+        return 2
+    try:
+        return int(arguments.run(arguments))
+    except PerfsuiteError as error:
+        print(f"perfsuite {arguments.command}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"perfsuite {arguments.command}: interrupted; what was finished is kept", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader (head, less) went away: not an error. Keep the interpreter from flushing into it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser(chosen: str | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="perfsuite",
+        description="Performance regression suite for PyTorch vision.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"perfsuite {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for name, command in COMMANDS.items():
+        sub = commands.add_parser(
+            name, help=command.summary, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        if name == chosen:
+            module = import_module(command.module)
+            sub.description = module.__doc__
+            module.add_arguments(sub)
+            sub.set_defaults(run=module.run)
+    return parser
