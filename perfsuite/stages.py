@@ -29,6 +29,8 @@ class Listener(Protocol):
 
     def end(self, stage: str) -> None: ...
 
+    def tell(self, what: str, count: int) -> None: ...
+
 
 _listener: Listener | None = None
 
@@ -72,6 +74,12 @@ def each(name: str, items: Iterable[T]) -> Iterator[T]:
             except StopIteration:
                 return
         yield item
+
+
+def tell(what: str, count: int = 1) -> None:
+    """Say that something countable happened: `tell("decoded_images", len(batch))`."""
+    if _listener is not None:
+        _listener.tell(what, count)
 
 
 @contextmanager

@@ -47,6 +47,7 @@ class Memory:
     """Peaks while the workload ran, in bytes; None where there was no way to see."""
 
     peak_rss_bytes: int | None = None  # of the process tree, shared pages counted once
+    peak_growth_bytes: int | None = None  # the same, less what the tree held before the call
     peak_cuda_allocated_bytes: int | None = None
     peak_cuda_reserved_bytes: int | None = None
 

@@ -1,0 +1,125 @@
+"""What a call did, counted and not timed: exact, so that one call of each side is enough to compare.
+
+Counting slows a call down many times over; it is done in calls of its own, never in a timed round.
+Work in other processes (the workers of a loader) is not seen.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from perfsuite.measure.clock import Call
+from perfsuite.stages import listening
+
+# More of these is worse; a change of any other count is a change and nothing else.
+LESS_IS_BETTER = frozenset(
+    {
+        "dispatched_ops", "casts", "layout_copies", "copies", "copied_bytes", "host_syncs", "device_copies",
+        "device_copied_bytes", "flops", "saved_bytes", "decoded_images", "opened_files", "graph_breaks",
+        "recompiles", "generated_kernels", "kernel_launches", "cuda_allocations",
+    }
+)  # fmt: skip
+
+
+def count(call: Call) -> dict[str, int]:
+    """Everything that can be counted of one call, by name.
+
+    Torch's counters are there only where torch is already imported: a suite without it pays nothing.
+
+    >>> count(lambda: open("/dev/null").close())["opened_files"]
+    1
+    """
+    found: Counter[str] = Counter()
+    with ExitStack() as stack:
+        stack.enter_context(_opened_files(found))
+        stack.enter_context(_decoded_by_pillow(found))
+        stack.enter_context(listening(_Told(found)))
+        if "torch" in sys.modules:
+            from perfsuite.measure import torch_counters
+
+            stack.enter_context(torch_counters.counting(found))
+        call()
+    return dict(found)
+
+
+def differences(base: Mapping[str, int], head: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+    """The counters in which two calls differ, as (base, head); one that is absent counts as 0.
+
+    >>> differences({"casts": 1, "copies": 4}, {"casts": 2, "copies": 4, "host_syncs": 1})
+    {'casts': (1, 2), 'host_syncs': (0, 1)}
+    """
+    return {
+        name: (base.get(name, 0), head.get(name, 0))
+        for name in sorted({*base, *head})
+        if base.get(name, 0) != head.get(name, 0)
+    }
+
+
+def count_repeatable(call: Call) -> tuple[dict[str, int], frozenset[str]]:
+    """Counters of one call, and the names of those that a second call did not repeat: they never gate."""
+    first, second = count(call), count(call)
+    return first, frozenset(differences(first, second))
+
+
+class _Told:
+    """Counts what the running code says of itself (`stages.tell`)."""
+
+    def __init__(self, found: Counter[str]) -> None:
+        self._found = found
+
+    def begin(self, stage: str) -> None: ...
+
+    def end(self, stage: str) -> None: ...
+
+    def tell(self, what: str, count: int) -> None:
+        self._found[what] += count
+
+
+_opened: Counter[str] | None = None
+_is_watching = False
+
+
+@contextmanager
+def _opened_files(found: Counter[str]) -> Iterator[None]:
+    """Count files opened for reading or writing; importing a module is not the workload's doing."""
+    global _opened, _is_watching
+    if not _is_watching:  # an audit hook cannot be taken away again, so there is one for good, mostly deaf
+        sys.addaudithook(_on_audit_event)
+        _is_watching = True
+    found["opened_files"] += 0
+    _opened = found
+    try:
+        yield
+    finally:
+        _opened = None
+
+
+def _on_audit_event(event: str, arguments: tuple[Any, ...]) -> None:
+    if _opened is not None and event == "open" and not str(arguments[0]).endswith((".py", ".pyc")):
+        _opened["opened_files"] += 1
+
+
+@contextmanager
+def _decoded_by_pillow(found: Counter[str]) -> Iterator[None]:
+    """Count pictures that Pillow really decodes: `load` with tiles still to do."""
+    module = sys.modules.get("PIL.ImageFile")
+    if module is None:
+        yield
+        return
+    image_file = module.ImageFile
+    plain_load = image_file.load
+
+    def counted_load(image: Any) -> Any:
+        if image.tile:
+            found["decoded_images"] += 1
+        return plain_load(image)
+
+    image_file.load = counted_load
+    try:
+        yield
+    finally:
+        image_file.load = plain_load

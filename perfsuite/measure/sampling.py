@@ -1,0 +1,105 @@
+"""Rounds until enough is known: calibration, warm-up, samples."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import ceil
+from time import perf_counter
+
+from perfsuite.measure.clock import Call, Clock, grain_seconds
+
+Enough = Callable[[Sequence[float], int], bool]  # samples so far, which look this is -> stop?
+
+_GRAINS_PER_ROUND = 10_000  # then the clock's grain is 0.01 % of a round
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long a workload may be looked at, in seconds and rounds."""
+
+    min_rounds: int = 8  # the fewest whose interval of the median has ends at 99 %
+    min_seconds: float = 0.5
+    max_seconds: float = 10.0
+    round_seconds: float = 0.01
+    max_warmup_seconds: float = 2.0
+    disable_gc: bool = False
+
+    def is_spent(self, seconds: float, rounds: int) -> bool:
+        """The time is up; a slow workload gets up to four times as much, for the fewest rounds that tell."""
+        return seconds >= self.max_seconds * (1 if rounds >= self.min_rounds else 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """The samples of one workload and how they came about."""
+
+    seconds_per_call: tuple[float, ...]
+    calls_per_round: int
+    warmup_rounds: int
+    was_warm: bool
+    looks: int
+
+
+def sample(call: Call, clock: Clock, plan: Plan, enough: Enough) -> Rounds:
+    """Warm up, then take rounds until `enough` says so or the time is spent."""
+    with _garbage_collection(disabled=plan.disable_gc):
+        calls = calibrate(call, clock, plan)
+        warmup_rounds, was_warm = warm_up(call, clock, calls, plan)
+        samples, looks = _take(call, clock, calls, plan, enough)
+    return Rounds(tuple(samples), calls, warmup_rounds, was_warm, looks)
+
+
+def calibrate(call: Call, clock: Clock, plan: Plan) -> int:
+    """Calls per round, so that a round is long against the clock's grain and the reading's cost."""
+    aim = max(plan.round_seconds, grain_seconds() * _GRAINS_PER_ROUND)
+    calls = 1
+    while (took := clock.seconds(call, calls)) < aim:
+        # A first call that compiles or reads from disk says little: grow by at most ten at a time.
+        calls = max(calls + 1, min(ceil(calls * aim / max(took, 1e-9)), calls * 10))
+    return calls
+
+
+def warm_up(call: Call, clock: Clock, calls: int, plan: Plan) -> tuple[int, bool]:
+    """Rounds until the last three are no faster than the three before; how many, and whether warm."""
+    took: list[float] = []
+    spent = 0.0
+    while spent < plan.max_warmup_seconds or len(took) < 2:
+        took.append(clock.seconds(call, calls))
+        spent += took[-1]
+        if len(took) >= 6 and min(took[-3:]) >= min(took[-6:-3]) * 0.98:
+            return len(took), True
+    return len(took), False
+
+
+def _take(call: Call, clock: Clock, calls: int, plan: Plan, enough: Enough) -> tuple[list[float], int]:
+    samples: list[float] = []
+    look, next_look = 0, plan.min_rounds
+    began = perf_counter()
+    while True:
+        samples.append(clock.seconds(call, calls) / calls)
+        spent = perf_counter() - began
+        if plan.is_spent(spent, len(samples)):
+            return samples, look
+        if len(samples) >= next_look and spent >= plan.min_seconds:
+            look += 1
+            if enough(samples, look):
+                return samples, look
+            # Looks at growing distances: each costs confidence (judge.statistics.level_of_look).
+            next_look = ceil(len(samples) * 1.5)
+
+
+@contextmanager
+def _garbage_collection(disabled: bool) -> Iterator[None]:
+    """Begin with no old garbage; collect during rounds unless told not to, as the workload's user would."""
+    gc.collect()
+    was_enabled = gc.isenabled()
+    if disabled:
+        gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -1,0 +1,69 @@
+"""Several workloads in turns, A B B A: what drifts cancels in the ratios of neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil, sqrt
+from time import perf_counter
+
+from perfsuite.measure.clock import Clock
+from perfsuite.measure.sampling import Plan, calibrate, warm_up
+from perfsuite.measure.workload import Workload
+
+BlockEnough = Callable[[Mapping[str, Sequence[float]], int], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """Seconds per item of each arm, one for each block of turns (forward, then backward)."""
+
+    seconds_per_item: Mapping[str, tuple[float, ...]]
+    calls_per_turn: Mapping[str, int]
+    looks: int
+
+    def ratios(self, arm: str, reference: str) -> list[float]:
+        """Time of `arm` over time of `reference`, block by block."""
+        return ratios(self.seconds_per_item, arm, reference)
+
+
+def ratios(seconds: Mapping[str, Sequence[float]], arm: str, reference: str) -> list[float]:
+    """Paired ratios of two arms.
+
+    >>> ratios({"a": [1.0, 2.0], "b": [1.5, 3.0]}, "b", "a")
+    [1.5, 1.5]
+    """
+    return [mine / theirs for mine, theirs in zip(seconds[arm], seconds[reference], strict=True)]
+
+
+def take_turns(arms: Sequence[Workload], clock: Clock, plan: Plan, enough: BlockEnough) -> Turns:
+    """Blocks of turns until `enough` says so or the time is spent."""
+    calls = {}
+    for arm in arms:
+        calls[arm.name] = calibrate(arm.call, clock, plan)
+        warm_up(arm.call, clock, calls[arm.name], plan)
+    seconds: dict[str, list[float]] = {arm.name: [] for arm in arms}
+    look, next_look = 0, plan.min_rounds
+    began = perf_counter()
+    while True:
+        _one_block(arms, clock, calls, seconds)
+        blocks, spent = len(seconds[arms[0].name]), perf_counter() - began
+        if plan.is_spent(spent, blocks):
+            break
+        if blocks >= next_look and spent >= plan.min_seconds:
+            look += 1
+            if enough(seconds, look):
+                break
+            next_look = ceil(blocks * 1.5)
+    return Turns({name: tuple(taken) for name, taken in seconds.items()}, calls, look)
+
+
+def _one_block(
+    arms: Sequence[Workload], clock: Clock, calls: Mapping[str, int], seconds: dict[str, list[float]]
+) -> None:
+    """Each arm once forward and once backward; the geometric mean of its two turns is one observation."""
+    first = {arm.name: clock.seconds(arm.call, calls[arm.name]) for arm in arms}
+    second = {arm.name: clock.seconds(arm.call, calls[arm.name]) for arm in reversed(arms)}
+    for arm in arms:
+        mean = sqrt(first[arm.name] * second[arm.name])
+        seconds[arm.name].append(mean / calls[arm.name] / arm.items_per_call)

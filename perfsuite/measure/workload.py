@@ -1,0 +1,76 @@
+"""A named call and how many items one call handles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from perfsuite.errors import UsageError
+from perfsuite.stages import each
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    name: str
+    call: Callable[[], object]
+    items_per_call: float = 1.0
+    unit: str = "calls"
+
+
+def workload_of(name: str, given: object, items: float | None = None, unit: str | None = None) -> Workload:
+    """A workload from a callable, or from an iterable of batches of which one call is one full pass.
+
+    The items of an iterable are counted in a pass made for it, and called images unless told otherwise.
+
+    >>> passes = workload_of("loader", [[1, 2, 3], [4, 5]])
+    >>> passes.items_per_call, passes.unit
+    (5.0, 'images')
+    """
+    if callable(given):
+        if items is not None and not items > 0:
+            raise UsageError(f"{name}: items={items!r}, expected a number above 0")
+        return Workload(name, given, items or 1.0, unit or ("calls" if items is None else "images"))
+    if not isinstance(given, Iterable) or iter(given) is given:
+        raise UsageError(
+            f"{name}: {type(given).__name__} is neither a callable without arguments nor an iterable that can"
+            " be passed over again; wrap it in a lambda"
+        )
+    batches = given
+    counted = items if items is not None else float(sum(items_in(batch) for batch in batches))
+    if not counted > 0:
+        raise UsageError(f"{name}: a pass over it gave no items; is the data set empty?")
+    return Workload(name, lambda: pass_over(batches), counted, unit or "images")
+
+
+def pass_over(batches: Iterable[object]) -> None:
+    """One full pass; the waiting for each batch is the stage `load`."""
+    for _ in each("load", batches):
+        pass
+
+
+def items_in(batch: Any) -> int:
+    """How many items a batch holds: the length of its first sized part.
+
+    >>> items_in({"image": [1, 2], "label": 0}), items_in(([1, 2, 3], [0, 1, 0])), items_in("a name")
+    (2, 3, 1)
+    """
+    if shape := getattr(batch, "shape", None):
+        return int(shape[0])
+    if isinstance(batch, str | bytes):
+        return 1
+    if isinstance(batch, Mapping):
+        return next((items_in(part) for part in batch.values() if _is_sized(part)), 1)
+    if isinstance(batch, tuple) and batch and _is_sized(batch[0]):
+        return items_in(batch[0])
+    if isinstance(batch, list) and batch and getattr(batch[0], "shape", None):
+        return items_in(batch[0])  # default collate gives [images, labels]
+    if _is_sized(batch):
+        return len(batch)
+    return 1
+
+
+def _is_sized(part: object) -> bool:
+    return bool(getattr(part, "shape", None)) or (
+        isinstance(part, Sequence) and not isinstance(part, str | bytes)
+    )
