@@ -1,0 +1,254 @@
+"""Where files are kept: a folder here, or a URL through fsspec. What is created is never overwritten."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from perfsuite.errors import StoreError, UsageError
+from perfsuite.store import atomic
+
+
+class Location(Protocol):
+    """A flat or nested set of files under one root; names are relative, with slashes."""
+
+    root: str
+
+    def stamps(self, folder: str = "") -> dict[str, str]:
+        """The `.json` files in a folder, each with a text that changes when the file does."""
+
+    def read(self, name: str) -> bytes: ...
+
+    def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
+        """Those of the files that could be read."""
+
+    def create(self, name: str, data: bytes) -> None:
+        """FileExistsError if it is there already."""
+
+    def replace(self, name: str, data: bytes) -> None: ...
+
+    def remove(self, name: str) -> None: ...
+
+    def folders(self) -> list[str]: ...
+
+
+def at(root: str | Path) -> Location:
+    """The place that a path or URL names.
+
+    >>> at("benchmarks/baselines").root
+    'benchmarks/baselines'
+    """
+    return RemoteFolder(str(root)) if is_url(str(root)) else LocalFolder(Path(root))
+
+
+def is_url(reference: str) -> bool:
+    return "://" in reference
+
+
+class LocalFolder:
+    """Files under a folder; neither `..` nor a symlink leads out of it."""
+
+    def __init__(self, root: Path) -> None:
+        self.path = root
+        self.root = str(root)
+
+    def stamps(self, folder: str = "") -> dict[str, str]:
+        try:
+            with os.scandir(self.path / folder) as entries:
+                return {
+                    entry.name: _stamp(entry)
+                    for entry in entries
+                    if entry.name.endswith(".json") and not entry.name.startswith(".")
+                }
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise unreadable(str(self.path / folder), error) from error
+
+    def read(self, name: str) -> bytes:
+        path = self._inside(name)
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise unreadable(str(path), error) from error
+
+    def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
+        found = {}
+        for name in names:
+            try:
+                found[name] = (self.path / name).read_bytes()
+            except OSError:
+                continue
+        return found
+
+    def create(self, name: str, data: bytes) -> None:
+        atomic.create(self._inside(name), data)
+
+    def replace(self, name: str, data: bytes) -> None:
+        atomic.replace(self._inside(name), data)
+
+    def remove(self, name: str) -> None:
+        self._inside(name).unlink(missing_ok=True)
+
+    def folders(self) -> list[str]:
+        if not self.path.is_dir():
+            return []
+        return sorted(path.name for path in self.path.iterdir() if path.is_dir() and path.name[0] != ".")
+
+    def _inside(self, name: str) -> Path:
+        path = self.path / name
+        root = self.path.resolve()
+        if not path.resolve().is_relative_to(root):
+            raise StoreError(
+                f"{path}: leads out of {root} (to {path.resolve()}); nothing was read or written"
+            )
+        return path
+
+
+class RemoteFolder:
+    """Objects under a URL. An object store has no rename and needs none: a put is whole or not at all."""
+
+    def __init__(self, url: str) -> None:
+        self.root = url.rstrip("/")
+        self._files, self._base = filesystem(self.root)
+
+    def stamps(self, folder: str = "") -> dict[str, str]:
+        with _told(f"{self.root}/{folder}"):
+            try:
+                self._files.invalidate_cache()
+                listed = self._files.ls(self._path(folder), detail=True)
+            except FileNotFoundError:
+                return {}
+        names = {entry["name"].rstrip("/").rsplit("/", 1)[-1]: entry for entry in listed}
+        return {
+            name: _remote_stamp(entry)
+            for name, entry in names.items()
+            if name.endswith(".json") and not name.startswith(".") and entry.get("type") != "directory"
+        }
+
+    def read(self, name: str) -> bytes:
+        with _told(f"{self.root}/{name}"):
+            data: bytes = self._files.cat_file(self._path(name))
+            return data
+
+    def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
+        paths = {self._path(name): name for name in names}
+        if not paths:
+            return {}
+        with _told(self.root):
+            # One call for all: s3fs and gcsfs then fetch many at a time.
+            found = self._files.cat(list(paths), on_error="omit")
+        return {paths[path]: data for path, data in found.items() if path in paths}
+
+    def create(self, name: str, data: bytes) -> None:
+        with _told(f"{self.root}/{name}"):
+            path = self._path(name)
+            if self._files.exists(path):
+                raise FileExistsError(path)
+            self._put(path, data)
+
+    def replace(self, name: str, data: bytes) -> None:
+        with _told(f"{self.root}/{name}"):
+            self._put(self._path(name), data)
+
+    def remove(self, name: str) -> None:
+        with _told(f"{self.root}/{name}"):
+            self._files.rm_file(self._path(name))
+
+    def folders(self) -> list[str]:
+        with _told(self.root):
+            try:
+                listed = self._files.ls(self._base, detail=True)
+            except FileNotFoundError:
+                return []
+        names = (
+            entry["name"].rstrip("/").rsplit("/", 1)[-1] for entry in listed if entry["type"] == "directory"
+        )
+        return sorted(name for name in names if not name.startswith("."))
+
+    def _put(self, path: str, data: bytes) -> None:
+        if getattr(self._files, "protocol", "") in ("file", ("file", "local")):
+            atomic.replace(Path(path), data)  # file:// is a folder after all, and can be torn
+        else:
+            self._files.pipe_file(path, data)
+
+    def _path(self, name: str) -> str:
+        if ".." in name.split("/"):
+            raise StoreError(f"{self.root}/{name}: leads out of {self.root}; nothing was read or written")
+        return f"{self._base}/{name}".rstrip("/")
+
+
+def read_url(url: str) -> bytes:
+    """The bytes at a URL that fsspec understands."""
+    files, path = filesystem(url)
+    with _told(url):
+        data: bytes = files.cat_file(path)
+        return data
+
+
+def filesystem(url: str) -> tuple[Any, str]:
+    """fsspec's file system for a URL and the path in it; says which extra is missing."""
+    try:
+        import fsspec
+        from fsspec.core import url_to_fs
+    except ImportError as error:
+        raise UsageError(
+            f"{url}: URLs need fsspec, which is not installed; pip install 'perfsuite[remote]'"
+        ) from error
+    protocol = url.split("://", 1)[0]
+    try:
+        files, path = url_to_fs(url)
+    except ImportError as error:
+        raise UsageError(f"{url}: {protocol}:// needs a package that is not installed ({error})") from error
+    except ValueError as error:
+        known = ", ".join(
+            sorted(set(fsspec.available_protocols()) & {"file", "gs", "s3", "az", "http", "https"})
+        )
+        raise UsageError(f"{url}: unknown protocol {protocol!r}, expected one of {known}, ...") from error
+    return files, str(path).rstrip("/")
+
+
+class _told:  # noqa: N801 - reads as a statement
+    """Turns what a remote file system raises into a StoreError that names the URL."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, FileExistsError | StoreError | UsageError) or not isinstance(error, Exception):
+            return
+        raise unreadable(self.url, error) from error
+
+
+def unreadable(source: str, error: Exception) -> StoreError:
+    path = Path(source)
+    if isinstance(error, IsADirectoryError):
+        found = "is a folder, expected a file"
+    elif isinstance(error, FileNotFoundError):
+        dangling = not is_url(source) and path.is_symlink()
+        found = f"is a symlink to {path.readlink()}, which does not exist" if dangling else "does not exist"
+    elif isinstance(error, PermissionError):
+        found = "may not be read (no permission)"
+    else:
+        found = f"cannot be read ({type(error).__name__}: {getattr(error, 'strerror', None) or error})"
+    return StoreError(f"{source}: {found}")
+
+
+def _stamp(entry: os.DirEntry[str]) -> str:
+    try:
+        facts = entry.stat()
+    except OSError:
+        return "unreadable"  # a dangling symlink is listed, and named when it is read
+    return f"{facts.st_size}:{facts.st_mtime_ns}"
+
+
+def _remote_stamp(entry: Mapping[str, Any]) -> str:
+    changed = next(
+        (entry[key] for key in ("ETag", "etag", "mtime", "LastModified", "created") if entry.get(key)), ""
+    )
+    return f"{entry.get('size')}:{changed}"

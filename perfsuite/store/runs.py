@@ -1,0 +1,174 @@
+"""Every run that was saved: a folder or URL of files, each written once and never changed."""
+
+from __future__ import annotations
+
+import builtins
+import re
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from perfsuite.errors import StoreError, UsageError
+from perfsuite.store import atomic, locations, schema, summaries
+from perfsuite.store.schema import Run
+from perfsuite.store.summaries import Summary
+
+DEFAULT_ROOT = ".perfsuite/runs"
+_STORED = re.compile(r"(\d{4,})_(.+)")
+
+
+class RunStore:
+    """Runs under `NNNN_name.json`.
+
+    A reference is a stored name (`0007_main`), its number (`0007`), a name (`main`: the newest run called
+    so), `main@3` (the last three), a path, or a URL.
+    """
+
+    def __init__(self, root: str | Path = DEFAULT_ROOT) -> None:
+        self.root = str(root)
+        self._place = locations.at(root)
+
+    def save(self, run: Run, pytest_benchmark: Mapping[str, Any]) -> str:
+        """Store a run and return the name it got; none that is there is ever overwritten."""
+        schema.checked_name(run.name)
+        data = schema.dump(run, pytest_benchmark)
+        if isinstance(self._place, locations.LocalFolder):
+            atomic.sweep(self._place.path)
+        reference = self._created(run.name, data)
+        stamp = self._read_stamps().get(reference)
+        if stamp is not None:
+            summaries.write(self._place, summaries.of_run(run, reference), stamp)
+        return reference
+
+    def list(self) -> builtins.list[str]:
+        """The stored names, oldest first."""
+        return sorted(self._read_stamps(), key=_order)
+
+    def load(self, reference: str | Path) -> Run:
+        """The run that a reference names; of several the newest."""
+        return self.select(reference)[-1]
+
+    def latest(self, name: str | None = None) -> Run:
+        """The newest run, of all or of those called `name`."""
+        found = [each for each in self.list() if name is None or _called(each) == name]
+        if not found:
+            raise StoreError(
+                f"{self.root}: holds no run{f' called {name!r}' if name else ''}; {self._hint()}"
+            )
+        return self._stored(found[-1])
+
+    def select(self, reference: str | Path) -> tuple[Run, ...]:
+        """All runs that a reference names, oldest first.
+
+        A bare name means its newest run and, where that commit was clean, the other runs of that name at the
+        same commit: they are replicates. A folder means every run in it.
+        """
+        text = str(reference)
+        if locations.is_url(text):
+            return _newest_last(schema.parse_all(locations.read_url(text), text))
+        if isinstance(reference, Path) or text.endswith(".json") or "/" in text:
+            return _at_path(Path(text))
+        return self._named(text)
+
+    def history(
+        self, fingerprint: str | None = None, tell: Callable[[str], None] | None = None
+    ) -> Iterator[Summary]:
+        """Summaries of the complete runs of an environment, oldest first; `tell` hears of damaged ones."""
+        stamps = self._read_stamps()
+        known = summaries.read_all(self._place, stamps)
+        for reference in sorted(stamps, key=_order):
+            summary = known.get(reference)
+            try:
+                summary = summary or summaries.rebuild(self._place, reference, stamps[reference])
+            except StoreError as damage:
+                if tell is not None:
+                    tell(str(damage))
+                continue
+            if summary.complete and fingerprint in (None, summary.fingerprint):
+                yield summary
+
+    def _created(self, name: str, data: bytes) -> str:
+        if isinstance(self._place, locations.RemoteFolder):
+            # Two writers of an object store cannot see each other: the name itself must be unique.
+            name = f"{name}.{uuid.uuid4().hex[:12]}"
+        number = 1 + max((_order(each)[0] for each in self._read_stamps()), default=0)
+        while True:
+            reference = f"{number:04d}_{name}"
+            try:
+                self._place.create(f"{reference}.json", data)
+            except FileExistsError:
+                number += 1
+            else:
+                return reference
+
+    def _named(self, text: str) -> tuple[Run, ...]:
+        name, counted, count = text.partition("@")
+        if counted and not (count.isdigit() and int(count) > 0):
+            raise UsageError(f"{text!r}: {count!r} is no number of runs, expected for example {name}@3")
+        stored = self.list()
+        exact = [each for each in stored if each == name or (name.isdigit() and _order(each)[0] == int(name))]
+        if exact and not counted:
+            return (self._stored(exact[-1]),)
+        called = [each for each in stored if _called(each) == name]
+        if not called and Path(text).exists():
+            return _at_path(Path(text))
+        if not called:
+            raise StoreError(f"{self.root}: holds no run {name!r}; {self._hint()}")
+        if counted:
+            return tuple(map(self._stored, called[-int(count) :]))
+        newest = self._stored(called[-1])
+        if newest.dirty or not newest.commit:
+            return (newest,)
+        earlier = (self._stored(each) for each in self._same_commit(called[:-1], newest))
+        return (*earlier, newest)
+
+    def _same_commit(self, called: Iterable[str], newest: Run) -> Iterator[str]:
+        wanted = set(called)
+        for each in self.history(newest.fingerprint):
+            if each.reference in wanted and each.commit == newest.commit and not each.dirty:
+                yield each.reference
+
+    def _stored(self, reference: str) -> Run:
+        name = f"{reference}.json"
+        return schema.parse(self._place.read(name), f"{self.root}/{name}")
+
+    def _read_stamps(self) -> dict[str, str]:
+        return {name.removesuffix(".json"): stamp for name, stamp in self._place.stamps().items()}
+
+    def _hint(self) -> str:
+        names = sorted({_called(each) for each in self.list()})
+        if not names:
+            return "save one with: pytest benchmarks --perf-save NAME"
+        return f"it holds {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}"
+
+
+def _at_path(path: Path) -> tuple[Run, ...]:
+    if path.is_dir() and path.suffix != ".json":
+        inside = sorted(each for each in path.glob("*.json") if not each.name.startswith("."))
+        if not inside:
+            raise StoreError(f"{path}: is a folder without runs, expected a file or a folder of them")
+        return tuple(run for each in inside for run in _at_path(each))
+    try:
+        return _newest_last(schema.parse_all(path.read_bytes(), str(path)))
+    except OSError as error:
+        raise locations.unreadable(str(path), error) from error
+
+
+def _newest_last(runs: tuple[Run, ...]) -> tuple[Run, ...]:
+    return runs[::-1]
+
+
+def _order(reference: str) -> tuple[int, str]:
+    match = _STORED.fullmatch(reference)
+    return (int(match[1]) if match else 0, reference)
+
+
+def _called(reference: str) -> str:
+    """The name in a stored name.
+
+    >>> _called("0007_main"), _called("0008_main.6f1f0d5c9a3e")
+    ('main', 'main')
+    """
+    match = _STORED.fullmatch(reference)
+    return re.sub(r"\.[0-9a-f]{12}$", "", match[2] if match else reference)
