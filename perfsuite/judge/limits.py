@@ -13,6 +13,7 @@ from perfsuite.judge.verdict import Interval, Outcome, Verdict
 from perfsuite.measure.measurement import Measurement
 
 RATE_SUFFIX = "_per_second"
+RATIO_METRICS = ("overhead", "speedup")  # of two workloads in turns
 
 
 class Side(StrEnum):
@@ -116,11 +117,12 @@ def _outcome(limit: Limit, interval: Interval) -> Outcome:
 
 def _reason(limit: Limit, found: Found, outcome: Outcome) -> str:
     low, high = show(found.interval.low, limit.kind), show(found.interval.high, limit.kind)
-    within = "exact" if low == high else f"{found.interval.level:.3%} interval {low} to {high}"
+    chance = f"{found.interval.level * 100:.4g} %"
+    within = "exact" if low == high else f"{low} to {high} with {chance} confidence"
     value, bound = show(found.estimate, limit.kind), show(limit.bound, limit.kind)
     if outcome is Outcome.UNCLEAR:
         return (
-            f"{limit.metric} of {value}: {within} spans the {limit.side} of {bound};"
+            f"{limit.metric} of {value} ({within}) spans the {limit.side} of {bound};"
             " take more samples (--perf-max-time)"
         )
     if outcome is Outcome.KEPT:

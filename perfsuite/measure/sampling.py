@@ -12,6 +12,11 @@ from time import perf_counter
 from perfsuite.measure.clock import Call, Clock, grain_seconds
 
 Enough = Callable[[Sequence[float], int], bool]  # samples so far, which look this is -> stop?
+OnRound = Callable[[str, int], None]  # what is being done, how many rounds of it
+
+
+def tell_nobody(doing: str, rounds: int) -> None: ...
+
 
 _GRAINS_PER_ROUND = 10_000  # then the clock's grain is 0.01 % of a round
 
@@ -43,12 +48,12 @@ class Rounds:
     looks: int
 
 
-def sample(call: Call, clock: Clock, plan: Plan, enough: Enough) -> Rounds:
+def sample(call: Call, clock: Clock, plan: Plan, enough: Enough, on_round: OnRound = tell_nobody) -> Rounds:
     """Warm up, then take rounds until `enough` says so or the time is spent."""
     with _garbage_collection(disabled=plan.disable_gc):
         calls = calibrate(call, clock, plan)
-        warmup_rounds, was_warm = warm_up(call, clock, calls, plan)
-        samples, looks = _take(call, clock, calls, plan, enough)
+        warmup_rounds, was_warm = warm_up(call, clock, calls, plan, on_round)
+        samples, looks = _take(call, clock, calls, plan, enough, on_round)
     return Rounds(tuple(samples), calls, warmup_rounds, was_warm, looks)
 
 
@@ -62,24 +67,30 @@ def calibrate(call: Call, clock: Clock, plan: Plan) -> int:
     return calls
 
 
-def warm_up(call: Call, clock: Clock, calls: int, plan: Plan) -> tuple[int, bool]:
+def warm_up(
+    call: Call, clock: Clock, calls: int, plan: Plan, on_round: OnRound = tell_nobody
+) -> tuple[int, bool]:
     """Rounds until the last three are no faster than the three before; how many, and whether warm."""
     took: list[float] = []
     spent = 0.0
     while spent < plan.max_warmup_seconds or len(took) < 2:
         took.append(clock.seconds(call, calls))
         spent += took[-1]
+        on_round("warming up", len(took))
         if len(took) >= 6 and min(took[-3:]) >= min(took[-6:-3]) * 0.98:
             return len(took), True
     return len(took), False
 
 
-def _take(call: Call, clock: Clock, calls: int, plan: Plan, enough: Enough) -> tuple[list[float], int]:
+def _take(
+    call: Call, clock: Clock, calls: int, plan: Plan, enough: Enough, on_round: OnRound
+) -> tuple[list[float], int]:
     samples: list[float] = []
     look, next_look = 0, plan.min_rounds
     began = perf_counter()
     while True:
         samples.append(clock.seconds(call, calls) / calls)
+        on_round("sampling", len(samples))
         spent = perf_counter() - began
         if plan.is_spent(spent, len(samples)):
             return samples, look

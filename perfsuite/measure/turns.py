@@ -8,7 +8,7 @@ from math import ceil, sqrt
 from time import perf_counter
 
 from perfsuite.measure.clock import Clock
-from perfsuite.measure.sampling import Plan, calibrate, warm_up
+from perfsuite.measure.sampling import OnRound, Plan, calibrate, tell_nobody, warm_up
 from perfsuite.measure.workload import Workload
 
 BlockEnough = Callable[[Mapping[str, Sequence[float]], int], bool]
@@ -36,17 +36,24 @@ def ratios(seconds: Mapping[str, Sequence[float]], arm: str, reference: str) -> 
     return [mine / theirs for mine, theirs in zip(seconds[arm], seconds[reference], strict=True)]
 
 
-def take_turns(arms: Sequence[Workload], clock: Clock, plan: Plan, enough: BlockEnough) -> Turns:
+def take_turns(
+    arms: Sequence[Workload],
+    clock: Clock,
+    plan: Plan,
+    enough: BlockEnough,
+    on_round: OnRound = tell_nobody,
+) -> Turns:
     """Blocks of turns until `enough` says so or the time is spent."""
     calls = {}
     for arm in arms:
         calls[arm.name] = calibrate(arm.call, clock, plan)
-        warm_up(arm.call, clock, calls[arm.name], plan)
+        warm_up(arm.call, clock, calls[arm.name], plan, on_round)
     seconds: dict[str, list[float]] = {arm.name: [] for arm in arms}
     look, next_look = 0, plan.min_rounds
     began = perf_counter()
     while True:
         _one_block(arms, clock, calls, seconds)
+        on_round("turns", len(seconds[arms[0].name]))
         blocks, spent = len(seconds[arms[0].name]), perf_counter() - began
         if plan.is_spent(spent, blocks):
             break
