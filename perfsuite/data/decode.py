@@ -1,0 +1,124 @@
+"""From a file's bytes to RGB pixels (uint8, height x width x 3), by whichever decoder is named.
+
+Pillow is the measure of right: what a fast decoder cannot or should not read (CMYK, 16 bit, PNG, a file that
+is damaged) goes through it, so that every decoder obeys one law.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from importlib.util import find_spec
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from perfsuite.errors import DataError
+
+Pixels = NDArray[np.uint8]
+Decode = Callable[[bytes], Pixels]
+
+EXIF_ORIENTATION = 0x0112
+RGB = 3  # torchvision.io.ImageReadMode.RGB
+
+
+def with_pillow(data: bytes) -> Pixels:
+    """Decode anything that Pillow reads, to RGB and upright (EXIF)."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return np.array(upright_rgb(image))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"{_kind(data)} of {len(data):,} bytes: {error}") from error
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """The law for colour: grey is repeated, alpha dropped, 16 bit keeps its upper 8, EXIF is obeyed."""
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.getexif().get(EXIF_ORIENTATION, 1) != 1:
+        image = ImageOps.exif_transpose(image)
+    return image.convert("RGB")
+
+
+def with_simplejpeg(data: bytes) -> Pixels:
+    """Decode a plain JPEG through simplejpeg, anything else through Pillow."""
+    import simplejpeg
+
+    if not is_plain_jpeg(data):
+        return with_pillow(data)
+    try:
+        pixels: Pixels = simplejpeg.decode_jpeg(data, fastdct=False, fastupsample=False, strict=True)
+    except ValueError:
+        return with_pillow(data)
+    return pixels
+
+
+def with_torchvision(data: bytes) -> Pixels:
+    """Decode a plain JPEG through torchvision.io, anything else through Pillow."""
+    import torch
+    import torchvision.io  # noqa: F401 - registers torch.ops.image
+
+    if not is_plain_jpeg(data):
+        return with_pillow(data)
+    try:
+        # The operator itself, because the function around it warns on every call since torchvision 0.29.
+        # A copy, because torch wants writable memory, and bytes are not.
+        image = torch.ops.image.decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8), RGB, False)
+    except RuntimeError:
+        return with_pillow(data)
+    pixels: Pixels = image.permute(1, 2, 0).contiguous().numpy()
+    return pixels
+
+
+DECODERS: dict[str, Decode] = {
+    "pillow": with_pillow,
+    "simplejpeg": with_simplejpeg,
+    "torchvision": with_torchvision,
+}
+MODULES = {"pillow": "PIL", "simplejpeg": "simplejpeg", "torchvision": "torchvision"}
+
+
+def available() -> tuple[str, ...]:
+    """The decoders whose library is installed, Pillow first."""
+    return tuple(name for name, module in MODULES.items() if find_spec(module) is not None)
+
+
+def decoder(name: str = "auto") -> Decode:
+    """The decoder of that name; `auto` takes the best one installed.
+
+    >>> decoder("pillow") is with_pillow
+    True
+    """
+    if name == "auto":
+        return with_simplejpeg if find_spec("simplejpeg") else with_torchvision
+    if name not in DECODERS:
+        raise ValueError(f"decoder: {name!r}, expected auto or one of {', '.join(DECODERS)}")
+    if find_spec(MODULES[name]) is None:
+        raise DataError(f"decoder: {name} is not installed; pip install 'perfsuite[fast]', or name another")
+    return DECODERS[name]
+
+
+def is_plain_jpeg(data: bytes) -> bool:
+    """A JPEG of 1 or 3 channels of 8 bits that is stored upright: what fast decoders may be trusted with."""
+    if data[:3] != b"\xff\xd8\xff":
+        return False
+    at, end = 2, len(data) - 4
+    while at < end and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xFF:
+            at += 1
+            continue
+        length = int.from_bytes(data[at + 2 : at + 4])
+        if marker == 0xE1 and data[at + 4 : at + 8] == b"Exif":
+            return False  # Pillow looks what the orientation is
+        if marker in (0xC0, 0xC1, 0xC2):
+            return data[at + 4] == 8 and data[at + 9] in (1, 3)
+        at += 2 + length
+    return False
+
+
+def _kind(data: bytes) -> str:
+    if not data:
+        return "an empty file"
+    return "JPEG" if data[:2] == b"\xff\xd8" else "a file"
