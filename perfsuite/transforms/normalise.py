@@ -1,0 +1,90 @@
+"""The door to normalising: bytes in, (x / 255 - mean) / std out, computed in float32 and rounded once.
+
+>>> import torch
+>>> pictures = torch.full((2, 3, 4, 5), 255, dtype=torch.uint8)
+>>> normalize(pictures, mean=(0.5, 0.5, 0.5), std=(0.25, 0.5, 1.0))[0, :, 0, 0]
+tensor([2.0000, 1.0000, 0.5000])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+
+from perfsuite.transforms.statistics import Statistics
+
+Layout = Literal["NCHW", "NHWC"]
+OUTPUT_TYPES = (torch.float32, torch.bfloat16, torch.float16)
+
+
+def normalize(
+    images: torch.Tensor,
+    *,
+    mean: Sequence[float],
+    std: Sequence[float],
+    dtype: torch.dtype = torch.float32,
+    layout: Layout = "NCHW",
+    memory_format: torch.memory_format = torch.preserve_format,
+    out: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Normalise a batch (or one picture) of bytes, of any strides and on any device.
+
+    `layout` says how the input's dimensions are ordered; the answer's are always NCHW. Memory stays as it was
+    (an NHWC or channels_last batch comes back channels_last) unless `memory_format` asks otherwise. `out` is
+    filled and returned; its strides then decide.
+    """
+    statistics = Statistics.of(mean, std)
+    images = as_nchw(images, layout, statistics)
+    if out is None:
+        out = new_output(images, dtype, memory_format)
+    else:
+        check_output(out, images)
+    write(images, statistics, out)
+    return out
+
+
+def as_nchw(images: torch.Tensor, layout: str, statistics: Statistics) -> torch.Tensor:
+    """The same memory seen as (N,) C, H, W; refuses what is not a batch of bytes with these channels."""
+    if images.dtype != torch.uint8:
+        raise TypeError(
+            f"normalise: {images.dtype} input, expected torch.uint8; "
+            "for floats declare their range with ConditionalNormalize"
+        )
+    if images.ndim not in (3, 4):
+        raise ValueError(f"normalise: input of {images.ndim} dimensions, expected 4 (or 3 for one picture)")
+    if layout not in ("NCHW", "NHWC"):
+        raise ValueError(f"normalise: layout {layout!r}, expected 'NCHW' or 'NHWC'")
+    if layout == "NHWC":
+        images = images.movedim(-1, -3)
+    if images.shape[-3] != statistics.channels:
+        raise ValueError(
+            f"normalise: input of shape {tuple(images.shape)} in NCHW order has {images.shape[-3]} channels, "
+            f"expected {statistics.channels} (one for each mean); give layout='NHWC' if channels come last"
+        )
+    return images
+
+
+def new_output(images: torch.Tensor, dtype: torch.dtype, memory_format: torch.memory_format) -> torch.Tensor:
+    if dtype not in OUTPUT_TYPES:
+        raise TypeError(f"normalise: dtype {dtype}, expected one of {', '.join(map(str, OUTPUT_TYPES))}")
+    if images.ndim == 3 and memory_format != torch.preserve_format:
+        return torch.empty_like(images[None], dtype=dtype, memory_format=memory_format)[0]
+    return torch.empty_like(images, dtype=dtype, memory_format=memory_format)
+
+
+def check_output(out: torch.Tensor, images: torch.Tensor) -> None:
+    if out.shape != images.shape or out.device != images.device or out.dtype not in OUTPUT_TYPES:
+        raise ValueError(
+            f"normalise: out is {out.dtype} {tuple(out.shape)} on {out.device}, expected one of "
+            f"{', '.join(map(str, OUTPUT_TYPES))}, {tuple(images.shape)} on {images.device}"
+        )
+
+
+def write(images: torch.Tensor, statistics: Statistics, out: torch.Tensor) -> None:
+    """Fill `out`: two roundings in float32 (product, sum), one into the output's type."""
+    shape = (-1, 1, 1)
+    scale = torch.as_tensor(statistics.scale, dtype=torch.float32, device=images.device).view(shape)
+    bias = torch.as_tensor(statistics.bias, dtype=torch.float32, device=images.device).view(shape)
+    out.copy_(images.to(torch.float32).mul_(scale).add_(bias))

@@ -1,0 +1,54 @@
+"""Random numbers that belong to a sample: a pure function of seed, epoch and index.
+
+Whichever worker asks, in whichever order, sample 7 of epoch 2 gets the same numbers; epoch 3 gives it others.
+
+>>> uniforms(seed=42, epoch=0, indices=[7]).shape
+(1, 16)
+>>> bool((uniforms(42, 0, [7, 9])[1] == uniforms(42, 0, [9])[0]).all())
+True
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+NUMBERS_PER_SAMPLE = 16
+# Philox makes four numbers for each step of its counter.
+_STEPS_PER_SAMPLE = NUMBERS_PER_SAMPLE // 4
+_LARGEST = 2**64
+
+
+def uniforms(seed: int, epoch: int, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float64]:
+    """One row of 16 numbers in [0, 1) for each index."""
+    generator, bits, state = _stream(seed, epoch)
+    rows = np.empty((len(indices), NUMBERS_PER_SAMPLE))
+    counter = state["state"]["counter"]
+    for row, index in zip(rows, indices, strict=True):
+        if index < 0:
+            raise ValueError(f"draw: sample index {index}, expected 0 or more")
+        counter[0] = int(index) * _STEPS_PER_SAMPLE
+        bits.state = cast(Any, state)
+        generator.random(out=row)
+    return rows
+
+
+def epoch_uniforms(seed: int, epoch: int, samples: int) -> NDArray[np.float64]:
+    """The rows of samples 0 .. samples-1: the same numbers as `uniforms`, faster for a whole set.
+
+    >>> bool((epoch_uniforms(42, 0, 20)[7] == uniforms(42, 0, [7])[0]).all())
+    True
+    """
+    generator, _, _ = _stream(seed, epoch)
+    return generator.random((samples, NUMBERS_PER_SAMPLE))
+
+
+def _stream(seed: int, epoch: int) -> tuple[np.random.Generator, np.random.Philox, dict[str, Any]]:
+    for name, value in (("seed", seed), ("epoch", epoch)):
+        if not 0 <= value < _LARGEST:
+            raise ValueError(f"draw: {name} {value}, expected 0 or more and below 2**64")
+    bits = np.random.Philox(key=np.array([seed, epoch], dtype=np.uint64))
+    return np.random.Generator(bits), bits, cast(dict[str, Any], bits.state)
