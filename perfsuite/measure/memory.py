@@ -58,7 +58,7 @@ def _bytes_of(process: psutil.Process) -> int:
 
 
 class _TreeWatch:
-    """Looks at the process tree from a thread of its own; its first and last looks are exact moments."""
+    """Looks at the process tree from a thread of its own, and once more at the end."""
 
     def __init__(self) -> None:
         self.first_bytes = self.peak_bytes = 0
@@ -67,7 +67,7 @@ class _TreeWatch:
 
     def __enter__(self) -> _TreeWatch:
         self.first_bytes = self.peak_bytes = tree_bytes()
-        self._own_peak_can_be_reset = _reset_own_peak()
+        self._own_before = _own_status("VmRSS:") if _reset_own_peak() else None
         self._thread.start()
         return self
 
@@ -75,9 +75,11 @@ class _TreeWatch:
         self._done.set()
         self._thread.join()
         self._look()
-        if self._own_peak_can_be_reset:
-            # Spikes between two looks: exact for this process, and a lower bound for the tree.
-            self.peak_bytes = max(self.peak_bytes, _own_peak())
+        if self._own_before is not None:
+            # Spikes between two looks: exact for this process, a lower bound for the tree. As growth,
+            # since the kernel's peak counts pages shared with strangers in full.
+            grown = _own_status("VmHWM:") - self._own_before
+            self.peak_bytes = max(self.peak_bytes, self.first_bytes + grown)
 
     def _look_on(self) -> None:
         while not self._done.wait(_SECONDS_BETWEEN_LOOKS):
@@ -96,9 +98,9 @@ def _reset_own_peak() -> bool:
     return True
 
 
-def _own_peak() -> int:
+def _own_status(field: str) -> int:
     status = Path("/proc/self/status").read_text()
-    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith(field))
 
 
 def _cuda_in_use() -> Any | None:

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from perfsuite.errors import UsageError
+from perfsuite.measure.clock import WallClock, clock_for, grain_seconds, wait_for_what_is_in_use
+
+
+class Device:
+    """Works behind the caller's back, as a GPU does: `submit` returns at once, `wait` when all is done."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        self._asked = threading.Semaphore(0)
+        self._idle = threading.Condition()
+        self._waiting = 0
+        threading.Thread(target=self._work, daemon=True).start()
+
+    def submit(self) -> None:
+        with self._idle:
+            self._waiting += 1
+        self._asked.release()
+
+    def wait(self) -> None:
+        with self._idle:
+            self._idle.wait_for(lambda: self._waiting == 0)
+
+    def _work(self) -> None:
+        while True:
+            self._asked.acquire()
+            with self._idle:
+                self.done += 1
+                self._waiting -= 1
+                self._idle.notify_all()
+
+
+class Tape:
+    """Writes down in which order the clock waits and calls."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def note(self, event: str) -> Callable[[], None]:
+        return lambda: self.events.append(event)
+
+
+def test_the_device_is_idle_at_both_readings() -> None:
+    tape = Tape()
+    WallClock(tape.note("wait")).seconds(tape.note("call"), 3)
+    assert tape.events == ["wait", "call", "call", "call", "wait"]
+
+
+def test_a_clock_that_waits_returns_with_the_work_done() -> None:
+    device = Device()
+    WallClock(device.wait).seconds(device.submit, 50)
+    assert device.done == 50
+
+
+def test_time_goes_forward() -> None:
+    assert WallClock().seconds(lambda: None, 1) >= 0
+    assert grain_seconds() > 0
+
+
+def test_waiting_without_a_device_returns() -> None:
+    wait_for_what_is_in_use()
+    clock_for().wait()
+    clock_for("cpu").wait()
+
+
+@pytest.mark.parametrize(
+    ("device", "kind", "told"),
+    [
+        ("cuda:7", "wall", "no device 'cuda:7'"),
+        ("tpu", "wall", "no device 'tpu'"),
+        (None, "sundial", "'sundial' is not a clock"),
+    ],
+)
+def test_a_device_or_clock_that_is_not_there_is_refused(device: str | None, kind: str, told: str) -> None:
+    import torch  # noqa: F401 - a process that never imported it has other errors
+
+    with pytest.raises(UsageError, match=told):
+        clock_for(device, kind)
+
+
+@pytest.mark.skipif("__import__('torch').cuda.is_available()", reason="only without a CUDA device")
+def test_events_without_cuda_are_refused() -> None:
+    with pytest.raises(UsageError, match="need a CUDA device"):
+        clock_for(kind="events")
+
+
+@pytest.mark.gpu
+def test_a_clock_that_does_not_wait_for_cuda_is_caught() -> None:
+    import torch
+
+    cycles = 20_000_000
+    queue: Callable[[], None] = lambda: torch.cuda._sleep(cycles)  # noqa: E731
+    waiting, events = clock_for("cuda").seconds(queue, 5), clock_for("cuda", "events").seconds(queue, 5)
+    torch.cuda.synchronize()
+    careless = WallClock().seconds(queue, 5)
+    torch.cuda.synchronize()
+    assert careless < waiting / 5
+    assert abs(events / waiting - 1) < 0.05

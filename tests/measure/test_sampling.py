@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from perfsuite.measure.sampling import Plan, Rounds, calibrate, sample, warm_up
+
+
+def nothing() -> None: ...
+
+
+class ScriptedClock:
+    """Says what each call takes instead of measuring it; the last figure goes on for ever."""
+
+    def __init__(self, seconds_per_call: Iterable[float]) -> None:
+        self._script = list(seconds_per_call)
+        self.asked: list[int] = []
+
+    def wait(self) -> None: ...
+
+    def seconds(self, call: object, calls: int) -> float:
+        self.asked.append(calls)
+        each = self._script.pop(0) if len(self._script) > 1 else self._script[0]
+        return each * calls
+
+
+PLAN = Plan(min_rounds=8, min_seconds=0.0, max_seconds=60.0, round_seconds=0.01)
+
+
+def test_a_round_of_short_calls_is_long_against_the_clock() -> None:
+    assert calibrate(nothing, ScriptedClock([1e-5]), PLAN) * 1e-5 >= 0.01
+
+
+def test_a_long_call_is_a_round_of_its_own() -> None:
+    assert calibrate(nothing, ScriptedClock([0.5]), PLAN) == 1
+
+
+def test_a_slow_first_call_does_not_spoil_the_calibration() -> None:
+    assert calibrate(nothing, ScriptedClock([0.009, 1e-5]), PLAN) * 1e-5 >= 0.01
+
+
+def test_warm_up_goes_on_while_rounds_get_faster() -> None:
+    cooling = [1 / (n + 1) for n in range(20)]
+    rounds, was_warm = warm_up(nothing, ScriptedClock([*cooling, 0.05]), 1, Plan(max_warmup_seconds=60))
+    assert was_warm
+    assert rounds > 20
+
+
+def test_warm_up_that_never_ends_says_so() -> None:
+    halving = [0.9**n for n in range(200)]
+    rounds, was_warm = warm_up(nothing, ScriptedClock(halving), 1, Plan(max_warmup_seconds=5.0))
+    assert not was_warm
+    assert rounds < 20
+
+
+def test_samples_are_seconds_per_call_and_not_per_round() -> None:
+    rounds = sample(nothing, ScriptedClock([1e-4]), PLAN, enough=lambda samples, look: True)
+    assert rounds.calls_per_round > 1
+    assert all(abs(seconds - 1e-4) < 1e-12 for seconds in rounds.seconds_per_call)
+
+
+def test_sampling_stops_when_enough_is_known() -> None:
+    plan = Plan(min_rounds=8, min_seconds=0.0, max_seconds=60.0)
+    rounds = sample(nothing, ScriptedClock([0.5]), plan, enough=lambda samples, look: look == 3)
+    assert isinstance(rounds, Rounds)
+    assert rounds.looks == 3
+    assert len(rounds.seconds_per_call) == 18  # 8, then 12, then 18
+
+
+def test_sampling_stops_when_the_time_is_spent() -> None:
+    plan = Plan(min_rounds=8, min_seconds=0.0, max_seconds=0.01)
+    rounds = sample(nothing, ScriptedClock([0.5]), plan, enough=lambda samples, look: False)
+    assert rounds.looks > 0
+
+
+def test_a_slow_workload_is_not_sampled_for_ever() -> None:
+    plan = Plan(min_rounds=8, max_seconds=10.0)
+    assert plan.is_spent(10.0, 8)
+    assert not plan.is_spent(10.0, 7)
+    assert plan.is_spent(40.0, 3)

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from perfsuite.measure import stage_clock
+from perfsuite.measure.clock import do_not_wait
+from perfsuite.measure.stage_clock import StageClock, seconds_by_stage
+from perfsuite.stages import each, listening, stage
+
+
+@pytest.fixture
+def ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every reading of the clock is one second after the one before."""
+    readings = iter(range(10_000))
+    monkeypatch.setattr(stage_clock, "perf_counter", lambda: float(next(readings)))
+
+
+@pytest.mark.usefixtures("ticks")
+def test_a_stage_inside_another_is_not_counted_twice() -> None:
+    clock = StageClock()
+    with listening(clock), stage("load"), stage("decode"):
+        pass
+    assert dict(clock.seconds) == {"decode": 1.0, "load": 2.0}
+
+
+@pytest.mark.usefixtures("ticks")
+def test_seconds_are_per_call() -> None:
+    def call() -> None:
+        with stage("forward"):
+            pass
+
+    assert seconds_by_stage(call, 5, do_not_wait) == {"forward": 1.0}
+
+
+def test_the_end_of_an_iterator_is_waited_for_too() -> None:
+    clock = StageClock()
+    with listening(clock):
+        assert list(each("load", "ab")) == ["a", "b"]
+    assert clock.times["load"] == 3
+
+
+def test_threads_do_not_end_each_others_stages() -> None:
+    clock = StageClock()
+    barrier = threading.Barrier(2)
+
+    def work(name: str) -> None:
+        with stage(name):
+            barrier.wait()
+
+    with listening(clock):
+        threads = [threading.Thread(target=work, args=(name,)) for name in ("read", "decode")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert set(clock.times) == {"read", "decode"}
+
+
+def test_the_device_has_finished_when_a_stage_ends() -> None:
+    events: list[str] = []
+    with listening(StageClock(lambda: events.append("wait"))), stage("forward"):
+        events.append("work")
+    assert events == ["wait", "work", "wait"]
+
+
+def test_a_stage_that_raises_has_ended() -> None:
+    clock = StageClock()
+    with listening(clock):
+        with pytest.raises(ValueError, match="bad"), stage("decode"):
+            raise ValueError("bad")
+        with stage("decode"):
+            pass
+    assert clock.times["decode"] == 2
+
+
+def test_nobody_listening_costs_nothing_and_breaks_nothing() -> None:
+    with stage("decode"):
+        pass

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import pytest
+
+from perfsuite.judge.limits import found_ratio
+from perfsuite.measure.sampling import Plan
+from perfsuite.measure.turns import take_turns
+from perfsuite.measure.workload import Workload
+
+
+class DriftingClock:
+    """Every reading is 1 % longer than the one before; arm `b` takes `ratio` times as long as `a`."""
+
+    def __init__(self, ratio: float, drift: float = 0.01) -> None:
+        self._ratio, self._drift, self._readings = ratio, drift, 0
+        self.order: list[str] = []
+
+    def wait(self) -> None: ...
+
+    def seconds(self, call: object, calls: int) -> float:
+        self._readings += 1
+        name = call()  # type: ignore[operator]
+        self.order.append(name)
+        true = self._ratio if name == "b" else 1.0
+        return float(true * calls * (1 + self._drift) ** self._readings)
+
+
+ARMS = [Workload("a", lambda: "a"), Workload("b", lambda: "b")]
+PLAN = Plan(min_rounds=20, min_seconds=0.0, max_seconds=60.0, max_warmup_seconds=0.0)
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1.05, 0.5])
+def test_a_drift_that_ruins_blocks_leaves_turns_alone(ratio: float) -> None:
+    turns = take_turns(ARMS, DriftingClock(ratio), PLAN, enough=lambda seconds, look: True)
+    assert found_ratio(turns.ratios("b", "a"), 0.99).estimate == pytest.approx(ratio, rel=1e-9)
+
+
+def test_the_same_drift_is_seen_by_blocks() -> None:
+    clock = DriftingClock(1.0)
+    first = [clock.seconds(lambda: "a", 1) for _ in range(40)]
+    second = [clock.seconds(lambda: "b", 1) for _ in range(40)]
+    assert sum(second) / sum(first) > 1.4
+
+
+def test_turns_go_forward_and_back() -> None:
+    clock = DriftingClock(1.0)
+    take_turns(ARMS, clock, PLAN, enough=lambda seconds, look: True)
+    assert "".join(clock.order[-8:]) == "abbaabba"
+
+
+def test_arms_of_different_size_are_compared_per_item() -> None:
+    arms = [ARMS[0], Workload("b", lambda: "b", items_per_call=2.0)]
+    turns = take_turns(arms, DriftingClock(2.0), PLAN, enough=lambda seconds, look: True)
+    assert found_ratio(turns.ratios("b", "a"), 0.99).estimate == pytest.approx(1.0)

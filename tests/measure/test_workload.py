@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from perfsuite.errors import UsageError
+from perfsuite.measure.workload import items_in, workload_of
+
+
+@pytest.mark.parametrize(
+    ("batch", "items"),
+    [
+        (torch.zeros(4, 3), 4),
+        ((torch.zeros(4, 3), torch.zeros(4)), 4),
+        ([torch.zeros(4, 3), torch.zeros(4)], 4),
+        ({"image": torch.zeros(5, 3), "name": "x"}, 5),
+        ([1, 2, 3], 3),
+        ("a name", 1),
+        (7, 1),
+        (torch.tensor(1.0), 1),
+    ],
+)
+def test_items_of_a_batch_are_the_length_of_its_first_part(batch: object, items: int) -> None:
+    assert items_in(batch) == items
+
+
+def test_a_callable_counts_calls_unless_told_otherwise() -> None:
+    plain = workload_of("w", lambda: None)
+    told = workload_of("w", lambda: None, items=32)
+    assert (plain.items_per_call, plain.unit) == (1.0, "calls")
+    assert (told.items_per_call, told.unit) == (32, "images")
+
+
+def test_an_iterable_is_passed_over_once_a_call() -> None:
+    seen: list[int] = []
+
+    class Batches:
+        def __iter__(self) -> object:
+            for batch in ([1, 2], [3]):
+                seen.append(len(batch))
+                yield batch
+
+    workload = workload_of("w", Batches())
+    seen.clear()
+    workload.call()
+    assert seen == [2, 1]
+    assert workload.items_per_call == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [(iter([1, 2]), "passed over again"), (7, "neither a callable"), ([], "gave no items")],
+)
+def test_what_cannot_be_measured_is_refused(given: object, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        workload_of("w", given)
+
+
+def test_no_items_at_all_are_refused() -> None:
+    with pytest.raises(UsageError, match="items=0"):
+        workload_of("w", lambda: None, items=0)
