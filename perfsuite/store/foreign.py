@@ -40,23 +40,20 @@ def run_fields(told: Mapping[str, Any], source: str) -> dict[str, Any]:
 
 
 def environment(machine: Mapping[str, Any]) -> Environment:
-    """What `machine_info` tells of the hard facts; it knows no GPU, no torch.
+    """What `machine_info` tells of the hard facts, by our names for them; it knows no GPU and no torch.
 
-    >>> environment({"system": "Linux", "python_version": "3.12.4", "cpu": {"count": 2}}).hard
-    {'os': 'Linux', 'python': '3.12', 'cores': '2'}
+    >>> environment({"system": "Linux", "machine": "x86_64", "python_version": "3.12.4"}).hard
+    {'os': 'Linux x86_64', 'python': '3.12'}
     """
     cpu = _mapping(machine.get("cpu"))
     version = str(machine.get("python_version") or "")
     hard = {
-        "os": machine.get("system"),
-        "architecture": machine.get("machine"),
-        "python": ".".join(version.split(".")[:2]),
-        "implementation": machine.get("python_implementation"),
-        "cpu": cpu.get("brand_raw") or cpu.get("brand"),
+        "os": f"{machine.get('system') or ''} {machine.get('machine') or ''}".strip(),
+        "cpu": " ".join(str(cpu.get("brand_raw") or cpu.get("brand") or "").split()),
         "cores": cpu.get("count"),
+        "python": ".".join(version.split(".")[:2]),
     }
-    soft = {"kernel": machine.get("release"), "python_patch": version}
-    return Environment(_told(hard), _told(soft))
+    return Environment(_told(hard), _told({"kernel": machine.get("release"), "python_patch": version}))
 
 
 def cleaned(value: Any) -> Any:
