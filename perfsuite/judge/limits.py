@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isfinite
 
 from perfsuite.errors import UsageError
 from perfsuite.judge.statistics import interval_of_median, interval_of_quantile, quantile
@@ -116,9 +117,7 @@ def _outcome(limit: Limit, interval: Interval) -> Outcome:
 
 
 def _reason(limit: Limit, found: Found, outcome: Outcome) -> str:
-    low, high = show(found.interval.low, limit.kind), show(found.interval.high, limit.kind)
-    chance = f"{found.interval.level * 100:.4g} %"
-    within = "exact" if low == high else f"{low} to {high} with {chance} confidence"
+    within = _interval_in_words(found.interval, limit.kind)
     value, bound = show(found.estimate, limit.kind), show(limit.bound, limit.kind)
     if outcome is Outcome.UNCLEAR:
         return (
@@ -129,6 +128,15 @@ def _reason(limit: Limit, found: Found, outcome: Outcome) -> str:
         return f"{limit.metric} of {value} keeps the {limit.side} of {bound} ({within})"
     beyond = "below the floor" if limit.side is Side.FLOOR else "above the ceiling"
     return f"{limit.metric} of {value} is {beyond} of {bound} ({within})"
+
+
+def _interval_in_words(interval: Interval, kind: Kind) -> str:
+    if interval.low == interval.high:
+        return "exact"
+    if not isfinite(interval.low) and not isfinite(interval.high):
+        return "too few samples for an interval"
+    chance = f"{interval.level * 100:.4g} %"
+    return f"{show(interval.low, kind)} to {show(interval.high, kind)} with {chance} confidence"
 
 
 def find(metric: str, measurement: Measurement, level: float) -> Found | None:

@@ -25,7 +25,7 @@ _GRAINS_PER_ROUND = 10_000  # then the clock's grain is 0.01 % of a round
 class Plan:
     """How long a workload may be looked at, in seconds and rounds."""
 
-    min_rounds: int = 8  # the fewest whose interval of the median has ends at 99 %
+    min_rounds: int = 9  # the fewest whose interval of the median has ends at the first look's 99.5 %
     min_seconds: float = 0.5
     max_seconds: float = 10.0
     round_seconds: float = 0.01

@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 
 from perfsuite.errors import PerfsuiteError
-from perfsuite.pytest_plugin import storing
 from perfsuite.pytest_plugin.conclude import judge_plain_benchmark
+from perfsuite.pytest_plugin.fixture import Perf
 from perfsuite.pytest_plugin.markers import MARKERS, limits_of
 from perfsuite.pytest_plugin.options import add_options
-from perfsuite.pytest_plugin.perf import Perf
 from perfsuite.pytest_plugin.session import PerfSession
 
 SESSION = pytest.StashKey[PerfSession]()
@@ -96,6 +95,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         return
     mine.keep_plain_benchmarks(benchmarks.benchmarks)
     if mine.judged and mine.options.saves_every_run:
+        from perfsuite.pytest_plugin import storing  # no store is opened in runs that measure nothing
+
         storing.save(mine, session.config, is_complete=exitstatus != pytest.ExitCode.INTERRUPTED)
 
 

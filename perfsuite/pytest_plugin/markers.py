@@ -89,11 +89,14 @@ def _file_limit(entry: Any, who: str) -> FileLimit:
         raise UsageError(f"{who}: expected test = 'benchmarks/test_loaders.py::*'")
     if unknown := set(entry) - {"test", "where", "floor", "ceiling"}:
         raise UsageError(f"{who}: {', '.join(sorted(unknown))} is not known; expected where, floor, ceiling")
-    limits = tuple(
-        Limit.written(side, metric, bound)
-        for side in Side
-        for metric, bound in entry.get(side.value, {}).items()
-    )
+    try:
+        limits = tuple(
+            Limit.written(side, metric, bound)
+            for side in Side
+            for metric, bound in entry.get(side.value, {}).items()
+        )
+    except UsageError as error:
+        raise UsageError(f"{who}: {error}") from error
     if not limits:
         raise UsageError(f"{who}: it limits nothing; expected floor.images_per_second = 50 or the like")
     return FileLimit(entry["test"], limits, entry.get("where", {}))

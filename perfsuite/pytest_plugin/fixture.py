@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -145,7 +146,7 @@ class Perf:
             turns = take_turns(
                 workloads,
                 clock_for(device, clock),
-                self._plan,
+                replace(self._plan, min_rounds=self._plan.min_rounds + len(theirs)),
                 enough=lambda seconds, look: all(
                     verdict.outcome is not Outcome.UNCLEAR for verdict in judged(seconds, look)
                 ),

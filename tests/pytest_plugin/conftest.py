@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from typing import Protocol
+
+import pytest
+
+
+class Run(Protocol):
+    def __call__(self, source: str, *options: str, stores: bool = False) -> pytest.RunResult: ...
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester) -> Run:
+    """Run a five-line project: its source, then options."""
+
+    def run_project(source: str, *options: str, stores: bool = False) -> pytest.RunResult:
+        pytester.makepyfile(test_project=f"import pytest\n{source}")
+        quick = ["--benchmark-max-time=0.02", "--perf-max-time=0.1", "--benchmark-quiet"]
+        # hypothesis would be imported anew by each of these inner runs
+        quick += ["-p", "no:hypothesispytest"]
+        # pytest-benchmark asks the processor for its name, which takes a second, whenever a run is stored.
+        quick += [] if stores else ["--perf-no-save"]
+        return pytester.runpytest_inprocess(*quick, *options)
+
+    return run_project
