@@ -76,13 +76,13 @@ class Rule:
             return f"{exp(-estimate):.3f} times as fast, {beyond}"
         if outcome is Outcome.KEPT:
             return f"no change; a slowdown of {mde:.1%} would have been found"
-        return f"no less than a slowdown of {mde:.1%} would have been found; {self._advice(known)}"
+        return f"blind to slowdowns below {mde:.1%}; {self._advice(known)}"
 
     def _advice(self, known: Known) -> str:
         for more in range(1, _MOST_RUNS_TO_ASK_FOR + 1):
             if known.of_difference(more).is_known and self._mde(known, more) <= self.wanted_mde:
                 runs = f"{more} more run{'s' * (more > 1)}"
-                return f"take {runs} of each side to find {self.wanted_mde:.1%}"
+                return f"take {runs} of each side to see {self.wanted_mde:.1%}"
         return "runs here differ too much for more of them to help: compare in turns with `perfsuite gate`"
 
     def _verdict(

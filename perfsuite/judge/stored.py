@@ -19,8 +19,7 @@ COUNTERS_TRAVEL_WITH = ("torch", "python")
 
 _BLOCKS = (
     "all runs of one side are older than the other's, and the history is too short to know how much this "
-    "machine drifts meanwhile: what looks like a change may be drift (take the runs in turns, or keep "
-    "more runs)"
+    "machine drifts meanwhile: what looks like a change may be drift (take them in turns, or keep more runs)"
 )
 
 

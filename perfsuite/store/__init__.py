@@ -1,1 +1,4 @@
 """Where it is kept."""
+
+DEFAULT_RUNS = ".perfsuite/runs"
+DEFAULT_BASELINES = "benchmarks/baselines"

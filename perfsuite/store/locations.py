@@ -180,8 +180,17 @@ class RemoteFolder:
         return f"{self._base}/{name}".rstrip("/")
 
 
-def read_url(url: str) -> bytes:
-    """The bytes at a URL that fsspec understands."""
+def read(source: str | Path) -> bytes:
+    """The bytes of a file, or at a URL that fsspec understands."""
+    if is_url(str(source)):
+        return _read_url(str(source))
+    try:
+        return Path(source).read_bytes()
+    except OSError as error:
+        raise unreadable(str(source), error) from error
+
+
+def _read_url(url: str) -> bytes:
     files, path = filesystem(url)
     with _told(url):
         data: bytes = files.cat_file(path)

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from perfsuite.errors import StoreError, UsageError
-from perfsuite.store import atomic, locations, schema, summaries
+from perfsuite.store import DEFAULT_RUNS, atomic, locations, schema, summaries
 from perfsuite.store.schema import Run
 from perfsuite.store.summaries import Summary
 
-DEFAULT_ROOT = ".perfsuite/runs"
 _STORED = re.compile(r"(\d{4,})_(.+)")
 
 
@@ -25,7 +24,7 @@ class RunStore:
     so), `main@3` (the last three), a path, or a URL.
     """
 
-    def __init__(self, root: str | Path = DEFAULT_ROOT) -> None:
+    def __init__(self, root: str | Path = DEFAULT_RUNS) -> None:
         self.root = str(root)
         self._place = locations.at(root)
 
@@ -66,7 +65,7 @@ class RunStore:
         """
         text = str(reference)
         if locations.is_url(text):
-            return _newest_last(schema.parse_all(locations.read_url(text), text))
+            return _newest_last(schema.parse_all(locations.read(text), text))
         if isinstance(reference, Path) or text.endswith(".json") or "/" in text:
             return _at_path(Path(text))
         return self._named(text)
@@ -149,10 +148,7 @@ def _at_path(path: Path) -> tuple[Run, ...]:
         if not inside:
             raise StoreError(f"{path}: is a folder without runs, expected a file or a folder of them")
         return tuple(run for each in inside for run in _at_path(each))
-    try:
-        return _newest_last(schema.parse_all(path.read_bytes(), str(path)))
-    except OSError as error:
-        raise locations.unreadable(str(path), error) from error
+    return _newest_last(schema.parse_all(locations.read(path), str(path)))
 
 
 def _newest_last(runs: tuple[Run, ...]) -> tuple[Run, ...]:

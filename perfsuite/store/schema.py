@@ -107,6 +107,14 @@ def parse_all(data: bytes, source: str) -> tuple[Run, ...]:
         raise StoreError(f"{source}: {wrong}; the file was left as it is") from wrong
 
 
+def pytest_benchmark_part(data: bytes, source: str) -> dict[str, Any]:
+    """What a file holds for other tools: everything but the `perfsuite` object."""
+    parse_all(data, source)
+    told: dict[str, Any] = json.loads(data)
+    told.pop("perfsuite", None)
+    return told
+
+
 def _own_runs(own: Any, plain: Mapping[str, Measurement], data: bytes, source: str) -> tuple[Run, ...]:
     own = fields.mapping(own, "perfsuite")
     schema = fields.integer(own, "schema")
