@@ -13,7 +13,8 @@ from typing import Literal
 
 import torch
 
-from perfsuite.transforms.statistics import Statistics
+from perfsuite.transforms.implementations import writer
+from perfsuite.transforms.statistics import Statistics, checked
 
 Layout = Literal["NCHW", "NHWC"]
 OUTPUT_TYPES = (torch.float32, torch.bfloat16, torch.float16)
@@ -28,20 +29,22 @@ def normalize(
     layout: Layout = "NCHW",
     memory_format: torch.memory_format = torch.preserve_format,
     out: torch.Tensor | None = None,
+    implementation: str | None = None,
 ) -> torch.Tensor:
     """Normalise a batch (or one picture) of bytes, of any strides and on any device.
 
     `layout` says how the input's dimensions are ordered; the answer's are always NCHW. Memory stays as it was
     (an NHWC or channels_last batch comes back channels_last) unless `memory_format` asks otherwise. `out` is
-    filled and returned; its strides then decide.
+    filled and returned; its strides then decide. `implementation` names one of `IMPLEMENTATIONS` instead of
+    the fastest.
     """
-    statistics = Statistics.of(mean, std)
+    statistics = checked(tuple(map(float, mean)), tuple(map(float, std)))
     images = as_nchw(images, layout, statistics)
     if out is None:
         out = new_output(images, dtype, memory_format)
     else:
         check_output(out, images)
-    write(images, statistics, out)
+    writer(images, implementation)(images, statistics, out)
     return out
 
 
@@ -80,11 +83,3 @@ def check_output(out: torch.Tensor, images: torch.Tensor) -> None:
             f"normalise: out is {out.dtype} {tuple(out.shape)} on {out.device}, expected one of "
             f"{', '.join(map(str, OUTPUT_TYPES))}, {tuple(images.shape)} on {images.device}"
         )
-
-
-def write(images: torch.Tensor, statistics: Statistics, out: torch.Tensor) -> None:
-    """Fill `out`: two roundings in float32 (product, sum), one into the output's type."""
-    shape = (-1, 1, 1)
-    scale = torch.as_tensor(statistics.scale, dtype=torch.float32, device=images.device).view(shape)
-    bias = torch.as_tensor(statistics.bias, dtype=torch.float32, device=images.device).view(shape)
-    out.copy_(images.to(torch.float32).mul_(scale).add_(bias))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,12 @@ class Statistics:
         return np.asarray(
             (bytes_[None, :] / 255.0 - np.array(self.mean)[:, None]) / np.array(self.std)[:, None]
         )
+
+
+@lru_cache(maxsize=64)
+def checked(mean: tuple[float, ...], std: tuple[float, ...]) -> Statistics:
+    """Statistics whose check and tables are not paid for again in every batch."""
+    return Statistics(mean, std)
 
 
 def _check(channel: int, mean: float, std: float) -> None:

@@ -1,0 +1,117 @@
+"""The Triton kernels' indexing and arithmetic, run by Triton's interpreter: no device needed."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+
+import pytest
+import torch
+
+from perfsuite.transforms.normalise import OUTPUT_TYPES
+from perfsuite.transforms.reference import worst
+from perfsuite.transforms.statistics import PRESETS, Statistics
+
+pytest.importorskip("triton", reason="triton is not installed")
+
+THIRTEEN = Statistics(tuple(0.1 + 0.05 * c for c in range(13)), tuple(0.2 + 0.03 * c for c in range(13)))
+FORMATS = [torch.contiguous_format, torch.channels_last]
+
+
+@pytest.fixture(scope="module")
+def kernels() -> Iterator[ModuleType]:
+    """A second copy of the module, made while Triton was told to interpret; the real one stays as it is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRITON_INTERPRET", "1")
+        spec = importlib.util.find_spec("perfsuite.transforms.kernels")
+        assert spec is not None
+        assert spec.origin is not None
+        copy = importlib.util.spec_from_file_location("kernels_interpreted", spec.origin)
+        assert copy is not None
+        assert copy.loader is not None
+        module = importlib.util.module_from_spec(copy)
+        patch.setitem(sys.modules, "kernels_interpreted", module)
+        copy.loader.exec_module(module)
+        yield module
+
+
+def pictures(n: int, c: int, h: int, w: int) -> torch.Tensor:
+    return torch.randint(0, 256, (n, c, h, w), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+
+
+def run(
+    kernels: ModuleType, images: torch.Tensor, statistics: Statistics, dtype: torch.dtype = torch.float32
+) -> torch.Tensor:
+    out = torch.full_like(images, float("nan"), dtype=dtype)
+    kernels.write(images, statistics, out)
+    return out
+
+
+@pytest.mark.parametrize("dtype", OUTPUT_TYPES)
+@pytest.mark.parametrize("statistics", [PRESETS["imagenet"], Statistics((0.1307,), (0.3081,)), THIRTEEN])
+def test_every_byte_is_within_the_bound(
+    kernels: ModuleType, statistics: Statistics, dtype: torch.dtype
+) -> None:
+    images = torch.arange(256, dtype=torch.uint8).repeat(statistics.channels).view(1, -1, 16, 16)
+    for memory_format in FORMATS:
+        answer = run(kernels, images.contiguous(memory_format=memory_format), statistics, dtype)
+        assert worst(answer, images, statistics) <= 1
+
+
+@pytest.mark.parametrize("dtype", OUTPUT_TYPES)
+def test_the_same_bits_however_it_is_asked(kernels: ModuleType, dtype: torch.dtype) -> None:
+    images = pictures(3, 3, 37, 53)
+    statistics = PRESETS["imagenet"]
+    plain = run(kernels, images, statistics, dtype)
+    assert worst(plain, images, statistics) <= 1
+    assert torch.equal(plain, run(kernels, images, statistics, dtype))
+    last = images.contiguous(memory_format=torch.channels_last)
+    assert torch.equal(plain, run(kernels, last, statistics, dtype))
+    assert torch.equal(plain[:, :, 3:30, 5:44], run(kernels, images[:, :, 3:30, 5:44], statistics, dtype))
+    assert torch.equal(plain.transpose(2, 3), run(kernels, images.transpose(2, 3), statistics, dtype))
+    assert torch.equal(plain.flip(3), run(kernels, images.flip(3), statistics, dtype))
+    assert torch.equal(
+        plain[:1].expand(2, -1, -1, -1), run(kernels, images[:1].expand(2, -1, -1, -1), statistics, dtype)
+    )
+    into_last = torch.empty_like(plain, memory_format=torch.channels_last)
+    kernels.write(images, statistics, into_last)
+    assert torch.equal(plain, into_last)
+
+
+def test_pictures_larger_than_a_block_are_written_whole(kernels: ModuleType) -> None:
+    images = pictures(2, 3, 71, 67)  # 4757 elements a channel: one block and a tail
+    assert worst(run(kernels, images, PRESETS["imagenet"]), images, PRESETS["imagenet"]) <= 1
+
+
+def test_no_pictures_are_no_work(kernels: ModuleType) -> None:
+    assert run(kernels, pictures(0, 3, 4, 4), PRESETS["imagenet"]).shape == (0, 3, 4, 4)
+
+
+@pytest.mark.parametrize("memory_format", FORMATS)
+def test_rows_offsets_and_mirrors_are_followed(
+    kernels: ModuleType, memory_format: torch.memory_format
+) -> None:
+    images = pictures(5, 3, 11, 13)
+    rows = torch.tensor([4, 0, 2, 2], dtype=torch.int32)
+    tops = torch.tensor([0, 2, -3, 6], dtype=torch.int32)
+    lefts = torch.tensor([1, -2, 5, 0], dtype=torch.int32)
+    mirrors = torch.tensor([0, 1, 1, 0], dtype=torch.int32)
+    out = torch.full((4, 3, 8, 7), float("nan")).contiguous(memory_format=memory_format)
+    kernels.write_picked(images, PRESETS["imagenet"], out, rows, tops, lefts, mirrors, fill=128)
+
+    expected = torch.full((4, 3, 8, 7), 128, dtype=torch.uint8)
+    for n in range(4):
+        for y in range(8):
+            for x in range(7):
+                from_y, from_x = y + int(tops[n]), (6 - x if mirrors[n] else x) + int(lefts[n])
+                if 0 <= from_y < 11 and 0 <= from_x < 13:
+                    expected[n, :, y, x] = images[rows[n], :, from_y, from_x]
+    assert worst(out, expected, PRESETS["imagenet"]) <= 1
+
+
+def test_the_interpreted_copy_is_not_the_module_that_others_use(kernels: ModuleType) -> None:
+    from perfsuite.transforms import kernels as real
+
+    assert kernels is not real

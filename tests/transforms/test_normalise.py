@@ -1,0 +1,387 @@
+"""The contract of normalising, held by every implementation: all bytes, all channels, types and layouts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from perfsuite.transforms import normalize
+from perfsuite.transforms.implementations import IMPLEMENTATIONS, writer
+from perfsuite.transforms.normalise import OUTPUT_TYPES
+from perfsuite.transforms.reference import bound, reference, worst
+from perfsuite.transforms.statistics import PRESETS, Statistics
+
+GPU = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+DEVICES = ["cpu", pytest.param("cuda", marks=GPU)]
+FORMATS = [torch.contiguous_format, torch.channels_last]
+# The door itself (None) and every way behind it; the interpreter and the compiler have tests of their own.
+WAYS = [(way, "cpu") for way in (None, "torch", "numba", "numpy", "opencv")] + [
+    pytest.param(way, "cuda", marks=GPU) for way in (None, "torch", "triton", "compiled")
+]
+THIRTEEN = Statistics(tuple(0.1 + 0.05 * c for c in range(13)), tuple(0.2 + 0.03 * c for c in range(13)))
+STATISTICS = {
+    **PRESETS,
+    "one": Statistics((0.1307,), (0.3081,)),
+    "four": Statistics((0.485, 0.456, 0.406, 0.2), (0.229, 0.224, 0.225, 0.3)),
+    "thirteen": THIRTEEN,
+    "narrow": Statistics((0.9, -1.5, 2.0), (0.001, 0.013, 7.0)),
+}
+
+
+def run(
+    images: torch.Tensor,
+    statistics: Statistics,
+    way: str | None = None,
+    dtype: torch.dtype = torch.float32,
+    memory_format: torch.memory_format = torch.preserve_format,
+) -> torch.Tensor:
+    if way is not None and not IMPLEMENTATIONS[way].available:
+        pytest.skip(f"{way} is not installed")
+    return normalize(
+        images,
+        mean=statistics.mean,
+        std=statistics.std,
+        dtype=dtype,
+        implementation=way,
+        memory_format=memory_format,
+    )
+
+
+def all_bytes(channels: int) -> torch.Tensor:
+    """Every byte in every channel, each channel in another order, on a picture of unequal sides."""
+    generator = torch.Generator().manual_seed(0)
+    rows = [torch.randperm(256, generator=generator) for _ in range(channels)]
+    return torch.stack(rows).to(torch.uint8).view(1, channels, 8, 32)
+
+
+def pictures(n: int, c: int, h: int, w: int, seed: int = 0) -> torch.Tensor:
+    return torch.randint(
+        0, 256, (n, c, h, w), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed)
+    )
+
+
+def same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.dtype == other.dtype and torch.equal(one.cpu(), other.cpu())
+
+
+@pytest.mark.parametrize(("way", "device"), WAYS)
+@pytest.mark.parametrize("dtype", OUTPUT_TYPES)
+@pytest.mark.parametrize("name", STATISTICS)
+def test_every_byte_is_within_the_bound(name: str, dtype: torch.dtype, way: str | None, device: str) -> None:
+    statistics = STATISTICS[name]
+    images = all_bytes(statistics.channels)
+    for memory_format in FORMATS:
+        given_images = images.to(device).contiguous(memory_format=memory_format)
+        for out_format in FORMATS:
+            answer = run(given_images, statistics, way, dtype, out_format)
+            assert answer.dtype == dtype
+            assert answer.is_contiguous(memory_format=out_format)
+            assert worst(answer, images, statistics) <= 1
+
+
+@pytest.mark.parametrize(("way", "device"), WAYS)
+@pytest.mark.parametrize("dtype", OUTPUT_TYPES)
+def test_the_same_bits_however_it_is_asked(dtype: torch.dtype, way: str | None, device: str) -> None:
+    images = pictures(3, 3, 37, 53).to(device)
+    statistics = PRESETS["imagenet"]
+
+    def answer(these: torch.Tensor) -> torch.Tensor:
+        return run(these, statistics, way, dtype)
+
+    plain = answer(images)
+    assert same_bits(plain, answer(images)), "run against run"
+    assert same_bits(plain, answer(images.contiguous(memory_format=torch.channels_last))), "channels_last"
+    assert same_bits(plain, torch.cat([answer(one[None]) for one in images])), "batch against singles"
+    assert same_bits(plain, torch.stack([answer(one) for one in images])), "batch against pictures"
+    assert same_bits(plain.flip(3), answer(images.flip(3))), "mirrored before against after"
+    assert same_bits(plain[:, :, 3:30, 5:44], answer(images[:, :, 3:30, 5:44])), "cut before against after"
+    assert same_bits(plain[::2, :, ::3, 1::2], answer(images[::2, :, ::3, 1::2])), "strided"
+    assert same_bits(plain.transpose(2, 3), answer(images.transpose(2, 3))), "transposed"
+    assert same_bits(plain[:1].expand(4, -1, -1, -1), answer(images[:1].expand(4, -1, -1, -1))), "expanded"
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", OUTPUT_TYPES)
+def test_nhwc_is_nchw_seen_otherwise(dtype: torch.dtype, device: str) -> None:
+    images = pictures(2, 3, 11, 7).to(device)
+    statistics = PRESETS["cifar10"]
+    last = images.permute(0, 2, 3, 1).contiguous()
+    answer = normalize(last, mean=statistics.mean, std=statistics.std, dtype=dtype, layout="NHWC")
+    assert answer.shape == images.shape
+    assert answer.is_contiguous(memory_format=torch.channels_last)
+    assert same_bits(answer, run(images, statistics, dtype=dtype))
+
+
+@pytest.mark.parametrize("dtype", OUTPUT_TYPES)
+def test_the_fast_loops_agree_with_plain_torch_to_the_bit(dtype: torch.dtype) -> None:
+    """The door goes to plain torch where the strides are odd, so both must give one answer."""
+    images = pictures(2, 3, 41, 67)
+    for statistics in (PRESETS["imagenet"], STATISTICS["narrow"]):
+        assert same_bits(run(images, statistics, "numba", dtype), run(images, statistics, "torch", dtype))
+
+
+def test_large_pictures_shared_among_threads_keep_their_bits() -> None:
+    images = pictures(8, 3, 256, 512)
+    statistics = PRESETS["imagenet"]
+    single = torch.cat([run(one[None], statistics) for one in images])
+    for memory_format in FORMATS:
+        assert same_bits(run(images.contiguous(memory_format=memory_format), statistics), single)
+
+
+def test_what_is_normalised_has_mean_zero_and_deviation_one() -> None:
+    images = pictures(8, 3, 64, 64).float()
+    images = (images * torch.tensor([0.3, 0.6, 0.9]).view(-1, 1, 1)).to(torch.uint8)
+    of_images = images.double().div(255)
+    mean, std = of_images.mean((0, 2, 3)).tolist(), of_images.std((0, 2, 3), correction=0).tolist()
+    answer = normalize(images, mean=mean, std=std)
+    assert answer.mean((0, 2, 3)).abs().max() < 1e-4
+    assert (answer.std((0, 2, 3), correction=0) - 1).abs().max() < 1e-4
+
+
+def test_a_channel_answers_for_itself_alone() -> None:
+    images = pictures(1, 3, 16, 16)
+    changed = images.clone()
+    changed[:, 1] = 255 - changed[:, 1]
+    before, after = (run(these, PRESETS["imagenet"]) for these in (images, changed))
+    assert same_bits(before[:, [0, 2]], after[:, [0, 2]])
+
+
+def test_out_is_filled_and_returned() -> None:
+    images = pictures(2, 3, 5, 4)
+    out = torch.full((2, 3, 5, 4), float("nan"), dtype=torch.bfloat16)
+    answer = normalize(images, mean=(0.5,) * 3, std=(0.5,) * 3, out=out)
+    assert answer is out
+    assert worst(out, images, PRESETS["half"]) <= 1
+
+
+def low_precision(images: torch.Tensor, statistics: Statistics, dtype: torch.dtype) -> torch.Tensor:
+    """As device prefetchers do it: the statistics themselves rounded to the output's type."""
+    mean = torch.tensor(statistics.mean).mul(255).to(dtype).view(-1, 1, 1)
+    std = torch.tensor(statistics.std).mul(255).to(dtype).view(-1, 1, 1)
+    return images.to(dtype).sub_(mean).div_(std)
+
+
+def low_precision_in_unit(images: torch.Tensor, statistics: Statistics, dtype: torch.dtype) -> torch.Tensor:
+    mean, std = (torch.tensor(s).to(dtype).view(-1, 1, 1) for s in (statistics.mean, statistics.std))
+    return ((images.to(dtype) / 255) - mean) / std
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("wrong", [low_precision, low_precision_in_unit])
+@pytest.mark.parametrize("name", ["imagenet", "cifar10", "clip"])  # a half is exact in any precision
+def test_arithmetic_in_low_precision_is_caught(
+    wrong: Callable[[torch.Tensor, Statistics, torch.dtype], torch.Tensor], dtype: torch.dtype, name: str
+) -> None:
+    images = all_bytes(3)
+    assert worst(wrong(images, PRESETS[name], dtype), images, PRESETS[name]) > 1
+
+
+def mutants(images: torch.Tensor, statistics: Statistics) -> Iterator[tuple[str, torch.Tensor]]:
+    x = images.double()
+    mean, std = (
+        torch.tensor(s, dtype=torch.float64).view(-1, 1, 1) for s in (statistics.mean, statistics.std)
+    )
+    yield "mean and std swapped", (x / 255 - std) / mean
+    yield "channels of the statistics reversed", (x / 255 - mean.flip(0)) / std.flip(0)
+    yield "channels of the picture reversed", ((x / 255).flip(1) - mean) / std
+    yield "one channel off", (x / 255 - mean.roll(1, 0)) / std.roll(1, 0)
+    yield "division by 255 missing", (x - mean) / std
+    yield "division by 255 twice", (x / 255 / 255 - mean) / std
+    yield "division by 256", (x / 256 - mean) / std
+    yield "std squared", (x / 255 - mean) / std**2
+    yield "mean added", (x / 255 + mean) / std
+    yield "signed bytes", (images.view(torch.int8).double() / 255 - mean) / std
+    n, c, h, w = images.shape
+    last = images.permute(0, 2, 3, 1).contiguous()
+    yield "HWC read as CHW", (last.view(n, c, h, w).double() / 255 - mean) / std
+    yield (
+        "height and width exchanged",
+        ((images.transpose(2, 3).reshape(n, c, h, w).double() / 255 - mean) / std),
+    )
+
+
+@pytest.mark.parametrize("name", ["imagenet", "four", "thirteen"])
+def test_every_mutant_dies(name: str) -> None:
+    """Negative controls: each of these mistakes breaks the bound, in every output type."""
+    statistics = STATISTICS[name]
+    images = pictures(2, statistics.channels, 13, 17)
+    survivors = [
+        (mutant, dtype)
+        for dtype in OUTPUT_TYPES
+        for mutant, answer in mutants(images, statistics)
+        if worst(answer.to(dtype), images, statistics) <= 1
+    ]
+    assert survivors == []
+
+
+@pytest.mark.parametrize("mutant", ["std squared", "division by 255 missing", "mean added"])
+def test_mutants_of_one_channel_die_too(mutant: str) -> None:
+    images = pictures(1, 1, 13, 17)
+    statistics = STATISTICS["one"]
+    assert worst(dict(mutants(images, statistics))[mutant].float(), images, statistics) > 1
+
+
+def test_a_single_wrong_element_is_seen() -> None:
+    images = pictures(2, 3, 13, 17)
+    answer = run(images, PRESETS["imagenet"])
+    answer[1, 2, 12, 16] += 1e-5
+    assert worst(answer, images, PRESETS["imagenet"]) > 1
+
+
+def test_an_element_never_written_is_seen() -> None:
+    images = pictures(2, 3, 13, 17)
+    answer = run(images, PRESETS["imagenet"])
+    answer[0, 1, 5, 5] = float("nan")
+    assert worst(answer, images, PRESETS["imagenet"]) > 1
+
+
+def test_the_bound_is_as_tight_as_promised() -> None:
+    images = all_bytes(3)
+    assert bound(images, PRESETS["imagenet"], torch.float32).max() < 1.7e-6
+    assert bound(images, PRESETS["imagenet"], torch.bfloat16).max() < 7.9e-3
+    assert bound(images, PRESETS["imagenet"], torch.float16).max() < 9.9e-4
+
+
+def test_the_reference_is_the_definition() -> None:
+    images = all_bytes(3)
+    x = images[0, :, 3, 5].numpy()
+    expected = (x / 255 - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
+    assert reference(images, PRESETS["imagenet"])[0, :, 3, 5].numpy() == pytest.approx(expected, abs=1e-15)
+
+
+def sliced(images: torch.Tensor, how: str) -> torch.Tensor:
+    return {
+        "as it is": lambda: images,
+        "channels last": lambda: images.contiguous(memory_format=torch.channels_last),
+        "transposed": lambda: images.transpose(2, 3),
+        "every second": lambda: images[:, :, ::2, ::2],
+        "misaligned": lambda: images[..., 1:],
+        "backwards": lambda: images.flip(2, 3),
+        "one picture for all": lambda: images[:1].expand(3, -1, -1, -1) if len(images) else images,
+    }[how]()
+
+
+HOW = [
+    "as it is",
+    "channels last",
+    "transposed",
+    "every second",
+    "misaligned",
+    "backwards",
+    "one picture for all",
+]
+
+
+@settings(deadline=None, max_examples=100, derandomize=True)
+@given(
+    n=st.integers(0, 5),
+    c=st.integers(1, 5),
+    h=st.integers(1, 70),
+    w=st.integers(1, 70),
+    how=st.sampled_from(HOW),
+    dtype=st.sampled_from(OUTPUT_TYPES),
+    out_format=st.sampled_from([torch.preserve_format, *FORMATS]),
+    means=st.lists(st.floats(-1, 2, width=32), min_size=5, max_size=5),
+    stds=st.lists(st.floats(1e-3, 10), min_size=5, max_size=5),
+)
+@example(0, 3, 5, 5, "as it is", torch.float32, torch.preserve_format, [0.5] * 5, [0.5] * 5)
+@example(1, 1, 1, 1, "misaligned", torch.float16, torch.channels_last, [0.5] * 5, [0.001] * 5)
+@example(5, 5, 67, 61, "every second", torch.bfloat16, torch.channels_last, [2.0] * 5, [10.0] * 5)
+def test_any_shape_strides_and_statistics(
+    n: int,
+    c: int,
+    h: int,
+    w: int,
+    how: str,
+    dtype: torch.dtype,
+    out_format: torch.memory_format,
+    means: list[float],
+    stds: list[float],
+) -> None:
+    images = sliced(pictures(n, c, h, w, seed=n + h * w), how)
+    statistics = Statistics.of(means[:c], stds[:c])
+    plain = run(images, statistics, None, dtype, out_format)
+    assert plain.shape == images.shape
+    assert worst(plain, images, statistics) <= 1
+    assert same_bits(plain, run(images, statistics, "torch", dtype, out_format))
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_black_and_white_pictures(value: int) -> None:
+    images = torch.full((2, 3, 9, 9), value, dtype=torch.uint8)
+    for dtype in OUTPUT_TYPES:
+        assert worst(run(images, PRESETS["imagenet"], dtype=dtype), images, PRESETS["imagenet"]) <= 1
+
+
+@pytest.mark.slow
+def test_more_than_two_to_the_31_elements() -> None:
+    """The far end of a batch whose offsets do not fit into 32 bits."""
+    images = torch.zeros((1, 1, 1, 1), dtype=torch.uint8).expand(2, 3, 20_000, 20_000).contiguous()
+    images[-1, -1, -1, -1] = 255
+    answer = normalize(images, mean=(0.5,) * 3, std=(0.25, 0.5, 1.0), dtype=torch.bfloat16)
+    assert answer[-1, -1, -1, -2:].tolist() == [-0.5, 0.5]
+    assert answer[0, 0, 0, 0].item() == -2.0
+
+
+BAD_STATISTICS = [
+    ({"std": (0.2, 0.0, 0.2)}, "channel 1 has std 0.0, expected above 0"),
+    ({"std": (0.2, -0.1, 0.2)}, "expected above 0"),
+    ({"std": (0.2, float("nan"), 0.2)}, "expected finite"),
+    ({"mean": (float("inf"), 0.5, 0.5)}, "expected finite"),
+    ({"mean": (0.5, 0.5)}, "2 means and 3 deviations"),
+    ({"mean": (), "std": ()}, "0 means"),
+    ({"mean": (123.7, 116.3, 103.5)}, "are the statistics in 0..255"),
+    ({"std": (58.4, 57.1, 57.4)}, "are the statistics in 0..255"),
+    ({"mean": (0.5,), "std": (0.2,)}, "has 3 channels, expected 1"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "says"), BAD_STATISTICS)
+def test_bad_statistics_are_refused_before_anything_is_written(
+    wrong: dict[str, tuple[float, ...]], says: str
+) -> None:
+    out = torch.full((1, 3, 2, 2), 7.0)
+    with pytest.raises(ValueError, match=says):
+        normalize(pictures(1, 3, 2, 2), **({"mean": (0.5,) * 3, "std": (0.2,) * 3} | wrong), out=out)  # type: ignore[arg-type]
+    assert (out == 7).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.int64, torch.bool])
+def test_what_is_not_bytes_is_refused(dtype: torch.dtype) -> None:
+    with pytest.raises(TypeError, match=r"expected torch\.uint8"):
+        normalize(torch.zeros(1, 3, 2, 2, dtype=dtype), mean=(0.5,) * 3, std=(0.5,) * 3)
+
+
+@pytest.mark.parametrize(
+    ("images", "options", "says"),
+    [
+        (torch.zeros(3, dtype=torch.uint8), {}, "1 dimensions"),
+        (torch.zeros(1, 4, 4, 3, dtype=torch.uint8), {}, "give layout='NHWC'"),
+        (torch.zeros(1, 3, 4, 4, dtype=torch.uint8), {"layout": "CHWN"}, "expected 'NCHW' or 'NHWC'"),
+        (torch.zeros(1, 3, 4, 4, dtype=torch.uint8), {"out": torch.zeros(1, 3, 4, 5)}, "out is"),
+    ],
+)
+def test_what_does_not_fit_is_named(images: torch.Tensor, options: dict[str, object], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        normalize(images, mean=(0.5,) * 3, std=(0.5,) * 3, **options)  # type: ignore[arg-type]
+
+
+def test_an_output_of_integers_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"expected one of torch\.float32"):
+        normalize(pictures(1, 3, 2, 2), mean=(0.5,) * 3, std=(0.5,) * 3, dtype=torch.int32)
+
+
+def test_without_numba_the_door_goes_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    from perfsuite.transforms import implementations, normalise_torch
+
+    images = pictures(1, 3, 4, 4)
+    monkeypatch.setattr(implementations, "_installed", lambda module: False)
+    assert writer(images) is normalise_torch.write
