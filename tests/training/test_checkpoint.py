@@ -119,7 +119,7 @@ def test_what_was_there_survives_a_disk_that_fails(tmp_path: Path, monkeypatch: 
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(DataError, match="No space left on device.*what was there is kept"):
+    with pytest.raises(DataError, match=r"No space left on device.*what was there is kept"):
         saved(path)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["m.pth"]
