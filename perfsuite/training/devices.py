@@ -11,6 +11,7 @@ from torch import Tensor
 from perfsuite.errors import UsageError
 from perfsuite.stages import stage
 from perfsuite.training.checkpoint import IMAGENET_MEAN, IMAGENET_STD
+from perfsuite.transforms.normalise import Layout, normalize
 
 Batch = tuple[Tensor, Tensor]
 
@@ -60,8 +61,5 @@ class Transfer:
         return images, labels
 
     def _normalised(self, images: Tensor) -> Tensor:
-        if images.shape[-1] == 3:
-            images = images.permute(0, 3, 1, 2)
-        scale = torch.tensor(self.std, device=self.device).mul_(255).view(1, 3, 1, 1)
-        shift = torch.tensor(self.mean, device=self.device).mul_(255).view(1, 3, 1, 1)
-        return images.to(torch.float32).sub_(shift).div_(scale)
+        layout: Layout = "NCHW" if images.shape[1] == 3 else "NHWC"
+        return normalize(images, mean=self.mean, std=self.std, layout=layout)
