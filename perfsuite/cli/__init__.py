@@ -23,6 +23,8 @@ class Command:
 
 COMMANDS = {
     "data": Command("perfsuite.cli.data", "make picture folders to measure with"),
+    "train": Command("perfsuite.cli.train", "train a classifier, on pictures made here or on yours"),
+    "predict": Command("perfsuite.cli.predict", "classify pictures, with probability and time"),
     "compare": Command("perfsuite.cli.compare", "judge one stored run against another"),
     "baseline": Command("perfsuite.cli.baseline", "list, show, accept or prune accepted measurements"),
 }

@@ -1,0 +1,316 @@
+"""Train a picture classifier; with nothing else given, on pictures made here.
+
+  perfsuite train --epochs 1 --batch-size 32 --model-path m.pth
+  perfsuite train --data-dir photos/ --model resnet18 --epochs 20 --amp --channels-last --compile
+  perfsuite train --data-dir cifar-10-batches-bin/ --model resnet18-cifar --epochs 30
+  torchrun --nproc-per-node 2 -m perfsuite train --device cpu
+
+--data-dir takes a folder with a folder of pictures for each class, or CIFAR-10's binary version.
+A run that was stopped goes on with the same options and --resume.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from perfsuite.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from perfsuite.training.presets import Preset
+    from perfsuite.training.sources import Source
+    from perfsuite.training.trainer import EpochResult, Trainer, TrainerOptions
+
+COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    data = parser.add_argument_group("data")
+    data.add_argument("--data-dir", type=Path, metavar="DIR", help="pictures; without it they are made here")
+    data.add_argument("--image-size", type=_positive, metavar="PX", help="side in pixels (64, or the data's)")
+    data.add_argument("--workers", "--num-workers", type=int, metavar="N", help="loading processes")
+    data.add_argument(
+        "--mode",
+        "--augmentation-mode",
+        metavar="MODE",
+        help="augmentation: conservative, moderate, aggressive",
+    )
+    learning = parser.add_argument_group("learning")
+    learning.add_argument(
+        "--model", default="small", help="small, resnet18, resnet18-cifar, resnet50 (small)"
+    )
+    learning.add_argument("--epochs", type=_positive, default=1, metavar="N", help="passes over the data (1)")
+    learning.add_argument(
+        "--batch-size", type=_positive, default=32, metavar="N", help="pictures a batch (32)"
+    )
+    learning.add_argument("--learning-rate", "--lr", type=float, default=0.05, help="at its peak (0.05)")
+    learning.add_argument("--schedule", default="cosine", choices=("cosine", "one_cycle", "constant"))
+    learning.add_argument("--optimiser", "--optimizer", default="sgd", choices=("sgd", "adamw"))
+    learning.add_argument(
+        "--weight-decay", type=float, default=5e-4, help="of convolutions, not norms (5e-4)"
+    )
+    learning.add_argument("--label-smoothing", type=float, default=0.0)
+    learning.add_argument("--seed", type=int, default=42, help="the same seed, the same run (42)")
+    learning.add_argument(
+        "--on-bad-loss", choices=("stop", "skip"), default="stop", help="when a loss is no number (stop)"
+    )
+    _add_speed(parser.add_argument_group("speed", "what changes how fast, and not what is learnt"))
+    kept = parser.add_argument_group("what is kept")
+    kept.add_argument(
+        "--model-path", type=Path, default=Path("model.pth"), metavar="FILE", help="(model.pth)"
+    )
+    kept.add_argument("--checkpoint-every", type=_positive, metavar="STEPS", help="beside each epoch's end")
+    kept.add_argument("--resume", action="store_true", help="go on where --model-path was left")
+    kept.add_argument("--log", type=Path, metavar="FILE", help="JSON lines (the model path, .jsonl)")
+    kept.add_argument("--mlflow", metavar="URI", help="log to MLflow too, such as sqlite:///mlflow.db")
+    kept.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _add_speed(speed: Any) -> None:
+    speed.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
+    speed.add_argument(
+        "--amp",
+        action=argparse.BooleanOptionalAction,
+        help="bfloat16 where it does no harm (on for a GPU that has it, off on a CPU)",
+    )
+    speed.add_argument(
+        "--precision", choices=("float32", "ieee", "tf32", "bf16", "fp16"), help="by name instead"
+    )
+    speed.add_argument("--channels-last", action="store_true", help="keep pictures as NHWC in memory")
+    speed.add_argument(
+        "--compile", nargs="?", const="default", choices=COMPILE_MODES, metavar="MODE", help="torch.compile"
+    )
+    speed.add_argument("--cuda-graphs", action="store_true", help="capture the uncompiled step")
+    speed.add_argument("--fused", action="store_true", help="the optimiser as one kernel")
+    speed.add_argument("--checkpointing", action="store_true", help="less memory, more time")
+    speed.add_argument(
+        "--accumulate-grad-steps", type=_positive, default=1, metavar="K", help="batches to an optimiser step"
+    )
+    speed.add_argument("--clip-norm", type=float, metavar="NORM", help="clip the gradient's norm")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from perfsuite.training.distributed import joined, rank_of_torchrun
+    from perfsuite.training.sources import open_source
+
+    with joined(rank_of_torchrun(arguments.device)) as rank:
+        bar = _Bar(quiet=arguments.quiet or not rank.is_first)
+        source = open_source(
+            arguments.data_dir,
+            batch_size=arguments.batch_size,
+            image_size=arguments.image_size,
+            workers=arguments.workers,
+            mode=arguments.mode,
+            seed=arguments.seed,
+            rank=rank,
+            progress=bar.making,
+        )
+        preset = preset_of(arguments, rank.device)
+        log = arguments.log or arguments.model_path.with_suffix(".jsonl")
+        settings = _settings(arguments, preset, rank.world_size)
+        watchers: list[Any] = [bar]
+        if rank.is_first:
+            from perfsuite.training.tracking import JsonLog
+
+            watchers.append(JsonLog(log, settings, resumed=arguments.resume))
+        mlflow = _mlflow(arguments, settings) if rank.is_first else None
+        if mlflow is not None:
+            watchers.append(mlflow)
+        trainer = _trainer(arguments, source, preset, rank, watchers)
+        if arguments.resume:
+            trainer.resume(arguments.model_path)
+        try:
+            with bar:
+                trainer.fit()
+        except BaseException:
+            if mlflow is not None:
+                mlflow.finish(status="FAILED")
+            raise
+        if rank.is_first:
+            _conclude(trainer, source, arguments.model_path, log)
+        if mlflow is not None:
+            mlflow.finish(arguments.model_path, log)
+    return 0
+
+
+def preset_of(arguments: argparse.Namespace, device: Any) -> Preset:
+    """The preset that the options ask for; `--no-amp` means float32 whatever the device."""
+    from perfsuite.training.presets import Preset
+
+    if arguments.amp is not None and arguments.precision is not None:
+        raise UsageError("train: --amp or --no-amp and --precision exclude each other; give one")
+    precision = arguments.precision
+    if precision is None:
+        wanted = device.type == "cuda" if arguments.amp is None else arguments.amp
+        precision = _half_of(device) if wanted else "float32"
+    return Preset(
+        precision=precision,
+        channels_last=arguments.channels_last,
+        compile_mode=arguments.compile or "off",
+        cuda_graphs=arguments.cuda_graphs,
+        optimiser_path="fused" if arguments.fused else "auto",
+        checkpointing=arguments.checkpointing,
+        clip_norm=arguments.clip_norm,
+        accumulate=arguments.accumulate_grad_steps,
+    )
+
+
+def _half_of(device: Any) -> str:
+    import torch
+
+    return "fp16" if device.type == "cuda" and not torch.cuda.is_bf16_supported() else "bf16"
+
+
+def _options(arguments: argparse.Namespace) -> TrainerOptions:
+    from perfsuite.training.trainer import TrainerOptions
+
+    return TrainerOptions(
+        epochs=arguments.epochs,
+        learning_rate=arguments.learning_rate,
+        schedule=arguments.schedule,
+        optimiser=arguments.optimiser,
+        weight_decay=arguments.weight_decay,
+        label_smoothing=arguments.label_smoothing,
+        seed=arguments.seed,
+        on_bad_loss=arguments.on_bad_loss,
+        checkpoint_every=arguments.checkpoint_every,
+    )
+
+
+def _trainer(
+    arguments: argparse.Namespace, source: Source, preset: Preset, rank: Any, watchers: Sequence[Any]
+) -> Trainer:
+    from perfsuite.training.checkpoint import Recipe
+    from perfsuite.training.trainer import Trainer
+
+    return Trainer(
+        recipe=Recipe(arguments.model, source.class_names, source.image_size, source.mean, source.std),
+        train=source.train,
+        val=source.val,
+        options=_options(arguments),
+        preset=preset,
+        device=rank.device,
+        checkpoint_path=arguments.model_path,
+        watchers=watchers,
+        wrap=rank.wrap,
+        writes=rank.is_first,
+    )
+
+
+def _settings(arguments: argparse.Namespace, preset: Preset, world_size: int) -> dict[str, Any]:
+    import torch
+
+    told = asdict(_options(arguments)) | {
+        "preset": preset.name,
+        "model": arguments.model,
+        "batch_size": arguments.batch_size,
+        "data_dir": str(arguments.data_dir or "pictures made here"),
+        "device": arguments.device,
+        "world_size": world_size,
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+    }
+    if torch.cuda.is_available():
+        told["gpu"] = torch.cuda.get_device_name()
+    return told
+
+
+def _mlflow(arguments: argparse.Namespace, settings: dict[str, Any]) -> Any:
+    if arguments.mlflow is None:
+        return None
+    from perfsuite.training.tracking import MlflowLog
+
+    return MlflowLog(arguments.mlflow, settings, name=arguments.model_path.stem)
+
+
+def _conclude(trainer: Trainer, source: Source, path: Path, log: Path) -> None:
+    if trainer.step.fell_back is not None:
+        print(f"not compiled: {trainer.step.fell_back}")
+    elif trainer.preset.is_compiled:
+        done = trainer.step.compilation
+        print(
+            f"compiled: {done.graphs} graphs, {done.graph_breaks} graph breaks, "
+            f"{trainer.step.recompiles} recompiles"
+        )
+    if source.test is not None and (tested := trainer.evaluate(source.test)):
+        print(f"test accuracy {tested.accuracy:.1%} of {tested.images} pictures, loss {tested.loss:.3f}")
+    print(f"{path}: {trainer.recipe.model}, {len(source.class_names)} classes; log in {log}")
+
+
+@dataclass
+class _Bar:
+    """A progress bar on a terminal, a line for each epoch everywhere; the one here who reads a clock."""
+
+    quiet: bool = False
+
+    def __post_init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=self.quiet or not console.is_terminal,
+            transient=True,
+        )
+        self._task = self._progress.add_task("training", total=None, rate="")
+        self._began: float | None = None
+        self._images = 0
+        self._loss = ""
+
+    def __enter__(self) -> None:
+        self._progress.start()
+        self._began = perf_counter()
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()
+
+    def making(self, done: int, of: int) -> None:
+        """Pictures are being made; said once, since it is done once."""
+        if done == of and not self.quiet:
+            print(f"made {of} pictures; they are kept for the next time", file=sys.stderr)
+
+    def on_step(self, step: int, steps: int, images: int) -> None:
+        self._images += images
+        rate = f"{self._images / self._seconds():.0f} img/s {self._loss}"
+        self._progress.update(self._task, completed=step, total=steps, rate=rate)
+
+    def on_losses(self, step: int, losses: Sequence[float]) -> None:
+        self._loss = f"loss {losses[-1]:.3f}"
+
+    def on_epoch(self, result: EpochResult) -> None:
+        seconds = self._seconds()
+        if not self.quiet:
+            validated = ""
+            if result.val_accuracy is not None:
+                validated = f", validation {result.val_loss:.3f} ({result.val_accuracy:.1%} right)"
+            skipped = f", {result.steps_skipped} steps skipped" if result.steps_skipped else ""
+            self._progress.console.print(
+                f"epoch {result.epoch + 1}: loss {result.train_loss:.3f}{validated}{skipped}; "
+                f"{result.images} pictures in {seconds:.1f} s with validation",
+                highlight=False,
+                soft_wrap=True,
+            )
+        self._began, self._images = perf_counter(), 0
+
+    def _seconds(self) -> float:
+        return max(perf_counter() - (self._began or perf_counter()), 1e-9)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number}, expected 1 or more")
+    return number

@@ -1,0 +1,150 @@
+"""Checkpoints: what a file holds, written whole or not at all, read without running code."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import torch
+from torch import Tensor, nn
+
+from perfsuite.errors import DataError
+from perfsuite.training.models import MODELS, make_model
+
+FORMAT = 1
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that is needed to use weights: which model, which classes, which pictures it was shown."""
+
+    model: str
+    class_names: tuple[str, ...]
+    image_size: int
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+
+    def build(self) -> nn.Module:
+        return make_model(self.model, len(self.class_names))
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A recipe, its weights, and, where training may go on, the state of the training."""
+
+    recipe: Recipe
+    weights: Mapping[str, Tensor]
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    def save(self, path: str | Path) -> None:
+        """Write it, or leave what was there: a reader never meets half a file."""
+        recipe = {name: getattr(self.recipe, name) for name in Recipe.__slots__}
+        told = {"perfsuite": FORMAT, "recipe": recipe}
+        _write_whole(Path(path), told | {"weights": dict(self.weights), "training": dict(self.training)})
+
+    @staticmethod
+    def load(path: str | Path, device: torch.device | str = "cpu") -> Checkpoint:
+        found = _read(Path(path), device)
+        try:
+            told = found["recipe"]
+            recipe = Recipe(
+                model=told["model"],
+                class_names=tuple(told["class_names"]),
+                image_size=int(told["image_size"]),
+                mean=tuple(told["mean"]),
+                std=tuple(told["std"]),
+            )
+            checkpoint = Checkpoint(recipe, found["weights"], found["training"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path}: incomplete checkpoint ({error!r}); train again") from error
+        if recipe.model not in MODELS:
+            raise DataError(f"{path}: holds a {recipe.model!r}, expected one of {', '.join(MODELS)}")
+        return checkpoint
+
+    def into(self, model: nn.Module, path: str | Path = "checkpoint") -> None:
+        """Put the weights into `model`; a model of another shape is named, not half filled."""
+        own = model.state_dict()
+        differing = [
+            f"{name} is {_shape(self.weights.get(name))}, expected {_shape(tensor)}"
+            for name, tensor in own.items()
+            if _shape(self.weights.get(name)) != _shape(tensor)
+        ]
+        differing += [f"{name} has no place in it" for name in self.weights if name not in own]
+        if differing:
+            raise DataError(
+                f"{path}: {len(differing)} of {len(own)} tensors do not fit {type(model).__name__} "
+                f"(the first: {differing[0]}); the checkpoint is of another architecture or class count"
+            )
+        model.load_state_dict(dict(self.weights))
+
+    def require(self, model: str | None, class_names: tuple[str, ...], path: str | Path) -> None:
+        """That it is what is now to be trained further."""
+        if model is not None and model != self.recipe.model:
+            raise DataError(f"{path}: holds a {self.recipe.model!r}, expected a {model!r}; leave --model out")
+        if class_names != self.recipe.class_names:
+            raise DataError(
+                f"{path}: trained on {_listed(self.recipe.class_names)}, the data have "
+                f"{_listed(class_names)}; train anew or give the data it was trained on"
+            )
+
+
+def _write_whole(path: Path, content: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        with partial.open("xb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except (OSError, RuntimeError) as error:  # torch turns some of the former into the latter
+        raise DataError(f"{path}: cannot be written ({error}); what was there is kept") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _read(path: Path, device: torch.device | str) -> dict[str, Any]:
+    if not path.is_file():
+        raise DataError(f"{path}: no such checkpoint; `perfsuite train --model-path {path}` makes one")
+    try:
+        # weights_only: a checkpoint from elsewhere must not be able to run code.
+        found = torch.load(path, map_location=device, weights_only=True)
+    except (
+        RuntimeError,
+        EOFError,
+        OSError,
+        ValueError,
+        KeyError,
+        pickle.UnpicklingError,
+        zipfile.BadZipFile,
+    ) as error:
+        first_line = (str(error).splitlines() or [""])[0][:200]
+        raise DataError(
+            f"{path}: damaged, or not a checkpoint ({path.stat().st_size:,} bytes; {first_line}); "
+            "train again or restore the file"
+        ) from error
+    if not isinstance(found, dict) or "perfsuite" not in found:
+        raise DataError(
+            f"{path}: no perfsuite checkpoint (bare weights say neither model nor classes); train again"
+        )
+    if found["perfsuite"] != FORMAT:
+        raise DataError(
+            f"{path}: format {found['perfsuite']}, expected {FORMAT}; use the version that wrote it"
+        )
+    return found
+
+
+def _shape(tensor: Tensor | None) -> str:
+    return "absent" if tensor is None else "x".join(str(side) for side in tensor.shape) or "a number"
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return f"{len(names)} classes ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"

@@ -1,0 +1,65 @@
+"""Which device, and how a batch gets there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from perfsuite.errors import UsageError
+from perfsuite.stages import stage
+from perfsuite.training.checkpoint import IMAGENET_MEAN, IMAGENET_STD
+from perfsuite.transforms.normalise import Layout, normalize
+
+Batch = tuple[Tensor, Tensor]
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device of that name; `auto` is a GPU where there is one.
+
+    >>> choose_device("cpu")
+    device(type='cpu')
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"device: {name!r} is not known, expected auto, cpu, cuda or cuda:N") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UsageError(
+            f"device: {name} was asked for, and torch sees no CUDA device; use --device auto or cpu"
+        )
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(
+            f"device: {name} was asked for, of {torch.cuda.device_count()} GPUs; counting is from 0"
+        )
+    return device
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Brings a loader's batch to the device: without waiting, bytes as bytes, normalised there."""
+
+    device: torch.device
+    channels_last: bool = False
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+
+    def __call__(self, batch: Any) -> Batch:
+        images, labels = batch[0], batch[1]
+        with stage("transfer"):
+            images = images.to(self.device, non_blocking=True)
+            labels = labels.to(self.device, non_blocking=True)
+        if images.dtype == torch.uint8:
+            with stage("normalise"):
+                images = self._normalised(images)
+        if self.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        return images, labels
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        layout: Layout = "NCHW" if images.shape[1] == 3 else "NHWC"
+        return normalize(images, mean=self.mean, std=self.std, layout=layout)

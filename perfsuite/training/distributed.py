@@ -1,0 +1,143 @@
+"""Several processes as one training, started by torchrun; what they exchange, counted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from perfsuite.errors import UsageError
+from perfsuite.training.devices import choose_device
+
+# A rank that hangs, rather than dies, is given up by the others after this.
+PATIENCE = timedelta(seconds=25)
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """Which of how many processes this is, and its device."""
+
+    index: int
+    world_size: int
+    device: torch.device
+
+    @property
+    def is_first(self) -> bool:
+        return self.index == 0
+
+    @property
+    def wrap(self) -> Callable[[nn.Module], nn.Module] | None:
+        return self._wrapped if self.world_size > 1 else None
+
+    def _wrapped(self, model: nn.Module) -> nn.Module:
+        devices = [self.device.index or 0] if self.device.type == "cuda" else None
+        return nn.parallel.DistributedDataParallel(model, device_ids=devices)
+
+    def share(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """This rank's rows; the last few that do not divide evenly are left out, so that none waits for ever.
+
+        >>> Rank(1, 2, torch.device("cpu")).share(torch.arange(5))
+        (tensor([1, 3]),)
+        """
+        whole = len(tensors[0]) // self.world_size * self.world_size
+        return tuple(tensor[self.index : whole : self.world_size] for tensor in tensors)
+
+    def sharded(self, batches: Any) -> Any:
+        return batches if self.world_size == 1 else EveryNthBatch(batches, self)
+
+
+ALONE = Rank(0, 1, torch.device("cpu"))
+
+
+@dataclass
+class EveryNthBatch:
+    """A loader's batches dealt out to the ranks; those of an incomplete round are left out.
+
+    Every rank reads what all of them need: right for any loader, and slower than one that shards by itself.
+    """
+
+    batches: Any
+    rank: Rank
+
+    def __len__(self) -> int:
+        return len(self.batches) // self.rank.world_size
+
+    @property
+    def batch_size(self) -> int | None:
+        return getattr(self.batches, "batch_size", None)
+
+    def set_epoch(self, epoch: int) -> None:
+        if hasattr(self.batches, "set_epoch"):
+            self.batches.set_epoch(epoch)
+
+    def __iter__(self) -> Iterator[Any]:
+        whole = len(self) * self.rank.world_size
+        return islice(self.batches, self.rank.index, whole, self.rank.world_size)
+
+
+def rank_of_torchrun(device: str = "auto") -> Rank:
+    """This process's place as torchrun's environment variables tell it; alone without them."""
+    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    if world_size == 1:
+        return Rank(0, 1, choose_device(device))
+    missing = [
+        name for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ
+    ]
+    if missing:
+        raise UsageError(
+            f"distributed: WORLD_SIZE is {world_size} but {', '.join(missing)} unset; start with torchrun"
+        )
+    chosen = choose_device(device)
+    if chosen.type == "cuda":
+        chosen = choose_device(f"cuda:{os.environ['LOCAL_RANK']}")
+    return Rank(int(os.environ["RANK"]), world_size, chosen)
+
+
+@contextmanager
+def joined(rank: Rank) -> Iterator[Rank]:
+    """Meet the other ranks for the block; does nothing alone."""
+    if rank.world_size == 1:
+        yield rank
+        return
+    import torch.distributed as dist
+
+    if rank.device.type == "cuda":
+        torch.cuda.set_device(rank.device)
+    dist.init_process_group("nccl" if rank.device.type == "cuda" else "gloo", timeout=PATIENCE)
+    try:
+        yield rank
+    finally:
+        dist.destroy_process_group()
+
+
+@dataclass
+class Exchanged:
+    """All-reduces that a DistributedDataParallel model has made, and their bytes.
+
+    A communication hook: `Exchanged.by(model)` counts from then on.
+    """
+
+    all_reduces: int = 0
+    bytes: int = 0
+
+    @staticmethod
+    def by(model: nn.parallel.DistributedDataParallel) -> Exchanged:
+        counted = Exchanged()
+        # A lambda: the hook's annotations would have to be classes, and here they are strings.
+        model.register_comm_hook(counted, lambda counted, bucket: _count_and_reduce(counted, bucket))
+        return counted
+
+
+def _count_and_reduce(counted: Exchanged, bucket: Any) -> Any:
+    from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
+
+    counted.all_reduces += 1
+    counted.bytes += bucket.buffer().numel() * bucket.buffer().element_size()
+    return allreduce_hook(None, bucket)  # type: ignore[arg-type]

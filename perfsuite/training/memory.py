@@ -1,0 +1,58 @@
+"""When a batch does not fit: say which one would have, and never shrink it behind the user's back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+
+from perfsuite.errors import PerfsuiteError
+
+
+class OutOfMemoryError(PerfsuiteError):
+    """The batch does not fit into the device's memory."""
+
+
+@contextmanager
+def telling_what_fits(batch_size: int, try_step: Callable[[int], object]) -> Iterator[None]:
+    """Where the block runs out of memory, find the largest half of the batch that fits, and name it.
+
+    >>> def try_step(size):
+    ...     if size > 8: raise torch.OutOfMemoryError("full")
+    >>> with telling_what_fits(32, try_step):
+    ...     try_step(32)
+    Traceback (most recent call last):
+    perfsuite.training.memory.OutOfMemoryError: train: out of memory at a batch of 32; a step with 8 fitted; \
+use --batch-size 8, with --accumulate-grad-steps 4 for the same optimiser step
+    """
+    try:
+        yield
+        return
+    except torch.OutOfMemoryError:
+        pass  # what failed holds on to its memory until its traceback is gone: try outside the handler
+    fitted = largest_that_fits(batch_size // 2, try_step)
+    if fitted == 0:
+        raise OutOfMemoryError(
+            f"train: out of memory at a batch of {batch_size}, and not even one picture fitted; "
+            "take a smaller model or image size"
+        )
+    accumulated = -(-batch_size // fitted)
+    raise OutOfMemoryError(
+        f"train: out of memory at a batch of {batch_size}; a step with {fitted} fitted; "
+        f"use --batch-size {fitted}, with --accumulate-grad-steps {accumulated} for the same optimiser step"
+    )
+
+
+def largest_that_fits(batch_size: int, try_step: Callable[[int], object]) -> int:
+    """Halve until a step fits; 0 where none does."""
+    while batch_size >= 1:
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        try:
+            try_step(batch_size)
+        except torch.OutOfMemoryError:
+            batch_size //= 2
+        else:
+            return batch_size
+    return 0

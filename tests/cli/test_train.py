@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from perfsuite.cli import main
+from perfsuite.cli import train as train_command
+from perfsuite.errors import UsageError
+from perfsuite.training.checkpoint import Checkpoint
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes that a glance tells apart."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    for label, colour in (("blue", (30, 30, 200)), ("red", (200, 30, 30))):
+        (folder / label).mkdir()
+        for number in range(30):
+            pixels = np.clip(rng.normal(colour, 20, (40, 48, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / label / f"{number:02}.jpg")
+    return folder
+
+
+def train(pictures: Path, path: Path, *more: str) -> int:
+    words = ["train", "--data-dir", str(pictures), "--model-path", str(path), "--image-size", "32"]
+    return main([*words, "--batch-size", "8", "--workers", "0", *more])
+
+
+def log_of(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.with_suffix(".jsonl").read_text().splitlines()]
+
+
+def test_a_folder_of_pictures_is_learnt_and_kept(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "m.pth"
+    assert train(pictures, path, "--epochs", "3") == 0
+    assert "small, 2 classes" in capsys.readouterr().out
+    kept = Checkpoint.load(path)
+    assert kept.recipe.class_names == ("blue", "red")
+    assert kept.recipe.image_size == 32
+    epochs = [line for line in log_of(path) if line["event"] == "epoch"]
+    assert len(epochs) == 3
+    assert epochs[-1]["val_accuracy"] == 1.0
+    assert log_of(path)[0]["torch"] == torch.__version__
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--amp", "--channels-last", "--fused", "--clip-norm", "1"],
+        ["--no-amp", "--accumulate-grad-steps", "3", "--schedule", "one_cycle"],
+        ["--checkpointing", "--optimiser", "adamw", "--lr", "0.003", "--label-smoothing", "0.1"],
+        pytest.param(["--compile"], marks=pytest.mark.slow),
+    ],
+    ids=lambda words: " ".join(words),
+)
+def test_every_option_of_speed_trains(
+    more: list[str], pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.compiler.reset()
+    assert train(pictures, tmp_path / "m.pth", *more) == 0
+    told = capsys.readouterr().out
+    assert "test accuracy" in told
+    assert ("0 graph breaks" in told) == ("--compile" in more)
+
+
+def test_cifar_files_are_read_when_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    for name, count in (("data_batch_1", 40), ("test_batch", 20)):
+        records = rng.integers(0, 256, (count, 3073), dtype=np.uint8)
+        records[:, 0] %= 10
+        records.tofile(tmp_path / f"{name}.bin")
+    path = tmp_path / "m.pth"
+    words = ["train", "--data-dir", str(tmp_path), "--model-path", str(path), "--batch-size", "16", "--quiet"]
+    assert main(words) == 0
+    recipe = Checkpoint.load(path).recipe
+    assert (recipe.image_size, recipe.class_names[0], recipe.mean[0]) == (32, "airplane", 0.4914)
+    assert main([*words, "--mode", "moderate"]) == 2
+    assert "leave --image-size and --mode out" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_run_killed_for_good_goes_on_with_resume(pictures: Path, tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole.pth", tmp_path / "killed.pth"
+    more = ["--epochs", "6", "--checkpoint-every", "1", "--quiet"]
+    assert train(pictures, whole, *more) == 0
+    command = [
+        *(sys.executable, "-m", "perfsuite", "train", "--data-dir", str(pictures), "--image-size", "32"),
+        *("--batch-size", "8", "--workers", "0", "--model-path", str(killed), *more),
+    ]
+    with subprocess.Popen(command) as process:
+        deadline = time.monotonic() + 120
+        while not killed.exists() and time.monotonic() < deadline:
+            time.sleep(0.002)
+        process.kill()
+    assert Checkpoint.load(killed).training["steps_done"] < 36
+    assert train(pictures, killed, *more, "--resume") == 0
+    one, other = Checkpoint.load(whole), Checkpoint.load(killed)
+    assert other.training["history"] == one.training["history"]
+    for name, value in one.weights.items():
+        assert torch.equal(other.weights[name], value), name
+
+
+def one_class(folder: Path) -> None:
+    (folder / "only").mkdir()
+    Image.new("RGB", (40, 40)).save(folder / "only" / "0.jpg")
+
+
+def empty(folder: Path) -> None:
+    (folder / "a").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("prepare", "more", "named"),
+    [
+        (one_class, [], "one class (only), expected at least two"),
+        (empty, [], "no pictures found"),
+        (None, ["--data-dir", "/nowhere/at/all"], "no such folder"),
+        (None, ["--model", "vgg"], "'vgg' is not known"),
+        (None, ["--resume"], "no such checkpoint"),
+        (None, ["--device", "tpu"], "'tpu' is not known"),
+        (None, ["--clip-norm", "-1"], "clip_norm is -1.0, expected above 0"),
+        (None, ["--amp", "--precision", "fp16"], "exclude each other"),
+        (None, ["--lr", "1e30", "--epochs", "3"], "expected a number; lower the learning rate"),
+    ],
+)
+def test_mistakes_are_told_without_a_traceback(
+    prepare: object,
+    more: list[str],
+    named: str,
+    pictures: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = pictures
+    if prepare is not None:
+        folder = tmp_path / "data"
+        folder.mkdir()
+        prepare(folder)  # type: ignore[operator]
+    assert train(folder, tmp_path / "m.pth", "--quiet", *more) in (1, 2)
+    assert named in capsys.readouterr().err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_a_gpu_asked_for_and_not_there_is_told(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(pictures, tmp_path / "m.pth", "--device", "cuda") == 2
+    assert "torch sees no CUDA device" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "precision"),
+    [([], "float32"), (["--amp"], "bf16"), (["--no-amp"], "float32"), (["--precision", "ieee"], "ieee")],
+)
+def test_amp_means_bf16_and_is_off_on_a_cpu_unless_asked_for(words: list[str], precision: str) -> None:
+    parser = argparse.ArgumentParser()
+    train_command.add_arguments(parser)
+    assert train_command.preset_of(parser.parse_args(words), torch.device("cpu")).precision == precision
+
+
+def test_contradicting_options_are_refused() -> None:
+    parser = argparse.ArgumentParser()
+    train_command.add_arguments(parser)
+    with pytest.raises(UsageError, match="exclude each other"):
+        train_command.preset_of(parser.parse_args(["--compile", "--checkpointing"]), torch.device("cpu"))

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from perfsuite.errors import UsageError
+from perfsuite.training.devices import Transfer, choose_device
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+@pytest.mark.parametrize("name", ["cuda", "cuda:0"])
+def test_a_gpu_asked_for_and_not_there_is_an_error(name: str) -> None:
+    with pytest.raises(UsageError, match="torch sees no CUDA device"):
+        choose_device(name)
+
+
+def test_an_unknown_device_is_an_error() -> None:
+    with pytest.raises(UsageError, match="'gpu' is not known"):
+        choose_device("gpu")
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_bytes_are_normalised_whatever_their_layout(layout: str) -> None:
+    pixels = torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)
+    given = pixels if layout == "NCHW" else pixels.permute(0, 2, 3, 1).contiguous()
+    transfer = Transfer(CPU, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
+    images, _ = transfer((given, torch.zeros(2)))
+    dull = (pixels.double() / 255 - torch.tensor([0.5, 0.4, 0.3]).double().view(3, 1, 1)) / torch.tensor(
+        [0.2, 0.3, 0.4]
+    ).double().view(3, 1, 1)
+    assert images.dtype == torch.float32
+    assert (images - dull).abs().max() < 1e-5
+
+
+def test_floats_are_taken_as_normalised() -> None:
+    images = torch.randn(2, 3, 4, 4)
+    assert Transfer(CPU)((images, torch.zeros(2)))[0] is images
+
+
+def test_channels_last_is_made_once_here() -> None:
+    images, _ = Transfer(CPU, channels_last=True)((torch.randn(2, 3, 4, 4), torch.zeros(2)))
+    assert images.is_contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from perfsuite.errors import UsageError
+from perfsuite.training.distributed import EveryNthBatch, Rank, rank_of_torchrun
+from perfsuite.training.step import TrainingStep
+from tests.training.learners import batch_of, linear_model
+
+CPU = torch.device("cpu")
+SCRIPT = Path(__file__).with_name("rank_script.py")
+WITHIN_SECONDS = 30  # after the others are left alone; starting the processes comes on top
+STARTING_SECONDS = 90
+
+
+def torchrun(task: str, ranks: int, out: Path) -> subprocess.CompletedProcess[str]:
+    command = [
+        *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(ranks)),
+        *("--master-addr", "127.0.0.1", "--master-port", "0", "--rdzv-backend", "c10d"),
+        *("--rdzv-endpoint", "127.0.0.1:0", str(SCRIPT), task, str(out)),
+    ]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPT.parents[2])}
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=STARTING_SECONDS + WITHIN_SECONDS,
+        env=environment,
+    )
+
+
+def told(out: Path, ranks: int) -> list[dict[str, Any]]:
+    return [json.loads((out / f"{rank}.json").read_text()) for rank in range(ranks)]
+
+
+def alone() -> torch.Tensor:
+    model = linear_model()
+    step = TrainingStep(model, torch.optim.SGD(model.parameters(), lr=0.1))
+    for _ in range(3):
+        step(*batch_of(16))
+    return torch.cat([one.detach().flatten() for one in model.parameters()])
+
+
+@pytest.mark.parametrize(
+    ("task", "ranks"),
+    [
+        ("accumulates", 2),
+        pytest.param("steps", 2, marks=pytest.mark.slow),
+        pytest.param("accumulates", 4, marks=pytest.mark.slow),
+    ],
+)
+def test_ranks_learn_what_one_process_learns_of_the_whole_batch(
+    task: str, ranks: int, tmp_path: Path
+) -> None:
+    done = torchrun(task, ranks, tmp_path)
+    assert done.returncode == 0, done.stderr
+    for rank in told(tmp_path, ranks):
+        assert torch.allclose(torch.tensor(rank["weights"]), alone(), rtol=1e-5, atol=1e-6)
+        assert rank["all_reduces"] == 3  # one bucket a step, whatever is accumulated
+        assert rank["bytes"] == 3 * len(rank["weights"]) * 4
+
+
+@pytest.mark.parametrize(
+    ("task", "reason"),
+    [
+        ("dies", "planted: this rank has had enough"),
+        pytest.param("killed", "SIGKILL", marks=pytest.mark.slow),
+    ],
+)
+def test_a_rank_that_dies_ends_the_others_with_its_reason(task: str, reason: str, tmp_path: Path) -> None:
+    done = torchrun(task, 2, tmp_path)
+    assert done.returncode != 0
+    assert reason in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_torchrun_a_process_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    assert rank_of_torchrun("cpu") == Rank(0, 1, CPU)
+
+
+def test_half_an_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.delenv("RANK", raising=False)
+    with pytest.raises(UsageError, match=r"WORLD_SIZE is 2 but RANK.*start with torchrun"):
+        rank_of_torchrun("cpu")
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 8])
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+def test_no_rank_gets_more_than_another(count: int, world_size: int) -> None:
+    ranks = [Rank(index, world_size, CPU) for index in range(world_size)]
+    rows = [rank.share(torch.arange(count))[0].tolist() for rank in ranks]
+    batches = [list(EveryNthBatch(list(range(count)), rank)) for rank in ranks]
+    for dealt in (rows, batches):
+        assert {len(share) for share in dealt} == {count // world_size}
+        everything = [one for share in dealt for one in share]
+        assert sorted(everything) == sorted(set(everything))
+
+
+def test_a_dealt_loader_is_as_long_as_what_it_gives() -> None:
+    dealt = EveryNthBatch(list(range(7)), Rank(1, 2, CPU))
+    assert len(dealt) == len(list(dealt)) == 3

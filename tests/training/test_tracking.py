@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from perfsuite.errors import DataError, UsageError
+from perfsuite.training.tracking import JsonLog, MlflowLog
+from perfsuite.training.trainer import EpochResult
+
+RESULT = EpochResult(epoch=0, images=10, train_loss=1.5, learning_rate=0.1, val_loss=None, val_accuracy=0.5)
+
+
+def read(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_run_is_lines_of_json(tmp_path: Path) -> None:
+    path = tmp_path / "runs" / "m.jsonl"
+    log = JsonLog(path, {"seed": 42})
+    log.on_losses(3, [1.0, 2.0, 3.0])
+    log.on_epoch(RESULT)
+    told = read(path)
+    assert [line["event"] for line in told] == ["settings", "losses", "epoch"]
+    assert told[1]["first_step"] == 1
+    assert told[2]["val_accuracy"] == 0.5
+
+
+def test_a_resumed_run_keeps_what_was_logged_and_a_new_one_does_not(tmp_path: Path) -> None:
+    path = tmp_path / "m.jsonl"
+    JsonLog(path, {"seed": 1})
+    JsonLog(path, {"seed": 1}, resumed=True)
+    assert [line["event"] for line in read(path)] == ["settings", "resumed"]
+    JsonLog(path, {"seed": 2})
+    assert [line["seed"] for line in read(path)] == [2]
+
+
+def test_a_log_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="cannot be written"):
+        JsonLog(tmp_path / "file" / "m.jsonl", {})
+
+
+def test_an_absent_mlflow_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    with pytest.raises(UsageError, match=r"perfsuite\[track\]"):
+        MlflowLog("sqlite:///x.db", {})
