@@ -12,12 +12,16 @@ from perfsuite.measure.measurement import Measurement
 class Judged:
     measurement: Measurement
     limits: tuple[Verdict, ...] = ()
-    change: Verdict | None = None  # against a stored run or baseline
+    changes: tuple[Verdict, ...] = ()  # against a stored run or baseline: the time, and each counter
+
+    @property
+    def change_of_time(self) -> Verdict | None:
+        return next((verdict for verdict in self.changes if verdict.metric == "time"), None)
 
     @property
     def outcome(self) -> Outcome | None:
         """The worst of what was judged; None where nothing was."""
-        seen = {verdict.outcome for verdict in (*self.limits, *([self.change] if self.change else []))}
+        seen = {verdict.outcome for verdict in (*self.limits, *self.changes)}
         return next((outcome for outcome in _WORST_FIRST if outcome in seen), None)
 
 

@@ -51,6 +51,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             limits_of(item, session.environment.hard, session.file_limits)
         except PerfsuiteError as error:
             raise pytest.UsageError(f"{item.nodeid}: {error}") from error
+    if any({"perf", "benchmark"} & set(getattr(item, "fixturenames", ())) for item in items):
+        from perfsuite.pytest_plugin import reference  # opens a store: not for runs that measure nothing
+
+        try:
+            session.reference = reference.find(session.options, session.environment)
+        except PerfsuiteError as error:
+            raise pytest.UsageError(str(error)) from error
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from perfsuite.judge.judged import Judged
 from perfsuite.judge.limits import RATIO_METRICS, Limit, find, judge
 from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.measure.measurement import Measurement
@@ -27,15 +26,17 @@ def conclude(
     item: pytest.Item, measurement: Measurement, verdicts: Sequence[Verdict], session: PerfSession
 ) -> None:
     """Keep what was found, tell JUnit, and fail the test where a limit is broken or left unclear."""
-    session.keep(Judged(measurement, tuple(verdicts)))
+    judged = session.keep(measurement, verdicts)
     rate = f"{measurement.unit}_per_second"
     item.user_properties.append((rate, f"{measurement.items_per_second:.6g}"))
-    for verdict in verdicts:
+    for verdict in (*verdicts, *judged.changes):
         item.user_properties.append((f"perfsuite.{verdict.metric}", verdict.outcome.value))
-    wrong = [verdict for verdict in verdicts if _fails(verdict, session.options.fail_on_unclear)]
+    fail_on_unclear = session.options.fail_on_unclear
+    wrong = [f"{each.outcome}: {each.reason}" for each in verdicts if _fails(each, fail_on_unclear)]
+    # An unclear change fails nothing: without enough stored runs every change is unclear.
+    wrong += [f"{each.outcome}: {each.metric}: {each.reason}" for each in judged.changes if each.is_red]
     if wrong:
-        told = "\n".join(f"{verdict.outcome}: {verdict.reason}" for verdict in wrong)
-        pytest.fail(f"{item.nodeid}\n{told}", pytrace=False)
+        pytest.fail("\n".join([item.nodeid, *wrong]), pytrace=False)
 
 
 def judge_plain_benchmark(item: pytest.Function, limits: Sequence[Limit], session: PerfSession) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from perfsuite.errors import UsageError
-from perfsuite.judge.judged import Judged
 from perfsuite.judge.limits import RATIO_METRICS, Found, Limit, found_ratio, judge
 from perfsuite.judge.statistics import level_of_look
 from perfsuite.judge.units import Kind
@@ -157,7 +156,7 @@ class Perf:
         level = level_of_look(self._options.level, max(1, turns.looks))
         verdicts += judge_limits(self._limits, measured[ours], level)
         for other in theirs:
-            self._session.keep(Judged(measured[other]))
+            self._session.keep(measured[other])
         self._report_to_benchmark(measured[ours])
         conclude(self._node, measured[ours], verdicts, self._session)
         return turns

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from perfsuite.judge.judged import Judged
+from perfsuite.judge.verdict import Verdict
 from perfsuite.measure.environment import environment
 from perfsuite.measure.measurement import Environment, Measurement
 from perfsuite.pytest_plugin.markers import FileLimit, read_limits_file
 from perfsuite.pytest_plugin.options import Options, read_options
 from perfsuite.pytest_plugin.progress import Progress
+
+if TYPE_CHECKING:
+    from perfsuite.pytest_plugin.reference import Reference
 
 
 @dataclass
@@ -26,6 +30,7 @@ class PerfSession:
     file_limits: tuple[FileLimit, ...]
     judged: dict[str, Judged] = field(default_factory=dict)
     measured_by_perf: set[str] = field(default_factory=set)  # node ids; those of turns have many workloads
+    reference: Reference | None = None  # what every workload is also held against
     stored_as: str | None = None
     not_stored_because: str | None = None
 
@@ -34,14 +39,17 @@ class PerfSession:
         options = read_options(config)
         return cls(options, Progress(config), environment(), read_limits_file(options.limits_file))
 
-    def keep(self, judged: Judged) -> None:
-        self.judged[judged.measurement.name] = judged
+    def keep(self, measurement: Measurement, limits: Sequence[Verdict] = ()) -> Judged:
+        """Note what was measured, with what its limits and its reference say of it."""
+        changes = self.reference.judge(measurement, self.environment) if self.reference else ()
+        judged = self.judged[measurement.name] = Judged(measurement, tuple(limits), changes)
+        return judged
 
     def keep_plain_benchmarks(self, benchmarks: list[Any]) -> None:
         """Tests that use pytest-benchmark's own fixture are shown and stored beside ours."""
         for measurement in plain_measurements(benchmarks):
-            if measurement.name not in self.measured_by_perf:
-                self.judged.setdefault(measurement.name, Judged(measurement))
+            if measurement.name not in self.measured_by_perf | set(self.judged):
+                self.keep(measurement)
 
     def show(self, reporter: Any, is_disabled: bool) -> None:
         """The table, and what became of the run."""
@@ -58,6 +66,8 @@ class PerfSession:
         has_colour = bool(reporter._tw.hasmarkup)
         reporter.section("perfsuite", bold=True)
         reporter.write(render_run(list(self.judged.values()), reporter._tw.fullwidth, has_colour))
+        if self.reference is not None:
+            reporter.write_line(f"changes are against {self.reference.told}")
         if self.not_stored_because:
             reporter.write_line(f"not stored: {self.not_stored_because}", red=True)
         elif self.stored_as:

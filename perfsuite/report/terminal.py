@@ -40,7 +40,7 @@ def render_run(judged: Sequence[Judged], width: int, colour: bool) -> str:
         highlight=False,
         legacy_windows=False,
     )
-    has_changes = any(each.change for each in judged)
+    has_changes = any(each.change_of_time for each in judged)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("benchmark", overflow="fold")
     table.add_column("rate", justify="right", no_wrap=True)
@@ -77,13 +77,16 @@ def _cells(judged: Judged, name: str, has_changes: bool) -> list[Text]:
     title = Text(f"  {name}")
     for verdict in judged.limits:  # under the name: beside it they would not fit 80 columns
         title.append(f"\n    {limit_in_words(verdict)}", style=STYLES[verdict.outcome])
+    for verdict in judged.changes:
+        if verdict.metric != "time" and verdict.outcome is not Outcome.KEPT:
+            title.append(f"\n    {verdict.metric}: {verdict.reason}", style=STYLES[verdict.outcome])
     cells = [
         title,
         Text(f"{figures(took.items_per_second)} {took.unit}/s"),
         Text(f"{spread(took.seconds_per_call):.1%}"),
     ]
     if has_changes:
-        cells.append(_change(judged.change))
+        cells.append(_change(judged.change_of_time))
     outcome = judged.outcome
     cells.append(Text(str(outcome), style=STYLES[outcome]) if outcome else Text("measured", style="dim"))
     return cells

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Protocol
 
 import pytest
+import scipy.special  # noqa: F401 - numpy cannot be imported a second time, and inner runs begin with a clean slate
 
 
 class Run(Protocol):

@@ -1,0 +1,75 @@
+"""What this run is held against: a stored run, or the accepted baseline of this environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from perfsuite.errors import StoreError
+from perfsuite.judge.stored import Past, Settings, compare
+from perfsuite.judge.verdict import Verdict
+from perfsuite.measure.measurement import Environment, Measurement
+from perfsuite.pytest_plugin.options import Options
+from perfsuite.store.baselines import Baselines
+from perfsuite.store.runs import RunStore
+from perfsuite.store.schema import Run
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Accepted or named runs, and the other runs of this environment, which tell how much runs differ."""
+
+    told: str
+    runs: tuple[Run, ...]
+    past: tuple[Run, ...]
+    store: str
+
+    def judge(self, measurement: Measurement, environment: Environment) -> tuple[Verdict, ...]:
+        """One workload against the reference; it spends its share of the chance of a false alarm."""
+        name = measurement.name
+        before = [
+            replace(run, measurements={name: run.measurements[name]})
+            for run in self.runs
+            if name in run.measurements
+        ]
+        if not before:
+            return ()
+        now = Run(
+            name="now",
+            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            commit="",
+            dirty=True,
+            environment=environment,
+            measurements={name: measurement},
+        )
+        workloads = len({each for run in self.runs for each in run.measurements})
+        settings = Settings(alpha=Settings().alpha / workloads)
+        return compare(before, [now], self.history, settings).verdicts
+
+    @cached_property
+    def history(self) -> list[Past]:
+        taken = {(run.created_at, run.commit) for run in (*self.runs, *self.past)}
+        if "://" not in self.store and not Path(self.store).is_dir():
+            return [*self.past]
+        kept = RunStore(self.store).history(self.runs[-1].fingerprint)
+        return [*self.past, *(run for run in kept if (run.created_at, run.commit) not in taken)]
+
+
+def find(options: Options, environment: Environment) -> Reference | None:
+    """What --perf-compare names; without it the baseline of this environment, None where there is none."""
+    named = options.compare_with
+    kind, _, called = (named or "baseline").partition(":")
+    if kind != "baseline" or "://" in (named or ""):
+        runs = RunStore(options.store).select(str(named))
+        return Reference(str(named), runs, (), options.store)
+    found = Baselines(options.baselines).find(environment, called or None)
+    if found is not None:
+        return Reference(f"baseline {found.name}", found.runs, found.past, options.store)
+    if named is None:
+        return None
+    raise StoreError(
+        f"{options.baselines}: holds no baseline for environment {environment.fingerprint};"
+        " accept one with: perfsuite baseline accept NAME"
+    )
