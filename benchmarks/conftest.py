@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from perfsuite.data import photos as made_photos
 
@@ -17,3 +18,10 @@ def photos() -> Path:
 @pytest.fixture(scope="session")
 def few_photos() -> Path:
     return made_photos.cached(images=160, classes=10)
+
+
+@pytest.fixture(scope="session")
+def photos_batch() -> torch.Tensor:
+    """32 pictures of noise at 224 pixels: uint8, NCHW."""
+    generator = torch.Generator().manual_seed(42)
+    return torch.randint(0, 256, (32, 3, 224, 224), dtype=torch.uint8, generator=generator)

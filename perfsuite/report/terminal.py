@@ -61,15 +61,20 @@ def render_run(judged: Sequence[Judged], width: int, colour: bool) -> str:
 
 
 def split_name(nodeid: str) -> tuple[str, str]:
-    """The file and the rest of a node id, without what every benchmark's name has.
+    """The file and the rest of a node id in words, which fold between words.
 
-    >>> split_name("benchmarks/test_loaders.py::test_fast[2]::ours")
-    ('loaders', 'fast[2] · ours')
+    >>> split_name("benchmarks/test_loaders.py::test_fast_folder[a_b]::ours")
+    ('loaders', 'fast folder[a_b] · ours')
     """
     file, _, rest = nodeid.partition("::")
     module = file.rpartition("/")[2].removesuffix(".py").removeprefix("test_")
-    parts = [part.removeprefix("test_") for part in rest.split("::")] if rest else [module]
+    parts = [_in_words(part.removeprefix("test_")) for part in rest.split("::")] if rest else [module]
     return module, " · ".join(parts)
+
+
+def _in_words(name: str) -> str:
+    function, bracket, parameters = name.partition("[")
+    return f"{function.replace('_', ' ')}{bracket}{parameters}"
 
 
 def _cells(judged: Judged, name: str, has_changes: bool) -> list[Text]:
