@@ -1,0 +1,177 @@
+"""From a picture to its class; models are loaded once for each path and change of the file."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor, nn
+
+from perfsuite.data.decode import upright_rgb
+from perfsuite.errors import DataError
+from perfsuite.stages import stage
+from perfsuite.training.checkpoint import Checkpoint, Recipe
+from perfsuite.training.compiled import Compiled
+from perfsuite.training.fold import folded
+from perfsuite.transforms.normalise import normalize
+
+Picture = str | Path | Image.Image
+GREY = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The likeliest class of a picture, and how likely the model thinks it."""
+
+    label: str
+    probability: float
+    index: int
+
+
+@dataclass
+class Predictor:
+    """A model ready to answer: `predictor(["cat.jpg"])` gives a Prediction for each picture."""
+
+    recipe: Recipe
+    model: Callable[[Tensor], Tensor]
+    device: torch.device
+
+    @staticmethod
+    def load(path: str | Path, device: torch.device | str = "cpu", compile_mode: str = "off") -> Predictor:
+        """Read a checkpoint; BatchNorm is folded into the convolutions, which changes answers by rounding."""
+        device = torch.device(device)
+        checkpoint = Checkpoint.load(path, device)
+        model = checkpoint.recipe.build().to(device)
+        checkpoint.into(model, path)
+        ready = folded(model.eval())
+        return Predictor(checkpoint.recipe, _answering(ready, compile_mode), device)
+
+    def __call__(self, pictures: Sequence[Picture]) -> list[Prediction]:
+        """All pictures as one batch."""
+        if not pictures:
+            return []
+        return self.answer(torch.stack([self.prepare(picture) for picture in pictures]))
+
+    def prepare(self, picture: Picture) -> Tensor:
+        """The picture's bytes, letterboxed to the model's size: uint8, CHW."""
+        with stage("decode"):
+            opened = _open(picture)
+        with stage("resize"):
+            return _letterboxed(opened, self.recipe.image_size)
+
+    def answer(self, pixels: Tensor) -> list[Prediction]:
+        """Predictions for uint8 NCHW pixels; waits for the device once, for all answers together."""
+        with stage("transfer"):
+            pixels = pixels.to(self.device, non_blocking=True)
+        with stage("normalise"):
+            images = normalize(pixels, mean=self.recipe.mean, std=self.recipe.std)
+        with stage("forward"), torch.inference_mode():
+            probabilities, indices = self.model(images).float().softmax(1).max(1)
+            # One copy to the host for both.
+            told = torch.stack([probabilities, indices.to(probabilities.dtype)]).tolist()
+        names = self.recipe.class_names
+        return [
+            Prediction(names[int(index)], probability, int(index))
+            for probability, index in zip(*told, strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    identity: tuple[int, ...]
+    predictor: Future[Predictor]
+
+
+class ModelCache:
+    """The last few models used, by path: loaded once, again only when the file has changed.
+
+    Threads that ask for a model while it is being loaded wait for that one loading.
+    """
+
+    def __init__(
+        self, max_models: int = 4, device: torch.device | str = "cpu", compile_mode: str = "off"
+    ) -> None:
+        if max_models < 1:
+            raise ValueError(f"model cache: max_models is {max_models}, expected 1 or more")
+        self.max_models = max_models
+        self.device = device
+        self.compile_mode = compile_mode
+        self.loads = 0
+        self._held: OrderedDict[str, _Held] = OrderedDict()
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def get(self, path: str | Path) -> Predictor:
+        """The model at `path`; where it is held already, no file is opened and nothing copied."""
+        key = os.path.realpath(path)
+        identity = _identity(path)
+        with self._lock:
+            held = self._held.get(key)
+            is_mine = held is None or held.identity != identity
+            if held is None or is_mine:
+                held = self._held[key] = _Held(identity, Future())
+                self.loads += 1
+            self._held.move_to_end(key)
+            while len(self._held) > self.max_models:
+                self._held.popitem(last=False)
+        if is_mine:
+            self._load(key, path, held)
+        return held.predictor.result()
+
+    def _load(self, key: str, path: str | Path, held: _Held) -> None:
+        try:
+            held.predictor.set_result(Predictor.load(path, self.device, self.compile_mode))
+        except BaseException as error:
+            with self._lock:
+                if self._held.get(key) is held:
+                    del self._held[key]
+            held.predictor.set_exception(error)
+
+
+def _identity(path: str | Path) -> tuple[int, ...]:
+    """What changes when the file does: a rename over it changes the inode, writing into it the times."""
+    try:
+        found = Path(path).stat()
+    except OSError as error:
+        raise DataError(
+            f"{path}: no such checkpoint ({error.strerror}); `perfsuite train --model-path {path}` makes one"
+        ) from error
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _answering(model: nn.Module, compile_mode: str) -> Callable[[Tensor], Tensor]:
+    if compile_mode == "off":
+        return model
+    compiled: Compiled[[Tensor], Tensor] = Compiled(model, compile_mode)
+    return compiled
+
+
+def _open(picture: Picture) -> Image.Image:
+    if isinstance(picture, Image.Image):
+        return upright_rgb(picture)
+    try:
+        with Image.open(picture) as image:
+            return upright_rgb(image)
+    except FileNotFoundError as error:
+        raise DataError(f"{picture}: no such picture") from error
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"{picture}: cannot be read as a picture ({error})") from error
+
+
+def _letterboxed(image: Image.Image, side: int) -> Tensor:
+    scale = min(side / image.width, side / image.height)
+    width, height = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    canvas = Image.new("RGB", (side, side), (GREY, GREY, GREY))
+    resized = image.resize((width, height), Image.Resampling.LANCZOS)
+    canvas.paste(resized, ((side - width) // 2, (side - height) // 2))
+    pixels = torch.frombuffer(bytearray(canvas.tobytes()), dtype=torch.uint8)
+    return pixels.view(side, side, 3).permute(2, 0, 1)

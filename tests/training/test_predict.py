@@ -1,0 +1,262 @@
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from perfsuite.errors import DataError
+from perfsuite.training import predict
+from perfsuite.training.checkpoint import Checkpoint, Recipe
+from perfsuite.training.predict import ModelCache, Predictor
+
+RECIPE = Recipe("small", ("cat", "dog", "fish"), image_size=32)
+_opened: list[str] | None = None
+
+
+def _note_opened(event: str, arguments: tuple[Any, ...]) -> None:
+    if _opened is not None and event == "open":
+        _opened.append(str(arguments[0]))
+
+
+sys.addaudithook(_note_opened)
+
+
+@contextmanager
+def files_opened() -> Iterator[list[str]]:
+    """Every file that the interpreter opens in the block, by whatever library."""
+    global _opened
+    _opened = []
+    try:
+        yield _opened
+    finally:
+        _opened = None
+
+
+class Copied(TorchDispatchMode):
+    """The storages that were copied while entered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.storages: set[int] = set()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function.overloadpacket.__name__ in ("copy_", "_to_copy", "clone"):
+            self.storages |= {
+                one.untyped_storage().data_ptr() for one in args if isinstance(one, torch.Tensor)
+            }
+        return function(*args, **(kwargs or {}))
+
+
+def save(path: Path, seed: int = 0, recipe: Recipe = RECIPE) -> Path:
+    torch.manual_seed(seed)
+    Checkpoint(recipe, recipe.build().state_dict()).save(path)
+    return path
+
+
+@pytest.fixture
+def model_path(tmp_path: Path) -> Path:
+    return save(tmp_path / "m.pth")
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "picture.png"
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 60, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def test_an_answer_is_the_model_s_own(model_path: Path, picture: Path) -> None:
+    predictor = Predictor.load(model_path)
+    (found,) = predictor([picture])
+    checkpoint = Checkpoint.load(model_path)
+    model = RECIPE.build()
+    checkpoint.into(model)
+    pixels = predictor.prepare(picture).float() / 255
+    images = (pixels - torch.tensor(RECIPE.mean).view(3, 1, 1)) / torch.tensor(RECIPE.std).view(3, 1, 1)
+    scores = model.eval()(images[None]).softmax(1)
+    assert found.probability == pytest.approx(scores.max().item(), abs=1e-5)
+    assert found.index == scores.argmax()
+    assert found.label == RECIPE.class_names[found.index]
+
+
+def test_a_batch_answers_as_single_pictures_do(model_path: Path, picture: Path) -> None:
+    predictor = Predictor.load(model_path)
+    other = Image.new("RGB", (50, 20), (200, 10, 10))
+    together = predictor([picture, other, picture])
+    alone = [predictor([one])[0] for one in (picture, other, picture)]
+    assert [one.label for one in together] == [one.label for one in alone]
+    assert [one.probability for one in together] == pytest.approx(
+        [one.probability for one in alone], abs=1e-5
+    )
+    assert predictor([]) == []
+
+
+def test_pictures_keep_their_aspect_on_grey(model_path: Path, tmp_path: Path) -> None:
+    pixels = Predictor.load(model_path).prepare(Image.new("RGB", (60, 30), (250, 0, 0)))
+    assert pixels.shape == (3, 32, 32)
+    assert (pixels[:, :8] == 128).all()
+    assert (pixels[:, 24:] == 128).all()
+    assert (pixels[0, 8:24] == 250).all()
+    assert (pixels[1, 8:24] == 0).all()
+
+
+def test_the_second_call_reads_no_file_and_copies_no_weights(model_path: Path) -> None:
+    cache = ModelCache()
+    picture = Image.new("RGB", (40, 40))
+    with files_opened() as first:
+        cache.get(model_path)([picture])
+    assert str(model_path) in first
+    weights = {one.untyped_storage().data_ptr() for one in cache.get(model_path).model.parameters()}  # type: ignore[attr-defined]
+    with files_opened() as second:
+        cache.get(model_path)([picture])
+    with Copied() as copied:  # apart, for torch's own imports at its first use
+        cache.get(model_path)([picture])
+    assert second == []
+    assert not copied.storages & weights
+    assert cache.loads == 1
+
+
+def test_a_planted_copy_of_weights_is_counted(model_path: Path) -> None:
+    model = ModelCache().get(model_path).model
+    weight = next(model.parameters())  # type: ignore[attr-defined]
+    with Copied() as copied:
+        weight.clone()
+    assert weight.untyped_storage().data_ptr() in copied.storages
+
+
+@pytest.mark.parametrize("change", ["replaced", "written into", "touched"])
+def test_a_changed_file_is_loaded_again(change: str, model_path: Path) -> None:
+    cache = ModelCache()
+    before = cache.get(model_path)
+    if change == "replaced":
+        save(model_path, seed=1)
+    elif change == "written into":
+        other = save(model_path.with_name("other.pth"), seed=1)
+        model_path.write_bytes(other.read_bytes())
+    else:
+        os.utime(model_path, ns=(1, 1))
+    after = cache.get(model_path)
+    assert after is not before
+    assert cache.loads == 2
+    assert cache.get(model_path) is after
+
+
+def test_one_file_by_two_names_is_one_model(model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = model_path.with_name("link.pth")
+    link.symlink_to(model_path)
+    cache = ModelCache()
+    monkeypatch.chdir(model_path.parent)
+    assert cache.get(model_path) is cache.get(link) is cache.get("m.pth")
+    assert cache.loads == 1
+
+
+def test_threads_that_ask_at_once_share_one_loading(
+    model_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = ModelCache()
+    begin = threading.Barrier(8)
+    release = threading.Event()
+    load = Predictor.load
+
+    def slow(*arguments: Any) -> Predictor:
+        release.wait(10)
+        return load(*arguments)
+
+    monkeypatch.setattr(predict.Predictor, "load", staticmethod(slow))
+
+    def ask() -> Predictor:
+        begin.wait(10)
+        return cache.get(model_path)
+
+    with ThreadPoolExecutor(8) as threads:
+        asked = [threads.submit(ask) for _ in range(8)]
+        release.set()
+        assert len({id(one.result(30)) for one in asked}) == 1
+    assert cache.loads == 1
+
+
+def test_other_models_do_not_wait_for_a_slow_one(model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = save(model_path.with_name("other.pth"))
+    cache = ModelCache()
+    loading, release = threading.Event(), threading.Event()
+    load = Predictor.load
+
+    def slow(path: Path, *arguments: Any) -> Predictor:
+        if path == model_path:
+            loading.set()
+            release.wait(30)
+        return load(path, *arguments)
+
+    monkeypatch.setattr(predict.Predictor, "load", staticmethod(slow))
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(cache.get, model_path)
+        loading.wait(10)
+        assert cache.get(other).recipe == RECIPE
+        assert not asked.done()
+        release.set()
+        asked.result(30)
+
+
+def test_the_least_used_model_makes_room(tmp_path: Path) -> None:
+    first, second, third = (save(tmp_path / f"{name}.pth") for name in "abc")
+    cache = ModelCache(max_models=2)
+    kept = cache.get(first)
+    cache.get(second)
+    assert cache.get(first) is kept
+    cache.get(third)
+    assert len(cache) == 2
+    assert cache.get(first) is kept
+    assert cache.loads == 3
+    cache.get(second)
+    assert cache.loads == 4
+
+
+def test_a_failed_loading_is_told_and_not_kept(tmp_path: Path) -> None:
+    path = tmp_path / "m.pth"
+    cache = ModelCache()
+    with pytest.raises(DataError, match="no such checkpoint"):
+        cache.get(path)
+    path.write_bytes(b"nonsense")
+    with pytest.raises(DataError, match="damaged"):
+        cache.get(path)
+    save(path)
+    assert cache.get(path).recipe == RECIPE
+    assert len(cache) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [(None, "no such picture"), (b"", "cannot be read"), (b"\xff\xd8\xff\xe0", "cannot be read")],
+)
+def test_what_is_no_picture_is_named(
+    content: bytes | None, named: str, model_path: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.jpg"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=rf"x\.jpg: {named}"):
+        Predictor.load(model_path)([path])
+
+
+def test_grey_transparent_and_turned_pictures_are_read(model_path: Path, tmp_path: Path) -> None:
+    predictor = Predictor.load(model_path)
+    for mode in ("L", "RGBA", "P", "1"):
+        assert len(predictor([Image.new(mode, (20, 10))])) == 1
+    turned = Image.new("RGB", (60, 30), (250, 0, 0))
+    exif = turned.getexif()
+    exif[0x0112] = 6
+    turned.save(tmp_path / "turned.jpg", exif=exif)
+    pixels = predictor.prepare(tmp_path / "turned.jpg")
+    assert (pixels[:, :, :8] == 128).all()
