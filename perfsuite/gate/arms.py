@@ -18,6 +18,7 @@ from perfsuite.gate.layout import Sources, sources
 from perfsuite.gate.workplace import RUN
 
 PLUGIN = "_perfsuite_arm"
+NOT_FOR_AN_ARM = ("PYTEST_CURRENT_", "PYTEST_XDIST_", "COV_CORE_", "COVERAGE_")
 COMPILED = (".so", ".pyd", ".dylib")
 
 
@@ -184,7 +185,11 @@ def environment(
     ]
     path = [str(plugin), *(str((tree.root / folder).resolve()) for folder in found.folders), *inherited]
     return {
-        **{k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "COV_CORE_", "COVERAGE_"))},
+        **{
+            k: v
+            for k, v in os.environ.items()
+            if not k.startswith(("PYTEST_CURRENT_", "PYTEST_XDIST_", "COV_CORE_", "COVERAGE_"))
+        },
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(path)),
         "PYTHONHASHSEED": str(seed.randrange(1, 2**32)),
         "PERFSUITE_PADDING": "x" * seed.randrange(4096),

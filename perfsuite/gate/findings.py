@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from perfsuite.gate.turns import End
 from perfsuite.judge.verdict import Outcome, Verdict
+from perfsuite.measure.counters import LESS_IS_BETTER
 
 Counts = Mapping[str, Sequence[Mapping[str, int]]]  # side -> repeated counts
 
@@ -79,7 +80,10 @@ def judge_counters(
 
 def _counter_verdict(name: str, counter: str, was: int, now: int, allowed: int) -> Verdict:
     more = now - was
-    outcome = Outcome.IMPROVED if more < 0 else Outcome.KEPT if more <= allowed else Outcome.REGRESSED
+    if counter not in LESS_IS_BETTER:
+        outcome = Outcome.KEPT
+    else:
+        outcome = Outcome.IMPROVED if more < 0 else Outcome.KEPT if more <= allowed else Outcome.REGRESSED
     estimate = more / was if was else None
     return Verdict(
         name, counter, outcome, f"{was:,} -> {now:,} ({more:+,})", estimate=estimate, bound=allowed

@@ -21,7 +21,7 @@ from perfsuite.judge.gated import Gated, GateReport, Side
 from perfsuite.judge.moved import StageSeconds, stage_changes
 from perfsuite.judge.pairs import Decision, Rule, decide, log_ratio
 from perfsuite.judge.verdict import Outcome, Verdict
-from perfsuite.measure.measurement import Environment
+from perfsuite.measure.environment import environment
 
 SENTINELS = 3  # workloads that also run base against base
 MOST_RECOUNTS = 8  # tests that end their process before the others are counted
@@ -333,9 +333,3 @@ def _with(verdict: Verdict, outcome: Outcome, reason: str) -> Verdict:
         verdict.bound,
         verdict.mde,
     )
-
-
-def environment() -> Environment:
-    import platform
-
-    return Environment({"python": platform.python_version(), "machine": platform.machine()})

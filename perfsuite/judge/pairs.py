@@ -20,6 +20,8 @@ from perfsuite.judge.verdict import Interval, Outcome, Verdict
 
 PAIRS_BETWEEN_LOOKS = 6
 POWER = 0.9  # the MDE is found this often
+HOPELESS = 3.0  # an MDE this many times the one asked for will not come down with more pairs ...
+HOPELESS_AFTER = 12  # ... seen after this many
 NULL_PAIRS = 6
 NULL_DISTANCE = 3.5  # in spreads; with six pairs that is a t of 8.6
 
@@ -103,7 +105,7 @@ def decide(
         if found.outcome is not None:
             return found
     if not spent and len(log_ratios) < rule.max_pairs:
-        return _undecided(rule, log_ratios, within)
+        return Decision(None, "take more pairs", len(log_ratios), 0.0, None, float("inf"))
     return _last_word(rule, log_ratios, within)
 
 
@@ -111,13 +113,25 @@ def _look(rule: Rule, ratios: Sequence[float], within: float, share: float) -> D
     found = _significant(rule, ratios, within, share)
     if found is not None:
         return found
-    now = _undecided(rule, ratios, within)
-    if abs(now.estimate) <= within and now.mde <= rule.mde_wanted:
-        return _as(now, Outcome.KEPT, f"within {within:.1%}; {now.mde:.1%} slower would have been found")
-    return now
+    estimate, hidden = math.expm1(flips.centre(ratios)), mde(rule, ratios, within)
+    if abs(estimate) <= within and hidden <= rule.mde_wanted:
+        return _say(
+            rule, ratios, within, Outcome.KEPT, f"within {within:.1%}; {hidden:.1%} would have been found"
+        )
+    if len(ratios) >= HOPELESS_AFTER and hidden > HOPELESS * rule.mde_wanted:
+        low, high = flips.interval(ratios)
+        if low <= 0 <= high:
+            return _say(rule, ratios, within, Outcome.UNCLEAR, f"too restless here: {_hides(rule, hidden)}")
+    return Decision(None, "take more pairs", len(ratios), estimate, None, hidden)
+
+
+def _hides(rule: Rule, hidden: float) -> str:
+    return f"only {hidden:.1%} would have been found, {rule.mde_wanted:.1%} was asked"
 
 
 def _significant(rule: Rule, ratios: Sequence[float], within: float, share: float) -> Decision | None:
+    if share <= 0:
+        return None
     values = np.asarray(ratios, dtype=np.float64)
     for outcome, signed, word in (
         (Outcome.REGRESSED, values, "slower"),
@@ -127,12 +141,17 @@ def _significant(rule: Rule, ratios: Sequence[float], within: float, share: floa
         # Against the tolerance, and against no change at all, where the coin toss is exact for any noise.
         chance = max(flips.slower_by_chance(signed, edge), flips.slower_by_chance(signed))
         if chance <= share and flips.centre(signed) > edge:
-            now = _undecided(rule, ratios, within, chance)
-            return _as(now, outcome, f"{abs(now.estimate):.1%} {word}, tolerance {within:.1%}")
+            size = abs(math.expm1(flips.centre(ratios)))
+            reason = f"{size:.1%} {word}, tolerance {within:.1%}"
+            return _say(rule, ratios, within, outcome, reason, chance)
     return None
 
 
 def _last_word(rule: Rule, ratios: Sequence[float], within: float) -> Decision:
+    if len(ratios) < 2:
+        estimate = math.expm1(ratios[0]) if ratios else 0.0
+        reason = f"{len(ratios)} pairs, expected at least 2; allow more time"
+        return Decision(Outcome.UNCLEAR, reason, len(ratios), estimate, None, float("inf"))
     if len(ratios) not in rule.looks:
         # The time ended between two looks, which has nothing to do with what was seen: the unspent
         # shares are spent here.
@@ -140,33 +159,30 @@ def _last_word(rule: Rule, ratios: Sequence[float], within: float) -> Decision:
         found = _significant(rule, ratios, within, unspent)
         if found is not None:
             return found
-    now = _undecided(rule, ratios, within)
-    if len(ratios) < 2 or now.interval is None:
-        return _as(now, Outcome.UNCLEAR, f"{len(ratios)} pairs, expected at least 2; allow more time")
-    if now.mde > rule.mde_wanted:
-        return _as(
-            now, Outcome.UNCLEAR, f"only {now.mde:.1%} would have been found, {rule.mde_wanted:.1%} was asked"
-        )
-    if now.interval.low > within:
-        return _as(now, Outcome.UNCLEAR, f"looks {now.estimate:.1%} slower, but not surely; take more pairs")
-    return _as(
-        now, Outcome.KEPT, f"no slowdown beyond {within:.1%} shown; {now.mde:.1%} would have been found"
-    )
+    hidden = mde(rule, ratios, within)
+    if hidden > rule.mde_wanted:
+        return _say(rule, ratios, within, Outcome.UNCLEAR, _hides(rule, hidden))
+    if flips.interval(ratios)[0] > math.log1p(within):
+        estimate = math.expm1(flips.centre(ratios))
+        reason = f"looks {estimate:.1%} slower, but not surely; take more pairs"
+        return _say(rule, ratios, within, Outcome.UNCLEAR, reason)
+    reason = f"no slowdown beyond {within:.1%} shown; {hidden:.1%} would have been found"
+    return _say(rule, ratios, within, Outcome.KEPT, reason)
 
 
-def _as(now: Decision, outcome: Outcome, reason: str) -> Decision:
-    return Decision(outcome, reason, now.pairs, now.estimate, now.interval, now.mde, now.chance)
-
-
-def _undecided(rule: Rule, ratios: Sequence[float], within: float, chance: float = 1.0) -> Decision:
-    if len(ratios) < 2:
-        estimate = math.expm1(ratios[0]) if ratios else 0.0
-        return Decision(None, "take more pairs", len(ratios), estimate, None, float("inf"))
+def _say(
+    rule: Rule,
+    ratios: Sequence[float],
+    within: float,
+    outcome: Outcome,
+    reason: str,
+    chance: float = 1.0,
+) -> Decision:
     low, high = flips.interval(ratios)
     level = max(0.0, min(0.95, 1 - 2.0 ** (1 - len(ratios))))
     return Decision(
-        None,
-        "take more pairs",
+        outcome,
+        reason,
         len(ratios),
         math.expm1(flips.centre(ratios)),
         Interval(math.expm1(low), math.expm1(high), level),
