@@ -181,13 +181,13 @@ class Server:
         self.taken = []
         with _untraced():
             workload.sample(1)  # imports, compilation and first touches, while nobody is timed
+            gc.collect()
             self.line.tell(say="at", node=node, name=name, items=items)
             while (word := self.line.hear())["do"] != "go":
                 getattr(self, "_" + word["do"])(workload, word)
         return self.taken
 
     def _warm(self, workload: Workload, word: Say) -> None:
-        gc.collect()
         until = time.perf_counter() + WARM_UP_SECONDS
         fastest = workload.sample(1)
         while time.perf_counter() < until:
