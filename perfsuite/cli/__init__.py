@@ -23,6 +23,9 @@ class Command:
 
 COMMANDS = {
     "data": Command("perfsuite.cli.data", "make picture folders to measure with"),
+    "gate": Command("perfsuite.cli.gate", "judge a change: base against head in turns"),
+    "bisect": Command("perfsuite.cli.bisect", "find the commit that made a benchmark slower"),
+    "doctor": Command("perfsuite.cli.doctor", "say what this machine can see, and what disturbs it"),
     "train": Command("perfsuite.cli.train", "train a classifier, on pictures made here or on yours"),
     "predict": Command("perfsuite.cli.predict", "classify pictures, with probability and time"),
     "compare": Command("perfsuite.cli.compare", "judge one stored run against another"),

@@ -1,0 +1,243 @@
+"""Prove the gate: record null pairs, replay whole gates from them, run real ones, plant slowdowns.
+
+    python benchmarks/gate/proof.py record --state idle --pairs 200 --minutes 30
+    python benchmarks/gate/proof.py real --gates 30
+    python benchmarks/gate/proof.py plant --percent 5 --gates 10
+    python benchmarks/gate/proof.py tables
+
+Every command appends to docs/results/gate/*.jsonl and stops when it has as many as asked, or at --minutes:
+what was recorded is kept, and the same command goes on from there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from statistics import median
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from perfsuite.gate.arms import Repository  # noqa: E402
+from perfsuite.gate.gate import gate  # noqa: E402
+from perfsuite.gate.settings import Settings  # noqa: E402
+from perfsuite.gate.stand import Stand, make_ready, survey  # noqa: E402
+from perfsuite.gate.turns import PairResult  # noqa: E402
+from perfsuite.gate.workplace import workplace  # noqa: E402
+from perfsuite.judge.gated import GateReport  # noqa: E402
+
+RESULTS = ROOT / "docs" / "results" / "gate"
+EIGHT = Path(__file__).parent / "eight"
+# The stage of each workload that a slowdown is planted in.
+PLANTED_STAGE = {
+    "decode": "decode",
+    "resize": "resize",
+    "augment": "augment",
+    "normalise": "normalise",
+    "collate": "collate",
+    "step": "backward",
+    "boxes": "parse",
+    "pipeline": "resize",
+}
+NOISE = """
+import hashlib, random, time
+block = bytearray(8 << 20)
+while True:
+    until = time.perf_counter() + random.uniform(0.02, 0.4)
+    while time.perf_counter() < until:
+        hashlib.sha256(block).digest()
+        block[:] = bytes(len(block))
+    time.sleep(random.uniform(0.0, 0.02))
+"""
+
+
+@contextmanager
+def project(plants: dict[str, int] | None = None, faster: bool = False) -> Iterator[Path]:
+    """The eight as a repository of two commits; head (or base, for a speed-up) holds the planted work."""
+    with tempfile.TemporaryDirectory(prefix="perfsuite-proof-") as folder:
+        place = Path(folder) / "project"
+        shutil.copytree(EIGHT, place, ignore=shutil.ignore_patterns("__pycache__"))
+        _git(place, "init", "--quiet")
+        for subject, planted in (("base", faster), ("head", not faster)):
+            told = plants if planted and plants else {}
+            text = f'"""Extra work by stage, in grains."""\n\nGRAINS: dict[str, int] = {told!r}\n'
+            (place / "src" / "eight" / "plants.py").write_text(text)
+            _git(place, "add", "--all")
+            _git(place, "commit", "--quiet", "--allow-empty", "--message", subject)
+        yield place
+
+
+def _git(place: Path, *words: str) -> None:
+    who = ["-c", "user.name=proof", "-c", "user.email=proof@localhost", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", *who, *words], cwd=place, check=True)  # noqa: S607
+
+
+@contextmanager
+def load(state: str) -> Iterator[None]:
+    """`loaded`: one core is kept busy by bursts of hashing and of writing to memory."""
+    if state != "loaded":
+        yield
+        return
+    maker = subprocess.Popen([sys.executable, "-c", NOISE])
+    try:
+        yield
+    finally:
+        maker.kill()
+        maker.wait()
+
+
+@contextmanager
+def null_stand(place: Path) -> Iterator[tuple[Stand, list[str]]]:
+    settings = Settings(base="HEAD", head="HEAD", null=True)
+    repository = Repository.at(place)
+    with workplace(repository.git_directory) as work:
+        stand = make_ready(repository, settings, work, random.Random(), lambda _: None)
+        yield stand, list(survey(stand).nodes("head"))
+
+
+def as_line(result: PairResult, state: str) -> dict[str, object]:
+    """One pair: seconds per call of every turn, medians and lows, by workload and side."""
+    base_first = result.first_side == "base"
+    told = {}
+    for seen in result.seen:
+        base, head = (seen.first, seen.second) if base_first else (seen.second, seen.first)
+        told[short(seen.name)] = {
+            "base": [float(f"{t.median:.5g}") for t in base],
+            "head": [float(f"{t.median:.5g}") for t in head],
+            "base_low": [float(f"{t.low:.5g}") for t in base],
+            "head_low": [float(f"{t.low:.5g}") for t in head],
+        }
+    return {"at": round(time.time()), "state": state, "first": result.first_side, "workloads": told}
+
+
+def short(name: str) -> str:
+    return name.rpartition("test_")[2]
+
+
+def append(name: str, line: object) -> None:
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    with (RESULTS / name).open("a") as file:
+        file.write(json.dumps(line, separators=(",", ":")) + "\n")
+
+
+def lines(name: str) -> list[dict]:
+    path = RESULTS / name
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def record(arguments: argparse.Namespace) -> None:
+    name, until = f"null-{arguments.state}.jsonl", time.time() + 60 * arguments.minutes
+    with project() as place, null_stand(place) as (stand, nodes), load(arguments.state):
+        stand.run(nodes)  # byte code and page cache
+        while len(lines(name)) < arguments.pairs and time.time() < until:
+            result = stand.run(nodes)
+            if len(result.seen) == len(nodes):
+                append(name, as_line(result, arguments.state))
+            print(f"{name}: {len(lines(name))} pairs {result.broken_off}", flush=True)
+
+
+def calibrate() -> dict[str, float]:
+    """Grains that make one per cent of each workload's time, on this machine now."""
+    grain = bytes(256)
+    with project() as place, null_stand(place) as (stand, nodes):
+        stand.run(nodes)
+        seen = stand.run(nodes).seen
+    spent = []
+    for _ in range(9):
+        begin = time.perf_counter()
+        for _ in range(20_000):
+            hashlib.sha256(grain).digest()
+        spent.append((time.perf_counter() - begin) / 20_000)
+    return {short(s.name): 0.01 * median(t.median for t in s.first) / median(spent) for s in seen}
+
+
+def summary(report: GateReport, **more: object) -> dict[str, object]:
+    return {
+        **more,
+        "at": round(time.time()),
+        "exit": report.exit_code,
+        "pairs": report.pairs,
+        "seconds": round(report.seconds),
+        "unfit": list(report.unfit),
+        "null": {short(n): [round(r, 5) for r in seen] for n, seen in report.null_log_ratios.items()},
+        "notes": list(report.notes),
+        "workloads": {
+            short(found.name): {
+                "outcome": found.outcome.value,
+                "metric": found.worst.metric,
+                "reason": found.worst.reason,
+                "estimate": found.worst.estimate,
+                "mde": next((v.mde for v in found.verdicts if v.metric == "time"), None),
+                "stage": found.moved_stage,
+                "ratios": [round(r, 5) for r in found.log_ratios],
+                "stages": [asdict(s) for s in found.stages[:4]],
+            }
+            for found in report.workloads
+        },
+    }
+
+
+def real(arguments: argparse.Namespace) -> None:
+    """Whole gates on identical code."""
+    name, until = "real-null.jsonl", time.time() + 60 * arguments.minutes
+    while len(lines(name)) < arguments.gates and time.time() < until:
+        with project() as place, load(arguments.state):
+            report = gate(Settings(base="HEAD~1", head="HEAD"), place)
+        append(name, summary(report, state=arguments.state))
+        print(f"{name}: {len(lines(name))} gates; {report.headline}, {report.seconds:.0f} s", flush=True)
+
+
+def plant(arguments: argparse.Namespace) -> None:
+    """Whole gates with one workload made slower (or base made slower: head is a speed-up)."""
+    percent, until = arguments.percent, time.time() + 60 * arguments.minutes
+    kind = "faster" if arguments.faster else "slower"
+    name = f"plant-{kind}-{percent:g}.jsonl"
+    per_cent: dict[str, float] = {}
+    while len(lines(name)) < arguments.gates and time.time() < until:
+        workloads = list(PLANTED_STAGE)
+        workload = workloads[len(lines(name)) % len(workloads)]
+        per_cent = calibrate()
+        grains = max(1, round(percent * per_cent[workload]))
+        with project({f"{workload}.{PLANTED_STAGE[workload]}": grains}, arguments.faster) as place:
+            report = gate(Settings(base="HEAD~1", head="HEAD"), place)
+        true = grains / per_cent[workload]
+        append(name, summary(report, planted=workload, stage=PLANTED_STAGE[workload], percent=round(true, 2)))
+        found = next(w for w in report.workloads if short(w.name) == workload)
+        print(f"{name}: {workload} {true:.1f} %: {found.outcome} {found.worst.reason}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True)
+    for function in (record, real, plant):
+        one = commands.add_parser(function.__name__)
+        one.set_defaults(run=function)
+        one.add_argument("--minutes", type=float, default=1e6)
+        one.add_argument("--state", choices=("idle", "loaded"), default="idle")
+        one.add_argument("--pairs", type=int, default=200)
+        one.add_argument("--gates", type=int, default=30 if function is real else 10)
+        if function is plant:
+            one.add_argument("--percent", type=float, required=True)
+            one.add_argument("--faster", action="store_true")
+    from tables import tables  # noqa
+
+    commands.add_parser("tables").set_defaults(run=tables)
+    arguments = parser.parse_args()
+    arguments.run(arguments)
+
+
+if __name__ == "__main__":
+    main()

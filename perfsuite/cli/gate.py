@@ -1,0 +1,164 @@
+"""Gate a change: base against head in turns, with a stated chance of being wrong.
+
+Both sides run from worktrees, so nothing in the repository is touched. Words that are not options here
+go to pytest: `perfsuite gate --base origin/main benchmarks -k decode`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+
+from perfsuite.gate.settings import Settings, from_project
+from perfsuite.gate.turns import Pace
+from perfsuite.report import gate_files, gate_terminal
+
+_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--base", required=True, metavar="REF", help="the state to compare with: origin/main")
+    parser.add_argument(
+        "--head", metavar="REF", help="the state to judge (default: the working tree as it is)"
+    )
+    add_rule_arguments(parser)
+    parser.add_argument(
+        "--null", action="store_true", help="allow both sides to be the same: test the machine"
+    )
+    parser.add_argument(
+        "--report", type=Path, metavar="DIR", help="write gate.html, .md, .json and .xml there"
+    )
+    add_pytest_arguments(parser)
+
+
+def add_rule_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--alpha", type=float, help="chance of any false alarm in the whole gate (0.01)")
+    parser.add_argument("--tolerance", type=float, help="slowdowns up to this are nobody's concern (0.01)")
+    parser.add_argument("--mde", type=float, help="unclear where a slowdown of this size could hide (0.05)")
+    parser.add_argument("--max-pairs", type=int, metavar="N", help="pairs of processes at most (24)")
+    parser.add_argument("--time-budget", type=seconds, default=600.0, metavar="TIME", help="such as 10m")
+    parser.add_argument(
+        "--harness",
+        choices=("head", "base", "own"),
+        default="head",
+        help="whose benchmarks run on both sides",
+    )
+    parser.add_argument(
+        "--prepare",
+        action="append",
+        default=[],
+        metavar="CMD",
+        help="run in each side; its .venv is then used",
+    )
+    parser.add_argument(
+        "--share",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="ignored files that both sides need: data",
+    )
+    parser.add_argument(
+        "--patience", type=seconds, default=120.0, metavar="TIME", help="a longer silence is a hang"
+    )
+    parser.add_argument("--seed", type=int, help="repeat the coin tosses of another gate")
+
+
+def add_pytest_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-k", dest="keyword", metavar="EXPRESSION", help="as in pytest")
+    parser.add_argument("-m", dest="marker", metavar="EXPRESSION", help="as in pytest")
+    parser.add_argument(
+        "pytest_words", nargs="*", metavar="PYTEST", help="paths, and after -- any pytest option"
+    )
+
+
+def seconds(told: str) -> float:
+    """`90`, `90s`, `10m` or `1h`.
+
+    >>> seconds("10m")
+    600.0
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", told.strip())
+    if not match:
+        raise argparse.ArgumentTypeError(f"{told!r}, expected a time such as 90s, 10m or 1h")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from perfsuite.gate.gate import gate
+
+    here = Path.cwd()
+    settings = settings_from(arguments, here)
+    signal.signal(signal.SIGTERM, _end)
+    report = gate(settings, here, repeat(settings), tell)
+    print(gate_terminal.table(report))
+    if arguments.report:
+        gate_files.write(report, arguments.report)
+    gate_files.to_github(report, os.environ)
+    return report.exit_code
+
+
+def settings_from(arguments: argparse.Namespace, here: Path) -> Settings:
+    told = from_project(here, datetime.now(UTC).date())
+    for name in ("alpha", "tolerance", "mde", "max_pairs"):
+        if getattr(arguments, name) is not None:
+            told[name] = getattr(arguments, name)
+    told["share"] = (*told.get("share", ()), *arguments.share)
+    words = [*arguments.pytest_words]
+    for option, value in (("-k", arguments.keyword), ("-m", arguments.marker)):
+        words += [option, value] if value else []
+    return Settings(
+        base=arguments.base,
+        head=arguments.head,
+        time_budget_seconds=arguments.time_budget,
+        harness=arguments.harness,
+        null=arguments.null,
+        prepare=tuple(arguments.prepare),
+        pytest_words=tuple(words),
+        pace=Pace(patience_seconds=arguments.patience),
+        seed=arguments.seed,
+        **told,
+    )
+
+
+def repeat(settings: Settings) -> str:
+    """The command that does the same again.
+
+    >>> repeat(Settings(base="main", pytest_words=("benchmarks",)))
+    'perfsuite gate --base main benchmarks'
+    """
+    words = ["perfsuite", "gate", "--base", settings.base]
+    usual = Settings(base=settings.base)
+    for option, name in (
+        ("--head", "head"),
+        ("--alpha", "alpha"),
+        ("--tolerance", "tolerance"),
+        ("--mde", "mde"),
+        ("--max-pairs", "max_pairs"),
+        ("--time-budget", "time_budget_seconds"),
+        ("--harness", "harness"),
+    ):
+        value = getattr(settings, name)
+        if value != getattr(usual, name):
+            words += [option, f"{value:g}" if isinstance(value, float) else str(value)]
+    words += ["--null"] if settings.null else []
+    for option, values in (("--prepare", settings.prepare), ("--share", settings.share)):
+        words += [word for value in values for word in (option, value)]
+    if any(word.startswith("-") for word in settings.pytest_words):
+        words.append("--")
+    return shlex.join([*words, *settings.pytest_words])
+
+
+def tell(line: str) -> None:
+    print(f"perfsuite gate: {line}", file=sys.stderr, flush=True)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    # The ordinary way out, so that worktrees and processes are removed on the way.
+    raise KeyboardInterrupt

@@ -1,0 +1,435 @@
+"""The gate's end inside one arm's pytest: hand over each benchmark's call, work only while holding the token.
+
+It is copied alone onto the arm's path and loaded with `-p`, so it needs the standard library and pytest
+and nothing else: the gated project need not know of perfsuite.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib
+import importlib.util
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LINE = "PERFSUITE_GATE_LINE"  # the number of the inherited socket
+ROOT = "PERFSUITE_GATE_ROOT"  # where this arm's sources lie
+PACKAGES = "PERFSUITE_GATE_PACKAGES"  # the project's own packages, which must come from there
+HOME = "PERFSUITE_GATE_HOME"  # a folder holding perfsuite, for counting where the arm has none
+BENCHMARK_FIXTURES = frozenset({"benchmark", "benchmark_weave", "perf"})
+NOT_IN_AN_ARM = frozenset({"timeout", "floor", "ceiling"})
+WARM_UP_SECONDS = 0.05
+MOST_SETUP_PER_TURN = 4.0  # a pedantic setup may make a turn this many times longer than asked
+PR_SET_PDEATHSIG = 1
+
+Say = dict[str, Any]
+
+
+class Line:
+    """The socket to the gate: one JSON object a line, and blocked in read (not spinning) while waiting."""
+
+    def __init__(self, number: int) -> None:
+        os.set_inheritable(number, False)
+        self._socket = socket.socket(fileno=number)
+        self._reader = self._socket.makefile("rb")
+
+    def tell(self, **words: Any) -> None:
+        try:
+            self._socket.sendall(json.dumps(words).encode() + b"\n")
+        except OSError:
+            _leave()
+
+    def hear(self) -> Say:
+        said = self._reader.readline()
+        if not said:
+            _leave()
+        heard: Say = json.loads(said)
+        return heard
+
+
+def _leave() -> None:
+    # The gate is gone: nobody reads what this process could still say, and it must not linger.
+    os._exit(75)
+
+
+def _die_with_the_gate() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Workload:
+    """One call of a test, in samples: `calls` calls between two clock readings, after `prepare`."""
+
+    def __init__(
+        self,
+        call: Callable[..., Any],
+        prepare: Callable[[], tuple[Any, Any]] | None = None,
+        tidy: Callable[..., Any] | None = None,
+        iterations: int = 1,
+        timer: Callable[[], float] = time.perf_counter,
+        without_gc: bool = False,
+    ) -> None:
+        self.call, self.prepare, self.tidy = call, prepare, tidy
+        self.iterations, self.timer, self.without_gc = iterations, timer, without_gc
+        self.repeatable = prepare is None and tidy is None
+
+    def sample(self, calls: int) -> float:
+        """Seconds per call; the device has finished before either clock reading."""
+        args, kwargs = self.prepare() if self.prepare else ((), {})
+        loops = range(calls if self.repeatable else self.iterations)
+        call, timer, collecting = self.call, self.timer, gc.isenabled()
+        if self.without_gc:
+            gc.disable()
+        try:
+            _finish_device()
+            begin = timer()
+            for _ in loops:
+                call(*args, **kwargs)
+            _finish_device()
+            end = timer()
+        finally:
+            if collecting:
+                gc.enable()
+        if self.tidy is not None:
+            self.tidy(*args, **kwargs)
+        return (end - begin) / len(loops)
+
+    def once(self) -> None:
+        """What is counted: one call with its setup."""
+        args, kwargs = self.prepare() if self.prepare else ((), {})
+        self.call(*args, **kwargs)
+        if self.tidy is not None:
+            self.tidy(*args, **kwargs)
+
+
+def _finish_device() -> None:
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+
+
+@contextmanager
+def _untraced() -> Iterator[None]:
+    tracer, profiler = sys.gettrace(), sys.getprofile()
+    sys.settrace(None)
+    sys.setprofile(None)
+    try:
+        yield
+    finally:
+        sys.settrace(tracer)
+        sys.setprofile(profiler)
+
+
+class StageClock:
+    """Seconds by stage, each without the stages inside it, over all threads."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self._open = threading.local()
+
+    def begin(self, stage: str) -> None:
+        stack = self._open.__dict__.setdefault("stack", [])
+        stack.append([time.perf_counter(), 0.0])
+
+    def end(self, stage: str) -> None:
+        stack = self._open.__dict__.get("stack")
+        if not stack:
+            return
+        begin, inside = stack.pop()
+        whole = time.perf_counter() - begin
+        self.seconds[stage] += whole - inside
+        if stack:
+            stack[-1][1] += whole
+
+    def tell(self, what: str, count: int) -> None:
+        """Counted things are counted in calls of their own."""
+
+
+@contextmanager
+def _stages_heard() -> Iterator[StageClock | None]:
+    stages = sys.modules.get("perfsuite.stages")
+    if stages is None:
+        yield None
+        return
+    clock = StageClock()
+    with stages.listening(clock):
+        yield clock
+
+
+class Server:
+    """Answers the gate for one workload until it is let go."""
+
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        self.taken: list[float] = []
+
+    def serve(self, node: str, name: str, workload: Workload, items: float = 1.0) -> list[float]:
+        """Block until the gate is done with this workload; the seconds per call of all samples."""
+        self.taken = []
+        with _untraced():
+            workload.sample(1)  # imports, compilation and first touches, while nobody is timed
+            gc.collect()
+            self.line.tell(say="at", node=node, name=name, items=items)
+            while (word := self.line.hear())["do"] != "go":
+                getattr(self, "_" + word["do"])(workload, word)
+        return self.taken
+
+    def _warm(self, workload: Workload, word: Say) -> None:
+        until = time.perf_counter() + WARM_UP_SECONDS
+        fastest = workload.sample(1)
+        while time.perf_counter() < until:
+            fastest = min(fastest, workload.sample(1))
+        self.line.tell(say="warm", seconds_per_call=fastest)
+
+    def _turn(self, workload: Workload, word: Say) -> None:
+        seconds, calls = float(word["seconds"]), int(word["calls"])
+        samples: list[float] = []
+        worked = 0.0
+        begin = time.perf_counter()
+        with _stages_heard() as clock:
+            while not samples or (
+                worked < seconds and time.perf_counter() - begin < MOST_SETUP_PER_TURN * seconds
+            ):
+                samples.append(workload.sample(calls))
+                worked += samples[-1] * (calls if workload.repeatable else workload.iterations)
+        done = len(samples) * (calls if workload.repeatable else workload.iterations)
+        stages = {name: spent / done for name, spent in clock.seconds.items()} if clock else {}
+        self.taken += samples
+        samples.sort()
+        self.line.tell(say="turn", median=_quantile(samples, 0.5), low=_quantile(samples, 0.2), stages=stages)
+
+    def _count(self, workload: Workload, word: Say) -> None:
+        try:
+            counters = _counters()
+        except ImportError as error:
+            self.line.tell(say="counted", counts=[], lacking=str(error))
+            return
+        self.line.tell(say="counted", counts=[dict(counters.count(workload.once)) for _ in range(2)])
+
+
+def _quantile(ordered: list[float], share: float) -> float:
+    place = share * (len(ordered) - 1)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
+
+
+def _counters() -> Any:
+    return importlib.import_module("perfsuite.measure.counters")
+
+
+class HomeFinder:
+    """Finds perfsuite, and only it, in the gate's own installation; asked after everything else."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
+        if name != "perfsuite" or not os.environ.get(HOME):
+            return None
+        package = Path(os.environ[HOME]) / "perfsuite"
+        return importlib.util.spec_from_file_location(
+            name, package / "__init__.py", submodule_search_locations=[str(package)]
+        )
+
+
+class ArmPlugin:
+    """What pytest is told to do in an arm: collect, say so, run what the gate names, hand over calls."""
+
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        self.server = Server(line)
+        self.outcomes: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        self.collect_errors: list[str] = []
+        self.node = ""
+
+    # Options of a project's own configuration that would stop, split, slow or record the run.
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        neutral: dict[str, Any] = {
+            "benchmark_disable": False,
+            "benchmark_enable": True,
+            "benchmark_skip": False,
+            "benchmark_save": None,
+            "benchmark_autosave": None,
+            "benchmark_json": None,
+            "benchmark_compare": None,
+            "benchmark_compare_fail": [],
+            "benchmark_histogram": [],
+            "benchmark_cprofile": None,
+            "maxfail": 0,
+            "continue_on_collection_errors": True,  # a broken module is told to the gate; the others run
+            "timeout": 0,
+            "lf": False,
+            "failedfirst": False,
+            "stepwise": False,
+        }
+        for name, value in neutral.items():
+            if hasattr(config.option, name):
+                setattr(config.option, name, value)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_cmdline_main(self, config: pytest.Config) -> Iterator[None]:
+        alone: dict[str, Any] = {"numprocesses": None, "dist": "no", "tx": []}
+        for name, value in alone.items():
+            if hasattr(config.option, name):
+                setattr(config.option, name, value)
+        return (yield)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.collect_errors.append(f"{report.nodeid}: {report.longreprtext[-2000:]}")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> Iterator[None]:
+        result = yield
+        mine = [item for item in items if BENCHMARK_FIXTURES & set(getattr(item, "fixturenames", ()))]
+        if any("perf" in item.fixturenames for item in mine):  # type: ignore[attr-defined]
+            self._serve_perf()
+        self.line.tell(
+            say="collected",
+            items=[{"id": item.nodeid, "file": item.location[0], "line": item.location[1]} for item in mine],
+            errors=self.collect_errors,
+            strangers=_strangers(),
+            pytest_config=str(config.inipath or ""),
+        )
+        wanted = {node: place for place, node in enumerate(self.line.hear()["run"])}
+        chosen = sorted((i for i in mine if i.nodeid in wanted), key=lambda item: wanted[item.nodeid])
+        for node in {node for item in chosen for node in item.listchain()}:
+            # The wait for the token is not the test's own time, and limits are not what is judged here.
+            node.own_markers = [mark for mark in node.own_markers if mark.name not in NOT_IN_AN_ARM]
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in wanted])
+        items[:] = chosen
+        return result
+
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        fixture = sys.modules.get("pytest_benchmark.fixture")
+        if fixture is not None:
+            self._serve_benchmark(fixture.BenchmarkFixture)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self.node = nodeid
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        outcome = "xfailed" if hasattr(report, "wasxfail") else report.outcome
+        self.outcomes[report.nodeid].append((outcome, report.longreprtext[-3000:]))
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        seen = self.outcomes.pop(nodeid, [])
+        worst = next(
+            (found for kind in ("failed", "xfailed", "skipped") for found in seen if found[0] == kind),
+            ("passed", ""),
+        )
+        self.line.tell(say="end", node=nodeid, outcome=worst[0], detail=worst[1])
+
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        self.line.tell(say="finished", status=int(exitstatus))
+
+    def _serve_perf(self) -> None:
+        try:
+            perf: Any = importlib.import_module("perfsuite.pytest_plugin.perf")
+        except ImportError:
+            return
+        perf.serve_turns = self._perf_turns
+
+    def _perf_turns(self, name: str, call: Callable[[], Any], items: float) -> None:
+        self.server.serve(self.node, name, Workload(call), items)
+
+    def _serve_benchmark(self, fixture: Any) -> None:
+        plugin = self
+
+        def raw(self: Any, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+            if args or kwargs:
+                workload = Workload(function, lambda: (args, kwargs))
+                workload.repeatable = True
+            else:
+                workload = Workload(function)
+            plugin._hand_over(self, workload)
+            return function(*args, **kwargs)
+
+        def raw_pedantic(
+            self: Any,
+            target: Callable[..., Any],
+            args: Any = (),
+            kwargs: Any = None,
+            setup: Callable[[], Any] | None = None,
+            teardown: Callable[..., Any] | None = None,
+            rounds: int = 1,
+            warmup_rounds: int = 0,
+            iterations: int = 1,
+        ) -> Any:
+            given = (args, kwargs or {})
+
+            def prepare() -> tuple[Any, Any]:
+                made = setup() if setup else None
+                if made and (args or kwargs):
+                    raise TypeError("Can't use `args` or `kwargs` if `setup` returns the arguments.")
+                return made or given
+
+            if not isinstance(iterations, int) or iterations < 1:
+                raise ValueError("Must have positive int for `iterations`.")
+            if iterations > 1 and setup:
+                raise ValueError("Can't use more than 1 `iterations` with a `setup` function.")
+            workload = Workload(target, prepare, teardown, iterations)
+            workload.repeatable = setup is None and teardown is None
+            plugin._hand_over(self, workload)
+            last_args, last_kwargs = prepare()
+            result = target(*last_args, **last_kwargs)
+            if teardown is not None:
+                teardown(*last_args, **last_kwargs)
+            return result
+
+        fixture._raw, fixture._raw_pedantic = raw, raw_pedantic
+
+    def _hand_over(self, fixture: Any, workload: Workload) -> None:
+        workload.timer = getattr(fixture, "_timer", time.perf_counter)
+        workload.without_gc = bool(getattr(fixture, "_disable_gc", False))
+        taken = self.server.serve(self.node, self.node, workload)
+        # Tests may look at benchmark.stats afterwards.
+        stats = fixture._make_stats(1)
+        for seconds in taken or [workload.sample(1)]:
+            stats.update(seconds)
+
+
+def _strangers() -> list[list[str]]:
+    """The project's own packages that were imported from somewhere other than this arm."""
+    root = Path(os.environ[ROOT]).resolve()
+    found = []
+    for name in filter(None, os.environ.get(PACKAGES, "").split(",")):
+        module = sys.modules.get(name)
+        if module is None:
+            continue
+        places = [module.__file__] if getattr(module, "__file__", None) else list(module.__path__)
+        found += [[name, str(p)] for p in places if p and not Path(p).resolve().is_relative_to(root)]
+    return found
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]:
+    # Coverage traces every line; it may have no part in what is timed.
+    if hasattr(early_config.known_args_namespace, "cov_source"):
+        early_config.known_args_namespace.cov_source = []
+    return (yield)
+
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    number = os.environ.pop(LINE, None)
+    if number is None:  # a pytest that a benchmark itself starts
+        return
+    _die_with_the_gate()
+    sys.meta_path.append(HomeFinder)
+    pluginmanager.register(ArmPlugin(Line(int(number))), "perfsuite-arm")

@@ -1,0 +1,230 @@
+"""The two sides as files: a worktree for each, prepared before anything is timed."""
+
+from __future__ import annotations
+
+import os
+import random
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from perfsuite.errors import UsageError
+from perfsuite.gate import arm_plugin
+from perfsuite.gate.layout import Sources, sources
+from perfsuite.gate.workplace import RUN
+
+PLUGIN = "_perfsuite_arm"
+NOT_FOR_AN_ARM = ("PYTEST_CURRENT_", "PYTEST_XDIST_", "COV_CORE_", "COVERAGE_")
+COMPILED = (".so", ".pyd", ".dylib")
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A git repository and the place in it that the gate was started from."""
+
+    root: Path
+    git_directory: Path  # the common one, also when started in a worktree
+    inside: Path = Path()  # the project's folder, where there are several
+
+    @property
+    def project(self) -> Path:
+        return self.root / self.inside
+
+    @classmethod
+    def at(cls, place: Path) -> Repository:
+        root = Path(git(place, "rev-parse", "--show-toplevel", who=str(place)))
+        common = git(place, "rev-parse", "--path-format=absolute", "--git-common-dir", who=str(place))
+        return cls(root, Path(common), place.resolve().relative_to(root.resolve()))
+
+    def commit(self, revision: str) -> str:
+        """The full hash of a revision."""
+        if revision.startswith("-"):
+            raise UsageError(f"{revision}: looks like an option, expected a commit, branch or tag")
+        done = ran(self.root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+        if done.returncode:
+            shallow = git(self.root, "rev-parse", "--is-shallow-repository", who="git") == "true"
+            cure = "this clone is shallow: fetch more (fetch-depth: 0)" if shallow else "fetch it, or mend it"
+            raise UsageError(f"{revision}: not a commit of {self.root.name}; {cure}")
+        return done.stdout.strip()
+
+    def subject(self, commit: str) -> str:
+        return git(self.root, "show", "--no-patch", "--format=%s", commit, who=commit)
+
+    def changed_here(self) -> tuple[str, ...]:
+        """Files of the working tree that differ from HEAD or are new and not ignored."""
+        differing = git(self.root, "diff", "--name-only", "--no-renames", "-z", "HEAD", who="git")
+        new = git(self.root, "ls-files", "--others", "--exclude-standard", "-z", who="git")
+        return tuple(sorted({name for name in (differing + "\0" + new).split("\0") if name}))
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The sources of one side, where they lie, and the interpreter that runs them."""
+
+    side: str
+    worktree: Path
+    root: Path  # the project's folder in it
+    commit: str
+    label: str
+    uncommitted: tuple[str, ...] = ()
+    python: str = sys.executable
+    prepared: bool = False
+
+    @property
+    def is_dirty(self) -> bool:
+        return bool(self.uncommitted)
+
+
+def check_out(repository: Repository, side: str, commit: str, place: Path, label: str) -> Tree:
+    """A worktree at `place`. Hooks of the repository are not run."""
+    words = ["-c", f"core.hooksPath={os.devnull}", "worktree", "add", "--detach", "--quiet"]
+    git(repository.root, *words, str(place), commit, who=label)
+    return Tree(side, place, place / repository.inside, commit, label)
+
+
+def copy_uncommitted(repository: Repository, tree: Tree) -> Tree:
+    """Lay the working tree's uncommitted changes over a checkout of its HEAD."""
+    changed = repository.changed_here()
+    for name in changed:
+        source, target = repository.root / name, tree.worktree / name
+        if source.is_dir() and not source.is_symlink():
+            continue  # a submodule or a repository inside this one
+        target.unlink(missing_ok=True)
+        if source.is_symlink() or source.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target, follow_symlinks=False)
+    if not changed:
+        return tree
+    label = f"{tree.label} with {len(changed)} uncommitted file{'s' * (len(changed) > 1)}"
+    return replace(tree, label=label, uncommitted=changed)
+
+
+def link_shared(repository: Repository, tree: Tree, names: Sequence[str]) -> None:
+    """Let files that git ignores (pictures, weights) be seen by a side."""
+    for name in names:
+        source, target = (repository.project / name).absolute(), tree.root / name
+        if not source.exists() or not source.is_relative_to(repository.root):
+            raise UsageError(f"--share {name}: not found in {repository.root}; name a file or folder in it")
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(source)
+
+
+def with_python(tree: Tree, python: str) -> Tree:
+    return replace(tree, python=python)
+
+
+def prepare(tree: Tree, commands: Sequence[str], log: Path) -> Tree:
+    """Run the project's own preparation in a side; an environment it makes in .venv becomes the side's."""
+    environment = {k: v for k, v in os.environ.items() if k not in {"VIRTUAL_ENV", "PYTHONPATH"}}
+    for command in commands:
+        with log.open("ab") as out:
+            try:
+                done = subprocess.run(
+                    shlex.split(command),
+                    cwd=tree.root,
+                    env={**environment, RUN: tree.worktree.parent.name},
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=subprocess.STDOUT,
+                    check=False,
+                )
+            except OSError as error:
+                raise UsageError(
+                    f"--prepare {command!r}: {error}; expected a program and its words"
+                ) from error
+        if done.returncode:
+            tail = log.read_text(errors="replace")[-2000:]
+            raise UsageError(
+                f"--prepare {command!r}: exit status {done.returncode} in {tree.side}, expected 0; "
+                f"its last words:\n{tail}"
+            )
+    own = tree.root / ".venv" / "bin" / "python"
+    python = str(own) if own.exists() else tree.python
+    return replace(tree, python=python, prepared=bool(commands))
+
+
+def refuse_compiled(repository: Repository, found: Sources) -> None:
+    """Extensions built in place are not in git: a worktree would lack them."""
+    listed = git(repository.project, "ls-files", "--others", "-z", "--", *found.folders, who="git")
+    for name in listed.split("\0"):
+        parts = Path(name).parts
+        if name.endswith(COMPILED) and set(parts) & set(found.packages) and "site-packages" not in parts:
+            raise UsageError(
+                f"{name}: compiled in place and not in git, so neither side would have it; build each side "
+                "with --prepare, for example --prepare 'uv venv' --prepare 'uv pip install -e .'"
+            )
+
+
+def install_plugin(place: Path) -> Path:
+    """The arm's plugin alone in a folder, so that a side's path gains nothing else."""
+    folder = place / "plugin"
+    folder.mkdir()
+    shutil.copyfile(arm_plugin.__file__, folder / f"{PLUGIN}.py")
+    return folder
+
+
+def command(tree: Tree, pytest_words: Sequence[str]) -> list[str]:
+    return [tree.python, "-m", "pytest", "-p", PLUGIN, "-p", "no:cacheprovider", *pytest_words]
+
+
+def environment(
+    repository: Repository, tree: Tree, plugin: Path, run: str, seed: random.Random
+) -> dict[str, str]:
+    """What a side's process starts with. Hash seed and size differ from pair to pair, so that the luck of one
+    layout is not taken for a difference."""
+    found = Sources((), sources(tree.root).packages) if tree.prepared else sources(tree.root)
+    inherited = [
+        _moved(entry, repository, tree)
+        for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        if entry and not tree.prepared
+    ]
+    path = [str(plugin), *(str((tree.root / folder).resolve()) for folder in found.folders), *inherited]
+    return {
+        **{
+            k: v
+            for k, v in os.environ.items()
+            if not k.startswith(("PYTEST_CURRENT_", "PYTEST_XDIST_", "COV_CORE_", "COVERAGE_"))
+        },
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys(path)),
+        "PYTHONHASHSEED": str(seed.randrange(1, 2**32)),
+        "PERFSUITE_PADDING": "x" * seed.randrange(4096),
+        RUN: run,
+        arm_plugin.ROOT: str(tree.worktree),
+        arm_plugin.PACKAGES: ",".join(found.packages),
+        arm_plugin.HOME: str(Path(__file__).resolve().parents[2]),
+    }
+
+
+def _moved(entry: str, repository: Repository, tree: Tree) -> str:
+    """A path into the repository becomes the same path into the side."""
+    resolved = Path(entry).resolve()
+    if resolved.is_relative_to(repository.root):
+        return str(tree.worktree / resolved.relative_to(repository.root))
+    return entry
+
+
+def ran(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    quiet: Mapping[str, str] = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+    try:
+        return subprocess.run(
+            ["git", *words],  # noqa: S607 - the user's git is meant
+            cwd=place,
+            env=quiet,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise UsageError("git: not found, expected it on the PATH; install it") from error
+
+
+def git(place: Path, *words: str, who: str) -> str:
+    done = ran(place, *words)
+    if done.returncode:
+        raise UsageError(f"{who}: git {words[0]} failed: {done.stderr.strip() or done.returncode}")
+    return done.stdout.strip("\n")

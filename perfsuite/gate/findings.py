@@ -1,0 +1,123 @@
+"""What is said of benchmarks that could not be compared: missing, new, skipped, in error; and of counters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from perfsuite.gate.turns import End
+from perfsuite.judge.verdict import Outcome, Verdict
+from perfsuite.measure.counters import LESS_IS_BETTER
+
+Counts = Mapping[str, Sequence[Mapping[str, int]]]  # side -> repeated counts
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a test's ends on both sides mean: a verdict, a skip, or nothing where it simply ran."""
+
+    verdict: Verdict | None = None
+    skipped: str | None = None
+
+
+def judge_ends(node: str, ends: Mapping[str, End], on_base_before: bool) -> Ended:
+    """A crash is an error, never a regression. `on_base_before`: base's own suite has this test.
+
+    >>> judge_ends("t", {"base": End("passed"), "head": End("failed", "boom")}, True).verdict.outcome
+    <Outcome.ERROR: 'error'>
+    """
+    bad = {side: end for side, end in ends.items() if end.outcome not in {"passed", "skipped", "xfailed"}}
+    if set(bad) == {"base"} and not on_base_before:
+        return Ended(Verdict(node, "time", Outcome.NEW, "runs on head; base has nothing to compare it with"))
+    if bad:
+        side = "both sides" if len(bad) == 2 else next(iter(bad))
+        end = bad.get("head") or bad["base"]
+        return Ended(
+            Verdict(node, "time", Outcome.ERROR, f"{end.outcome} on {side}: {_last_line(end.detail)}")
+        )
+    skipped = {side: end for side, end in ends.items() if end.outcome in {"skipped", "xfailed"}}
+    if len(skipped) == 2:
+        return Ended(skipped=_last_line(skipped["head"].detail))
+    if set(skipped) == {"head"}:
+        why = _last_line(skipped["head"].detail)
+        return Ended(Verdict(node, "time", Outcome.MISSING, f"skipped on head, ran on base: {why}"))
+    if set(skipped) == {"base"}:
+        why = _last_line(skipped["base"].detail)
+        return Ended(Verdict(node, "time", Outcome.NEW, f"skipped on base, ran on head: {why}"))
+    return Ended()
+
+
+def _last_line(detail: str) -> str:
+    lines = [line.strip() for line in detail.splitlines() if line.strip()]
+    told = [line.removeprefix("E").strip() for line in lines if line.startswith("E ")] or lines[-1:]
+    return (told[0] if told else "no reason given")[:300]
+
+
+def judge_counters(
+    name: str, first: Counts, again: Counts | None, allowed: Mapping[str, int] | None = None
+) -> tuple[tuple[Verdict, ...], dict[str, tuple[int, int]], tuple[str, ...]]:
+    """Verdicts on counters that differ, all steady counters (base, head), and those that do not repeat.
+
+    >>> counts = {"base": [{"copies": 1}] * 2, "head": [{"copies": 2}] * 2}
+    >>> [v.outcome for v in judge_counters("t", counts, counts)[0]]
+    [<Outcome.REGRESSED: 'regressed'>]
+    """
+    seen = [*first.get("base", ()), *(again or {}).get("base", ())]
+    other = [*first.get("head", ()), *(again or {}).get("head", ())]
+    verdicts, steady, restless = [], {}, []
+    for counter in sorted({key for counts in (*seen, *other) for key in counts}):
+        base = {counts.get(counter, 0) for counts in seen}
+        head = {counts.get(counter, 0) for counts in other}
+        if len(base) != 1 or len(head) != 1:
+            restless.append(counter)
+            continue
+        was, now = base.pop(), head.pop()
+        steady[counter] = (was, now)
+        if was != now:
+            verdicts.append(_counter_verdict(name, counter, was, now, (allowed or {}).get(counter, 0)))
+    return tuple(verdicts), steady, tuple(restless)
+
+
+def _counter_verdict(name: str, counter: str, was: int, now: int, allowed: int) -> Verdict:
+    more = now - was
+    if counter not in LESS_IS_BETTER:
+        outcome = Outcome.KEPT
+    else:
+        outcome = Outcome.IMPROVED if more < 0 else Outcome.KEPT if more <= allowed else Outcome.REGRESSED
+    estimate = more / was if was else None
+    return Verdict(
+        name, counter, outcome, f"{was:,} -> {now:,} ({more:+,})", estimate=estimate, bound=allowed
+    )
+
+
+def differing(counts: Mapping[str, Counts]) -> list[str]:
+    """The workloads that are worth counting again: the two sides do not agree."""
+    return [name for name, sides in counts.items() if judge_counters(name, sides, None)[0]]
+
+
+def absences(
+    on_base: Iterable[str],
+    on_head: Iterable[str],
+    renames: Mapping[str, str],
+    compared: frozenset[str],
+    broken: Mapping[str, Sequence[str]],
+) -> list[Verdict]:
+    """Missing and new benchmarks, by what each side's own suite holds; `compared` are neither."""
+    base = {renames.get(name, name) for name in on_base}
+    head = set(on_head)
+    found = []
+    for name in sorted(base - head):
+        file = name.split("::", 1)[0]
+        wrong = next((error for error in broken.get("head", ()) if error.startswith(file)), "")
+        if wrong:
+            found.append(Verdict(name, "time", Outcome.ERROR, f"not collected on head: {_last_line(wrong)}"))
+        else:
+            reason = (
+                "base has it, head does not; say so under [tool.perfsuite.gate.renames] if it was renamed"
+            )
+            found.append(Verdict(name, "time", Outcome.MISSING, reason))
+    found += [
+        Verdict(name, "time", Outcome.NEW, "head has it, base does not")
+        for name in sorted(head - base - compared)
+    ]
+    return found

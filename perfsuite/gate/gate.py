@@ -1,0 +1,335 @@
+"""The gate: prepare, count, then pair after pair until every workload is decided or the time is spent."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+from perfsuite.gate import findings
+from perfsuite.gate.arms import Repository
+from perfsuite.gate.settings import Settings
+from perfsuite.gate.stand import Stand, Suites, make_ready, survey
+from perfsuite.gate.turns import PairResult, Seen, Turn
+from perfsuite.gate.workplace import workplace
+from perfsuite.judge import pairs
+from perfsuite.judge.gated import Gated, GateReport, Side
+from perfsuite.judge.moved import StageSeconds, stage_changes
+from perfsuite.judge.pairs import Decision, Rule, decide, log_ratio
+from perfsuite.judge.verdict import Outcome, Verdict
+from perfsuite.measure.environment import environment
+
+SENTINELS = 3  # workloads that also run base against base
+MOST_RECOUNTS = 8  # tests that end their process before the others are counted
+
+Tell = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Followed:
+    """One workload while the gate goes on."""
+
+    name: str
+    node: str
+    log_ratios: list[float] = field(default_factory=list)
+    seconds: list[tuple[float, float]] = field(default_factory=list)
+    stages: list[tuple[StageSeconds, StageSeconds]] = field(default_factory=list)
+    turns: list[dict[str, list[float]]] = field(default_factory=list)
+    decision: Decision | None = None
+
+    def add(self, seen: Seen, first_side: str) -> None:
+        sides = {first_side: seen.first, "base" if first_side == "head" else "head": seen.second}
+        base, head = ([turn.median for turn in sides[side]] for side in ("base", "head"))
+        self.log_ratios.append(log_ratio(base, head))
+        self.seconds.append((median(base), median(head)))
+        self.turns.append({"base": base, "head": head})
+        self.stages.append((_stage_medians(sides["base"]), _stage_medians(sides["head"])))
+
+
+def _stage_medians(turns: Sequence[Turn]) -> StageSeconds:
+    told = [turn.seconds_by_stage for turn in turns]
+    return {name: median(one.get(name, 0.0) for one in told) for name in {n for one in told for n in one}}
+
+
+def gate(settings: Settings, here: Path, command: str = "", tell: Tell = lambda _: None) -> GateReport:
+    """Compare two states of the repository that `here` lies in."""
+    begin = time.monotonic()
+    seed = settings.seed if settings.seed is not None else secrets.randbelow(2**32)
+    repository = Repository.at(here)
+    with workplace(repository.git_directory) as place:
+        stand = make_ready(repository, settings, place, random.Random(seed), tell)
+        run = Run(stand, survey(stand), begin, tell)
+        run.whole()
+        return run.report(command, seed)
+
+
+class Run:
+    """The state of one gate between its pairs."""
+
+    def __init__(self, stand: Stand, suites: Suites, begin: float, tell: Tell) -> None:
+        self.stand, self.settings, self.suites, self.tell = stand, stand.settings, suites, tell
+        self.begin = begin
+        self.deadline = begin + stand.settings.time_budget_seconds
+        self.followed: dict[str, Followed] = {}
+        self.verdicts: dict[str, list[Verdict]] = {}  # by workload: all that is not about time
+        self.counters: dict[str, dict[str, tuple[int, int]]] = {}
+        self.skipped: dict[str, str] = {}
+        self.notes: list[str] = []
+        self.null: dict[str, list[float]] = {}
+        self.sentinels: tuple[str, ...] = ()
+        self.pairs = 0
+        self.rule = Rule(1)
+        self.pair_seconds = 0.0
+
+    def whole(self) -> None:
+        suites = self.suites
+        wanted = self._nodes_to_run()
+        if wanted:
+            self._count(wanted)
+        compared = frozenset(found.node for found in self.followed.values())
+        broken = {side: suites.own[side].errors for side in suites.own}
+        for verdict in findings.absences(
+            suites.nodes("base"), suites.nodes("head"), self.settings.renames, compared, broken
+        ):
+            if verdict.workload not in self.verdicts and verdict.workload not in self.skipped:
+                self.verdicts.setdefault(verdict.workload, []).append(verdict)
+        for side, errors in broken.items():
+            self.notes += [f"{side}: collection failed: {error}" for error in errors]
+        self.rule = Rule(
+            max(1, len(self.followed)),
+            self.settings.alpha,
+            self.settings.tolerance,
+            self.settings.max_pairs,
+            self.settings.mde,
+        )
+        self._time()
+
+    def _nodes_to_run(self) -> list[str]:
+        base = {self.settings.renames.get(n, n) for n in self.suites.nodes("base")}
+        giver = self.settings.harness
+        if giver == "own":
+            return [node for node in self.suites.nodes("head") if node in base]
+        return list(self.suites.nodes(giver))
+
+    # Counting: one process of each side, exact, and the rehearsal that finds what cannot be timed.
+    def _count(self, nodes: list[str]) -> None:
+        self.tell(f"counting {len(nodes)} benchmarks on both sides")
+        counted: dict[str, findings.Counts] = {}
+        reached: dict[str, str] = {}
+        left = nodes
+        for _ in range(MOST_RECOUNTS):
+            found = self._counted(left)
+            self._take_ends(found)
+            counted |= found.counted
+            reached |= found.nodes
+            if found.lacking:
+                self.notes.append(f"counters: {found.lacking}")
+            left = [node for node in left if node not in found.ends and node not in found.nodes.values()]
+            if not found.broken_off or not found.ends or not left:
+                break
+        if found.broken_off and left:
+            for node in left:
+                self._drop(
+                    node, Verdict(node, "time", Outcome.ERROR, f"not reached: {found.broken_off[:2000]}")
+                )
+        self._judge_counters(
+            {name: node for name, node in reached.items() if node not in self.verdicts}, counted
+        )
+
+    def _judge_counters(self, reached: dict[str, str], counted: dict[str, findings.Counts]) -> None:
+        again = PairResult()
+        unlike = [name for name in findings.differing(counted) if name in reached]
+        if unlike:
+            again = self._counted(sorted({reached[name] for name in unlike}))
+        for name, node in reached.items():
+            self.followed[name] = Followed(name, node)
+            verdicts, steady, restless = findings.judge_counters(
+                name, counted.get(name, {}), again.counted.get(name)
+            )
+            self.verdicts.setdefault(name, []).extend(verdicts)
+            self.counters[name] = steady
+            self.notes += [
+                f"{name}: {counter} does not repeat itself, so it does not gate" for counter in restless
+            ]
+
+    def _counted(self, nodes: Sequence[str]) -> PairResult:
+        return self.stand.run(nodes, counting=True)
+
+    def _take_ends(self, found: PairResult) -> None:
+        """Errors, skips and one-sided tests leave the gate with a word of their own."""
+        own = {self.settings.renames.get(n, n) for n in self.suites.nodes("base")}
+        for node, ends in found.ends.items():
+            if len(ends) < 2 and not any(end.outcome in {"died", "hung", "failed"} for end in ends.values()):
+                continue  # the pair ended before the other side came to it
+            meant = findings.judge_ends(node, ends, node in own)
+            if meant.skipped is not None:
+                self.skipped[node] = meant.skipped
+            elif meant.verdict is not None:
+                self._drop(node, meant.verdict)
+        for name, side in found.alone.items():
+            if not any(name.startswith(known) for known in (*self.verdicts, *self.skipped)):
+                outcome = Outcome.NEW if side == "head" else Outcome.MISSING
+                self._drop(name, Verdict(name, "time", outcome, f"reached on {side} only"))
+
+    def _drop(self, node: str, verdict: Verdict) -> None:
+        for name in [name for name, found in self.followed.items() if found.node == node]:
+            del self.followed[name]
+            self.verdicts.pop(name, None)
+        self.verdicts[node] = [verdict]
+
+    # Timing: pairs until all is decided or the time is spent.
+    def _time(self) -> None:
+        while self._undecided() and self.pairs < self.settings.max_pairs and self._time_for_another():
+            self._one_pair()
+            if len(self.null_pairs) < pairs.NULL_PAIRS:
+                self._null_pair()
+        while self.followed and 0 < len(self.null_pairs) < pairs.NULL_PAIRS and self._time_for_another():
+            self._null_pair()
+        for found in self.followed.values():
+            if found.decision is None or found.decision.outcome is None:
+                found.decision = decide(self.rule, found.log_ratios, self._tolerance(found.name), spent=True)
+
+    @property
+    def null_pairs(self) -> Sequence[float]:
+        return max(self.null.values(), key=len, default=[])
+
+    def _undecided(self) -> list[Followed]:
+        return [f for f in self.followed.values() if f.decision is None or f.decision.outcome is None]
+
+    def _time_for_another(self) -> bool:
+        return time.monotonic() + self.pair_seconds < self.deadline
+
+    def _tolerance(self, name: str) -> float:
+        return self.settings.tolerance_of(name)
+
+    def _one_pair(self) -> None:
+        open_ = self._undecided()
+        begin = time.monotonic()
+        names = {found.name for found in open_}
+        result = self.stand.run(
+            list(dict.fromkeys(found.node for found in open_)),
+            skip=frozenset(self.followed) - names,
+            enough=lambda: time.monotonic() > self.deadline,
+        )
+        self.pair_seconds = time.monotonic() - begin
+        self.pairs += 1
+        self._take_ends(result)
+        for seen in result.seen:
+            if seen.name in self.followed:
+                self.followed[seen.name].add(seen, result.first_side)
+        if not result.seen:
+            # Nothing was seen at all: the same again would not help.
+            self.notes.append(f"pair {self.pairs}: {result.broken_off or 'no benchmark was reached'}")
+            for found in open_:
+                if found.name in self.followed:
+                    self._drop(
+                        found.node, Verdict(found.node, "time", Outcome.ERROR, result.broken_off[:300])
+                    )
+        for found in self._undecided():
+            found.decision = decide(self.rule, found.log_ratios, self._tolerance(found.name))
+        self.tell(
+            f"pair {self.pairs} of at most {self.settings.max_pairs}: {len(self._undecided())} of "
+            f"{len(self.followed)} workloads open, {time.monotonic() - self.begin:.0f} s"
+        )
+
+    def _null_pair(self) -> None:
+        if not self.sentinels:
+            quick = sorted(self.followed.values(), key=lambda f: f.seconds[0][0] if f.seconds else 9e9)
+            able = quick[: max(SENTINELS, len(quick) * 3 // 4)]
+            self.sentinels = tuple(f.name for f in self.stand.chance.sample(able, min(SENTINELS, len(able))))
+        chosen = [self.followed[name] for name in self.sentinels if name in self.followed]
+        result = self.stand.run(
+            list(dict.fromkeys(found.node for found in chosen)),
+            null=True,
+            skip=frozenset(self.followed) - set(self.sentinels),
+            enough=lambda: time.monotonic() > self.deadline,
+        )
+        for seen in result.seen:
+            found = Followed(seen.name, seen.node)
+            found.add(seen, result.first_side)
+            self.null.setdefault(seen.name, []).append(found.log_ratios[0])
+
+    # What is said in the end.
+    def report(self, command: str, seed: int) -> GateReport:
+        unfit = pairs.unfit(self.null, self.settings.tolerance)
+        workloads = [self._gated(found, bool(unfit)) for found in self.followed.values()]
+        workloads += [
+            Gated(name, tuple(self._exempt(verdict) for verdict in verdicts), *self._place(name))
+            for name, verdicts in self.verdicts.items()
+            if name not in self.followed and verdicts
+        ]
+        base, head = (self._side(side) for side in ("base", "head"))
+        return GateReport(
+            base,
+            head,
+            tuple(workloads),
+            environment(),
+            command,
+            self.settings.alpha,
+            self.settings.tolerance,
+            self.settings.mde,
+            self.settings.max_pairs,
+            self.pairs,
+            {name: tuple(seen) for name, seen in self.null.items()},
+            unfit,
+            dict(self.skipped),
+            tuple(dict.fromkeys(self.notes)),
+            time.monotonic() - self.begin,
+            seed,
+        )
+
+    def _gated(self, found: Followed, unfit: bool) -> Gated:
+        decision = found.decision or decide(self.rule, found.log_ratios, spent=True)
+        verdict = decision.verdict(found.name, self._tolerance(found.name))
+        if unfit:
+            verdict = _with(
+                verdict, Outcome.UNCLEAR, f"base differs from base on this machine; {verdict.reason}"
+            )
+        seconds = (
+            (median(b for b, _ in found.seconds), median(h for _, h in found.seconds))
+            if found.seconds
+            else None
+        )
+        return Gated(
+            found.name,
+            tuple(self._exempt(v) for v in (verdict, *self.verdicts.get(found.name, ()))),
+            *self._place(found.node),
+            tuple(found.log_ratios),
+            seconds,
+            stage_changes(found.stages) if found.stages else (),
+            self.counters.get(found.name, {}),
+        )
+
+    def _exempt(self, verdict: Verdict) -> Verdict:
+        entry = self.settings.quarantined(verdict.workload)
+        if entry is None or not (verdict.is_red or verdict.outcome is Outcome.UNCLEAR):
+            return verdict
+        reason = f"{verdict.outcome}: {verdict.reason}; quarantined until {entry.expires}: {entry.reason}"
+        return _with(verdict, Outcome.QUARANTINED, reason)
+
+    def _place(self, node: str) -> tuple[str, int]:
+        for side in ("head", "base"):
+            if node in self.suites.own[side].places:
+                return self.suites.own[side].places[node]
+        return node.split("::", 1)[0], 0
+
+    def _side(self, side: str) -> Side:
+        tree = self.stand.trees[side]
+        return Side(tree.label, tree.commit, self.stand.repository.subject(tree.commit), tree.uncommitted)
+
+
+def _with(verdict: Verdict, outcome: Outcome, reason: str) -> Verdict:
+    return Verdict(
+        verdict.workload,
+        verdict.metric,
+        outcome,
+        reason,
+        verdict.estimate,
+        verdict.interval,
+        verdict.bound,
+        verdict.mde,
+    )

@@ -1,0 +1,111 @@
+"""What a gate was asked to do: options of the command over `[tool.perfsuite.gate]` of pyproject.toml."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+from perfsuite.errors import UsageError
+from perfsuite.gate.layout import read_toml
+from perfsuite.gate.turns import Pace
+
+Harness = Literal["head", "base", "own"]
+NUMBERS = {"alpha", "tolerance", "mde", "max-pairs"}
+KNOWN = NUMBERS | {"quarantine", "tolerances", "renames", "share"}
+
+
+@dataclass(frozen=True, slots=True)
+class Exemption:
+    """A test that is judged otherwise, why, and until when. `test` may end in `*`."""
+
+    test: str
+    reason: str
+    expires: date
+    tolerance: float | None = None
+
+    def covers(self, name: str) -> bool:
+        return name.startswith(self.test[:-1]) if self.test.endswith("*") else name == self.test
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One gate's settings.
+
+    >>> Settings(base="main").harness
+    'head'
+    """
+
+    base: str
+    head: str | None = None  # None: the working tree as it is
+    alpha: float = 0.01
+    tolerance: float = 0.01
+    mde: float = 0.05
+    max_pairs: int = 24
+    time_budget_seconds: float = 600.0
+    harness: Harness = "head"
+    null: bool = False
+    prepare: tuple[str, ...] = ()
+    share: tuple[str, ...] = ()
+    python: str = sys.executable
+    pytest_words: tuple[str, ...] = ()
+    pace: Pace = field(default_factory=Pace)
+    quarantine: tuple[Exemption, ...] = ()
+    tolerances: tuple[Exemption, ...] = ()
+    renames: Mapping[str, str] = field(default_factory=dict)  # base's name -> head's name
+    seed: int | None = None
+    counters: bool = True
+
+    def __post_init__(self) -> None:
+        for name, value, low, high in (
+            ("alpha", self.alpha, 0.0, 0.5),
+            ("tolerance", self.tolerance, 0.0, 1.0),
+            ("mde", self.mde, 0.0, 10.0),
+        ):
+            if not low < value < high and not (name == "tolerance" and value == 0.0):
+                raise UsageError(f"{name}: {value}, expected between {low} and {high}")
+        if self.max_pairs < 1:
+            raise UsageError(f"max-pairs: {self.max_pairs}, expected at least 1")
+
+    def tolerance_of(self, name: str) -> float:
+        told = [entry.tolerance for entry in self.tolerances if entry.covers(name)]
+        return next((value for value in told if value is not None), self.tolerance)
+
+    def quarantined(self, name: str) -> Exemption | None:
+        return next((entry for entry in self.quarantine if entry.covers(name)), None)
+
+
+def from_project(root: Path, today: date) -> dict[str, Any]:
+    """The project's own settings, as words of `Settings`. An entry that has expired is an error."""
+    path = root / "pyproject.toml"
+    table = read_toml(path).get("tool", {}).get("perfsuite", {}).get("gate", {})
+    unknown = sorted(set(table) - KNOWN)
+    if unknown:
+        raise UsageError(f"{path}: [tool.perfsuite.gate] has {unknown[0]!r}, expected one of {sorted(KNOWN)}")
+    told: dict[str, Any] = {name.replace("-", "_"): table[name] for name in NUMBERS & set(table)}
+    told["quarantine"] = _entries(path, "quarantine", table.get("quarantine", []), today)
+    told["tolerances"] = _entries(path, "tolerances", table.get("tolerances", []), today)
+    told["renames"] = dict(table.get("renames", {}))
+    told["share"] = tuple(table.get("share", ()))
+    return told
+
+
+def _entries(path: Path, kind: str, entries: Sequence[Any], today: date) -> tuple[Exemption, ...]:
+    wanted = {"test", "reason", "expires"} | ({"tolerance"} if kind == "tolerances" else set())
+    found = []
+    for entry in entries:
+        who = f"{path}: [[tool.perfsuite.gate.{kind}]]"
+        if not isinstance(entry, dict) or set(entry) != wanted:
+            raise UsageError(f"{who} {entry!r}, expected exactly {sorted(wanted)}")
+        if not str(entry["reason"]).strip() or not isinstance(entry["expires"], date):
+            raise UsageError(f"{who} {entry['test']}: needs a reason, and expires as a date (2030-01-31)")
+        if entry["expires"] < today:
+            raise UsageError(
+                f"{who} {entry['test']}: expired on {entry['expires']} ({entry['reason']}); "
+                "mend the cause and remove the entry, or renew it knowingly"
+            )
+        found.append(Exemption(**entry))
+    return tuple(found)

@@ -1,0 +1,145 @@
+"""Both sides made ready, and pairs of processes run on them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from perfsuite.errors import UsageError
+from perfsuite.gate import arms
+from perfsuite.gate.arms import Repository, Tree
+from perfsuite.gate.layout import harness_of, lay_harness, sources
+from perfsuite.gate.settings import Settings
+from perfsuite.gate.turns import Arm, ArmError, Collected, Pair, PairResult, lead
+
+SIDES = ("base", "head")
+
+
+@dataclass(slots=True)
+class Stand:
+    """Two prepared trees and what is needed to start processes in them."""
+
+    repository: Repository
+    settings: Settings
+    place: Path
+    trees: Mapping[str, Tree]
+    plugin: Path
+    chance: random.Random
+    started: int = field(default=0)
+
+    def arm(self, side: str, tree: Tree) -> Arm:
+        """A fresh process of `tree` in the role of `side`."""
+        self.started += 1
+        around = arms.environment(self.repository, tree, self.plugin, self.place.name, self.chance)
+        words = arms.command(tree, self.settings.pytest_words)
+        return Arm(side, words, around, tree.root, self.place / f"{self.started:04}-{side}.log")
+
+    @contextmanager
+    def pair(self, null: bool = False) -> Iterator[tuple[Pair, dict[str, Collected]]]:
+        """Both sides started at once and collected; which has the first turn is a coin toss."""
+        order = list(SIDES)
+        if self.chance.random() < 0.5:
+            order.reverse()
+        with ExitStack() as stack:
+            taking_part = [
+                stack.enter_context(self.arm(side, self.trees["base" if null else side])) for side in order
+            ]
+            renames = self.settings.renames if self.settings.harness == "own" and not null else {}
+            pair = Pair(taking_part[0], taking_part[1], self.settings.pace, renames)
+            yield pair, pair.collect()
+
+    def run(
+        self,
+        nodes: Sequence[str],
+        counting: bool = False,
+        null: bool = False,
+        skip: frozenset[str] = frozenset(),
+        enough: Callable[[], bool] = lambda: False,
+    ) -> PairResult:
+        """One pair through `nodes`."""
+        try:
+            with self.pair(null) as (pair, _):
+                return lead(pair, nodes, counting, skip, enough)
+        except ArmError as error:
+            return PairResult(broken_off=str(error))
+
+
+def make_ready(
+    repository: Repository,
+    settings: Settings,
+    place: Path,
+    chance: random.Random,
+    tell: Callable[[str], None],
+) -> Stand:
+    """Check out, prepare, share. Nothing is timed before this is done."""
+    base, head = repository.commit(settings.base), repository.commit(settings.head or "HEAD")
+    changed = () if settings.head else repository.changed_here()
+    if base == head and not changed and not settings.null:
+        raise UsageError(
+            f"base and head are both {base[:12]}, expected two states to compare; "
+            "name another --base, or ask for --null to test the machine"
+        )
+    if not settings.prepare:
+        arms.refuse_compiled(repository, sources(repository.project))
+    trees = {}
+    for side, commit, label in (("base", base, settings.base), ("head", head, settings.head or "HEAD")):
+        tell(f"{side}: {commit[:12]} {label}")
+        tree = arms.check_out(repository, side, commit, place / side, label)
+        if side == "head" and changed:
+            tree = arms.copy_uncommitted(repository, tree)
+            tell(f"{side}: {len(changed)} uncommitted files are part of it")
+        arms.link_shared(repository, tree, settings.share)
+        if settings.prepare:
+            tell(f"{side}: preparing ({'; '.join(settings.prepare)})")
+        python = settings.python
+        tree = arms.prepare(arms.with_python(tree, python), settings.prepare, place / f"{side}-prepare.log")
+        trees[side] = tree
+    return Stand(repository, settings, place, trees, arms.install_plugin(place), chance)
+
+
+@dataclass(frozen=True, slots=True)
+class Suites:
+    """What each side holds on its own, before one side's benchmarks were laid over the other."""
+
+    own: Mapping[str, Collected]
+
+    def nodes(self, side: str) -> tuple[str, ...]:
+        return tuple(self.own[side].places)
+
+
+def survey(stand: Stand) -> Suites:
+    """Collect each side on its own and lay the harness where it is to be the same."""
+    own = {}
+    with ExitStack() as stack:
+        started = {side: stack.enter_context(stand.arm(side, stand.trees[side])) for side in SIDES}
+        for side, arm in started.items():
+            own[side] = _collected(arm, stand.settings)
+    _refuse_strangers(own)
+    giver = stand.settings.harness
+    if giver in SIDES:
+        taker = "base" if giver == "head" else "head"
+        files = {place for place, _ in own[giver].places.values()}
+        names = harness_of(stand.trees[giver].root, files, own[giver].pytest_config)
+        lay_harness(stand.trees[giver].root, stand.trees[taker].root, names)
+    return Suites(own)
+
+
+def _collected(arm: Arm, settings: Settings) -> Collected:
+    try:
+        return Pair(arm, arm, settings.pace).collect_one(arm)
+    except ArmError as error:
+        # A side that cannot even collect (a path that it lacks) holds no benchmarks; the other may.
+        return Collected({}, (str(error),), (), "")
+
+
+def _refuse_strangers(own: Mapping[str, Collected]) -> None:
+    for side, found in own.items():
+        for package, place in found.strangers:
+            raise UsageError(
+                f"{side}: {package} was imported from {place}, expected this side's own source; an editable "
+                "install with an import hook comes before the path. Build each side with --prepare "
+                "(for example --prepare 'uv venv' --prepare 'uv pip install -e .')"
+            )

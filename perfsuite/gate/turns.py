@@ -1,0 +1,358 @@
+"""One pair: a fresh process of each arm, both alive, one working; the token between them is kept here."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from perfsuite.errors import PerfsuiteError
+
+Said = dict[str, Any]
+
+
+class ArmError(PerfsuiteError):
+    """One side of a pair died, hung or said something that makes no sense."""
+
+    def __init__(self, side: str, how: str, what: str) -> None:
+        super().__init__(f"{side}: {what}")
+        self.side, self.how = side, how
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long and how often each side works.
+
+    >>> Pace().order(quads=1)
+    'ABBA'
+    """
+
+    turn_seconds: float = 0.04
+    turns_each: int = 8
+    rest_seconds: float = 0.002  # OpenMP threads spin a little after their last work
+    sample_seconds: float = 0.002
+    patience_seconds: float = 120.0  # the longest silence before a side counts as hung
+
+    def order(self, quads: int | None = None) -> str:
+        return "ABBA" * (quads or max(1, self.turns_each // 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one side did with the token once: seconds per call."""
+
+    median: float
+    low: float  # the 20 % quantile
+    seconds_by_stage: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One workload in one pair: the turns of both sides in time order, the pair's first side first."""
+
+    name: str
+    node: str
+    first: tuple[Turn, ...]
+    second: tuple[Turn, ...]
+    items: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a test ended on one side."""
+
+    outcome: str  # passed, failed, skipped, xfailed, died, hung
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What one side found: benchmarks by node id, with the file and line they stand in."""
+
+    places: Mapping[str, tuple[str, int]]
+    errors: tuple[str, ...]
+    strangers: tuple[tuple[str, str], ...]
+    pytest_config: str
+
+
+class Arm:
+    """A pytest process that works only while it holds the token."""
+
+    def __init__(
+        self, side: str, command: Sequence[str], environment: Mapping[str, str], cwd: Path, log: Path
+    ) -> None:
+        ours, theirs = socket.socketpair()
+        self.side, self.log = side, log
+        self._socket, self._unread = ours, b""
+        with log.open("wb") as out:
+            self.process = subprocess.Popen(
+                list(command),
+                cwd=cwd,
+                env={**environment, "PERFSUITE_GATE_LINE": str(theirs.fileno())},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,  # Ctrl-C is the gate's to handle
+            )
+        theirs.close()
+
+    def __enter__(self) -> Arm:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def tell(self, **words: Any) -> None:
+        try:
+            self._socket.sendall(json.dumps(words).encode() + b"\n")
+        except OSError as error:
+            raise self._epitaph() from error
+
+    def hear(self, patience_seconds: float) -> Said:
+        """The next line; ArmError where the process is gone or silent for too long."""
+        until = time.monotonic() + patience_seconds
+        with selectors.DefaultSelector() as ready:
+            ready.register(self._socket, selectors.EVENT_READ)
+            while b"\n" not in self._unread:
+                # A worker forked by a dead arm keeps the socket open, so its end is no proof of life.
+                dead = self.process.poll() is not None
+                if ready.select(0 if dead else min(0.5, max(0.0, until - time.monotonic()))):
+                    said = self._socket.recv(1 << 20)
+                    self._unread += said
+                    if said:
+                        continue
+                    raise self._epitaph()
+                if dead:
+                    raise self._epitaph()
+                if time.monotonic() > until:
+                    raise ArmError(
+                        self.side,
+                        "hung",
+                        f"silent for {patience_seconds:.0f} s, expected an answer; "
+                        "the side was ended (--patience sets how long to wait)",
+                    )
+        line, self._unread = self._unread.split(b"\n", 1)
+        heard: Said = json.loads(line)
+        return heard
+
+    def _epitaph(self) -> ArmError:
+        try:
+            status = self.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            return ArmError(self.side, "died", "closed its line to the gate, expected it to stay")
+        how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+        words = f"the process ended with {how}, expected it to answer; its last words:\n{self.tail()}"
+        return ArmError(self.side, "died", words)
+
+    def tail(self, characters: int = 3000) -> str:
+        return self.log.read_text(errors="replace")[-characters:] if self.log.exists() else ""
+
+    def close(self, grace_seconds: float = 0.0) -> None:
+        """End the process and everything it started; nothing is left to wait for."""
+        self._socket.close()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout=grace_seconds)
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+class Pair:
+    """Two arms led through the same benchmarks. `first` has the first turn."""
+
+    def __init__(self, first: Arm, second: Arm, pace: Pace, renames: Mapping[str, str] | None = None) -> None:
+        self.arms = (first, second)
+        self.pace = pace
+        self.ends: dict[str, dict[str, End]] = {}  # node -> side -> end
+        self.alone: dict[str, str] = {}  # name -> the only side that reached it
+        self._left: set[str] = set()  # sides whose test ended while it was served
+        self._renames = dict(renames or {})  # base's node -> head's; everything is said in head's
+
+    def collect(self) -> dict[str, Collected]:
+        """Both sides' collections; they wait for `run` afterwards."""
+        return {arm.side: self.collect_one(arm) for arm in self.arms}
+
+    def collect_one(self, arm: Arm) -> Collected:
+        said = arm.hear(self.pace.patience_seconds)
+        if said.get("say") != "collected":
+            raise ArmError(arm.side, "died", f"nothing was collected; its last words:\n{arm.tail()}")
+        return Collected(
+            {item["id"]: (item["file"], int(item["line"] or 0) + 1) for item in said["items"]},
+            tuple(said["errors"]),
+            tuple((name, place) for name, place in said["strangers"]),
+            said["pytest_config"],
+        )
+
+    def run(self, nodes: Sequence[str]) -> None:
+        old = {new: old for old, new in self._renames.items()}
+        for arm in self.arms:
+            arm.tell(run=[old.get(n, n) for n in nodes] if arm.side == "base" else list(nodes))
+
+    def _hear(self, arm: Arm) -> Said:
+        said = arm.hear(self.pace.patience_seconds)
+        if arm.side == "base" and said.get("node") in self._renames:
+            node = str(said["node"])
+            said["node"] = self._renames[node]
+            said["name"] = str(said.get("name", node)).replace(node, self._renames[node], 1)
+        return said
+
+    def meetings(self, skip: frozenset[str] = frozenset()) -> Iterator[tuple[str, str, float]]:
+        """Each (name, node, items) at which both sides wait for a token; let go when the caller returns.
+
+        A side that ends a test without reaching a benchmark leaves the other to be let go alone.
+        """
+        waiting: dict[str, Said] = {}
+        finished: set[str] = set()
+        while len(finished) < len(self.arms):
+            for arm in self.arms:
+                if arm.side not in waiting and arm.side not in finished:
+                    said = self._until_waiting(arm)
+                    if said is None:
+                        finished.add(arm.side)
+                    else:
+                        waiting[arm.side] = said
+            names = {side: said["name"] for side, said in waiting.items()}
+            if len(waiting) == len(self.arms) and len(set(names.values())) == 1:
+                said = waiting[self.arms[0].side]
+                if said["name"] not in skip:
+                    yield said["name"], said["node"], float(said.get("items", 1.0))
+                for side in self._left:
+                    del waiting[side]
+                self._left.clear()
+                self._let_go(waiting, list(waiting))
+            elif waiting:
+                self._let_go(waiting, self._stragglers(waiting, finished))
+
+    def _until_waiting(self, arm: Arm) -> Said | None:
+        while True:
+            said = self._hear(arm)
+            if said["say"] == "at":
+                return said
+            if said["say"] == "finished":
+                return None
+            if said["say"] == "end":
+                self.ends.setdefault(said["node"], {})[arm.side] = End(said["outcome"], said["detail"])
+
+    def _stragglers(self, waiting: Mapping[str, Said], finished: set[str]) -> list[str]:
+        """Who has to go on alone: a side at a benchmark that the other has already left behind."""
+        if len(waiting) == 1:
+            (side,) = waiting
+            self.alone[waiting[side]["name"]] = side
+            return [side]
+        for side, said in waiting.items():
+            (other,) = [arm.side for arm in self.arms if arm.side != side]
+            if other in self.ends.get(said["node"], {}):
+                self.alone[said["name"]] = side
+                return [side]
+        # Both wait inside one test at different names.
+        for side, said in waiting.items():
+            self.alone[said["name"]] = side
+        return list(waiting)
+
+    def _let_go(self, waiting: dict[str, Said], sides: Sequence[str]) -> None:
+        for arm in self.arms:
+            if arm.side in sides:
+                arm.tell(do="go")
+                del waiting[arm.side]
+
+    def count(self) -> dict[str, tuple[list[dict[str, int]], str]]:
+        """Counters of the call both wait at, twice on each side, and what was lacking for them."""
+        for arm in self.arms:
+            arm.tell(do="count")
+        said = {arm.side: self._answer(arm, "counted") for arm in self.arms}
+        return {side: (words["counts"], words.get("lacking", "")) for side, words in said.items()}
+
+    def turns(self, name: str, node: str, items: float) -> Seen:
+        """A B B A ... at the call both wait at."""
+        # The second side warms up first, so that the first side's first turn is as warm as its later ones.
+        paces = [self._warm(arm) for arm in reversed(self.arms)]
+        calls = max(1, round(self.pace.sample_seconds / max(min(paces), 1e-9)))
+        taken: dict[str, list[Turn]] = {"A": [], "B": []}
+        for letter in self.pace.order():
+            taken[letter].append(self._turn(self.arms["AB".index(letter)], calls))
+        return Seen(name, node, tuple(taken["A"]), tuple(taken["B"]), items)
+
+    def _warm(self, arm: Arm) -> float:
+        arm.tell(do="warm")
+        return float(self._answer(arm, "warm")["seconds_per_call"])
+
+    def _turn(self, arm: Arm, calls: int) -> Turn:
+        time.sleep(self.pace.rest_seconds)
+        arm.tell(do="turn", seconds=self.pace.turn_seconds, calls=calls)
+        said = self._answer(arm, "turn")
+        return Turn(float(said["median"]), float(said["low"]), said["stages"])
+
+    def _answer(self, arm: Arm, kind: str) -> Said:
+        said = self._hear(arm)
+        if said.get("say") == "end":
+            self._left.add(arm.side)
+            self.ends.setdefault(said["node"], {})[arm.side] = End(said["outcome"], said["detail"])
+            raise CutShortError(f"{said['node']} ended on {arm.side} while it was served")
+        if said.get("say") != kind:
+            raise ArmError(arm.side, "died", f"said {said.get('say')!r}, expected {kind!r}")
+        return said
+
+
+class CutShortError(Exception):
+    """A test ended in the middle of being served: its call raised."""
+
+
+@dataclass(slots=True)
+class PairResult:
+    """All that one pair saw."""
+
+    seen: list[Seen] = field(default_factory=list)
+    counted: dict[str, dict[str, list[dict[str, int]]]] = field(default_factory=dict)  # name, side
+    nodes: dict[str, str] = field(default_factory=dict)  # name -> node
+    ends: dict[str, dict[str, End]] = field(default_factory=dict)
+    alone: dict[str, str] = field(default_factory=dict)
+    lacking: str = ""
+    broken_off: str = ""  # why the pair ended early
+    first_side: str = ""  # whose turn was the first
+
+
+def lead(
+    pair: Pair,
+    nodes: Sequence[str],
+    counting: bool = False,
+    skip: frozenset[str] = frozenset(),
+    enough: Callable[[], bool] = lambda: False,
+) -> PairResult:
+    """Lead both sides through `nodes`, counted or timed. A side that dies ends the pair, not the gate."""
+    found = PairResult(ends=pair.ends, alone=pair.alone, first_side=pair.arms[0].side)
+    node = ""
+    try:
+        pair.run(nodes)
+        for name, node, items in pair.meetings(skip):
+            if enough():
+                found.broken_off = "the time for the gate is spent"
+                break
+            found.nodes[name] = node
+            with suppress(CutShortError):
+                if counting:
+                    for side, (counts, lacking) in pair.count().items():
+                        found.counted.setdefault(name, {})[side] = counts
+                        found.lacking = found.lacking or lacking
+                else:
+                    found.seen.append(pair.turns(name, node, items))
+            node = ""
+    except ArmError as error:
+        found.broken_off = str(error)
+        # Lost in the test being served, or in the first that this side did not end.
+        lost = node or next((n for n in nodes if error.side not in pair.ends.get(n, {})), "")
+        if lost:
+            found.ends.setdefault(lost, {})[error.side] = End(error.how, str(error))
+    return found

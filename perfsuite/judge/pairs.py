@@ -1,0 +1,247 @@
+"""The gate's rule: from the log ratios of pairs to a verdict, with a stated chance of any false alarm.
+
+At set numbers of pairs the rule looks. A workload is regressed when the coin tosses of its pairs would give
+what was seen, were it no slower than the tolerance, with less than its share of alpha: alpha is divided among
+the workloads and then among the looks, so all looks at all workloads together stay below it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from statistics import fmean, median, stdev
+
+import numpy as np
+
+from perfsuite.judge import flips
+from perfsuite.judge.verdict import Interval, Outcome, Verdict
+
+PAIRS_BETWEEN_LOOKS = 6
+POWER = 0.9  # the MDE is found this often
+HOPELESS = 3.0  # an MDE this many times the one asked for will not come down with more pairs ...
+HOPELESS_AFTER = 12  # ... seen after this many
+NULL_PAIRS = 6
+NULL_DISTANCE = 3.5  # in spreads; with six pairs that is a t of 8.6
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What was agreed on before the first pair.
+
+    >>> Rule(workloads=8).looks
+    (6, 12, 18, 24)
+    """
+
+    workloads: int
+    alpha: float = 0.01
+    tolerance: float = 0.01
+    max_pairs: int = 24
+    mde_wanted: float = 0.05
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        steps = range(PAIRS_BETWEEN_LOOKS, self.max_pairs, PAIRS_BETWEEN_LOOKS)
+        return (*steps, self.max_pairs)
+
+    @property
+    def shares(self) -> Mapping[int, float]:
+        """Alpha of one workload at each look: half at the first at which coins suffice, the rest evenly.
+
+        >>> Rule(workloads=8).shares[12]
+        0.000625
+        """
+        each = self.alpha / max(1, self.workloads)
+        able = [look for look in self.looks if 2.0**-look <= (each if look == self.looks[-1] else each / 2)]
+        if len(able) <= 1:
+            return dict.fromkeys(able, each)
+        return {look: each / 2 if look == able[0] else each / 2 / (len(able) - 1) for look in able}
+
+    @property
+    def fewest_pairs(self) -> int:
+        """Below this many pairs no ratio, however large, is significant."""
+        return math.ceil(math.log2(max(1, self.workloads) / self.alpha))
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the rule says of one workload after `pairs` pairs; `outcome` None is: take more."""
+
+    outcome: Outcome | None
+    reason: str
+    pairs: int
+    estimate: float  # ratio less one
+    interval: Interval | None
+    mde: float
+    chance: float = 1.0  # of such signs, were the change within the tolerance
+
+    def verdict(self, workload: str, tolerance: float, metric: str = "time") -> Verdict:
+        return Verdict(
+            workload,
+            metric,
+            self.outcome or Outcome.UNCLEAR,
+            self.reason,
+            estimate=self.estimate,
+            interval=self.interval,
+            bound=tolerance,
+            mde=self.mde,
+        )
+
+
+def decide(
+    rule: Rule, log_ratios: Sequence[float], tolerance: float | None = None, spent: bool = False
+) -> Decision:
+    """Judge pairs in the order they were taken. `spent`: no further pair will come.
+
+    >>> decide(Rule(workloads=1), [0.1, 0.11] * 6).outcome
+    <Outcome.REGRESSED: 'regressed'>
+    """
+    within = rule.tolerance if tolerance is None else tolerance
+    for look in rule.looks:
+        if look > len(log_ratios):
+            break
+        found = _look(rule, log_ratios[:look], within, rule.shares.get(look, 0.0))
+        if found.outcome is not None:
+            return found
+    if not spent and len(log_ratios) < rule.max_pairs:
+        return Decision(None, "take more pairs", len(log_ratios), 0.0, None, float("inf"))
+    return _last_word(rule, log_ratios, within)
+
+
+def _look(rule: Rule, ratios: Sequence[float], within: float, share: float) -> Decision:
+    found = _significant(rule, ratios, within, share)
+    if found is not None:
+        return found
+    estimate, hidden = math.expm1(flips.centre(ratios)), mde(rule, ratios, within)
+    if abs(estimate) <= within and hidden <= rule.mde_wanted:
+        return _say(
+            rule, ratios, within, Outcome.KEPT, f"within {within:.1%}; {hidden:.1%} would have been found"
+        )
+    if len(ratios) >= HOPELESS_AFTER and hidden > HOPELESS * rule.mde_wanted:
+        low, high = flips.interval(ratios)
+        if low <= 0 <= high:
+            return _say(rule, ratios, within, Outcome.UNCLEAR, f"too restless here: {_hides(rule, hidden)}")
+    return Decision(None, "take more pairs", len(ratios), estimate, None, hidden)
+
+
+def _hides(rule: Rule, hidden: float) -> str:
+    return f"only {hidden:.1%} would have been found, {rule.mde_wanted:.1%} was asked"
+
+
+def _significant(rule: Rule, ratios: Sequence[float], within: float, share: float) -> Decision | None:
+    if share <= 0:
+        return None
+    values = np.asarray(ratios, dtype=np.float64)
+    for outcome, signed, word in (
+        (Outcome.REGRESSED, values, "slower"),
+        (Outcome.IMPROVED, -values, "faster"),
+    ):
+        edge = math.log1p(within) if outcome is Outcome.REGRESSED else -math.log1p(-within)
+        # Against the tolerance, and against no change at all, where the coin toss is exact for any noise.
+        chance = max(flips.slower_by_chance(signed, edge), flips.slower_by_chance(signed))
+        if chance <= share and flips.centre(signed) > edge:
+            size = abs(math.expm1(flips.centre(ratios)))
+            reason = f"{size:.1%} {word}, tolerance {within:.1%}"
+            return _say(rule, ratios, within, outcome, reason, chance)
+    return None
+
+
+def _last_word(rule: Rule, ratios: Sequence[float], within: float) -> Decision:
+    if len(ratios) < 2:
+        estimate = math.expm1(ratios[0]) if ratios else 0.0
+        reason = f"{len(ratios)} pairs, expected at least 2; allow more time"
+        return Decision(Outcome.UNCLEAR, reason, len(ratios), estimate, None, float("inf"))
+    if len(ratios) not in rule.looks:
+        # The time ended between two looks, which has nothing to do with what was seen: the unspent
+        # shares are spent here.
+        unspent = sum(share for look, share in rule.shares.items() if look > len(ratios))
+        found = _significant(rule, ratios, within, unspent)
+        if found is not None:
+            return found
+    hidden = mde(rule, ratios, within)
+    if hidden > rule.mde_wanted:
+        return _say(rule, ratios, within, Outcome.UNCLEAR, _hides(rule, hidden))
+    if flips.interval(ratios)[0] > math.log1p(within):
+        estimate = math.expm1(flips.centre(ratios))
+        reason = f"looks {estimate:.1%} slower, but not surely; take more pairs"
+        return _say(rule, ratios, within, Outcome.UNCLEAR, reason)
+    reason = f"no slowdown beyond {within:.1%} shown; {hidden:.1%} would have been found"
+    return _say(rule, ratios, within, Outcome.KEPT, reason)
+
+
+def _say(
+    rule: Rule,
+    ratios: Sequence[float],
+    within: float,
+    outcome: Outcome,
+    reason: str,
+    chance: float = 1.0,
+) -> Decision:
+    low, high = flips.interval(ratios)
+    level = max(0.0, min(0.95, 1 - 2.0 ** (1 - len(ratios))))
+    return Decision(
+        outcome,
+        reason,
+        len(ratios),
+        math.expm1(flips.centre(ratios)),
+        Interval(math.expm1(low), math.expm1(high), level),
+        mde(rule, ratios, within),
+        chance,
+    )
+
+
+def mde(rule: Rule, log_ratios: Sequence[float], tolerance: float | None = None) -> float:
+    """The smallest slowdown that this rule finds nine times in ten, with pairs that scatter like these."""
+    within = rule.tolerance if tolerance is None else tolerance
+    return math.expm1(math.log1p(within) + reach(rule) * flips.spread(log_ratios))
+
+
+def reach(rule: Rule) -> float:
+    """How many spreads beyond the tolerance a slowdown must lie to be found nine times in ten.
+
+    >>> reach(Rule(workloads=8)) < reach(Rule(workloads=8, max_pairs=12))
+    True
+    """
+    return _reach(tuple(sorted(rule.shares.items())))
+
+
+@lru_cache(maxsize=64)
+def _reach(shares: tuple[tuple[int, float], ...]) -> float:
+    if not shares:
+        return float("inf")
+    noise = np.random.default_rng(20261121).normal(size=(200, shares[-1][0]))
+    low, high = 0.0, 8.0
+    for _ in range(7):
+        middle = (low + high) / 2
+        found = fmean(_is_found(row + middle, shares) for row in noise)
+        low, high = (low, middle) if found >= POWER else (middle, high)
+    return high
+
+
+def _is_found(values: flips.Numbers, shares: tuple[tuple[int, float], ...]) -> bool:
+    return any(flips.slower_by_chance(values[:look]) <= share for look, share in reversed(shares))
+
+
+def unfit(null_log_ratios: Mapping[str, Sequence[float]], tolerance: float) -> tuple[str, ...]:
+    """Workloads whose base differs from base: in every null pair, and by far more than the pairs scatter.
+
+    >>> unfit({"a": [0.05, 0.052, 0.051, 0.05, 0.049, 0.05]}, tolerance=0.01)
+    ('a',)
+    """
+    return tuple(name for name, seen in null_log_ratios.items() if _differs(seen, tolerance))
+
+
+def _differs(seen: Sequence[float], tolerance: float) -> bool:
+    if len(seen) < NULL_PAIRS or not (min(seen) > 0 or max(seen) < 0):
+        return False
+    return abs(median(seen)) > tolerance and abs(fmean(seen)) > NULL_DISTANCE * stdev(seen)
+
+
+def log_ratio(base: Sequence[float], head: Sequence[float]) -> float:
+    """The number of one pair: the median of the log ratios of neighbouring turns, head over base.
+
+    >>> round(log_ratio([1.0, 1.0, 9.0], [1.1, 1.1, 1.1]), 3)
+    0.095
+    """
+    return median(math.log(h / b) for b, h in zip(base, head, strict=True))
