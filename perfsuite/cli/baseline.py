@@ -78,13 +78,13 @@ def _accept(arguments: argparse.Namespace) -> int:
     from perfsuite.cli import sides
     from perfsuite.cli.compare import settings_of
     from perfsuite.store.baselines import Baselines
-    from perfsuite.store.runs import RunStore
 
-    runs = RunStore(arguments.store).select(arguments.reference)
+    store = sides.store_at(arguments.store)
+    runs = store.select(arguments.reference)
     reference = Baselines(arguments.baselines).accept(
         runs,
         arguments.name,
-        sides.history(arguments.store, runs),
+        sides.history(store, runs),
         settings_of(arguments),
         arguments.allow_dirty,
         frozenset(arguments.drop),

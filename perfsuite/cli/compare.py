@@ -96,8 +96,9 @@ def run(arguments: argparse.Namespace) -> int:
     from perfsuite.judge.stored import compare
     from perfsuite.judge.verdict import exit_code
 
-    old, new, past = sides.both(arguments.a, arguments.b, arguments.store, arguments.baselines)
-    history: list[Past] = [*past, *sides.history(arguments.store, [*old, *new])]
+    store = sides.store_at(arguments.store)
+    old, new, past = sides.both(arguments.a, arguments.b, store, arguments.baselines)
+    history: list[Past] = [*past, *sides.history(store, [*old, *new])]
     found = compare(old, new, history, settings_of(arguments))
     code = exit_code(found.verdicts)
     _report(arguments, [sides.told("A", old), sides.told("B", new)], len(history), found, code)

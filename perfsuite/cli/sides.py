@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from perfsuite.errors import NothingMeasuredError, StoreError
 from perfsuite.store.baselines import Baseline, Baselines
@@ -13,18 +11,16 @@ from perfsuite.store.runs import RunStore
 from perfsuite.store.schema import Run
 from perfsuite.store.summaries import Summary
 
-_QUIET_SECONDS = 2.0
-
 
 def both(
-    old: str, new: str, store: str, baselines: str
+    old: str, new: str, store: RunStore, baselines: str
 ) -> tuple[Sequence[Run], Sequence[Run], Sequence[Run]]:
     """The runs of A and of B, and what a baseline knows besides."""
     if _is_baseline(new):
         raise StoreError(f"{new}: a baseline can only be A, the side that B is judged against")
-    runs = RunStore(store).select(new)
+    runs = store.select(new)
     found = _baseline(old, runs[-1], baselines) if _is_baseline(old) else None
-    before = found.runs if found else RunStore(store).select(old)
+    before = found.runs if found else store.select(old)
     if {_identity(run) for run in before} & {_identity(run) for run in runs}:
         raise NothingMeasuredError(
             f"{old} and {new} share runs, expected different ones; nothing was compared"
@@ -48,11 +44,10 @@ def _baseline(reference: str, run: Run, root: str) -> Baseline:
     return found
 
 
-def history(store: str, sides: Sequence[Run]) -> list[Summary]:
-    """The other complete runs of the newest run's environment; tells of damaged ones, and of waiting."""
+def history(store: RunStore, sides: Sequence[Run]) -> list[Summary]:
+    """The other complete runs of the newest run's environment."""
     taken = {_identity(run) for run in sides}
-    seen = RunStore(store).history(sides[-1].fingerprint, tell=_tell) if _is_there(store) else iter(())
-    return [each for each in _with_progress(seen) if _identity(each) not in taken]
+    return [each for each in store.history(sides[-1].fingerprint) if _identity(each) not in taken]
 
 
 def told(side: str, runs: Sequence[Run]) -> str:
@@ -69,18 +64,6 @@ def _identity(run: Run | Summary) -> tuple[str, str, str]:
     return run.created_at, run.commit, run.name
 
 
-def _is_there(store: str) -> bool:
-    return "://" in store or Path(store).is_dir()
-
-
-def _tell(damage: str) -> None:
-    print(f"left out of the history: {damage}", file=sys.stderr)
-
-
-def _with_progress(seen: Iterator[Summary]) -> Iterator[Summary]:
-    said = time.monotonic()
-    for count, each in enumerate(seen, 1):
-        if time.monotonic() - said > _QUIET_SECONDS:
-            said = time.monotonic()
-            print(f"reading the history: {count} runs so far", file=sys.stderr)
-        yield each
+def store_at(root: str) -> RunStore:
+    """A store that tells on stderr what it leaves out, and what takes long."""
+    return RunStore(root, tell=lambda what: print(what, file=sys.stderr))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import exp, expm1, log1p
 from statistics import median
 
@@ -105,6 +106,7 @@ def _too_few(found: Spread) -> str:
     )
 
 
+@cache
 def student(share: float, df: float) -> float:
     """Student's quantile.
 

@@ -27,9 +27,12 @@ def create(path: Path, data: bytes) -> None:
             _claim_without_links(temporary, path)
 
 
-def replace(path: Path, data: bytes) -> None:
-    """Write a file in place of the one that may be there; readers see the old one or the new one."""
-    with _written_beside(path, data) as temporary:
+def replace(path: Path, data: bytes, durable: bool = True) -> None:
+    """Write a file in place of the one that may be there; readers see the old one or the new one.
+
+    What can be made again need not be `durable`: after a power failure it may be torn.
+    """
+    with _written_beside(path, data, durable) as temporary:
         temporary.replace(path)
 
 
@@ -43,13 +46,14 @@ def sweep(folder: Path) -> None:
 
 
 @contextmanager
-def _written_beside(path: Path, data: bytes) -> Iterator[Path]:
+def _written_beside(path: Path, data: bytes, durable: bool = True) -> Iterator[Path]:
     temporary = path.parent / f"{PREFIX}{uuid.uuid4().hex}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_through(temporary, data)
+        _write(temporary, data, durable)
         yield temporary
-        _flush_folder(path.parent)
+        if durable:
+            _flush_folder(path.parent)
     except FileExistsError:
         raise
     except OSError as error:
@@ -58,12 +62,13 @@ def _written_beside(path: Path, data: bytes) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def _write_through(path: Path, data: bytes) -> None:
+def _write(path: Path, data: bytes, durable: bool) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o644)
     with os.fdopen(handle, "wb") as file:
         file.write(data)
         file.flush()
-        os.fsync(handle)
+        if durable:
+            os.fsync(handle)
 
 
 def _claim_without_links(temporary: Path, path: Path) -> None:

@@ -27,7 +27,7 @@ class Location(Protocol):
     def create(self, name: str, data: bytes) -> None:
         """FileExistsError if it is there already."""
 
-    def replace(self, name: str, data: bytes) -> None: ...
+    def replace(self, name: str, data: bytes, durable: bool = True) -> None: ...
 
     def remove(self, name: str) -> None: ...
 
@@ -86,8 +86,8 @@ class LocalFolder:
     def create(self, name: str, data: bytes) -> None:
         atomic.create(self._inside(name), data)
 
-    def replace(self, name: str, data: bytes) -> None:
-        atomic.replace(self._inside(name), data)
+    def replace(self, name: str, data: bytes, durable: bool = True) -> None:
+        atomic.replace(self._inside(name), data, durable)
 
     def remove(self, name: str) -> None:
         self._inside(name).unlink(missing_ok=True)
@@ -149,7 +149,7 @@ class RemoteFolder:
                 raise FileExistsError(path)
             self._put(path, data)
 
-    def replace(self, name: str, data: bytes) -> None:
+    def replace(self, name: str, data: bytes, durable: bool = True) -> None:
         with _told(f"{self.root}/{name}"):
             self._put(self._path(name), data)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import builtins
 import re
+import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from perfsuite.store import DEFAULT_RUNS, atomic, locations, schema, summaries
 from perfsuite.store.schema import Run
 from perfsuite.store.summaries import Summary
 
+_QUIET_SECONDS = 2.0
 _STORED = re.compile(r"(\d{4,})_(.+)")
 
 
@@ -24,9 +26,12 @@ class RunStore:
     so), `main@3` (the last three), a path, or a URL.
     """
 
-    def __init__(self, root: str | Path = DEFAULT_RUNS) -> None:
+    def __init__(self, root: str | Path = DEFAULT_RUNS, tell: Callable[[str], None] | None = None) -> None:
+        """`tell` hears of runs that cannot be read, and of what takes long."""
         self.root = str(root)
         self._place = locations.at(root)
+        self._tell = tell or (lambda _: None)
+        self._known: dict[tuple[str, str], Summary] = {}
 
     def save(self, run: Run, pytest_benchmark: Mapping[str, Any]) -> str:
         """Store a run and return the name it got; none that is there is ever overwritten."""
@@ -70,22 +75,27 @@ class RunStore:
             return _at_path(Path(text))
         return self._named(text)
 
-    def history(
-        self, fingerprint: str | None = None, tell: Callable[[str], None] | None = None
-    ) -> Iterator[Summary]:
-        """Summaries of the complete runs of an environment, oldest first; `tell` hears of damaged ones."""
+    def history(self, fingerprint: str | None = None) -> Iterator[Summary]:
+        """Summaries of the complete runs of an environment, oldest first."""
         stamps = self._read_stamps()
-        known = summaries.read_all(self._place, stamps)
+        self._read_summaries(stamps)
         for reference in sorted(stamps, key=_order):
-            summary = known.get(reference)
-            try:
-                summary = summary or summaries.rebuild(self._place, reference, stamps[reference])
-            except StoreError as damage:
-                if tell is not None:
-                    tell(str(damage))
-                continue
-            if summary.complete and fingerprint in (None, summary.fingerprint):
+            summary = self._known.get((reference, stamps[reference]))
+            if summary and summary.complete and fingerprint in (None, summary.fingerprint):
                 yield summary
+
+    def _read_summaries(self, stamps: Mapping[str, str]) -> None:
+        wanted = {key: stamp for key, stamp in stamps.items() if (key, stamp) not in self._known}
+        found = summaries.read_all(self._place, wanted)
+        self._known |= {(reference, stamps[reference]): summary for reference, summary in found.items()}
+        missing = [reference for reference in wanted if reference not in found]
+        for reference in _with_progress(missing, f"{self.root}: summing up runs", self._tell):
+            try:
+                summary = summaries.rebuild(self._place, reference, stamps[reference])
+            except StoreError as damage:
+                self._tell(f"left out of the history: {damage}")
+            else:
+                self._known[reference, stamps[reference]] = summary
 
     def _created(self, name: str, data: bytes) -> str:
         if isinstance(self._place, locations.RemoteFolder):
@@ -140,6 +150,15 @@ class RunStore:
         if not names:
             return "save one with: pytest benchmarks --perf-save NAME"
         return f"it holds {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}"
+
+
+def _with_progress(names: Sequence[str], what: str, tell: Callable[[str], None]) -> Iterator[str]:
+    said = time.monotonic()
+    for count, each in enumerate(names):
+        if time.monotonic() - said > _QUIET_SECONDS:
+            said = time.monotonic()
+            tell(f"{what}, {count} of {len(names)}")
+        yield each
 
 
 def _at_path(path: Path) -> tuple[Run, ...]:

@@ -49,7 +49,7 @@ def write(place: Location, summary: Summary, stamp: str) -> None:
     """Keep a summary; where that is not possible it is made anew each time, which is only slower."""
     told = json.dumps({"version": VERSION, "stamp": stamp, **asdict(summary)})
     try:
-        place.replace(f"{FOLDER}/{summary.reference}.json", told.encode())
+        place.replace(f"{FOLDER}/{summary.reference}.json", told.encode(), durable=False)
     except StoreError:
         return
 
