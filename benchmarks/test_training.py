@@ -1,0 +1,159 @@
+"""Training and answering: what a step adds, what presets give, how long one picture takes."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from perfsuite.advise.fastest import CPU_CANDIDATES, fastest_preset
+from perfsuite.training.checkpoint import Checkpoint, Recipe
+from perfsuite.training.export import export
+from perfsuite.training.models import make_model
+from perfsuite.training.predict import ModelCache
+from perfsuite.training.presets import COMBINED, EAGER, Preset
+from perfsuite.training.step import TrainingStep
+
+BATCH = 32
+
+
+def batch_of(count: int, size: int, device: str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
+    torch.manual_seed(0)
+    return torch.randn(count, 3, size, size, device=device), torch.randint(10, (count,), device=device)
+
+
+def step_of(model: nn.Module, preset: Preset = EAGER) -> TrainingStep:
+    fused = True if preset.optimiser_path == "fused" else None
+    return TrainingStep(
+        model, torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, fused=fused), preset
+    )
+
+
+@pytest.mark.ceiling(overhead=0.02)
+def test_the_step_adds_nothing_to_a_hand_written_loop(perf):
+    images, labels = batch_of(16, 32)
+    ours = make_model("small", 10)
+    theirs = copy.deepcopy(ours)
+    step = step_of(ours)
+    optimiser = torch.optim.SGD(theirs.parameters(), lr=0.01, momentum=0.9)
+
+    def by_hand():
+        optimiser.zero_grad(set_to_none=True)
+        loss = nn.functional.cross_entropy(theirs(images), labels)
+        loss.backward()
+        optimiser.step()
+        return loss.detach()
+
+    perf.pair(by_hand=by_hand, step=lambda: step(images, labels))
+
+
+@pytest.mark.floor(images_per_second=100)
+@pytest.mark.ceiling(host_syncs=0, layout_copies=0)
+def test_small_model_trains(perf):
+    images, labels = batch_of(BATCH, 64)
+    step = step_of(make_model("small", 10))
+    perf(lambda: step(images, labels), items=BATCH, unit="images")
+
+
+@pytest.mark.floor(images_per_second=100)
+@pytest.mark.ceiling(host_syncs=0)
+def test_accumulated_steps_train(perf):
+    images, labels = batch_of(BATCH, 64)
+    parts = list(zip(images.split(12), labels.split(12), strict=True))  # 12, 12 and 8
+    step = step_of(make_model("small", 10))
+    perf(lambda: step.accumulated(parts), items=BATCH, unit="images")
+
+
+@pytest.mark.ceiling(overhead=0.05)
+def test_the_chosen_preset_is_not_slower_than_eager(perf):
+    images, labels = batch_of(BATCH, 64)
+    model = make_model("small", 10)
+    choice = fastest_preset(model, images, labels, CPU_CANDIDATES, seconds=15)
+    eager, chosen = step_of(copy.deepcopy(model)), step_of(model, choice.preset)
+    perf.pair(eager=lambda: eager(images, labels), chosen=lambda: chosen(images, labels))
+
+
+@pytest.mark.ceiling(p95="50 ms", opened_files=1)  # the picture's own; the model's is held
+def test_one_picture_is_answered(perf, few_photos, tmp_path):
+    recipe = Recipe("resnet18", tuple(f"class {number}" for number in range(10)), image_size=224)
+    Checkpoint(recipe, recipe.build().state_dict()).save(tmp_path / "m.pth")
+    cache = ModelCache()
+    picture = next(few_photos.glob("class_00/*.jpg"))
+    perf(lambda: cache.get(tmp_path / "m.pth")([picture]), items=1, unit="images")
+
+
+@pytest.mark.ceiling(seconds_per_call="1 ms", opened_files=0, copies=0)
+def test_a_held_model_costs_nothing(perf, tmp_path):
+    recipe = Recipe("resnet18", ("a", "b"), image_size=224)
+    Checkpoint(recipe, recipe.build().state_dict()).save(tmp_path / "m.pth")
+    cache = ModelCache()
+    perf(lambda: cache.get(tmp_path / "m.pth"))
+
+
+@pytest.mark.floor(images_per_second=20)
+@pytest.mark.parametrize(
+    "runtime", ["folded", "torch.export", "torchscript", "onnxruntime", "onnxruntime-int8"]
+)
+def test_resnet18_answers_in_every_runtime(perf, runtime):
+    if runtime.startswith("onnx"):
+        pytest.importorskip("onnxruntime")
+        pytest.importorskip("onnxscript")
+    model = make_model("resnet18", 10).eval()
+    images, _ = batch_of(8, 224)
+    answer = export(runtime, model, images)
+
+    def call():
+        with torch.inference_mode():
+            return answer(images)
+
+    perf(call, items=8, unit="images")
+
+
+@pytest.mark.gpu
+@pytest.mark.floor(speedup=2.5)
+def test_combined_preset_on_resnet50(perf):
+    _race_combined(perf, "resnet50", batch=128, size=224)
+
+
+@pytest.mark.gpu
+@pytest.mark.floor(speedup=1.8)
+def test_combined_preset_on_cifar_size(perf):
+    _race_combined(perf, "resnet18-cifar", batch=256, size=32)
+
+
+@pytest.mark.gpu
+@pytest.mark.floor(images_per_second=4500)  # H200: 7,950 is the best published on that chip
+def test_resnet50_trains(perf):
+    images, labels = batch_of(256, 224, "cuda")
+    step = step_of(make_model("resnet50", 1000).cuda(), COMBINED)
+    perf(lambda: step(images, labels), items=256, unit="images", device="cuda")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_takes_at_most_0_6_of_the_memory(precision):
+    peaks = {name: _peak_bytes(Preset(precision=name)) for name in ("float32", precision)}
+    assert peaks[precision] <= 0.6 * peaks["float32"]
+
+
+def _race_combined(perf, name: str, batch: int, size: int) -> None:
+    images, labels = batch_of(batch, size, "cuda")
+    combined = step_of(make_model(name, 1000).cuda(), COMBINED)
+    eager = step_of(make_model(name, 1000).cuda())
+    perf.race(
+        combined=lambda: combined(images, labels),
+        eager=lambda: eager(images, labels),
+        items=batch,
+        device="cuda",
+    )
+
+
+def _peak_bytes(preset: Preset) -> int:
+    images, labels = batch_of(128, 224, "cuda")
+    step = step_of(make_model("resnet50", 1000).cuda(), preset)
+    step(images, labels)
+    torch.cuda.reset_peak_memory_stats()
+    step(images, labels)
+    return torch.cuda.max_memory_allocated()

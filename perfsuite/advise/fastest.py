@@ -1,0 +1,111 @@
+"""Which preset is fastest here: measured in turns, and eager wherever none is surely faster."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from perfsuite.judge.statistics import interval_of_median
+from perfsuite.judge.verdict import Interval
+from perfsuite.measure.clock import clock_for
+from perfsuite.measure.sampling import Plan
+from perfsuite.measure.turns import Turns, take_turns
+from perfsuite.measure.workload import Workload
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from perfsuite.training.presets import Preset
+
+LEVEL = 0.99
+CPU_CANDIDATES = ("channels_last", "fused", "channels_last+fused", "bf16", "bf16+channels_last")
+CPU_COMPILED = (*CPU_CANDIDATES, "compiled", "compiled+channels_last", "combined")
+CUDA_CANDIDATES = ("bf16", "bf16+channels_last", "bf16+channels_last+fused", "combined")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The preset to train with, and each candidate's speed-up over eager."""
+
+    preset: Preset
+    speedups: Mapping[str, Interval]
+    refused: Mapping[str, str]  # candidates that computed something else, or did not run
+
+
+def fastest_preset(
+    model: nn.Module, images: Tensor, labels: Tensor, candidates: Sequence[str], seconds: float = 20.0
+) -> Choice:
+    """Time `candidates` against eager on copies of `model`; those that fail parity are not timed."""
+    from perfsuite.training.presets import EAGER, preset
+
+    steps = {"eager": step_call(model, EAGER, images, labels)}
+    refused: dict[str, str] = {}
+    for name in candidates:
+        call = checked_step_call(model, preset(name), images, labels, refused)
+        if call is not None:
+            steps[name] = call
+    turns = in_turns(steps, items=len(labels), seconds=seconds, device=str(images.device))
+    speedups = {name: speedup_of(turns, name, "eager") for name in steps if name != "eager"}
+    return Choice(preset(surely_fastest(speedups)), speedups, refused)
+
+
+def surely_fastest(speedups: Mapping[str, Interval]) -> str:
+    """The name whose whole interval lies above 1 and the farthest; eager where there is none.
+
+    >>> surely_fastest({"a": Interval(0.9, 3.0, 0.99), "b": Interval(1.1, 1.2, 0.99)})
+    'b'
+    >>> surely_fastest({"a": Interval(0.9, 3.0, 0.99)})
+    'eager'
+    """
+    above = {name: found.low for name, found in speedups.items() if found.low > 1}
+    return max(above, key=lambda name: above[name]) if above else "eager"
+
+
+def checked_step_call(
+    model: nn.Module, chosen: Preset, images: Tensor, labels: Tensor, refused: dict[str, str]
+) -> Callable[[], object] | None:
+    """A call of one step whose loss and gradients have been compared; None, and the reason noted, if not."""
+    from perfsuite.errors import PerfsuiteError
+    from perfsuite.training.compiled import FellBackWarning
+    from perfsuite.training.parity import parity
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", FellBackWarning)
+            parity(model, chosen, images, labels).require(chosen)
+            call = step_call(model, chosen, images, labels)
+            call()
+    except (PerfsuiteError, FellBackWarning) as error:
+        refused[chosen.name] = str(error)
+        return None
+    return call
+
+
+def step_call(model: nn.Module, chosen: Preset, images: Tensor, labels: Tensor) -> Callable[[], object]:
+    import torch
+
+    from perfsuite.training.optimisers import make_optimiser
+    from perfsuite.training.step import TrainingStep
+
+    own = copy.deepcopy(model).train()
+    optimiser = make_optimiser(own, learning_rate=1e-3, path=chosen.optimiser_path)
+    step = TrainingStep(own, optimiser, chosen)
+    if chosen.channels_last:  # as a loader of such batches would give them
+        images = images.contiguous(memory_format=torch.channels_last)
+    return lambda: step(images, labels)
+
+
+def in_turns(
+    calls: Mapping[str, Callable[[], object]], items: float, seconds: float, device: str | None = None
+) -> Turns:
+    """All calls in turns, A B C C B A, for about `seconds`."""
+    arms = [Workload(name, call, items, "images") for name, call in calls.items()]
+    plan = Plan(max_seconds=seconds, max_warmup_seconds=min(2.0, seconds / len(arms) / 4))
+    return take_turns(arms, clock_for(device), plan, enough=lambda seconds, look: False)
+
+
+def speedup_of(turns: Turns, arm: str, reference: str) -> Interval:
+    return interval_of_median(turns.ratios(reference, arm), LEVEL)
