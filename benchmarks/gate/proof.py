@@ -232,7 +232,7 @@ def main() -> None:
         if function is plant:
             one.add_argument("--percent", type=float, required=True)
             one.add_argument("--faster", action="store_true")
-    from tables import tables  # noqa
+    from tables import tables
 
     commands.add_parser("tables").set_defaults(run=tables)
     arguments = parser.parse_args()

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from perfsuite.errors import UsageError
 from perfsuite.gate import arms
+from perfsuite.gate.arm import Arm, ArmError
 from perfsuite.gate.arms import Repository, Tree
 from perfsuite.gate.layout import harness_of, lay_harness, sources
 from perfsuite.gate.settings import Settings
-from perfsuite.gate.turns import Arm, ArmError, Collected, Pair, PairResult, lead
+from perfsuite.gate.turns import Collected, Pair, PairResult, lead
 
 SIDES = ("base", "head")
 
