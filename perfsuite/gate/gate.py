@@ -23,7 +23,6 @@ from perfsuite.judge.pairs import Rule, decide
 from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.measure.environment import environment
 
-SENTINELS = 3  # workloads that also run base against base
 MOST_RECOUNTS = 8  # tests that end their process before the others are counted
 
 Tell = Callable[[str], None]
@@ -159,7 +158,7 @@ class Run:
     def _time(self) -> None:
         while self._undecided() and self.pairs < self.settings.max_pairs and self._time_for_another():
             self._one_pair()
-            if len(self.null_pairs) < pairs.NULL_PAIRS:
+            if self.settings.sentinels and len(self.null_pairs) < pairs.NULL_PAIRS:
                 self._null_pair()
         while self.followed and 0 < len(self.null_pairs) < pairs.NULL_PAIRS and self._time_for_another():
             self._null_pair()
@@ -213,8 +212,10 @@ class Run:
     def _null_pair(self) -> None:
         if not self.sentinels:
             quick = sorted(self.followed.values(), key=lambda f: f.seconds[0][0] if f.seconds else 9e9)
-            able = quick[: max(SENTINELS, len(quick) * 3 // 4)]
-            self.sentinels = tuple(f.name for f in self.stand.chance.sample(able, min(SENTINELS, len(able))))
+            able = quick[: max(self.settings.sentinels, len(quick) * 3 // 4)]
+            self.sentinels = tuple(
+                f.name for f in self.stand.chance.sample(able, min(self.settings.sentinels, len(able)))
+            )
         chosen = [self.followed[name] for name in self.sentinels if name in self.followed]
         result = self.stand.run(
             list(dict.fromkeys(found.node for found in chosen)),
