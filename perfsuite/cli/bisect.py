@@ -1,1 +1,37 @@
-"""bisect"""
+"""Find the commit that made a benchmark slower, with the gate's rule, in the fewest gates."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from pathlib import Path
+
+from perfsuite.cli.gate import add_rule_arguments, end, settings_from, tell
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--good", required=True, metavar="REF", help="a commit where the benchmark was fast")
+    parser.add_argument("--bad", required=True, metavar="REF", help="a later one where it is slow")
+    add_rule_arguments(parser)
+    parser.set_defaults(harness="base")
+    parser.add_argument("pytest_words", nargs="+", metavar="TEST", help="the benchmark, as pytest names it")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from perfsuite.gate.arms import Repository
+    from perfsuite.gate.bisect import bisect
+
+    here = Path.cwd()
+    arguments.base, arguments.head = arguments.good, arguments.bad
+    arguments.null, arguments.keyword, arguments.marker = False, None, None
+    settings = settings_from(arguments, here)
+    signal.signal(signal.SIGTERM, end)
+    found, _ = bisect(settings, arguments.good, arguments.bad, here, tell)
+    repository = Repository.at(here)
+    for commit in found.suspects:
+        print(f"{commit} {repository.subject(commit)}")
+    if len(found.suspects) == 1:
+        print(f"made it slower; found with {found.gates} gates")
+        return 0
+    print(f"one of these {len(found.suspects)} made it slower; the others between could not be judged")
+    return 10

@@ -1,1 +1,45 @@
-"""doctor"""
+"""Say what this machine can see: the smallest slowdowns that a gate would find here, and what disturbs it."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+
+from perfsuite.cli.gate import end, tell
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--pairs", type=int, default=12, metavar="N", help="null pairs to run (12)")
+    parser.add_argument("--alpha", type=float, default=0.01, help="chance of a false alarm (0.01)")
+    parser.add_argument("--tolerance", type=float, default=0.01, help="smaller slowdowns do not count")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    from perfsuite.errors import UsageError
+    from perfsuite.gate.doctor import PAIRS_SHOWN, examine
+    from perfsuite.judge.verdict import EXIT_KEPT, EXIT_UNFIT
+
+    if arguments.pairs < 2:
+        raise UsageError(f"--pairs {arguments.pairs}: a spread needs at least 2")
+    signal.signal(signal.SIGTERM, end)
+    found = examine(arguments.pairs, arguments.alpha, arguments.tolerance, tell)
+    console = Console()
+    table = Table("workload", "spread of a pair", *(f"found with {n} pairs" for n in PAIRS_SHOWN))
+    for sight in found.sights:
+        cells = [f"{mde:.1%}" + ("" if a <= arguments.alpha else " *") for mde, a in sight.mde.values()]
+        table.add_row(sight.workload, f"{sight.spread:.1%}", *cells)
+    console.print(table)
+    least = 2.0 ** -PAIRS_SHOWN[0]
+    console.print(
+        f"* at a chance of false alarm of {least:.1%}, the least that {PAIRS_SHOWN[0]} coin tosses allow"
+    )
+    for fact in found.facts:
+        console.print(f"{'!' if fact.disturbs else ' '} {fact.name}: {fact.found}", markup=False)
+        if fact.cure:
+            console.print(f"    {fact.cure}", markup=False)
+    if found.unfit:
+        console.print(f"unfit: base differs from base in {', '.join(found.unfit)}", markup=False)
+    return EXIT_UNFIT if found.unfit else EXIT_KEPT

@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
+from rich.console import Console
+
 from perfsuite.gate.settings import Settings, from_project
 from perfsuite.gate.turns import Pace
 from perfsuite.report import gate_files, gate_terminal
@@ -95,12 +97,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     here = Path.cwd()
     settings = settings_from(arguments, here)
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, end)
     report = gate(settings, here, repeat(settings), tell)
-    print(gate_terminal.table(report))
+    gate_terminal.show(report, Console(width=None if sys.stdout.isatty() else 120))
     if arguments.report:
-        gate_files.write(report, arguments.report)
-    gate_files.to_github(report, os.environ)
+        for path in gate_files.write(report, arguments.report):
+            tell(f"wrote {path}")
+    for line in gate_files.to_github(report, os.environ):
+        print(line)
     return report.exit_code
 
 
@@ -159,6 +163,6 @@ def tell(line: str) -> None:
     print(f"perfsuite gate: {line}", file=sys.stderr, flush=True)
 
 
-def _end(number: int, frame: FrameType | None) -> None:
+def end(number: int, frame: FrameType | None) -> None:
     # The ordinary way out, so that worktrees and processes are removed on the way.
     raise KeyboardInterrupt

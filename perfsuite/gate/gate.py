@@ -6,53 +6,26 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
 from perfsuite.gate import findings
 from perfsuite.gate.arms import Repository
+from perfsuite.gate.followed import Followed
 from perfsuite.gate.settings import Settings
 from perfsuite.gate.stand import Stand, Suites, make_ready, survey
-from perfsuite.gate.turns import PairResult, Seen, Turn
+from perfsuite.gate.turns import PairResult
 from perfsuite.gate.workplace import workplace
 from perfsuite.judge import pairs
 from perfsuite.judge.gated import Gated, GateReport, Side
-from perfsuite.judge.moved import StageSeconds, stage_changes
-from perfsuite.judge.pairs import Decision, Rule, decide, log_ratio
+from perfsuite.judge.moved import stage_changes
+from perfsuite.judge.pairs import Rule, decide
 from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.measure.environment import environment
 
-SENTINELS = 3  # workloads that also run base against base
 MOST_RECOUNTS = 8  # tests that end their process before the others are counted
 
 Tell = Callable[[str], None]
-
-
-@dataclass(slots=True)
-class Followed:
-    """One workload while the gate goes on."""
-
-    name: str
-    node: str
-    log_ratios: list[float] = field(default_factory=list)
-    seconds: list[tuple[float, float]] = field(default_factory=list)
-    stages: list[tuple[StageSeconds, StageSeconds]] = field(default_factory=list)
-    turns: list[dict[str, list[float]]] = field(default_factory=list)
-    decision: Decision | None = None
-
-    def add(self, seen: Seen, first_side: str) -> None:
-        sides = {first_side: seen.first, "base" if first_side == "head" else "head": seen.second}
-        base, head = ([turn.median for turn in sides[side]] for side in ("base", "head"))
-        self.log_ratios.append(log_ratio(base, head))
-        self.seconds.append((median(base), median(head)))
-        self.turns.append({"base": base, "head": head})
-        self.stages.append((_stage_medians(sides["base"]), _stage_medians(sides["head"])))
-
-
-def _stage_medians(turns: Sequence[Turn]) -> StageSeconds:
-    told = [turn.seconds_by_stage for turn in turns]
-    return {name: median(one.get(name, 0.0) for one in told) for name in {n for one in told for n in one}}
 
 
 def gate(settings: Settings, here: Path, command: str = "", tell: Tell = lambda _: None) -> GateReport:
@@ -185,7 +158,7 @@ class Run:
     def _time(self) -> None:
         while self._undecided() and self.pairs < self.settings.max_pairs and self._time_for_another():
             self._one_pair()
-            if len(self.null_pairs) < pairs.NULL_PAIRS:
+            if self.settings.sentinels and len(self.null_pairs) < pairs.NULL_PAIRS:
                 self._null_pair()
         while self.followed and 0 < len(self.null_pairs) < pairs.NULL_PAIRS and self._time_for_another():
             self._null_pair()
@@ -239,8 +212,10 @@ class Run:
     def _null_pair(self) -> None:
         if not self.sentinels:
             quick = sorted(self.followed.values(), key=lambda f: f.seconds[0][0] if f.seconds else 9e9)
-            able = quick[: max(SENTINELS, len(quick) * 3 // 4)]
-            self.sentinels = tuple(f.name for f in self.stand.chance.sample(able, min(SENTINELS, len(able))))
+            able = quick[: max(self.settings.sentinels, len(quick) * 3 // 4)]
+            self.sentinels = tuple(
+                f.name for f in self.stand.chance.sample(able, min(self.settings.sentinels, len(able)))
+            )
         chosen = [self.followed[name] for name in self.sentinels if name in self.followed]
         result = self.stand.run(
             list(dict.fromkeys(found.node for found in chosen)),

@@ -57,7 +57,7 @@ class Settings:
     tolerances: tuple[Exemption, ...] = ()
     renames: Mapping[str, str] = field(default_factory=dict)  # base's name -> head's name
     seed: int | None = None
-    counters: bool = True
+    sentinels: int = 3  # workloads that also run base against base
 
     def __post_init__(self) -> None:
         for name, value, low, high in (
@@ -67,6 +67,10 @@ class Settings:
         ):
             if not low < value < high and not (name == "tolerance" and value == 0.0):
                 raise UsageError(f"{name}: {value}, expected between {low} and {high}")
+        if self.mde <= self.tolerance:
+            raise UsageError(
+                f"mde: {self.mde:g} is not beyond the tolerance of {self.tolerance:g}, so nothing could be kept"
+            )
         if self.max_pairs < 1:
             raise UsageError(f"max-pairs: {self.max_pairs}, expected at least 1")
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from perfsuite.errors import UsageError
 from perfsuite.gate import arms
+from perfsuite.gate.arm import Arm, ArmError
 from perfsuite.gate.arms import Repository, Tree
 from perfsuite.gate.layout import harness_of, lay_harness, sources
 from perfsuite.gate.settings import Settings
-from perfsuite.gate.turns import Arm, ArmError, Collected, Pair, PairResult, lead
+from perfsuite.gate.turns import Collected, Pair, PairResult, lead
 
 SIDES = ("base", "head")
 
@@ -28,7 +29,8 @@ class Stand:
     trees: Mapping[str, Tree]
     plugin: Path
     chance: random.Random
-    started: int = field(default=0)
+    started: int = 0
+    null_pairs: int = 0
 
     def arm(self, side: str, tree: Tree) -> Arm:
         """A fresh process of `tree` in the role of `side`."""
@@ -39,10 +41,14 @@ class Stand:
 
     @contextmanager
     def pair(self, null: bool = False) -> Iterator[tuple[Pair, dict[str, Collected]]]:
-        """Both sides started at once and collected; which has the first turn is a coin toss."""
+        """Both sides started at once and collected; which has the first turn is a coin toss.
+
+        Null pairs take it in turns: six coins may agree, and what the first slot does is no fault of an arm.
+        """
         order = list(SIDES)
-        if self.chance.random() < 0.5:
+        if self.null_pairs % 2 if null else self.chance.random() < 0.5:
             order.reverse()
+        self.null_pairs += null
         with ExitStack() as stack:
             taking_part = [
                 stack.enter_context(self.arm(side, self.trees["base" if null else side])) for side in order

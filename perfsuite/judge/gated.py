@@ -105,6 +105,11 @@ class GateReport:
             )
         )
 
+    @property
+    def moved_stages(self) -> dict[str, str]:
+        """The stage behind each change of time, by workload."""
+        return {found.name: stage for found in self.workloads if (stage := found.moved_stage)}
+
     def count(self, outcome: Outcome) -> int:
         return sum(workload.outcome is outcome for workload in self.workloads)
 

@@ -58,6 +58,10 @@ class Rule:
             return dict.fromkeys(able, each)
         return {look: each / 2 if look == able[0] else each / 2 / (len(able) - 1) for look in able}
 
+    def wanted(self, within: float) -> float:
+        """The MDE asked for; a workload that may be slower is also allowed to hide more."""
+        return self.mde_wanted + max(0.0, within - self.tolerance)
+
     @property
     def fewest_pairs(self) -> int:
         """Below this many pairs no ratio, however large, is significant."""
@@ -114,19 +118,21 @@ def _look(rule: Rule, ratios: Sequence[float], within: float, share: float) -> D
     if found is not None:
         return found
     estimate, hidden = math.expm1(flips.centre(ratios)), mde(rule, ratios, within)
-    if abs(estimate) <= within and hidden <= rule.mde_wanted:
+    if abs(estimate) <= within and hidden <= rule.wanted(within):
         return _say(
             rule, ratios, within, Outcome.KEPT, f"within {within:.1%}; {hidden:.1%} would have been found"
         )
-    if len(ratios) >= HOPELESS_AFTER and hidden > HOPELESS * rule.mde_wanted:
+    if len(ratios) >= HOPELESS_AFTER and hidden > HOPELESS * rule.wanted(within):
         low, high = flips.interval(ratios)
         if low <= 0 <= high:
-            return _say(rule, ratios, within, Outcome.UNCLEAR, f"too restless here: {_hides(rule, hidden)}")
+            return _say(
+                rule, ratios, within, Outcome.UNCLEAR, f"too restless here: {_hides(rule, hidden, within)}"
+            )
     return Decision(None, "take more pairs", len(ratios), estimate, None, hidden)
 
 
-def _hides(rule: Rule, hidden: float) -> str:
-    return f"only {hidden:.1%} would have been found, {rule.mde_wanted:.1%} was asked"
+def _hides(rule: Rule, hidden: float, within: float) -> str:
+    return f"only {hidden:.1%} would have been found, {rule.wanted(within):.1%} was asked"
 
 
 def _significant(rule: Rule, ratios: Sequence[float], within: float, share: float) -> Decision | None:
@@ -160,8 +166,8 @@ def _last_word(rule: Rule, ratios: Sequence[float], within: float) -> Decision:
         if found is not None:
             return found
     hidden = mde(rule, ratios, within)
-    if hidden > rule.mde_wanted:
-        return _say(rule, ratios, within, Outcome.UNCLEAR, _hides(rule, hidden))
+    if hidden > rule.wanted(within):
+        return _say(rule, ratios, within, Outcome.UNCLEAR, _hides(rule, hidden, within))
     if flips.interval(ratios)[0] > math.log1p(within):
         estimate = math.expm1(flips.centre(ratios))
         reason = f"looks {estimate:.1%} slower, but not surely; take more pairs"

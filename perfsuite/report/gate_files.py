@@ -2,15 +2,77 @@
 
 from __future__ import annotations
 
+import json
+import os
+import secrets
 from collections.abc import Mapping
+from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
+from typing import Any
 
+from perfsuite.errors import StoreError
 from perfsuite.judge.gated import GateReport
+from perfsuite.report import gate_html, gate_markdown, github, junit
+
+SCHEMA_VERSION = 1
 
 
-def write(report: GateReport, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+def write(report: GateReport, folder: Path) -> tuple[Path, ...]:
+    """gate.json, gate.md, gate.xml and gate.html, each whole or not at all."""
+    texts = {
+        "gate.json": as_json(report),
+        "gate.md": gate_markdown.render(report),
+        "gate.xml": junit.render(report),
+        "gate.html": gate_html.render(report),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return tuple(_write(folder / name, text) for name, text in texts.items())
+    except OSError as error:
+        raise StoreError(f"--report {folder}: {error}; name a folder that can be written") from error
 
 
-def to_github(report: GateReport, environment: Mapping[str, str]) -> None:
-    pass
+def _write(path: Path, text: str) -> Path:
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    try:
+        with unfinished.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return path
+
+
+def as_json(report: GateReport) -> str:
+    """Everything that is known of a gate; numbers that are not finite become null."""
+    told = {
+        "schema": SCHEMA_VERSION,
+        "headline": report.headline,
+        "exit_code": report.exit_code,
+        **asdict(report),
+        "moved_stages": report.moved_stages,
+        "outcomes": {found.name: found.outcome.value for found in report.workloads},
+    }
+    return json.dumps(_finite(told), indent=1, default=str, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _finite(inside) for key, inside in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inside) for inside in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
+
+
+def to_github(report: GateReport, environment: Mapping[str, str]) -> list[str]:
+    """Append summary and outputs where GitHub asked for them; the annotations to print."""
+    if summary := environment.get("GITHUB_STEP_SUMMARY"):
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(gate_markdown.render(report))
+    if outputs := environment.get("GITHUB_OUTPUT"):
+        with Path(outputs).open("a", encoding="utf-8") as file:
+            file.write(github.outputs(report))
+    return github.workflow_commands(report) if environment.get("GITHUB_ACTIONS") == "true" else []

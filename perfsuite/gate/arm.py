@@ -1,0 +1,113 @@
+"""One side's process: started, told, heard, and ended with everything that it started."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from perfsuite.errors import PerfsuiteError
+
+Said = dict[str, Any]
+
+
+class ArmError(PerfsuiteError):
+    """One side of a pair died, hung or said something that makes no sense."""
+
+    def __init__(self, side: str, how: str, what: str) -> None:
+        super().__init__(f"{side}: {what}")
+        self.side, self.how = side, how
+
+
+class Arm:
+    """A pytest process that works only while it holds the token."""
+
+    def __init__(
+        self, side: str, command: Sequence[str], environment: Mapping[str, str], cwd: Path, log: Path
+    ) -> None:
+        ours, theirs = socket.socketpair()
+        self.side, self.log = side, log
+        self._socket, self._unread = ours, b""
+        with log.open("wb") as out:
+            self.process = subprocess.Popen(
+                list(command),
+                cwd=cwd,
+                env={**environment, "PERFSUITE_GATE_LINE": str(theirs.fileno())},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,  # Ctrl-C is the gate's to handle
+            )
+        theirs.close()
+
+    def __enter__(self) -> Arm:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def tell(self, **words: Any) -> None:
+        try:
+            self._socket.sendall(json.dumps(words).encode() + b"\n")
+        except OSError as error:
+            raise self._epitaph() from error
+
+    def hear(self, patience_seconds: float) -> Said:
+        """The next line; ArmError where the process is gone or silent for too long."""
+        until = time.monotonic() + patience_seconds
+        with selectors.DefaultSelector() as ready:
+            ready.register(self._socket, selectors.EVENT_READ)
+            while b"\n" not in self._unread:
+                # A worker forked by a dead arm keeps the socket open, so its end is no proof of life.
+                dead = self.process.poll() is not None
+                if ready.select(0 if dead else min(0.5, max(0.0, until - time.monotonic()))):
+                    said = self._socket.recv(1 << 20)
+                    self._unread += said
+                    if said:
+                        continue
+                    raise self._epitaph()
+                if dead:
+                    raise self._epitaph()
+                if time.monotonic() > until:
+                    raise ArmError(
+                        self.side,
+                        "hung",
+                        f"silent for {patience_seconds:.0f} s, expected an answer; "
+                        "the side was ended (--patience sets how long to wait)",
+                    )
+        line, self._unread = self._unread.split(b"\n", 1)
+        heard: Said = json.loads(line)
+        return heard
+
+    def _epitaph(self) -> ArmError:
+        try:
+            status = self.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            return ArmError(self.side, "died", "closed its line to the gate, expected it to stay")
+        how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+        words = f"the process ended with {how}, expected it to answer; its last words:\n{self.tail()}"
+        return ArmError(self.side, "died", words)
+
+    def tail(self, characters: int = 3000) -> str:
+        return self.log.read_text(errors="replace")[-characters:] if self.log.exists() else ""
+
+    def close(self, grace_seconds: float = 0.0) -> None:
+        """End the process and everything it started; nothing is left to wait for."""
+        self._socket.close()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout=grace_seconds)
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()

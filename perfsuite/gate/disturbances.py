@@ -1,0 +1,124 @@
+"""What on this machine disturbs timing: governor, turbo, stolen time, other processes, heat, GPU clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from perfsuite.measure.gpu import first_visible_device, nvml
+
+BUSY_PERCENT = 10.0
+HOT_CELSIUS = 85.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing looked at, what was found, and what to do where it disturbs."""
+
+    name: str
+    found: str
+    cure: str = ""
+
+    @property
+    def disturbs(self) -> bool:
+        return bool(self.cure)
+
+
+def cpu_ticks() -> Mapping[str, float]:
+    """Seconds of every state of the processors since the machine began; two readings make a share."""
+    return dict(psutil.cpu_times()._asdict())
+
+
+def look(before: Mapping[str, float], after: Mapping[str, float], root: Path = Path("/sys")) -> list[Fact]:
+    """All facts; `before` and `after` are readings of `cpu_ticks` around the work."""
+    return [
+        governor(root),
+        turbo(root),
+        stolen(before, after),
+        others(),
+        heat(root),
+        *gpu(),
+    ]
+
+
+def governor(root: Path) -> Fact:
+    name = _read(root / "devices/system/cpu/cpu0/cpufreq/scaling_governor")
+    if not name:
+        return Fact("governor", "not visible (a virtual machine, mostly)")
+    cure = "" if name == "performance" else "set it to performance: cpupower frequency-set -g performance"
+    return Fact("governor", name, cure)
+
+
+def turbo(root: Path) -> Fact:
+    no_turbo = _read(root / "devices/system/cpu/intel_pstate/no_turbo")
+    boost = _read(root / "devices/system/cpu/cpufreq/boost")
+    if not no_turbo and not boost:
+        return Fact("turbo", "not visible")
+    is_on = no_turbo == "0" if no_turbo else boost == "1"
+    return Fact(
+        "turbo", "on" if is_on else "off", "the clock follows heat and load; turn it off" if is_on else ""
+    )
+
+
+def stolen(before: Mapping[str, float], after: Mapping[str, float]) -> Fact:
+    """The share of time that the host gave to other machines.
+
+    >>> stolen({"user": 0.0, "steal": 0.0}, {"user": 9.0, "steal": 1.0}).found
+    '10.0 % of the time'
+    """
+    whole = sum(after.values()) - sum(before.values())
+    share = (after.get("steal", 0.0) - before.get("steal", 0.0)) / whole if whole > 0 else 0.0
+    cure = "another guest takes the processor; use a dedicated machine" if share > 0.01 else ""
+    return Fact("stolen by the host", f"{100 * share:.1f} % of the time", cure)
+
+
+def others(seconds: float = 0.5) -> Fact:
+    """Other processes that are at work now."""
+    living = list(psutil.process_iter(["name"]))
+    for process in living:
+        with suppress(psutil.Error):
+            process.cpu_percent()
+    psutil.cpu_percent(interval=seconds)
+    busy = []
+    for process in living:
+        with suppress(psutil.Error):
+            share = process.cpu_percent()
+            if share >= BUSY_PERCENT and process.pid != psutil.Process().pid:
+                busy.append((share, f"{process.info['name']} {share:.0f} %"))
+    if not busy:
+        return Fact("other processes", "none at work")
+    found = ", ".join(name for _, name in sorted(busy, reverse=True)[:5])
+    return Fact("other processes", found, "stop them while timing")
+
+
+def heat(root: Path) -> Fact:
+    zones = [_read(zone) for zone in root.glob("class/thermal/thermal_zone*/temp")]
+    degrees = [int(zone) / 1000 for zone in zones if zone.lstrip("-").isdigit()]
+    if not degrees:
+        return Fact("temperature", "not visible")
+    hottest = max(degrees)
+    return Fact("temperature", f"{hottest:.0f} °C", "let it cool" if hottest >= HOT_CELSIUS else "")
+
+
+def gpu() -> list[Fact]:
+    module = nvml()
+    device = first_visible_device(module) if module is not None else None
+    if module is None or device is None:
+        return [Fact("GPU", "none")]
+    now = module.nvmlDeviceGetClockInfo(device, module.NVML_CLOCK_SM)
+    most = module.nvmlDeviceGetMaxClockInfo(device, module.NVML_CLOCK_SM)
+    degrees = module.nvmlDeviceGetTemperature(device, module.NVML_TEMPERATURE_GPU)
+    return [
+        Fact("GPU clock", f"{now} of {most} MHz"),
+        Fact("GPU temperature", f"{degrees} °C", "let it cool" if degrees >= HOT_CELSIUS else ""),
+    ]
+
+
+def _read(path: Path) -> str:
+    with suppress(OSError):
+        return path.read_text().strip()
+    return ""

@@ -1,0 +1,51 @@
+"""What GitHub reads: annotations at a test's file and line, the step summary, outputs."""
+
+from __future__ import annotations
+
+from perfsuite.judge.gated import Gated, GateReport
+from perfsuite.judge.verdict import Outcome
+from perfsuite.report.order import change, printable
+
+MOST_ANNOTATIONS = 10  # GitHub shows no more of a kind for one step
+
+
+def workflow_commands(report: GateReport) -> list[str]:
+    """Workflow commands, the worst first; what does not fit is counted in the last one."""
+    red = [found for found in report.worst_first if any(verdict.is_red for verdict in found.verdicts)]
+    shown = red if len(red) <= MOST_ANNOTATIONS else red[: MOST_ANNOTATIONS - 1]
+    lines = [_error(found) for found in shown]
+    if len(red) > len(shown):
+        lines.append(f"::error title=perfsuite gate::+{len(red) - len(shown)} more; see the summary")
+    unclear = report.count(Outcome.UNCLEAR)
+    if unclear:
+        lines.append(f"::warning title=perfsuite gate::{unclear} unclear; see the summary")
+    return lines
+
+
+def _error(found: Gated) -> str:
+    worst = found.worst
+    where = f"file={_value(found.file)},line={max(1, found.line)}," if found.file else ""
+    stage = f" (stage {found.moved_stage})" if found.moved_stage else ""
+    text = f"{found.name}: {worst.metric} {change(worst.estimate)} {worst.reason}{stage}"
+    return f"::error {where}title={_value(f'perfsuite: {worst.outcome}')}::{_text(text)}"
+
+
+def outputs(report: GateReport) -> str:
+    """Lines for $GITHUB_OUTPUT."""
+    counts = {outcome.value: report.count(outcome) for outcome in Outcome}
+    told = {"exit-code": report.exit_code, "headline": printable(report.headline), **counts}
+    return "".join(f"{name}={value}\n" for name, value in told.items())
+
+
+def _text(text: str) -> str:
+    """Text as workflow commands want it.
+
+    >>> _text("50 %\\nmore")
+    '50 %25%0Amore'
+    """
+    clean = "\n".join(printable(line) for line in text.splitlines())
+    return clean.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _value(text: str) -> str:
+    return _text(text).replace(":", "%3A").replace(",", "%2C")
