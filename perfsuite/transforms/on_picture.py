@@ -7,11 +7,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import cache
+from importlib import import_module
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from perfsuite.transforms.geometry import affine, erased, inverse, moves_pixels_only, size_after
-from perfsuite.transforms.modes import Draw
+from perfsuite.transforms.modes import Draw, Draws
 
 Picture = NDArray[np.uint8]
 GREY = 128
@@ -35,8 +40,9 @@ def move(drawn: Draw, picture: Picture, fill: int = GREY) -> Picture:
     if moves_pixels_only(drawn):
         turned = np.rot90(picture, drawn.quarter_turns) if drawn.quarter_turns else picture
         return np.ascontiguousarray(turned[:, ::-1] if drawn.mirror else turned)
-    import cv2
-
+    cv2 = opencv()
+    if cv2 is None:
+        return _by_torch(replace(drawn, brightness=1.0, contrast=1.0, saturation=1.0), picture, fill)
     height, width = picture.shape[:2]
     backward = inverse(affine(drawn, height, width))
     # OpenCV counts from pixel centres.
@@ -57,19 +63,49 @@ def colour(drawn: Draw, picture: Picture) -> Picture:
     """Brightness, contrast, saturation alone."""
     if (drawn.brightness, drawn.contrast, drawn.saturation) == (1.0, 1.0, 1.0):
         return picture
-    values = np.clip(np.arange(256, dtype=np.float32) * np.float32(drawn.brightness), 0, 255)
+    cv2 = opencv()
+    if cv2 is None:
+        only_colour = Draw(brightness=drawn.brightness, contrast=drawn.contrast, saturation=drawn.saturation)
+        return _by_torch(only_colour, picture, GREY)
+    table = to_bytes(np.arange(256) * drawn.brightness)
+    brightened = cv2.LUT(picture, table) if drawn.brightness != 1.0 else picture
     if drawn.contrast != 1.0:
-        means = [values[picture[..., channel]].mean(dtype=np.float64) for channel in range(3)]
-        grey = float(np.dot(LUMA, means))
-        values = np.clip(values * drawn.contrast + (1 - drawn.contrast) * grey, 0, 255).astype(np.float32)
+        grey = float(np.dot(LUMA, cv2.mean(brightened)[:3]))
+        brightened = cv2.LUT(
+            brightened, to_bytes(np.arange(256) * drawn.contrast + (1 - drawn.contrast) * grey)
+        )
     if drawn.saturation == 1.0:
-        return np.asarray(np.rint(values).astype(np.uint8)[picture])
-    changed = values[picture]
-    grey_of_pixel = changed @ np.array(LUMA, dtype=np.float32)
-    changed = (
-        changed * np.float32(drawn.saturation) + np.float32(1 - drawn.saturation) * grey_of_pixel[..., None]
-    )
-    return np.asarray(np.rint(np.clip(changed, 0, 255)), dtype=np.uint8)
+        return np.asarray(brightened, dtype=np.uint8)
+    mixed = np.eye(3) * drawn.saturation + (1 - drawn.saturation) * np.array(LUMA)
+    return np.asarray(cv2.transform(brightened, mixed), dtype=np.uint8)
+
+
+def to_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Clamped and rounded half to even.
+
+    >>> to_bytes(np.array([-3.0, 0.5, 1.5, 300.0])).tolist()
+    [0, 0, 2, 255]
+    """
+    return np.asarray(np.rint(np.clip(values, 0, 255)), dtype=np.uint8)
+
+
+@cache
+def opencv() -> Any:
+    """OpenCV where it is installed, else None: then torch does the same, more slowly."""
+    try:
+        return import_module("cv2")
+    except ImportError:
+        return None
+
+
+def _by_torch(drawn: Draw, picture: Picture, fill: int) -> Picture:
+    import torch
+
+    from perfsuite.transforms.on_device import augment
+
+    batch = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
+    changed = augment(Draws.of([drawn]), batch, fill)[0].permute(1, 2, 0)
+    return np.ascontiguousarray(changed.numpy())
 
 
 def erase(drawn: Draw, picture: Picture, fill: int = GREY, *, may_write: bool = False) -> Picture:
