@@ -39,6 +39,24 @@ def affine(drawn: Draw, height: int, width: int) -> Matrix:
     return forward
 
 
+def backward(
+    drawn: Draw, height: int, width: int
+) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """The inverse of `affine` without its last row, in plain numbers: it is needed for every picture."""
+    out_height, out_width = size_after(drawn, height, width)
+    cos_turn, sin_turn = _QUARTERS[drawn.quarter_turns % 4]
+    radians = math.radians(drawn.degrees)
+    cos = (math.cos(radians) * cos_turn - math.sin(radians) * sin_turn) / drawn.zoom
+    sin = (math.sin(radians) * cos_turn + math.cos(radians) * sin_turn) / drawn.zoom
+    side = -1.0 if drawn.mirror else 1.0
+    from_x, from_y = out_width * (0.5 + drawn.shift_x), out_height * (0.5 + drawn.shift_y)
+    xx, xy, yx, yy = side * cos, -sin, side * sin, cos
+    return (
+        (xx, xy, width / 2 - xx * from_x - xy * from_y),
+        (yx, yy, height / 2 - yx * from_x - yy * from_y),
+    )
+
+
 def rotation(cos: float, sin: float) -> Matrix:
     """Counter-clockwise as seen, with y pointing down."""
     return np.array([[cos, sin], [-sin, cos]])

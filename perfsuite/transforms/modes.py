@@ -10,11 +10,11 @@ a `Draw`, one shape for all modes, whose defaults change nothing. The law, the s
 1. Geometry: zoom, rotation, quarter turns, mirroring and shift are one affine map, sampled once: bilinear,
    pixel centres at half integers, no antialiasing (zooms stay near 1), what lies outside is `fill` in pixel
    units. Mirroring and quarter turns alone move pixels and change none.
-2. Colour, as torchvision's ColorJitter in the order brightness, contrast (about the picture's mean grey),
-   saturation (about each pixel's grey): in float, clamped to 0..255 after each.
+2. Colour, as torchvision's ColorJitter on bytes in the order brightness, contrast (about the picture's mean
+   grey), saturation (about each pixel's grey); grey is 0.299 R + 0.587 G + 0.114 B.
 3. Erasing: a rectangle becomes `fill`.
 
-The 8-bit picture is rounded (half to even) after the geometry and once after all colour.
+Geometry, brightness, contrast and saturation each end in bytes: clamped to 0..255, rounded half to even.
 
 >>> [(name, len(mode.operations)) for name, mode in MODES.items()]
 [('none', 0), ('conservative', 3), ('moderate', 6), ('aggressive', 8)]
@@ -64,6 +64,11 @@ class Draws:
 
     rows: NDArray[np.float64]
 
+    @classmethod
+    def of(cls, drawn: Sequence[Draw]) -> Draws:
+        rows = [[float(getattr(one, name)) for name in FIELDS] for one in drawn]
+        return cls(np.array(rows).reshape(-1, len(FIELDS)))
+
     def __len__(self) -> int:
         return len(self.rows)
 
@@ -96,7 +101,7 @@ class QuarterTurns:
     reads: ClassVar[slice] = slice(1, 2)
 
     def drawn(self, u: Sequence[Uniform]) -> dict[str, Any]:
-        return {"quarter_turns": u[0] * 4 // 1}
+        return {"quarter_turns": np.floor(u[0] * 4)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +245,11 @@ MODES = {
 
 def draw(mode: Mode | str, seed: int, epoch: int, index: int) -> Draw:
     """What happens to sample `index` in this epoch; a pure function of its arguments."""
-    return draws(mode, seed, epoch, [index])[0]
+    numbers = uniforms(seed, epoch, (index,))[0].tolist()
+    values: dict[str, Any] = {}
+    for operation in mode_of(mode).operations:
+        values |= operation.drawn(numbers[operation.reads])
+    return Draw(**values)
 
 
 def draws(mode: Mode | str, seed: int, epoch: int, indices: Sequence[int] | NDArray[np.int64]) -> Draws:

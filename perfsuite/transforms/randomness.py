@@ -10,6 +10,7 @@ True
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -24,15 +25,13 @@ _LARGEST = 2**64
 
 def uniforms(seed: int, epoch: int, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float64]:
     """One row of 16 numbers in [0, 1) for each index."""
-    generator, bits, state = _stream(seed, epoch)
+    stream = _stream(seed, epoch)
     rows = np.empty((len(indices), NUMBERS_PER_SAMPLE))
-    counter = state["state"]["counter"]
     for row, index in zip(rows, indices, strict=True):
         if index < 0:
             raise ValueError(f"draw: sample index {index}, expected 0 or more")
-        counter[0] = int(index) * _STEPS_PER_SAMPLE
-        bits.state = cast(Any, state)
-        generator.random(out=row)
+        stream.go_to(int(index))
+        stream.generator.random(out=row)
     return rows
 
 
@@ -42,13 +41,34 @@ def epoch_uniforms(seed: int, epoch: int, samples: int) -> NDArray[np.float64]:
     >>> bool((epoch_uniforms(42, 0, 20)[7] == uniforms(42, 0, [7])[0]).all())
     True
     """
-    generator, _, _ = _stream(seed, epoch)
-    return generator.random((samples, NUMBERS_PER_SAMPLE))
+    stream = _stream(seed, epoch)
+    stream.go_to(0)
+    return stream.generator.random((samples, NUMBERS_PER_SAMPLE))
 
 
-def _stream(seed: int, epoch: int) -> tuple[np.random.Generator, np.random.Philox, dict[str, Any]]:
-    for name, value in (("seed", seed), ("epoch", epoch)):
-        if not 0 <= value < _LARGEST:
-            raise ValueError(f"draw: {name} {value}, expected 0 or more and below 2**64")
-    bits = np.random.Philox(key=np.array([seed, epoch], dtype=np.uint64))
-    return np.random.Generator(bits), bits, cast(dict[str, Any], bits.state)
+class _Stream:
+    """The numbers of one epoch, at any sample. Kept, because making one takes longer than reading it."""
+
+    def __init__(self, seed: int, epoch: int) -> None:
+        for name, value in (("seed", seed), ("epoch", epoch)):
+            if not 0 <= value < _LARGEST:
+                raise ValueError(f"draw: {name} {value}, expected 0 or more and below 2**64")
+        self._bits = np.random.Philox(key=np.array([seed, epoch], dtype=np.uint64))
+        self._start = cast(dict[str, Any], self._bits.state)
+        self.key = (seed, epoch)
+        self.generator = np.random.Generator(self._bits)
+
+    def go_to(self, index: int) -> None:
+        self._start["state"]["counter"][0] = index * _STEPS_PER_SAMPLE
+        self._bits.state = cast(Any, self._start)
+
+
+# One for each thread: two threads at once would move each other's position.
+_kept = threading.local()
+
+
+def _stream(seed: int, epoch: int) -> _Stream:
+    stream: _Stream | None = getattr(_kept, "stream", None)
+    if stream is None or stream.key != (seed, epoch):
+        stream = _kept.stream = _Stream(seed, epoch)
+    return stream
