@@ -102,7 +102,7 @@ def test_no_drawer_is_called_utils() -> None:
     assert not [path for path in FILES if path.stem in {"utils", "helpers", "common", "misc"}]
 
 
-@pytest.mark.parametrize("command", ["--help"])
+@pytest.mark.parametrize("command", ["--help", "compare --help", "baseline --help"])
 def test_the_right_wing_answers_without_torch(command: str) -> None:
     code = (
         "import sys\nfrom perfsuite.cli import main\n"
