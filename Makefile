@@ -40,9 +40,11 @@ format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# The plugin is named because nothing is installed there: no entry point announces it.
+# Where perfsuite is not installed no entry point announces its plugin, so it is named.
+IS_INSTALLED = $(PYTHON) -c "import importlib.metadata as m; m.version('perfsuite')" 2>/dev/null
 gpu:
-	PYTHONPATH=. $(PYTHON) -m pytest -p perfsuite.pytest_plugin -m gpu tests benchmarks $(ARGS)
+	PYTHONPATH=. $(PYTHON) -m pytest $$($(IS_INSTALLED) || echo -p perfsuite.pytest_plugin) \
+		-m gpu tests benchmarks $(ARGS)
 
 constraints: $(READY)
 	@echo "# The versions this repository is tested with; no addresses. 'make constraints' rewrites it." > constraints.txt
