@@ -154,3 +154,20 @@ def test_a_serving_arm_is_handed_the_call_and_measures_nothing(
         ("test_b::x", 1),
         ("test_b::y", 1),
     ]
+
+
+def test_an_interrupted_run_keeps_what_was_done_and_is_marked_incomplete(pytester: pytest.Pytester) -> None:
+    interrupt = "def stop(): raise KeyboardInterrupt\n"
+    source = WORK + interrupt + "def test_a(perf): perf(work)\ndef test_b(perf): perf(stop)"
+    pytester.makepyfile(test_project=source)
+    result = pytester.runpytest_subprocess("--benchmark-max-time=0.02", "--benchmark-quiet")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    kept = RunStore(pytester.path / ".perfsuite/runs").latest()
+    assert list(kept.measurements) == ["test_project.py::test_a"]
+    assert not kept.complete
+
+
+def test_a_run_that_broke_a_limit_is_stored_too(run: Run, pytester: pytest.Pytester) -> None:
+    source = "@pytest.mark.floor(images_per_second=1e15)\ndef test_it(perf): perf(work, items=8)"
+    run(WORK + source, stores=True).assert_outcomes(failed=1)
+    assert len(RunStore(pytester.path / ".perfsuite/runs").latest().measurements) == 1
