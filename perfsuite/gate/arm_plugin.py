@@ -341,7 +341,7 @@ class ArmPlugin:
 
     def _serve_perf(self) -> None:
         try:
-            perf: Any = importlib.import_module("perfsuite.pytest_plugin.perf")
+            perf: Any = importlib.import_module("perfsuite.pytest_plugin.fixture")
         except ImportError:
             return
         perf.serve_turns = self._perf_turns
