@@ -37,6 +37,11 @@ class Rule:
     wanted_mde: float
     power: float = 0.9
 
+    @property
+    def _wanted(self) -> float:
+        """What must have been visible; a tolerance near it moves it, since nothing within is ever found."""
+        return max(self.wanted_mde, 2 * self.tolerance)
+
     def judge(
         self, name: str, old: Sequence[float], new: Sequence[float], series: Sequence[Sequence[float]] = ()
     ) -> Verdict:
@@ -67,7 +72,7 @@ class Rule:
             return Outcome.REGRESSED
         if estimate + margin < -log1p(self.tolerance):
             return Outcome.IMPROVED
-        return Outcome.UNCLEAR if mde > self.wanted_mde else Outcome.KEPT
+        return Outcome.UNCLEAR if mde > self._wanted else Outcome.KEPT
 
     def _reason(self, outcome: Outcome, estimate: float, mde: float, known: Known) -> str:
         beyond = f"certain beyond the tolerance of {self.tolerance:.1%}"
@@ -81,9 +86,9 @@ class Rule:
 
     def _advice(self, known: Known) -> str:
         for more in range(1, _MOST_RUNS_TO_ASK_FOR + 1):
-            if known.of_difference(more).is_known and self._mde(known, more) <= self.wanted_mde:
+            if known.of_difference(more).is_known and self._mde(known, more) <= self._wanted:
                 runs = f"{more} more run{'s' * (more > 1)}"
-                return f"take {runs} of each side to see {self.wanted_mde:.1%}"
+                return f"take {runs} of each side to see {self._wanted:.1%}"
         return "runs here differ too much for more of them to help: compare in turns with `perfsuite gate`"
 
     def _verdict(

@@ -101,6 +101,7 @@ def parse_all(data: bytes, source: str) -> tuple[Run, ...]:
         plain = foreign.measurements(told["benchmarks"])
         own = told.get("perfsuite")
         if own is None:
+            _refuse_renamed(told, source)
             return (Run(**foreign.run_fields(told, source), measurements=plain, source=source),)
         return _own_runs(own, plain, data, source)
     except fields.FieldError as wrong:
@@ -132,6 +133,15 @@ def _own_runs(own: Any, plain: Mapping[str, Measurement], data: bytes, source: s
         for each in fields.sequence(own, "replicates")
     ]
     return (newest, *earlier)
+
+
+def _refuse_renamed(told: Mapping[str, Any], source: str) -> None:
+    """An own file whose key was damaged is not taken for one of pytest-benchmark's."""
+    for key, value in told.items():
+        if isinstance(value, dict) and {"checksum", "measurements"} <= value.keys():
+            raise StoreError(
+                f"{source}: the key `perfsuite` is damaged ({key[:20]!r}); the file was left as it is"
+            )
 
 
 def _verify(data: bytes, source: str) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from invented_runs import a_run
 
 from perfsuite.errors import StoreError, UsageError
 from perfsuite.store.runs import RunStore
+from tests.store.invented_runs import a_run
 
 
 @pytest.fixture

@@ -1,0 +1,78 @@
+"""`perfsuite baseline`: the only way in, and what it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from perfsuite.cli import main
+from perfsuite.store.baselines import Baselines
+from perfsuite.store.runs import RunStore
+from tests.store.invented_runs import HERE, a_run
+
+REFERENCE = f"{HERE.fingerprint}/main"
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    for number in range(5):
+        run = a_run(
+            seconds={"test_a": 0.01 + number * 1e-6, "test_b": 3e-7}, created_at=f"2026-08-01T12:0{number}"
+        )
+        RunStore().save(run, {"machine_info": {"node": "x"}})
+    return tmp_path
+
+
+def test_accept_list_show_prune(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["baseline", "list"]) == 0
+    assert "no baselines yet" in capsys.readouterr().out
+    assert main(["baseline", "accept", "main"]) == 0
+    assert f"accepted as benchmarks/baselines/{REFERENCE}.json: runs: main, 5 runs" in capsys.readouterr().out
+    assert main(["baseline", "list"]) == 0
+    out = capsys.readouterr().out
+    assert REFERENCE in out
+    assert "5 + 0" in out
+    assert main(["baseline", "show", REFERENCE]) == 0
+    out = capsys.readouterr().out
+    assert "test_a" in out
+    assert "10 ms/call" in out
+    assert "300 ns/call" in out
+    assert main(["baseline", "prune", REFERENCE, "--dry-run"]) == 0
+    assert "would remove" in capsys.readouterr().out
+    assert Baselines().list() == [REFERENCE]
+    assert main(["baseline", "prune", REFERENCE]) == 0
+    assert Baselines().list() == []
+
+
+def test_one_run_has_no_spread_to_show(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["baseline", "accept", "0001"]) == 0
+    assert main(["baseline", "show", REFERENCE]) == 0
+    assert "one run" in capsys.readouterr().out
+
+
+def test_what_is_refused_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["baseline", "accept", "main"]) == 0
+    RunStore().save(a_run("slow", "c9", seconds={"test_a": 0.02, "test_b": 3e-7}, dirty=True), {})
+    assert main(["baseline", "accept", "slow", "--name", "main"]) == 13
+    assert "uncommitted changes" in capsys.readouterr().err
+    assert main(["baseline", "accept", "slow", "--name", "main", "--allow-dirty"]) == 13
+    assert "test_a time regressed" in capsys.readouterr().err
+    assert main(["baseline", "accept", "slow", "--name", "../main", "--allow-dirty"]) == 2
+
+
+def test_a_damaged_baseline_is_listed_as_such(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["baseline", "accept", "main"]) == 0
+    (project / "benchmarks" / "baselines" / f"{HERE.fingerprint}" / "other.json").write_text("{}")
+    assert main(["baseline", "list"]) == 13
+    out = capsys.readouterr().out
+    assert REFERENCE in out
+    assert "unreadable:" in out
+
+
+def test_pruning_nothing_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["baseline", "prune"]) == 2
+    assert main(["baseline", "prune", "--older-than", "100000"]) == 0
+    assert "nothing is that old" in capsys.readouterr().out

@@ -1,0 +1,176 @@
+"""What may become a baseline, and what later runs find there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from perfsuite.errors import StoreError, UsageError
+from perfsuite.measure.measurement import Environment
+from perfsuite.store import schema
+from perfsuite.store.baselines import MOST_RUNS, Baselines
+from perfsuite.store.schema import Run
+from tests.store.invented_runs import HERE, a_run
+
+
+@pytest.fixture
+def baselines(tmp_path: Path) -> Baselines:
+    return Baselines(tmp_path / "baselines")
+
+
+def runs(commit: str, factor: float = 1.0, count: int = 5, day: int = 1) -> list[Run]:
+    return [
+        a_run(
+            commit=commit,
+            seconds={"test_decode": factor * (0.01 + 0.00001 * (number % 3))},
+            created_at=f"2026-08-{day:02d}T12:00:{number:02d}+00:00",
+        )
+        for number in range(count)
+    ]
+
+
+def test_accepted_runs_are_found_by_environment(baselines: Baselines) -> None:
+    accepted = runs("c0")
+    assert baselines.accept(accepted) == f"{HERE.fingerprint}/main"
+    found = baselines.find(HERE)
+    assert found is not None
+    assert found.runs == tuple(accepted)
+    assert found.environment == HERE
+    assert baselines.find(Environment({"cpu": "another"})) is None
+    assert baselines.find(HERE, "nightly") is None
+
+
+def test_the_newest_of_several_names_is_found(baselines: Baselines) -> None:
+    baselines.accept(runs("c0", day=2), "nightly")
+    baselines.accept(runs("c1", day=1), "main")
+    for name, expected in ((None, "nightly"), ("main", "main")):
+        found = baselines.find(HERE, name)
+        assert found is not None
+        assert found.name == expected
+
+
+def test_a_kept_run_replaces_and_the_earlier_ones_tell_the_spread(baselines: Baselines) -> None:
+    baselines.accept(runs("c0"))
+    baselines.accept(runs("c1", day=2))
+    found = baselines.find(HERE)
+    assert found is not None
+    assert ({run.commit for run in found.runs}, {run.commit for run in found.past}) == ({"c1"}, {"c0"})
+
+
+def test_more_runs_of_the_same_commit_are_added(baselines: Baselines) -> None:
+    baselines.accept(runs("c0", count=1))
+    baselines.accept(runs("c0", count=3, day=2))
+    found = baselines.find(HERE)
+    assert found is not None
+    assert len(found.runs) == 4
+    with pytest.raises(UsageError, match="accepted these runs already"):
+        baselines.accept(runs("c0", count=3, day=2))
+
+
+def test_a_baseline_does_not_grow_for_ever(baselines: Baselines) -> None:
+    for day in range(1, 12):
+        baselines.accept(runs(f"c{day}", day=day))
+    found = baselines.find(HERE)
+    assert found is not None
+    assert len(found.runs) + len(found.past) == MOST_RUNS
+    assert found.runs[-1].commit == "c11"
+
+
+@pytest.mark.parametrize(
+    ("later", "found"),
+    [
+        (runs("c1", factor=1.1, day=2), "regressed"),
+        (runs("c0", factor=1.1, day=2), "regressed"),  # of the same commit, too
+        ([a_run(commit="c1", seconds={"test_other": 0.01})] * 5, "missing"),
+        (
+            [
+                a_run(
+                    commit="c1",
+                    seconds={"test_decode": 0.01 * 3**number},
+                    created_at=f"2026-09-0{number + 1}",
+                )
+                for number in range(5)
+            ],
+            "unclear",
+        ),
+    ],
+)
+def test_what_is_not_kept_is_refused(later: list[Run], found: str, baselines: Baselines) -> None:
+    baselines.accept(runs("c0"))
+    before = baselines.load(baselines.list()[0])
+    with pytest.raises(StoreError, match=rf"not accepted: .*{found}"):
+        baselines.accept(later)
+    assert baselines.load(baselines.list()[0]) == before
+
+
+def test_a_faster_run_is_accepted(baselines: Baselines) -> None:
+    baselines.accept(runs("c0"))
+    baselines.accept(runs("c1", factor=0.8, day=2))
+
+
+def test_what_was_removed_on_purpose_may_be_dropped(baselines: Baselines) -> None:
+    baselines.accept(runs("c0"))
+    other = [
+        Run(
+            **{
+                **{f: getattr(run, f) for f in Run.__slots__},
+                "measurements": a_run(seconds={"t": 1.0}).measurements,
+            }
+        )
+        for run in runs("c1", day=2)
+    ]
+    baselines.accept(other, dropped=frozenset({"test_decode"}))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "found"),
+    [
+        ([a_run(complete=False)], "incomplete"),
+        ([a_run(dirty=True)], "uncommitted changes"),
+        ([a_run(commit="c0"), a_run(commit="c1")], "accept one commit"),
+        ([a_run(environment=Environment({"cpu": "another"})), a_run()], "another environment"),
+        ([Run("main", "2026", "c", False, HERE, {})], "measured nothing"),
+    ],
+)
+def test_what_is_unfit_is_refused(wrong: list[Run], found: str, baselines: Baselines) -> None:
+    with pytest.raises(StoreError, match=found):
+        baselines.accept(wrong)
+    assert baselines.list() == []
+
+
+def test_dirty_runs_are_accepted_only_when_asked_for(baselines: Baselines) -> None:
+    baselines.accept([a_run(dirty=True)], allow_dirty=True)
+    assert len(baselines.list()) == 1
+
+
+def test_a_damaged_baseline_is_named_and_left_alone(baselines: Baselines) -> None:
+    reference = baselines.accept(runs("c0"))
+    path = Path(baselines.root) / f"{reference}.json"
+    path.write_bytes(path.read_bytes()[:-50])
+    damaged = path.read_bytes()
+    for act in (lambda: baselines.find(HERE), lambda: baselines.accept(runs("c1"))):
+        with pytest.raises(StoreError, match="truncated"):
+            act()
+    assert path.read_bytes() == damaged
+
+
+def test_a_baseline_in_the_folder_of_another_environment_is_refused(baselines: Baselines) -> None:
+    elsewhere = Path(baselines.root) / "0123456789ab" / "main.json"
+    elsewhere.parent.mkdir(parents=True)
+    elsewhere.write_bytes(schema.dump(a_run(), {}))
+    with pytest.raises(StoreError, match="folder of another"):
+        baselines.load("0123456789ab/main")
+
+
+def test_pruning(baselines: Baselines) -> None:
+    old = baselines.accept([a_run(created_at="2020-01-01")], "old")
+    undated = baselines.accept([a_run(created_at="once")], "undated")
+    assert baselines.prune(older_than_days=365, dry_run=True) == [old]
+    assert baselines.list() == [old, undated]
+    assert baselines.prune(older_than_days=365) == [old]
+    assert baselines.list() == [undated]
+    with pytest.raises(StoreError, match=r"holds no baseline 'x/y'"):
+        baselines.prune(["x/y"])
+    with pytest.raises(StoreError, match=r"leads out|holds no baseline"):
+        baselines.prune(["../../etc/passwd"])

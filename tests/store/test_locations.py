@@ -1,0 +1,152 @@
+"""The same store in a folder, behind file://, in memory and on a server that speaks S3."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from perfsuite.errors import StoreError, UsageError
+from perfsuite.store import locations
+from perfsuite.store.baselines import Baselines
+from perfsuite.store.runs import RunStore
+from tests.store.invented_runs import a_run
+
+pytest.importorskip("fsspec")
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[str]:
+    """A bucket on a real HTTP server in this process."""
+    server_module = pytest.importorskip("moto.server")
+    s3fs = pytest.importorskip("s3fs")
+    before = dict(os.environ)
+    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    os.environ |= {
+        "AWS_ENDPOINT_URL_S3": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "invented",
+        "AWS_SECRET_ACCESS_KEY": "invented",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    try:
+        s3fs.S3FileSystem.clear_instance_cache()
+        s3fs.S3FileSystem().mkdir("runs")
+        yield "s3://runs"
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        server.stop()
+
+
+@pytest.fixture(params=["folder", "file", "memory", "s3"])
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    here = uuid.uuid4().hex
+    if request.param == "s3":
+        return f"{request.getfixturevalue('bucket')}/{here}"
+    return {"folder": str(tmp_path), "file": tmp_path.as_uri(), "memory": f"memory://{here}"}[request.param]
+
+
+pytestmark = [
+    # boto and moto hand back connections when they are collected
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning"),
+]
+
+
+def test_a_store_anywhere_keeps_and_finds(root: str) -> None:
+    store = RunStore(root)
+    assert store.list() == []
+    names = [store.save(a_run("main", commit=commit), {}) for commit in ("c0", "c1", "c1")]
+    assert store.list() == names
+    assert [store.load(name).commit for name in names] == ["c0", "c1", "c1"]
+    assert [run.commit for run in store.select("main")] == ["c1", "c1"]
+    assert [each.commit for each in store.history()] == ["c0", "c1", "c1"]
+    assert [each.commit for each in RunStore(root).history()] == ["c0", "c1", "c1"]
+    assert [*RunStore(root).history("another")] == []
+    with pytest.raises(StoreError, match=r"does not exist|holds no run"):
+        store.load("gone")
+
+
+def test_baselines_anywhere(root: str) -> None:
+    baselines = Baselines(root)
+    run = a_run("main")
+    assert baselines.find(run.environment) is None
+    reference = baselines.accept([run])
+    assert Baselines(root).list() == [reference]
+    found = Baselines(root).find(run.environment)
+    assert found is not None
+    assert found.runs == (run,)
+    baselines.prune([reference])
+    assert Baselines(root).list() == []
+
+
+def test_writers_of_one_bucket_lose_nothing(bucket: str) -> None:
+    root = f"{bucket}/{uuid.uuid4().hex}"
+
+    def save(number: int) -> list[str]:
+        store = RunStore(root)
+        return [store.save(a_run("main", commit=f"w{number}"), {}) for _ in range(5)]
+
+    with ThreadPoolExecutor(8) as writers:
+        names = [name for each in writers.map(save, range(8)) for name in each]
+    assert len(set(names)) == 40
+    assert sorted(names) == sorted(RunStore(root).list())
+    assert all(name.split("_")[1].startswith("main.") for name in names)
+    assert RunStore(root).latest("main").name == "main"
+
+
+def test_one_file_by_url(bucket: str) -> None:
+    root = f"{bucket}/{uuid.uuid4().hex}"
+    name = RunStore(root).save(a_run(commit="c7"), {})
+    assert RunStore().load(f"{root}/{name}.json").commit == "c7"
+    with pytest.raises(StoreError, match=r"s3://runs/gone\.json: does not exist"):
+        RunStore().load("s3://runs/gone.json")
+
+
+def test_a_bucket_that_does_not_exist_is_named(bucket: str) -> None:
+    with pytest.raises(StoreError, match="s3://no-such-bucket"):
+        RunStore("s3://no-such-bucket/runs").save(a_run(), {})
+
+
+@pytest.mark.parametrize("name", ["../a.json", "x/../../a.json"])
+def test_names_do_not_lead_out(name: str, root: str) -> None:
+    place = locations.at(root)
+    for act in (place.read, place.remove):
+        with pytest.raises(StoreError, match="leads out"):
+            act(name)
+    with pytest.raises(StoreError, match="leads out"):
+        place.create(name, b"")
+
+
+def test_symlinks_do_not_lead_out(tmp_path: Path) -> None:
+    outside = tmp_path / "outside.json"
+    outside.write_bytes(b"secret")
+    inside = tmp_path / "runs"
+    inside.mkdir()
+    (inside / "0001_main.json").symlink_to(outside)
+    (inside / "folder").symlink_to(tmp_path)
+    with pytest.raises(StoreError, match="leads out"):
+        RunStore(inside).load("main")
+    with pytest.raises(StoreError, match="leads out"):
+        locations.at(inside).replace("folder/outside.json", b"")
+    assert outside.read_bytes() == b"secret"
+
+
+def test_an_unknown_protocol_says_which_are_known() -> None:
+    with pytest.raises(UsageError, match=r"unknown protocol 'gopher'.*s3"):
+        RunStore("gopher://x")
+    with pytest.raises(UsageError, match="needs a package that is not installed"):
+        RunStore("hdfs://x/y")
+
+
+def test_without_fsspec_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "fsspec", None)
+    with pytest.raises(UsageError, match=r"perfsuite\[remote\]"):
+        RunStore("s3://x")

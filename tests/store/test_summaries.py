@@ -1,0 +1,75 @@
+"""Summaries only save time: without them, or with wrong ones, the answer is the same."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from perfsuite.store.runs import RunStore
+from tests.store.invented_runs import a_run
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for number in range(3):
+        RunStore(tmp_path).save(a_run(commit=f"c{number}", seconds={"test": 0.1 + number}), {})
+    return tmp_path
+
+
+def seen(root: Path) -> list[tuple[str, float]]:
+    return [(each.commit, each.seconds_per_item["test"]) for each in RunStore(root).history()]
+
+
+EXPECTED = [("c0", 0.1), ("c1", 1.1), ("c2", 2.1)]
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b"[]", b"null", b'{"version": 99}', b"\xff"])
+def test_a_damaged_summary_is_made_again(damage: bytes, root: Path) -> None:
+    path = root / ".summaries" / "0002_main.json"
+    whole = path.read_bytes()
+    path.write_bytes(damage)
+    assert seen(root) == EXPECTED
+    assert path.read_bytes() == whole
+
+
+def test_missing_summaries_are_made_again(root: Path) -> None:
+    for path in (root / ".summaries").iterdir():
+        path.unlink()
+    assert seen(root) == EXPECTED
+    assert len(list((root / ".summaries").iterdir())) == 3
+
+
+def test_a_run_that_changed_is_not_believed_by_its_summary(root: Path) -> None:
+    path = root / "0002_main.json"
+    path.write_bytes(path.read_bytes().replace(b"1.1", b"9.1"))
+    os.utime(path, (1, 1))
+    told: list[str] = []
+    assert [each.commit for each in RunStore(root, tell=told.append).history()] == ["c0", "c2"]
+    assert "checksum" in told[0]
+
+
+def test_a_summary_is_believed_while_its_run_is_the_same(root: Path) -> None:
+    """The negative control: else every test above would pass without summaries."""
+    path = root / ".summaries" / "0002_main.json"
+    told = json.loads(path.read_bytes())
+    told["seconds_per_item"]["test"] = 7.0
+    path.write_text(json.dumps(told))
+    assert seen(root)[1] == ("c1", 7.0)
+
+
+def test_incomplete_runs_are_no_history(root: Path) -> None:
+    RunStore(root).save(a_run(complete=False, seconds={"test": 5.0}), {})
+    assert seen(root) == EXPECTED
+
+
+def test_reading_goes_on_where_nothing_can_be_written(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / ".summaries" / "0001_main.json").unlink()
+
+    def fail(*_: object, **__: object) -> None:
+        raise PermissionError(13, "read-only")
+
+    monkeypatch.setattr(os, "open", fail)
+    assert seen(root) == EXPECTED
