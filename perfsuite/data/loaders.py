@@ -1,43 +1,140 @@
-"""`make_loaders`: from a folder of pictures to batches that a training step can use."""
+"""`make_loaders`: from a folder of pictures to batches that a training step can use.
+
+>>> from perfsuite.data import photos
+>>> loaders = make_loaders(photos.cached(images=40, classes=2, size=(64, 48)), 8, 0, image_size=32)
+>>> images, labels = next(iter(loaders.val))
+>>> images.shape, images.dtype, loaders.class_names
+(torch.Size([4, 3, 32, 32]), torch.float32, ('class_00', 'class_01'))
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms import v2
 
-from perfsuite.data.decode import decoder
-from perfsuite.data.sets import ImageFolder, split
+from perfsuite.data.faults import FaultLog, Policy
+from perfsuite.data.feed import Engine, Task, engine
+from perfsuite.data.order import Order, Uneven
+from perfsuite.data.pictures import Crop, Recipe
+from perfsuite.data.sets import PARTS, Source, class_weights, read_parts
+from perfsuite.errors import DataError
 from perfsuite.stages import stage
+from perfsuite.transforms import Mode, normalize
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+# A training crop and mirroring are what everybody does; a mode is what comes on top.
+MIRROR_ONLY = "mirror"
 
-Batch = tuple[torch.Tensor, torch.Tensor]
+Pair = tuple[torch.Tensor, torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Normalise:
+    """What becomes of a batch of bytes; `dtype` torch.uint8 leaves them as they are, for the device to do."""
+
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    dtype: torch.dtype = torch.float32
+    memory_format: torch.memory_format = torch.channels_last
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        """NHWC bytes to NCHW numbers; always new memory, because the bytes' slot is filled again."""
+        seen = images.permute(0, 3, 1, 2)
+        if self.dtype == torch.uint8:
+            return seen.clone(memory_format=self.memory_format)
+        return normalize(
+            seen, mean=self.mean, std=self.std, dtype=self.dtype, memory_format=self.memory_format
+        )
 
 
 class Loader:
-    """Batches of (images, labels): float32 NCHW, normalised; as long as an epoch."""
+    """Batches of (images, labels), an epoch long. Each new iteration is the next epoch.
 
-    def __init__(self, loader: DataLoader[Batch], samples: int) -> None:
-        self._loader = loader
-        self.samples = samples
-        self.batch_size = loader.batch_size
+    What comes is a pure function of the seed and the epoch, whichever engine and however many workers.
+    `faults` counts and names what could not be read.
+    """
+
+    def __init__(self, source: Source, order: Order, recipe: Recipe, fed_by: Engine, then: Normalise) -> None:
+        self.source, self.order, self.recipe = source, order, recipe
+        self.faults = FaultLog()
+        self._engine, self._normalise = fed_by, then
+        self._epoch, self._given, self._resume_at = 0, 0, 0
+        self._running = False
+
+    @property
+    def batch_size(self) -> int:
+        return self.order.batch_size
+
+    @property
+    def samples(self) -> int:
+        """Pictures of one epoch, of this rank."""
+        return len(self.order.rows(0))
 
     def __len__(self) -> int:
-        return len(self._loader)
+        return len(self.order)
 
-    def __iter__(self) -> Iterator[Batch]:
-        for images, labels in self._loader:
+    def set_epoch(self, epoch: int) -> None:
+        """The next iteration is this epoch."""
+        if epoch < 0:
+            raise ValueError(f"set_epoch: {epoch}, expected 0 or more")
+        self._epoch, self._resume_at, self._running = epoch, 0, False
+
+    def __iter__(self) -> Iterator[Pair]:
+        if self._running:  # the one before was left early, or is still held by somebody: a new epoch begins
+            self._epoch += 1
+        epoch, first = self._epoch, self._resume_at
+        self._given, self._resume_at, self._running = first, 0, True
+        tasks = [Task(epoch, rows) for rows in self.order.batches(epoch)[first:]]
+        return self._batches(tasks)
+
+    def _batches(self, tasks: Sequence[Task]) -> Iterator[Pair]:
+        batches = self._engine.run(tasks)
+        while True:
+            with stage("load"):
+                batch = next(batches, None)
+            if batch is None:
+                break
+            self.faults.add(batch.faults)
             with stage("normalise"):
-                normalised = _normalise(images)
-            yield normalised, labels
+                images = self._normalise(batch.images)
+            self._given += 1
+            yield images, batch.labels.clone()
+        self._epoch, self._given, self._running = self._epoch + 1, 0, False
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the epoch stands: the batches given so far are not given again after `load_state_dict`."""
+        order = self.order
+        return {
+            "version": 1,
+            "epoch": self._epoch,
+            "batches_given": self._given if self._running else self._resume_at,
+            "seed": order.seed,
+            "samples": order.samples,
+            "batch_size": order.batch_size,
+            "world": order.world,
+        }
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Go on where another loader of the same data, seed and batch size stood."""
+        mine = self.state_dict()
+        for key in ("version", "seed", "samples", "batch_size", "world"):
+            if state.get(key) != mine[key]:
+                raise DataError(
+                    f"loader: the state was saved with {key} {state.get(key)}, this loader has {mine[key]}; "
+                    "resume with the same data and settings, or start the epoch anew with set_epoch"
+                )
+        self._epoch, self._resume_at = state["epoch"], state["batches_given"]
+        self._running = False
+
+    def close(self) -> None:
+        """End workers; the next iteration starts new ones."""
+        self._engine.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,113 +147,105 @@ class Loaders:
     class_names: tuple[str, ...]
     info: Mapping[str, Any]
 
-
-class FastImageFolder(Dataset[Batch]):
-    """A folder's pictures through a direct decoder: uint8, resized and cropped, CHW."""
-
-    def __init__(self, folder: ImageFolder, image_size: int, training: bool, decode: str = "auto") -> None:
-        self.folder = folder
-        self._decode = decode
-        self._transform = _geometry(image_size, training)
-
-    def __len__(self) -> int:
-        return len(self.folder)
-
-    def __getitem__(self, row: int) -> Batch:
-        with stage("read"):
-            data = self.folder.read_bytes(row)
-        with stage("decode"):
-            pixels = decoder(self._decode)(data)
-        with stage("resize"):
-            image = self._transform(torch.from_numpy(pixels).permute(2, 0, 1))
-        return image, torch.tensor(self.folder.labels[row])
-
-
-class PilImageFolder(Dataset[Batch]):
-    """The slow reference: Pillow from file to crop, picture by picture, normalised one at a time."""
-
-    def __init__(self, folder: ImageFolder, image_size: int = 224, training: bool = False) -> None:
-        from torchvision import transforms
-
-        self.folder = folder
-        crop = [transforms.Resize(image_size * 8 // 7), transforms.CenterCrop(image_size)]
-        if training:
-            crop = [transforms.RandomResizedCrop(image_size), transforms.RandomHorizontalFlip()]
-        self._transform = transforms.Compose(
-            [*crop, transforms.ToTensor(), transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD)]
-        )
-
-    def __len__(self) -> int:
-        return len(self.folder)
-
-    def __getitem__(self, row: int) -> Batch:
-        from PIL import Image
-
-        with Image.open(self.folder.root / self.folder.files[row]) as image:
-            return self._transform(image.convert("RGB")), torch.tensor(self.folder.labels[row])
+    def close(self) -> None:
+        for loader in (self.train, self.val, self.test):
+            loader.close()
 
 
 def make_loaders(
-    data_dir: str | Path,
+    data_dir: str | Path | Mapping[str, Source],
     batch_size: int = 32,
     num_workers: int | None = None,
-    augmentation_mode: str | None = None,
+    augmentation_mode: str | Mode | None = None,
     image_size: int = 224,
     seed: int = 42,
+    *,
     val_fraction: float = 0.1,
     test_fraction: float = 0.1,
-    pin_memory: bool | None = None,
+    train_crop: Crop = "random",
+    val_crop: Crop = "centre",
+    on_error: Policy = "raise",
+    engine: str = "auto",
     prefetch_factor: int = 2,
-    persistent_workers: bool = True,
+    pin_memory: bool | None = None,
+    start_method: str | None = None,
+    normalise: Normalise | None = None,
+    drop_last: bool = False,
+    rank: int | None = None,
+    world_size: int | None = None,
+    uneven: Uneven = "pad",
+    decoder: str = "auto",
 ) -> Loaders:
-    """Loaders for a folder of class folders, split by a hash of the names.
+    """Loaders for a folder of class folders (or of train, val and test), or for sources made elsewhere.
 
-    >>> from perfsuite.data import photos
-    >>> loaders = make_loaders(photos.cached(images=40, classes=2, size=(64, 48)), 8, 0, image_size=32)
-    >>> images, labels = next(iter(loaders.val))
-    >>> images.shape, images.dtype, loaders.class_names
-    (torch.Size([4, 3, 32, 32]), torch.float32, ('class_00', 'class_01'))
+    `augmentation_mode` None crops at random and mirrors; "conservative", "moderate" and "aggressive" add
+    their operations to the crop; "none" shows the centre, the same in every epoch. Validation and test are
+    never augmented.
     """
     workers = default_workers() if num_workers is None else num_workers
-    if augmentation_mode is not None:
-        raise ValueError(f"make_loaders: augmentation_mode is {augmentation_mode!r}, expected None")
-    parts = split(ImageFolder.read(data_dir), val_fraction, test_fraction)
+    if workers < 0:
+        raise ValueError(f"num_workers: {workers}, expected 0 or more")
+    parts = (
+        dict(data_dir) if isinstance(data_dir, Mapping) else read_parts(data_dir, val_fraction, test_fraction)
+    )
+    place, world = _rank(rank, world_size)
+    plain = Recipe(image_size, val_crop, "none", seed, on_error, refill=False, decoder=decoder)
+    recipes = dict.fromkeys(PARTS, plain)
+    if augmentation_mode != "none":
+        mode = _mirror_only() if augmentation_mode is None else augmentation_mode
+        recipes["train"] = replace(plain, crop=train_crop, mode=mode)
+    recipes["train"] = replace(recipes["train"], refill=True)
+    chosen = "threads" if engine == "auto" else engine
+    pinned = torch.cuda.is_available() if pin_memory is None else pin_memory
 
     def loader(part: str) -> Loader:
-        training = part == "train"
-        generator = torch.Generator()
-        generator.manual_seed(seed)
-        many: dict[str, Any] = {"prefetch_factor": prefetch_factor, "persistent_workers": persistent_workers}
-        return Loader(
-            DataLoader(
-                FastImageFolder(parts[part], image_size, training),
-                batch_size=batch_size,
-                shuffle=training and len(parts[part]) > 0,
-                num_workers=workers,
-                generator=generator,
-                pin_memory=torch.cuda.is_available() if pin_memory is None else pin_memory,
-                **(many if workers else {}),
-            ),
-            len(parts[part]),
+        source, training = parts[part], part == "train"
+        order = Order(
+            len(source),
+            batch_size,
+            shuffle=training,
+            seed=seed,
+            drop_last=drop_last and training,
+            rank=place,
+            world=world,
+            uneven=uneven if training else "keep",
         )
+        fed_by = _engine(chosen, source, recipes[part], workers, prefetch_factor, pinned, start_method)
+        return Loader(source, order, recipes[part], fed_by, normalise or Normalise())
 
-    names = parts["train"].class_names
-    info = {"samples": {part: len(found) for part, found in parts.items()}, "num_workers": workers}
-    return Loaders(loader("train"), loader("val"), loader("test"), names, info)
+    train = parts["train"]
+    info = {
+        "samples": {part: len(parts[part]) for part in PARTS},
+        "class_weights": class_weights(train).tolist(),
+        "num_workers": workers,
+        "engine": chosen if workers else "inline",
+        "decoder": decoder,
+        "seed": seed,
+    }
+    return Loaders(loader("train"), loader("val"), loader("test"), tuple(train.class_names), info)
+
+
+_engine = engine  # the name that users know is taken by make_loaders' argument
 
 
 def default_workers() -> int:
     """One worker a core that this process may use, at most 8."""
-    return min(8, len(os.sched_getaffinity(0)))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(8, cores)
 
 
-def _geometry(image_size: int, training: bool) -> v2.Transform:
-    if training:
-        return v2.Compose([v2.RandomResizedCrop(image_size, antialias=True), v2.RandomHorizontalFlip()])
-    return v2.Compose([v2.Resize(image_size * 8 // 7, antialias=True), v2.CenterCrop(image_size)])
+def _mirror_only() -> Mode:
+    from perfsuite.transforms.modes import Mirror
+
+    return Mode(MIRROR_ONLY, (Mirror(),))
 
 
-def _normalise(images: torch.Tensor) -> torch.Tensor:
-    mean = torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1) * 255
-    std = torch.tensor(IMAGENET_STD).view(1, 3, 1, 1) * 255
-    return images.float().sub_(mean).div_(std)
+def _rank(rank: int | None, world: int | None) -> tuple[int, int]:
+    """As given, or as torch.distributed has it, or alone."""
+    if rank is not None and world is not None:
+        return rank, world
+    if (rank is None) != (world is None):
+        raise ValueError(f"make_loaders: rank {rank} and world_size {world}, expected both or neither")
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1

@@ -1,71 +1,181 @@
-"""Where pictures come from: a folder of class folders, split into train, val and test."""
+"""Where pictures come from: a source gives bytes, a label and a name for each row; nothing is decoded."""
 
 from __future__ import annotations
 
-import hashlib
+import csv
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
+from perfsuite.data.index import Names, Rows, split_rows
 from perfsuite.errors import DataError
 
-EXTENSIONS = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+EXTENSIONS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 PARTS = ("train", "val", "test")
 
 
-@dataclass(frozen=True, slots=True)
-class ImageFolder:
-    """Pictures and labels of a folder, in a stable order; the names of the folders are the classes."""
+class Source(Protocol):
+    """Rows of encoded pictures; picklable, and read by many threads at once."""
 
-    root: Path
-    files: tuple[str, ...]
-    labels: tuple[int, ...]
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def labels(self) -> NDArray[np.int32]: ...
+
+    def __len__(self) -> int: ...
+
+    def read(self, row: int) -> bytes: ...
+
+    def name(self, row: int) -> str: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Files:
+    """Pictures in files under a root: what class folders and tables of labels both come down to."""
+
+    root: str
+    names: Names
+    labels: NDArray[np.int32]
     class_names: tuple[str, ...]
 
-    @classmethod
-    def read(cls, root: str | Path) -> ImageFolder:
-        root = Path(root)
-        if not root.is_dir():
-            raise FileNotFoundError(f"{root}: no such folder; 'perfsuite data make {root}' makes one")
-        names = tuple(sorted(entry.name for entry in os.scandir(root) if _is_class(entry)))
-        files, labels = [], []
-        for label, name in enumerate(names):
-            found = sorted(entry.name for entry in os.scandir(root / name) if _is_picture(entry.name))
-            files += [f"{name}/{file}" for file in found]
-            labels += [label] * len(found)
-        if not files:
-            raise DataError(f"{root}: no pictures found, expected {root}/<class>/<picture>.jpg")
-        return cls(root, tuple(files), tuple(labels), names)
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def read(self, row: int) -> bytes:
+        with open(os.path.join(self.root, self.names[row]), "rb", buffering=0) as file:  # noqa: PTH118, PTH123
+            return file.read()
+
+    def name(self, row: int) -> str:
+        return self.names[row]
+
+    def path(self, row: int) -> Path:
+        return Path(self.root, self.names[row])
+
+    @property
+    def nbytes(self) -> int:
+        return self.names.nbytes + self.labels.nbytes
+
+
+def image_folder(root: str | Path, class_names: Sequence[str] | None = None) -> Files:
+    """A folder of class folders, as torchvision's ImageFolder reads it: classes and files in sorted order."""
+    root = Path(root)
+    if not root.is_dir():
+        raise FileNotFoundError(f"{root}: no such folder; 'perfsuite data make {root}' makes one")
+    found = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and entry.name[0] != ".")
+    classes = tuple(found if class_names is None else class_names)
+    if unknown := sorted(set(found) - set(classes)):
+        raise DataError(
+            f"{root}: class {unknown[0]!r} is not among those of train ({', '.join(classes[:9])})"
+        )
+    parts, counts = [], []
+    for name in classes:
+        files = _pictures_of(root / name, f"{name}/") if name in found else []
+        parts.append(Names.of(files))
+        counts.append(len(files))
+    labels = np.repeat(np.arange(len(classes), dtype=np.int32), counts)
+    if len(labels) == 0:
+        raise DataError(f"{root}: no pictures found, expected {root}/<class>/<picture>.jpg")
+    return Files(str(root), Names.joined(parts), labels, classes)
+
+
+def _pictures_of(folder: Path, prefix: str) -> list[str]:
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries]
+    found = [prefix + name for name in names if name.lower().endswith(EXTENSIONS) and name[0] != "."]
+    found.sort()
+    return found
+
+
+def labelled_table(
+    table: str | Path, images: str | Path, file_column: str = "file", label_column: str = "label"
+) -> Files:
+    """A CSV of file names and labels beside a folder of pictures; labels may be words or numbers."""
+    root = Path(images).resolve()
+    files, labels = [], []
+    with Path(table).open(newline="", encoding="utf-8-sig") as source:
+        reader = csv.DictReader(source)
+        missing = {file_column, label_column} - set(reader.fieldnames or ())
+        if missing:
+            raise DataError(f"{table}: no column {sorted(missing)[0]!r}, found {reader.fieldnames}")
+        for row in reader:
+            name, label = row[file_column], row[label_column]
+            if not name or not label:
+                raise DataError(f"{table}: line {reader.line_num} lacks a file or a label")
+            if not _stays_inside(name):
+                raise DataError(f"{table}: line {reader.line_num} names {name!r}, outside of {images}")
+            files.append(name)
+            labels.append(label)
+    if not files:
+        raise DataError(f"{table}: no rows, expected one a picture")
+    classes = tuple(sorted(set(labels), key=_number_first))
+    number = {name: index for index, name in enumerate(classes)}
+    numbers = np.fromiter((number[label] for label in labels), np.int32, len(labels))
+    return Files(str(root), Names.of(files), numbers, classes)
+
+
+def _stays_inside(name: str) -> bool:
+    return not os.path.isabs(name) and ".." not in Path(name).parts  # noqa: PTH117 - per row
+
+
+def _number_first(label: str) -> tuple[int, float, str]:
+    try:
+        return 0, float(label), label
+    except ValueError:
+        return 1, 0.0, label
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """Some rows of a source, in order; a source itself."""
+
+    whole: Source
+    rows: Rows
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.whole.class_names
+
+    @property
+    def labels(self) -> NDArray[np.int32]:
+        return self.whole.labels[self.rows]
 
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self.rows)
 
-    def take(self, rows: list[int]) -> ImageFolder:
-        files = tuple(self.files[row] for row in rows)
-        return ImageFolder(self.root, files, tuple(self.labels[row] for row in rows), self.class_names)
+    def read(self, row: int) -> bytes:
+        return self.whole.read(int(self.rows[row]))
 
-    def read_bytes(self, row: int) -> bytes:
-        return (self.root / self.files[row]).read_bytes()
-
-
-def _is_class(entry: os.DirEntry[str]) -> bool:
-    return entry.is_dir() and not entry.name.startswith(".")
+    def name(self, row: int) -> str:
+        return self.whole.name(int(self.rows[row]))
 
 
-def _is_picture(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in EXTENSIONS and not name.startswith(".")  # noqa: PTH122 - per file
+def read_parts(data_dir: str | Path, val: float, test: float) -> dict[str, Source]:
+    """train, val and test: the folders of these names where they are, else a split by a hash of the names."""
+    root = Path(data_dir)
+    if all((root / part).is_dir() for part in ("train", "val")):
+        train = image_folder(root / "train")
+        held = root / "test" if (root / "test").is_dir() else None
+        tested = image_folder(held, train.class_names) if held else Part(train, np.empty(0, np.int64))
+        return {"train": train, "val": image_folder(root / "val", train.class_names), "test": tested}
+    return split(image_folder(root), val, test)
 
 
-def split(whole: ImageFolder, val: float, test: float) -> dict[str, ImageFolder]:
-    """Split class by class in the order of a hash of the names: the same on any machine."""
-    if not (0 <= val < 1 and 0 <= test < 1 and val + test < 1):
-        raise ValueError(f"split: val {val} and test {test}, expected shares from 0 that leave some to train")
-    rows: dict[str, list[int]] = {part: [] for part in PARTS}
-    for label in range(len(whole.class_names)):
-        members = [row for row, found in enumerate(whole.labels) if found == label]
-        members.sort(key=lambda row: hashlib.sha256(whole.files[row].encode()).digest())
-        first, second = round(len(members) * val), round(len(members) * (val + test))
-        rows["val"] += members[:first]
-        rows["test"] += members[first:second]
-        rows["train"] += members[second:]
-    return {part: whole.take(sorted(found)) for part, found in rows.items()}
+def split(whole: Files, val: float, test: float) -> dict[str, Source]:
+    """Each class in the same shares, by a hash of the names: the same on any machine, in any order."""
+    rows = split_rows(whole.labels, whole.names.ranks(), val, test)
+    return {part: Part(whole, rows[part]) for part in PARTS}
+
+
+def class_weights(source: Source) -> NDArray[np.float64]:
+    """Weights that make every class count alike in a loss: mean 1 over the samples, 0 for an absent class."""
+    counts = np.bincount(source.labels, minlength=len(source.class_names))
+    present = counts > 0
+    weights = np.zeros(len(counts))
+    weights[present] = counts.sum() / (present.sum() * counts[present])
+    return weights

@@ -1,47 +1,202 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 import torch
 
-from perfsuite.data import photos
-from perfsuite.data.loaders import FastImageFolder, PilImageFolder, make_loaders
-from perfsuite.data.sets import ImageFolder
+from perfsuite.data.loaders import Loader, Loaders, Normalise, default_workers, make_loaders
+from perfsuite.errors import DataError
+
+STARTS = ("fork", "forkserver", "spawn")
+SMALL = {"batch_size": 8, "image_size": 32}
+ENGINES = [("threads", 0, None), ("threads", 1, None), ("threads", 3, None), ("subprocess", 2, None)]
+ENGINES += [("processes", 2, start) for start in STARTS] + [("subprocess", 1, start) for start in STARTS]
 
 
-@pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return photos.make(tmp_path_factory.mktemp("photos") / "p", images=40, classes=4, size=(128, 96))
+def everything(batches: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> list[tuple[torch.Tensor, ...]]:
+    return [(images.clone(), labels.clone()) for images, labels in batches]
+
+
+def same(first: Iterable[tuple[torch.Tensor, ...]], second: Iterable[tuple[torch.Tensor, ...]]) -> bool:
+    pairs = zip(first, second, strict=True)
+    return all(torch.equal(a, b) for one, two in pairs for a, b in zip(one, two, strict=True))
+
+
+@pytest.fixture(scope="module")
+def expected(folder: Path) -> dict[int, list[tuple[torch.Tensor, ...]]]:
+    loader = make_loaders(folder, num_workers=0, augmentation_mode="moderate", **SMALL).train
+    return {epoch: everything(loader) for epoch in (0, 1)}
 
 
 def test_parts_are_disjoint_and_hold_everything(folder: Path) -> None:
-    loaders = make_loaders(folder, batch_size=8, num_workers=0, image_size=32)
-    samples = loaders.info["samples"]
-    assert samples == {"train": 32, "val": 4, "test": 4}
-    assert [images.shape[0] for images, _ in loaders.train] == [8, 8, 8, 8]
+    loaders = make_loaders(folder, num_workers=0, **SMALL)
+    assert loaders.info["samples"] == {"train": 32, "val": 4, "test": 4}
+    names = [
+        {loader.source.name(row) for row in range(len(loader.source))}
+        for loader in (loaders.train, loaders.val, loaders.test)
+    ]
+    assert len(set.union(*names)) == 40
     assert loaders.class_names == ("class_00", "class_01", "class_02", "class_03")
+    assert loaders.info["class_weights"] == [1.0] * 4
 
 
-def test_batches_are_normalised(folder: Path) -> None:
-    loaders = make_loaders(folder, batch_size=32, num_workers=0, image_size=64)
-    images, labels = next(iter(loaders.train))
-    assert images.dtype == torch.float32
-    assert labels.dtype == torch.int64
-    assert abs(float(images.mean())) < 1
-    assert 0.5 < float(images.std()) < 1.5
+@pytest.mark.parametrize(("engine", "workers", "start"), ENGINES)
+def test_every_engine_shows_the_same_pictures_in_every_epoch(
+    folder: Path, expected: dict[int, list[tuple[torch.Tensor, ...]]], engine: str, workers: int, start: str
+) -> None:
+    loaders = make_loaders(
+        folder,
+        num_workers=workers,
+        engine=engine,
+        start_method=start,
+        augmentation_mode="moderate",
+        **SMALL,
+    )
+    loader = loaders.train
+    try:
+        for epoch in (0, 1):
+            assert same(everything(loader), expected[epoch])
+        loader.set_epoch(0)  # workers that live on must see it
+        assert same(everything(loader), expected[0])
+    finally:
+        loaders.close()
+    assert not same(expected[0], expected[1])
 
 
-def test_the_fast_folder_shows_what_the_slow_reference_shows(folder: Path) -> None:
-    whole = ImageFolder.read(folder)
-    fast, slow = FastImageFolder(whole, 56, training=False), PilImageFolder(whole, 56)
-    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-    for row in range(8):
-        expected = (slow[row][0] * std.view(3, 1, 1) + mean.view(3, 1, 1)) * 255
-        assert (fast[row][0] - expected).abs().mean() <= 1
-        assert fast[row][1] == slow[row][1]
+def test_another_seed_shows_other_pictures(folder: Path, expected: dict[int, list[object]]) -> None:
+    loader = make_loaders(folder, num_workers=0, augmentation_mode="moderate", seed=43, **SMALL).train
+    assert not same(everything(loader), expected[0])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("engine", ["threads", "processes", "subprocess"])
+def test_an_epoch_goes_on_where_it_was_left(
+    folder: Path, expected: dict[int, list[tuple[torch.Tensor, ...]]], engine: str
+) -> None:
+    def fresh() -> Loaders:
+        return make_loaders(folder, num_workers=2, engine=engine, augmentation_mode="moderate", **SMALL)
+
+    first, second = fresh(), fresh()
+    everything(first.train)
+    batches = iter(first.train)
+    given = [next(batches), next(batches)]
+    state = first.train.state_dict()
+    assert (state["epoch"], state["batches_given"]) == (1, 2)
+    second.train.load_state_dict(state)
+    assert second.train.state_dict() == state
+    assert same([*given, *everything(second.train)], expected[1])
+    assert len(everything(second.train)) == 4  # the epoch after is whole again
+    del batches
+    first.close()
+    second.close()
+
+
+def test_leaving_an_epoch_early_begins_the_next(
+    folder: Path, expected: dict[int, list[tuple[torch.Tensor, ...]]]
+) -> None:
+    loader = make_loaders(folder, num_workers=2, augmentation_mode="moderate", **SMALL).train
+    for _ in loader:
+        break
+    assert same(everything(loader), expected[1])
+
+
+def test_two_iterators_at_once_do_not_disturb_each_other(folder: Path) -> None:
+    loader = make_loaders(folder, num_workers=2, augmentation_mode="none", **SMALL).train
+    loader.set_epoch(0)
+    alone = everything(loader)
+    loader.set_epoch(0)
+    one = iter(loader)
+    first = next(one)
+    loader.set_epoch(0)
+    other = everything(loader)
+    assert same([first, *one], alone)
+    assert same(other, alone)
+
+
+def test_a_state_of_other_data_is_refused(folder: Path) -> None:
+    loader = make_loaders(folder, num_workers=0, **SMALL).train
+    state = loader.state_dict() | {"samples": 31}
+    with pytest.raises(DataError, match="saved with samples 31, this loader has 32"):
+        loader.load_state_dict(state)
+
+
+def test_batches_are_normalised_floats_or_bytes_as_asked(folder: Path) -> None:
+    floats = make_loaders(folder, num_workers=0, **SMALL).val
+    raw = make_loaders(folder, num_workers=0, normalise=Normalise(dtype=torch.uint8), **SMALL).val
+    for (normalised, _), (images, _) in zip(floats, raw, strict=True):
+        assert images.dtype == torch.uint8
+        mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
+        std = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+        torch.testing.assert_close(normalised, (images / 255 - mean) / std, atol=1e-5, rtol=0)
+
+
+def test_batches_that_are_kept_are_never_overwritten(folder: Path) -> None:
+    for dtype in (torch.float32, torch.uint8):
+        loader = make_loaders(folder, num_workers=2, normalise=Normalise(dtype=dtype), **SMALL).train
+        kept = list(loader)
+        loader.set_epoch(0)
+        assert same(kept, everything(loader))
+
+
+def test_train_val_and_test_folders_are_used_as_they_are(folder: Path, tmp_path: Path) -> None:
+    for part, name in (("train", "class_00"), ("train", "class_01"), ("val", "class_01")):
+        target = tmp_path / part / name
+        target.mkdir(parents=True)
+        for path in (folder / name).iterdir():
+            (target / path.name).symlink_to(path)
+    loaders = make_loaders(tmp_path, num_workers=0, **SMALL)
+    assert loaders.info["samples"] == {"train": 20, "val": 10, "test": 0}
+    assert {int(label) for _, labels in loaders.val for label in labels} == {1}
+    assert list(loaders.test) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"batch_size": 0}, "batch_size 0"),
+        ({"num_workers": -1}, "num_workers: -1"),
+        ({"augmentation_mode": "wild"}, "'wild', expected one of none, conservative"),
+        ({"engine": "magic"}, "engine: 'magic'"),
+        ({"image_size": 0}, "image_size: 0"),
+        ({"on_error": "ignore"}, "on_error: 'ignore'"),
+        ({"val_fraction": 0.7, "test_fraction": 0.6}, "split: val 0.7"),
+        ({"engine": "processes", "start_method": "clone"}, "start_method: 'clone'"),
+        ({"rank": 1}, "expected both or neither"),
+        ({"train_crop": "left"}, "crop: 'left'"),
+        ({"decoder": "guess"}, "decoder: 'guess'"),
+    ],
+)
+def test_arguments_without_sense_are_refused_with_what_was_expected(
+    folder: Path, wrong: dict[str, object], said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        list(make_loaders(folder, **{"num_workers": 1, **SMALL, **wrong}).train)  # type: ignore[arg-type]
 
 
 def test_a_missing_folder_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="perfsuite data make"):
         make_loaders(tmp_path / "absent")
+
+
+def test_a_killed_worker_is_an_error_and_not_a_hang(folder: Path) -> None:
+    for engine in ("processes", "subprocess"):
+        loaders = make_loaders(folder, num_workers=1, engine=engine, batch_size=2, image_size=32)
+        with pytest.raises(DataError, match="loader: "):
+            _kill_while_loading(loaders.train)
+        loaders.close()
+
+
+def _kill_while_loading(loader: Loader) -> None:
+    import psutil
+
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    for given, _ in enumerate(loader):
+        if given == 0:
+            for child in psutil.Process().children(recursive=True):
+                if child.pid not in before and "resource_tracker" not in " ".join(child.cmdline()):
+                    child.kill()
+
+
+def test_workers_are_counted_from_the_cores_this_process_may_use() -> None:
+    assert 1 <= default_workers() <= 8

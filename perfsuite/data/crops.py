@@ -1,0 +1,75 @@
+"""Which part of a picture becomes the square that a model sees: torchvision's laws, as pure functions.
+
+A `Window` says: take this box of the source, resize it to `full`, and keep `size` of that from `at`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = Sequence[float] | NDArray[np.float64]
+NUMBERS_PER_CROP = 22
+_TRIES = 10
+_AREA = (0.08, 1.0)
+_RATIO = (math.log(3 / 4), math.log(4 / 3))
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A box of the source (left, top, width, height), its full size when resized, and the part kept of it."""
+
+    box: tuple[int, int, int, int]
+    full: tuple[int, int]  # width, height
+    at: tuple[int, int]  # left, top
+    size: tuple[int, int]  # width, height
+    mirror: bool = False
+
+
+def whole(width: int, height: int, size: int) -> Window:
+    """Everything, stretched to the square."""
+    return Window((0, 0, width, height), (size, size), (0, 0), (size, size))
+
+
+def centre(width: int, height: int, size: int) -> Window:
+    """Resize the shorter side to 8/7 of the size, keep the centre: 256 and 224 of ImageNet's validation.
+
+    >>> centre(500, 375, 224)
+    Window(box=(0, 0, 500, 375), full=(341, 256), at=(58, 16), size=(224, 224), mirror=False)
+    """
+    short = size * 8 // 7
+    full = (short, int(short * height / width)) if width <= height else (int(short * width / height), short)
+    at = (round((full[0] - size) / 2), round((full[1] - size) / 2))
+    return Window((0, 0, width, height), full, at, (size, size))
+
+
+def random_resized(width: int, height: int, size: int, numbers: Numbers) -> Window:
+    """A box of random area and shape, as RandomResizedCrop's; `numbers` are 22 uniform ones.
+
+    >>> random_resized(500, 375, 224, [0.5] * 22)
+    Window(box=(91, 28, 318, 318), full=(224, 224), at=(0, 0), size=(224, 224), mirror=False)
+    """
+    area = width * height
+    across, down = numbers[20], numbers[21]
+    for attempt in range(_TRIES):
+        wanted = area * (_AREA[0] + (_AREA[1] - _AREA[0]) * numbers[2 * attempt])
+        ratio = math.exp(_RATIO[0] + (_RATIO[1] - _RATIO[0]) * numbers[2 * attempt + 1])
+        w, h = round(math.sqrt(wanted * ratio)), round(math.sqrt(wanted / ratio))
+        if 0 < w <= width and 0 < h <= height:
+            left, top = int(across * (width - w + 1)), int(down * (height - h + 1))
+            return Window((left, top, w, h), (size, size), (0, 0), (size, size))
+    w, h = _nearest_shape(width, height)
+    return Window(((width - w) // 2, (height - h) // 2, w, h), (size, size), (0, 0), (size, size))
+
+
+def _nearest_shape(width: int, height: int) -> tuple[int, int]:
+    ratio = width / height
+    if ratio < 3 / 4:
+        return width, round(width / (3 / 4))
+    if ratio > 4 / 3:
+        return round(height * (4 / 3)), height
+    return width, height

@@ -1,0 +1,55 @@
+"""Pictures that cannot be read: what to do about them, and a full account of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from perfsuite.errors import DataError
+
+Policy = Literal["raise", "skip", "substitute"]
+POLICIES = ("raise", "skip", "substitute")
+MOST_NAMED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One picture that could not be read."""
+
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason}"
+
+
+@dataclass(slots=True)
+class FaultLog:
+    """How many pictures could not be read, and which; the first thousand are named."""
+
+    count: int = 0
+    named: dict[str, str] = field(default_factory=dict)
+
+    def add(self, faults: Iterable[Fault]) -> None:
+        for fault in faults:
+            self.count += 1
+            if len(self.named) < MOST_NAMED:
+                self.named.setdefault(fault.name, fault.reason)
+
+    def __str__(self) -> str:
+        if not self.count:
+            return "every picture was read"
+        first = "; ".join(f"{name}: {reason}" for name, reason in list(self.named.items())[:3])
+        return f"{self.count} times a picture could not be read, {len(self.named)} files; {first}"
+
+
+def check_policy(policy: str) -> None:
+    if policy not in POLICIES:
+        raise ValueError(f"on_error: {policy!r}, expected one of {', '.join(POLICIES)}")
+
+
+def raised(
+    fault: Fault, action: str = "set on_error='skip' or 'substitute' to go on without it"
+) -> DataError:
+    return DataError(f"{fault}; {action}")

@@ -1,0 +1,205 @@
+"""Who fills the batches: the caller itself, threads, worker processes, or threads in one process apart.
+
+Every engine fills the same slots with the same pictures; they differ in speed and in what they take from the
+caller's process. A batch is the caller's until the next one is asked for: then its slot is filled anew.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from perfsuite.data.faults import Fault
+from perfsuite.data.pictures import Filled, PictureMaker, Recipe
+from perfsuite.data.sets import Source
+
+EngineName = Literal["threads", "processes", "subprocess"]
+ENGINES = ("threads", "processes", "subprocess")
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One batch to fill. The epoch travels with it, so that workers that live on always know it."""
+
+    epoch: int
+    rows: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A filled batch: uint8 pictures (rows x size x size x 3), labels, and what could not be read."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    faults: tuple[Fault, ...] = ()
+
+
+class Engine(Protocol):
+    """Fills tasks, in their order."""
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Batch]: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Memory for one batch, seen by torch and by numpy."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+
+    @classmethod
+    def new(cls, rows: int, size: int, pinned: bool = False) -> Slot:
+        images = torch.empty((rows, size, size, 3), dtype=torch.uint8, pin_memory=pinned)
+        return cls(images, torch.empty(rows, dtype=torch.int64, pin_memory=pinned))
+
+    def batch(self, filled: Sequence[Filled]) -> Batch:
+        """What was kept, closed up where something was left out."""
+        kept = [place for part in filled for place in part.kept]
+        faults = tuple(fault for part in filled for fault in part.faults)
+        if all(kept):
+            return Batch(self.images[: len(kept)], self.labels[: len(kept)], faults)
+        chosen = torch.tensor([place for place, keep in enumerate(kept) if keep], dtype=torch.int64)
+        return Batch(self.images[chosen], self.labels[chosen], faults)
+
+
+class Inline:
+    """No worker: the caller fills each batch when it asks for it."""
+
+    def __init__(self, source: Source, recipe: Recipe) -> None:
+        self._source, self._recipe = source, recipe
+        self._maker: PictureMaker | None = None
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Batch]:
+        if self._maker is None:
+            self._maker = PictureMaker(self._source, self._recipe)
+        slot = Slot.new(longest(tasks), self._recipe.size)
+        images, labels = slot.images.numpy(), slot.labels.numpy()
+        for task in tasks:
+            yield slot.batch([self._maker.fill(task.epoch, task.rows, images, labels)])
+
+    def close(self) -> None:
+        self._maker = None
+
+
+class Threads:
+    """Threads of this process, each filling its share of every batch; decoding holds no lock of Python."""
+
+    def __init__(
+        self, source: Source, recipe: Recipe, workers: int, prefetch: int = 2, pinned: bool = False
+    ) -> None:
+        self._source, self._recipe = source, recipe
+        self._workers, self._prefetch, self._pinned = workers, max(1, prefetch), pinned
+        self._makers = threading.local()
+        self._pool: ThreadPoolExecutor | None = None
+        self._spare: list[Slot] = []
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Batch]:
+        rows = longest(tasks)
+        self._spare = [slot for slot in self._spare if len(slot.labels) >= rows]
+        slots = deque(self._slot(rows) for _ in range(self._prefetch + 1))
+        try:
+            yield from in_order(tasks, slots, self.submit, self._prefetch)
+        finally:
+            self._spare += slots
+
+    def _slot(self, rows: int) -> Slot:
+        return self._spare.pop() if self._spare else Slot.new(rows, self._recipe.size, self._pinned)
+
+    def submit(self, task: Task, slot: Slot) -> list[Future[Filled]]:
+        """Begin to fill the slot; one future for each share of it."""
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="perfsuite-feed")
+        shares = np.array_split(np.arange(len(task.rows)), min(self._workers, len(task.rows)) or 1)
+        return [self._pool.submit(self._fill, task, slot, share) for share in shares]
+
+    def _fill(self, task: Task, slot: Slot, share: NDArray[np.int64]) -> Filled:
+        maker: PictureMaker | None = getattr(self._makers, "maker", None)
+        if maker is None:
+            maker = self._makers.maker = PictureMaker(self._source, self._recipe)
+        if not len(share):
+            return Filled((), ())
+        part = slice(int(share[0]), int(share[-1]) + 1)
+        images, labels = slot.images.numpy()[part], slot.labels.numpy()[part]
+        return maker.fill(task.epoch, task.rows[part], images, labels)
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool, self._spare = None, []
+
+
+Submit = Callable[[Task, Slot], list["Future[Filled]"]]
+
+
+def in_order(tasks: Iterable[Task], slots: deque[Slot], submit: Submit, ahead: int) -> Iterator[Batch]:
+    """Keep `ahead` tasks under way beyond the one that the caller holds; leave nothing writing at the end."""
+    waiting = iter(tasks)
+    flying: deque[tuple[Slot, list[Future[Filled]]]] = deque()
+    held: Slot | None = None
+    try:
+        while True:
+            while len(flying) < ahead and (task := next(waiting, None)) is not None:
+                slot = slots.popleft()
+                flying.append((slot, []))
+                flying[-1][1].extend(submit(task, slot))
+            if not flying:
+                return
+            held, parts = flying[0]
+            filled = [part.result() for part in parts]
+            flying.popleft()
+            yield held.batch(filled)
+            slots.append(held)
+            held = None
+    finally:
+        for _, parts in flying:
+            for part in parts:
+                part.cancel()
+        for slot, parts in flying:
+            for part in parts:
+                if not part.cancelled():
+                    part.exception()  # waits; an error of a batch that nobody asked for is not raised
+            slots.append(slot)
+        if held is not None and not any(held is slot for slot in slots):
+            slots.append(held)
+
+
+def longest(tasks: Sequence[Task]) -> int:
+    return max((len(task.rows) for task in tasks), default=0)
+
+
+def bound_library_threads() -> None:
+    """In a worker: libraries with threads of their own would multiply with the number of workers."""
+    torch.set_num_threads(1)
+    try:
+        import cv2
+    except ImportError:
+        return
+    cv2.setNumThreads(1)
+
+
+def engine(
+    name: str, source: Source, recipe: Recipe, workers: int, prefetch: int, pinned: bool, start: str | None
+) -> Engine:
+    """The engine of that name; without workers the caller does the work itself."""
+    if name not in ENGINES:
+        raise ValueError(f"engine: {name!r}, expected auto or one of {', '.join(ENGINES)}")
+    if workers == 0:
+        return Inline(source, recipe)
+    if name == "threads":
+        return Threads(source, recipe, workers, prefetch, pinned)
+    from perfsuite.data import workers as apart
+
+    options: dict[str, Any] = {"workers": workers, "prefetch": prefetch, "start": start}
+    if name == "processes":
+        return apart.Processes(source, recipe, **options)
+    return apart.OneSubprocess(source, recipe, **options)

@@ -1,0 +1,77 @@
+"""Which sample comes when: a pure function of seed, epoch and rank, whatever the workers and engines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.int64]
+Uneven = Literal["pad", "drop", "keep"]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Batches of row numbers for one rank of `world`.
+
+    With more ranks than one, `uneven` says what happens to the rest: `pad` repeats samples from the start so
+    that all ranks take equally many steps, `drop` leaves the rest out, and `keep` gives every sample exactly
+    once, with empty batches at the end where a rank has fewer: nobody waits for a step that another does not
+    take.
+
+    >>> [batch.tolist() for batch in Order(5, 2, shuffle=False).batches(epoch=0)]
+    [[0, 1], [2, 3], [4]]
+    >>> ranks = [Order(5, 2, shuffle=False, rank=rank, world=2, uneven="keep") for rank in (0, 1)]
+    >>> [order.batches(0)[-1].tolist() for order in ranks]
+    [[4], []]
+    """
+
+    samples: int
+    batch_size: int
+    shuffle: bool = True
+    seed: int = 42
+    drop_last: bool = False
+    rank: int = 0
+    world: int = 1
+    uneven: Uneven = "pad"
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ValueError(f"order: batch_size {self.batch_size}, expected at least 1")
+        if not 0 <= self.rank < self.world:
+            raise ValueError(f"order: rank {self.rank} of {self.world}, expected 0 to {self.world - 1}")
+        if self.uneven not in ("pad", "drop", "keep"):
+            raise ValueError(f"order: uneven {self.uneven!r}, expected pad, drop or keep")
+
+    def rows(self, epoch: int) -> Rows:
+        """All rows of this rank in this epoch."""
+        rows = np.arange(self.samples, dtype=np.int64)
+        if self.shuffle:
+            key = np.array([self.seed, epoch], np.uint64)
+            # A stream apart from those of the augmentation, which have the same key and count from 0.
+            generator = np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, 1]))
+            generator.shuffle(rows)
+        if self.world == 1 or self.samples == 0:
+            return rows
+        if self.uneven == "drop":
+            rows = rows[: self.samples - self.samples % self.world]
+        elif self.uneven == "pad":
+            rows = np.resize(rows, -(-self.samples // self.world) * self.world)
+        return rows[self.rank :: self.world]
+
+    def batches(self, epoch: int) -> list[Rows]:
+        rows = self.rows(epoch)
+        return [rows[at * self.batch_size : (at + 1) * self.batch_size] for at in range(len(self))]
+
+    def __len__(self) -> int:
+        """Batches an epoch: the same for every rank."""
+        if self.uneven == "drop" and self.world > 1:
+            most = self.samples // self.world
+        else:
+            most = -(-self.samples // self.world)
+        if self.drop_last:
+            least = self.samples // self.world if self.uneven == "keep" else most
+            return least // self.batch_size
+        return -(-most // self.batch_size)

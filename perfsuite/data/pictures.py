@@ -1,0 +1,192 @@
+"""From a row of a source to pixels in a batch: read, decode, crop, resize, augment; or what was wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from perfsuite.data import crops, windows
+from perfsuite.data.decode import decoder
+from perfsuite.data.faults import Fault, Policy, check_policy, raised
+from perfsuite.data.header import read_header
+from perfsuite.data.sets import Source
+from perfsuite.errors import DataError
+from perfsuite.stages import stage
+from perfsuite.transforms.geometry import moves_pixels_only
+from perfsuite.transforms.modes import Draw, Mode, draws, mode_of
+from perfsuite.transforms.on_picture import GREY, apply
+from perfsuite.transforms.randomness import uniforms
+
+Pixels = NDArray[np.uint8]
+Numbers = NDArray[np.float64]
+Crop = Literal["random", "centre", "whole"]
+CROPS = ("random", "centre", "whole")
+# So that where a picture is cropped has nothing to do with how it is augmented.
+_CROP_STREAM = 0x9E3779B97F4A7C15
+_REFILLS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How every picture of a loader is made; with a row and an epoch it decides every pixel."""
+
+    size: int = 224
+    crop: Crop = "centre"
+    mode: Mode | str = "none"
+    seed: int = 42
+    on_error: Policy = "raise"
+    refill: bool = False  # a skipped picture is replaced by another, so that batches stay full
+    decoder: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise ValueError(f"image_size: {self.size}, expected at least 1")
+        if self.crop not in CROPS:
+            raise ValueError(f"crop: {self.crop!r}, expected one of {', '.join(CROPS)}")
+        check_policy(self.on_error)
+        mode_of(self.mode)
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What became of some rows: which places of the batch hold a picture, and what could not be read."""
+
+    kept: Sequence[bool]
+    faults: tuple[Fault, ...]
+
+
+class PictureMaker:
+    """Makes pictures for one thread: it keeps the buffers that decoding needs."""
+
+    def __init__(self, source: Source, recipe: Recipe) -> None:
+        self._source = source
+        self._recipe = recipe
+        self._decode = None if recipe.decoder == "auto" else decoder(recipe.decoder)
+        fast = self._decode is None and windows.is_available()
+        self._windows = windows.WindowReader() if fast else None
+
+    def fill(self, epoch: int, rows: NDArray[np.int64], images: Pixels, labels: NDArray[np.int64]) -> Filled:
+        """Fill `images` (uint8, rows x size x size x 3) and `labels`; a pure function of epoch and rows."""
+        recipe = self._recipe
+        numbers = _crop_numbers(recipe, epoch, rows)
+        drawn = draws(recipe.mode, recipe.seed, epoch, rows)
+        kept, faults = [], []
+        for place, row in enumerate(rows):
+            fault = self._make(int(row), numbers[place], drawn[place], images[place])
+            labels[place] = self._source.labels[row]
+            if fault is not None:
+                faults.append(fault)
+                kept.append(self._mend(fault, epoch, int(row), images, labels, place, faults))
+            else:
+                kept.append(True)
+        return Filled(kept, tuple(faults))
+
+    def _make(self, row: int, numbers: Numbers, drawn: Draw, out: Pixels) -> Fault | None:
+        try:
+            with stage("read"):
+                data = self._source.read(row)
+            self.picture(data, numbers, drawn, out)
+        except (DataError, OSError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            return Fault(self._source.name(row), reason)
+        return None
+
+    def picture(self, data: bytes, numbers: Numbers, drawn: Draw, out: Pixels) -> None:
+        """One picture from its bytes into `out`."""
+        mirror = drawn.mirror and drawn.quarter_turns == 0 and moves_pixels_only(drawn)
+        if mirror:
+            drawn = replace(drawn, mirror=False)
+        if not self._decode_fast(data, numbers, mirror, out):
+            self._decode_plainly(data, numbers, mirror, out)
+        if drawn != _NOTHING:
+            with stage("augment"):
+                out[:] = apply(drawn, out)
+
+    def _decode_fast(self, data: bytes, numbers: Numbers, mirror: bool, out: Pixels) -> bool:
+        if self._windows is None:
+            return False
+        header = read_header(data)
+        if header is None or not header.is_plain:
+            return False
+        window = self._window(header.width, header.height, numbers, mirror)
+        with stage("decode"):
+            return self._windows.read(data, window, header.width, out)
+
+    def _decode_plainly(self, data: bytes, numbers: Numbers, mirror: bool, out: Pixels) -> None:
+        with stage("decode"):
+            decode = self._decode or decoder("pillow" if self._windows else "auto")
+            pixels = decode(data)
+        with stage("resize"):
+            show(pixels, self._window(pixels.shape[1], pixels.shape[0], numbers, mirror), out)
+
+    def _window(self, width: int, height: int, numbers: Numbers, mirror: bool) -> crops.Window:
+        size = self._recipe.size
+        if self._recipe.crop == "random":
+            window = crops.random_resized(width, height, size, numbers)
+        else:
+            law = crops.centre if self._recipe.crop == "centre" else crops.whole
+            window = law(width, height, size)
+        return replace(window, mirror=True) if mirror else window
+
+    def _mend(
+        self,
+        fault: Fault,
+        epoch: int,
+        row: int,
+        images: Pixels,
+        labels: NDArray[np.int64],
+        place: int,
+        faults: list[Fault],
+    ) -> bool:
+        """Do as the policy says; whether the place holds a picture now."""
+        recipe = self._recipe
+        if recipe.on_error == "raise":
+            raise raised(fault)
+        if recipe.on_error == "substitute":
+            images[place] = GREY
+            return True
+        if not recipe.refill:
+            return False
+        # Which picture comes instead depends on the row and the epoch alone, as everything else does.
+        others = np.random.default_rng([recipe.seed, epoch, row]).integers(0, len(self._source), _REFILLS)
+        for other in others:
+            rows = np.array([other])
+            numbers = _crop_numbers(recipe, epoch, rows)[0]
+            drawn = draws(recipe.mode, recipe.seed, epoch, rows)[0]
+            again = self._make(int(other), numbers, drawn, images[place])
+            if again is None:
+                labels[place] = self._source.labels[other]
+                return True
+            faults.append(again)
+        raise DataError(f"{fault}; and {_REFILLS} others drawn in its place could not be read either")
+
+
+_NOTHING = Draw()
+
+
+def _crop_numbers(recipe: Recipe, epoch: int, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    if recipe.crop != "random":
+        return np.empty((len(rows), 0))
+    pairs = np.stack([2 * rows, 2 * rows + 1], axis=1).reshape(-1)
+    return uniforms(recipe.seed ^ _CROP_STREAM, epoch, pairs).reshape(len(rows), -1)
+
+
+def show(pixels: Pixels, window: crops.Window, out: Pixels) -> None:
+    """The window of pixels that are already decoded, by Pillow's resize: the reference for the fast way."""
+    left, top, width, height = window.box
+    image = Image.fromarray(pixels[top : top + height, left : left + width])
+    if window.full == window.size:
+        image = image.resize(window.size, Image.Resampling.BILINEAR)
+    else:
+        # Resizing a box of the source to the part that is kept gives the same pixels as cropping afterwards.
+        across, down = width / window.full[0], height / window.full[1]
+        x, y = window.at
+        box = (x * across, y * down, (x + window.size[0]) * across, (y + window.size[1]) * down)
+        image = image.resize(window.size, Image.Resampling.BILINEAR, box=box)
+    shown = np.asarray(image)
+    out[:] = shown[:, ::-1] if window.mirror else shown

@@ -1,0 +1,160 @@
+"""Pillow's antialiased bilinear resize, compiled: only the window that is wanted, into its place in a batch.
+
+The filter is a triangle as wide as the reduction, clamped at the edges of the source, as in Pillow. Rows are
+weighed together first, in float32, and rounded once at the end; Pillow rounds between its two passes as well.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+CONTRACT = {"contract", "nsz"}
+MOST_UNROLLED = 6
+
+
+def _weigher(unrolled: int) -> Any:
+    """One output pixel out of RGBX floats: a sum over taps, four lanes at once. 0 unrolled means a loop."""
+
+    @intrinsic
+    def weigh(context: Any, line: Any, weights: Any, taps: Any, out: Any) -> Any:
+        def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            line, weights, taps, out = arguments
+            word, long, real = ir.IntType(32), ir.IntType(64), ir.FloatType()
+            four = ir.VectorType(real, 4)
+            unknown = ir.Constant(four, ir.Undefined)
+            everywhere = ir.Constant(ir.VectorType(word, 4), [0] * 4)
+
+            def weighed(tap: Any) -> Any:
+                at = builder.add(weights, builder.mul(tap, long(4)))
+                weight = builder.load(builder.inttoptr(at, real.as_pointer()))
+                at = builder.add(line, builder.mul(tap, long(16)))
+                pixel = builder.load(builder.inttoptr(at, four.as_pointer()))
+                pixel.align = 4
+                spread = builder.insert_element(unknown, weight, word(0))
+                spread = builder.shuffle_vector(spread, unknown, everywhere)
+                return builder.fmul(spread, pixel, flags=("contract",))
+
+            total: Any = ir.Constant(four, [0.5] * 4)
+            if unrolled:
+                for tap in range(unrolled):
+                    total = builder.fadd(total, weighed(long(tap)), flags=("contract",))
+            else:
+                place = cgutils.alloca_once_value(builder, total)
+                with cgutils.for_range(builder, taps) as loop:
+                    more = builder.fadd(builder.load(place), weighed(loop.index), flags=("contract",))
+                    builder.store(more, place)
+                total = builder.load(place)
+            rounded = builder.fptosi(total, ir.VectorType(word, 4))
+            four_bytes = builder.bitcast(builder.trunc(rounded, ir.VectorType(ir.IntType(8), 4)), word)
+            store = builder.store(four_bytes, builder.inttoptr(out, word.as_pointer()))
+            store.align = 1
+            return context.get_dummy_value()
+
+        return types.void(types.int64, types.int64, types.int64, types.int64), build
+
+    return weigh
+
+
+_weigh_3, _weigh_4, _weigh_6, _weigh_any = (_weigher(unrolled) for unrolled in (3, 4, MOST_UNROLLED, 0))
+
+
+@njit(nogil=True, cache=True)
+def weigh_up(
+    source_from: int, source_length: int, full: int, first: int, taps: Any, weights: Any, mirror: bool
+) -> int:
+    """Fill (start, count) and weights of outputs `first`.. of `full`; returns the largest count.
+
+    Mirrored, the first output is the last of the window.
+    """
+    outputs = len(taps)
+    scale = source_length / full
+    reach = max(scale, 1.0)
+    most = 0
+    for index in range(outputs):
+        place = outputs - 1 - index if mirror else index
+        centre = (first + index + 0.5) * scale
+        start = max(0, int(centre - reach + 0.5))
+        count = min(source_length, int(centre + reach + 0.5)) - start
+        total = 0.0
+        for tap in range(count):
+            total += max(0.0, 1.0 - abs((start + tap - centre + 0.5) / reach))
+        for tap in range(count):
+            weight = max(0.0, 1.0 - abs((start + tap - centre + 0.5) / reach))
+            weights[place, tap] = weight / total
+        for tap in range(count, MOST_UNROLLED):
+            weights[place, tap] = 0.0
+        taps[place, 0] = source_from + start
+        taps[place, 1] = count
+        most = max(most, count)
+    return most
+
+
+@njit(nogil=True, cache=True, fastmath=CONTRACT)
+def _first_row(line: Any, row: Any, weight: Any, length: int) -> None:
+    for i in range(length):
+        line[i] = weight * np.float32(row[i])
+
+
+@njit(nogil=True, cache=True, fastmath=CONTRACT)
+def _next_row(line: Any, row: Any, weight: Any, length: int) -> None:
+    for i in range(length):
+        line[i] += weight * np.float32(row[i])
+
+
+@njit(nogil=True, cache=True)
+def resample(
+    pixels: Any,
+    stride: int,
+    left: int,
+    top: int,
+    across: Any,
+    across_weights: Any,
+    down: Any,
+    down_weights: Any,
+    most: int,
+    line: Any,
+    room: Any,
+    out: Any,
+) -> None:
+    """RGBX rows that begin at (left, top) of the source become `out` (height, width, 3).
+
+    `line` holds a row of floats; `room` a row of the result and a byte more, since four are stored at a time.
+    """
+    columns = len(across)
+    first = across[0, 0]
+    last = across[0, 0] + across[0, 1]
+    for column in range(columns):
+        first = min(first, across[column, 0])
+        last = max(last, across[column, 0] + across[column, 1])
+    length = 4 * (last - first)
+    begin = 4 * (first - left)
+    line_at, weights_at = line.ctypes.data, across_weights.ctypes.data
+    step, room_at = across_weights.strides[0], room.ctypes.data
+    for row in range(len(down)):
+        at = (down[row, 0] - top) * stride + begin
+        _first_row(line, pixels[at : at + length], down_weights[row, 0], length)
+        for tap in range(1, down[row, 1]):
+            at += stride
+            _next_row(line, pixels[at : at + length], down_weights[row, tap], length)
+        if most <= 3:
+            for c in range(columns):
+                _weigh_3(line_at + 16 * (across[c, 0] - first), weights_at + c * step, 0, room_at + 3 * c)
+        elif most <= 4:
+            for c in range(columns):
+                _weigh_4(line_at + 16 * (across[c, 0] - first), weights_at + c * step, 0, room_at + 3 * c)
+        elif most <= MOST_UNROLLED:
+            for c in range(columns):
+                _weigh_6(line_at + 16 * (across[c, 0] - first), weights_at + c * step, 0, room_at + 3 * c)
+        else:
+            for c in range(columns):
+                source = line_at + 16 * (across[c, 0] - first)
+                _weigh_any(source, weights_at + c * step, across[c, 1], room_at + 3 * c)
+        written = out[row].reshape(3 * columns)
+        for i in range(3 * columns):
+            written[i] = room[i]

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from perfsuite.data import photos
+from perfsuite.data.crops import NUMBERS_PER_CROP, Window, centre, random_resized
+from perfsuite.data.windows import WindowReader, is_available
+
+pytestmark = pytest.mark.skipif(not is_available(), reason="no numba or no libjpeg-turbo that can crop")
+
+
+@pytest.fixture(scope="module")
+def photograph(tmp_path_factory: pytest.TempPathFactory) -> Image.Image:
+    folder = photos.make(tmp_path_factory.mktemp("p") / "p", images=1, classes=1, size=(500, 375))
+    with Image.open(next(folder.rglob("*.jpg"))) as image:
+        return image.convert("RGB")
+
+
+def jpeg(image: Image.Image, **options: object) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "JPEG", **{"quality": 92, **options})
+    return out.getvalue()
+
+
+def by_pillow(data: bytes, window: Window) -> np.ndarray:
+    left, top, width, height = window.box
+    with Image.open(io.BytesIO(data)) as image:
+        box = image.convert("RGB").crop((left, top, left + width, top + height))
+    full = box.resize(window.full, Image.Resampling.BILINEAR)
+    x, y = window.at
+    part = full.crop((x, y, x + window.size[0], y + window.size[1]))
+    if window.mirror:
+        part = part.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return np.asarray(part).astype(int)
+
+
+def by_us(data: bytes, window: Window, width: int) -> np.ndarray:
+    out = np.zeros((window.size[1], window.size[0], 3), np.uint8)
+    assert WindowReader().read(data, window, width, out)
+    return out.astype(int)
+
+
+ENCODINGS = [
+    {"subsampling": "4:2:0"},
+    {"subsampling": "4:2:2"},
+    {"subsampling": "4:4:4"},
+    {"progressive": True},
+    {"quality": 30},
+    {"restart_marker_rows": 1},
+    {"mode": "L"},
+]
+
+
+@pytest.mark.parametrize("options", ENCODINGS, ids=str)
+def test_windows_are_pillows_to_one_level(photograph: Image.Image, options: dict[str, object]) -> None:
+    options = dict(options)
+    data = jpeg(photograph.convert(str(options.pop("mode", "RGB"))), **options)
+    rng = np.random.default_rng(11)
+    windows = [centre(500, 375, 224), centre(500, 375, 96)]
+    windows += [random_resized(500, 375, 224, row) for row in rng.random((25, NUMBERS_PER_CROP))]
+    for window in windows:
+        difference = np.abs(by_us(data, window, 500) - by_pillow(data, window))
+        assert difference.max() <= 1, window
+        assert difference.mean() < 0.4, window
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_a_window_as_large_as_its_box_is_the_decoders_pixels(photograph: Image.Image, mirror: bool) -> None:
+    """Nothing is resampled, so every place where cropped decoding begins and ends must be bit-exact."""
+    rng = np.random.default_rng(12)
+    for subsampling in ("4:2:0", "4:2:2", "4:4:4"):
+        data = jpeg(photograph, subsampling=subsampling)
+        for _ in range(60):
+            width, height = int(rng.integers(1, 480)), int(rng.integers(1, 370))
+            left, top = int(rng.integers(0, 501 - width)), int(rng.integers(0, 376 - height))
+            box = (left, top, width, height)
+            window = Window(box, (width, height), (0, 0), (width, height), mirror)
+            np.testing.assert_array_equal(by_us(data, window, 500), by_pillow(data, window))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 2), (8, 8), (17, 5), (63, 65), (40, 900), (2000, 31)])
+def test_small_and_long_pictures(photograph: Image.Image, size: tuple[int, int]) -> None:
+    data = jpeg(photograph.resize(size))
+    for window in (centre(*size, 32), random_resized(*size, 32, [0.3] * NUMBERS_PER_CROP)):
+        difference = np.abs(by_us(data, window, size[0]) - by_pillow(data, window))
+        assert difference.max() <= 1
+
+
+def test_damage_is_reported_and_the_reader_goes_on(photograph: Image.Image) -> None:
+    good = jpeg(photograph)
+    reader = WindowReader()
+    window = centre(500, 375, 64)
+    expected, out = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64, 3), np.uint8)
+    assert reader.read(good, window, 500, expected)
+    rng = np.random.default_rng(1)
+    refused = 0
+    for _ in range(300):
+        bad = bytearray(good)
+        for at in rng.integers(2, len(bad), 3):
+            bad[at] = rng.integers(0, 256)
+        refused += not reader.read(bytes(bad), window, 500, out)
+        refused += not reader.read(good[: int(rng.integers(0, len(good)))], window, 500, out)
+    assert refused > 250
+    assert reader.read(good, window, 500, out)
+    np.testing.assert_array_equal(out, expected)
+
+
+def test_a_size_that_is_not_the_files_is_refused(photograph: Image.Image) -> None:
+    out = np.zeros((64, 64, 3), np.uint8)
+    assert not WindowReader().read(jpeg(photograph), centre(900, 900, 64), 900, out)
