@@ -173,7 +173,7 @@ def command(tree: Tree, pytest_words: Sequence[str]) -> list[str]:
 
 
 def environment(
-    repository: Repository, tree: Tree, plugin: Path, run: str, seed: random.Random
+    repository: Repository, tree: Tree, side: str, plugin: Path, run: str, seed: random.Random
 ) -> dict[str, str]:
     """What a side's process starts with. Hash seed and size differ from pair to pair, so that the luck of one
     layout is not taken for a difference."""
@@ -194,6 +194,7 @@ def environment(
         "PYTHONHASHSEED": str(seed.randrange(1, 2**32)),
         "PERFSUITE_PADDING": "x" * seed.randrange(4096),
         RUN: run,
+        "PERFSUITE_GATE_SIDE": side,
         arm_plugin.ROOT: str(tree.worktree),
         arm_plugin.PACKAGES: ",".join(found.packages),
         arm_plugin.HOME: str(Path(__file__).resolve().parents[2]),

@@ -69,7 +69,7 @@ class Settings:
                 raise UsageError(f"{name}: {value}, expected between {low} and {high}")
         if self.mde <= self.tolerance:
             raise UsageError(
-                f"mde: {self.mde:g} is not beyond the tolerance of {self.tolerance:g}: nothing could be kept"
+                f"mde: {self.mde:g} is not beyond the tolerance of {self.tolerance:g}; nothing could be kept"
             )
         if self.max_pairs < 1:
             raise UsageError(f"max-pairs: {self.max_pairs}, expected at least 1")

@@ -35,7 +35,7 @@ class Stand:
     def arm(self, side: str, tree: Tree) -> Arm:
         """A fresh process of `tree` in the role of `side`."""
         self.started += 1
-        around = arms.environment(self.repository, tree, self.plugin, self.place.name, self.chance)
+        around = arms.environment(self.repository, tree, side, self.plugin, self.place.name, self.chance)
         words = arms.command(tree, self.settings.pytest_words)
         return Arm(side, words, around, tree.root, self.place / f"{self.started:04}-{side}.log")
 

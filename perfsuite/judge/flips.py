@@ -88,7 +88,7 @@ def interval(log_ratios: Sequence[float] | Numbers, level: float = 0.95) -> tupl
 
 def _edge(rejected: Callable[[float], bool], values: Numbers) -> float:
     low, high = float(values.min()) - 1e-6, float(values.max())
-    for _ in range(24):
+    for _ in range(16):
         middle = (low + high) / 2
         low, high = (middle, high) if rejected(middle) else (low, middle)
     return low

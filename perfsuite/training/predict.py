@@ -50,7 +50,8 @@ class Predictor:
         checkpoint = Checkpoint.load(path, device)
         model = checkpoint.recipe.build().to(device)
         checkpoint.into(model, path)
-        ready = folded(model.eval())
+        # NHWC: on a CPU a quarter faster for a ResNet-18, on a GPU what its tensor cores want.
+        ready = folded(model.eval()).to(memory_format=torch.channels_last)
         return Predictor(checkpoint.recipe, _answering(ready, compile_mode), device)
 
     def __call__(self, pictures: Sequence[Picture]) -> list[Prediction]:
@@ -71,7 +72,8 @@ class Predictor:
         with stage("transfer"):
             pixels = pixels.to(self.device, non_blocking=True)
         with stage("normalise"):
-            images = normalize(pixels, mean=self.recipe.mean, std=self.recipe.std)
+            mean, std = self.recipe.mean, self.recipe.std
+            images = normalize(pixels, mean=mean, std=std, memory_format=torch.channels_last)
         with stage("forward"), torch.inference_mode():
             probabilities, indices = self.model(images).float().softmax(1).max(1)
             # One copy to the host for both.

@@ -1,0 +1,60 @@
+"""Measure what is claimed of training optimisations on this machine: met, not met here, or unclear.
+
+  perfsuite claims
+  perfsuite claims --model resnet18-cifar --image-size 32 --batch-size 256 --device cuda
+  perfsuite claims --write docs/results/training.md
+
+Loading, torch.compile, AMP, channels_last and all combined are timed in turns in one process, after
+their results were compared with plain float32's. Takes a few minutes; nothing else should run beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+PICTURES = 160
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", default="small", help="small, resnet18, resnet18-cifar, resnet50 (small)")
+    parser.add_argument("--image-size", type=int, default=64, metavar="PX", help="side in pixels (64)")
+    parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="pictures a batch (32)")
+    parser.add_argument("--seconds", type=float, default=40.0, help="for each of the tables (40)")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (auto)")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="the page as Markdown; else it is printed")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from perfsuite.advise.claims_measured import Question, measure_claims
+    from perfsuite.advise.claims_page import page
+    from perfsuite.data import photos
+    from perfsuite.training.devices import choose_device
+
+    question = Question(
+        model=arguments.model,
+        image_size=arguments.image_size,
+        batch_size=arguments.batch_size,
+        seconds=arguments.seconds,
+        device=str(choose_device(arguments.device)),
+    )
+    found = measure_claims(question, photos.cached(images=PICTURES), tell=_tell)
+    shown = page(found, _command(arguments))
+    if arguments.write is None:
+        print(shown)
+    else:
+        arguments.write.parent.mkdir(parents=True, exist_ok=True)
+        arguments.write.write_text(shown)
+        print(f"{arguments.write}: written")
+    return 0
+
+
+def _tell(doing: str) -> None:
+    print(doing, file=sys.stderr, flush=True)
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    words = ["perfsuite claims", f"--model {arguments.model}", f"--image-size {arguments.image_size}"]
+    words += [f"--batch-size {arguments.batch_size}", f"--seconds {arguments.seconds:g}"]
+    return " ".join(words)
