@@ -12,18 +12,8 @@ from rich.text import Text
 
 from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.report.order import change, printable, span, tally, worst_first
+from perfsuite.report.terminal import STYLES
 
-STYLES = {
-    Outcome.BROKEN: "bold red",
-    Outcome.REGRESSED: "bold red",
-    Outcome.ERROR: "bold magenta",
-    Outcome.MISSING: "red",
-    Outcome.UNCLEAR: "yellow",
-    Outcome.IMPROVED: "green",
-    Outcome.NEW: "cyan",
-    Outcome.QUARANTINED: "blue",
-    Outcome.KEPT: "dim",
-}
 ALIKE_SHOWN = 3  # of those with the same outcome for the same reason
 
 
