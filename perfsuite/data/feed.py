@@ -184,7 +184,9 @@ def bound_library_threads() -> None:
         import cv2
     except ImportError:
         return
-    cv2.setNumThreads(1)
+    # In a forked worker even asking for what is so already would wait for threads that fork left behind.
+    if cv2.getNumThreads() != 1:
+        cv2.setNumThreads(1)
 
 
 def engine(

@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -33,7 +34,25 @@ def check_start(start: str | None) -> str:
     if chosen not in multiprocessing.get_all_start_methods():
         known = ", ".join(multiprocessing.get_all_start_methods())
         raise ValueError(f"start_method: {chosen!r}, expected one of {known}")
+    if chosen == "forkserver":
+        # The server imports torch once; every worker is then forked from it at once.
+        multiprocessing.set_forkserver_preload(["__main__", "perfsuite.data.warm"])
     return chosen
+
+
+@contextmanager
+def _without_opencv_threads() -> Iterator[None]:
+    """While workers are forked: OpenCV's threads do not come along, but its waiting for them does."""
+    cv2 = sys.modules.get("cv2")
+    if cv2 is None:
+        yield
+        return
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
 
 
 class _Tasks(Sampler[Task]):
@@ -88,7 +107,8 @@ class Processes:
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Batch]:
         self._tasks.now = tasks
-        batches = iter(self._loader)
+        with _without_opencv_threads():
+            batches = iter(self._loader)
         while True:
             try:
                 found = next(batches)
@@ -198,7 +218,8 @@ class OneSubprocess:
             name="perfsuite-feed",
             daemon=True,
         )
-        self._process.start()
+        with _without_opencv_threads():
+            self._process.start()
         theirs.close()
 
     def close(self) -> None:

@@ -9,10 +9,18 @@ import torch
 from perfsuite.data.loaders import Loader, Loaders, Normalise, default_workers, make_loaders
 from perfsuite.errors import DataError
 
-STARTS = ("fork", "forkserver", "spawn")
 SMALL = {"batch_size": 8, "image_size": 32}
-ENGINES = [("threads", 0, None), ("threads", 1, None), ("threads", 3, None), ("subprocess", 2, None)]
-ENGINES += [("processes", 2, start) for start in STARTS] + [("subprocess", 1, start) for start in STARTS]
+ENGINES = [
+    ("threads", 0, None),
+    ("threads", 1, None),
+    ("threads", 3, None),
+    ("subprocess", 2, "fork"),
+    ("processes", 2, "fork"),
+]
+# Each imports torch anew, which takes seconds.
+SLOW = [("processes", 2, "forkserver"), ("processes", 2, "spawn"), ("subprocess", 1, "forkserver")]
+SLOW += [("subprocess", 1, "spawn")]
+ENGINES += [pytest.param(*case, marks=pytest.mark.slow) for case in SLOW]  # type: ignore[misc]
 
 
 def everything(batches: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> list[tuple[torch.Tensor, ...]]:
@@ -75,7 +83,8 @@ def test_an_epoch_goes_on_where_it_was_left(
     folder: Path, expected: dict[int, list[tuple[torch.Tensor, ...]]], engine: str
 ) -> None:
     def fresh() -> Loaders:
-        return make_loaders(folder, num_workers=2, engine=engine, augmentation_mode="moderate", **SMALL)
+        options = {"engine": engine, "start_method": "fork", "augmentation_mode": "moderate"}
+        return make_loaders(folder, num_workers=2, **options, **SMALL)  # type: ignore[arg-type]
 
     first, second = fresh(), fresh()
     everything(first.train)
@@ -181,7 +190,7 @@ def test_a_missing_folder_says_how_to_make_one(tmp_path: Path) -> None:
 
 def test_a_killed_worker_is_an_error_and_not_a_hang(folder: Path) -> None:
     for engine in ("processes", "subprocess"):
-        loaders = make_loaders(folder, num_workers=1, engine=engine, batch_size=2, image_size=32)
+        loaders = make_loaders(folder, 2, 1, image_size=32, engine=engine, start_method="fork")
         with pytest.raises(DataError, match="loader: "):
             _kill_while_loading(loaders.train)
         loaders.close()
