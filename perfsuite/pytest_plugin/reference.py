@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,7 @@ class Reference:
     runs: tuple[Run, ...]
     past: tuple[Run, ...]
     store: str
+    warnings: dict[str, None] = field(default_factory=dict)  # each once, in the order they came
 
     def judge(self, measurement: Measurement, environment: Environment) -> tuple[Verdict, ...]:
         """One workload against the reference; it spends its share of the chance of a false alarm."""
@@ -46,15 +47,21 @@ class Reference:
         )
         workloads = len({each for run in self.runs for each in run.measurements})
         settings = Settings(alpha=Settings().alpha / workloads)
-        return compare(before, [now], self.history, settings).verdicts
+        found = compare(before, [now], self.history, settings)
+        self.warnings.update(dict.fromkeys(found.warnings))
+        return found.verdicts
 
     @cached_property
     def history(self) -> list[Past]:
         taken = {(run.created_at, run.commit) for run in (*self.runs, *self.past)}
         if "://" not in self.store and not Path(self.store).is_dir():
             return [*self.past]
-        kept = RunStore(self.store).history(self.runs[-1].fingerprint)
+        store = RunStore(self.store, tell=self._tell)
+        kept = store.history(self.runs[-1].fingerprint)
         return [*self.past, *(run for run in kept if (run.created_at, run.commit) not in taken)]
+
+    def _tell(self, damage: str) -> None:
+        self.warnings[damage] = None
 
 
 def find(options: Options, environment: Environment) -> Reference | None:

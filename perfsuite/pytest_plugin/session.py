@@ -68,6 +68,8 @@ class PerfSession:
         reporter.write(render_run(list(self.judged.values()), reporter._tw.fullwidth, has_colour))
         if self.reference is not None:
             reporter.write_line(f"changes are against {self.reference.told}")
+            for warning in self.reference.warnings:
+                reporter.write_line(warning, yellow=True)
         if self.not_stored_because:
             reporter.write_line(f"not stored: {self.not_stored_because}", red=True)
         elif self.stored_as:

@@ -48,7 +48,7 @@ def test_one_stored_run_is_too_little_to_accuse(run: Run, pytester: pytest.Pytes
     RunStore(pytester.path / ".perfsuite/runs").save(stored(0.0005, 1, environment()), {})
     result = run(SOURCE, "--perf-compare=main")
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["*it *unclear*"])
+    result.stdout.fnmatch_lines(["*it *unclear*", "changes are against main", "*may be drift*"])
 
 
 def test_the_baseline_of_this_environment_is_used_without_being_asked_for(
