@@ -11,13 +11,13 @@ import peers
 import pytest
 
 from perfsuite.data.loaders import make_loaders
-from perfsuite.data.sets import image_folder, split
+from perfsuite.data.sets import image_folder
 
 MODES = {"validation": "none", "training": None, "moderate": "moderate"}
 
 
 def race(perf, photos, work, workers):
-    whole = split(image_folder(photos), 0.0, 0.0)["train"]
+    whole = image_folder(photos)
     loaders = make_loaders({"train": whole, "val": whole, "test": whole}, 32, workers, MODES[work])
     for library in ("cv2", "simplejpeg", "albumentations"):
         pytest.importorskip(library, reason=f"{library} is not installed, so its arm cannot be raced")
