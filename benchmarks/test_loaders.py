@@ -6,31 +6,44 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from perfsuite.data.loaders import PilImageFolder, make_loaders
-from perfsuite.data.sets import ImageFolder
+from perfsuite.data.folders import PilImageFolder
+from perfsuite.data.loaders import make_loaders
+from perfsuite.data.sets import image_folder
 
 
 @pytest.mark.floor(images_per_second=50)
 def test_slow_reference_feeds_training(perf, few_photos):
-    whole = ImageFolder.read(few_photos)
-    perf(DataLoader(PilImageFolder(whole, training=True), batch_size=32))
+    perf(DataLoader(PilImageFolder(image_folder(few_photos), training=True), batch_size=32))
 
 
 @pytest.mark.floor(images_per_second=100)
-def test_fast_folder_feeds_training(perf, few_photos):
-    loaders = make_loaders(few_photos, batch_size=32, num_workers=0)
+@pytest.mark.parametrize("mode", ["none", None, "conservative", "moderate", "aggressive"])
+def test_loaders_feed_training(perf, few_photos, mode):
+    perf(make_loaders(few_photos, batch_size=32, num_workers=0, augmentation_mode=mode).train)
+
+
+@pytest.mark.floor(images_per_second=100)
+def test_loaders_feed_validation(perf, few_photos):
+    perf(make_loaders(few_photos, batch_size=32, num_workers=0, val_fraction=0.8).val)
+
+
+@pytest.mark.floor(images_per_second=50)
+@pytest.mark.parametrize("engine", ["threads", "processes", "subprocess"])
+def test_engines_feed_training(perf, few_photos, engine):
+    loaders = make_loaders(few_photos, batch_size=32, num_workers=2, engine=engine, start_method="fork")
     perf(loaders.train)
-
-
-@pytest.mark.floor(images_per_second=100)
-def test_fast_folder_feeds_validation(perf, few_photos):
-    loaders = make_loaders(few_photos, batch_size=32, num_workers=0, val_fraction=0.8)
-    perf(loaders.val)
+    loaders.close()
 
 
 def test_normalised_batches_have_mean_0_and_deviation_1(few_photos):
-    loaders = make_loaders(few_photos, batch_size=128, num_workers=0)
-    images, _ = next(iter(loaders.train))
+    images, _ = next(iter(make_loaders(few_photos, batch_size=128, num_workers=0).train))
     assert abs(float(images.mean())) < 0.5
     assert 0.5 < float(images.std()) < 1.5
     assert torch.isfinite(images).all()
+
+
+def test_seed_42_repeats_exactly(few_photos):
+    one, two = (make_loaders(few_photos, num_workers=workers, seed=42).train for workers in (0, 2))
+    for (images, labels), (again, labels_again) in zip(one, two, strict=True):
+        assert torch.equal(images, again)
+        assert torch.equal(labels, labels_again)

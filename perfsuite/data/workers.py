@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -224,6 +224,9 @@ class OneSubprocess:
 
     def close(self) -> None:
         if self._pipe is not None:
+            # A forked process holds this end of the pipe as well, and so never sees it closed.
+            with suppress(OSError):
+                self._pipe.send(None)
             self._pipe.close()
         if self._process is not None:
             self._process.join(5)
@@ -289,9 +292,12 @@ def _serve(source: Source, recipe: Recipe, workers: int, slots: list[Slot], pipe
 
     while True:
         try:
-            place, task = pipe.recv()
+            message = pipe.recv()
         except (EOFError, OSError):
             break
+        if message is None:
+            break
+        place, task = message
         parts = threads.submit(task, slots[place])
         when_all(parts, partial(answer, place, parts))
     threads.close()

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -77,3 +80,32 @@ def test_weights_make_classes_count_alike(folder: Path) -> None:
 
     weights = class_weights(Part(whole, rows))
     assert weights.tolist() == pytest.approx([5 / 9, 5 / 3, 5 / 3, 0.0])
+
+
+@pytest.mark.slow
+def test_a_million_files_are_indexed_in_few_bytes(tmp_path: Path) -> None:
+    for label in range(100):
+        place = tmp_path / f"class_{label:03d}"
+        place.mkdir()
+        for number in range(10_000):
+            (place / f"picture_{number:06d}.jpg").touch()
+    code = (
+        "import resource, time, sys\n"
+        "from perfsuite.data.sets import image_folder, split\n"
+        "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
+        "before, begun = peak(), time.perf_counter()\n"
+        "found = image_folder(sys.argv[1]); parts = split(found, 0.1, 0.1)\n"
+        "print(len(found), time.perf_counter() - begun, peak() - before, found.nbytes / 2**20)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    told = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    ).stdout.split()
+    files, _seconds, peak_mib, index_mib = (float(word) for word in told)
+    assert files == 1_000_000
+    assert peak_mib < 200
+    assert index_mib < 60

@@ -1,0 +1,66 @@
+"""Our loaders against the ways of feeding that people use today: same crops, same float32 output, in turns.
+
+Resizing is antialiased in ours, in Pillow's and in torchvision's arm; OpenCV's arms skip that work.
+"""
+
+from __future__ import annotations
+
+import os
+
+import peers
+import pytest
+
+from perfsuite.data.loaders import make_loaders
+from perfsuite.data.sets import image_folder
+
+MODES = {"validation": "none", "training": None, "moderate": "moderate"}
+
+
+def race(perf, photos, work, workers):
+    whole = image_folder(photos)
+    loaders = make_loaders({"train": whole, "val": whole, "test": whole}, 32, workers, MODES[work])
+    for library in ("cv2", "simplejpeg", "albumentations"):
+        pytest.importorskip(library, reason=f"{library} is not installed, so its arm cannot be raced")
+    perf.race(ours=loaders.train, **peers.peers(whole, work, workers))
+    loaders.close()
+
+
+@pytest.fixture
+def one_core():
+    """The caller, and what it starts, on one core."""
+    if not hasattr(os, "sched_setaffinity"):
+        pytest.skip("this system cannot bind a process to a core")
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    yield
+    os.sched_setaffinity(0, before)
+
+
+@pytest.mark.floor(speedup=1.15)
+def test_validation_on_one_core(perf, few_photos, one_core):
+    race(perf, few_photos, "validation", 0)
+
+
+@pytest.mark.floor(speedup=1.25)
+def test_training_on_one_core(perf, few_photos, one_core):
+    race(perf, few_photos, "training", 0)
+
+
+@pytest.mark.floor(speedup=1.4)
+def test_moderate_on_one_core(perf, few_photos, one_core):
+    race(perf, few_photos, "moderate", 0)
+
+
+@pytest.mark.floor(speedup=1.15)
+def test_validation_on_two_cores(perf, few_photos):
+    race(perf, few_photos, "validation", 2)
+
+
+@pytest.mark.floor(speedup=1.25)
+def test_training_on_two_cores(perf, few_photos):
+    race(perf, few_photos, "training", 2)
+
+
+@pytest.mark.floor(speedup=1.4)
+def test_moderate_on_two_cores(perf, few_photos):
+    race(perf, few_photos, "moderate", 2)

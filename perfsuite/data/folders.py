@@ -1,0 +1,67 @@
+"""A folder's pictures as plain torch Datasets: the slow reference, and a fast one for any DataLoader."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import Dataset
+
+from perfsuite.data.faults import raised
+from perfsuite.data.pictures import PictureMaker, Recipe
+from perfsuite.data.sets import Files, Source
+
+
+class FastImageFolder(Dataset[tuple[torch.Tensor, int]]):
+    """uint8 pictures, 3 x size x size, through the direct decoder; `set_epoch` changes what is drawn.
+
+    Normalise once per batch, not here: it is four times the bytes.
+    """
+
+    def __init__(self, source: Source, recipe: Recipe | None = None) -> None:
+        self.source, self.recipe = source, recipe or Recipe()
+        self.epoch = 0
+        self._maker: PictureMaker | None = None
+
+    def set_epoch(self, epoch: int) -> None:
+        """Seen by workers that start afterwards; with persistent workers use `make_loaders`."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, row: int) -> tuple[torch.Tensor, int]:
+        if self._maker is None:
+            self._maker = PictureMaker(self.source, self.recipe)
+        side = self.recipe.size
+        images, labels = np.empty((1, side, side, 3), np.uint8), np.empty(1, np.int64)
+        filled = self._maker.fill(self.epoch, np.array([row]), images, labels)
+        if not filled.kept[0]:
+            raise raised(filled.faults[0], "a data set of single pictures cannot leave one out")
+        return torch.from_numpy(images[0]).permute(2, 0, 1), int(labels[0])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_maker": None}  # its buffers and addresses belong to this process
+
+
+class PilImageFolder(Dataset[tuple[torch.Tensor, int]]):
+    """The slow reference: Pillow from file to crop, and each picture normalised by itself."""
+
+    def __init__(self, files: Files, image_size: int = 224, training: bool = False) -> None:
+        from torchvision import transforms
+
+        crop: list[Any] = [transforms.Resize(image_size * 8 // 7), transforms.CenterCrop(image_size)]
+        if training:
+            crop = [transforms.RandomResizedCrop(image_size), transforms.RandomHorizontalFlip()]
+        normalise = transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+        self.files = files
+        self._transform = transforms.Compose([*crop, transforms.ToTensor(), normalise])
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, row: int) -> tuple[torch.Tensor, int]:
+        with Image.open(self.files.path(row)) as image:
+            return self._transform(image.convert("RGB")), int(self.files.labels[row])
