@@ -22,7 +22,7 @@ def _head(found: Claimed, command: str) -> Iterator[str]:
     yield ""
     yield "Factors are medians of paired ratios, all arms of a table in turns (A B C C B A) in one process,"
     yield "with 99 % intervals; n counts the blocks of turns. An arm is timed only after its loss and"
-    yield "gradients, or its answers, were compared with plain float32's. The factors hold for this machine alone.\n"
+    yield "gradients, or its answers, were compared with plain float32's. Other machines, other factors.\n"
 
 
 def _verdicts(found: Claimed) -> Iterator[str]:

@@ -28,6 +28,7 @@ COMMANDS = {
     "doctor": Command("perfsuite.cli.doctor", "say what this machine can see, and what disturbs it"),
     "train": Command("perfsuite.cli.train", "train a classifier, on pictures made here or on yours"),
     "predict": Command("perfsuite.cli.predict", "classify pictures, with probability and time"),
+    "counters": Command("perfsuite.cli.counters", "count what training steps do, against what is expected"),
     "claims": Command("perfsuite.cli.claims", "measure what is claimed of training optimisations"),
     "compare": Command("perfsuite.cli.compare", "judge one stored run against another"),
     "baseline": Command("perfsuite.cli.baseline", "list, show, accept or prune accepted measurements"),

@@ -1,0 +1,19 @@
+"""What training steps do, counted: exact, so that a runner without a GPU gates on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from perfsuite.advise.counted_steps import CASES, changes, expected_file, read
+
+EXPECTED = expected_file(Path(__file__).with_name("expected"))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_steps_do_what_they_did(case):
+    if not EXPECTED.exists():
+        pytest.skip(f"no {EXPECTED.name}; `perfsuite counters --update` writes it")
+    differing = changes({case: read(EXPECTED).get(case, {})}, {case: CASES[case]()})
+    assert not differing, "\n".join([*differing, "if that is meant: perfsuite counters --update"])
