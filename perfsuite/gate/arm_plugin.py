@@ -19,7 +19,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +175,7 @@ class Server:
     def __init__(self, line: Line) -> None:
         self.line = line
         self.taken: list[float] = []
+        self.compiled_before: dict[str, int] = {}
 
     def serve(self, node: str, name: str, workload: Workload, items: float = 1.0) -> list[float]:
         """Block until the gate is done with this workload; the seconds per call of all samples."""
@@ -213,11 +214,14 @@ class Server:
 
     def _count(self, workload: Workload, word: Say) -> None:
         try:
-            counters = _counters()
+            counters = importlib.import_module("perfsuite.measure.counters")
         except ImportError as error:
             self.line.tell(say="counted", counts=[], lacking=str(error))
             return
-        self.line.tell(say="counted", counts=[dict(counters.count(workload.once)) for _ in range(2)])
+        # Compiling happens at the first call, long before this one.
+        compiled = {name: n - self.compiled_before.get(name, 0) for name, n in _compiled().items()}
+        counts = [{**counters.count(workload.once), **compiled} for _ in range(2)]
+        self.line.tell(say="counted", counts=counts)
 
 
 def _quantile(ordered: list[float], share: float) -> float:
@@ -227,8 +231,12 @@ def _quantile(ordered: list[float], share: float) -> float:
     return ordered[below] + (place - below) * (ordered[above] - ordered[below])
 
 
-def _counters() -> Any:
-    return importlib.import_module("perfsuite.measure.counters")
+def _compiled() -> dict[str, int]:
+    """What torch.compile has done in this process so far."""
+    if "torch._dynamo" not in sys.modules:
+        return {}
+    told: dict[str, int] = importlib.import_module("perfsuite.measure.torch_counters").compiling()
+    return told
 
 
 class HomeFinder:
@@ -253,6 +261,7 @@ class ArmPlugin:
         self.outcomes: dict[str, list[tuple[str, str]]] = defaultdict(list)
         self.collect_errors: list[str] = []
         self.node = ""
+        self.is_counting = False
 
     # Options of a project's own configuration that would stop, split, slow or record the run.
     @pytest.hookimpl(tryfirst=True)
@@ -306,7 +315,9 @@ class ArmPlugin:
             strangers=_strangers(),
             pytest_config=str(config.inipath or ""),
         )
-        wanted = {node: place for place, node in enumerate(self.line.hear()["run"])}
+        heard = self.line.hear()
+        self.is_counting = bool(heard["counting"])
+        wanted = {node: place for place, node in enumerate(heard["run"])}
         chosen = sorted((i for i in mine if i.nodeid in wanted), key=lambda item: wanted[item.nodeid])
         for node in {node for item in chosen for node in item.listchain()}:
             # The wait for the token is not the test's own time, and limits are not what is judged here.
@@ -323,6 +334,9 @@ class ArmPlugin:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self.node = nodeid
+        if self.is_counting:
+            with suppress(ImportError):
+                self.server.compiled_before = _compiled()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         outcome = "xfailed" if hasattr(report, "wasxfail") else report.outcome

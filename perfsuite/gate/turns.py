@@ -92,10 +92,11 @@ class Pair:
             said["pytest_config"],
         )
 
-    def run(self, nodes: Sequence[str]) -> None:
+    def run(self, nodes: Sequence[str], counting: bool = False) -> None:
         old = {new: old for old, new in self._renames.items()}
         for arm in self.arms:
-            arm.tell(run=[old.get(n, n) for n in nodes] if arm.side == "base" else list(nodes))
+            mine = [old.get(n, n) for n in nodes] if arm.side == "base" else list(nodes)
+            arm.tell(run=mine, counting=counting)
 
     def _hear(self, arm: Arm) -> Said:
         said = arm.hear(self.pace.patience_seconds)
@@ -231,7 +232,7 @@ def lead(
     found = PairResult(ends=pair.ends, alone=pair.alone, first_side=pair.arms[0].side)
     node = ""
     try:
-        pair.run(nodes)
+        pair.run(nodes, counting)
         for name, node, items in pair.meetings(skip):
             if enough():
                 found.broken_off = "the time for the gate is spent"

@@ -123,11 +123,17 @@ def _stages(found: Gated) -> str:
             stage.stage,
             show(stage.base_seconds, Kind.SECONDS),
             show(stage.head_seconds, Kind.SECONDS),
-            f"{'+' if stage.change_seconds > 0 else '-'}{show(abs(stage.change_seconds), Kind.SECONDS)}",
+            _signed(stage.change_seconds),
         )
         for stage in found.stages
     ]
     return _table(("stage", "base", "head", "change"), rows)
+
+
+def _signed(seconds: float) -> str:
+    if not seconds:
+        return "0"
+    return f"{'+' if seconds > 0 else '-'}{show(abs(seconds), Kind.SECONDS)}"
 
 
 def _counters(found: Gated) -> str:

@@ -1,0 +1,133 @@
+"""The command: exit codes, words for pytest, and vacuous gates that are red."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from perfsuite.cli import main
+from perfsuite.judge import pairs
+from tests.gate.conftest import project  # noqa: F401 - a fixture
+from tests.gate.projects import BENCHMARKS, Project, jobs, src_layout
+
+QUICK = ["--alpha", "0.3", "--max-pairs", "2", "--time-budget", "60s"]
+PYTEST = ["--", "-p", "pytest_benchmark.plugin"]
+SKIPPED = "import pytest\npytestmark = pytest.mark.skip(reason='not today')\ndef test_a(benchmark): ...\n"
+
+
+@pytest.fixture
+def there(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:  # noqa: F811
+    monkeypatch.chdir(project.root)
+    monkeypatch.setattr(pairs, "NULL_PAIRS", 2)
+    return project
+
+
+def run(*words: str, pytest_words: tuple[str, ...] = ()) -> int:
+    return main(["gate", "--base", "HEAD~1", "--head", "HEAD", *QUICK, *words, *PYTEST, *pytest_words])
+
+
+def test_a_regression_is_exit_code_1_and_every_report_is_written(
+    there: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = BENCHMARKS.partition("def test_resize")[0]
+    there.commit(src_layout(**{"benchmarks/test_jobs.py": one}))
+    there.commit({"src/toy/jobs.py": jobs(decode=0.0012)})
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "outputs"))
+    assert run("--report", str(tmp_path / "report")) == 1
+    out = capsys.readouterr().out
+    assert "1 regressed" in out
+    assert "chance of any false alarm in this gate: at most 30 %" in out
+    assert "perfsuite gate --base 'HEAD~1' --head HEAD" in out
+    assert "::error file=benchmarks/test_jobs.py,line=8," in out
+    assert {path.name for path in (tmp_path / "report").iterdir()} == {
+        "gate.json",
+        "gate.md",
+        "gate.html",
+        "gate.xml",
+    }
+    told = json.loads((tmp_path / "report" / "gate.json").read_text())
+    assert told["exit_code"] == 1
+    assert told["base"]["commit"] != told["head"]["commit"]
+    assert "regressed" in (tmp_path / "summary.md").read_text()
+    assert "exit-code=1" in (tmp_path / "outputs").read_text()
+
+
+@pytest.mark.parametrize(
+    ("base", "head"),
+    [
+        ({"benchmarks/test_jobs.py": ""}, {"README": "none is collected"}),
+        ({"benchmarks/test_jobs.py": SKIPPED}, {"README": "all are skipped"}),
+        ({}, {"benchmarks/test_jobs.py": "# all of base are missing\n"}),
+    ],
+    ids=["none", "skipped", "missing"],
+)
+def test_a_gate_that_compared_nothing_is_red(
+    there: Project, base: dict[str, str], head: dict[str, str]
+) -> None:
+    there.commit(src_layout(**base))
+    there.commit(head)
+    assert run() == 12
+
+
+def test_the_same_commit_on_both_sides_is_a_mistake(
+    there: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there.commit(src_layout())
+    assert main(["gate", "--base", "HEAD", *PYTEST]) == 2
+    assert "--null" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--base", "nowhere"], ["--base", "HEAD", "--head", "--option"]])
+def test_an_unknown_revision_is_a_mistake_with_a_cure(
+    there: Project, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    there.commit(src_layout())
+    words = [w.replace("--head", "--head=--option") for w in words if w != "--option"]
+    assert main(["gate", *words]) == 2
+    assert "commit" in capsys.readouterr().err
+
+
+def test_outside_a_repository_it_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert main(["gate", "--base", "main"]) == 2
+    assert "not a git repository" in capsys.readouterr().err
+
+
+def test_a_preparation_that_fails_shows_its_last_words(
+    there: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there.commit(src_layout())
+    there.commit({"README": "1"})
+    assert run("--prepare", "python3 -c 'raise SystemExit(\"no compiler\")'") == 2
+    assert "no compiler" in capsys.readouterr().err
+
+
+def test_what_is_quarantined_does_not_gate(there: Project) -> None:
+    one = BENCHMARKS.partition("def test_resize")[0]
+    entry = (
+        '[project]\nname = "toy"\nversion = "1"\n[[tool.perfsuite.gate.quarantine]]\n'
+        'test = "benchmarks/test_jobs.py::test_decode"\nreason = "known"\nexpires = 2999-01-01\n'
+    )
+    there.commit(src_layout(**{"benchmarks/test_jobs.py": one, "pyproject.toml": entry}))
+    there.commit({"src/toy/jobs.py": jobs(decode=0.0012)})
+    assert run() == 0
+
+
+def test_the_command_needs_no_torch() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from perfsuite.cli import main\n"
+        "try: main(['gate', '--help'])\nexcept SystemExit: pass\n"
+        "import perfsuite.gate.gate\nassert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,56 @@
+"""The commit that did it, in the fewest gates."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from perfsuite.errors import NothingMeasuredError, UsageError
+from perfsuite.gate.arms import Repository
+from perfsuite.gate.bisect import Answer, bisect, commits_between, search
+from tests.gate.projects import Project, jobs, settings, src_layout
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 8, 31])
+def test_every_culprit_is_found_in_the_fewest_gates(length: int) -> None:
+    commits = [f"{n:03}" for n in range(length)]
+    for culprit in commits:
+        found = search(commits, lambda c, culprit=culprit: Answer.BAD if c >= culprit else Answer.GOOD)  # type: ignore[misc]
+        assert found.suspects == (culprit,)
+        assert found.gates <= math.ceil(math.log2(length)) if length > 1 else found.gates == 0
+
+
+def test_commits_that_cannot_be_judged_stay_suspects() -> None:
+    answers = {"a": Answer.GOOD, "b": Answer.UNKNOWN, "c": Answer.UNKNOWN, "d": Answer.BAD}
+    assert search("abcd", lambda commit: answers[commit]).suspects == ("b", "c", "d")
+
+
+def test_the_slower_commit_is_found(project: Project) -> None:
+    good = project.commit(src_layout())
+    project.commit({"README": "1"})
+    culprit = project.commit({"src/toy/jobs.py": jobs(decode=0.0012)})
+    project.commit({"README": "2"})
+    asked = settings(
+        harness="base", pytest_words=("benchmarks/test_jobs.py::test_decode",), alpha=0.3, max_pairs=2
+    )
+    found, whole = bisect(asked, good, "HEAD", project.root, print)
+    assert found.suspects == (culprit,)
+    assert found.gates == 3
+    assert whole.exit_code == 1
+
+
+def test_nothing_between_is_refused(project: Project) -> None:
+    project.commit(src_layout())
+    project.commit({"README": "1"})
+    repository = Repository.at(project.root)
+    with pytest.raises(UsageError, match="no commit in between"):
+        commits_between(repository, repository.commit("HEAD"), repository.commit("HEAD~1"))
+
+
+def test_ends_that_do_not_differ_are_told(project: Project) -> None:
+    good = project.commit(src_layout())
+    project.commit({"README": "1"})
+    asked = settings(harness="base", pytest_words=("-k", "decode"), alpha=0.3, max_pairs=2)
+    with pytest.raises(NothingMeasuredError, match="expected a regression"):
+        bisect(asked, good, "HEAD", project.root, print)
