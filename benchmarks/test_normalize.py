@@ -1,0 +1,164 @@
+"""Normalising: how near to the speed of memory, and how far ahead of what others do.
+
+Every comparison is on the same bytes, into the same layout, with outputs allocated alike, or says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from perfsuite.transforms import normalize
+from perfsuite.transforms.implementations import IMPLEMENTATIONS
+from perfsuite.transforms.normalise_others import albumentations_normalize
+from perfsuite.transforms.statistics import IMAGENET
+
+STATISTICS = {"mean": IMAGENET.mean, "std": IMAGENET.std}
+
+
+@pytest.fixture
+def one_core() -> Iterator[None]:
+    cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+    yield
+    torch.set_num_threads(before[0])
+    cv2.setNumThreads(before[1])
+
+
+@pytest.fixture
+def picture() -> np.ndarray:
+    """1280 x 720, as a decoder gives it: height, width, channel."""
+    return np.random.default_rng(42).integers(0, 256, (720, 1280, 3), dtype=np.uint8)
+
+
+@pytest.mark.floor(speedup=3.5)
+def test_a_picture_on_one_core_against_albumentations(perf, picture, one_core):
+    pytest.importorskip("albumentations", reason="albumentations is not installed")
+    albumentations = albumentations_normalize(IMAGENET)
+    images = torch.from_numpy(picture)[None]
+    perf.race(
+        ours=lambda: normalize(images, **STATISTICS, layout="NHWC"),
+        albumentations=lambda: albumentations(image=picture),
+        items=1,
+    )
+
+
+@pytest.mark.floor(speedup=1.5)
+def test_a_picture_into_planes_on_one_core_against_torchvision(perf, picture, one_core):
+    """From HWC to planes, as a network without channels_last wants it."""
+    from torchvision.transforms.v2 import functional as tv
+
+    images = torch.from_numpy(picture)[None]
+
+    def torchvision():
+        planes = images.permute(0, 3, 1, 2).contiguous()
+        return tv.normalize(tv.to_dtype(planes, torch.float32, scale=True), *STATISTICS.values())
+
+    perf.race(
+        ours=lambda: normalize(images, **STATISTICS, layout="NHWC", memory_format=torch.contiguous_format),
+        torchvision=torchvision,
+        items=1,
+    )
+
+
+@pytest.mark.floor(speedup=1.0)
+def test_the_chosen_way_is_the_fastest_of_all_on_one_core(perf, picture, one_core):
+    if not IMPLEMENTATIONS["numba"].available:
+        pytest.skip("numba is not installed")
+    images = torch.from_numpy(picture)[None]
+    out = torch.empty(1, 720, 1280, 3).permute(0, 3, 1, 2)
+
+    def by(name):
+        return lambda: normalize(images, **STATISTICS, layout="NHWC", out=out, implementation=name)
+
+    perf.race(
+        numba=by("numba"),
+        torch=by("torch"),
+        opencv=by("opencv"),
+        numpy=by("numpy"),
+        items=1,
+    )
+
+
+@pytest.mark.ceiling(overhead=0.5)
+@pytest.mark.parametrize(
+    "memory_format", [torch.contiguous_format, torch.channels_last], ids=["NCHW", "NHWC"]
+)
+def test_a_batch_against_filling_the_output(perf, photos_batch, memory_format, one_core):
+    images = photos_batch.contiguous(memory_format=memory_format)
+    out = torch.empty_like(images, dtype=torch.float32)
+    perf.pair(
+        filling=lambda: out.fill_(1.0), normalising=lambda: normalize(images, **STATISTICS, out=out), items=32
+    )
+
+
+@pytest.mark.floor(speedup=1.0)
+def test_half_the_bytes_take_no_longer(perf, photos_batch, one_core):
+    """bfloat16 against float32, each into an output that is there already."""
+    wide, narrow = (torch.empty_like(photos_batch, dtype=dtype) for dtype in (torch.float32, torch.bfloat16))
+    perf.race(
+        bfloat16=lambda: normalize(photos_batch, **STATISTICS, out=narrow),
+        float32=lambda: normalize(photos_batch, **STATISTICS, out=wide),
+        items=32,
+    )
+
+
+@pytest.fixture
+def on_gpu() -> torch.Tensor:
+    """256 pictures at 224 pixels, more than any cache holds."""
+    return torch.randint(0, 256, (256, 3, 224, 224), dtype=torch.uint8, device="cuda")
+
+
+@pytest.mark.gpu
+@pytest.mark.ceiling(overhead=0.25)  # four fifths of the bandwidth of a copy
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
+def test_on_the_gpu_against_a_copy_of_as_many_bytes(perf, on_gpu, dtype):
+    out = torch.empty_like(on_gpu, dtype=dtype)
+    half_of_traffic = on_gpu.numel() * (1 + dtype.itemsize) // 2
+    source, target = (torch.empty(half_of_traffic, dtype=torch.uint8, device="cuda") for _ in range(2))
+    perf.pair(
+        copying=lambda: target.copy_(source),
+        normalising=lambda: normalize(on_gpu, **STATISTICS, out=out),
+        items=256,
+        device="cuda",
+    )
+
+
+@pytest.mark.gpu
+@pytest.mark.floor(speedup=3.0)
+def test_on_the_gpu_against_a_prefetcher_s_arithmetic(perf, on_gpu):
+    """What timm's prefetcher does to each batch, in bfloat16."""
+    mean = torch.tensor(IMAGENET.mean, device="cuda").mul(255).bfloat16().view(1, 3, 1, 1)
+    std = torch.tensor(IMAGENET.std, device="cuda").mul(255).bfloat16().view(1, 3, 1, 1)
+    perf.race(
+        ours=lambda: normalize(on_gpu, **STATISTICS, dtype=torch.bfloat16),
+        prefetcher=lambda: on_gpu.to(torch.bfloat16).sub_(mean).div_(std),
+        items=256,
+        device="cuda",
+    )
+
+
+@pytest.mark.gpu
+@pytest.mark.floor(speedup=5.0)
+def test_on_the_gpu_against_torchvision(perf, on_gpu):
+    from torchvision.transforms.v2 import functional as tv
+
+    perf.race(
+        ours=lambda: normalize(on_gpu, **STATISTICS),
+        torchvision=lambda: tv.normalize(
+            tv.to_dtype(on_gpu, torch.float32, scale=True), *STATISTICS.values()
+        ),
+        items=256,
+        device="cuda",
+    )
+
+
+@pytest.mark.gpu
+@pytest.mark.ceiling(host_syncs=0)
+def test_on_the_gpu_the_host_does_not_wait(perf, on_gpu):
+    perf(lambda: normalize(on_gpu, **STATISTICS), items=256, unit="images", device="cuda")

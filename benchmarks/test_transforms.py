@@ -1,0 +1,127 @@
+"""Augmentation: how far ahead of what others do, and what it adds to the reading of a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+import numpy as np
+import pytest
+import torch
+
+from perfsuite.data.decode import decoder
+from perfsuite.transforms import normalize, on_device, on_picture, twins
+from perfsuite.transforms.modes import draw, draws, epoch_draws
+from perfsuite.transforms.statistics import IMAGENET
+
+
+@pytest.fixture
+def one_core() -> Iterator[None]:
+    cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+    yield
+    torch.set_num_threads(before[0])
+    cv2.setNumThreads(before[1])
+
+
+@pytest.fixture
+def picture(few_photos) -> np.ndarray:
+    """A photograph at training size: uint8, 224 x 224 x 3."""
+    cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
+    whole = cv2.imread(str(next(few_photos.rglob("*.jpg"))))
+    return cv2.resize(whole, (224, 224), interpolation=cv2.INTER_AREA)
+
+
+@pytest.mark.floor(speedup=1.5)
+@pytest.mark.parametrize("mode", ["conservative", "moderate", "aggressive"])
+def test_a_mode_against_albumentations_at_equal_laws(perf, picture, mode, one_core):
+    """Both draw anew for every picture; albumentations as one affine and one jitter, its fastest form."""
+    pytest.importorskip("albumentations", reason="albumentations is not installed")
+    theirs = twins.albumentations_of_mode(mode)
+    samples = count()
+    perf.race(
+        ours=lambda: on_picture.apply(draw(mode, 42, 0, next(samples)), picture),
+        albumentations=lambda: theirs(image=picture),
+        items=1,
+    )
+
+
+@pytest.mark.floor(speedup=1.5)
+def test_moderate_mode_against_torchvision(perf, picture, one_core):
+    theirs = twins.torchvision_of_mode("moderate")
+    planes = torch.from_numpy(picture).permute(2, 0, 1).contiguous()
+    samples = count()
+    perf.race(
+        ours=lambda: on_picture.apply(draw("moderate", 42, 0, next(samples)), picture),
+        torchvision=lambda: theirs(planes),
+        items=1,
+    )
+
+
+@pytest.mark.ceiling(overhead=0.30)
+def test_moderate_mode_adds_to_reading_a_picture(perf, few_photos, one_core):
+    """Decoding, resizing and normalising with and without it: the whole way of a training picture."""
+    cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
+    decode = decoder()
+    files = [path.read_bytes() for path in sorted(few_photos.rglob("*.jpg"))[:16]]
+    samples = count()
+
+    def read(augmenting):
+        for file in files:
+            small = cv2.resize(np.asarray(decode(file)), (224, 224), interpolation=cv2.INTER_AREA)
+            if augmenting:
+                small = on_picture.apply(draw("moderate", 42, 0, next(samples)), small)
+            normalize(torch.from_numpy(small)[None], mean=IMAGENET.mean, std=IMAGENET.std, layout="NHWC")
+
+    perf.pair(plain=lambda: read(False), augmented=lambda: read(True), items=16)
+
+
+@pytest.mark.ceiling(overhead=0.10)
+def test_random_numbers_add_to_augmenting(perf, picture, one_core):
+    drawn = epoch_draws("moderate", 42, 0, 1000)
+    ready = [drawn[i] for i in range(1000)]
+    first, second = count(), count()
+    perf.pair(
+        ready=lambda: on_picture.apply(ready[next(first) % 1000], picture),
+        drawn=lambda: on_picture.apply(draw("moderate", 42, 0, next(second) % 1000), picture),
+        items=1,
+    )
+
+
+@pytest.fixture
+def on_gpu() -> torch.Tensor:
+    return torch.randint(0, 256, (64, 3, 256, 256), dtype=torch.uint8, device="cuda")
+
+
+@pytest.mark.gpu
+@pytest.mark.floor(speedup=1.5)
+def test_on_the_gpu_against_torchvision_picture_by_picture(perf, on_gpu):
+    """torchvision v2 draws once for all that it is given, so it is given one picture at a time."""
+    theirs = twins.torchvision_of_mode("moderate")
+    drawn = draws("moderate", 42, 0, range(64))
+    perf.race(
+        ours=lambda: on_device.augment(drawn, on_gpu),
+        torchvision=lambda: torch.stack([theirs(one) for one in on_gpu]),
+        items=64,
+        device="cuda",
+    )
+
+
+@pytest.mark.gpu
+@pytest.mark.floor(speedup=1.5)
+def test_on_the_gpu_against_kornia(perf, on_gpu):
+    kornia = pytest.importorskip("kornia.augmentation", reason="kornia is not installed")
+    theirs = torch.nn.Sequential(
+        kornia.RandomHorizontalFlip(p=0.5),
+        kornia.RandomAffine(degrees=15.0, scale=(0.9, 1.1), p=1.0),
+        kornia.ColorJitter(brightness=(0.8, 1.2), contrast=(0.8, 1.2), saturation=(0.8, 1.2), p=1.0),
+    )
+    drawn = draws("moderate", 42, 0, range(64))
+    perf.race(
+        ours=lambda: on_device.augment(drawn, on_gpu),
+        kornia=lambda: theirs(on_gpu.float().div_(255)).mul_(255).to(torch.uint8),
+        items=64,
+        device="cuda",
+    )

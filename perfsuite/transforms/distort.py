@@ -1,0 +1,135 @@
+"""Distortion that no single map describes: elastic and by a grid; pictures, points and maps follow one field.
+
+A field says for every pixel of the answer how far away it comes from. Both kinds are named as expensive: they
+sample every pixel from its own place.
+
+>>> field = elastic(height=32, width=48, strength=2.0, smoothness=6.0, random=np.random.default_rng(0))
+>>> field.dx.shape, bool(abs(field.dx).max() <= 2.0)
+((32, 48), True)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perfsuite.errors import UsageError
+from perfsuite.transforms.on_picture import GREY
+
+Picture = NDArray[np.uint8]
+Floats = NDArray[np.float64]
+# Each step leaves at most this part of the error, so 60 leave a thousandth of what the field moves.
+STEEPEST = 0.9
+_STEPS_OF_THE_WAY_BACK = 60
+
+
+@dataclass(frozen=True)
+class Field:
+    """The answer's pixel (x, y) is the picture at (x + dx, y + dy)."""
+
+    dx: Floats
+    dy: Floats
+
+    def __post_init__(self) -> None:
+        steepest = max(_steepness(self.dx), _steepness(self.dy))
+        if steepest >= STEEPEST:
+            raise UsageError(
+                f"distort: neighbouring pixels move apart by {steepest:.2f} pixels, expected below "
+                f"{STEEPEST}; the picture would fold over itself: lower the strength or raise the smoothness"
+            )
+
+    def picture(self, picture: Picture, fill: int = GREY) -> Picture:
+        """The distorted picture, bilinear."""
+        import cv2
+
+        x, y = self._sources()
+        made = cv2.remap(
+            picture,
+            x.astype(np.float32),
+            y.astype(np.float32),
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=(fill, fill, fill),
+        )
+        return np.asarray(made, dtype=np.uint8)
+
+    def classes(self, values: NDArray[np.integer], fill: int = 0) -> NDArray[np.integer]:
+        """A distorted map of classes: the nearest pixel, never a mixture."""
+        x, y = (np.rint(source).astype(np.intp) for source in self._sources())
+        height, width = values.shape[:2]
+        within = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+        made = values[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]
+        made[~within] = fill
+        return made
+
+    def points(self, points: Floats) -> Floats:
+        """Where points of the picture are afterwards: the field undone by fixed-point steps."""
+        answer = points.astype(np.float64).copy()
+        for _ in range(_STEPS_OF_THE_WAY_BACK):
+            answer = points - self._at(answer)
+        return answer
+
+    def _sources(self) -> tuple[Floats, Floats]:
+        height, width = self.dx.shape
+        return np.arange(width) + self.dx, np.arange(height)[:, None] + self.dy
+
+    def _at(self, points: Floats) -> Floats:
+        """The field between pixel centres, bilinear; beyond the edge as at the edge."""
+        height, width = self.dx.shape
+        x = np.clip(points[:, 0] - 0.5, 0, width - 1)
+        y = np.clip(points[:, 1] - 0.5, 0, height - 1)
+        left, top = np.minimum(x.astype(int), width - 2), np.minimum(y.astype(int), height - 2)
+        share_x, share_y = x - left, y - top
+
+        def between(d: Floats) -> Floats:
+            upper = d[top, left] * (1 - share_x) + d[top, left + 1] * share_x
+            lower = d[top + 1, left] * (1 - share_x) + d[top + 1, left + 1] * share_x
+            return np.asarray(upper * (1 - share_y) + lower * share_y)
+
+        return np.stack([between(self.dx), between(self.dy)], axis=1)
+
+
+def _steepness(d: Floats) -> float:
+    """How much a field changes from a pixel to the next, across and down together."""
+    return sum(float(np.abs(np.diff(d, axis=axis)).max(initial=0)) for axis in (0, 1))
+
+
+def elastic(
+    height: int, width: int, strength: float, smoothness: float, random: np.random.Generator
+) -> Field:
+    """Smoothed noise: up to `strength` pixels, in waves of about `smoothness` pixels."""
+    import cv2
+
+    def smooth() -> Floats:
+        noise = cv2.GaussianBlur(random.uniform(-1, 1, (height, width)), (0, 0), smoothness)
+        return np.asarray(noise * (strength / max(float(np.abs(noise).max()), 1e-12)))
+
+    _at_least_two(height, width)
+    return Field(smooth(), smooth())
+
+
+def grid(height: int, width: int, cells: int, strength: float, random: np.random.Generator) -> Field:
+    """A grid of `cells` x `cells` whose inner knots move by up to `strength` pixels; the border stays."""
+    import cv2
+
+    def bent() -> Floats:
+        knots = np.zeros((cells + 1, cells + 1))
+        knots[1:-1, 1:-1] = random.uniform(-strength, strength, (cells - 1, cells - 1))
+        x = np.linspace(0, cells, width, dtype=np.float32)
+        y = np.linspace(0, cells, height, dtype=np.float32)
+        where = np.meshgrid(x, y)
+        return np.asarray(
+            cv2.remap(knots, where[0], where[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        )
+
+    _at_least_two(height, width)
+    if cells < 2:
+        raise UsageError(f"distort: a grid of {cells} cells, expected at least 2 (one has no inner knots)")
+    return Field(bent(), bent())
+
+
+def _at_least_two(height: int, width: int) -> None:
+    if height < 2 or width < 2:
+        raise UsageError(f"distort: picture of {height} x {width}, expected at least 2 x 2")

@@ -1,0 +1,187 @@
+"""Labels that follow their picture through any affine map: boxes, keypoints, polygons, maps.
+
+Coordinates are pixels from the top left corner, pixel centres at half integers, x before y. What leaves the
+picture is cut at its edge; what is left with no area is dropped, and what was dropped is counted.
+
+>>> mirrored = np.array([[-1.0, 0.0, 20.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+>>> moved = follow(Labels(boxes=np.array([[1.0, 2.0, 4.0, 8.0]])), mirrored, height=10, width=20)
+>>> moved.labels.boxes.tolist()
+[[16.0, 2.0, 19.0, 8.0]]
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perfsuite.errors import DataError
+
+Floats = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+
+# A polygon or box below this is a line or a point; the loss of a label that small is counted, not hidden.
+SMALLEST_AREA_IN_PIXELS = 1e-3
+
+
+def _none(columns: int) -> Floats:
+    return np.empty((0, columns))
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a picture is labelled with. Boxes are left, top, right, bottom."""
+
+    boxes: Floats = field(default_factory=lambda: _none(4))
+    keypoints: Floats = field(default_factory=lambda: _none(2))
+    polygons: tuple[Floats, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, values, columns in [
+            ("boxes", self.boxes, 4),
+            ("keypoints", self.keypoints, 2),
+            *((f"polygon {i}", polygon, 2) for i, polygon in enumerate(self.polygons)),
+        ]:
+            if values.ndim != 2 or values.shape[1] != columns:
+                raise DataError(f"labels: {name} of shape {values.shape}, expected (number, {columns})")
+            if not np.isfinite(values).all():
+                raise DataError(
+                    f"labels: {name} holds {values[~np.isfinite(values)][0]}, expected finite numbers"
+                )
+
+
+@dataclass(frozen=True)
+class Followed:
+    """The labels afterwards, which of the earlier ones they are, and how many were lost."""
+
+    labels: Labels
+    boxes_kept: NDArray[np.int64]
+    keypoints_inside: NDArray[np.bool_]
+    polygons_kept: NDArray[np.int64]
+    boxes_dropped: int
+    polygons_dropped: int
+
+
+def follow(
+    labels: Labels,
+    forward: Matrix,
+    height: int,
+    width: int,
+    smallest_area: float = SMALLEST_AREA_IN_PIXELS,
+) -> Followed:
+    """Move all labels into a picture of `height` and `width`.
+
+    Keypoints are all kept, in their order, and said to be inside or not: a skeleton keeps its joints.
+    """
+    keypoints = move(labels.keypoints, forward)
+    boxes = cut_boxes(move_boxes(labels.boxes, forward), height, width)
+    sides = boxes[:, 2:] - boxes[:, :2]
+    boxes_kept = np.flatnonzero((sides > 0).all(1) & (sides.prod(1) >= smallest_area))
+    polygons = [cut_polygon(move(polygon, forward), height, width) for polygon in labels.polygons]
+    kept = [i for i, polygon in enumerate(polygons) if not is_degenerate(polygon, smallest_area)]
+    return Followed(
+        labels=Labels(boxes[boxes_kept], keypoints, tuple(polygons[i] for i in kept)),
+        boxes_kept=boxes_kept,
+        keypoints_inside=inside(keypoints, height, width),
+        polygons_kept=np.array(kept, dtype=np.int64),
+        boxes_dropped=len(boxes) - len(boxes_kept),
+        polygons_dropped=len(polygons) - len(kept),
+    )
+
+
+def move(points: Floats, forward: Matrix) -> Floats:
+    """Each point to where the map puts it."""
+    return np.asarray(points @ forward[:2, :2].T + forward[:2, 2])
+
+
+def move_boxes(boxes: Floats, forward: Matrix) -> Floats:
+    """The smallest upright box around the four moved corners.
+
+    >>> turned = np.array([[0.0, -1.0, 10.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    >>> move_boxes(np.array([[1.0, 2.0, 4.0, 8.0]]), turned).tolist()
+    [[2.0, 1.0, 8.0, 4.0]]
+    """
+    corners = boxes[:, [[0, 1], [2, 1], [2, 3], [0, 3]]]
+    moved = move(corners, forward)
+    return np.concatenate([moved.min(axis=1), moved.max(axis=1)], axis=1)
+
+
+def cut_boxes(boxes: Floats, height: int, width: int) -> Floats:
+    return np.clip(boxes, 0, np.array([width, height, width, height], dtype=float))
+
+
+def inside(points: Floats, height: int, width: int) -> NDArray[np.bool_]:
+    x, y = points[:, 0], points[:, 1]
+    return np.asarray((x >= 0) & (x < width) & (y >= 0) & (y < height))
+
+
+def cut_polygon(polygon: Floats, height: int, width: int) -> Floats:
+    """What of a polygon lies in the picture (Sutherland and Hodgman: one edge after the other)."""
+    for axis, limit, side in ((0, 0.0, 1), (0, float(width), -1), (1, 0.0, 1), (1, float(height), -1)):
+        if not len(polygon):
+            break
+        distance = side * (polygon[:, axis] - limit)
+        polygon = _on_one_side(polygon, distance)
+    return polygon
+
+
+def _on_one_side(polygon: Floats, distance: Floats) -> Floats:
+    kept: list[Floats] = []
+    for i in range(len(polygon)):
+        here, there = distance[i - 1], distance[i]
+        if (here < 0) != (there < 0):
+            share = here / (here - there)
+            kept.append(polygon[i - 1] + share * (polygon[i] - polygon[i - 1]))
+        if there >= 0:
+            kept.append(polygon[i])
+    return np.array(kept).reshape(-1, 2)
+
+
+def area(polygon: Floats) -> float:
+    """By the shoelace formula, whichever way round.
+
+    >>> area(np.array([[0.0, 0.0], [4.0, 0.0], [4.0, 3.0]]))
+    6.0
+    """
+    x, y = polygon[:, 0], polygon[:, 1]
+    return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
+
+
+def is_degenerate(polygon: Floats, smallest_area: float = SMALLEST_AREA_IN_PIXELS) -> bool:
+    """Fewer than three different corners, or no area to speak of."""
+    return len(np.unique(polygon, axis=0)) < 3 or area(polygon) < smallest_area
+
+
+def move_map(
+    values: NDArray[np.generic], backward: Matrix, height: int, width: int, fill: float
+) -> NDArray[np.generic]:
+    """A map (height x width, any further dimensions) seen through the inverse of what moved the picture.
+
+    Whole numbers are classes: the pixel that a point falls into is taken, never a mixture. Floats are mixed
+    bilinearly. `fill` lies outside.
+    """
+    x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
+    from_x = backward[0, 0] * x + backward[0, 1] * y + backward[0, 2]
+    from_y = backward[1, 0] * x + backward[1, 1] * y + backward[1, 2]
+    if not np.issubdtype(values.dtype, np.floating):
+        return _taken(values, np.floor(from_y), np.floor(from_x), fill)
+    left, top = np.floor(from_x - 0.5), np.floor(from_y - 0.5)
+    more = (slice(None), slice(None)) + (None,) * (values.ndim - 2)
+    share_x, share_y = (from_x - 0.5 - left)[more], (from_y - 0.5 - top)[more]
+    upper = _taken(values, top, left, fill) * (1 - share_x) + _taken(values, top, left + 1, fill) * share_x
+    lower = (
+        _taken(values, top + 1, left, fill) * (1 - share_x)
+        + _taken(values, top + 1, left + 1, fill) * share_x
+    )
+    return np.asarray(upper * (1 - share_y) + lower * share_y, dtype=values.dtype)
+
+
+def _taken(values: NDArray[np.generic], rows: Floats, columns: Floats, fill: float) -> NDArray[np.generic]:
+    height, width = values.shape[:2]
+    within = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    taken = values[
+        np.clip(rows, 0, height - 1).astype(np.intp), np.clip(columns, 0, width - 1).astype(np.intp)
+    ]
+    taken[~within] = fill
+    return taken
