@@ -6,12 +6,13 @@ READY := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help test bench check format gpu constraints clean
+.PHONY: help test bench coverage check format gpu constraints clean
 
 help:
 	@echo "make bench   run the benchmarks on pictures made here, judge and show them"
 	@echo "make test    run the tests"
 	@echo "make check   format, lint, types, layers, docstring examples: what CI calls clean"
+	@echo "make coverage  lines of the right wing that its tests look at: 90 % or red"
 	@echo "make format  let ruff rewrite what it can"
 	@echo "make gpu     GPU tests and benchmarks with PYTHON=... as it is; nothing is installed"
 	@echo "ARGS='...' is handed to pytest, for example: make test ARGS='-k limits'"
@@ -28,6 +29,15 @@ test: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m pytest benchmarks $(ARGS)
+
+# The right wing is what judges others: its tests look at nine lines of ten at least.
+RIGHT_WING := perfsuite/measure/*,perfsuite/judge/*,perfsuite/store/*,perfsuite/report/*
+coverage: $(READY)
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q tests/measure tests/judge tests/store tests/report \
+		tests/pytest_plugin tests/cli tests/gate $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --include '$(RIGHT_WING)' --skip-covered --fail-under 90
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -153,10 +153,11 @@ def _without_gradients(answer: Callable[[Tensor], Tensor], images: Tensor) -> Ca
 def _loading(question: Question, photos: Path) -> tuple[Row, ...]:
     from torch.utils.data import DataLoader
 
-    from perfsuite.data.loaders import PilImageFolder, make_loaders
-    from perfsuite.data.sets import ImageFolder
+    from perfsuite.data.folders import PilImageFolder
+    from perfsuite.data.loaders import make_loaders
+    from perfsuite.data.sets import image_folder
 
-    whole = ImageFolder.read(photos)
+    whole = image_folder(photos)
 
     def direct(workers: int) -> Any:
         parts = {"val_fraction": 0.0, "test_fraction": 0.0, "image_size": question.image_size}
