@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 
-import peers
 import pytest
 
+from benchmarks import peers
 from perfsuite.data.loaders import make_loaders
 from perfsuite.data.sets import image_folder
 
