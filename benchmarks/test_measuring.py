@@ -52,8 +52,8 @@ class SpinningDevice:
 
 def test_a_known_duration_is_measured_within_2_percent(perf):
     found = perf(spin)
-    if found is not None:
-        assert found.median_seconds_per_call == pytest.approx(1e-3, rel=0.02)
+    if found is not None:  # the quickest round: in the others the machine may have been taken away meanwhile
+        assert min(found.seconds_per_call) == pytest.approx(1e-3, rel=0.02)
 
 
 def test_a_device_is_waited_for_and_a_clock_that_does_not_is_caught():
