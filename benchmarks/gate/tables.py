@@ -86,7 +86,8 @@ def share(hits: int, of: int) -> str:
     z, p = 1.96, hits / of
     middle = (p + z * z / (2 * of)) / (1 + z * z / of)
     half = z * math.sqrt(p * (1 - p) / of + z * z / (4 * of * of)) / (1 + z * z / of)
-    return f"{hits} of {of} ({100 * p:.1f} %, {100 * max(0.0, middle - half):.1f}-{100 * min(1.0, middle + half):.1f})"
+    low, high = max(0.0, middle - half), min(1.0, middle + half)
+    return f"{hits} of {of} ({100 * p:.1f} %, {100 * low:.1f}-{100 * high:.1f})"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -256,13 +257,14 @@ def tables(arguments: argparse.Namespace) -> None:
     here = environment()
     parts = [
         "# The gate, proven",
-        "Made by `python benchmarks/gate/proof.py tables` from the recordings beside this page (`gate/*.jsonl`), "
-        "which `proof.py record`, `real` and `plant` made. Eight workloads (`benchmarks/gate/eight`), "
+        "Made by `python benchmarks/gate/proof.py tables` from the recordings beside this page "
+        "(`gate/*.jsonl`), which `proof.py record`, `real` and `plant` made. "
+        "Eight workloads (`benchmarks/gate/eight`), "
         f"{here.hard['cores']} cores, {here.hard['cpu']}, Python {platform.python_version()}, "
-        f"torch {here.soft['torch']}. `loaded`: one core is kept busy by bursts of hashing and writing to memory.",
+        f"torch {here.soft['torch']}. `loaded`: one core is kept busy by bursts of hashing and writing.",
         "## Null pairs: identical code on both sides",
-        "One pair is two fresh processes in turns. `found with` is the slowdown that a gate of eight workloads "
-        "finds nine times in ten (alpha 1 %, tolerance 1 %).",
+        "One pair is two fresh processes in turns. `found with` is the slowdown that a gate of eight "
+        "workloads finds nine times in ten (alpha 1 %, tolerance 1 %).",
         table(
             ["state", "workload", "pairs", "centre", "spread", "largest", "found with 12", "found with 24"],
             [row for state in states for row in spreads(state)],

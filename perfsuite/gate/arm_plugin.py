@@ -266,6 +266,7 @@ class ArmPlugin:
     # Options of a project's own configuration that would stop, split, slow or record the run.
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: pytest.Config) -> None:
+        config.addinivalue_line("markers", "tolerance(share): slowdowns up to this are nobody's concern")
         neutral: dict[str, Any] = {
             "benchmark_disable": False,
             "benchmark_enable": True,
@@ -310,7 +311,7 @@ class ArmPlugin:
             self._serve_perf()
         self.line.tell(
             say="collected",
-            items=[{"id": item.nodeid, "file": item.location[0], "line": item.location[1]} for item in mine],
+            items=[_described(item) for item in mine],
             errors=self.collect_errors,
             strangers=_strangers(),
             pytest_config=str(config.inipath or ""),
@@ -417,6 +418,12 @@ class ArmPlugin:
         stats = fixture._make_stats(1)
         for seconds in taken or [workload.sample(1)]:
             stats.update(seconds)
+
+
+def _described(item: pytest.Item) -> Say:
+    told: Say = {"id": item.nodeid, "file": item.location[0], "line": item.location[1]}
+    mark = item.get_closest_marker("tolerance")
+    return {**told, "tolerance": float(mark.args[0])} if mark is not None and mark.args else told
 
 
 def _strangers() -> list[list[str]]:

@@ -21,12 +21,14 @@ class Followed:
     seconds: list[tuple[float, float]] = field(default_factory=list)
     stages: list[tuple[StageSeconds, StageSeconds]] = field(default_factory=list)
     turns: list[dict[str, list[float]]] = field(default_factory=list)
+    held_back: int = 0  # turns in which the GPU was throttled although they were taken again
     decision: Decision | None = None
 
     def add(self, seen: Seen, first_side: str) -> None:
         sides = {first_side: seen.first, "base" if first_side == "head" else "head": seen.second}
         base, head = ([turn.median for turn in sides[side]] for side in ("base", "head"))
         self.log_ratios.append(log_ratio(base, head))
+        self.held_back += sum(bool(turn.gpu and turn.gpu.throttled) for turn in (*seen.first, *seen.second))
         self.seconds.append((median(base), median(head)))
         self.turns.append({"base": base, "head": head})
         self.stages.append((_stage_medians(sides["base"]), _stage_medians(sides["head"])))

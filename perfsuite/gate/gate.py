@@ -177,7 +177,9 @@ class Run:
         return time.monotonic() + self.pair_seconds < self.deadline
 
     def _tolerance(self, name: str) -> float:
-        return self.settings.tolerance_of(name)
+        found = self.followed.get(name)
+        marked = self.suites.tolerance(found.node) if found else None
+        return self.settings.tolerance_of(name, marked)
 
     def _one_pair(self) -> None:
         open_ = self._undecided()
@@ -238,6 +240,9 @@ class Run:
             if name not in self.followed and verdicts
         ]
         base, head = (self._side(side) for side in ("base", "head"))
+        held_back = sum(found.held_back for found in self.followed.values())
+        if held_back:
+            self.notes.append(f"{held_back} turns were taken with a throttled GPU, even when taken again")
         return GateReport(
             base,
             head,

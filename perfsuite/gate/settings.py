@@ -74,9 +74,11 @@ class Settings:
         if self.max_pairs < 1:
             raise UsageError(f"max-pairs: {self.max_pairs}, expected at least 1")
 
-    def tolerance_of(self, name: str) -> float:
+    def tolerance_of(self, name: str, marked: float | None = None) -> float:
+        """The project's word on a test, then the test's own marker, then the usual."""
         told = [entry.tolerance for entry in self.tolerances if entry.covers(name)]
-        return next((value for value in told if value is not None), self.tolerance)
+        usual = self.tolerance if marked is None else marked
+        return next((value for value in told if value is not None), usual)
 
     def quarantined(self, name: str) -> Exemption | None:
         return next((entry for entry in self.quarantine if entry.covers(name)), None)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from perfsuite.errors import UsageError
 from perfsuite.gate import arms
@@ -15,6 +16,7 @@ from perfsuite.gate.arms import Repository, Tree
 from perfsuite.gate.layout import harness_of, lay_harness, sources
 from perfsuite.gate.settings import Settings
 from perfsuite.gate.turns import Collected, Pair, PairResult, lead
+from perfsuite.measure.gpu import nvml
 
 SIDES = ("base", "head")
 
@@ -31,6 +33,7 @@ class Stand:
     chance: random.Random
     started: int = 0
     null_pairs: int = 0
+    gpu: Any = field(default_factory=nvml)
 
     def arm(self, side: str, tree: Tree) -> Arm:
         """A fresh process of `tree` in the role of `side`."""
@@ -54,7 +57,7 @@ class Stand:
                 stack.enter_context(self.arm(side, self.trees["base" if null else side])) for side in order
             ]
             renames = self.settings.renames if self.settings.harness == "own" and not null else {}
-            pair = Pair(taking_part[0], taking_part[1], self.settings.pace, renames)
+            pair = Pair(taking_part[0], taking_part[1], self.settings.pace, renames, self.gpu)
             yield pair, pair.collect()
 
     def run(
@@ -114,6 +117,13 @@ class Suites:
 
     def nodes(self, side: str) -> tuple[str, ...]:
         return tuple(self.own[side].places)
+
+    def tolerance(self, node: str) -> float | None:
+        """What the marker `tolerance` says, on head where head has the test."""
+        for side in reversed(SIDES):
+            if node in self.own[side].tolerances:
+                return self.own[side].tolerances[node]
+        return None
 
 
 def survey(stand: Stand) -> Suites:

@@ -6,8 +6,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from perfsuite.gate.arm import Arm, ArmError, Said
+from perfsuite.measure.gpu import GpuWatch
+from perfsuite.measure.measurement import GpuReadings
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,8 @@ class Pace:
     turns_each: int = 8
     rest_seconds: float = 0.002  # OpenMP threads spin a little after their last work
     sample_seconds: float = 0.002
+    most_retakes: int = 3  # of a turn in which the GPU was held back
+    cooling_seconds: float = 0.5
     patience_seconds: float = 120.0  # the longest silence before a side counts as hung
 
     def order(self, quads: int | None = None) -> str:
@@ -35,6 +40,7 @@ class Turn:
     median: float
     low: float  # the 20 % quantile
     seconds_by_stage: Mapping[str, float] = field(default_factory=dict)
+    gpu: GpuReadings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +70,23 @@ class Collected:
     errors: tuple[str, ...]
     strangers: tuple[tuple[str, str], ...]
     pytest_config: str
+    tolerances: Mapping[str, float] = field(default_factory=dict)
 
 
 class Pair:
     """Two arms led through the same benchmarks. `first` has the first turn."""
 
-    def __init__(self, first: Arm, second: Arm, pace: Pace, renames: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        first: Arm,
+        second: Arm,
+        pace: Pace,
+        renames: Mapping[str, str] | None = None,
+        gpu: Any = None,
+    ) -> None:
         self.arms = (first, second)
         self.pace = pace
+        self._gpu = gpu  # NVML, where there is a device
         self.ends: dict[str, dict[str, End]] = {}  # node -> side -> end
         self.alone: dict[str, str] = {}  # name -> the only side that reached it
         self._left: set[str] = set()  # sides whose test ended while it was served
@@ -90,6 +105,7 @@ class Pair:
             tuple(said["errors"]),
             tuple((name, place) for name, place in said["strangers"]),
             said["pytest_config"],
+            {item["id"]: float(item["tolerance"]) for item in said["items"] if "tolerance" in item},
         )
 
     def run(self, nodes: Sequence[str], counting: bool = False) -> None:
@@ -187,10 +203,21 @@ class Pair:
         return float(self._answer(arm, "warm")["seconds_per_call"])
 
     def _turn(self, arm: Arm, calls: int) -> Turn:
+        for _ in range(self.pace.most_retakes):
+            turn = self._one_turn(arm, calls)
+            if turn.gpu is None or not turn.gpu.throttled:
+                return turn
+            time.sleep(self.pace.cooling_seconds)
+        return self._one_turn(arm, calls)
+
+    def _one_turn(self, arm: Arm, calls: int) -> Turn:
         time.sleep(self.pace.rest_seconds)
+        watch = GpuWatch(self._gpu)
+        watch.begin()
         arm.tell(do="turn", seconds=self.pace.turn_seconds, calls=calls)
         said = self._answer(arm, "turn")
-        return Turn(float(said["median"]), float(said["low"]), said["stages"])
+        watch.end()
+        return Turn(float(said["median"]), float(said["low"]), said["stages"], watch.readings)
 
     def _answer(self, arm: Arm, kind: str) -> Said:
         said = self._hear(arm)

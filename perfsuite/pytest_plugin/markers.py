@@ -16,6 +16,7 @@ from perfsuite.judge.limits import Limit, Side
 
 MARKERS = (
     "floor(images_per_second=..., speedup=..., where={...}): the test fails when the whole interval is below",
+    "tolerance(share): what a gate lets this test be slower, such as 0.05",
     "ceiling(overhead=..., peak_memory='400 MiB', p95='50 ms', host_syncs=0, where={...}): fails when above",
 )
 

@@ -96,3 +96,9 @@ def test_other_times_are_refused(told_: str) -> None:
 def test_the_command_that_repeats_a_gate_is_quoted() -> None:
     settings = Settings(base="main", prepare=("uv sync",), pytest_words=("-k", "a or b"))
     assert repeat(settings) == "perfsuite gate --base main --prepare 'uv sync' -- -k 'a or b'"
+
+
+def test_the_projects_word_on_a_tolerance_goes_before_the_tests_own_marker(tmp_path: Path) -> None:
+    found = told(tmp_path, GOOD)
+    assert found.tolerance_of("test_a.py::rough", marked=0.02) == 0.1
+    assert found.tolerance_of("test_a.py::other", marked=0.02) == 0.02
