@@ -9,6 +9,7 @@ from llvmlite import ir
 from numba import carray, cfunc, njit, types
 from numba.extending import intrinsic
 
+from perfsuite.data.libjpeg import ABI_VERSION, SIZE_OF_DECOMPRESS
 from perfsuite.data.resample import resample, weigh_up
 
 # Fields of a job (int64), as the driver reads them.
@@ -20,7 +21,7 @@ JOB_FIELDS = 32
 # Byte offsets in jpeg_decompress_struct (ABI 62).
 IMAGE_WIDTH, IMAGE_HEIGHT, COMPONENTS, COLOUR_SPACE, OUT_COLOUR_SPACE = 48, 52, 56, 60, 64
 OUTPUT_WIDTH, PRECISION = 136, 296
-GREY, RED_GREEN_BLUE, LUMA_CHROMA, PADDED_RGB = 1, 2, 3, 7
+GREY, LUMA_CHROMA, PADDED_RGB = 1, 3, 7
 
 # What a load comes back with, besides libjpeg's own -1.
 FINE, NOT_PLAIN, OTHER_SIZE, NO_ROOM, STOPPED = range(5)
@@ -77,10 +78,12 @@ def _call_guarded(context: Any, guarded: Any, function: Any, struct: Any, job: A
 def decode_region(struct: int, job_address: int, unused: int) -> int:
     """Decode the job's region as RGBX rows. Runs inside `guarded`: libjpeg may jump out of any call here."""
     job = carray(_as_int64(job_address), JOB_FIELDS)
+    # A struct that lives on would lend one picture's tables to the next that lacks its own.
+    _call(job[CALLS + 7], struct, ABI_VERSION, SIZE_OF_DECOMPRESS)
     _call(job[CALLS], struct, job[DATA], job[LENGTH])
     _call(job[CALLS + 1], struct, 1, 0)
     space = _load_int(struct + COLOUR_SPACE)
-    if _load_int(struct + PRECISION) != 8 or space not in (GREY, RED_GREEN_BLUE, LUMA_CHROMA):
+    if _load_int(struct + PRECISION) != 8 or space not in (GREY, LUMA_CHROMA):
         return NOT_PLAIN
     across, down = _load_int(struct + IMAGE_WIDTH), _load_int(struct + IMAGE_HEIGHT)
     left, width, height = job[LEFT], job[WIDTH], job[HEIGHT]
@@ -149,5 +152,16 @@ def read_window(
     _call(job[CALLS + 6], addresses[2], 0, 0)
     if outcome == FINE:
         stride, begin = job[STRIDE], job[DECODED_LEFT]
-        resample(pixels, stride, begin, top, across, weights[0], down, weights[1], most, line, room, out)
+        resample(pixels, stride, 4, begin, top, across, weights[0], down, weights[1], most, line, room, out)
     return outcome
+
+
+@njit(nogil=True, cache=True)
+def resize_window(pixels: Any, window: Any, line: Any, room: Any, taps: Any, weights: Any, out: Any) -> None:
+    """The window of pixels that are decoded already (height, width, 3; contiguous)."""
+    left, top, width, height, full_width, full_height, at_x, at_y, size_x, size_y = window[:10]
+    across, down = taps[0, :size_x], taps[1, :size_y]
+    most = weigh_up(left, width, full_width, at_x, across, weights[0], window[10])
+    weigh_up(top, height, full_height, at_y, down, weights[1], False)
+    stride = 3 * pixels.shape[1]
+    resample(pixels.reshape(-1), stride, 3, 0, 0, across, weights[0], down, weights[1], most, line, room, out)

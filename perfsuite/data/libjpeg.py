@@ -36,7 +36,8 @@ FUNCTIONS = (
     "jpeg_crop_scanline",
     "jpeg_skip_scanlines",
     "jpeg_read_scanlines",
-    "jpeg_abort_decompress",
+    "jpeg_destroy_decompress",
+    "jpeg_CreateDecompress",
 )
 JMP_BUF_BYTES = 512  # glibc needs 200 on x86-64 and 312 on aarch64
 

@@ -69,6 +69,8 @@ class PictureMaker:
         self._decode = None if recipe.decoder == "auto" else decoder(recipe.decoder)
         fast = self._decode is None and windows.is_available()
         self._windows = windows.WindowReader() if fast else None
+        # A cache has decoded pictures to offer (perfsuite.data.cache).
+        self._keeps = getattr(source, "pixels", None)
 
     def fill(self, epoch: int, rows: NDArray[np.int64], images: Pixels, labels: NDArray[np.int64]) -> Filled:
         """Fill `images` (uint8, rows x size x size x 3) and `labels`; a pure function of epoch and rows."""
@@ -88,9 +90,13 @@ class PictureMaker:
 
     def _make(self, row: int, numbers: Numbers, drawn: Draw, out: Pixels) -> Fault | None:
         try:
-            with stage("read"):
-                data = self._source.read(row)
-            self.picture(data, numbers, drawn, out)
+            kept = None if self._keeps is None else self._keeps(row, self)
+            if kept is not None:
+                self._from_kept(kept, numbers, drawn, out)
+            else:
+                with stage("read"):
+                    data = self._source.read(row)
+                self.picture(data, numbers, drawn, out)
         except (DataError, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             return Fault(self._source.name(row), reason)
@@ -98,14 +104,47 @@ class PictureMaker:
 
     def picture(self, data: bytes, numbers: Numbers, drawn: Draw, out: Pixels) -> None:
         """One picture from its bytes into `out`."""
-        mirror = drawn.mirror and drawn.quarter_turns == 0 and moves_pixels_only(drawn)
-        if mirror:
-            drawn = replace(drawn, mirror=False)
+        mirror, drawn = _mirrored_on_the_way(drawn)
         if not self._decode_fast(data, numbers, mirror, out):
             self._decode_plainly(data, numbers, mirror, out)
-        if drawn != _NOTHING:
-            with stage("augment"):
-                out[:] = apply(drawn, out)
+        _augment(drawn, out)
+
+    def to_keep(self, data: bytes, side: int, room_bytes: int) -> Pixels:
+        """What a cache keeps of a picture: as it is shown, or for random crops all of it, at `side`."""
+        if self._recipe.crop != "random":
+            shown = np.empty((self._recipe.size, self._recipe.size, 3), np.uint8)
+            self.picture(data, _NO_NUMBERS, _NOTHING, shown)
+            return shown
+        header = read_header(data) if self._windows else None
+        pixels = None
+        if header is None or not header.is_plain:
+            pixels = (self._decode or decoder("auto"))(data)
+            width, height = pixels.shape[1], pixels.shape[0]
+        else:
+            width, height = header.width, header.height
+        scale = min(side / min(width, height), (room_bytes / (3 * width * height)) ** 0.5)
+        full = (max(1, int(width * scale)), max(1, int(height * scale)))
+        window = crops.Window((0, 0, width, height), full, (0, 0), full)
+        kept = np.empty((full[1], full[0], 3), np.uint8)
+        if pixels is None and self._windows and self._windows.read(data, window, width, kept):
+            return kept
+        self._show((self._decode or decoder("pillow"))(data) if pixels is None else pixels, window, kept)
+        return kept
+
+    def _from_kept(self, kept: Pixels, numbers: Numbers, drawn: Draw, out: Pixels) -> None:
+        if self._recipe.crop != "random":
+            out[:] = kept
+        else:
+            mirror, drawn = _mirrored_on_the_way(drawn)
+            with stage("resize"):
+                self._show(kept, self._window(kept.shape[1], kept.shape[0], numbers, mirror), out)
+        _augment(drawn, out)
+
+    def _show(self, pixels: Pixels, window: crops.Window, out: Pixels) -> None:
+        if self._windows is None:
+            show(pixels, window, out)
+        else:
+            self._windows.show(np.ascontiguousarray(pixels), window, out)
 
     def _decode_fast(self, data: bytes, numbers: Numbers, mirror: bool, out: Pixels) -> bool:
         if self._windows is None:
@@ -167,6 +206,20 @@ class PictureMaker:
 
 
 _NOTHING = Draw()
+_NO_NUMBERS = np.empty(0)
+
+
+def _mirrored_on_the_way(drawn: Draw) -> tuple[bool, Draw]:
+    """Mirroring costs nothing while resizing, where nothing but it moves pixels."""
+    if drawn.mirror and drawn.quarter_turns == 0 and moves_pixels_only(drawn):
+        return True, replace(drawn, mirror=False)
+    return False, drawn
+
+
+def _augment(drawn: Draw, out: Pixels) -> None:
+    if drawn != _NOTHING:
+        with stage("augment"):
+            out[:] = apply(drawn, out)
 
 
 def _crop_numbers(recipe: Recipe, epoch: int, rows: NDArray[np.int64]) -> NDArray[np.float64]:

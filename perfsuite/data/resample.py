@@ -19,12 +19,12 @@ MOST_UNROLLED = 6
 
 
 def _weigher(unrolled: int) -> Any:
-    """One output pixel out of RGBX floats: a sum over taps, four lanes at once. 0 unrolled means a loop."""
+    """One output pixel out of floats `step` bytes apart: four lanes at once. 0 unrolled means a loop."""
 
     @intrinsic
-    def weigh(context: Any, line: Any, weights: Any, taps: Any, out: Any) -> Any:
+    def weigh(context: Any, line: Any, step: Any, weights: Any, taps: Any, out: Any) -> Any:
         def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            line, weights, taps, out = arguments
+            line, step, weights, taps, out = arguments
             word, long, real = ir.IntType(32), ir.IntType(64), ir.FloatType()
             four = ir.VectorType(real, 4)
             unknown = ir.Constant(four, ir.Undefined)
@@ -33,7 +33,7 @@ def _weigher(unrolled: int) -> Any:
             def weighed(tap: Any) -> Any:
                 at = builder.add(weights, builder.mul(tap, long(4)))
                 weight = builder.load(builder.inttoptr(at, real.as_pointer()))
-                at = builder.add(line, builder.mul(tap, long(16)))
+                at = builder.add(line, builder.mul(tap, step))
                 pixel = builder.load(builder.inttoptr(at, four.as_pointer()))
                 pixel.align = 4
                 spread = builder.insert_element(unknown, weight, word(0))
@@ -56,7 +56,7 @@ def _weigher(unrolled: int) -> Any:
             store.align = 1
             return context.get_dummy_value()
 
-        return types.void(types.int64, types.int64, types.int64, types.int64), build
+        return types.void(*[types.int64] * 5), build
 
     return weigh
 
@@ -111,6 +111,7 @@ def _next_row(line: Any, row: Any, weight: Any, length: int) -> None:
 def resample(
     pixels: Any,
     stride: int,
+    channels: int,
     left: int,
     top: int,
     across: Any,
@@ -122,7 +123,7 @@ def resample(
     room: Any,
     out: Any,
 ) -> None:
-    """RGBX rows that begin at (left, top) of the source become `out` (height, width, 3).
+    """RGB or RGBX rows that begin at (left, top) of the source become `out` (height, width, 3).
 
     `line` holds a row of floats; `room` a row of the result and a byte more, since four are stored at a time.
     """
@@ -132,10 +133,11 @@ def resample(
     for column in range(columns):
         first = min(first, across[column, 0])
         last = max(last, across[column, 0] + across[column, 1])
-    length = 4 * (last - first)
-    begin = 4 * (first - left)
+    length = channels * (last - first)
+    begin = channels * (first - left)
     line_at, weights_at = line.ctypes.data, across_weights.ctypes.data
-    step, room_at = across_weights.strides[0], room.ctypes.data
+    of_column, room_at = across_weights.strides[0], room.ctypes.data
+    step = 4 * channels
     for row in range(len(down)):
         at = (down[row, 0] - top) * stride + begin
         _first_row(line, pixels[at : at + length], down_weights[row, 0], length)
@@ -144,17 +146,20 @@ def resample(
             _next_row(line, pixels[at : at + length], down_weights[row, tap], length)
         if most <= 3:
             for c in range(columns):
-                _weigh_3(line_at + 16 * (across[c, 0] - first), weights_at + c * step, 0, room_at + 3 * c)
+                source, target = line_at + step * (across[c, 0] - first), room_at + 3 * c
+                _weigh_3(source, step, weights_at + c * of_column, 0, target)
         elif most <= 4:
             for c in range(columns):
-                _weigh_4(line_at + 16 * (across[c, 0] - first), weights_at + c * step, 0, room_at + 3 * c)
+                source, target = line_at + step * (across[c, 0] - first), room_at + 3 * c
+                _weigh_4(source, step, weights_at + c * of_column, 0, target)
         elif most <= MOST_UNROLLED:
             for c in range(columns):
-                _weigh_6(line_at + 16 * (across[c, 0] - first), weights_at + c * step, 0, room_at + 3 * c)
+                source, target = line_at + step * (across[c, 0] - first), room_at + 3 * c
+                _weigh_6(source, step, weights_at + c * of_column, 0, target)
         else:
             for c in range(columns):
-                source = line_at + 16 * (across[c, 0] - first)
-                _weigh_any(source, weights_at + c * step, across[c, 1], room_at + 3 * c)
+                source, target = line_at + step * (across[c, 0] - first), room_at + 3 * c
+                _weigh_any(source, step, weights_at + c * of_column, across[c, 1], target)
         written = out[row].reshape(3 * columns)
         for i in range(3 * columns):
             written[i] = room[i]

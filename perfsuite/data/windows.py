@@ -41,7 +41,7 @@ class WindowReader:
         self._job[compiled.CALLS : compiled.CALLS + len(found.functions)] = found.functions
         addresses = (found.guarded, compiled.decode_region.address, self._decompressor.address)
         self._addresses = np.array(addresses, np.int64)
-        self._read = compiled.read_window
+        self._read, self._resize = compiled.read_window, compiled.resize_window
         self._pixels = np.empty(1 << 20, np.uint8)
         self._rows = np.empty(1024, np.int64)
         self._line = np.zeros(1 << 13, np.float32)
@@ -66,6 +66,12 @@ class WindowReader:
             out,
         )
         return outcome == 0 and self._decompressor.warnings == 0
+
+    def show(self, pixels: NDArray[np.uint8], window: Window, out: NDArray[np.uint8]) -> None:
+        """Fill `out` with the window of pixels that are decoded already (height x width x 3, contiguous)."""
+        self._make_room(window)
+        told = (*window.box, *window.full, *window.at, *window.size, window.mirror)
+        self._resize(pixels, told, self._line, self._room, self._taps, self._weights, out)
 
     def _make_room(self, window: Window) -> None:
         _, _, width, height = window.box

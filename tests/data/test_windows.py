@@ -112,3 +112,14 @@ def test_damage_is_reported_and_the_reader_goes_on(photograph: Image.Image) -> N
 def test_a_size_that_is_not_the_files_is_refused(photograph: Image.Image) -> None:
     out = np.zeros((64, 64, 3), np.uint8)
     assert not WindowReader().read(jpeg(photograph), centre(900, 900, 64), 900, out)
+
+
+def test_a_picture_borrows_no_tables_from_the_one_before(photograph: Image.Image) -> None:
+    good = jpeg(photograph)
+    tables = good.index(b"\xff\xdb")
+    length = int.from_bytes(good[tables + 2 : tables + 4])
+    without = good[:tables] + good[tables + 2 + length :]
+    reader, window = WindowReader(), centre(500, 375, 64)
+    out = np.zeros((64, 64, 3), np.uint8)
+    assert reader.read(good, window, 500, out)
+    assert not reader.read(without, window, 500, out)
