@@ -1,0 +1,187 @@
+"""WebDataset shards, written and read: plain tar files in which `key.jpg` and `key.cls` stand side by side.
+
+Only the tars' headers are indexed; a picture is read at its offset, so shards can be shuffled, split between
+ranks and resumed like single files. They are also what WebDataset itself reads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perfsuite.data.index import Names
+from perfsuite.data.sets import EXTENSIONS, Source
+from perfsuite.errors import DataError
+
+LABEL = ".cls"
+CLASSES = "classes.json"
+
+
+def write_shards(
+    source: Source, folder: str | Path, per_shard: int = 1000, prefix: str = "shard"
+) -> list[Path]:
+    """Write the source's pictures as they are, with their labels, into `prefix-000000.tar` and on.
+
+    Each shard appears whole or not at all; shards that are there already are not overwritten.
+    """
+    if per_shard < 1:
+        raise ValueError(f"write_shards: per_shard {per_shard}, expected at least 1")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for number, first in enumerate(range(0, len(source), per_shard)):
+        path = folder / f"{prefix}-{number:06d}.tar"
+        if path.exists():
+            raise DataError(f"{path}: is there already; choose an empty folder or another prefix")
+        rows = range(first, min(first + per_shard, len(source)))
+        _write_whole(path, _members(source, rows))
+        written.append(path)
+    (folder / CLASSES).write_text(json.dumps(list(source.class_names)))
+    return written
+
+
+def _members(source: Source, rows: Iterable[int]) -> Iterator[tuple[str, bytes]]:
+    for row in rows:
+        ending = Path(source.name(row)).suffix.lower() or ".jpg"
+        yield f"{row:09d}{ending}", source.read(row)
+        yield f"{row:09d}{LABEL}", str(int(source.labels[row])).encode()
+
+
+def _write_whole(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
+    draft = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        with draft.open("wb") as out:
+            with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+                for name, data in members:
+                    entry = tarfile.TarInfo(name)
+                    entry.size = len(data)
+                    tar.addfile(entry, BytesIO(data))
+            out.flush()
+            os.fsync(out.fileno())
+        draft.replace(path)
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}; the shard was not written") from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shards:
+    """Pictures inside tar files: which shard, at which byte, how many bytes."""
+
+    paths: tuple[str, ...]
+    names: Names
+    shard: NDArray[np.int32]
+    offset: NDArray[np.int64]
+    size: NDArray[np.int64]
+    labels: NDArray[np.int32]
+    class_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def read(self, row: int) -> bytes:
+        with open(self.paths[self.shard[row]], "rb", buffering=0) as file:  # noqa: PTH123 - per picture
+            data = os.pread(file.fileno(), int(self.size[row]), int(self.offset[row]))
+        if len(data) != self.size[row]:
+            raise DataError(f"{len(data):,} of {self.size[row]:,} bytes; the shard was cut off")
+        return data
+
+    def name(self, row: int) -> str:
+        return f"{self.paths[self.shard[row]]}:{self.names[row]}"
+
+
+def read_shards(folder: str | Path | Sequence[str | Path]) -> Shards:
+    """Index the shards of a folder (or those given), in the order of their names, or as given."""
+    paths = (
+        sorted(Path(folder).glob("*.tar")) if isinstance(folder, str | Path) else [Path(p) for p in folder]
+    )
+    if not paths:
+        raise DataError(f"{folder}: no shards found, expected *.tar")
+    names: list[str] = []
+    labels: list[int] = []
+    places: list[tuple[int, int, int]] = []
+    for number, path in enumerate(paths):
+        for name, start, length, label in _index(path):
+            names.append(name)
+            labels.append(label)
+            places.append((number, start, length))
+    shard, offset, size = np.array(places, np.int64).reshape(-1, 3).T
+    return Shards(
+        tuple(map(str, paths)),
+        Names.of(names),
+        shard.astype(np.int32),
+        offset.copy(),
+        size.copy(),
+        np.array(labels, np.int32),
+        _classes(paths[0].parent, labels),
+    )
+
+
+def _index(path: Path) -> Iterator[tuple[str, int, int, int]]:
+    """Name, offset, size and label of each picture. A sample is all neighbours that share a key."""
+    try:
+        with tarfile.open(path, "r:") as tar:
+            key, picture, label = None, None, None
+            for entry in tar:
+                if not entry.isfile():
+                    continue
+                stem, ending = _key(entry.name)
+                if stem != key:
+                    if picture is not None:
+                        yield *picture, _known(label, path, picture[0])
+                    key, picture, label = stem, None, None
+                if ending in EXTENSIONS:
+                    picture = (entry.name, entry.offset_data, entry.size)
+                elif ending == LABEL:
+                    label = _number(tar, entry, path)
+            if picture is not None:
+                yield *picture, _known(label, path, picture[0])
+    except (tarfile.TarError, EOFError) as error:
+        raise DataError(f"{path}: {error}; the shard is damaged or no plain tar, write it again") from error
+
+
+def _key(name: str) -> tuple[str, str]:
+    """WebDataset's rule: the key ends at the first dot of the file's name.
+
+    >>> _key("a.b/000123.seg.png")
+    ('a.b/000123', '.png')
+    """
+    folder, _, file = name.rpartition("/")
+    stem, _, endings = file.partition(".")
+    return (f"{folder}/{stem}" if folder else stem), f".{endings.rpartition('.')[2].lower()}"
+
+
+def _number(tar: tarfile.TarFile, entry: tarfile.TarInfo, path: Path) -> int:
+    opened = tar.extractfile(entry)
+    told = opened.read(32).decode("ascii", "replace").strip() if opened is not None else ""
+    if not told.isdigit():
+        raise DataError(f"{path}: {entry.name} says {told!r}, expected the number of a class")
+    return int(told)
+
+
+def _known(label: int | None, path: Path, name: str) -> int:
+    if label is None:
+        raise DataError(f"{path}: {name} has no {LABEL} beside it, expected the number of its class")
+    return label
+
+
+def _classes(folder: Path, labels: Sequence[int]) -> tuple[str, ...]:
+    """The names written beside the shards; numbers where there are none."""
+    most = max(labels, default=-1) + 1
+    try:
+        found = json.loads((folder / CLASSES).read_text())
+    except (OSError, ValueError):
+        found = None
+    if isinstance(found, list) and len(found) >= most and all(isinstance(name, str) for name in found):
+        return tuple(found)
+    return tuple(str(number) for number in range(most))
