@@ -1,6 +1,6 @@
-"""Our loaders and today's ways of feeding in turns, as Markdown: `python benchmarks/loaders_table.py --cores 1`.
+"""Our loaders and today's ways of feeding, in turns: `python benchmarks/loaders_table.py > table.md`.
 
-Each turn is one pass over the pictures; orders alternate, and a ratio is the median of the ratios of neighbours.
+Each turn is one pass over the pictures, in alternating order; a ratio is the median of the turns' ratios.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from perfsuite.data.loaders import make_loaders
 from perfsuite.data.pictures import Recipe
 from perfsuite.data.sets import image_folder
 
+NAMED = ("torch", "torchvision", "pillow", "albumentations", "opencv-python-headless", "simplejpeg")
 MODES = {"validation": "none", "training": None, "moderate": "moderate"}
 
 
@@ -88,7 +89,7 @@ def main():
     )
     print(f"# Feeding pictures on {chosen.cores} core{'s' * (chosen.cores > 1)}\n")
     print(f"`{' '.join(['python', *sys.argv])}`: {platform.machine()}, {os.cpu_count()} vCPU, no GPU, Python")
-    print(f"{platform.python_version()}, {', '.join(f'{name} {version(name)}' for name in named)}.")
+    print(f"{platform.python_version()}, {', '.join(f'{name} {version(name)}' for name in NAMED)}.")
     print(f"{len(files)} pictures made here, mean {np.mean(sizes) / 1000:.0f} kB, 224 px out, batches of 32,")
     print(f"float32 normalised; {chosen.rounds} turns each, in alternating order, {chosen.cores} worker(s).")
     print("OpenCV and simplejpeg resize without antialiasing, which is less work; the others antialias.")
