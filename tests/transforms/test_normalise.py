@@ -322,6 +322,37 @@ def test_black_and_white_pictures(value: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("dtype", OUTPUT_TYPES)
+def test_the_compiler_s_loop_keeps_the_contract(dtype: torch.dtype) -> None:
+    """Generated code for the CPU: the same bound, and the same bits whatever the layout."""
+    images = all_bytes(3)
+    statistics = PRESETS["imagenet"]
+    answers = [
+        run(images.contiguous(memory_format=memory_format), statistics, "compiled", dtype)
+        for memory_format in FORMATS
+    ]
+    assert all(worst(answer, images, statistics) <= 1 for answer in answers)
+    assert same_bits(*answers)
+    assert same_bits(answers[0].flip(3), run(images.flip(3), statistics, "compiled", dtype))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("dtype", OUTPUT_TYPES)
+def test_a_recorded_graph_replays_to_the_bit(dtype: torch.dtype) -> None:
+    images = pictures(4, 3, 33, 47).cuda()
+    statistics = PRESETS["imagenet"]
+    direct = run(images, statistics, None, dtype)
+    out = torch.empty_like(direct)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        normalize(images, mean=statistics.mean, std=statistics.std, out=out)
+    out.zero_()
+    graph.replay()
+    assert same_bits(out, direct)
+
+
+@pytest.mark.slow
 def test_more_than_two_to_the_31_elements() -> None:
     """The far end of a batch whose offsets do not fit into 32 bits."""
     images = torch.zeros((1, 1, 1, 1), dtype=torch.uint8).expand(2, 3, 20_000, 20_000).contiguous()
