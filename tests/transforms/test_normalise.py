@@ -10,7 +10,8 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from perfsuite.transforms import normalize
+from perfsuite.errors import UsageError
+from perfsuite.transforms import implementations, normalise_torch, normalize
 from perfsuite.transforms.implementations import IMPLEMENTATIONS, writer
 from perfsuite.transforms.normalise import OUTPUT_TYPES
 from perfsuite.transforms.reference import bound, reference, worst
@@ -411,8 +412,33 @@ def test_an_output_of_integers_is_refused() -> None:
 
 
 def test_without_numba_the_door_goes_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    from perfsuite.transforms import implementations, normalise_torch
-
-    images = pictures(1, 3, 4, 4)
     monkeypatch.setattr(implementations, "_installed", lambda module: False)
-    assert writer(images) is normalise_torch.write
+    implementations._fastest.cache_clear()
+    try:
+        assert writer(pictures(1, 3, 4, 4)) is normalise_torch.write
+    finally:
+        implementations._fastest.cache_clear()
+
+
+def test_a_broken_numba_is_said_and_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = implementations.Implementation("no_such_module", needs="torch")
+    monkeypatch.setitem(IMPLEMENTATIONS, "numba", broken)
+    implementations._fastest.cache_clear()
+    implementations._write_of.cache_clear()
+    try:
+        with pytest.warns(UserWarning, match="numba is installed but broken"):
+            assert writer(pictures(1, 3, 4, 4)) is normalise_torch.write
+    finally:
+        implementations._fastest.cache_clear()
+        implementations._write_of.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("fastest", "expected one of numba"), ("triton", "was asked for on cpu, expected one of cuda")],
+)
+def test_an_implementation_that_cannot_be_is_refused(name: str, says: str) -> None:
+    if not IMPLEMENTATIONS.get(name, IMPLEMENTATIONS["torch"]).available:
+        pytest.skip(f"{name} is not installed")
+    with pytest.raises(UsageError, match=says):
+        writer(pictures(1, 3, 4, 4), name)
