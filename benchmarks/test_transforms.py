@@ -11,7 +11,8 @@ import torch
 
 from perfsuite.data.decode import decoder
 from perfsuite.transforms import normalize, on_device, on_picture, twins
-from perfsuite.transforms.modes import draw, draws, epoch_draws
+from perfsuite.transforms.distort import elastic, grid
+from perfsuite.transforms.modes import Draw, draw, draws, epoch_draws
 from perfsuite.transforms.statistics import IMAGENET
 
 
@@ -86,6 +87,18 @@ def test_random_numbers_add_to_augmenting(perf, picture, one_core):
     perf.pair(
         ready=lambda: on_picture.apply(ready[next(first) % 1000], picture),
         drawn=lambda: on_picture.apply(draw("moderate", 42, 0, next(second) % 1000), picture),
+        items=1,
+    )
+
+
+@pytest.mark.floor(speedup=3.0)
+def test_turning_and_mirroring_are_cheap_and_distortion_is_not(perf, picture, one_core):
+    """Elastic and grid distortion sample every pixel from its own place, and make that place first."""
+    random = np.random.default_rng(42)
+    perf.race(
+        mirror_and_turn=lambda: on_picture.move(Draw(mirror=True, quarter_turns=1), picture),
+        elastic=lambda: elastic(224, 224, 4.0, 16.0, random).picture(picture),
+        grid=lambda: grid(224, 224, 5, 4.0, random).picture(picture),
         items=1,
     )
 

@@ -9,6 +9,7 @@ docs/results/transforms.md has the figures behind the order; benchmarks/test_nor
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -59,8 +60,19 @@ def writer(images: torch.Tensor, implementation: str | None = None) -> Write:
     """The named implementation, or the fastest that can do this here."""
     if implementation is not None:
         return _named(implementation, images.device.type)
-    fastest = {"cuda": "triton", "cpu": "numba"}.get(images.device.type, "torch")
-    return _write_of(fastest if IMPLEMENTATIONS[fastest].available else "torch")
+    return _fastest(images.device.type)
+
+
+@cache
+def _fastest(device: str) -> Write:
+    name = {"cuda": "triton", "cpu": "numba"}.get(device, "torch")
+    if not IMPLEMENTATIONS[name].available:
+        return _write_of("torch")
+    try:
+        return _write_of(name)
+    except ImportError as error:
+        warnings.warn(f"normalise: {name} is installed but broken ({error}); using torch", stacklevel=4)
+        return _write_of("torch")
 
 
 def _named(name: str, device: str) -> Write:

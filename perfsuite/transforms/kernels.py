@@ -1,7 +1,8 @@
 """Triton kernels: bytes are read once and floats written once, with crop, mirroring and gathering on the way.
 
 A kernel takes what differs between pictures (row in the set, offset, mirroring) as tensors on the device: no
-value comes back to the host, so a CUDA graph may record it.
+value comes back to the host, so a CUDA graph may record it, once a first call has compiled the kernel and put
+the statistics on the device.
 """
 
 # ruff: noqa: N803 - constants of a kernel are written in capitals.

@@ -33,7 +33,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from perfsuite.transforms.randomness import epoch_uniforms, uniforms
+from perfsuite.transforms.randomness import epoch_uniforms, sample_uniforms, uniforms
 
 # A uniform number for one sample, or a column of them for many: the arithmetic below is the same for both.
 Uniform: TypeAlias = Any
@@ -245,7 +245,7 @@ MODES = {
 
 def draw(mode: Mode | str, seed: int, epoch: int, index: int) -> Draw:
     """What happens to sample `index` in this epoch; a pure function of its arguments."""
-    numbers = uniforms(seed, epoch, (index,))[0].tolist()
+    numbers = sample_uniforms(seed, epoch, index)
     values: dict[str, Any] = {}
     for operation in mode_of(mode).operations:
         values |= operation.drawn(numbers[operation.reads])

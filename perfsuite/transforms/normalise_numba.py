@@ -29,14 +29,22 @@ Array = NDArray[Any]
 ELEMENTS_WORTH_A_THREAD = 1 << 20
 
 
-@numba.njit(cache=True)
+def _loop(function: Callable[..., Any]) -> Any:
+    """Compiled at the first call and kept on disk, or only in memory where no folder can be written to."""
+    try:
+        return numba.njit(nogil=True, cache=True)(function)
+    except RuntimeError:
+        return numba.njit(nogil=True)(function)
+
+
+@_loop
 def _to_bfloat16(value):
     """Round half to even by adding just under half of what is cut off."""
     bits = np.float32(value).view(np.uint32)
     return np.uint16((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
 
 
-@numba.njit(cache=True)
+@_loop
 def _to_float16(value):
     """Round half to even; subnormals by adding 0.5, whose last bit weighs as much as theirs."""
     bits = np.float32(value).view(np.uint32)
@@ -68,7 +76,7 @@ def _as_typed(out, value):
 _HELD_AS = {torch.float32: torch.float32, torch.bfloat16: torch.uint16, torch.float16: torch.int16}
 
 
-@numba.njit(nogil=True, cache=True)
+@_loop
 def _planes(images, scale, bias, out):
     """Rows of one channel each."""
     for row in range(images.shape[0]):
@@ -77,7 +85,7 @@ def _planes(images, scale, bias, out):
             out[row, i] = _as(out, np.float32(images[row, i]) * s + b)
 
 
-@numba.njit(nogil=True, cache=True)
+@_loop
 def _interleaved(images, scale, bias, out):
     """Rows of pixels whose channels lie side by side; scale and bias are as long as a row."""
     for row in range(images.shape[0]):
@@ -85,7 +93,7 @@ def _interleaved(images, scale, bias, out):
             out[row, i] = _as(out, np.float32(images[row, i]) * scale[i] + bias[i])
 
 
-@numba.njit(nogil=True, cache=True)
+@_loop
 def _split(images, scale, bias, out):
     """From (pictures, rows, columns, channels) to (pictures, channels, rows, columns)."""
     for n in range(images.shape[0]):

@@ -35,6 +35,19 @@ def uniforms(seed: int, epoch: int, indices: Sequence[int] | NDArray[np.int64]) 
     return rows
 
 
+def sample_uniforms(seed: int, epoch: int, index: int) -> list[float]:
+    """The row of one sample as plain numbers, which is what a worker asks for again and again.
+
+    >>> sample_uniforms(42, 0, 7) == uniforms(42, 0, [7])[0].tolist()
+    True
+    """
+    if index < 0:
+        raise ValueError(f"draw: sample index {index}, expected 0 or more")
+    stream = _stream(seed, epoch)
+    stream.go_to(int(index))
+    return cast(list[float], stream.generator.random(NUMBERS_PER_SAMPLE).tolist())
+
+
 def epoch_uniforms(seed: int, epoch: int, samples: int) -> NDArray[np.float64]:
     """The rows of samples 0 .. samples-1: the same numbers as `uniforms`, faster for a whole set.
 

@@ -10,7 +10,8 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from perfsuite.transforms import normalize
+from perfsuite.errors import UsageError
+from perfsuite.transforms import implementations, normalise_torch, normalize
 from perfsuite.transforms.implementations import IMPLEMENTATIONS, writer
 from perfsuite.transforms.normalise import OUTPUT_TYPES
 from perfsuite.transforms.reference import bound, reference, worst
@@ -322,6 +323,37 @@ def test_black_and_white_pictures(value: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("dtype", OUTPUT_TYPES)
+def test_the_compiler_s_loop_keeps_the_contract(dtype: torch.dtype) -> None:
+    """Generated code for the CPU: the same bound, and the same bits whatever the layout."""
+    images = all_bytes(3)
+    statistics = PRESETS["imagenet"]
+    answers = [
+        run(images.contiguous(memory_format=memory_format), statistics, "compiled", dtype)
+        for memory_format in FORMATS
+    ]
+    assert all(worst(answer, images, statistics) <= 1 for answer in answers)
+    assert same_bits(*answers)
+    assert same_bits(answers[0].flip(3), run(images.flip(3), statistics, "compiled", dtype))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("dtype", OUTPUT_TYPES)
+def test_a_recorded_graph_replays_to_the_bit(dtype: torch.dtype) -> None:
+    images = pictures(4, 3, 33, 47).cuda()
+    statistics = PRESETS["imagenet"]
+    direct = run(images, statistics, None, dtype)
+    out = torch.empty_like(direct)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        normalize(images, mean=statistics.mean, std=statistics.std, out=out)
+    out.zero_()
+    graph.replay()
+    assert same_bits(out, direct)
+
+
+@pytest.mark.slow
 def test_more_than_two_to_the_31_elements() -> None:
     """The far end of a batch whose offsets do not fit into 32 bits."""
     images = torch.zeros((1, 1, 1, 1), dtype=torch.uint8).expand(2, 3, 20_000, 20_000).contiguous()
@@ -380,8 +412,33 @@ def test_an_output_of_integers_is_refused() -> None:
 
 
 def test_without_numba_the_door_goes_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    from perfsuite.transforms import implementations, normalise_torch
-
-    images = pictures(1, 3, 4, 4)
     monkeypatch.setattr(implementations, "_installed", lambda module: False)
-    assert writer(images) is normalise_torch.write
+    implementations._fastest.cache_clear()
+    try:
+        assert writer(pictures(1, 3, 4, 4)) is normalise_torch.write
+    finally:
+        implementations._fastest.cache_clear()
+
+
+def test_a_broken_numba_is_said_and_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = implementations.Implementation("no_such_module", needs="torch")
+    monkeypatch.setitem(IMPLEMENTATIONS, "numba", broken)
+    implementations._fastest.cache_clear()
+    implementations._write_of.cache_clear()
+    try:
+        with pytest.warns(UserWarning, match="numba is installed but broken"):
+            assert writer(pictures(1, 3, 4, 4)) is normalise_torch.write
+    finally:
+        implementations._fastest.cache_clear()
+        implementations._write_of.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("fastest", "expected one of numba"), ("triton", "was asked for on cpu, expected one of cuda")],
+)
+def test_an_implementation_that_cannot_be_is_refused(name: str, says: str) -> None:
+    if not IMPLEMENTATIONS.get(name, IMPLEMENTATIONS["torch"]).available:
+        pytest.skip(f"{name} is not installed")
+    with pytest.raises(UsageError, match=says):
+        writer(pictures(1, 3, 4, 4), name)

@@ -1,0 +1,104 @@
+"""The profile of a pipeline: shares, the slowest, what could be gained; on invented times and real steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from perfsuite.advise.pipelines import ADVICE
+from perfsuite.advise.profile_transforms import Profile, Sample, Step, Timed, made_sample, pipeline, profile
+from perfsuite.errors import UsageError
+from perfsuite.transforms.modes import MODES
+
+INVENTED = Profile(
+    parts=(Timed("resize", (0.001, 0.003)), Timed("normalise", (0.006, 0.006)), Timed("copy", (0.0, 0.0))),
+    whole=Timed("whole", (0.010, 0.010)),
+)
+
+
+def test_shares_are_one_together() -> None:
+    assert sum(INVENTED.share(part) for part in INVENTED.parts) == pytest.approx(1)
+    assert [round(INVENTED.share(part), 2) for part in INVENTED.parts] == [0.25, 0.75, 0.0]
+
+
+def test_the_slowest_is_named_with_the_most_that_it_could_give() -> None:
+    assert INVENTED.slowest.name == "normalise"
+    assert INVENTED.most_to_gain(INVENTED.slowest) == pytest.approx(2.5)
+
+
+def test_mean_deviation_and_extremes_are_those_of_the_turns() -> None:
+    resize = INVENTED.parts[0]
+    assert (resize.mean, resize.deviation, resize.least, resize.most) == pytest.approx(
+        (0.002, 0.001, 0.001, 0.003)
+    )
+
+
+def test_each_step_gets_what_the_one_before_made() -> None:
+    seen: list[tuple[str, int]] = []
+
+    def step(name: str) -> Step:
+        def apply(sample: Sample) -> Sample:
+            seen.append((name, int(sample.picture)))
+            return Sample(sample.picture + 1, sample.keypoints)
+
+        return Step(name, apply)
+
+    found = profile([step("first"), step("second")], Sample(np.array(0), np.empty((0, 2))), seconds=0.01)
+    assert set(seen) == {("first", 0), ("second", 1)}
+    assert [part.name for part in found.parts] == ["first", "second"]
+    assert len({len(part.seconds) for part in (*found.parts, found.whole)}) == 1
+
+
+@pytest.mark.parametrize("name", ["letterbox", *(mode for mode in MODES if mode != "none")])
+@pytest.mark.parametrize("keypoints", [0, 5])
+def test_our_pipelines_run_to_a_normalised_picture(name: str, keypoints: int) -> None:
+    sample = made_sample(60, 80, keypoints)
+    for step in pipeline(name, 64):
+        sample = step.apply(sample)
+    assert tuple(sample.picture.shape) == ((1, 3, 64, 64) if name == "letterbox" else (1, 3, 60, 80))
+    assert len(sample.keypoints) == keypoints
+    assert abs(float(sample.picture.mean())) < 1
+
+
+def test_the_same_pipeline_by_albumentations_and_ours_put_keypoints_alike() -> None:
+    pytest.importorskip("albumentations", reason="albumentations is not installed")
+    ours = theirs = made_sample(60, 80, 5)
+    for step in pipeline("letterbox", 64):
+        ours = step.apply(ours)
+    for step in pipeline("albumentations", 64):
+        theirs = step.apply(theirs)
+    assert [step.name for step in pipeline("albumentations", 64)] == [
+        "LongestMaxSize",
+        "PadIfNeeded",
+        "Normalize",
+        "ToTensorV2",
+    ]
+    assert theirs.keypoints == pytest.approx(ours.keypoints, abs=1e-3)
+    assert np.asarray(theirs.picture) == pytest.approx(np.asarray(ours.picture[0]), abs=1e-5)
+
+
+def test_every_expensive_transform_has_advice() -> None:
+    assert {"Normalize", "ElasticTransform", "GridDistortion", "Affine"} <= set(ADVICE)
+
+
+def test_a_pipeline_of_one_s_own_is_loaded_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own_steps.py").write_text(
+        "from perfsuite.advise.profile_transforms import Step\n"
+        "steps = [Step('nothing', lambda sample: sample)]\n"
+        "other = 3\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert [step.name for step in pipeline("own_steps:steps")] == ["nothing"]
+    with pytest.raises(UsageError, match="is int, expected a list of Step"):
+        pipeline("own_steps:other")
+    with pytest.raises(UsageError, match="cannot be loaded"):
+        pipeline("own_steps:missing")
+
+
+def test_unknown_and_empty_pipelines_are_refused() -> None:
+    with pytest.raises(UsageError, match="expected one of letterbox, albumentations, conservative"):
+        pipeline("wild")
+    with pytest.raises(UsageError, match="no steps"):
+        profile([], made_sample(8, 8, 0))
