@@ -23,6 +23,7 @@ from perfsuite.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from perfsuite.training.evaluation import Evaluation
     from perfsuite.training.presets import Preset
     from perfsuite.training.sources import Source
     from perfsuite.training.trainer import EpochResult, Trainer, TrainerOptions
@@ -101,6 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
     from perfsuite.training.sources import open_source
 
     with joined(rank_of_torchrun(arguments.device)) as rank:
+        preset = preset_of(arguments, rank.device)
         bar = _Bar(quiet=arguments.quiet or not rank.is_first)
         source = open_source(
             arguments.data_dir,
@@ -110,9 +112,9 @@ def run(arguments: argparse.Namespace) -> int:
             mode=arguments.mode,
             seed=arguments.seed,
             rank=rank,
+            channels_last=arguments.channels_last,
             progress=bar.making,
         )
-        preset = preset_of(arguments, rank.device)
         log = arguments.log or arguments.model_path.with_suffix(".jsonl")
         settings = _settings(arguments, preset, rank.world_size)
         watchers: list[Any] = [bar]
@@ -129,12 +131,15 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             with bar:
                 trainer.fit()
+            tested = trainer.evaluate(source.test) if source.test is not None else None
         except BaseException:
             if mlflow is not None:
                 mlflow.finish(status="FAILED")
             raise
+        finally:
+            source.close()
         if rank.is_first:
-            _conclude(trainer, source, arguments.model_path, log)
+            _conclude(trainer, tested, arguments.model_path, log)
         if mlflow is not None:
             mlflow.finish(arguments.model_path, log)
     return 0
@@ -230,7 +235,7 @@ def _mlflow(arguments: argparse.Namespace, settings: dict[str, Any]) -> Any:
     return MlflowLog(arguments.mlflow, settings, name=arguments.model_path.stem)
 
 
-def _conclude(trainer: Trainer, source: Source, path: Path, log: Path) -> None:
+def _conclude(trainer: Trainer, tested: Evaluation | None, path: Path, log: Path) -> None:
     if trainer.step.fell_back is not None:
         print(f"not compiled: {trainer.step.fell_back}")
     elif trainer.preset.is_compiled:
@@ -239,9 +244,9 @@ def _conclude(trainer: Trainer, source: Source, path: Path, log: Path) -> None:
             f"compiled: {done.graphs} graphs, {done.graph_breaks} graph breaks, "
             f"{trainer.step.recompiles} recompiles"
         )
-    if source.test is not None and (tested := trainer.evaluate(source.test)):
+    if tested is not None:
         print(f"test accuracy {tested.accuracy:.1%} of {tested.images} pictures, loss {tested.loss:.3f}")
-    print(f"{path}: {trainer.recipe.model}, {len(source.class_names)} classes; log in {log}")
+    print(f"{path}: {trainer.recipe.model}, {len(trainer.recipe.class_names)} classes; log in {log}")
 
 
 @dataclass

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import islice
 from typing import Any
 
 import torch
@@ -49,37 +48,8 @@ class Rank:
         whole = len(tensors[0]) // self.world_size * self.world_size
         return tuple(tensor[self.index : whole : self.world_size] for tensor in tensors)
 
-    def sharded(self, batches: Any) -> Any:
-        return batches if self.world_size == 1 else EveryNthBatch(batches, self)
-
 
 ALONE = Rank(0, 1, torch.device("cpu"))
-
-
-@dataclass
-class EveryNthBatch:
-    """A loader's batches dealt out to the ranks; those of an incomplete round are left out.
-
-    Every rank reads what all of them need: right for any loader, and slower than one that shards by itself.
-    """
-
-    batches: Any
-    rank: Rank
-
-    def __len__(self) -> int:
-        return len(self.batches) // self.rank.world_size
-
-    @property
-    def batch_size(self) -> int | None:
-        return getattr(self.batches, "batch_size", None)
-
-    def set_epoch(self, epoch: int) -> None:
-        if hasattr(self.batches, "set_epoch"):
-            self.batches.set_epoch(epoch)
-
-    def __iter__(self) -> Iterator[Any]:
-        whole = len(self) * self.rank.world_size
-        return islice(self.batches, self.rank.index, whole, self.rank.world_size)
 
 
 def rank_of_torchrun(device: str = "auto") -> Rank:

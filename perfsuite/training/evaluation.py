@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import nn
 
 from perfsuite.training.devices import Transfer
@@ -23,7 +24,7 @@ class Evaluation:
 def evaluate(
     model: nn.Module, batches: Iterable[Any], transfer: Transfer, preset: Preset = EAGER
 ) -> Evaluation | None:
-    """Over all batches, each picture once; None where there is none. Waits for the device once, at the end.
+    """Over all batches, of all ranks; None where there is no picture. Waits for the device once, at the end.
 
     >>> model = nn.Sequential(nn.Flatten(), nn.Linear(3, 2))
     >>> pictures = torch.zeros(4, 3, 1, 1), torch.tensor([0, 1, 0, 1])
@@ -39,10 +40,16 @@ def evaluate(
     with torch.inference_mode():
         for batch in batches:
             images, labels = transfer(batch)
+            if len(labels) == 0:  # a rank that has fewer
+                continue
             with preset.autocast(device):
                 scores = model(images)
             loss += nn.functional.cross_entropy(scores.float(), labels, reduction="sum")
             right += (scores.argmax(1) == labels).sum()
             count += len(labels)
     model.train(was_training)
-    return Evaluation(loss.item() / count, right.item() / count, count) if count else None
+    sums = torch.stack([loss, right.double(), torch.full_like(loss, count)])
+    if dist.is_available() and dist.is_initialized():
+        dist.all_reduce(sums)
+    total_loss, total_right, total = sums.tolist()
+    return Evaluation(total_loss / total, total_right / total, int(total)) if total else None

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from perfsuite.data import cifar
 from perfsuite.errors import DataError, UsageError
 from perfsuite.training.checkpoint import IMAGENET_MEAN, IMAGENET_STD
@@ -15,6 +17,9 @@ from perfsuite.training.trainer import Batches
 
 EMBEDDED_IMAGES = 512
 DEFAULT_IMAGE_SIZE = 64  # small enough for two cores, large enough to tell the pictures apart
+
+
+def _nothing_to_close() -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,7 @@ class Source:
     image_size: int
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
+    close: Callable[[], None] = _nothing_to_close
 
 
 def open_source(
@@ -39,6 +45,7 @@ def open_source(
     mode: str | None = None,
     seed: int = 42,
     rank: Rank = ALONE,
+    channels_last: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Source:
     """The source of `folder`; None stands for the pictures made here."""
@@ -51,7 +58,10 @@ def open_source(
         source = _cifar(folder, batch_size, seed, rank)
     else:
         source = _folder(
-            folder, batch_size, image_size or DEFAULT_IMAGE_SIZE, workers, mode, seed, rank, progress
+            folder if folder is not None else _embedded(progress),
+            _reading(rank, channels_last)
+            | {"batch_size": batch_size, "num_workers": workers, "augmentation_mode": mode, "seed": seed},
+            image_size or DEFAULT_IMAGE_SIZE,
         )
     if len(source.class_names) < 2:
         raise DataError(
@@ -64,9 +74,11 @@ def open_source(
 def _cifar(folder: Path, batch_size: int, seed: int, rank: Rank) -> Source:
     training, test = cifar.read(folder)
     share = cifar.Pictures(*rank.share(training.images, training.labels))
+    own = slice(rank.index, None, rank.world_size)
+    tested = cifar.Pictures(test.images[own], test.labels[own])
     return Source(
         train=cifar.InMemoryBatches(share, batch_size, training=True, seed=seed),
-        val=cifar.InMemoryBatches(test, batch_size),
+        val=cifar.InMemoryBatches(tested, batch_size),
         test=None,
         class_names=cifar.CLASS_NAMES,
         image_size=cifar.SIDE,
@@ -75,29 +87,37 @@ def _cifar(folder: Path, batch_size: int, seed: int, rank: Rank) -> Source:
     )
 
 
-def _folder(
-    folder: Path | None,
-    batch_size: int,
-    image_size: int,
-    workers: int | None,
-    mode: str | None,
-    seed: int,
-    rank: Rank,
-    progress: Callable[[int, int], None] | None,
-) -> Source:
-    from perfsuite.data import photos
+def _folder(folder: Path, options: dict[str, Any], image_size: int) -> Source:
     from perfsuite.data.loaders import make_loaders
 
-    options: dict[str, Any] = {"augmentation_mode": mode, "image_size": image_size, "seed": seed}
     try:
-        place = photos.cached(images=EMBEDDED_IMAGES, progress=progress) if folder is None else folder
-        loaders = make_loaders(place, batch_size, workers, **options)
+        loaders = make_loaders(folder, image_size=image_size, **options)
     except (FileNotFoundError, ValueError) as error:
         raise DataError(str(error)) from error
     return Source(
-        train=rank.sharded(loaders.train),
+        train=loaders.train,
         val=loaders.val if len(loaders.val) else None,
         test=loaders.test if len(loaders.test) else None,
         class_names=tuple(loaders.class_names),
         image_size=image_size,
+        close=loaders.close,
     )
+
+
+def _embedded(progress: Callable[[int, int], None] | None) -> Path:
+    from perfsuite.data import photos
+
+    return photos.cached(images=EMBEDDED_IMAGES, progress=progress)
+
+
+def _reading(rank: Rank, channels_last: bool) -> dict[str, Any]:
+    """Bytes stay bytes until they are on a GPU; on a CPU they are normalised as they leave their slot."""
+    from perfsuite.data.loaders import Normalise
+
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    dtype = torch.uint8 if rank.device.type == "cuda" else torch.float32
+    return {
+        "normalise": Normalise(IMAGENET_MEAN, IMAGENET_STD, dtype, layout),
+        "rank": rank.index,
+        "world_size": rank.world_size,
+    }

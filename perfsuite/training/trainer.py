@@ -72,6 +72,23 @@ class Watcher(Protocol):
     def on_epoch(self, result: EpochResult) -> None: ...
 
 
+def batches_from(loader: Any, first: int) -> Iterator[Any]:
+    """The loader's batches without the first few: not loaded where it can leave them out, else thrown away.
+
+    >>> list(batches_from(["a", "b", "c"], 1))
+    ['b', 'c']
+    """
+    state = loader.state_dict() if first and hasattr(loader, "state_dict") else {}
+    if "batches_given" in state:
+        loader.load_state_dict({**state, "batches_given": first})
+        first = 0
+    batches: Iterator[Any] = iter(loader)
+    seen = sum(1 for _ in islice(batches, first))
+    if seen < first:
+        raise DataError(f"train: {seen} batches where the run to resume had {first}; the data have changed")
+    return batches
+
+
 @dataclass
 class Trainer:
     """Trains the recipe's model on `train`, evaluates it on `val` after each epoch."""
@@ -205,12 +222,7 @@ class Trainer:
         """The epoch's batches from the `first` on, drawn exactly as if the others had been trained on."""
         randomness.seed_everything(self.options.seed, epoch + 1)
         randomness.seed_loader(self.train, self.options.seed, epoch)
-        batches = iter(self.train)
-        seen = sum(1 for _ in islice(batches, first))
-        if seen < first:
-            raise DataError(
-                f"train: {seen} batches where the run to resume had {first}; the data have changed"
-            )
+        batches = batches_from(self.train, first)
         if self._resumed is not None:
             if first:
                 randomness.restore(self._resumed)

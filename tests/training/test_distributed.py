@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from perfsuite.errors import UsageError
-from perfsuite.training.distributed import EveryNthBatch, Rank, rank_of_torchrun
+from perfsuite.training.distributed import Rank, rank_of_torchrun
 from perfsuite.training.step import TrainingStep
 from tests.training.learners import batch_of, linear_model
 
@@ -100,13 +100,6 @@ def test_half_an_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
 def test_no_rank_gets_more_than_another(count: int, world_size: int) -> None:
     ranks = [Rank(index, world_size, CPU) for index in range(world_size)]
     rows = [rank.share(torch.arange(count))[0].tolist() for rank in ranks]
-    batches = [list(EveryNthBatch(list(range(count)), rank)) for rank in ranks]
-    for dealt in (rows, batches):
-        assert {len(share) for share in dealt} == {count // world_size}
-        everything = [one for share in dealt for one in share]
-        assert sorted(everything) == sorted(set(everything))
-
-
-def test_a_dealt_loader_is_as_long_as_what_it_gives() -> None:
-    dealt = EveryNthBatch(list(range(7)), Rank(1, 2, CPU))
-    assert len(dealt) == len(list(dealt)) == 3
+    assert {len(share) for share in rows} == {count // world_size}
+    everything = [row for share in rows for row in share]
+    assert len(everything) == len(set(everything))
