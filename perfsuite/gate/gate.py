@@ -104,6 +104,9 @@ class Run:
             left = [node for node in left if node not in found.ends and node not in found.nodes.values()]
             if not found.broken_off or not found.ends or not left:
                 break
+        for node, ends in found.ends.items():
+            if {end.outcome for end in ends.values()} == {"passed"} and node not in reached.values():
+                self.skipped[node] = "it passed without measuring anything"
         if found.broken_off and left:
             for node in left:
                 self._drop(

@@ -1,0 +1,81 @@
+"""What the doctor says of invented machines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from perfsuite.gate import disturbances
+from perfsuite.gate.doctor import PAIRS_SHOWN, PROJECT, sight
+
+QUIET = list(np.random.default_rng(1).normal(0, 0.005, 12))
+
+
+def test_more_pairs_see_more() -> None:
+    found = sight("decode", QUIET, alpha=0.01, tolerance=0.01)
+    assert list(found.mde) == list(PAIRS_SHOWN)
+    assert found.mde[20][0] < found.mde[12][0] < 0.05
+
+
+def test_six_coins_cannot_promise_one_percent() -> None:
+    found = sight("decode", QUIET, alpha=0.01, tolerance=0.01)
+    assert [alpha for _, alpha in found.mde.values()] == [2.0**-6, 0.01, 0.01]
+
+
+def test_a_restless_machine_sees_less() -> None:
+    restless = sight("decode", [10 * ratio for ratio in QUIET], alpha=0.01, tolerance=0.01)
+    assert restless.mde[12][0] > sight("decode", QUIET, alpha=0.01, tolerance=0.01).mde[12][0]
+
+
+def test_its_three_workloads_are_benchmarks() -> None:
+    text = PROJECT["test_doctor.py"]
+    compile(text, "test_doctor.py", "exec")
+    assert text.count("def test_") == 3
+
+
+def sys_with(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+CPU = "devices/system/cpu"
+
+
+@pytest.mark.parametrize(
+    ("look", "files", "found", "disturbs"),
+    [
+        (disturbances.governor, {f"{CPU}/cpu0/cpufreq/scaling_governor": "powersave\n"}, "powersave", True),
+        (
+            disturbances.governor,
+            {f"{CPU}/cpu0/cpufreq/scaling_governor": "performance\n"},
+            "performance",
+            False,
+        ),
+        (disturbances.governor, {}, "not visible (a virtual machine, mostly)", False),
+        (disturbances.turbo, {f"{CPU}/intel_pstate/no_turbo": "0"}, "on", True),
+        (disturbances.turbo, {f"{CPU}/intel_pstate/no_turbo": "1"}, "off", False),
+        (disturbances.turbo, {f"{CPU}/cpufreq/boost": "1"}, "on", True),
+        (disturbances.turbo, {}, "not visible", False),
+        (disturbances.heat, {"class/thermal/thermal_zone0/temp": "91000"}, "91 °C", True),
+        (disturbances.heat, {"class/thermal/thermal_zone0/temp": "41000"}, "41 °C", False),
+        (disturbances.heat, {"class/thermal/thermal_zone0/temp": "broken"}, "not visible", False),
+    ],
+)
+def test_what_disturbs_is_told_with_a_cure(
+    tmp_path: Path, look: object, files: dict[str, str], found: str, disturbs: bool
+) -> None:
+    fact = look(sys_with(tmp_path, files))  # type: ignore[operator]
+    assert fact.found == found
+    assert fact.disturbs is disturbs
+
+
+def test_stolen_time_is_a_share_of_all_time() -> None:
+    before, after = {"user": 10.0, "steal": 1.0}, {"user": 19.0, "steal": 2.0}
+    fact = disturbances.stolen(before, after)
+    assert fact.found == "10.0 % of the time"
+    assert fact.disturbs
+    assert not disturbances.stolen(before, before).disturbs
