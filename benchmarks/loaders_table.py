@@ -78,15 +78,6 @@ def main():
     cv2.setNumThreads(chosen.cores)
     files = image_folder(photos.cached(images=chosen.images))
     sizes = [len(files.read(row)) for row in range(len(files))]
-    named = (
-        "torch",
-        "torchvision",
-        "pillow",
-        "albumentations",
-        "opencv-python-headless",
-        "simplejpeg",
-        "numba",
-    )
     print(f"# Feeding pictures on {chosen.cores} core{'s' * (chosen.cores > 1)}\n")
     print(f"`{' '.join(['python', *sys.argv])}`: {platform.machine()}, {os.cpu_count()} vCPU, no GPU, Python")
     print(f"{platform.python_version()}, {', '.join(f'{name} {version(name)}' for name in NAMED)}.")

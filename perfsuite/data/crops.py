@@ -51,7 +51,7 @@ def random_resized(width: int, height: int, size: int, numbers: Numbers) -> Wind
     """A box of random area and shape, as RandomResizedCrop's; `numbers` are 22 uniform ones.
 
     >>> random_resized(500, 375, 224, [0.5] * 22)
-    Window(box=(91, 28, 318, 318), full=(224, 224), at=(0, 0), size=(224, 224), mirror=False)
+    Window(box=(91, 29, 318, 318), full=(224, 224), at=(0, 0), size=(224, 224), mirror=False)
     """
     area = width * height
     across, down = numbers[20], numbers[21]

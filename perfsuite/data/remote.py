@@ -1,0 +1,88 @@
+"""Class folders that lie somewhere else: any address that fsspec knows (s3://, gs://, file://, memory://)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perfsuite.data.index import Names
+from perfsuite.data.sets import EXTENSIONS
+from perfsuite.errors import DataError
+
+
+@dataclass(slots=True, eq=False)
+class RemoteFiles:
+    """Pictures under an address, each fetched whole. Every process opens its own connection."""
+
+    address: str
+    names: Names
+    labels: NDArray[np.int32]
+    class_names: tuple[str, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    _opened: tuple[int, Any, str] | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def read(self, row: int) -> bytes:
+        system, root = self._system()
+        try:
+            data = system.cat_file(f"{root}/{self.names[row]}")
+        except OSError:
+            raise
+        except Exception as error:  # each store has errors of its own
+            raise DataError(f"{type(error).__name__}: {error}") from error
+        return bytes(data)
+
+    def name(self, row: int) -> str:
+        return f"{self.address}/{self.names[row]}"
+
+    def _system(self) -> tuple[Any, str]:
+        # A connection does not survive forking, so it belongs to the process that made it.
+        if self._opened is None or self._opened[0] != os.getpid():
+            self._opened = (os.getpid(), *_open(self.address, self.options))
+        return self._opened[1], self._opened[2]
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = ("address", "names", "labels", "class_names", "options")
+        return {name: getattr(self, name) for name in kept}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+        self._opened = None
+
+
+def remote_folder(address: str, **options: Any) -> RemoteFiles:
+    """A folder of class folders at an address; `options` go to fsspec (credentials, endpoints)."""
+    system, root = _open(address, options)
+    try:
+        found = sorted(system.find(root))
+    except FileNotFoundError:
+        found = []
+    inside = [path.removeprefix(root).lstrip("/") for path in found]
+    pictures = [path for path in inside if path.lower().endswith(EXTENSIONS)]
+    pictures = [path for path in pictures if path.count("/") == 1 and not path.startswith(".")]
+    if not pictures:
+        raise DataError(f"{address}: no pictures found, expected {address}/<class>/<picture>.jpg")
+    classes = tuple(sorted({path.partition("/")[0] for path in pictures}))
+    number = {name: index for index, name in enumerate(classes)}
+    labels = np.fromiter((number[path.partition("/")[0]] for path in pictures), np.int32, len(pictures))
+    return RemoteFiles(address.rstrip("/"), Names.of(pictures), labels, classes, options)
+
+
+def _open(address: str, options: Mapping[str, Any]) -> tuple[Any, str]:
+    try:
+        import fsspec
+    except ImportError as error:
+        raise DataError(f"{address}: fsspec is not installed; pip install 'perfsuite[remote]'") from error
+    try:
+        system, root = fsspec.core.url_to_fs(address, skip_instance_cache=True, **options)
+    except (ImportError, ValueError) as error:
+        raise DataError(f"{address}: {error}") from error
+    return system, root.rstrip("/")
