@@ -1,29 +1,25 @@
 """The gate's end inside one arm's pytest: hand over each benchmark's call, work only while holding the token.
 
-It is copied alone onto the arm's path and loaded with `-p`, so it needs the standard library and pytest
-and nothing else: the gated project need not know of perfsuite.
+With arm_worker it is copied onto the arm's path and loaded with `-p`; both need the standard library and
+pytest and nothing else, so the gated project need not know of perfsuite.
 """
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import importlib
 import importlib.util
-import json
 import os
-import signal
-import socket
 import sys
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from .arm_worker import Line, Say, Server, Workload, compiled, die_with_the_gate
 
 LINE = "PERFSUITE_GATE_LINE"  # the number of the inherited socket
 ROOT = "PERFSUITE_GATE_ROOT"  # where this arm's sources lie
@@ -31,212 +27,6 @@ PACKAGES = "PERFSUITE_GATE_PACKAGES"  # the project's own packages, which must c
 HOME = "PERFSUITE_GATE_HOME"  # a folder holding perfsuite, for counting where the arm has none
 BENCHMARK_FIXTURES = frozenset({"benchmark", "benchmark_weave", "perf"})
 NOT_IN_AN_ARM = frozenset({"timeout", "floor", "ceiling"})
-WARM_UP_SECONDS = 0.05
-MOST_SETUP_PER_TURN = 4.0  # a pedantic setup may make a turn this many times longer than asked
-PR_SET_PDEATHSIG = 1
-
-Say = dict[str, Any]
-
-
-class Line:
-    """The socket to the gate: one JSON object a line, and blocked in read (not spinning) while waiting."""
-
-    def __init__(self, number: int) -> None:
-        os.set_inheritable(number, False)
-        self._socket = socket.socket(fileno=number)
-        self._reader = self._socket.makefile("rb")
-
-    def tell(self, **words: Any) -> None:
-        try:
-            self._socket.sendall(json.dumps(words).encode() + b"\n")
-        except OSError:
-            _leave()
-
-    def hear(self) -> Say:
-        said = self._reader.readline()
-        if not said:
-            _leave()
-        heard: Say = json.loads(said)
-        return heard
-
-
-def _leave() -> None:
-    # The gate is gone: nobody reads what this process could still say, and it must not linger.
-    os._exit(75)
-
-
-def _die_with_the_gate() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-class Workload:
-    """One call of a test, in samples: `calls` calls between two clock readings, after `prepare`."""
-
-    def __init__(
-        self,
-        call: Callable[..., Any],
-        prepare: Callable[[], tuple[Any, Any]] | None = None,
-        tidy: Callable[..., Any] | None = None,
-        iterations: int = 1,
-        timer: Callable[[], float] = time.perf_counter,
-        without_gc: bool = False,
-    ) -> None:
-        self.call, self.prepare, self.tidy = call, prepare, tidy
-        self.iterations, self.timer, self.without_gc = iterations, timer, without_gc
-        self.repeatable = prepare is None and tidy is None
-
-    def sample(self, calls: int) -> float:
-        """Seconds per call; the device has finished before either clock reading."""
-        args, kwargs = self.prepare() if self.prepare else ((), {})
-        loops = range(calls if self.repeatable else self.iterations)
-        call, timer, collecting = self.call, self.timer, gc.isenabled()
-        if self.without_gc:
-            gc.disable()
-        try:
-            _finish_device()
-            begin = timer()
-            for _ in loops:
-                call(*args, **kwargs)
-            _finish_device()
-            end = timer()
-        finally:
-            if collecting:
-                gc.enable()
-        if self.tidy is not None:
-            self.tidy(*args, **kwargs)
-        return (end - begin) / len(loops)
-
-    def once(self) -> None:
-        """What is counted: one call with its setup."""
-        args, kwargs = self.prepare() if self.prepare else ((), {})
-        self.call(*args, **kwargs)
-        if self.tidy is not None:
-            self.tidy(*args, **kwargs)
-
-
-def _finish_device() -> None:
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
-        torch.cuda.synchronize()
-
-
-@contextmanager
-def _untraced() -> Iterator[None]:
-    tracer, profiler = sys.gettrace(), sys.getprofile()
-    sys.settrace(None)
-    sys.setprofile(None)
-    try:
-        yield
-    finally:
-        sys.settrace(tracer)
-        sys.setprofile(profiler)
-
-
-class StageClock:
-    """Seconds by stage, each without the stages inside it, over all threads."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = defaultdict(float)
-        self._open = threading.local()
-
-    def begin(self, stage: str) -> None:
-        stack = self._open.__dict__.setdefault("stack", [])
-        stack.append([time.perf_counter(), 0.0])
-
-    def end(self, stage: str) -> None:
-        stack = self._open.__dict__.get("stack")
-        if not stack:
-            return
-        begin, inside = stack.pop()
-        whole = time.perf_counter() - begin
-        self.seconds[stage] += whole - inside
-        if stack:
-            stack[-1][1] += whole
-
-    def tell(self, what: str, count: int) -> None:
-        """Counted things are counted in calls of their own."""
-
-
-@contextmanager
-def _stages_heard() -> Iterator[StageClock | None]:
-    stages = sys.modules.get("perfsuite.stages")
-    if stages is None:
-        yield None
-        return
-    clock = StageClock()
-    with stages.listening(clock):
-        yield clock
-
-
-class Server:
-    """Answers the gate for one workload until it is let go."""
-
-    def __init__(self, line: Line) -> None:
-        self.line = line
-        self.taken: list[float] = []
-        self.compiled_before: dict[str, int] = {}
-
-    def serve(self, node: str, name: str, workload: Workload, items: float = 1.0) -> list[float]:
-        """Block until the gate is done with this workload; the seconds per call of all samples."""
-        self.taken = []
-        with _untraced():
-            workload.sample(1)  # imports, compilation and first touches, while nobody is timed
-            gc.collect()
-            self.line.tell(say="at", node=node, name=name, items=items)
-            while (word := self.line.hear())["do"] != "go":
-                getattr(self, "_" + word["do"])(workload, word)
-        return self.taken
-
-    def _warm(self, workload: Workload, word: Say) -> None:
-        until = time.perf_counter() + WARM_UP_SECONDS
-        fastest = workload.sample(1)
-        while time.perf_counter() < until:
-            fastest = min(fastest, workload.sample(1))
-        self.line.tell(say="warm", seconds_per_call=fastest)
-
-    def _turn(self, workload: Workload, word: Say) -> None:
-        seconds, calls = float(word["seconds"]), int(word["calls"])
-        samples: list[float] = []
-        worked = 0.0
-        begin = time.perf_counter()
-        with _stages_heard() as clock:
-            while not samples or (
-                worked < seconds and time.perf_counter() - begin < MOST_SETUP_PER_TURN * seconds
-            ):
-                samples.append(workload.sample(calls))
-                worked += samples[-1] * (calls if workload.repeatable else workload.iterations)
-        done = len(samples) * (calls if workload.repeatable else workload.iterations)
-        stages = {name: spent / done for name, spent in clock.seconds.items()} if clock else {}
-        self.taken += samples
-        samples.sort()
-        self.line.tell(say="turn", median=_quantile(samples, 0.5), low=_quantile(samples, 0.2), stages=stages)
-
-    def _count(self, workload: Workload, word: Say) -> None:
-        try:
-            counters = importlib.import_module("perfsuite.measure.counters")
-        except ImportError as error:
-            self.line.tell(say="counted", counts=[], lacking=str(error))
-            return
-        # Compiling happens at the first call, long before this one.
-        compiled = {name: n - self.compiled_before.get(name, 0) for name, n in _compiled().items()}
-        counts = [{**counters.count(workload.once), **compiled} for _ in range(2)]
-        self.line.tell(say="counted", counts=counts)
-
-
-def _quantile(ordered: list[float], share: float) -> float:
-    place = share * (len(ordered) - 1)
-    below = int(place)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
-
-
-def _compiled() -> dict[str, int]:
-    """What torch.compile has done in this process so far."""
-    if "torch._dynamo" not in sys.modules:
-        return {}
-    told: dict[str, int] = importlib.import_module("perfsuite.measure.torch_counters").compiling()
-    return told
 
 
 class HomeFinder:
@@ -337,7 +127,7 @@ class ArmPlugin:
         self.node = nodeid
         if self.is_counting:
             with suppress(ImportError):
-                self.server.compiled_before = _compiled()
+                self.server.compiled_before = compiled()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         outcome = "xfailed" if hasattr(report, "wasxfail") else report.outcome
@@ -451,6 +241,6 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     number = os.environ.pop(LINE, None)
     if number is None:  # a pytest that a benchmark itself starts
         return
-    _die_with_the_gate()
+    die_with_the_gate()
     sys.meta_path.append(HomeFinder)
     pluginmanager.register(ArmPlugin(Line(int(number))), "perfsuite-arm")

@@ -162,14 +162,25 @@ def refuse_compiled(repository: Repository, found: Sources) -> None:
 
 def install_plugin(place: Path) -> Path:
     """The arm's plugin alone in a folder, so that a side's path gains nothing else."""
-    folder = place / "plugin"
-    folder.mkdir()
-    shutil.copyfile(arm_plugin.__file__, folder / f"{PLUGIN}.py")
-    return folder
+    package = place / "plugin" / PLUGIN
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    for name in ("arm_plugin.py", "arm_worker.py"):
+        shutil.copy(Path(__file__).with_name(name), package)
+    return package.parent
 
 
 def command(tree: Tree, pytest_words: Sequence[str]) -> list[str]:
-    return [tree.python, "-m", "pytest", "-p", PLUGIN, "-p", "no:cacheprovider", *pytest_words]
+    return [
+        tree.python,
+        "-m",
+        "pytest",
+        "-p",
+        f"{PLUGIN}.arm_plugin",
+        "-p",
+        "no:cacheprovider",
+        *pytest_words,
+    ]
 
 
 def environment(

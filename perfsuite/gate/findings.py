@@ -47,6 +47,23 @@ def judge_ends(node: str, ends: Mapping[str, End], on_base_before: bool) -> Ende
     return Ended()
 
 
+def judge_alone(name: str, node: str, side: str, on_base_before: bool, errors: Sequence[str]) -> Verdict:
+    """A benchmark that only one side came to. What base itself has is never called new.
+
+    >>> judge_alone("t", "t", "head", True, ["t: ImportError: no name 'f'"]).outcome
+    <Outcome.ERROR: 'error'>
+    """
+    if side == "base":
+        return Verdict(name, "time", Outcome.MISSING, "reached on base only")
+    if not on_base_before:
+        return Verdict(name, "time", Outcome.NEW, "runs on head; base has nothing to compare it with")
+    file = node.partition("::")[0]
+    wrong = next((error for error in errors if error.startswith(file)), "")
+    why = f": {_last_line(wrong)}" if wrong else ""
+    cure = "split what is new from what was there, or use --harness own"
+    return Verdict(name, "time", Outcome.ERROR, f"head's benchmark does not run on base{why}; {cure}")
+
+
 def _last_line(detail: str) -> str:
     lines = [line.strip() for line in detail.splitlines() if line.strip()]
     told = [line.removeprefix("E").strip() for line in lines if line.startswith("E ")] or lines[-1:]

@@ -146,10 +146,12 @@ class Run:
                 self.skipped[node] = meant.skipped
             elif meant.verdict is not None:
                 self._drop(node, meant.verdict)
-        for name, side in found.alone.items():
-            if not any(name.startswith(known) for known in (*self.verdicts, *self.skipped)):
-                outcome = Outcome.NEW if side == "head" else Outcome.MISSING
-                self._drop(name, Verdict(name, "time", outcome, f"reached on {side} only"))
+        for name, (node, side) in found.alone.items():
+            if node in self.verdicts or node in self.skipped:
+                continue
+            other = "base" if side == "head" else "head"
+            errors = found.collect_errors.get(other, ())
+            self._drop(name, findings.judge_alone(name, node, side, node in own, errors))
 
     def _drop(self, node: str, verdict: Verdict) -> None:
         for name in [name for name, found in self.followed.items() if found.node == node]:

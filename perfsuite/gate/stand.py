@@ -70,8 +70,10 @@ class Stand:
     ) -> PairResult:
         """One pair through `nodes`."""
         try:
-            with self.pair(null) as (pair, _):
-                return lead(pair, nodes, counting, skip, enough)
+            with self.pair(null) as (pair, collected):
+                result = lead(pair, nodes, counting, skip, enough)
+                result.collect_errors = {side: found.errors for side, found in collected.items()}
+                return result
         except ArmError as error:
             return PairResult(broken_off=str(error))
 

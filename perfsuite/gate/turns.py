@@ -88,7 +88,7 @@ class Pair:
         self.pace = pace
         self._gpu = gpu  # NVML, where there is a device
         self.ends: dict[str, dict[str, End]] = {}  # node -> side -> end
-        self.alone: dict[str, str] = {}  # name -> the only side that reached it
+        self.alone: dict[str, tuple[str, str]] = {}  # name -> its node, the only side that reached it
         self._left: set[str] = set()  # sides whose test ended while it was served
         self._renames = dict(renames or {})  # base's node -> head's; everything is said in head's
 
@@ -163,16 +163,16 @@ class Pair:
         """Who has to go on alone: a side at a benchmark that the other has already left behind."""
         if len(waiting) == 1:
             (side,) = waiting
-            self.alone[waiting[side]["name"]] = side
+            self.alone[waiting[side]["name"]] = (waiting[side]["node"], side)
             return [side]
         for side, said in waiting.items():
             (other,) = [arm.side for arm in self.arms if arm.side != side]
             if other in self.ends.get(said["node"], {}):
-                self.alone[said["name"]] = side
+                self.alone[said["name"]] = (said["node"], side)
                 return [side]
         # Both wait inside one test at different names.
         for side, said in waiting.items():
-            self.alone[said["name"]] = side
+            self.alone[said["name"]] = (said["node"], side)
         return list(waiting)
 
     def _let_go(self, waiting: dict[str, Said], sides: Sequence[str]) -> None:
@@ -242,7 +242,8 @@ class PairResult:
     counted: dict[str, dict[str, list[dict[str, int]]]] = field(default_factory=dict)  # name, side
     nodes: dict[str, str] = field(default_factory=dict)  # name -> node
     ends: dict[str, dict[str, End]] = field(default_factory=dict)
-    alone: dict[str, str] = field(default_factory=dict)
+    alone: dict[str, tuple[str, str]] = field(default_factory=dict)
+    collect_errors: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by side
     lacking: str = ""
     broken_off: str = ""  # why the pair ended early
     first_side: str = ""  # whose turn was the first

@@ -85,6 +85,21 @@ def test_a_side_that_hangs_is_ended(project: Project) -> None:
     assert outcomes(report) == {"test_decode": Outcome.ERROR, "test_resize": Outcome.KEPT}
 
 
+def test_a_module_that_base_cannot_import_is_an_error_and_not_new(project: Project) -> None:
+    project.commit(src_layout())
+    test = "\ndef test_new(benchmark):\n    benchmark(thing)\n"
+    new = "from toy.brand_new import thing\n" + BENCHMARKS + test
+    project.commit({"benchmarks/test_jobs.py": new, "src/toy/brand_new.py": "def thing(): ...\n"})
+    report = project.gate()
+    assert outcomes(report) == {
+        "test_decode": Outcome.ERROR,
+        "test_resize": Outcome.ERROR,
+        "test_new": Outcome.NEW,
+    }
+    assert "brand_new" in report.workloads[0].worst.reason
+    assert report.exit_code == 12
+
+
 def test_a_removed_benchmark_is_missing_and_a_renamed_one_is_not(project: Project) -> None:
     project.commit(src_layout())
     project.commit({"benchmarks/test_jobs.py": BENCHMARKS.replace("def test_resize", "def test_scale")})

@@ -1,0 +1,228 @@
+"""The working end of one arm: samples of a workload, taken only while the gate's token is held.
+
+Like arm_plugin, it is copied onto the arm's path and needs nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+WARM_UP_SECONDS = 0.05
+MOST_SETUP_PER_TURN = 4.0  # a pedantic setup may make a turn this many times longer than asked
+PR_SET_PDEATHSIG = 1
+
+Say = dict[str, Any]
+
+
+class Line:
+    """The socket to the gate: one JSON object a line, and blocked in read (not spinning) while waiting."""
+
+    def __init__(self, number: int) -> None:
+        os.set_inheritable(number, False)
+        self._socket = socket.socket(fileno=number)
+        self._reader = self._socket.makefile("rb")
+
+    def tell(self, **words: Any) -> None:
+        try:
+            self._socket.sendall(json.dumps(words).encode() + b"\n")
+        except OSError:
+            _leave()
+
+    def hear(self) -> Say:
+        said = self._reader.readline()
+        if not said:
+            _leave()
+        heard: Say = json.loads(said)
+        return heard
+
+
+def _leave() -> None:
+    # The gate is gone: nobody reads what this process could still say, and it must not linger.
+    os._exit(75)
+
+
+def die_with_the_gate() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Workload:
+    """One call of a test, in samples: `calls` calls between two clock readings, after `prepare`."""
+
+    def __init__(
+        self,
+        call: Callable[..., Any],
+        prepare: Callable[[], tuple[Any, Any]] | None = None,
+        tidy: Callable[..., Any] | None = None,
+        iterations: int = 1,
+        timer: Callable[[], float] = time.perf_counter,
+        without_gc: bool = False,
+    ) -> None:
+        self.call, self.prepare, self.tidy = call, prepare, tidy
+        self.iterations, self.timer, self.without_gc = iterations, timer, without_gc
+        self.repeatable = prepare is None and tidy is None
+
+    def sample(self, calls: int) -> float:
+        """Seconds per call; the device has finished before either clock reading."""
+        args, kwargs = self.prepare() if self.prepare else ((), {})
+        loops = range(calls if self.repeatable else self.iterations)
+        call, timer, collecting = self.call, self.timer, gc.isenabled()
+        if self.without_gc:
+            gc.disable()
+        try:
+            _finish_device()
+            begin = timer()
+            for _ in loops:
+                call(*args, **kwargs)
+            _finish_device()
+            end = timer()
+        finally:
+            if collecting:
+                gc.enable()
+        if self.tidy is not None:
+            self.tidy(*args, **kwargs)
+        return (end - begin) / len(loops)
+
+    def once(self) -> None:
+        """What is counted: one call with its setup."""
+        args, kwargs = self.prepare() if self.prepare else ((), {})
+        self.call(*args, **kwargs)
+        if self.tidy is not None:
+            self.tidy(*args, **kwargs)
+
+
+def _finish_device() -> None:
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+
+
+@contextmanager
+def _untraced() -> Iterator[None]:
+    tracer, profiler = sys.gettrace(), sys.getprofile()
+    sys.settrace(None)
+    sys.setprofile(None)
+    try:
+        yield
+    finally:
+        sys.settrace(tracer)
+        sys.setprofile(profiler)
+
+
+class StageClock:
+    """Seconds by stage, each without the stages inside it, over all threads."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self._open = threading.local()
+
+    def begin(self, stage: str) -> None:
+        stack = self._open.__dict__.setdefault("stack", [])
+        stack.append([time.perf_counter(), 0.0])
+
+    def end(self, stage: str) -> None:
+        stack = self._open.__dict__.get("stack")
+        if not stack:
+            return
+        begin, inside = stack.pop()
+        whole = time.perf_counter() - begin
+        self.seconds[stage] += whole - inside
+        if stack:
+            stack[-1][1] += whole
+
+    def tell(self, what: str, count: int) -> None:
+        """Counted things are counted in calls of their own."""
+
+
+@contextmanager
+def _stages_heard() -> Iterator[StageClock | None]:
+    stages = sys.modules.get("perfsuite.stages")
+    if stages is None:
+        yield None
+        return
+    clock = StageClock()
+    with stages.listening(clock):
+        yield clock
+
+
+class Server:
+    """Answers the gate for one workload until it is let go."""
+
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        self.taken: list[float] = []
+        self.compiled_before: dict[str, int] = {}
+
+    def serve(self, node: str, name: str, workload: Workload, items: float = 1.0) -> list[float]:
+        """Block until the gate is done with this workload; the seconds per call of all samples."""
+        self.taken = []
+        with _untraced():
+            workload.sample(1)  # imports, compilation and first touches, while nobody is timed
+            gc.collect()
+            self.line.tell(say="at", node=node, name=name, items=items)
+            while (word := self.line.hear())["do"] != "go":
+                getattr(self, "_" + word["do"])(workload, word)
+        return self.taken
+
+    def _warm(self, workload: Workload, word: Say) -> None:
+        until = time.perf_counter() + WARM_UP_SECONDS
+        fastest = workload.sample(1)
+        while time.perf_counter() < until:
+            fastest = min(fastest, workload.sample(1))
+        self.line.tell(say="warm", seconds_per_call=fastest)
+
+    def _turn(self, workload: Workload, word: Say) -> None:
+        seconds, calls = float(word["seconds"]), int(word["calls"])
+        samples: list[float] = []
+        worked = 0.0
+        begin = time.perf_counter()
+        with _stages_heard() as clock:
+            while not samples or (
+                worked < seconds and time.perf_counter() - begin < MOST_SETUP_PER_TURN * seconds
+            ):
+                samples.append(workload.sample(calls))
+                worked += samples[-1] * (calls if workload.repeatable else workload.iterations)
+        done = len(samples) * (calls if workload.repeatable else workload.iterations)
+        stages = {name: spent / done for name, spent in clock.seconds.items()} if clock else {}
+        self.taken += samples
+        samples.sort()
+        self.line.tell(say="turn", median=_quantile(samples, 0.5), low=_quantile(samples, 0.2), stages=stages)
+
+    def _count(self, workload: Workload, word: Say) -> None:
+        try:
+            counters = importlib.import_module("perfsuite.measure.counters")
+        except ImportError as error:
+            self.line.tell(say="counted", counts=[], lacking=str(error))
+            return
+        # Compiling happens at the first call, long before this one.
+        since = {name: n - self.compiled_before.get(name, 0) for name, n in compiled().items()}
+        counts = [{**counters.count(workload.once), **since} for _ in range(2)]
+        self.line.tell(say="counted", counts=counts)
+
+
+def _quantile(ordered: list[float], share: float) -> float:
+    place = share * (len(ordered) - 1)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
+
+
+def compiled() -> dict[str, int]:
+    """What torch.compile has done in this process so far."""
+    if "torch._dynamo" not in sys.modules:
+        return {}
+    told: dict[str, int] = importlib.import_module("perfsuite.measure.torch_counters").compiling()
+    return told
