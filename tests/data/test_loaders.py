@@ -209,3 +209,24 @@ def _kill_while_loading(loader: Loader) -> None:
 
 def test_workers_are_counted_from_the_cores_this_process_may_use() -> None:
     assert 1 <= default_workers() <= 8
+
+
+@pytest.mark.parametrize("mode", ["none", "moderate"])
+@pytest.mark.parametrize("decoder", ["auto", "pillow", "torchvision"])
+def test_without_the_compiled_way_the_pictures_are_the_same_to_a_level(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, mode: str, decoder: str
+) -> None:
+    from perfsuite.data import windows
+
+    raw = Normalise(dtype=torch.uint8)
+    options = {"num_workers": 0, "augmentation_mode": mode, "normalise": raw, **SMALL}
+    fast = make_loaders(folder, **options).train  # type: ignore[arg-type]
+    with monkeypatch.context() as changed:
+        changed.setattr(windows, "is_available", lambda: False)
+        plain = everything(make_loaders(folder, decoder=decoder, **options).train)  # type: ignore[arg-type]
+    for (ours, labels), (theirs, their_labels) in zip(fast, plain, strict=True):
+        difference = (ours.int() - theirs.int()).abs().float()
+        assert difference.mean() < 0.5
+        # Decoders differ by a level in their chroma, which contrast and saturation may stretch.
+        assert difference.max() <= (1 if mode == "none" and decoder == "pillow" else 8)
+        assert torch.equal(labels, their_labels)
