@@ -199,9 +199,11 @@ def engine(
         return Inline(source, recipe)
     if name == "threads":
         return Threads(source, recipe, workers, prefetch, pinned)
-    from perfsuite.data import workers as apart
-
     options: dict[str, Any] = {"workers": workers, "prefetch": prefetch, "start": start}
     if name == "processes":
-        return apart.Processes(source, recipe, **options)
-    return apart.OneSubprocess(source, recipe, **options)
+        from perfsuite.data.workers import Processes
+
+        return Processes(source, recipe, **options)
+    from perfsuite.data.apart import OneSubprocess
+
+    return OneSubprocess(source, recipe, **options)

@@ -1,0 +1,221 @@
+"""The engine whose threads live in one process apart: two processes that see the same slots."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from torch import multiprocessing as torch_multiprocessing
+
+from perfsuite.data.faults import Fault
+from perfsuite.data.feed import Batch, Slot, Task, Threads, bound_library_threads, in_order, longest
+from perfsuite.data.pictures import Filled, Recipe
+from perfsuite.data.sets import Source
+from perfsuite.data.workers import check_start, without_opencv_threads
+from perfsuite.errors import DataError
+
+SHARED = Path("/dev/shm")  # noqa: S108 - where Linux keeps shared memory
+
+
+class OneSubprocess:
+    """One process apart, with threads: the caller's process is left to training, memory is not multiplied.
+
+    Both see the slots; only numbers are sent.
+    """
+
+    def __init__(
+        self, source: Source, recipe: Recipe, workers: int, prefetch: int = 2, start: str | None = None
+    ) -> None:
+        self._source, self._recipe = source, recipe
+        self._workers, self._prefetch = workers, max(1, prefetch)
+        self._start = check_start(start)
+        self._process: Any = None
+        self._pipe: Any = None
+        self._slots: list[Slot] = []
+        self._busy = False
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Batch]:
+        if self._busy:
+            raise RuntimeError("loader: two iterators at once over one subprocess; use engine='threads'")
+        self._busy = True
+        try:
+            self._open(longest(tasks))
+            flying: dict[int, Future[Filled]] = {}
+            places = {id(slot): place for place, slot in enumerate(self._slots)}
+
+            def submit(task: Task, slot: Slot) -> list[Future[Filled]]:
+                future: Future[Filled] = _Awaited(self, flying)
+                flying[places[id(slot)]] = future
+                self._send((places[id(slot)], task))
+                return [future]
+
+            yield from in_order(tasks, deque(self._slots), submit, self._prefetch)
+        finally:
+            self._busy = False
+
+    def receive(self, flying: dict[int, Future[Filled]]) -> None:
+        """Take the next answer, whichever slot it is for."""
+        wait([self._pipe, self._process.sentinel])
+        if not self._pipe.poll():
+            raise self._lost()
+        try:
+            place, kept, faults, error = self._pipe.recv()
+        except (EOFError, OSError) as closed:
+            raise self._lost() from closed
+        future = flying.pop(place)
+        if error is not None:
+            future.set_exception(DataError(error))
+        else:
+            future.set_result(Filled(kept, tuple(Fault(*fault) for fault in faults)))
+
+    def _send(self, message: Any) -> None:
+        try:
+            self._pipe.send(message)
+        except OSError as error:
+            raise self._lost() from error
+
+    def _lost(self) -> DataError:
+        self._process.join(1)
+        code = self._process.exitcode
+        self.close()
+        return DataError(
+            f"loader: its process ended with exit code {code}; less memory (batch_size, num_workers) may be "
+            "what it needs, and engine='threads' works without it"
+        )
+
+    def _open(self, rows: int) -> None:
+        if self._process is not None and len(self._slots[0].labels) >= rows:
+            return
+        self.close()
+        context = torch_multiprocessing.get_context(self._start)
+        self._slots = [shared_slot(rows, self._recipe.size) for _ in range(self._prefetch + 1)]
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(  # type: ignore[attr-defined]
+            target=_serve,
+            args=(self._source, self._recipe, self._workers, self._slots, theirs),
+            name="perfsuite-feed",
+            daemon=True,
+        )
+        with without_opencv_threads():
+            self._process.start()
+        theirs.close()
+
+    def close(self) -> None:
+        if self._pipe is not None:
+            # A forked process holds this end of the pipe as well, and so never sees it closed.
+            with suppress(OSError):
+                self._pipe.send(None)
+            self._pipe.close()
+        if self._process is not None:
+            self._process.join(5)
+            if self._process.is_alive():
+                self._process.terminate()
+                self._process.join()
+        self._pipe = self._process = None
+        self._slots = []
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def shared_slot(rows: int, size: int) -> Slot:
+    """A slot that other processes see; memory that is not there would kill whoever touches it."""
+    slot = Slot.new(rows, size)
+    room = shutil.disk_usage(SHARED).free if SHARED.is_dir() else slot.images.nbytes
+    if slot.images.nbytes > room:
+        raise DataError(
+            f"loader: a batch of {slot.images.nbytes:,} bytes, {room:,} left in /dev/shm; "
+            "make it larger (docker: --shm-size), lower batch_size, or set engine='threads'"
+        )
+    slot.images.share_memory_()  # type: ignore[no-untyped-call]
+    slot.labels.share_memory_()  # type: ignore[no-untyped-call]
+    return slot
+
+
+class _Awaited(Future[Filled]):
+    """A future whose answer is fetched by whoever waits for it."""
+
+    def __init__(self, engine: OneSubprocess, flying: dict[int, Future[Filled]]) -> None:
+        super().__init__()
+        self._engine, self._flying = engine, flying
+
+    def cancel(self) -> bool:
+        return False  # it is being filled, and its slot may not be reused before
+
+    def result(self, timeout: float | None = None) -> Filled:
+        while not self.done():
+            self._engine.receive(self._flying)
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        try:
+            self.result()
+        except Exception as error:
+            return error
+        return None
+
+
+def _serve(source: Source, recipe: Recipe, workers: int, slots: list[Slot], pipe: Connection) -> None:
+    """Fill slots until the pipe is closed."""
+    bound_library_threads()
+    threads = Threads(source, recipe, workers)
+    sending = threading.Lock()
+
+    def answer(place: int, parts: list[Future[Filled]]) -> None:
+        with sending:
+            try:
+                pipe.send((place, *_collected(parts)))
+            except OSError:
+                return  # nobody is waiting any more
+
+    while True:
+        try:
+            message = pipe.recv()
+        except (EOFError, OSError):
+            break
+        if message is None:
+            break
+        place, task = message
+        parts = threads.submit(task, slots[place])
+        when_all(parts, partial(answer, place, parts))
+    threads.close()
+
+
+def when_all(futures: list[Future[Filled]], then: Callable[[], None]) -> None:
+    """Call `then` once, from the thread that finishes last."""
+    lock, left = threading.Lock(), [len(futures)]
+
+    def one(_: Future[Filled]) -> None:
+        with lock:
+            left[0] -= 1
+            last = left[0] == 0
+        if last:
+            then()
+
+    for future in futures:
+        future.add_done_callback(one)
+
+
+Answer = tuple[list[bool], list[tuple[str, str]], str | None]
+
+
+def _collected(parts: list[Future[Filled]]) -> Answer:
+    kept: list[bool] = []
+    faults: list[tuple[str, str]] = []
+    for part in parts:
+        error = part.exception()
+        if error is not None:
+            told = str(error) if isinstance(error, DataError) else f"{type(error).__name__}: {error}"
+            return [], [], told
+        filled = part.result()
+        kept += filled.kept
+        faults += [(fault.name, fault.reason) for fault in filled.faults]
+    return kept, faults, None
