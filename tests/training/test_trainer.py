@@ -72,8 +72,19 @@ def assert_same_run(one: Trainer, other: Trainer) -> None:
         assert torch.equal(one.inner.state_dict()[name], value), name
 
 
-@pytest.mark.parametrize("killed_at", [2, 3, 6, 8, 11])
-@pytest.mark.parametrize("preset", [EAGER, Preset(accumulate=4), BF16], ids=lambda preset: preset.name)
+@pytest.mark.parametrize(
+    ("killed_at", "preset"),
+    [
+        (2, EAGER),
+        (6, EAGER),
+        (7, EAGER),
+        (11, EAGER),
+        (3, Preset(accumulate=4)),
+        (6, Preset(accumulate=4)),
+        (8, BF16),
+    ],
+    ids=lambda value: getattr(value, "name", str(value)),
+)
 def test_a_killed_run_goes_on_as_if_it_had_not_been(killed_at: int, preset: Preset, tmp_path: Path) -> None:
     path = tmp_path / "m.pth"
     options = replace(OPTIONS, checkpoint_every=1, epochs=2 if preset.accumulate == 1 else 6)
