@@ -248,7 +248,7 @@ def draw(mode: Mode | str, seed: int, epoch: int, index: int) -> Draw:
     numbers = sample_uniforms(seed, epoch, index)
     values: dict[str, Any] = {}
     for operation in mode_of(mode).operations:
-        values |= operation.drawn(numbers[operation.reads])
+        values.update(operation.drawn(numbers[operation.reads]))
     return Draw(**values)
 
 
