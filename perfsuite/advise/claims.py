@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import isfinite
 
 from perfsuite.judge.statistics import interval_of_median, quantile
 from perfsuite.judge.verdict import Interval
@@ -104,7 +105,10 @@ class Claimed:
         row = self.row(claim.table, claim.arm)
         if row is None:
             return Finding.NOT_MEASURED, self.refused.get(claim.arm, "not among the arms of this run")
-        shown = f"{row.estimate:.2f}x ({row.speedup.low:.2f}-{row.speedup.high:.2f}, n={row.blocks})"
+        ends = f"{row.speedup.low:.2f}-{row.speedup.high:.2f}"
+        if not (isfinite(row.speedup.low) and isfinite(row.speedup.high)):
+            ends = "too few blocks for an interval"
+        shown = f"{row.estimate:.2f}x ({ends}, n={row.blocks})"
         return judge(row.speedup, claim.factor), shown
 
     def _memory_finding(self, claim: Claim) -> tuple[Finding, str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
+import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor, nn
@@ -20,10 +21,10 @@ from perfsuite.stages import stage
 from perfsuite.training.checkpoint import Checkpoint, Recipe
 from perfsuite.training.compiled import Compiled
 from perfsuite.training.fold import folded
+from perfsuite.transforms.letterbox import Letterbox
 from perfsuite.transforms.normalise import normalize
 
 Picture = str | Path | Image.Image
-GREY = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,10 +171,5 @@ def _open(picture: Picture) -> Image.Image:
 
 
 def _letterboxed(image: Image.Image, side: int) -> Tensor:
-    scale = min(side / image.width, side / image.height)
-    width, height = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    canvas = Image.new("RGB", (side, side), (GREY, GREY, GREY))
-    resized = image.resize((width, height), Image.Resampling.LANCZOS)
-    canvas.paste(resized, ((side - width) // 2, (side - height) // 2))
-    pixels = torch.frombuffer(bytearray(canvas.tobytes()), dtype=torch.uint8)
-    return pixels.view(side, side, 3).permute(2, 0, 1)
+    framed, _ = Letterbox(side, side)(np.asarray(image))
+    return torch.from_numpy(framed).permute(2, 0, 1)
