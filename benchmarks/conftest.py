@@ -17,7 +17,7 @@ def photos() -> Path:
 
 @pytest.fixture(scope="session")
 def few_photos() -> Path:
-    return made_photos.cached(images=160, classes=10)
+    return made_photos.cached(images=96, classes=8)
 
 
 @pytest.fixture(scope="session")

@@ -42,6 +42,7 @@ def arms_of(files, work, workers):
         kept = ram_cache(files, Recipe(crop="centre" if work == "validation" else "random"))
         cached = dict.fromkeys(("train", "val", "test"), kept)
         ours["ours, cached in RAM"] = make_loaders(cached, 32, workers, MODES[work]).train
+        ours["pillow"] = peers.reference(files, work, workers)
     return ours | peers.peers(files, work, workers)
 
 

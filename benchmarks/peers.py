@@ -112,14 +112,14 @@ def _alone(worker):
 
 
 def peers(files, work, workers):
-    """Name -> batches. Moderate augmentation has no Pillow arm: it is slower by far than the others."""
-    found = {
+    """The contenders, by name."""
+    return {
         "torchvision": Batches(Torchvision(files, work), workers),
         "opencv": Batches(OpenCV(files, work), workers),
         "simplejpeg": Batches(Simplejpeg(files, work), workers),
     }
-    if work != "moderate":
-        found["pillow"] = Batches(
-            PilImageFolder(files, training=work == "training"), workers, normalised=True
-        )
-    return found
+
+
+def reference(files, work, workers):
+    """Pillow, slower than all of them: shown in tables, not raced."""
+    return Batches(PilImageFolder(files, training=work == "training"), workers, normalised=True)
