@@ -3,6 +3,7 @@
     python benchmarks/gate/proof.py record --state idle --pairs 200 --minutes 30
     python benchmarks/gate/proof.py real --gates 30
     python benchmarks/gate/proof.py plant --percent 5 --gates 10
+    python benchmarks/gate/proof.py cost --gates 3
     python benchmarks/gate/proof.py tables
 
 Every command appends to docs/results/gate/*.jsonl and stops when it has as many as asked, or at --minutes:
@@ -217,18 +218,56 @@ def plant(arguments: argparse.Namespace) -> None:
         print(f"{name}: {workload} {true:.1f} %: {found.outcome} {found.worst.reason}", flush=True)
 
 
+TWENTY = """
+import eight
+import pytest
+
+
+@pytest.fixture(scope="module")
+def files():
+    return eight.photos(8)
+
+
+@pytest.mark.parametrize("place", range(20))
+def test_twenty(benchmark, files, place):
+    images = eight.decode(files)
+    lines = [f"1 {n / 997:.4f} 0.5 0.25 0.125" for n in range(1000)]
+    calls = [
+        lambda: eight.decode(files),
+        lambda: eight.resize(images),
+        lambda: eight.augment(eight.resize(images)),
+        lambda: eight.boxes(lines),
+        eight.Step(),
+    ]
+    benchmark(calls[place % len(calls)])
+"""
+
+
+def cost(arguments: argparse.Namespace) -> None:
+    """What a gate of twenty workloads costs in which nothing changed."""
+    name = "cost.jsonl"
+    while len(lines(name)) < arguments.gates:
+        with project() as place:
+            (place / "suite" / "test_eight.py").write_text(TWENTY)
+            _git(place, "commit", "--quiet", "--all", "--message", "twenty")
+            _git(place, "commit", "--quiet", "--allow-empty", "--message", "nothing changed")
+            report = gate(Settings(base="HEAD~1", head="HEAD"), place)
+        append(name, summary(report))
+        print(f"{name}: {report.headline}, {report.pairs} pairs, {report.seconds:.0f} s", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(required=True)
-    for function in (record, real, plant):
+    for function in (record, real, plant, cost):
         one = commands.add_parser(function.__name__)
         one.set_defaults(run=function)
         one.add_argument("--minutes", type=float, default=1e6)
         one.add_argument("--state", choices=("idle", "loaded"), default="idle")
         one.add_argument("--pairs", type=int, default=200)
-        one.add_argument("--gates", type=int, default=30 if function is real else 10)
+        one.add_argument("--gates", type=int, default={real: 30, cost: 3}.get(function, 10))
         if function is plant:
             one.add_argument("--percent", type=float, required=True)
             one.add_argument("--faster", action="store_true")

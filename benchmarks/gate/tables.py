@@ -290,6 +290,18 @@ def tables(arguments: argparse.Namespace) -> None:
         table(
             ["planted", "found where seen", "found in all", "stage named", "another accused"], real_plants()
         ),
+        "## What a gate of twenty workloads costs in which nothing changed",
+        table(
+            ["took", "pairs", "outcomes"],
+            [
+                [
+                    f"{gate['seconds']} s",
+                    gate["pairs"],
+                    dict(Counter(found["outcome"] for found in gate["workloads"].values())),
+                ]
+                for gate in lines("cost.jsonl")
+            ],
+        ),
         "## Does the printed MDE tell the truth?",
         "A slowdown of exactly the MDE, planted in replayed gates: nine in ten are promised.",
         table(

@@ -61,7 +61,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, value, low, high in (
-            ("alpha", self.alpha, 0.0, 0.5),
+            ("alpha", self.alpha, 0.0, 1.0),
             ("tolerance", self.tolerance, 0.0, 1.0),
             ("mde", self.mde, 0.0, 10.0),
         ):

@@ -122,8 +122,8 @@ class Project:
 def settings(base: str = "HEAD~1", head: str | None = "HEAD", **more: object) -> Settings:
     """Few and short pairs: with an invented clock they say as much as many."""
     words = {
-        "alpha": 0.49,
-        "max_pairs": 3,
+        "alpha": 0.9,
+        "max_pairs": 2,
         "sentinels": 0,
         "pace": QUICK,
         "time_budget_seconds": 90.0,

@@ -101,7 +101,7 @@ def test_swapped_arms_swap_the_verdict(project: Project) -> None:
 def test_every_style_of_benchmark_is_gated(project: Project) -> None:
     project.commit(src_layout(**{"benchmarks/test_jobs.py": STYLES}))
     project.commit({"src/toy/jobs.py": jobs(resize=0.0011)})
-    report = project.gate(max_pairs=4)
+    report = project.gate(max_pairs=3)
     assert outcomes(report) == {
         "test_resize[1]": Outcome.REGRESSED,
         "test_resize[4]": Outcome.REGRESSED,
