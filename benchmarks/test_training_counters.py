@@ -11,7 +11,10 @@ from perfsuite.advise.counted_steps import CASES, changes, expected_file, read
 EXPECTED = expected_file(Path(__file__).with_name("expected"))
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case",  # compiling anew takes a minute
+    [pytest.param(case, marks=[pytest.mark.slow] if case == "compiled" else []) for case in CASES],
+)
 def test_steps_do_what_they_did(case):
     if not EXPECTED.exists():
         pytest.skip(f"no {EXPECTED.name}; `perfsuite counters --update` writes it")
