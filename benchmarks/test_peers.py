@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 import pytest
+import torch
 
 from benchmarks import peers
 from perfsuite.data.loaders import make_loaders
@@ -27,13 +28,18 @@ def race(perf, photos, work, workers):
 
 @pytest.fixture
 def one_core():
-    """The caller, and what it starts, on one core."""
+    """The caller on one core, with one thread: two that wait for each other on one core take for ever."""
     if not hasattr(os, "sched_setaffinity"):
         pytest.skip("this system cannot bind a process to a core")
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(before)})
+    cv2 = pytest.importorskip("cv2", reason="cv2 is not installed, so its arm cannot be raced")
+    cores, torch_threads, cv2_threads = os.sched_getaffinity(0), torch.get_num_threads(), cv2.getNumThreads()
+    os.sched_setaffinity(0, {min(cores)})
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
     yield
-    os.sched_setaffinity(0, before)
+    os.sched_setaffinity(0, cores)
+    torch.set_num_threads(torch_threads)
+    cv2.setNumThreads(cv2_threads)
 
 
 @pytest.mark.slow  # a minute or two each; the two-core races are in every run
