@@ -1,6 +1,6 @@
 """Our loaders against the ways of feeding that people use today: same crops, same float32 output, in turns.
 
-Resizing is antialiased in ours, in Pillow's and in torchvision's arm; OpenCV's arms skip that work.
+Run with `--slow --perf-max-time 60`. Resizing is antialiased in ours, in Pillow's and in torchvision's arm; OpenCV's arms skip that work.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from benchmarks import peers
 from perfsuite.data.loaders import make_loaders
 from perfsuite.data.sets import image_folder
 
+# A turn of four arms takes about two seconds and an interval needs some ten of them: a minute for each race.
+pytestmark = pytest.mark.slow
 MODES = {"validation": "none", "training": None, "moderate": "moderate"}
 
 
