@@ -1,6 +1,7 @@
 """Our loaders against the ways of feeding that people use today: same crops, same float32 output, in turns.
 
-Run with `--slow --perf-max-time 60`. Resizing is antialiased in ours, in Pillow's and in torchvision's arm; OpenCV's arms skip that work.
+Run with `--slow --perf-max-time 60`.
+Resizing is antialiased in ours, in Pillow's and in torchvision's arm; OpenCV's arms skip that work.
 """
 
 from __future__ import annotations
