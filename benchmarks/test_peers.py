@@ -45,19 +45,16 @@ def one_core():
     cv2.setNumThreads(cv2_threads)
 
 
-@pytest.mark.slow  # a minute or two each; the two-core races are in every run
 @pytest.mark.floor(speedup=1.15)
 def test_validation_on_one_core(perf, few_photos, one_core):
     race(perf, few_photos, "validation", 0)
 
 
-@pytest.mark.slow  # a minute or two each; the two-core races are in every run
 @pytest.mark.floor(speedup=1.25)
 def test_training_on_one_core(perf, few_photos, one_core):
     race(perf, few_photos, "training", 0)
 
 
-@pytest.mark.slow  # a minute or two each; the two-core races are in every run
 @pytest.mark.floor(speedup=1.4)
 def test_moderate_on_one_core(perf, few_photos, one_core):
     race(perf, few_photos, "moderate", 0)
