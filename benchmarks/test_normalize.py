@@ -5,8 +5,6 @@ Every comparison is on the same bytes, into the same layout, with outputs alloca
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
@@ -17,17 +15,6 @@ from perfsuite.transforms.normalise_others import albumentations_normalize
 from perfsuite.transforms.statistics import IMAGENET
 
 STATISTICS = {"mean": IMAGENET.mean, "std": IMAGENET.std}
-
-
-@pytest.fixture
-def one_core() -> Iterator[None]:
-    cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
-    before = torch.get_num_threads(), cv2.getNumThreads()
-    torch.set_num_threads(1)
-    cv2.setNumThreads(0)
-    yield
-    torch.set_num_threads(before[0])
-    cv2.setNumThreads(before[1])
 
 
 @pytest.fixture

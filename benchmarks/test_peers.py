@@ -6,10 +6,7 @@ Resizing is antialiased in ours, in Pillow's and in torchvision's arm; OpenCV's 
 
 from __future__ import annotations
 
-import os
-
 import pytest
-import torch
 
 from benchmarks import peers
 from perfsuite.data.loaders import make_loaders
@@ -27,22 +24,6 @@ def race(perf, photos, work, workers):
         pytest.importorskip(library, reason=f"{library} is not installed, so its arm cannot be raced")
     perf.race(ours=loaders.train, **peers.peers(whole, work, workers))
     loaders.close()
-
-
-@pytest.fixture
-def one_core():
-    """The caller on one core, with one thread: two that wait for each other on one core take for ever."""
-    if not hasattr(os, "sched_setaffinity"):
-        pytest.skip("this system cannot bind a process to a core")
-    cv2 = pytest.importorskip("cv2", reason="cv2 is not installed, so its arm cannot be raced")
-    cores, torch_threads, cv2_threads = os.sched_getaffinity(0), torch.get_num_threads(), cv2.getNumThreads()
-    os.sched_setaffinity(0, {min(cores)})
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-    yield
-    os.sched_setaffinity(0, cores)
-    torch.set_num_threads(torch_threads)
-    cv2.setNumThreads(cv2_threads)
 
 
 @pytest.mark.floor(speedup=1.15)

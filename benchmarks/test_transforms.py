@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import count
 
 import numpy as np
@@ -14,17 +13,6 @@ from perfsuite.transforms import normalize, on_device, on_picture, twins
 from perfsuite.transforms.distort import elastic, grid
 from perfsuite.transforms.modes import Draw, draw, draws, epoch_draws
 from perfsuite.transforms.statistics import IMAGENET
-
-
-@pytest.fixture
-def one_core() -> Iterator[None]:
-    cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
-    before = torch.get_num_threads(), cv2.getNumThreads()
-    torch.set_num_threads(1)
-    cv2.setNumThreads(0)
-    yield
-    torch.set_num_threads(before[0])
-    cv2.setNumThreads(before[1])
 
 
 @pytest.fixture
