@@ -11,15 +11,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 import torch
 
-from perfsuite.transforms import recycled
 from perfsuite.transforms.implementations import writer
 from perfsuite.transforms.statistics import Statistics, checked
 
 Layout = Literal["NCHW", "NHWC"]
 # Smaller outputs come from memory that is mapped already.
-BYTES_WORTH_RECYCLING = 4 << 20
+BYTES_WORTH_HUGE_PAGES = 4 << 20
 OUTPUT_TYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
@@ -77,10 +77,11 @@ def new_output(images: torch.Tensor, dtype: torch.dtype, memory_format: torch.me
         raise TypeError(f"normalise: dtype {dtype}, expected one of {', '.join(map(str, OUTPUT_TYPES))}")
     if images.ndim == 3 and memory_format != torch.preserve_format:
         return new_output(images[None], dtype, memory_format)[0]
-    if images.device.type != "cpu" or images.numel() * dtype.itemsize < BYTES_WORTH_RECYCLING:
+    if images.device.type != "cpu" or images.numel() * dtype.itemsize < BYTES_WORTH_HUGE_PAGES:
         return torch.empty_like(images, dtype=dtype, memory_format=memory_format)
     strides = torch.empty_like(images, dtype=dtype, memory_format=memory_format, device="meta").stride()
-    memory = recycled.memory(images.numel() * dtype.itemsize).view(dtype)
+    # numpy asks for huge pages and torch does not: 5 page faults instead of 2,700 for a picture of 11 MB.
+    memory = torch.from_numpy(np.empty(images.numel() * dtype.itemsize, dtype=np.uint8)).view(dtype)
     return memory.as_strided(images.shape, strides)
 
 
