@@ -23,7 +23,7 @@ def picture() -> np.ndarray:
     return np.random.default_rng(42).integers(0, 256, (720, 1280, 3), dtype=np.uint8)
 
 
-@pytest.mark.xfail(reason="known gap: 2.9 to 3.3 on a quiet machine, see docs/results/transforms.md")
+@pytest.mark.xfail(reason="known gap: 2.9 to 4.1 on a quiet machine, see docs/results/transforms.md")
 @pytest.mark.floor(speedup=3.5)
 def test_a_picture_on_one_core_against_albumentations(perf, picture, one_core):
     pytest.importorskip("albumentations", reason="albumentations is not installed")
