@@ -6,6 +6,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -271,9 +272,8 @@ class Run:
         decision = found.decision or decide(self.rule, found.log_ratios, spent=True)
         verdict = decision.verdict(found.name, self._tolerance(found.name))
         if unfit:
-            verdict = _with(
-                verdict, Outcome.UNCLEAR, f"base differs from base on this machine; {verdict.reason}"
-            )
+            reason = f"base differs from base on this machine; {verdict.reason}"
+            verdict = replace(verdict, outcome=Outcome.UNCLEAR, reason=reason)
         seconds = (
             (median(b for b, _ in found.seconds), median(h for _, h in found.seconds))
             if found.seconds
@@ -294,7 +294,7 @@ class Run:
         if entry is None or not (verdict.is_red or verdict.outcome is Outcome.UNCLEAR):
             return verdict
         reason = f"{verdict.outcome}: {verdict.reason}; quarantined until {entry.expires}: {entry.reason}"
-        return _with(verdict, Outcome.QUARANTINED, reason)
+        return replace(verdict, outcome=Outcome.QUARANTINED, reason=reason)
 
     def _place(self, node: str) -> tuple[str, int]:
         for side in ("head", "base"):
@@ -305,16 +305,3 @@ class Run:
     def _side(self, side: str) -> Side:
         tree = self.stand.trees[side]
         return Side(tree.label, tree.commit, self.stand.repository.subject(tree.commit), tree.uncommitted)
-
-
-def _with(verdict: Verdict, outcome: Outcome, reason: str) -> Verdict:
-    return Verdict(
-        verdict.workload,
-        verdict.metric,
-        outcome,
-        reason,
-        verdict.estimate,
-        verdict.interval,
-        verdict.bound,
-        verdict.mde,
-    )
