@@ -39,12 +39,26 @@ def lines(name: str) -> list[dict]:
 
 
 def recordings(state: str) -> list[Recording]:
-    return [
-        Recording(
-            state, {name: log_ratio(seen["base"], seen["head"]) for name, seen in line["workloads"].items()}
-        )
+    """Null pairs recorded on their own, and those of real gates while all workloads were still open."""
+    alone = [
+        Recording(state, {name: number(seen["turns"]) for name, seen in line["workloads"].items()})
         for line in lines(f"null-{state}.jsonl")
     ]
+    gates = [
+        {name: found["ratios"] for name, found in line["workloads"].items()}
+        for line in lines("real-null.jsonl")
+        if line["state"] == state
+    ]
+    return alone + [
+        Recording(state, dict(zip(gate, ratios, strict=True)))
+        for gate in gates
+        for ratios in zip(*gate.values(), strict=False)
+    ]
+
+
+def number(turns: Sequence[float]) -> float:
+    """The number of a pair, of log ratios in per mille."""
+    return log_ratio([1.0] * len(turns), [math.exp(turn / 1000) for turn in turns])
 
 
 def drawn(seen: Sequence[Recording], number: int, chance: random.Random) -> list[Recording]:

@@ -16,6 +16,8 @@ from types import TracebackType
 from typing import Any
 
 from perfsuite.errors import PerfsuiteError
+from perfsuite.gate.arm_plugin import LINE
+from perfsuite.gate.parent import Forked, Parent
 
 Said = dict[str, Any]
 
@@ -32,23 +34,33 @@ class Arm:
     """A pytest process that works only while it holds the token."""
 
     def __init__(
-        self, side: str, command: Sequence[str], environment: Mapping[str, str], cwd: Path, log: Path
+        self,
+        side: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        cwd: Path,
+        log: Path,
+        parent: Parent | None = None,
     ) -> None:
         ours, theirs = socket.socketpair()
         self.side, self.log = side, log
         self._socket, self._unread = ours, b""
-        with log.open("wb") as out:
+        self.process: subprocess.Popen[bytes] | Forked
+        with theirs, log.open("wb") as out:
+            if parent is not None:
+                files = (theirs.fileno(), out.fileno())
+                self.process = parent.fork(command, environment, cwd, files, LINE)
+                return
             self.process = subprocess.Popen(
                 list(command),
                 cwd=cwd,
-                env={**environment, "PERFSUITE_GATE_LINE": str(theirs.fileno())},
+                env={**environment, LINE: str(theirs.fileno())},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # Ctrl-C is the gate's to handle
             )
-        theirs.close()
 
     def __enter__(self) -> Arm:
         return self

@@ -19,13 +19,26 @@ from typing import Any
 
 import pytest
 
-from .arm_worker import Line, Say, Server, Workload, compiled, die_with_the_gate
+from .arm_worker import Line, Say, Server, Workload, compiled, die_with_the_gate, keep_memory
 
 LINE = "PERFSUITE_GATE_LINE"  # the number of the inherited socket
 ROOT = "PERFSUITE_GATE_ROOT"  # where this arm's sources lie
 PACKAGES = "PERFSUITE_GATE_PACKAGES"  # the project's own packages, which must come from there
 HOME = "PERFSUITE_GATE_HOME"  # a folder holding perfsuite, for counting where the arm has none
 BENCHMARK_FIXTURES = frozenset({"benchmark", "benchmark_weave", "perf"})
+# Third-party packages that take long to import; where both arms import one, their parent can.
+HEAVY = (
+    "numpy",
+    "PIL.Image",
+    "scipy",
+    "pandas",
+    "cv2",
+    "numba",
+    "torch",
+    "torch._dynamo",
+    "torchvision",
+    "albumentations",
+)
 NOT_IN_AN_ARM = frozenset({"timeout", "floor", "ceiling"})
 
 
@@ -52,6 +65,7 @@ class ArmPlugin:
         self.collect_errors: list[str] = []
         self.node = ""
         self.is_counting = False
+        self.environment = _environment()
 
     # Options of a project's own configuration that would stop, split, slow or record the run.
     @pytest.hookimpl(tryfirst=True)
@@ -105,6 +119,7 @@ class ArmPlugin:
             errors=self.collect_errors,
             strangers=_strangers(),
             pytest_config=str(config.inipath or ""),
+            imported=self._imported(),
         )
         heard = self.line.hear()
         self.is_counting = bool(heard["counting"])
@@ -142,7 +157,13 @@ class ArmPlugin:
         self.line.tell(say="end", node=nodeid, outcome=worst[0], detail=worst[1])
 
     def pytest_sessionfinish(self, exitstatus: int) -> None:
-        self.line.tell(say="finished", status=int(exitstatus))
+        self.line.tell(say="finished", status=int(exitstatus), imported=self._imported())
+
+    def _imported(self) -> list[str]:
+        """What a parent may import for this arm: nothing where the project first sets variables for it."""
+        if _environment() != self.environment:
+            return []
+        return [name for name in HEAVY if name in sys.modules]
 
     def _serve_perf(self) -> None:
         try:
@@ -210,6 +231,10 @@ class ArmPlugin:
             stats.update(seconds)
 
 
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+
+
 def _described(item: pytest.Item) -> Say:
     told: Say = {"id": item.nodeid, "file": item.location[0], "line": item.location[1]}
     mark = item.get_closest_marker("tolerance")
@@ -242,5 +267,6 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     if number is None:  # a pytest that a benchmark itself starts
         return
     die_with_the_gate()
+    keep_memory()
     sys.meta_path.append(HomeFinder)
     pluginmanager.register(ArmPlugin(Line(int(number))), "perfsuite-arm")

@@ -165,29 +165,39 @@ def install_plugin(place: Path) -> Path:
     package = place / "plugin" / PLUGIN
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
-    for name in ("arm_plugin.py", "arm_worker.py"):
+    for name in ("arm_parent.py", "arm_plugin.py", "arm_worker.py"):
         shutil.copy(Path(__file__).with_name(name), package)
     return package.parent
 
 
+def words(pytest_words: Sequence[str]) -> list[str]:
+    """What an arm's pytest is told."""
+    return ["-p", f"{PLUGIN}.arm_plugin", "-p", "no:cacheprovider", *pytest_words]
+
+
 def command(tree: Tree, pytest_words: Sequence[str]) -> list[str]:
-    return [
-        tree.python,
-        "-m",
-        "pytest",
-        "-p",
-        f"{PLUGIN}.arm_plugin",
-        "-p",
-        "no:cacheprovider",
-        *pytest_words,
-    ]
+    return [tree.python, "-m", "pytest", *words(pytest_words)]
+
+
+def parent_command(tree: Tree) -> list[str]:
+    return [tree.python, "-m", f"{PLUGIN}.arm_parent"]
+
+
+def parent_environment(plugin: Path, run: str, luck: Mapping[str, str]) -> dict[str, str]:
+    return {**_inherited(), "PYTHONPATH": str(plugin), **luck, RUN: run}
+
+
+def luck(chance: random.Random) -> dict[str, str]:
+    """Hash seed and size of the environment, which moves the heap: drawn for each pair, the same for both
+    sides, so that the luck of one layout is neither taken for a difference nor for the lack of one."""
+    padding = "x" * chance.randrange(4096)
+    return {"PYTHONHASHSEED": str(chance.randrange(1, 2**32)), "PERFSUITE_PADDING": padding}
 
 
 def environment(
-    repository: Repository, tree: Tree, side: str, plugin: Path, run: str, seed: random.Random
+    repository: Repository, tree: Tree, side: str, plugin: Path, run: str, luck: Mapping[str, str]
 ) -> dict[str, str]:
-    """What a side's process starts with. Hash seed and size differ from pair to pair, so that the luck of one
-    layout is not taken for a difference."""
+    """What a side's process starts with."""
     found = Sources((), sources(tree.root).packages) if tree.prepared else sources(tree.root)
     inherited = [
         _moved(entry, repository, tree)
@@ -196,20 +206,19 @@ def environment(
     ]
     path = [str(plugin), *(str((tree.root / folder).resolve()) for folder in found.folders), *inherited]
     return {
-        **{
-            k: v
-            for k, v in os.environ.items()
-            if not k.startswith(("PYTEST_CURRENT_", "PYTEST_XDIST_", "COV_CORE_", "COVERAGE_"))
-        },
+        **_inherited(),
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(path)),
-        "PYTHONHASHSEED": str(seed.randrange(1, 2**32)),
-        "PERFSUITE_PADDING": "x" * seed.randrange(4096),
+        **luck,
         RUN: run,
         "PERFSUITE_GATE_SIDE": side,
         arm_plugin.ROOT: str(tree.worktree),
         arm_plugin.PACKAGES: ",".join(found.packages),
         arm_plugin.HOME: str(Path(__file__).resolve().parents[2]),
     }
+
+
+def _inherited() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(NOT_FOR_AN_ARM)}
 
 
 def _moved(entry: str, repository: Repository, tree: Tree) -> str:

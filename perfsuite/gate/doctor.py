@@ -122,8 +122,10 @@ def _null_pairs(place: Path, number: int, tell: Tell) -> dict[str, list[float]]:
     settings = Settings(base="HEAD", head="HEAD", null=True)
     repository = Repository.at(place)
     ratios: dict[str, list[float]] = {}
-    with workplace(repository.git_directory) as work:
-        stand = make_ready(repository, settings, work, random.Random(), lambda _: None)
+    with (
+        workplace(repository.git_directory) as work,
+        make_ready(repository, settings, work, random.Random(), lambda _: None) as stand,
+    ):
         nodes = survey(stand).nodes("head")
         for done in range(number):
             result = stand.run(nodes, null=True)

@@ -34,8 +34,10 @@ def gate(settings: Settings, here: Path, command: str = "", tell: Tell = lambda 
     begin = time.monotonic()
     seed = settings.seed if settings.seed is not None else secrets.randbelow(2**32)
     repository = Repository.at(here)
-    with workplace(repository.git_directory) as place:
-        stand = make_ready(repository, settings, place, random.Random(seed), tell)
+    with (
+        workplace(repository.git_directory) as place,
+        make_ready(repository, settings, place, random.Random(seed), tell) as stand,
+    ):
         run = Run(stand, survey(stand), begin, tell)
         run.whole()
         return run.report(command, seed)

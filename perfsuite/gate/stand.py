@@ -14,11 +14,13 @@ from perfsuite.gate import arms
 from perfsuite.gate.arm import Arm, ArmError
 from perfsuite.gate.arms import Repository, Tree
 from perfsuite.gate.layout import harness_of, lay_harness, sources
+from perfsuite.gate.parent import CAN_FORK, Parent, ParentError
 from perfsuite.gate.settings import Settings
 from perfsuite.gate.turns import Collected, Pair, PairResult, lead
 from perfsuite.measure.gpu import nvml
 
 SIDES = ("base", "head")
+PAIRS_OF_A_PARENT = 6
 
 
 @dataclass(slots=True)
@@ -32,15 +34,49 @@ class Stand:
     plugin: Path
     chance: random.Random
     started: int = 0
+    luck: Mapping[str, str] = field(default_factory=dict)  # what a pair draws for both its sides
     null_pairs: int = 0
+    shareable: tuple[str, ...] = ()  # what a parent imports for both sides
+    parent: Parent | None = None
+    pairs_of_parent: int = 0
     gpu: Any = field(default_factory=nvml)
 
     def arm(self, side: str, tree: Tree) -> Arm:
-        """A fresh process of `tree` in the role of `side`."""
+        """A process of `tree` in the role of `side`."""
         self.started += 1
-        around = arms.environment(self.repository, tree, side, self.plugin, self.place.name, self.chance)
-        words = arms.command(tree, self.settings.pytest_words)
-        return Arm(side, words, around, tree.root, self.place / f"{self.started:04}-{side}.log")
+        around = arms.environment(self.repository, tree, side, self.plugin, self.place.name, self.luck)
+        log = self.place / f"{self.started:04}-{side}.log"
+        if self.parent is not None:
+            return Arm(side, arms.words(self.settings.pytest_words), around, tree.root, log, self.parent)
+        return Arm(side, arms.command(tree, self.settings.pytest_words), around, tree.root, log)
+
+    def close(self) -> None:
+        if self.parent is not None:
+            self.parent.close()
+            self.parent = None
+
+    def learn(self, imported: Mapping[str, Sequence[str]]) -> None:
+        """What both sides import from the same environment can be imported once, before they part."""
+        pythons = {tree.python for tree in self.trees.values()}
+        if CAN_FORK and len(pythons) == 1 and not any(tree.prepared for tree in self.trees.values()):
+            base, head = (imported.get(side, ()) for side in SIDES)
+            self.shareable = tuple(name for name in head if name in base)
+
+    def _renew_parent(self) -> None:
+        """Another parent after a few pairs, so that the luck of one layout does not judge the change."""
+        if self.parent is not None and self.pairs_of_parent < PAIRS_OF_A_PARENT:
+            self.pairs_of_parent += 1
+            return
+        self.close()
+        if not self.shareable:
+            return
+        around = arms.parent_environment(self.plugin, self.place.name, self.luck)
+        try:
+            command = arms.parent_command(self.trees["head"])
+            self.parent = Parent(command, around, self.place, self.shareable)
+            self.pairs_of_parent = 1
+        except ParentError:
+            self.shareable = ()
 
     @contextmanager
     def pair(self, null: bool = False) -> Iterator[tuple[Pair, dict[str, Collected]]]:
@@ -52,13 +88,18 @@ class Stand:
         if self.null_pairs % 2 if null else self.chance.random() < 0.5:
             order.reverse()
         self.null_pairs += null
+        self.luck = arms.luck(self.chance)
+        self._renew_parent()
         with ExitStack() as stack:
             taking_part = [
                 stack.enter_context(self.arm(side, self.trees["base" if null else side])) for side in order
             ]
             renames = self.settings.renames if self.settings.harness == "own" and not null else {}
-            pair = Pair(taking_part[0], taking_part[1], self.settings.pace, renames, self.gpu)
+            core = self.chance.randrange(64)
+            pair = Pair(taking_part[0], taking_part[1], self.settings.pace, renames, self.gpu, core)
             yield pair, pair.collect()
+            if len(pair.imported) == len(SIDES) and not null:
+                self.learn(pair.imported)
 
     def run(
         self,
@@ -78,13 +119,14 @@ class Stand:
             return PairResult(broken_off=str(error))
 
 
+@contextmanager
 def make_ready(
     repository: Repository,
     settings: Settings,
     place: Path,
     chance: random.Random,
     tell: Callable[[str], None],
-) -> Stand:
+) -> Iterator[Stand]:
     """Check out, prepare, share. Nothing is timed before this is done."""
     base, head = repository.commit(settings.base), repository.commit(settings.head or "HEAD")
     changed = () if settings.head else repository.changed_here()
@@ -108,7 +150,11 @@ def make_ready(
         python = settings.python
         tree = arms.prepare(arms.with_python(tree, python), settings.prepare, place / f"{side}-prepare.log")
         trees[side] = tree
-    return Stand(repository, settings, place, trees, arms.install_plugin(place), chance)
+    stand = Stand(repository, settings, place, trees, arms.install_plugin(place), chance)
+    try:
+        yield stand
+    finally:
+        stand.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +181,7 @@ def survey(stand: Stand) -> Suites:
         started = {side: stack.enter_context(stand.arm(side, stand.trees[side])) for side in SIDES}
         for side, arm in started.items():
             own[side] = _collected(arm, stand.settings)
+    stand.learn({side: found.imported for side, found in own.items()})
     _refuse_strangers(own)
     giver = stand.settings.harness
     if giver in SIDES:

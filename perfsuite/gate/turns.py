@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -9,28 +10,36 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from perfsuite.gate.arm import Arm, ArmError, Said
+from perfsuite.judge.pairs import standard_error
 from perfsuite.measure.gpu import GpuWatch
 from perfsuite.measure.measurement import GpuReadings
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long and how often each side works.
+    """How long and how often each side works."""
 
-    >>> Pace().order(quads=1)
-    'ABBA'
-    """
-
-    turn_seconds: float = 0.04
-    turns_each: int = 8
-    rest_seconds: float = 0.002  # OpenMP threads spin a little after their last work
-    sample_seconds: float = 0.002
+    turn_seconds: float = 0.005  # fine: a core's neighbour comes and goes within tenths of a second
+    fewest_turns: int = 8  # of each side
+    side_seconds: float = 0.8  # the most one side works, beyond its fewest turns
+    sharp: float = 0.015  # standard error of a pair's number at which no more turns are taken
+    rest_seconds: float = 0.002  # where it is unknown which threads have to come to rest
+    settle_seconds: float = 0.001  # not counted: caches and sleeping threads
+    sample_seconds: float = 0.001
+    pin: bool = True  # threads to cores while they work
     most_retakes: int = 3  # of a turn in which the GPU was held back
     cooling_seconds: float = 0.5
     patience_seconds: float = 120.0  # the longest silence before a side counts as hung
 
-    def order(self, quads: int | None = None) -> str:
-        return "ABBA" * (quads or max(1, self.turns_each // 2))
+    def is_enough(self, base: Sequence[float], head: Sequence[float], turn: float) -> bool:
+        """Whether these turns say enough of a pair. How they scatter decides, never which way they point.
+
+        >>> Pace().is_enough([1.0] * 8, [1.1] * 8, turn=0.005)
+        True
+        """
+        if len(base) < self.fewest_turns:
+            return False
+        return len(base) * turn >= self.side_seconds or standard_error(base, head) <= self.sharp
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +80,7 @@ class Collected:
     strangers: tuple[tuple[str, str], ...]
     pytest_config: str
     tolerances: Mapping[str, float] = field(default_factory=dict)
+    imported: tuple[str, ...] = ()
 
 
 class Pair:
@@ -83,9 +93,12 @@ class Pair:
         pace: Pace,
         renames: Mapping[str, str] | None = None,
         gpu: Any = None,
+        first_core: int = 0,
     ) -> None:
         self.arms = (first, second)
         self.pace = pace
+        self._first_core = first_core
+        self.imported: dict[str, list[str]] = {}  # by side: what a parent of both could import
         self._gpu = gpu  # NVML, where there is a device
         self.ends: dict[str, dict[str, End]] = {}  # node -> side -> end
         self.alone: dict[str, tuple[str, str]] = {}  # name -> its node, the only side that reached it
@@ -106,6 +119,7 @@ class Pair:
             tuple((name, place) for name, place in said["strangers"]),
             said["pytest_config"],
             {item["id"]: float(item["tolerance"]) for item in said["items"] if "tolerance" in item},
+            tuple(said["imported"]),
         )
 
     def run(self, nodes: Sequence[str], counting: bool = False) -> None:
@@ -155,6 +169,7 @@ class Pair:
             if said["say"] == "at":
                 return said
             if said["say"] == "finished":
+                self.imported[arm.side] = said["imported"]
                 return None
             if said["say"] == "end":
                 self.ends.setdefault(said["node"], {})[arm.side] = End(said["outcome"], said["detail"])
@@ -191,30 +206,51 @@ class Pair:
     def turns(self, name: str, node: str, items: float) -> Seen:
         """A B B A ... at the call both wait at."""
         # The second side warms up first, so that the first side's first turn is as warm as its later ones.
-        paces = [self._warm(arm) for arm in reversed(self.arms)]
-        calls = max(1, round(self.pace.sample_seconds / max(min(paces), 1e-9)))
+        warm = [self._warm(arm) for arm in reversed(self.arms)]
+        seconds = max(min(said["seconds_per_call"] for said in warm), 1e-9)
+        calls = max(1, round(self.pace.sample_seconds / seconds))
+        settle = round(self.pace.settle_seconds / (calls * seconds))
+        cores = self._cores({int(said["threads"]) for said in warm})
         taken: dict[str, list[Turn]] = {"A": [], "B": []}
-        for letter in self.pace.order():
-            taken[letter].append(self._turn(self.arms["AB".index(letter)], calls))
+        times: dict[str, list[float]] = {"A": [], "B": []}
+        while not self.pace.is_enough(times["A"], times["B"], max(self.pace.turn_seconds, seconds)):
+            for letter in "ABBA":
+                arm = self.arms["AB".index(letter)]
+                taken[letter].append(self._turn(arm, calls=calls, settle=settle, cores=cores))
+                times[letter].append(taken[letter][-1].median)
         return Seen(name, node, tuple(taken["A"]), tuple(taken["B"]), items)
 
-    def _warm(self, arm: Arm) -> float:
-        arm.tell(do="warm")
-        return float(self._answer(arm, "warm")["seconds_per_call"])
+    def _cores(self, threads: set[int]) -> list[int]:
+        """One for each busy thread, the same for both sides; none where the sides differ or it is unknown.
 
-    def _turn(self, arm: Arm, calls: int) -> Turn:
+        A core may be slow for seconds, while a neighbour of this virtual machine works on its other half.
+        """
+        (number,) = threads if len(threads) == 1 else (0,)
+        if not self.pace.pin or not hasattr(os, "sched_getaffinity"):
+            return []
+        able = sorted(os.sched_getaffinity(0))
+        return (
+            [able[(self._first_core + n) % len(able)] for n in range(number)] if number <= len(able) else []
+        )
+
+    def _warm(self, arm: Arm) -> Said:
+        arm.tell(do="warm")
+        return self._answer(arm, "warm")
+
+    def _turn(self, arm: Arm, **how: Any) -> Turn:
         for _ in range(self.pace.most_retakes):
-            turn = self._one_turn(arm, calls)
+            turn = self._one_turn(arm, **how)
             if turn.gpu is None or not turn.gpu.throttled:
                 return turn
             time.sleep(self.pace.cooling_seconds)
-        return self._one_turn(arm, calls)
+        return self._one_turn(arm, **how)
 
-    def _one_turn(self, arm: Arm, calls: int) -> Turn:
-        time.sleep(self.pace.rest_seconds)
+    def _one_turn(self, arm: Arm, **how: Any) -> Turn:
+        if not how["cores"]:
+            time.sleep(self.pace.rest_seconds)
         watch = GpuWatch(self._gpu)
         watch.begin()
-        arm.tell(do="turn", seconds=self.pace.turn_seconds, calls=calls)
+        arm.tell(do="turn", seconds=self.pace.turn_seconds, **how)
         said = self._answer(arm, "turn")
         watch.end()
         return Turn(float(said["median"]), float(said["low"]), said["stages"], watch.readings)

@@ -22,6 +22,7 @@ PAIRS_BETWEEN_LOOKS = 6
 POWER = 0.9  # the MDE is found this often
 HOPELESS = 3.0  # an MDE this many times the one asked for will not come down with more pairs ...
 HOPELESS_AFTER = 12  # ... seen after this many
+NORMAL_IN_QUARTILES = 1.2 / 1.35  # a standard deviation, and that a mean of the middle half scatters more
 NULL_PAIRS = 6
 NULL_DISTANCE = 3.5  # in spreads; with six pairs that is a t of 8.6
 
@@ -245,9 +246,28 @@ def _differs(seen: Sequence[float], tolerance: float) -> bool:
 
 
 def log_ratio(base: Sequence[float], head: Sequence[float]) -> float:
-    """The number of one pair: the median of the log ratios of neighbouring turns, head over base.
+    """The number of one pair, head over base: the mean of the middle half of its turns' log ratios.
 
-    >>> round(log_ratio([1.0, 1.0, 9.0], [1.1, 1.1, 1.1]), 3)
+    Turns differ by luck in two or three sizes; a median jumps between these where a mean settles.
+
+    >>> round(log_ratio([1.0, 1.0, 1.0, 9.0], [1.1, 1.1, 1.1, 1.1]), 3)
     0.095
     """
-    return median(math.log(h / b) for b, h in zip(base, head, strict=True))
+    ratios = _turn_ratios(base, head)
+    out = len(ratios) // 4
+    return fmean(ratios[out : len(ratios) - out])
+
+
+def standard_error(base: Sequence[float], head: Sequence[float]) -> float:
+    """How far off the number of this pair may be, its processes being what they are.
+
+    >>> round(standard_error([1.0] * 100, [0.99, 1.01] * 50), 3)
+    0.002
+    """
+    low, high = np.quantile(_turn_ratios(base, head), (0.25, 0.75))
+    return float(NORMAL_IN_QUARTILES * (high - low)) / math.sqrt(len(base))
+
+
+def _turn_ratios(base: Sequence[float], head: Sequence[float]) -> list[float]:
+    """Of neighbouring turns, in order of size."""
+    return sorted(math.log(h / b) for b, h in zip(base, head, strict=True))

@@ -59,7 +59,14 @@ def decode():
 def resize(factor):
     work({resize} * factor)
 """
-QUICK = Pace(turn_seconds=0.004, turns_each=2, rest_seconds=0.0, sample_seconds=0.002, patience_seconds=20.0)
+QUICK = Pace(
+    turn_seconds=0.004,
+    fewest_turns=2,
+    side_seconds=0.0,
+    rest_seconds=0.0,
+    sample_seconds=0.002,
+    patience_seconds=20.0,
+)
 PYTEST = ("-p", "pytest_benchmark.plugin")
 
 

@@ -101,8 +101,10 @@ def test_each_planted_fault_is_found_by_its_counter_in_one_pair(project: Project
     project.commit({"net.py": NET.format(**PLANTED)})
     pace = replace(QUICK, patience_seconds=90.0)
     repository = Repository.at(project.root)
-    with workplace(repository.git_directory) as place:
-        stand = make_ready(repository, settings(pace=pace), place, random.Random(1), print)
+    with (
+        workplace(repository.git_directory) as place,
+        make_ready(repository, settings(pace=pace), place, random.Random(1), print) as stand,
+    ):
         found = stand.run([f"test_net.py::{test}" for test in (*FOUND_BY, "test_same")], counting=True)
     regressed = {
         name.partition("::")[2]: {

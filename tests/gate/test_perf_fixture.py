@@ -35,8 +35,10 @@ def test_workloads_of_perf_take_their_turns_and_limits_are_not_judged(project: P
     asked = settings("HEAD", null=True, pytest_words=("-p", "perfsuite.pytest_plugin"))
     asked = replace(asked, pace=replace(QUICK, patience_seconds=60.0))
     repository = Repository.at(project.root)
-    with workplace(repository.git_directory) as place:
-        stand = make_ready(repository, asked, place, random.Random(1), print)
+    with (
+        workplace(repository.git_directory) as place,
+        make_ready(repository, asked, place, random.Random(1), print) as stand,
+    ):
         suites = survey(stand)
         found = stand.run(suites.nodes("head"))
     assert [seen.name for seen in found.seen] == [

@@ -21,12 +21,12 @@ line = socket.socket(fileno=int(os.environ["PERFSUITE_GATE_LINE"])).makefile("rw
 for said in line:
     word = json.loads(said)
     print(word["do"], flush=True)
-    answer = {"warm": {"say": "warm", "seconds_per_call": 0.001},
+    answer = {"warm": {"say": "warm", "seconds_per_call": 0.001, "threads": 0},
               "turn": {"say": "turn", "median": 0.001, "low": 0.001, "stages": {}},
               "nonsense": {"say": "nonsense"}}[word["do"]]
     line.write(json.dumps(answer).encode() + b"\\n")
 """
-PACE = Pace(turns_each=4, rest_seconds=0.0, cooling_seconds=0.0, patience_seconds=10.0)
+PACE = Pace(fewest_turns=4, side_seconds=0.0, rest_seconds=0.0, cooling_seconds=0.0, patience_seconds=10.0)
 
 
 @contextmanager
@@ -101,7 +101,7 @@ def test_a_throttled_turn_is_taken_again_a_bounded_number_of_times(
 
     monkeypatch.setattr("perfsuite.gate.turns.GpuWatch", Watch)
     with arms(tmp_path) as (base, head):
-        turn = Pair(base, head, PACE)._turn(base, calls=1)
+        turn = Pair(base, head, PACE)._turn(base, calls=1, settle=0, cores=[])
     assert turns == taken
     assert turn.gpu is not None
     assert bool(turn.gpu.throttled) is (throttled_for >= taken)

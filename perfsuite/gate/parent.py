@@ -1,0 +1,111 @@
+"""The gate's end of arm_parent: a process that both arms of a pair are forked from."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from perfsuite.errors import PerfsuiteError
+from perfsuite.gate import arm_parent
+
+CAN_FORK = sys.platform == "linux"
+
+
+class ParentError(PerfsuiteError):
+    """The parent died or cannot be one."""
+
+
+class Parent:
+    """A process with `modules` imported, to fork arms from."""
+
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], cwd: Path, modules: Sequence[str]
+    ) -> None:
+        # One message a packet: nothing has to be put together again.
+        self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self.process = subprocess.Popen(
+                list(command),
+                cwd=cwd,
+                env={**environment, arm_parent.LINE: str(theirs.fileno())},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,  # Ctrl-C is the gate's to handle
+            )
+        try:
+            refusal = self._ask({"do": "import", "modules": list(modules)})
+            if refusal:
+                raise ParentError(f"arms start on their own: {refusal}")
+        except BaseException:
+            self.close()
+            raise
+
+    def fork(
+        self,
+        words: Sequence[str],
+        environment: Mapping[str, str],
+        cwd: Path,
+        files: Sequence[int],
+        line: str,
+    ) -> Forked:
+        """A child that goes on as `python -m pytest WORDS`; `files` are its line to the gate and its log."""
+        told = {"words": list(words), "environment": dict(environment), "cwd": str(cwd), "line": line}
+        return Forked(int(self._ask({"do": "fork", **told}, files)), self)
+
+    def status(self, pid: int) -> int:
+        """How a child that has ended did so; forgets it."""
+        try:
+            return int(self._ask({"do": "status", "pid": pid}))
+        except ParentError:
+            return -9  # children do not outlive their parent
+
+    def _ask(self, word: Mapping[str, Any], files: Sequence[int] = ()) -> Any:
+        try:
+            socket.send_fds(self._line, [json.dumps(word).encode()], list(files))
+            said = self._line.recv(arm_parent.LONGEST)
+        except OSError as error:
+            raise ParentError(f"the parent of the arms is gone: {error}") from error
+        if not said:
+            raise ParentError(f"the parent of the arms ended with {self.process.poll()}")
+        return json.loads(said)
+
+    def close(self) -> None:
+        self._line.close()
+        self.process.kill()
+        self.process.wait()
+
+
+class Forked:
+    """An arm's process whose parent is not the gate, in the words of a Popen."""
+
+    def __init__(self, pid: int, parent: Parent) -> None:
+        self.pid, self._parent = pid, parent
+        self._watch: int | None = os.pidfd_open(pid)
+        self._status = 0
+
+    def poll(self) -> int | None:
+        return self._end(0.0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        status = self._end(timeout)
+        if status is None:
+            raise subprocess.TimeoutExpired("pytest", timeout or 0.0)
+        return status
+
+    def _end(self, timeout: float | None) -> int | None:
+        if self._watch is not None:
+            if not select.select([self._watch], [], [], timeout)[0]:
+                return None
+            os.close(self._watch)
+            self._watch = None
+            self._status = self._parent.status(self.pid)
+        return self._status
