@@ -18,8 +18,8 @@ from types import FrameType
 
 from rich.console import Console
 
+from perfsuite.gate.pace import Pace
 from perfsuite.gate.settings import Settings, from_project
-from perfsuite.gate.turns import Pace
 from perfsuite.report import gate_files, gate_terminal
 
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}

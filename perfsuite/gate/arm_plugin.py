@@ -1,7 +1,7 @@
 """The gate's end inside one arm's pytest: hand over each benchmark's call, work only while holding the token.
 
-With arm_worker it is copied onto the arm's path and loaded with `-p`; both need the standard library and
-pytest and nothing else, so the gated project need not know of perfsuite.
+With arm_worker and arm_luck it is copied onto the arm's path and loaded with `-p`; they need the standard
+library and pytest and nothing else, so the gated project need not know of perfsuite.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 
-from .arm_worker import Line, Say, Server, Workload, compiled, die_with_the_gate, keep_memory
+from .arm_luck import keep_memory
+from .arm_worker import Line, Say, Server, Workload, compiled, die_with_the_gate
 
 LINE = "PERFSUITE_GATE_LINE"  # the number of the inherited socket
 ROOT = "PERFSUITE_GATE_ROOT"  # where this arm's sources lie

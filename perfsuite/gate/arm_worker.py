@@ -1,6 +1,6 @@
 """The working end of one arm: samples of a workload, taken only while the gate's token is held.
 
-Like arm_plugin, it is copied onto the arm's path and needs nothing but the standard library.
+Like arm_plugin, it is copied onto the arm's path, where there may be nothing but the standard library.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import gc
 import importlib
 import json
 import os
-import random
 import signal
 import socket
 import sys
@@ -19,16 +18,13 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
+from .arm_luck import Heap, busy, on_cores, rest, spent
+
 WARM_UP_SECONDS = 0.05
-PLUGS, BETWEEN = 1000, 32  # blocks
-MOST_REST_SECONDS = 0.05
-IDLE = 0.1  # of a core: below it a thread has no part in the work
 MOST_SETUP_PER_TURN = 4.0  # a pedantic setup may make a turn this many times longer than asked
 PR_SET_PDEATHSIG = 1
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 Say = dict[str, Any]
 
@@ -63,15 +59,6 @@ def _leave() -> None:
 def die_with_the_gate() -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def keep_memory() -> None:
-    """Let glibc keep what was freed. Else it is luck for a process's life whether each call gives the top of
-    its heap back and has the kernel clear it again: seen to cost 10 to 40 % of a normalisation."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:
-        mallopt(M_MMAP_THRESHOLD, 32 << 20)  # the largest that it takes
-        mallopt(M_TRIM_THRESHOLD, 1 << 30)
 
 
 class Workload:
@@ -125,62 +112,6 @@ def _finish_device() -> None:
         torch.cuda.synchronize()
 
 
-def _spent() -> dict[int, float] | None:
-    """Seconds of work by thread; None where the kernel does not say, or other processes do a part of it."""
-    children = os.times()
-    seconds = {0: children.children_user + children.children_system, -1: time.process_time()}
-    try:
-        for task in Path("/proc/self/task").iterdir():
-            if (task / "children").read_text().strip():
-                return None
-            seconds[int(task.name)] = int((task / "schedstat").read_text().split()[0]) / 1e9
-    except (OSError, ValueError, IndexError):
-        return None
-    return seconds
-
-
-def _busy(before: dict[int, float] | None, after: dict[int, float] | None, elapsed: float) -> list[int]:
-    """The threads that do the work, the caller first; none where it cannot be said of each who they are."""
-    if before is None or after is None or before[0] != after[0]:
-        return []
-    worked = {task: seconds - before.get(task, 0.0) for task, seconds in after.items() if task > 0}
-    passing = after[-1] - before[-1] - sum(worked.values())
-    if passing > IDLE * elapsed:
-        return []  # done by threads that came and went
-    me = threading.get_native_id()
-    return [
-        me,
-        *(task for task, seconds in sorted(worked.items()) if seconds > IDLE * elapsed and task != me),
-    ]
-
-
-@contextmanager
-def _on_cores(threads: list[int], cores: list[int]) -> Iterator[None]:
-    """Each busy thread stays on a core of its own, the one that its like on the other side works on too."""
-    before = {task: os.sched_getaffinity(task) for task, _ in zip(threads, cores, strict=False)}
-    try:
-        for task, core in zip(threads, cores, strict=False):
-            os.sched_setaffinity(task, {core})
-        yield
-    finally:
-        for task, allowed in before.items():
-            os.sched_setaffinity(task, allowed)
-
-
-def _rest(threads: list[int]) -> None:
-    """Wait until the threads that work for this one sleep: OpenMP's spin for milliseconds after it."""
-    until = time.perf_counter() + MOST_REST_SECONDS
-    while time.perf_counter() < until and any(_runs(task) for task in threads):
-        time.sleep(0.0002)
-
-
-def _runs(task: int) -> bool:
-    try:
-        return Path(f"/proc/self/task/{task}/stat").read_text().rpartition(")")[2].split()[0] == "R"
-    except OSError:
-        return False
-
-
 @contextmanager
 def _untraced() -> Iterator[None]:
     tracer, profiler = sys.gettrace(), sys.getprofile()
@@ -229,32 +160,6 @@ def _stages_heard() -> Iterator[StageClock | None]:
         yield clock
 
 
-class Heap:
-    """Moves what malloc gives out next: a decoder can be 20 % faster or slower by where its buffers lie."""
-
-    def __init__(self) -> None:
-        self._chance = random.Random()
-        self._plugs: list[int] = []
-        self._between: list[int] = []
-        library = ctypes.CDLL(None)
-        self._take, self._free = library.malloc, library.free
-        self._take.restype, self._take.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
-        self._free.restype, self._free.argtypes = None, [ctypes.c_void_p]
-
-    def plug(self) -> None:
-        """Fill the holes of this process's history, which malloc would give out again and again."""
-        self._plugs = self._renewed(self._plugs, PLUGS, 10, 17)
-
-    def shake(self) -> None:
-        self._between = self._renewed(self._between, BETWEEN, 5, 20)
-
-    def _renewed(self, blocks: list[int], number: int, low: float, high: float) -> list[int]:
-        for place in blocks:
-            self._free(place)
-        # Never written to, so that neither memory nor caches are used up.
-        return [self._take(int(2 ** self._chance.uniform(low, high))) for _ in range(number)]
-
-
 class Server:
     """Answers the gate for one workload until it is let go."""
 
@@ -278,12 +183,12 @@ class Server:
         return self.taken
 
     def _warm(self, workload: Workload, word: Say) -> None:
-        begin, before = time.perf_counter(), _spent()
+        begin, before = time.perf_counter(), spent()
         until = begin + WARM_UP_SECONDS
         fastest = workload.sample(1)
         while time.perf_counter() < until:
             fastest = min(fastest, workload.sample(1))
-        self.threads = _busy(before, _spent(), time.perf_counter() - begin)
+        self.threads = busy(before, spent(), time.perf_counter() - begin)
         self.line.tell(say="warm", seconds_per_call=fastest, threads=len(self.threads))
 
     def _turn(self, workload: Workload, word: Say) -> None:
@@ -291,7 +196,7 @@ class Server:
         samples: list[float] = []
         worked = 0.0
         self.heap.shake()
-        with _on_cores(self.threads, word["cores"]):
+        with on_cores(self.threads, word["cores"]):
             for _ in range(int(word["settle"])):
                 workload.sample(calls)
             begin = time.perf_counter()
@@ -301,9 +206,9 @@ class Server:
                 ):
                     samples.append(workload.sample(calls))
                     worked += samples[-1] * (calls if workload.repeatable else workload.iterations)
-        _rest(self.threads[1:])
+        rest(self.threads[1:])
         done = len(samples) * (calls if workload.repeatable else workload.iterations)
-        stages = {name: spent / done for name, spent in clock.seconds.items()} if clock else {}
+        stages = {name: seconds / done for name, seconds in clock.seconds.items()} if clock else {}
         self.taken += samples
         samples.sort()
         self.line.tell(say="turn", median=_quantile(samples, 0.5), low=_quantile(samples, 0.2), stages=stages)

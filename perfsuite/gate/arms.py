@@ -165,7 +165,7 @@ def install_plugin(place: Path) -> Path:
     package = place / "plugin" / PLUGIN
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
-    for name in ("arm_parent.py", "arm_plugin.py", "arm_worker.py"):
+    for name in ("arm_luck.py", "arm_parent.py", "arm_plugin.py", "arm_worker.py"):
         shutil.copy(Path(__file__).with_name(name), package)
     return package.parent
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from perfsuite.errors import UsageError
 from perfsuite.gate.layout import read_toml
-from perfsuite.gate.turns import Pace
+from perfsuite.gate.pace import Pace
 
 Harness = Literal["head", "base", "own"]
 NUMBERS = {"alpha", "tolerance", "mde", "max-pairs"}

@@ -10,36 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from perfsuite.gate.arm import Arm, ArmError, Said
-from perfsuite.judge.pairs import standard_error
+from perfsuite.gate.pace import Pace
 from perfsuite.measure.gpu import GpuWatch
 from perfsuite.measure.measurement import GpuReadings
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How long and how often each side works."""
-
-    turn_seconds: float = 0.005  # fine: a core's neighbour comes and goes within tenths of a second
-    fewest_turns: int = 8  # of each side
-    side_seconds: float = 0.8  # the most one side works, beyond its fewest turns
-    sharp: float = 0.015  # standard error of a pair's number at which no more turns are taken
-    rest_seconds: float = 0.002  # where it is unknown which threads have to come to rest
-    settle_seconds: float = 0.001  # not counted: caches and sleeping threads
-    sample_seconds: float = 0.001
-    pin: bool = True  # threads to cores while they work
-    most_retakes: int = 3  # of a turn in which the GPU was held back
-    cooling_seconds: float = 0.5
-    patience_seconds: float = 120.0  # the longest silence before a side counts as hung
-
-    def is_enough(self, base: Sequence[float], head: Sequence[float], turn: float) -> bool:
-        """Whether these turns say enough of a pair. How they scatter decides, never which way they point.
-
-        >>> Pace().is_enough([1.0] * 8, [1.1] * 8, turn=0.005)
-        True
-        """
-        if len(base) < self.fewest_turns:
-            return False
-        return len(base) * turn >= self.side_seconds or standard_error(base, head) <= self.sharp
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perfsuite.gate.gate import gate
+from perfsuite.gate.pace import Pace
 from perfsuite.gate.settings import Settings
-from perfsuite.gate.turns import Pace
 from perfsuite.judge.gated import Gated, GateReport
 from perfsuite.judge.verdict import Outcome
 

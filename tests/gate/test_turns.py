@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from perfsuite.gate.arm import Arm, ArmError
-from perfsuite.gate.turns import Pace, Pair
+from perfsuite.gate.pace import Pace
+from perfsuite.gate.turns import Pair
 from perfsuite.measure import gpu
 from perfsuite.measure.gpu import GpuReadings
 

@@ -1,0 +1,120 @@
+"""What would be luck for a process's whole life, taken out of it or drawn anew at every turn.
+
+Where malloc puts buffers, whether freed memory goes back to the kernel, which core a thread is on and whether
+the other side's threads still spin there. Like arm_plugin it may use nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import random
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+PLUGS, BETWEEN = 1000, 32  # blocks
+MOST_REST_SECONDS = 0.05
+IDLE = 0.1  # of a core: below it a thread has no part in the work
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+
+
+def keep_memory() -> None:
+    """Let glibc keep what was freed. Else it is luck for a process's life whether each call gives the top of
+    its heap back and has the kernel clear it again: seen to cost 10 to 40 % of a normalisation."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, 32 << 20)  # the largest that it takes
+        mallopt(M_TRIM_THRESHOLD, 1 << 30)
+
+
+class Heap:
+    """Moves what malloc gives out next: a decoder can be 20 % faster or slower by where its buffers lie."""
+
+    def __init__(self) -> None:
+        self._chance = random.Random()
+        self._plugs: list[int] = []
+        self._between: list[int] = []
+        library = ctypes.CDLL(None)
+        self._take, self._free = library.malloc, library.free
+        self._take.restype, self._take.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+        self._free.restype, self._free.argtypes = None, [ctypes.c_void_p]
+
+    def plug(self) -> None:
+        """Fill the holes of this process's history, which malloc would give out again and again."""
+        self._plugs = self._renewed(self._plugs, PLUGS, 10, 17)
+
+    def shake(self) -> None:
+        self._between = self._renewed(self._between, BETWEEN, 5, 20)
+
+    def _renewed(self, blocks: list[int], number: int, low: float, high: float) -> list[int]:
+        for place in blocks:
+            self._free(place)
+        # Never written to, so that neither memory nor caches are used up.
+        return [self._take(int(2 ** self._chance.uniform(low, high))) for _ in range(number)]
+
+
+class Spent(NamedTuple):
+    """Seconds of work so far."""
+
+    process: float
+    children: float  # those that have ended
+    threads: dict[int, float]  # by native id
+
+
+def spent() -> Spent | None:
+    """None where the kernel does not say it of each thread, or other processes do a part of the work."""
+    times, threads = os.times(), {}
+    try:
+        for task in Path("/proc/self/task").iterdir():
+            if (task / "children").read_text().strip():
+                return None
+            threads[int(task.name)] = int((task / "schedstat").read_text().split()[0]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return None
+    return Spent(time.process_time(), times.children_user + times.children_system, threads)
+
+
+def busy(before: Spent | None, after: Spent | None, elapsed: float) -> list[int]:
+    """The threads that do the work, the caller first; none where some of it cannot be said to be anyone's."""
+    if before is None or after is None or before.children != after.children:
+        return []
+    worked = {task: seconds - before.threads.get(task, 0.0) for task, seconds in after.threads.items()}
+    if after.process - before.process - sum(worked.values()) > IDLE * elapsed:
+        return []  # done by threads that came and went
+    me = threading.get_native_id()
+    return [me, *(task for task in sorted(worked) if worked[task] > IDLE * elapsed and task != me)]
+
+
+@contextmanager
+def on_cores(threads: list[int], cores: list[int]) -> Iterator[None]:
+    """Each busy thread stays on a core of its own, the one that its like on the other side works on too."""
+    before: dict[int, set[int]] = {}
+    try:
+        with suppress(OSError):  # a thread that has ended
+            for task, core in zip(threads, cores, strict=False):
+                before[task] = os.sched_getaffinity(task)
+                os.sched_setaffinity(task, {core})
+        yield
+    finally:
+        for task, allowed in before.items():
+            with suppress(OSError):
+                os.sched_setaffinity(task, allowed)
+
+
+def rest(threads: list[int]) -> None:
+    """Wait until the threads that work for this one sleep: OpenMP's spin for milliseconds after it."""
+    until = time.perf_counter() + MOST_REST_SECONDS
+    while time.perf_counter() < until and any(_runs(task) for task in threads):
+        time.sleep(0.0002)
+
+
+def _runs(task: int) -> bool:
+    try:
+        return Path(f"/proc/self/task/{task}/stat").read_text().rpartition(")")[2].split()[0] == "R"
+    except OSError:
+        return False

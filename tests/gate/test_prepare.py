@@ -1,0 +1,54 @@
+"""Sides with an environment of their own, and a package that does not come from its side."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from perfsuite.errors import UsageError
+from perfsuite.judge.verdict import Outcome
+from tests.gate.projects import Project, jobs, src_layout
+
+# What `uv venv && uv pip install -e .` does, without an index.
+BUILD = """
+import subprocess, sys, sysconfig
+from pathlib import Path
+
+subprocess.run([sys.executable, "-m", "venv", "--without-pip", ".venv"], check=True)
+(site,) = Path(".venv/lib").glob("python*/site-packages")
+(site / "built.pth").write_text(f"{Path.cwd() / 'src'}\\n{sysconfig.get_path('purelib')}\\n")
+"""
+IN_ITS_OWN = """
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from toy import clock, jobs
+
+
+@pytest.mark.benchmark(timer=clock.now)
+def test_decode(benchmark):
+    side = Path(os.environ["PERFSUITE_GATE_ROOT"])
+    assert Path(sys.prefix).resolve() == (side / ".venv").resolve()
+    assert Path(jobs.__file__).is_relative_to(side)
+    benchmark(jobs.decode)
+"""
+
+
+def test_each_side_runs_in_the_environment_that_was_built_in_it(project: Project) -> None:
+    project.commit(src_layout(**{"benchmarks/test_jobs.py": IN_ITS_OWN, "build.py": BUILD}))
+    project.commit({"src/toy/jobs.py": jobs(decode=0.0012)})
+    (found,) = project.gate(prepare=(f"{sys.executable} build.py",)).workloads
+    assert found.outcome is Outcome.REGRESSED, found.worst.reason
+    assert not (project.root / ".venv").exists()
+
+
+def test_a_package_that_comes_from_elsewhere_is_refused(project: Project) -> None:
+    """As an editable install with an import hook would make it come."""
+    hook = f"import sys\n\nsys.path.insert(0, {str(project.root / 'src')!r})\n"
+    project.commit(src_layout(**{"conftest.py": hook}))
+    project.commit({"src/toy/jobs.py": jobs(decode=0.0012)})
+    with pytest.raises(UsageError, match=r"toy was imported from .*--prepare"):
+        project.gate()
