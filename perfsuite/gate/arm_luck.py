@@ -49,7 +49,7 @@ class Heap:
         self._plugs = self._renewed(self._plugs, PLUGS, 10, 17)
 
     def shake(self) -> None:
-        self._between = self._renewed(self._between, BETWEEN, 5, 20)
+        self._between = self._renewed(self._between, BETWEEN, 5, 16)
 
     def _renewed(self, blocks: list[int], number: int, low: float, high: float) -> list[int]:
         for place in blocks:

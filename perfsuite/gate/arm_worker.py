@@ -206,7 +206,8 @@ class Server:
                 ):
                     samples.append(workload.sample(calls))
                     worked += samples[-1] * (calls if workload.repeatable else workload.iterations)
-        rest(self.threads[1:])
+        if word["last"]:
+            rest(self.threads[1:])
         done = len(samples) * (calls if workload.repeatable else workload.iterations)
         stages = {name: seconds / done for name, seconds in clock.seconds.items()} if clock else {}
         self.taken += samples

@@ -6,23 +6,20 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
-from statistics import median
 
 from perfsuite.gate import findings
 from perfsuite.gate.arms import Repository
+from perfsuite.gate.conclude import conclude
 from perfsuite.gate.followed import Followed
 from perfsuite.gate.settings import Settings
 from perfsuite.gate.stand import Stand, Suites, make_ready, survey
 from perfsuite.gate.turns import PairResult
 from perfsuite.gate.workplace import workplace
 from perfsuite.judge import pairs
-from perfsuite.judge.gated import Gated, GateReport, Side
-from perfsuite.judge.moved import stage_changes
+from perfsuite.judge.gated import GateReport
 from perfsuite.judge.pairs import Rule, decide
 from perfsuite.judge.verdict import Outcome, Verdict
-from perfsuite.measure.environment import environment
 
 MOST_RECOUNTS = 8  # tests that end their process before the others are counted
 
@@ -40,7 +37,7 @@ def gate(settings: Settings, here: Path, command: str = "", tell: Tell = lambda 
     ):
         run = Run(stand, survey(stand), begin, tell)
         run.whole()
-        return run.report(command, seed)
+        return conclude(run, command, seed)
 
 
 class Run:
@@ -172,7 +169,7 @@ class Run:
             self._null_pair()
         for found in self.followed.values():
             if found.decision is None or found.decision.outcome is None:
-                found.decision = decide(self.rule, found.log_ratios, self._tolerance(found.name), spent=True)
+                found.decision = decide(self.rule, found.log_ratios, self.tolerance(found.name), spent=True)
 
     @property
     def null_pairs(self) -> Sequence[float]:
@@ -184,7 +181,8 @@ class Run:
     def _time_for_another(self) -> bool:
         return time.monotonic() + self.pair_seconds < self.deadline
 
-    def _tolerance(self, name: str) -> float:
+    def tolerance(self, name: str) -> float:
+        """How much slower this workload may be."""
         found = self.followed.get(name)
         marked = self.suites.tolerance(found.node) if found else None
         return self.settings.tolerance_of(name, marked)
@@ -213,7 +211,7 @@ class Run:
                         found.node, Verdict(found.node, "time", Outcome.ERROR, result.broken_off[:300])
                     )
         for found in self._undecided():
-            found.decision = decide(self.rule, found.log_ratios, self._tolerance(found.name))
+            found.decision = decide(self.rule, found.log_ratios, self.tolerance(found.name))
         self.tell(
             f"pair {self.pairs} of at most {self.settings.max_pairs}: {len(self._undecided())} of "
             f"{len(self.followed)} workloads open, {time.monotonic() - self.begin:.0f} s"
@@ -237,73 +235,3 @@ class Run:
             found = Followed(seen.name, seen.node)
             found.add(seen, result.first_side)
             self.null.setdefault(seen.name, []).append(found.log_ratios[0])
-
-    # What is said in the end.
-    def report(self, command: str, seed: int) -> GateReport:
-        unfit = pairs.unfit(self.null, self.settings.tolerance)
-        workloads = [self._gated(found, bool(unfit)) for found in self.followed.values()]
-        workloads += [
-            Gated(name, tuple(self._exempt(verdict) for verdict in verdicts), *self._place(name))
-            for name, verdicts in self.verdicts.items()
-            if name not in self.followed and verdicts
-        ]
-        base, head = (self._side(side) for side in ("base", "head"))
-        held_back = sum(found.held_back for found in self.followed.values())
-        if held_back:
-            self.notes.append(f"{held_back} turns were taken with a throttled GPU, even when taken again")
-        return GateReport(
-            base,
-            head,
-            tuple(workloads),
-            environment(),
-            command,
-            self.settings.alpha,
-            self.settings.tolerance,
-            self.settings.mde,
-            self.settings.max_pairs,
-            self.pairs,
-            {name: tuple(seen) for name, seen in self.null.items()},
-            unfit,
-            dict(self.skipped),
-            tuple(dict.fromkeys(self.notes)),
-            time.monotonic() - self.begin,
-            seed,
-        )
-
-    def _gated(self, found: Followed, unfit: bool) -> Gated:
-        decision = found.decision or decide(self.rule, found.log_ratios, spent=True)
-        verdict = decision.verdict(found.name, self._tolerance(found.name))
-        if unfit:
-            reason = f"base differs from base on this machine; {verdict.reason}"
-            verdict = replace(verdict, outcome=Outcome.UNCLEAR, reason=reason)
-        seconds = (
-            (median(b for b, _ in found.seconds), median(h for _, h in found.seconds))
-            if found.seconds
-            else None
-        )
-        return Gated(
-            found.name,
-            tuple(self._exempt(v) for v in (verdict, *self.verdicts.get(found.name, ()))),
-            *self._place(found.node),
-            tuple(found.log_ratios),
-            seconds,
-            stage_changes(found.stages) if found.stages else (),
-            self.counters.get(found.name, {}),
-        )
-
-    def _exempt(self, verdict: Verdict) -> Verdict:
-        entry = self.settings.quarantined(verdict.workload)
-        if entry is None or not (verdict.is_red or verdict.outcome is Outcome.UNCLEAR):
-            return verdict
-        reason = f"{verdict.outcome}: {verdict.reason}; quarantined until {entry.expires}: {entry.reason}"
-        return replace(verdict, outcome=Outcome.QUARANTINED, reason=reason)
-
-    def _place(self, node: str) -> tuple[str, int]:
-        for side in ("head", "base"):
-            if node in self.suites.own[side].places:
-                return self.suites.own[side].places[node]
-        return node.split("::", 1)[0], 0
-
-    def _side(self, side: str) -> Side:
-        tree = self.stand.trees[side]
-        return Side(tree.label, tree.commit, self.stand.repository.subject(tree.commit), tree.uncommitted)

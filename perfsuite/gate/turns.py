@@ -183,28 +183,29 @@ class Pair:
         seconds = max(min(said["seconds_per_call"] for said in warm), 1e-9)
         calls = max(1, round(self.pace.sample_seconds / seconds))
         settle = round(self.pace.settle_seconds / (calls * seconds))
-        cores = self._cores({int(said["threads"]) for said in warm})
+        cores = self._cores([int(said["threads"]) for said in warm])
         taken: dict[str, list[Turn]] = {"A": [], "B": []}
         times: dict[str, list[float]] = {"A": [], "B": []}
         while not self.pace.is_enough(times["A"], times["B"], max(self.pace.turn_seconds, seconds)):
-            for letter in "ABBA":
+            for letter, last in zip("ABBA", (True, False, True, False), strict=True):
                 arm = self.arms["AB".index(letter)]
-                taken[letter].append(self._turn(arm, calls=calls, settle=settle, cores=cores))
-                times[letter].append(taken[letter][-1].median)
+                turn = self._turn(arm, calls=calls, settle=settle, cores=cores, last=last)
+                taken[letter].append(turn)
+                times[letter].append(turn.median)
         return Seen(name, node, tuple(taken["A"]), tuple(taken["B"]), items)
 
-    def _cores(self, threads: set[int]) -> list[int]:
-        """One for each busy thread, the same for both sides; none where the sides differ or it is unknown.
+    def _cores(self, threads: Sequence[int]) -> list[int]:
+        """One for each busy thread, the same for both sides; none where it is unknown who works.
 
         A core may be slow for seconds, while a neighbour of this virtual machine works on its other half.
         """
-        (number,) = threads if len(threads) == 1 else (0,)
+        number = max(threads) if min(threads) else 0
         if not self.pace.pin or not hasattr(os, "sched_getaffinity"):
             return []
         able = sorted(os.sched_getaffinity(0))
-        return (
-            [able[(self._first_core + n) % len(able)] for n in range(number)] if number <= len(able) else []
-        )
+        if number > len(able):
+            return []
+        return [able[(self._first_core + place) % len(able)] for place in range(number)]
 
     def _warm(self, arm: Arm) -> Said:
         arm.tell(do="warm")

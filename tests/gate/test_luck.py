@@ -109,17 +109,18 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) // 10)
 @pytest.mark.parametrize(
     ("threads", "pace", "number"),
     [
-        ({1}, Pace(), 1),
-        ({2}, Pace(), 2),
-        ({3}, Pace(), 0),
-        ({0}, Pace(), 0),
-        ({1, 2}, Pace(), 0),
-        ({1}, Pace(pin=False), 0),
+        ([1, 1], Pace(), 1),
+        ([2, 2], Pace(), 2),
+        ([1, 2], Pace(), 2),
+        ([3, 3], Pace(), 0),
+        ([0, 0], Pace(), 0),
+        ([0, 1], Pace(), 0),
+        ([1, 1], Pace(pin=False), 0),
     ],
 )
 @linux
 def test_both_sides_get_the_same_cores(
-    monkeypatch: pytest.MonkeyPatch, threads: set[int], pace: Pace, number: int
+    monkeypatch: pytest.MonkeyPatch, threads: list[int], pace: Pace, number: int
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {4, 6})
     nobody: Any = None
