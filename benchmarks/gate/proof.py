@@ -31,6 +31,8 @@ from statistics import median
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from replays import RESULTS, lines  # noqa: E402
+
 from perfsuite.gate.arms import Repository  # noqa: E402
 from perfsuite.gate.gate import gate  # noqa: E402
 from perfsuite.gate.settings import Settings  # noqa: E402
@@ -39,7 +41,6 @@ from perfsuite.gate.turns import PairResult  # noqa: E402
 from perfsuite.gate.workplace import workplace  # noqa: E402
 from perfsuite.judge.gated import GateReport  # noqa: E402
 
-RESULTS = ROOT / "docs" / "results" / "gate"
 EIGHT = Path(__file__).parent / "eight"
 # The stage of each workload that a slowdown is planted in.
 PLANTED_STAGE = {
@@ -133,11 +134,6 @@ def append(name: str, line: object) -> None:
     RESULTS.mkdir(parents=True, exist_ok=True)
     with (RESULTS / name).open("a") as file:
         file.write(json.dumps(line, separators=(",", ":")) + "\n")
-
-
-def lines(name: str) -> list[dict]:
-    path = RESULTS / name
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def record(arguments: argparse.Namespace) -> None:

@@ -3,94 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import platform
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from replays import RESULTS, as_recorded, lines, recordings, replay
+
 from perfsuite.judge import flips
-from perfsuite.judge.pairs import Decision, Rule, decide, log_ratio, mde
+from perfsuite.judge.pairs import Rule, mde
 from perfsuite.judge.verdict import Outcome
 from perfsuite.measure.environment import environment
 
 ROOT = Path(__file__).resolve().parents[2]
-RESULTS = ROOT / "docs" / "results" / "gate"
 PAGE = ROOT / "docs" / "results" / "gate.md"
 GATES = 1000
-WINDOW = 48  # pairs taken after one another, so that the machine's moods stay together
 SIZES = (3.0, 5.0, 10.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """The log ratios of one null pair, by workload."""
-
-    state: str
-    ratios: dict[str, float]
-
-
-def lines(name: str) -> list[dict]:
-    path = RESULTS / name
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def recordings(state: str) -> list[Recording]:
-    """Null pairs recorded on their own, and those of real gates while all workloads were still open."""
-    alone = [
-        Recording(state, {name: number(seen["turns"]) for name, seen in line["workloads"].items()})
-        for line in lines(f"null-{state}.jsonl")
-    ]
-    gates = [
-        {name: found["ratios"] for name, found in line["workloads"].items()}
-        for line in lines("real-null.jsonl")
-        if line["state"] == state
-    ]
-    return alone + [
-        Recording(state, dict(zip(gate, ratios, strict=True)))
-        for gate in gates
-        for ratios in zip(*gate.values(), strict=False)
-    ]
-
-
-def number(turns: Sequence[float]) -> float:
-    """The number of a pair, of log ratios in per mille."""
-    return log_ratio([1.0] * len(turns), [math.exp(turn / 1000) for turn in turns])
-
-
-def drawn(seen: Sequence[Recording], number: int, chance: random.Random) -> list[Recording]:
-    """Pairs of one stretch of the recording, in the order they were taken."""
-    start = chance.randrange(max(1, len(seen) - WINDOW + 1))
-    window = range(start, min(len(seen), start + WINDOW))
-    return [seen[place] for place in sorted(chance.sample(window, min(number, len(window))))]
-
-
-def replay(
-    seen: Sequence[Recording], rule: Rule, chance: random.Random, planted: str = "", percent: float = 0.0
-) -> dict[str, Decision]:
-    """One whole gate by the rule as shipped. The lot that decides who is head is cast again for each pair."""
-    taken = drawn(seen, rule.max_pairs, chance)
-    signs = [chance.choice((1, -1)) for _ in taken]
-    return {
-        name: decide(
-            rule,
-            [
-                sign * pair.ratios[name] + (math.log1p(percent / 100) if name == planted else 0.0)
-                for sign, pair in zip(signs, taken, strict=True)
-            ],
-            spent=True,
-        )
-        for name in taken[0].ratios
-    }
-
-
-def as_recorded(seen: Sequence[Recording], rule: Rule, chance: random.Random) -> dict[str, Decision]:
-    """The same with the lots as they were cast while recording."""
-    taken = drawn(seen, rule.max_pairs, chance)
-    return {name: decide(rule, [pair.ratios[name] for pair in taken], spent=True) for name in taken[0].ratios}
 
 
 def share(hits: int, of: int) -> str:
@@ -107,6 +37,18 @@ def share(hits: int, of: int) -> str:
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     told = [" | ".join(map(str, row)) for row in [head, ["---"] * len(head), *rows]]
     return "\n".join(f"| {row} |" for row in told)
+
+
+def how_much() -> list[list[object]]:
+    """What is recorded of what the proof asks for."""
+    asked = [(f"null pairs, {state}", len(recordings(state)), 200) for state in ("idle", "loaded")]
+    asked += [("gates run for real", len(lines("real-null.jsonl")), 30)]
+    asked += [
+        (f"gates with {percent:g} % planted ({kind})", len(lines(f"plant-{kind}-{percent:g}.jsonl")), 10)
+        for kind in ("slower", "faster")
+        for percent in SIZES
+    ]
+    return [[what, number, wanted] for what, number, wanted in asked]
 
 
 def spreads(state: str) -> Iterator[list[object]]:
@@ -127,6 +69,17 @@ def spreads(state: str) -> Iterator[list[object]]:
             f"{100 * mde(twelve, ratios):.1f} %",
             f"{100 * mde(rule, ratios):.1f} %",
         ]
+
+
+def within_twelve(state: str) -> str:
+    """How many workloads reach an MDE of 5 % with twelve pairs."""
+    seen = recordings(state)
+    if len(seen) < 12:
+        return f"{state}: fewer than twelve pairs recorded"
+    names = list(seen[0].ratios)
+    rule = Rule(workloads=len(names), max_pairs=12)
+    able = sum(mde(rule, [pair.ratios[name] for pair in seen]) <= 0.05 for name in names)
+    return f"{state}: {able} of {len(names)} workloads reach an MDE of 5 % within 12 pairs."
 
 
 def replayed(state: str) -> tuple[list[list[object]], list[str]]:
@@ -276,6 +229,8 @@ def tables(arguments: argparse.Namespace) -> None:
         "Eight workloads (`benchmarks/gate/eight`), "
         f"{here.hard['cores']} cores, {here.hard['cpu']}, Python {platform.python_version()}, "
         f"torch {here.soft['torch']}. `loaded`: one core is kept busy by bursts of hashing and writing.",
+        "## How much has been recorded",
+        table(["what", "recorded", "asked for"], how_much()),
         "## Null pairs: identical code on both sides",
         "One pair is two fresh processes in turns. `found with` is the slowdown that a gate of eight "
         "workloads finds nine times in ten (alpha 1 %, tolerance 1 %).",
@@ -283,6 +238,7 @@ def tables(arguments: argparse.Namespace) -> None:
             ["state", "workload", "pairs", "centre", "spread", "largest", "found with 12", "found with 24"],
             [row for state in states for row in spreads(state)],
         ),
+        "\n".join(f"- {within_twelve(state)}" for state in states),
         f"## Whole gates replayed from them ({GATES} each)",
         "Shares of gates with at least one such verdict.",
         table(

@@ -42,25 +42,15 @@ class Arm:
         log: Path,
         parent: Parent | None = None,
     ) -> None:
-        ours, theirs = socket.socketpair()
         self.side, self.log = side, log
-        self._socket, self._unread = ours, b""
-        self.process: subprocess.Popen[bytes] | Forked
+        self._socket, theirs = socket.socketpair()
+        self._unread = b""
         with theirs, log.open("wb") as out:
-            if parent is not None:
-                files = (theirs.fileno(), out.fileno())
-                self.process = parent.fork(command, environment, cwd, files, LINE)
-                return
-            self.process = subprocess.Popen(
-                list(command),
-                cwd=cwd,
-                env={**environment, LINE: str(theirs.fileno())},
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,  # Ctrl-C is the gate's to handle
-            )
+            try:
+                self.process = _process(command, environment, cwd, theirs.fileno(), out.fileno(), parent)
+            except BaseException:
+                self._socket.close()
+                raise
 
     def __enter__(self) -> Arm:
         return self
@@ -123,3 +113,25 @@ class Arm:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+
+def _process(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    cwd: Path,
+    line: int,
+    log: int,
+    parent: Parent | None,
+) -> subprocess.Popen[bytes] | Forked:
+    if parent is not None:
+        return parent.fork(command, environment, cwd, (line, log), LINE)
+    return subprocess.Popen(
+        list(command),
+        cwd=cwd,
+        env={**environment, LINE: str(line)},
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        pass_fds=[line],
+        start_new_session=True,  # Ctrl-C is the gate's to handle
+    )

@@ -107,9 +107,13 @@ class Workload:
 
 
 def _finish_device() -> None:
+    if _uses_device():
+        sys.modules["torch"].cuda.synchronize()
+
+
+def _uses_device() -> bool:
     torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
-        torch.cuda.synchronize()
+    return torch is not None and bool(torch.cuda.is_initialized())
 
 
 @contextmanager
@@ -189,7 +193,9 @@ class Server:
         while time.perf_counter() < until:
             fastest = min(fastest, workload.sample(1))
         self.threads = busy(before, spent(), time.perf_counter() - begin)
-        self.line.tell(say="warm", seconds_per_call=fastest, threads=len(self.threads))
+        self.line.tell(
+            say="warm", seconds_per_call=fastest, threads=len(self.threads), on_device=_uses_device()
+        )
 
     def _turn(self, workload: Workload, word: Say) -> None:
         seconds, calls = float(word["seconds"]), int(word["calls"])

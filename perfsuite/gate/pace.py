@@ -13,6 +13,7 @@ class Pace:
     """How long and how often each side works."""
 
     turn_seconds: float = 0.005  # fine: a core's neighbour comes and goes within tenths of a second
+    device_turn_seconds: float = 0.04  # a GPU changes hands slowly, and its readings take time
     fewest_turns: int = 8  # of each side
     side_seconds: float = 0.8  # the most one side works, beyond its fewest turns
     sharp: float = 0.015  # standard error of a pair's number at which no more turns are taken

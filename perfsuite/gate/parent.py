@@ -15,7 +15,16 @@ from typing import Any
 from perfsuite.errors import PerfsuiteError
 from perfsuite.gate import arm_parent
 
-CAN_FORK = sys.platform == "linux"
+
+def can_fork() -> bool:
+    """Whether a child of the parent can be watched from here."""
+    if sys.platform != "linux" or not hasattr(os, "pidfd_open"):
+        return False
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError:  # a kernel or a sandbox that lacks it
+        return False
+    return True
 
 
 class ParentError(PerfsuiteError):

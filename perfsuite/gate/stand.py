@@ -14,7 +14,7 @@ from perfsuite.gate import arms
 from perfsuite.gate.arm import Arm, ArmError
 from perfsuite.gate.arms import Repository, Tree
 from perfsuite.gate.layout import harness_of, lay_harness, sources
-from perfsuite.gate.parent import CAN_FORK, Parent, ParentError
+from perfsuite.gate.parent import Parent, ParentError, can_fork
 from perfsuite.gate.settings import Settings
 from perfsuite.gate.turns import Collected, Pair, PairResult, lead
 from perfsuite.measure.gpu import nvml
@@ -36,6 +36,7 @@ class Stand:
     started: int = 0
     luck: Mapping[str, str] = field(default_factory=dict)  # what a pair draws for both its sides
     null_pairs: int = 0
+    may_share: bool = field(default_factory=can_fork)
     shareable: tuple[str, ...] = ()  # what a parent imports for both sides
     parent: Parent | None = None
     pairs_of_parent: int = 0
@@ -47,7 +48,11 @@ class Stand:
         around = arms.environment(self.repository, tree, side, self.plugin, self.place.name, self.luck)
         log = self.place / f"{self.started:04}-{side}.log"
         if self.parent is not None:
-            return Arm(side, arms.words(self.settings.pytest_words), around, tree.root, log, self.parent)
+            words = arms.words(self.settings.pytest_words)
+            try:
+                return Arm(side, words, around, tree.root, log, self.parent)
+            except ParentError:  # killed, for its memory perhaps
+                self._share_nothing()
         return Arm(side, arms.command(tree, self.settings.pytest_words), around, tree.root, log)
 
     def close(self) -> None:
@@ -58,7 +63,7 @@ class Stand:
     def learn(self, imported: Mapping[str, Sequence[str]]) -> None:
         """What both sides import from the same environment can be imported once, before they part."""
         pythons = {tree.python for tree in self.trees.values()}
-        if CAN_FORK and len(pythons) == 1 and not any(tree.prepared for tree in self.trees.values()):
+        if self.may_share and len(pythons) == 1 and not any(tree.prepared for tree in self.trees.values()):
             base, head = (imported.get(side, ()) for side in SIDES)
             self.shareable = tuple(name for name in head if name in base)
 
@@ -76,7 +81,12 @@ class Stand:
             self.parent = Parent(command, around, self.place, self.shareable)
             self.pairs_of_parent = 1
         except ParentError:
-            self.shareable = ()
+            self._share_nothing()
+
+    def _share_nothing(self) -> None:
+        """From now on every arm is a process of its own."""
+        self.close()
+        self.may_share, self.shareable = False, ()
 
     @contextmanager
     def pair(self, null: bool = False) -> Iterator[tuple[Pair, dict[str, Collected]]]:

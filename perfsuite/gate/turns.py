@@ -182,14 +182,19 @@ class Pair:
         warm = [self._warm(arm) for arm in reversed(self.arms)]
         seconds = max(min(said["seconds_per_call"] for said in warm), 1e-9)
         calls = max(1, round(self.pace.sample_seconds / seconds))
-        settle = round(self.pace.settle_seconds / (calls * seconds))
-        cores = self._cores([int(said["threads"]) for said in warm])
+        on_device = any(said["on_device"] for said in warm)
+        turn_seconds = self.pace.device_turn_seconds if on_device else self.pace.turn_seconds
+        how = {
+            "seconds": turn_seconds,
+            "calls": calls,
+            "settle": round(self.pace.settle_seconds / (calls * seconds)),
+            "cores": self._cores([int(said["threads"]) for said in warm]),
+        }
         taken: dict[str, list[Turn]] = {"A": [], "B": []}
         times: dict[str, list[float]] = {"A": [], "B": []}
-        while not self.pace.is_enough(times["A"], times["B"], max(self.pace.turn_seconds, seconds)):
+        while not self.pace.is_enough(times["A"], times["B"], max(turn_seconds, seconds)):
             for letter, last in zip("ABBA", (True, False, True, False), strict=True):
-                arm = self.arms["AB".index(letter)]
-                turn = self._turn(arm, calls=calls, settle=settle, cores=cores, last=last)
+                turn = self._turn(self.arms["AB".index(letter)], on_device, last=last, **how)
                 taken[letter].append(turn)
                 times[letter].append(turn.median)
         return Seen(name, node, tuple(taken["A"]), tuple(taken["B"]), items)
@@ -211,20 +216,20 @@ class Pair:
         arm.tell(do="warm")
         return self._answer(arm, "warm")
 
-    def _turn(self, arm: Arm, **how: Any) -> Turn:
+    def _turn(self, arm: Arm, on_device: bool, **how: Any) -> Turn:
         for _ in range(self.pace.most_retakes):
-            turn = self._one_turn(arm, **how)
+            turn = self._one_turn(arm, on_device, **how)
             if turn.gpu is None or not turn.gpu.throttled:
                 return turn
             time.sleep(self.pace.cooling_seconds)
-        return self._one_turn(arm, **how)
+        return self._one_turn(arm, on_device, **how)
 
-    def _one_turn(self, arm: Arm, **how: Any) -> Turn:
+    def _one_turn(self, arm: Arm, on_device: bool, **how: Any) -> Turn:
         if not how["cores"]:
             time.sleep(self.pace.rest_seconds)
-        watch = GpuWatch(self._gpu)
+        watch = GpuWatch(self._gpu if on_device else None)
         watch.begin()
-        arm.tell(do="turn", seconds=self.pace.turn_seconds, **how)
+        arm.tell(do="turn", **how)
         said = self._answer(arm, "turn")
         watch.end()
         return Turn(float(said["median"]), float(said["low"]), said["stages"], watch.readings)

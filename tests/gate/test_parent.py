@@ -13,11 +13,14 @@ import pytest
 
 from perfsuite.gate import arms
 from perfsuite.gate.arm import Arm, ArmError
-from perfsuite.gate.parent import CAN_FORK, Parent, ParentError
+from perfsuite.gate.arms import Repository
+from perfsuite.gate.parent import Parent, ParentError, can_fork
+from perfsuite.gate.stand import make_ready, survey
+from perfsuite.gate.workplace import workplace
 from perfsuite.judge.verdict import Outcome
-from tests.gate.projects import Project, jobs, src_layout
+from tests.gate.projects import BENCHMARKS, Project, jobs, settings, src_layout
 
-pytestmark = pytest.mark.skipif(not CAN_FORK, reason="arms are forked on Linux only")
+pytestmark = pytest.mark.skipif(not can_fork(), reason="arms are forked on Linux only")
 TELLS = """
 import os
 from pathlib import Path
@@ -60,6 +63,23 @@ def test_a_project_that_sets_variables_before_it_imports_is_left_alone(project: 
     sets = 'import os\n\nos.environ["OMP_NUM_THREADS"] = "1"\n\nimport numpy\n'
     told = told_parents(project, **{"benchmarks/conftest.py": sets})
     assert {parent for parent, _ in told} == {os.getpid()}
+
+
+def test_a_parent_that_is_gone_is_done_without(project: Project) -> None:
+    project.commit(src_layout(**{"benchmarks/test_jobs.py": "import numpy\n" + BENCHMARKS}))
+    repository = Repository.at(project.root)
+    asked = settings("HEAD", null=True)
+    with (
+        workplace(repository.git_directory) as place,
+        make_ready(repository, asked, place, random.Random(1), print) as stand,
+    ):
+        nodes = survey(stand).nodes("head")
+        assert len(stand.run(nodes).seen) == len(nodes) == 2
+        assert stand.parent is not None
+        stand.parent.process.kill()
+        stand.parent.process.wait()
+        assert len(stand.run(nodes).seen) == 2
+        assert stand.parent is None
 
 
 def environment(folder: Path) -> dict[str, str]:

@@ -22,7 +22,7 @@ line = socket.socket(fileno=int(os.environ["PERFSUITE_GATE_LINE"])).makefile("rw
 for said in line:
     word = json.loads(said)
     print(word["do"], flush=True)
-    answer = {"warm": {"say": "warm", "seconds_per_call": 0.001, "threads": 0},
+    answer = {"warm": {"say": "warm", "seconds_per_call": 0.001, "threads": 0, "on_device": False},
               "turn": {"say": "turn", "median": 0.001, "low": 0.001, "stages": {}},
               "nonsense": {"say": "nonsense"}}[word["do"]]
     line.write(json.dumps(answer).encode() + b"\\n")
@@ -102,7 +102,7 @@ def test_a_throttled_turn_is_taken_again_a_bounded_number_of_times(
 
     monkeypatch.setattr("perfsuite.gate.turns.GpuWatch", Watch)
     with arms(tmp_path) as (base, head):
-        turn = Pair(base, head, PACE)._turn(base, calls=1, settle=0, cores=[])
+        turn = Pair(base, head, PACE)._turn(base, True, calls=1, settle=0, cores=[])
     assert turns == taken
     assert turn.gpu is not None
     assert bool(turn.gpu.throttled) is (throttled_for >= taken)
