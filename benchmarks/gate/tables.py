@@ -223,7 +223,7 @@ def tables(arguments: argparse.Namespace) -> None:
     alarms = [alarm for _, found in replays for alarm in found] + real_alarms
     here = environment()
     parts = [
-        "# The gate, proven",
+        "# What the gate sees, and how often it is wrong",
         "Made by `python benchmarks/gate/proof.py tables` from the recordings beside this page "
         "(`gate/*.jsonl`), which `proof.py record`, `real` and `plant` made. "
         "Eight workloads (`benchmarks/gate/eight`), "
