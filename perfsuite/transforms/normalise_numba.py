@@ -93,6 +93,19 @@ def _interleaved(images, scale, bias, out):
             out[row, i] = _as(out, np.float32(images[row, i]) * scale[i] + bias[i])
 
 
+PIXELS_A_ROW = 256
+# 16 pixels of 3 channels: as wide as three vectors, so that scale and bias stay in registers.
+SIXTEEN_PIXELS = 48
+
+
+@_loop
+def _by_sixteen_pixels(images, scale, bias, out):
+    """`_interleaved` for rows of `SIXTEEN_PIXELS`: a width the compiler knows, twice as fast for it."""
+    for row in range(images.shape[0]):
+        for i in range(SIXTEEN_PIXELS):
+            out[row, i] = _as(out, np.float32(images[row, i]) * scale[i] + bias[i])
+
+
 @_loop
 def _split(images, scale, bias, out):
     """From (pictures, rows, columns, channels) to (pictures, channels, rows, columns)."""
@@ -127,13 +140,24 @@ def write(images: torch.Tensor, statistics: Statistics, out: torch.Tensor) -> No
         _in_threads(_planes, images.numpy().reshape(n * c, h * w), scale, bias, into.reshape(n * c, h * w))
         return
     last = images.permute(0, 2, 3, 1).numpy()
-    if not out_contiguous:
-        scale, bias = _tiled(statistics, w)
-        rows = into.transpose(0, 2, 3, 1).reshape(n * h, w * c)
-        _in_threads(_interleaved, last.reshape(n * h, w * c), scale, bias, rows, one_row=True)
+    if out_contiguous:
+        scale, bias = _tiled(statistics, 1)
+        _split(last, scale, bias, into)
         return
-    scale, bias = _tiled(statistics, 1)
-    _split(last, scale, bias, into)
+    _side_by_side(last.reshape(-1), statistics, c, into.transpose(0, 2, 3, 1).reshape(-1))
+
+
+def _side_by_side(images: Array, statistics: Statistics, channels: int, out: Array) -> None:
+    """Pixels whose channels lie side by side, all in one row: what fills blocks in threads, then the rest."""
+    wide = SIXTEEN_PIXELS if channels == 3 else channels * PIXELS_A_ROW
+    kernel = _by_sixteen_pixels if channels == 3 else _interleaved
+    scale, bias = _tiled(statistics, wide // channels)
+    whole = images.size // wide * wide
+    _in_threads(
+        kernel, images[:whole].reshape(-1, wide), scale, bias, out[:whole].reshape(-1, wide), one_row=True
+    )
+    if whole < images.size:
+        _interleaved(images[None, whole:], scale, bias, out[None, whole:])
 
 
 def _order(tensor: torch.Tensor) -> tuple[bool, bool]:
@@ -143,10 +167,11 @@ def _order(tensor: torch.Tensor) -> tuple[bool, bool]:
 
 
 @lru_cache(maxsize=64)
-def _tiled(statistics: Statistics, times: int) -> tuple[Array, Array]:
-    return (
-        np.tile(statistics.scale.astype(np.float32), times),
-        np.tile(statistics.bias.astype(np.float32), times),
+def _tiled(statistics: Statistics, times: int) -> tuple[Array, ...]:
+    """Scale and bias, `times` over, in torch's memory: vectors that begin at a cache line load faster."""
+    return tuple(
+        torch.from_numpy(np.tile(values.astype(np.float32), times)).clone().numpy()
+        for values in (statistics.scale, statistics.bias)
     )
 
 
