@@ -6,21 +6,15 @@ import json
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from perfsuite.judge.pairs import Decision, Rule, decide, log_ratio
+from perfsuite.judge.pairs import Decision, Rule, decide, middle
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results" / "gate"
 WINDOW = 48  # pairs taken after one another, so that the machine's moods stay together
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """The log ratios of one null pair, by workload."""
-
-    state: str
-    ratios: dict[str, float]
+Recording = dict[str, float]  # the log ratios of one null pair, by workload
 
 
 def lines(name: str) -> list[dict]:
@@ -31,7 +25,7 @@ def lines(name: str) -> list[dict]:
 def recordings(state: str) -> list[Recording]:
     """Null pairs recorded on their own, and those of real gates while all workloads were still open."""
     alone = [
-        Recording(state, {name: number(seen["turns"]) for name, seen in line["workloads"].items()})
+        {name: middle([turn / 1000 for turn in seen["turns"]]) for name, seen in line["workloads"].items()}
         for line in lines(f"null-{state}.jsonl")
     ]
     gates = [
@@ -40,15 +34,8 @@ def recordings(state: str) -> list[Recording]:
         if line["state"] == state
     ]
     return alone + [
-        Recording(state, dict(zip(gate, ratios, strict=True)))
-        for gate in gates
-        for ratios in zip(*gate.values(), strict=False)
+        dict(zip(gate, ratios, strict=True)) for gate in gates for ratios in zip(*gate.values(), strict=False)
     ]
-
-
-def number(turns: Sequence[float]) -> float:
-    """The number of a pair, of log ratios in per mille."""
-    return log_ratio([1.0] * len(turns), [math.exp(turn / 1000) for turn in turns])
 
 
 def drawn(seen: Sequence[Recording], number: int, chance: random.Random) -> list[Recording]:
@@ -68,16 +55,16 @@ def replay(
         name: decide(
             rule,
             [
-                sign * pair.ratios[name] + (math.log1p(percent / 100) if name == planted else 0.0)
+                sign * pair[name] + (math.log1p(percent / 100) if name == planted else 0.0)
                 for sign, pair in zip(signs, taken, strict=True)
             ],
             spent=True,
         )
-        for name in taken[0].ratios
+        for name in taken[0]
     }
 
 
 def as_recorded(seen: Sequence[Recording], rule: Rule, chance: random.Random) -> dict[str, Decision]:
     """The same with the lots as they were cast while recording."""
     taken = drawn(seen, rule.max_pairs, chance)
-    return {name: decide(rule, [pair.ratios[name] for pair in taken], spent=True) for name in taken[0].ratios}
+    return {name: decide(rule, [pair[name] for pair in taken], spent=True) for name in taken[0]}

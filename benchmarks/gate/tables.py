@@ -41,24 +41,25 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 def how_much() -> list[list[object]]:
     """What is recorded of what the proof asks for."""
-    asked = [(f"null pairs, {state}", len(recordings(state)), 200) for state in ("idle", "loaded")]
-    asked += [("gates run for real", len(lines("real-null.jsonl")), 30)]
-    asked += [
-        (f"gates with {percent:g} % planted ({kind})", len(lines(f"plant-{kind}-{percent:g}.jsonl")), 10)
-        for kind in ("slower", "faster")
-        for percent in SIZES
+    return [
+        *([f"null pairs, {state}", len(recordings(state)), 200] for state in ("idle", "loaded")),
+        ["gates run for real", len(lines("real-null.jsonl")), 30],
+        *(
+            [f"gates with {percent:g} % planted ({kind})", len(lines(f"plant-{kind}-{percent:g}.jsonl")), 10]
+            for kind in ("slower", "faster")
+            for percent in SIZES
+        ),
     ]
-    return [[what, number, wanted] for what, number, wanted in asked]
 
 
 def spreads(state: str) -> Iterator[list[object]]:
     seen = recordings(state)
     if len(seen) < 12:
         return
-    for name in seen[0].ratios:
-        ratios = [pair.ratios[name] for pair in seen]
-        rule = Rule(workloads=len(seen[0].ratios))
-        twelve = Rule(workloads=len(seen[0].ratios), max_pairs=12)
+    for name in seen[0]:
+        ratios = [pair[name] for pair in seen]
+        rule = Rule(workloads=len(seen[0]))
+        twelve = Rule(workloads=len(seen[0]), max_pairs=12)
         yield [
             state,
             name,
@@ -76,9 +77,9 @@ def within_twelve(state: str) -> str:
     seen = recordings(state)
     if len(seen) < 12:
         return f"{state}: fewer than twelve pairs recorded"
-    names = list(seen[0].ratios)
+    names = list(seen[0])
     rule = Rule(workloads=len(names), max_pairs=12)
-    able = sum(mde(rule, [pair.ratios[name] for pair in seen]) <= 0.05 for name in names)
+    able = sum(mde(rule, [pair[name] for pair in seen]) <= 0.05 for name in names)
     return f"{state}: {able} of {len(names)} workloads reach an MDE of 5 % within 12 pairs."
 
 
@@ -86,7 +87,7 @@ def replayed(state: str) -> tuple[list[list[object]], list[str]]:
     seen, rows, alarms = recordings(state), [], []
     if len(seen) < 24:
         return [], []
-    rule = Rule(workloads=len(seen[0].ratios))
+    rule = Rule(workloads=len(seen[0]))
     for how, one in (("lots cast again", replay), ("as recorded", as_recorded)):
         chance = random.Random(20261121)
         counts: Counter[str] = Counter()
@@ -113,7 +114,7 @@ def planted_replays(state: str) -> list[list[object]]:
     seen, rows = recordings(state), []
     if len(seen) < 24:
         return []
-    names = list(seen[0].ratios)
+    names = list(seen[0])
     rule = Rule(workloads=len(names))
     for percent in (*SIZES, *(-size for size in SIZES)):
         chance = random.Random(round(100 * percent))
@@ -146,9 +147,9 @@ def power_against_mde(state: str) -> list[list[object]]:
     seen, rows = recordings(state), []
     if len(seen) < 24:
         return []
-    rule = Rule(workloads=len(seen[0].ratios))
-    for name in seen[0].ratios:
-        size = mde(rule, [pair.ratios[name] for pair in seen])
+    rule = Rule(workloads=len(seen[0]))
+    for name in seen[0]:
+        size = mde(rule, [pair[name] for pair in seen])
         chance = random.Random(name)
         hits = sum(
             replay(seen, rule, chance, name, 100 * size)[name].outcome is Outcome.REGRESSED

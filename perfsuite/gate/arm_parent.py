@@ -71,8 +71,9 @@ def _import(modules: list[str]) -> str:
 
 
 def _become(word: dict[str, Any], files: list[int]) -> None:
-    """Go on as `python -m pytest` in the arm's folder, with its environment and path."""
+    """Go on as the arm's command, in its folder, with its environment and path."""
     own, log = files
+    _python, _m, module, *words = word["command"]
     os.setpgid(0, 0)
     os.dup2(log, 1)
     os.dup2(log, 2)
@@ -84,8 +85,8 @@ def _become(word: dict[str, Any], files: list[int]) -> None:
     os.chdir(word["cwd"])
     theirs = [place for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place]
     sys.path[:] = [word["cwd"], *theirs, *(place for place in sys.path if place not in ours)]
-    sys.argv = ["pytest", *word["words"]]
-    runpy.run_module("pytest", run_name="__main__", alter_sys=True)
+    sys.argv = [module, *words]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":

@@ -170,13 +170,10 @@ def install_plugin(place: Path) -> Path:
     return package.parent
 
 
-def words(pytest_words: Sequence[str]) -> list[str]:
-    """What an arm's pytest is told."""
-    return ["-p", f"{PLUGIN}.arm_plugin", "-p", "no:cacheprovider", *pytest_words]
-
-
 def command(tree: Tree, pytest_words: Sequence[str]) -> list[str]:
-    return [tree.python, "-m", "pytest", *words(pytest_words)]
+    """`PYTHON -m MODULE WORDS`, which is also how a parent reads it."""
+    plugins = ["-p", f"{PLUGIN}.arm_plugin", "-p", "no:cacheprovider"]
+    return [tree.python, "-m", "pytest", *plugins, *pytest_words]
 
 
 def parent_command(tree: Tree) -> list[str]:

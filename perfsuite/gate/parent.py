@@ -60,14 +60,14 @@ class Parent:
 
     def fork(
         self,
-        words: Sequence[str],
+        command: Sequence[str],
         environment: Mapping[str, str],
         cwd: Path,
         files: Sequence[int],
         line: str,
     ) -> Forked:
-        """A child that goes on as `python -m pytest WORDS`; `files` are its line to the gate and its log."""
-        told = {"words": list(words), "environment": dict(environment), "cwd": str(cwd), "line": line}
+        """A child that goes on as `PYTHON -m MODULE WORDS`; `files` are its line to the gate and its log."""
+        told = {"command": list(command), "environment": dict(environment), "cwd": str(cwd), "line": line}
         return Forked(int(self._ask({"do": "fork", **told}, files)), self)
 
     def status(self, pid: int) -> int:

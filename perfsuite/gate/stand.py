@@ -47,13 +47,12 @@ class Stand:
         self.started += 1
         around = arms.environment(self.repository, tree, side, self.plugin, self.place.name, self.luck)
         log = self.place / f"{self.started:04}-{side}.log"
-        if self.parent is not None:
-            words = arms.words(self.settings.pytest_words)
-            try:
-                return Arm(side, words, around, tree.root, log, self.parent)
-            except ParentError:  # killed, for its memory perhaps
-                self._share_nothing()
-        return Arm(side, arms.command(tree, self.settings.pytest_words), around, tree.root, log)
+        command = arms.command(tree, self.settings.pytest_words)
+        try:
+            return Arm(side, command, around, tree.root, log, self.parent)
+        except ParentError:  # killed, for its memory perhaps
+            self._share_nothing()
+            return Arm(side, command, around, tree.root, log)
 
     def close(self) -> None:
         if self.parent is not None:

@@ -191,12 +191,10 @@ class Pair:
             "cores": self._cores([int(said["threads"]) for said in warm]),
         }
         taken: dict[str, list[Turn]] = {"A": [], "B": []}
-        times: dict[str, list[float]] = {"A": [], "B": []}
-        while not self.pace.is_enough(times["A"], times["B"], max(turn_seconds, seconds)):
+        longest = max(turn_seconds, seconds)
+        while not self.pace.is_enough(_medians(taken["A"]), _medians(taken["B"]), longest):
             for letter, last in zip("ABBA", (True, False, True, False), strict=True):
-                turn = self._turn(self.arms["AB".index(letter)], on_device, last=last, **how)
-                taken[letter].append(turn)
-                times[letter].append(turn.median)
+                taken[letter].append(self._turn(self.arms["AB".index(letter)], on_device, last=last, **how))
         return Seen(name, node, tuple(taken["A"]), tuple(taken["B"]), items)
 
     def _cores(self, threads: Sequence[int]) -> list[int]:
@@ -243,6 +241,10 @@ class Pair:
         if said.get("say") != kind:
             raise ArmError(arm.side, "died", f"said {said.get('say')!r}, expected {kind!r}")
         return said
+
+
+def _medians(turns: Sequence[Turn]) -> list[float]:
+    return [turn.median for turn in turns]
 
 
 class CutShortError(Exception):

@@ -253,9 +253,17 @@ def log_ratio(base: Sequence[float], head: Sequence[float]) -> float:
     >>> round(log_ratio([1.0, 1.0, 1.0, 9.0], [1.1, 1.1, 1.1, 1.1]), 3)
     0.095
     """
-    ratios = _turn_ratios(base, head)
-    out = len(ratios) // 4
-    return fmean(ratios[out : len(ratios) - out])
+    return middle(_turn_ratios(base, head))
+
+
+def middle(log_ratios: Sequence[float]) -> float:
+    """The mean of the middle half.
+
+    >>> middle([0.0, 0.1, 0.1, 9.0])
+    0.1
+    """
+    out = len(log_ratios) // 4
+    return fmean(sorted(log_ratios)[out : len(log_ratios) - out])
 
 
 def standard_error(base: Sequence[float], head: Sequence[float]) -> float:
@@ -269,5 +277,5 @@ def standard_error(base: Sequence[float], head: Sequence[float]) -> float:
 
 
 def _turn_ratios(base: Sequence[float], head: Sequence[float]) -> list[float]:
-    """Of neighbouring turns, in order of size."""
-    return sorted(math.log(h / b) for b, h in zip(base, head, strict=True))
+    """Of neighbouring turns."""
+    return [math.log(h / b) for b, h in zip(base, head, strict=True)]

@@ -13,7 +13,7 @@ import pytest
 
 from perfsuite.gate import arms
 from perfsuite.gate.arm import Arm, ArmError
-from perfsuite.gate.arms import Repository
+from perfsuite.gate.arms import Repository, Tree
 from perfsuite.gate.parent import Parent, ParentError, can_fork
 from perfsuite.gate.stand import make_ready, survey
 from perfsuite.gate.workplace import workplace
@@ -124,7 +124,7 @@ def test_what_cannot_be_a_parent_is_none(tmp_path: Path, module: str, why: str) 
 )
 def test_how_a_forked_arm_died_is_known(tmp_path: Path, parent: Parent, last_deed: str, how: str) -> None:
     (tmp_path / "test_dies.py").write_text(f"import os\nprint('last words', flush=True)\n{last_deed}\n")
-    words = ["-p", "no:cacheprovider", "-s", "test_dies.py"]
+    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-s", "test_dies.py"]
     with (
         Arm("head", words, dict(os.environ), tmp_path, tmp_path / "log", parent) as arm,
         pytest.raises(ArmError, match=f"(?s){how}.*last words"),
@@ -136,7 +136,8 @@ def waiting_arm(folder: Path, parent: Parent) -> Arm:
     (folder / "test_waits.py").write_text("def test_waits(benchmark):\n    benchmark(int)\n")
     plugin = str(folder / "plugin")
     around = {**os.environ, "PYTHONPATH": plugin, "PERFSUITE_GATE_ROOT": str(folder)}
-    words = ["-p", "pytest_benchmark.plugin", *arms.words(["test_waits.py"])]
+    tree = Tree("head", folder, folder, "", "")
+    words = arms.command(tree, ["-p", "pytest_benchmark.plugin", "test_waits.py"])
     arm = Arm("head", words, around, folder, folder / "log", parent)
     assert arm.hear(30.0)["say"] == "collected", arm.tail()
     return arm
