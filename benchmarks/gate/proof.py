@@ -22,8 +22,9 @@ import subprocess
 import sys
 import tempfile
 import time
+import timeit
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
@@ -40,6 +41,7 @@ from perfsuite.gate.stand import Stand, make_ready, survey  # noqa: E402
 from perfsuite.gate.turns import PairResult  # noqa: E402
 from perfsuite.gate.workplace import workplace  # noqa: E402
 from perfsuite.judge.gated import GateReport  # noqa: E402
+from perfsuite.judge.pairs import middle  # noqa: E402
 
 EIGHT = Path(__file__).parent / "eight"
 # The stage of each workload that a slowdown is planted in.
@@ -53,6 +55,8 @@ PLANTED_STAGE = {
     "boxes": "parse",
     "pipeline": "resize",
 }
+WEIGHED_PER_CENT = 20  # what is planted to weigh a grain
+PAIRS_TO_WEIGH = 4
 NOISE = """
 import hashlib, random, time
 block = bytearray(8 << 20)
@@ -100,9 +104,12 @@ def load(state: str) -> Iterator[None]:
         maker.wait()
 
 
+def null_stand(place: Path) -> AbstractContextManager[tuple[Stand, list[str]]]:
+    return stand_of(place, Settings(base="HEAD", head="HEAD", null=True))
+
+
 @contextmanager
-def null_stand(place: Path) -> Iterator[tuple[Stand, list[str]]]:
-    settings = Settings(base="HEAD", head="HEAD", null=True)
+def stand_of(place: Path, settings: Settings) -> Iterator[tuple[Stand, list[str]]]:
     repository = Repository.at(place)
     with (
         workplace(repository.git_directory) as work,
@@ -113,17 +120,26 @@ def null_stand(place: Path) -> Iterator[tuple[Stand, list[str]]]:
 
 def as_line(result: PairResult, state: str) -> dict[str, object]:
     """One pair: of each workload the seconds of a call and, turn by turn, head over base in log per mille."""
-    base_first = result.first_side == "base"
+    ratios = turn_ratios(result)
     told = {}
     for seen in result.seen:
-        base, head = (seen.first, seen.second) if base_first else (seen.second, seen.first)
-        turns = [math.log(h.median / b.median) for b, h in zip(base, head, strict=True)]
-        seconds = median(turn.median for turn in base)
+        seconds = median(turn.median for turn in seen.first)
         told[short(seen.name)] = {
             "seconds": float(f"{seconds:.4g}"),
-            "turns": [round(1000 * t) for t in turns],
+            "turns": [round(1000 * t) for t in ratios[short(seen.name)]],
         }
     return {"at": round(time.time()), "state": state, "first": result.first_side, "workloads": told}
+
+
+def turn_ratios(result: PairResult) -> dict[str, list[float]]:
+    """Of each workload, turn by turn, the log of head over base."""
+    sign = 1 if result.first_side == "base" else -1
+    return {
+        short(seen.name): [
+            sign * math.log(b.median / a.median) for a, b in zip(seen.first, seen.second, strict=True)
+        ]
+        for seen in result.seen
+    }
 
 
 def short(name: str) -> str:
@@ -148,21 +164,23 @@ def record(arguments: argparse.Namespace) -> None:
 
 
 def calibrate() -> dict[str, float]:
-    """Grains that make one per cent of each workload's time, on this machine when nobody disturbs it."""
-    grain = bytes(256)
+    """Grains that make one per cent of each workload's time: of many grains, by what pairs say they cost.
+
+    A grain costs more where another thread spins on the other half of its core, so it is weighed in place.
+    """
     with project() as place, null_stand(place) as (stand, nodes):
-        runs = [stand.run(nodes) for _ in range(3)]
-    fastest: dict[str, float] = {}
-    for seen in (seen for run in runs for seen in run.seen):
-        low = min(turn.low for turn in (*seen.first, *seen.second))
-        fastest[short(seen.name)] = min(low, fastest.get(short(seen.name), low))
-    spent = []
-    for _ in range(200):
-        begin = time.perf_counter()
-        for _ in range(2000):
-            hashlib.sha256(grain).digest()
-        spent.append((time.perf_counter() - begin) / 2000)
-    return {name: 0.01 * seconds / min(spent) for name, seconds in fastest.items()}
+        plain = stand.run(nodes)
+    fastest = {short(seen.name): min(turn.low for turn in (*seen.first, *seen.second)) for seen in plain.seen}
+    grain = min(timeit.repeat(lambda: hashlib.sha256(bytes(256)).digest(), number=2000, repeat=50)) / 2000
+    many = {name: max(1, round(WEIGHED_PER_CENT * 0.01 * fastest[name] / grain)) for name in fastest}
+    plants = {f"{name}.{PLANTED_STAGE[name]}": grains for name, grains in many.items()}
+    costs: dict[str, list[float]] = {name: [] for name in many}
+    with project(plants) as place, stand_of(place, Settings(base="HEAD~1", head="HEAD")) as (stand, nodes):
+        for _ in range(PAIRS_TO_WEIGH):
+            result = stand.run(nodes)
+            for name, turns in turn_ratios(result).items():
+                costs[name].append(middle(turns))
+    return {name: many[name] / (100 * math.expm1(median(costs[name]))) for name in many}
 
 
 def summary(report: GateReport, **more: object) -> dict[str, object]:
@@ -184,6 +202,7 @@ def summary(report: GateReport, **more: object) -> dict[str, object]:
                 "mde": next((v.mde for v in found.verdicts if v.metric == "time"), None),
                 "stage": found.moved_stage,
                 "ratios": [round(r, 5) for r in found.log_ratios],
+                "errors": [round(e, 5) for e in found.errors],
                 "stages": [asdict(s) for s in found.stages[:4]],
             }
             for found in report.workloads

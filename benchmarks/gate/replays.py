@@ -7,14 +7,23 @@ import math
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
+from typing import NamedTuple
 
-from perfsuite.judge.pairs import Decision, Rule, decide, middle
+from perfsuite.judge.pairs import Decision, Rule, decide, middle, standard_error
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results" / "gate"
 WINDOW = 48  # pairs taken after one another, so that the machine's moods stay together
 
 
-Recording = dict[str, float]  # the log ratios of one null pair, by workload
+class Recorded(NamedTuple):
+    """A workload in one null pair."""
+
+    ratio: float  # log of head over base
+    error: float  # of it, as its turns tell
+
+
+Recording = dict[str, Recorded]  # one null pair, by workload
 
 
 def lines(name: str) -> list[dict]:
@@ -25,17 +34,25 @@ def lines(name: str) -> list[dict]:
 def recordings(state: str) -> list[Recording]:
     """Null pairs recorded on their own, and those of real gates while all workloads were still open."""
     alone = [
-        {name: middle([turn / 1000 for turn in seen["turns"]]) for name, seen in line["workloads"].items()}
+        {name: _of_turns(seen["turns"]) for name, seen in line["workloads"].items()}
         for line in lines(f"null-{state}.jsonl")
     ]
     gates = [
-        {name: found["ratios"] for name, found in line["workloads"].items()}
+        {
+            name: [Recorded(*pair) for pair in zip(found["ratios"], found["errors"], strict=True)]
+            for name, found in line["workloads"].items()
+        }
         for line in lines("real-null.jsonl")
         if line["state"] == state
     ]
     return alone + [
-        dict(zip(gate, ratios, strict=True)) for gate in gates for ratios in zip(*gate.values(), strict=False)
+        dict(zip(gate, pair, strict=True)) for gate in gates for pair in zip(*gate.values(), strict=False)
     ]
+
+
+def _of_turns(per_mille: Sequence[float]) -> Recorded:
+    turns = [turn / 1000 for turn in per_mille]
+    return Recorded(middle(turns), standard_error([1.0] * len(turns), [math.exp(turn) for turn in turns]))
 
 
 def drawn(seen: Sequence[Recording], number: int, chance: random.Random) -> list[Recording]:
@@ -52,14 +69,7 @@ def replay(
     taken = drawn(seen, rule.max_pairs, chance)
     signs = [chance.choice((1, -1)) for _ in taken]
     return {
-        name: decide(
-            rule,
-            [
-                sign * pair[name] + (math.log1p(percent / 100) if name == planted else 0.0)
-                for sign, pair in zip(signs, taken, strict=True)
-            ],
-            spent=True,
-        )
+        name: judged(rule, [pair[name] for pair in taken], signs, percent if name == planted else 0.0)
         for name in taken[0]
     }
 
@@ -67,4 +77,17 @@ def replay(
 def as_recorded(seen: Sequence[Recording], rule: Rule, chance: random.Random) -> dict[str, Decision]:
     """The same with the lots as they were cast while recording."""
     taken = drawn(seen, rule.max_pairs, chance)
-    return {name: decide(rule, [pair[name] for pair in taken], spent=True) for name in taken[0]}
+    return {name: judged(rule, [pair[name] for pair in taken], [1] * len(taken)) for name in taken[0]}
+
+
+def judged(
+    rule: Rule, pairs: Sequence[Recorded], signs: Sequence[int], slower_percent: float = 0.0
+) -> Decision:
+    ratios = [
+        sign * pair.ratio + math.log1p(slower_percent / 100) for sign, pair in zip(signs, pairs, strict=True)
+    ]
+    return decide(rule, ratios, spent=True, error=error_of(pairs))
+
+
+def error_of(pairs: Sequence[Recorded]) -> float:
+    return median(pair.error for pair in pairs)

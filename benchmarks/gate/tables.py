@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from replays import RESULTS, as_recorded, lines, recordings, replay
+from replays import RESULTS, Recording, as_recorded, error_of, lines, recordings, replay
 
 from perfsuite.judge import flips
 from perfsuite.judge.pairs import Rule, mde
@@ -57,7 +57,7 @@ def spreads(state: str) -> Iterator[list[object]]:
     if len(seen) < 12:
         return
     for name in seen[0]:
-        ratios = [pair[name] for pair in seen]
+        ratios = [pair[name].ratio for pair in seen]
         rule = Rule(workloads=len(seen[0]))
         twelve = Rule(workloads=len(seen[0]), max_pairs=12)
         yield [
@@ -67,9 +67,14 @@ def spreads(state: str) -> Iterator[list[object]]:
             f"{100 * flips.centre(ratios):+.2f} %",
             f"{100 * flips.spread(ratios):.2f} %",
             f"{100 * max(map(abs, ratios)):.1f} %",
-            f"{100 * mde(twelve, ratios):.1f} %",
-            f"{100 * mde(rule, ratios):.1f} %",
+            f"{100 * hidden(twelve, seen, name):.1f} %",
+            f"{100 * hidden(rule, seen, name):.1f} %",
         ]
+
+
+def hidden(rule: Rule, seen: Sequence[Recording], name: str) -> float:
+    pairs = [pair[name] for pair in seen]
+    return mde(rule, [pair.ratio for pair in pairs], error=error_of(pairs))
 
 
 def within_twelve(state: str) -> str:
@@ -79,7 +84,7 @@ def within_twelve(state: str) -> str:
         return f"{state}: fewer than twelve pairs recorded"
     names = list(seen[0])
     rule = Rule(workloads=len(names), max_pairs=12)
-    able = sum(mde(rule, [pair[name] for pair in seen]) <= 0.05 for name in names)
+    able = sum(hidden(rule, seen, name) <= 0.05 for name in names)
     return f"{state}: {able} of {len(names)} workloads reach an MDE of 5 % within 12 pairs."
 
 
@@ -149,7 +154,7 @@ def power_against_mde(state: str) -> list[list[object]]:
         return []
     rule = Rule(workloads=len(seen[0]))
     for name in seen[0]:
-        size = mde(rule, [pair[name] for pair in seen])
+        size = hidden(rule, seen, name)
         chance = random.Random(name)
         hits = sum(
             replay(seen, rule, chance, name, 100 * size)[name].outcome is Outcome.REGRESSED

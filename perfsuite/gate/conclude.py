@@ -11,7 +11,6 @@ from perfsuite.gate.followed import Followed
 from perfsuite.judge import pairs
 from perfsuite.judge.gated import Gated, GateReport, Side
 from perfsuite.judge.moved import stage_changes
-from perfsuite.judge.pairs import decide
 from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.measure.environment import environment
 
@@ -53,7 +52,7 @@ def conclude(run: Run, command: str, seed: int) -> GateReport:
 
 
 def _gated(run: Run, found: Followed, unfit: bool) -> Gated:
-    decision = found.decision or decide(run.rule, found.log_ratios, spent=True)
+    decision = found.decision or found.decide(run.rule, run.tolerance(found.name), spent=True)
     verdict = decision.verdict(found.name, run.tolerance(found.name))
     if unfit:
         reason = f"base differs from base on this machine; {verdict.reason}"
@@ -69,6 +68,7 @@ def _gated(run: Run, found: Followed, unfit: bool) -> Gated:
         seconds,
         stage_changes(found.stages) if found.stages else (),
         run.counters.get(found.name, {}),
+        tuple(found.errors),
     )
 
 

@@ -8,7 +8,7 @@ from statistics import median
 
 from perfsuite.gate.turns import Seen, Turn
 from perfsuite.judge.moved import StageSeconds
-from perfsuite.judge.pairs import Decision, log_ratio
+from perfsuite.judge.pairs import Decision, Rule, decide, log_ratio, standard_error
 
 
 @dataclass(slots=True)
@@ -18,6 +18,7 @@ class Followed:
     name: str
     node: str
     log_ratios: list[float] = field(default_factory=list)
+    errors: list[float] = field(default_factory=list)  # of these, as the turns of each pair tell it
     seconds: list[tuple[float, float]] = field(default_factory=list)
     stages: list[tuple[StageSeconds, StageSeconds]] = field(default_factory=list)
     turns: list[dict[str, list[float]]] = field(default_factory=list)
@@ -28,10 +29,16 @@ class Followed:
         sides = {first_side: seen.first, "base" if first_side == "head" else "head": seen.second}
         base, head = ([turn.median for turn in sides[side]] for side in ("base", "head"))
         self.log_ratios.append(log_ratio(base, head))
+        self.errors.append(standard_error(base, head))
         self.held_back += sum(bool(turn.gpu and turn.gpu.throttled) for turn in (*seen.first, *seen.second))
         self.seconds.append((median(base), median(head)))
         self.turns.append({"base": base, "head": head})
         self.stages.append((_stage_medians(sides["base"]), _stage_medians(sides["head"])))
+
+    def decide(self, rule: Rule, tolerance: float, spent: bool = False) -> Decision:
+        """Judge the pairs so far."""
+        error = median(self.errors) if self.errors else 0.0
+        return decide(rule, self.log_ratios, tolerance, spent, error)
 
 
 def _stage_medians(turns: Sequence[Turn]) -> StageSeconds:

@@ -18,7 +18,7 @@ from perfsuite.gate.turns import PairResult
 from perfsuite.gate.workplace import workplace
 from perfsuite.judge import pairs
 from perfsuite.judge.gated import GateReport
-from perfsuite.judge.pairs import Rule, decide
+from perfsuite.judge.pairs import Rule
 from perfsuite.judge.verdict import Outcome, Verdict
 
 MOST_RECOUNTS = 8  # tests that end their process before the others are counted
@@ -169,7 +169,7 @@ class Run:
             self._null_pair()
         for found in self.followed.values():
             if found.decision is None or found.decision.outcome is None:
-                found.decision = decide(self.rule, found.log_ratios, self.tolerance(found.name), spent=True)
+                found.decision = found.decide(self.rule, self.tolerance(found.name), spent=True)
 
     @property
     def null_pairs(self) -> Sequence[float]:
@@ -211,7 +211,7 @@ class Run:
                         found.node, Verdict(found.node, "time", Outcome.ERROR, result.broken_off[:300])
                     )
         for found in self._undecided():
-            found.decision = decide(self.rule, found.log_ratios, self.tolerance(found.name))
+            found.decision = found.decide(self.rule, self.tolerance(found.name))
         self.tell(
             f"pair {self.pairs} of at most {self.settings.max_pairs}: {len(self._undecided())} of "
             f"{len(self.followed)} workloads open, {time.monotonic() - self.begin:.0f} s"

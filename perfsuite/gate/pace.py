@@ -13,9 +13,10 @@ class Pace:
     """How long and how often each side works."""
 
     turn_seconds: float = 0.005  # fine: a core's neighbour comes and goes within tenths of a second
+    threads_turn_seconds: float = 0.01  # several threads take milliseconds to come to rest
     device_turn_seconds: float = 0.04  # a GPU changes hands slowly, and its readings take time
     fewest_turns: int = 8  # of each side
-    side_seconds: float = 0.8  # the most one side works, beyond its fewest turns
+    side_seconds: float = 1.0  # the most one side works, beyond its fewest turns
     sharp: float = 0.015  # standard error of a pair's number at which no more turns are taken
     rest_seconds: float = 0.002  # where it is unknown which threads have to come to rest
     settle_seconds: float = 0.001  # not counted: caches and sleeping threads
@@ -24,6 +25,12 @@ class Pace:
     most_retakes: int = 3  # of a turn in which the GPU was held back
     cooling_seconds: float = 0.5
     patience_seconds: float = 120.0  # the longest silence before a side counts as hung
+
+    def turn(self, threads: Sequence[int], on_device: bool) -> float:
+        """Seconds of a turn, by how many threads work on either side (0: unknown)."""
+        if on_device:
+            return self.device_turn_seconds
+        return self.turn_seconds if set(threads) == {1} else self.threads_turn_seconds
 
     def is_enough(self, base: Sequence[float], head: Sequence[float], turn: float) -> bool:
         """Whether these turns say enough of a pair. How they scatter decides, never which way they point.

@@ -182,13 +182,13 @@ class Pair:
         warm = [self._warm(arm) for arm in reversed(self.arms)]
         seconds = max(min(said["seconds_per_call"] for said in warm), 1e-9)
         calls = max(1, round(self.pace.sample_seconds / seconds))
-        on_device = any(said["on_device"] for said in warm)
-        turn_seconds = self.pace.device_turn_seconds if on_device else self.pace.turn_seconds
+        threads, on_device = [int(said["threads"]) for said in warm], any(said["on_device"] for said in warm)
+        turn_seconds = self.pace.turn(threads, on_device)
         how = {
             "seconds": turn_seconds,
             "calls": calls,
             "settle": round(self.pace.settle_seconds / (calls * seconds)),
-            "cores": self._cores([int(said["threads"]) for said in warm]),
+            "cores": self._cores(threads),
         }
         taken: dict[str, list[Turn]] = {"A": [], "B": []}
         longest = max(turn_seconds, seconds)

@@ -52,6 +52,7 @@ class Gated:
     seconds_per_call: tuple[float, float] | None = None  # base, head: medians over the pairs
     stages: tuple[StageChange, ...] = ()
     counters: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # base, head
+    errors: tuple[float, ...] = ()  # of the log ratios, as the turns of each pair tell it
 
     @property
     def outcome(self) -> Outcome:

@@ -1,8 +1,9 @@
 """The gate's rule: from the log ratios of pairs to a verdict, with a stated chance of any false alarm.
 
-At set numbers of pairs the rule looks. A workload is regressed when the coin tosses of its pairs would give
-what was seen, were it no slower than the tolerance, with less than its share of alpha: alpha is divided among
-the workloads and then among the looks, so all looks at all workloads together stay below it.
+At set numbers of pairs the rule looks; after any pair it may let go what shows no change. A workload
+is regressed when the coin tosses of its pairs would give what was seen, were it no slower than the tolerance,
+with less than its share of alpha: alpha is divided among the workloads and then among the looks, so all looks
+at all workloads together stay below it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from perfsuite.judge import flips
 from perfsuite.judge.verdict import Interval, Outcome, Verdict
 
 PAIRS_BETWEEN_LOOKS = 6
+FEWEST_TO_KEEP = 4  # pairs after which a workload may be let go as unchanged
 POWER = 0.9  # the MDE is found this often
 HOPELESS = 3.0  # an MDE this many times the one asked for will not come down with more pairs ...
 HOPELESS_AFTER = 12  # ... seen after this many
@@ -59,10 +61,6 @@ class Rule:
             return dict.fromkeys(able, each)
         return {look: each / 2 if look == able[0] else each / 2 / (len(able) - 1) for look in able}
 
-    def wanted(self, within: float) -> float:
-        """The MDE asked for; a workload that may be slower is also allowed to hide more."""
-        return self.mde_wanted + max(0.0, within - self.tolerance)
-
     @property
     def fewest_pairs(self) -> int:
         """Below this many pairs no ratio, however large, is significant."""
@@ -94,67 +92,103 @@ class Decision:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """The pairs that one look has before it, and what it measures them by."""
+
+    rule: Rule
+    ratios: Sequence[float]
+    within: float  # the tolerance, which a marker may have widened
+    error: float  # of one pair's number, as its own turns tell it
+
+    @property
+    def estimate(self) -> float:
+        return math.expm1(flips.centre(self.ratios))
+
+    @property
+    def hidden(self) -> float:
+        return mde(self.rule, self.ratios, self.within, self.error)
+
+    @property
+    def wanted(self) -> float:
+        """The MDE asked for; a workload that may be slower is also allowed to hide more."""
+        return self.rule.mde_wanted + max(0.0, self.within - self.rule.tolerance)
+
+    @property
+    def hides(self) -> str:
+        return f"only {self.hidden:.1%} would have been found, {self.wanted:.1%} was asked"
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether no pair speaks for a change of the size asked for: a few that agree may hide one."""
+        low, high = flips.interval(self.ratios)
+        return max(abs(low), abs(high)) <= math.log1p(self.wanted)
+
+    def say(self, outcome: Outcome, reason: str, chance: float = 1.0) -> Decision:
+        low, high = flips.interval(self.ratios)
+        level = max(0.0, min(0.95, 1 - 2.0 ** (1 - len(self.ratios))))
+        interval = Interval(math.expm1(low), math.expm1(high), level)
+        return Decision(outcome, reason, len(self.ratios), self.estimate, interval, self.hidden, chance)
+
+
 def decide(
-    rule: Rule, log_ratios: Sequence[float], tolerance: float | None = None, spent: bool = False
+    rule: Rule,
+    log_ratios: Sequence[float],
+    tolerance: float | None = None,
+    spent: bool = False,
+    error: float = 0.0,
 ) -> Decision:
-    """Judge pairs in the order they were taken. `spent`: no further pair will come.
+    """Judge pairs in the order they were taken. `spent`: no further pair will come; `error`: how far off
+    the number of a pair is by its own turns, below which a few pairs that agree are luck.
 
     >>> decide(Rule(workloads=1), [0.1, 0.11] * 6).outcome
     <Outcome.REGRESSED: 'regressed'>
     """
     within = rule.tolerance if tolerance is None else tolerance
-    for look in rule.looks:
-        if look > len(log_ratios):
-            break
-        found = _look(rule, log_ratios[:look], within, rule.shares.get(look, 0.0))
-        if found.outcome is not None:
+    for pairs in range(min(FEWEST_TO_KEEP, rule.looks[0]), len(log_ratios) + 1):
+        found = _look(_Evidence(rule, log_ratios[:pairs], within, error))
+        if found is not None:
             return found
     if not spent and len(log_ratios) < rule.max_pairs:
         return Decision(None, "take more pairs", len(log_ratios), 0.0, None, float("inf"))
-    return _last_word(rule, log_ratios, within)
+    return _last_word(_Evidence(rule, log_ratios, within, error))
 
 
-def _look(rule: Rule, ratios: Sequence[float], within: float, share: float) -> Decision:
-    found = _significant(rule, ratios, within, share)
+def _look(seen: _Evidence) -> Decision | None:
+    """Only a look of the rule can accuse or praise. Letting go costs none of alpha and may happen after any
+    pair: a slowdown worth finding lies too far from nothing to be taken for it."""
+    pairs = len(seen.ratios)
+    found = _significant(seen, seen.rule.shares.get(pairs, 0.0))
     if found is not None:
         return found
-    estimate, hidden = math.expm1(flips.centre(ratios)), mde(rule, ratios, within)
-    if abs(estimate) <= within and hidden <= rule.wanted(within):
-        return _say(
-            rule, ratios, within, Outcome.KEPT, f"within {within:.1%}; {hidden:.1%} would have been found"
-        )
-    if len(ratios) >= HOPELESS_AFTER and hidden > HOPELESS * rule.wanted(within):
-        low, high = flips.interval(ratios)
+    if abs(seen.estimate) <= seen.within and seen.hidden <= seen.wanted and seen.is_narrow:
+        return seen.say(Outcome.KEPT, f"within {seen.within:.1%}; {seen.hidden:.1%} would have been found")
+    is_hopeless = pairs >= HOPELESS_AFTER and seen.hidden > HOPELESS * seen.wanted
+    if pairs in seen.rule.looks and is_hopeless:
+        low, high = flips.interval(seen.ratios)
         if low <= 0 <= high:
-            return _say(
-                rule, ratios, within, Outcome.UNCLEAR, f"too restless here: {_hides(rule, hidden, within)}"
-            )
-    return Decision(None, "take more pairs", len(ratios), estimate, None, hidden)
+            return seen.say(Outcome.UNCLEAR, f"too restless here: {seen.hides}")
+    return None
 
 
-def _hides(rule: Rule, hidden: float, within: float) -> str:
-    return f"only {hidden:.1%} would have been found, {rule.wanted(within):.1%} was asked"
-
-
-def _significant(rule: Rule, ratios: Sequence[float], within: float, share: float) -> Decision | None:
+def _significant(seen: _Evidence, share: float) -> Decision | None:
     if share <= 0:
         return None
-    values = np.asarray(ratios, dtype=np.float64)
+    values = np.asarray(seen.ratios, dtype=np.float64)
     for outcome, signed, word in (
         (Outcome.REGRESSED, values, "slower"),
         (Outcome.IMPROVED, -values, "faster"),
     ):
-        edge = math.log1p(within) if outcome is Outcome.REGRESSED else -math.log1p(-within)
+        edge = math.log1p(seen.within) if outcome is Outcome.REGRESSED else -math.log1p(-seen.within)
         # Against the tolerance, and against no change at all, where the coin toss is exact for any noise.
         chance = max(flips.slower_by_chance(signed, edge), flips.slower_by_chance(signed))
         if chance <= share and flips.centre(signed) > edge:
-            size = abs(math.expm1(flips.centre(ratios)))
-            reason = f"{size:.1%} {word}, tolerance {within:.1%}"
-            return _say(rule, ratios, within, outcome, reason, chance)
+            return seen.say(outcome, f"{abs(seen.estimate):.1%} {word}, tolerance {seen.within:.1%}", chance)
     return None
 
 
-def _last_word(rule: Rule, ratios: Sequence[float], within: float) -> Decision:
+def _last_word(seen: _Evidence) -> Decision:
+    ratios, rule = seen.ratios, seen.rule
     if len(ratios) < 2:
         estimate = math.expm1(ratios[0]) if ratios else 0.0
         reason = f"{len(ratios)} pairs, expected at least 2; allow more time"
@@ -162,46 +196,26 @@ def _last_word(rule: Rule, ratios: Sequence[float], within: float) -> Decision:
     if len(ratios) not in rule.looks:
         # The time ended between two looks, which has nothing to do with what was seen: the unspent
         # shares are spent here.
-        unspent = sum(share for look, share in rule.shares.items() if look > len(ratios))
-        found = _significant(rule, ratios, within, unspent)
+        found = _significant(seen, sum(share for look, share in rule.shares.items() if look > len(ratios)))
         if found is not None:
             return found
-    hidden = mde(rule, ratios, within)
-    if hidden > rule.wanted(within):
-        return _say(rule, ratios, within, Outcome.UNCLEAR, _hides(rule, hidden, within))
-    if flips.interval(ratios)[0] > math.log1p(within):
-        estimate = math.expm1(flips.centre(ratios))
-        reason = f"looks {estimate:.1%} slower, but not surely; take more pairs"
-        return _say(rule, ratios, within, Outcome.UNCLEAR, reason)
-    reason = f"no slowdown beyond {within:.1%} shown; {hidden:.1%} would have been found"
-    return _say(rule, ratios, within, Outcome.KEPT, reason)
+    if seen.hidden > seen.wanted:
+        return seen.say(Outcome.UNCLEAR, seen.hides)
+    if flips.interval(ratios)[0] > math.log1p(seen.within):
+        return seen.say(Outcome.UNCLEAR, f"looks {seen.estimate:.1%} slower, but not surely; take more pairs")
+    reason = f"no slowdown beyond {seen.within:.1%} shown; {seen.hidden:.1%} would have been found"
+    return seen.say(Outcome.KEPT, reason)
 
 
-def _say(
-    rule: Rule,
-    ratios: Sequence[float],
-    within: float,
-    outcome: Outcome,
-    reason: str,
-    chance: float = 1.0,
-) -> Decision:
-    low, high = flips.interval(ratios)
-    level = max(0.0, min(0.95, 1 - 2.0 ** (1 - len(ratios))))
-    return Decision(
-        outcome,
-        reason,
-        len(ratios),
-        math.expm1(flips.centre(ratios)),
-        Interval(math.expm1(low), math.expm1(high), level),
-        mde(rule, ratios, within),
-        chance,
-    )
+def mde(rule: Rule, log_ratios: Sequence[float], tolerance: float | None = None, error: float = 0.0) -> float:
+    """The smallest slowdown that this rule finds nine times in ten, with pairs that scatter like these, and
+    by no less than `error`.
 
-
-def mde(rule: Rule, log_ratios: Sequence[float], tolerance: float | None = None) -> float:
-    """The smallest slowdown that this rule finds nine times in ten, with pairs that scatter like these."""
+    >>> mde(Rule(workloads=8), [0.0] * 4, error=0.02) == mde(Rule(workloads=8), [0.0] * 4)
+    False
+    """
     within = rule.tolerance if tolerance is None else tolerance
-    return math.expm1(math.log1p(within) + reach(rule) * flips.spread(log_ratios))
+    return math.expm1(math.log1p(within) + reach(rule) * max(error, flips.spread(log_ratios)))
 
 
 def reach(rule: Rule) -> float:

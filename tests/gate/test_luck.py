@@ -131,7 +131,7 @@ def test_both_sides_get_the_same_cores(
 
 
 def test_when_turns_are_enough_does_not_depend_on_who_is_slower() -> None:
-    pace = Pace(fewest_turns=4)
+    pace = Pace(fewest_turns=4, side_seconds=0.8)
     quick, slow = [1.0, 1.2, 0.9, 1.1, 1.3, 0.8] * 4, [1.1, 1.3, 1.2, 0.9, 1.4, 1.0] * 4
     for turns in range(2, 25):
         said = {pace.is_enough(a[:turns], b[:turns], 0.01) for a, b in ((quick, slow), (slow, quick))}

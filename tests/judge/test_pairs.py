@@ -144,6 +144,27 @@ def test_quiet_workloads_are_let_go_at_the_first_look() -> None:
     assert all(each.mde < 0.05 for each in found if each.outcome is Outcome.KEPT)
 
 
+def test_four_quiet_pairs_are_enough_to_let_go() -> None:
+    quiet = [0.004, -0.003, 0.002, -0.004]
+    assert decide(Rule(workloads=8), quiet[:3]).outcome is None
+    assert decide(Rule(workloads=8), quiet).outcome is Outcome.KEPT
+
+
+def test_a_pair_that_speaks_for_a_change_keeps_a_workload_in() -> None:
+    """Most of these agree, and a spread that draws in its tails is small."""
+    agreeing = [0.001, -0.001, 0.0, 0.001, -0.001]
+    assert decide(Rule(workloads=8), agreeing).outcome is Outcome.KEPT
+    assert decide(Rule(workloads=8), [0.15, *agreeing]).outcome is None
+
+
+def test_pairs_that_agree_by_luck_are_not_believed() -> None:
+    """The turns of each say that it may be off by far more than the few scatter."""
+    lucky = [0.001, -0.001, 0.0, 0.001]
+    found = decide(Rule(workloads=8), lucky, error=0.05)
+    assert found.outcome is None
+    assert mde(Rule(workloads=8), lucky, error=0.05) > 0.05
+
+
 def test_the_printed_mde_is_found_nine_times_in_ten() -> None:
     chance = np.random.default_rng(12)
     rule = Rule(workloads=8)
@@ -155,7 +176,7 @@ def test_the_printed_mde_is_found_nine_times_in_ten() -> None:
 
 
 def test_no_pair_too_many_is_asked_for() -> None:
-    assert decide(Rule(workloads=8), [0.0] * 5).outcome is None
+    assert decide(Rule(workloads=8), [0.0] * 3).outcome is None
     assert decide(Rule(workloads=8), []).outcome is None
 
 
