@@ -30,6 +30,7 @@ HOME = "PERFSUITE_GATE_HOME"  # a folder holding perfsuite, for counting where t
 BENCHMARK_FIXTURES = frozenset({"benchmark", "benchmark_weave", "perf"})
 # Third-party packages that take long to import; where both arms import one, their parent can.
 HEAVY = (
+    "pytest",
     "numpy",
     "PIL.Image",
     "scipy",

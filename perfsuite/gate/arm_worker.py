@@ -200,18 +200,21 @@ class Server:
     def _turn(self, workload: Workload, word: Say) -> None:
         seconds, calls = float(word["seconds"]), int(word["calls"])
         samples: list[float] = []
-        worked = 0.0
+        worked = latest = 0.0
         self.heap.shake()
         with on_cores(self.threads, word["cores"]):
             for _ in range(int(word["settle"])):
                 workload.sample(calls)
             begin = time.perf_counter()
             with _stages_heard() as clock:
+                # As near to `seconds` as whole samples come.
                 while not samples or (
-                    worked < seconds and time.perf_counter() - begin < MOST_SETUP_PER_TURN * seconds
+                    worked + latest / 2 < seconds
+                    and time.perf_counter() - begin < MOST_SETUP_PER_TURN * seconds
                 ):
                     samples.append(workload.sample(calls))
-                    worked += samples[-1] * (calls if workload.repeatable else workload.iterations)
+                    latest = samples[-1] * (calls if workload.repeatable else workload.iterations)
+                    worked += latest
         if word["last"]:
             rest(self.threads[1:])
         done = len(samples) * (calls if workload.repeatable else workload.iterations)

@@ -22,6 +22,7 @@ class Followed:
     seconds: list[tuple[float, float]] = field(default_factory=list)
     stages: list[tuple[StageSeconds, StageSeconds]] = field(default_factory=list)
     turns: list[dict[str, list[float]]] = field(default_factory=list)
+    took: float = 0.0  # seconds of the gate's time in the latest pair
     held_back: int = 0  # turns in which the GPU was throttled although they were taken again
     decision: Decision | None = None
 
@@ -29,6 +30,7 @@ class Followed:
         sides = {first_side: seen.first, "base" if first_side == "head" else "head": seen.second}
         base, head = ([turn.median for turn in sides[side]] for side in ("base", "head"))
         self.log_ratios.append(log_ratio(base, head))
+        self.took = seen.took
         self.errors.append(standard_error(base, head))
         self.held_back += sum(bool(turn.gpu and turn.gpu.throttled) for turn in (*seen.first, *seen.second))
         self.seconds.append((median(base), median(head)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from perfsuite.judge.pairs import standard_error
 
@@ -25,6 +25,10 @@ class Pace:
     most_retakes: int = 3  # of a turn in which the GPU was held back
     cooling_seconds: float = 0.5
     patience_seconds: float = 120.0  # the longest silence before a side counts as hung
+
+    def for_null_pairs(self) -> Pace:
+        """Shorter: they are to show that base differs from base for life, not by how much."""
+        return replace(self, side_seconds=self.side_seconds / 4)
 
     def turn(self, threads: Sequence[int], on_device: bool) -> float:
         """Seconds of a turn, by how many threads work on either side (0: unknown)."""

@@ -105,7 +105,8 @@ class Stand:
             ]
             renames = self.settings.renames if self.settings.harness == "own" and not null else {}
             core = self.chance.randrange(64)
-            pair = Pair(taking_part[0], taking_part[1], self.settings.pace, renames, self.gpu, core)
+            pace = self.settings.pace.for_null_pairs() if null else self.settings.pace
+            pair = Pair(taking_part[0], taking_part[1], pace, renames, self.gpu, core)
             yield pair, pair.collect()
             if len(pair.imported) == len(SIDES) and not null:
                 self.learn(pair.imported)

@@ -34,6 +34,7 @@ class Seen:
     first: tuple[Turn, ...]
     second: tuple[Turn, ...]
     items: float = 1.0
+    took: float = 0.0  # seconds of the gate's time
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +179,7 @@ class Pair:
 
     def turns(self, name: str, node: str, items: float) -> Seen:
         """A B B A ... at the call both wait at."""
+        begin = time.monotonic()
         # The second side warms up first, so that the first side's first turn is as warm as its later ones.
         warm = [self._warm(arm) for arm in reversed(self.arms)]
         seconds = max(min(said["seconds_per_call"] for said in warm), 1e-9)
@@ -195,7 +197,7 @@ class Pair:
         while not self.pace.is_enough(_medians(taken["A"]), _medians(taken["B"]), longest):
             for letter, last in zip("ABBA", (True, False, True, False), strict=True):
                 taken[letter].append(self._turn(self.arms["AB".index(letter)], on_device, last=last, **how))
-        return Seen(name, node, tuple(taken["A"]), tuple(taken["B"]), items)
+        return Seen(name, node, tuple(taken["A"]), tuple(taken["B"]), items, time.monotonic() - begin)
 
     def _cores(self, threads: Sequence[int]) -> list[int]:
         """One for each busy thread, the same for both sides; none where it is unknown who works.

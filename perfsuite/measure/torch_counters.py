@@ -22,7 +22,6 @@ _DECODERS = ("image.decode_", "torchcodec_ns.decode_")
 def counting(found: Counter[str]) -> Iterator[None]:
     """Count what torch does in the block: operators, casts, copies, waits, FLOPs, bytes kept, compiling."""
     import torch
-    from torch.utils.flop_counter import FlopCounterMode
 
     def on_operator(name: str, args: tuple[Any, ...], out: Any) -> None:
         _count_operator(found, name, args, out)
@@ -32,12 +31,13 @@ def counting(found: Counter[str]) -> Iterator[None]:
         found[name] += 0
     live = _LiveBytes()
     saved = _SavedBytes()
-    flops = FlopCounterMode(display=False)
+    flops = _Flops()
     compiling_before = compiling()
     cuda_before = _cuda_allocations(torch)
-    with torch.autograd.graph.saved_tensors_hooks(saved.pack, saved.unpack), flops, _watching(on_operator):
+    hooks = torch.autograd.graph.saved_tensors_hooks(saved.pack, saved.unpack)
+    with hooks, _mode(flops.dispatch), _watching(on_operator):
         yield
-    found["flops"] += int(flops.get_total_flops())
+    found["flops"] += flops.total
     found["saved_bytes"] += saved.bytes
     found["peak_tensor_bytes"] += live.peak
     if cuda_before is not None:
@@ -68,18 +68,54 @@ def _watching(on_operator: Callable[[str, tuple[Any, ...], Any], None]) -> Abstr
 
     A compiled function runs as its eager operators here: Dynamo steps aside for dispatch modes.
     """
+
+    def dispatch(mode: Any, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        out = func(*args, **kwargs)
+        on_operator(str(func.overloadpacket), args, out)
+        return out
+
+    return _mode(dispatch)
+
+
+def _mode(dispatch: Callable[..., Any]) -> AbstractContextManager[Any]:
+    """A dispatch mode that hands every operator to `dispatch(mode, func, args, kwargs)`."""
     from torch.utils._python_dispatch import TorchDispatchMode
 
-    class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    class Mode(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        @classmethod
+        def _should_skip_dynamo(cls) -> bool:
+            # torch would import its compiler at the first operator, which takes seconds, only to keep it out.
+            return "torch._dynamo" in sys.modules
+
         def __torch_dispatch__(
             self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
         ) -> Any:
-            out = func(*args, **(kwargs or {}))
-            on_operator(str(func.overloadpacket), args, out)
-            return out
+            return dispatch(self, func, args, kwargs or {})
 
-    watch: AbstractContextManager[Any] = Watch()  # type: ignore[no-untyped-call]
-    return watch
+    mode: AbstractContextManager[Any] = Mode()  # type: ignore[no-untyped-call]
+    return mode
+
+
+class _Flops:
+    """Floating-point operations by torch's formulas. Its FlopCounterMode imports the compiler: `_mode`."""
+
+    def __init__(self) -> None:
+        from torch.utils.flop_counter import FlopCounterMode
+
+        self.total = 0
+        self._formulas = FlopCounterMode(display=False).flop_registry
+
+    def dispatch(self, mode: Any, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        formula = self._formulas.get(func.overloadpacket)
+        if formula is None and str(func) != "prim.device.default":
+            with mode:  # in inference mode a whole `linear` arrives here, which is made of what has formulas
+                out = func.decompose(*args, **kwargs)
+            if out is not NotImplemented:
+                return out
+        out = func(*args, **kwargs)
+        if formula is not None:
+            self.total += int(formula(*args, **kwargs, out_val=out))
+        return out
 
 
 def compiling() -> dict[str, int]:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from torch.utils.flop_counter import FlopCounterMode
 
 from perfsuite.measure import torch_counters
 from perfsuite.measure.counters import LESS_IS_BETTER, count, count_repeatable, differences
@@ -84,6 +88,32 @@ def test_a_counter_that_does_not_repeat_itself_is_named() -> None:
             IMAGES.clone()
 
     assert "copies" in count_repeatable(erratic)[1]
+
+
+@pytest.mark.parametrize("guard", [nullcontext, torch.no_grad, torch.inference_mode])
+def test_flops_are_those_that_torch_counts(guard: Callable[[], AbstractContextManager[object]]) -> None:
+    attention = torch.nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+    words = torch.rand(2, 5, 16)
+
+    def forward() -> None:
+        with guard():
+            loss = attention(words).sum()
+        if loss.requires_grad:
+            loss.backward()
+
+    with FlopCounterMode(display=False) as torchs:
+        forward()
+    assert count(forward)["flops"] == torchs.get_total_flops() > 0
+
+
+def test_counting_does_not_import_torchs_compiler() -> None:
+    """That takes seconds, in every process of a gate."""
+    code = (
+        "import sys, torch; from perfsuite.measure.counters import count; "
+        "assert count(lambda: torch.ones(2, 2) @ torch.ones(2, 2))['flops'] == 16; "
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_flops_of_a_convolution_are_those_of_the_formula() -> None:
