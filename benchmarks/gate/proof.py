@@ -13,7 +13,6 @@ what was recorded is kept, and the same command goes on from there.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import math
 import random
@@ -22,7 +21,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import timeit
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
@@ -42,6 +40,7 @@ from perfsuite.gate.turns import PairResult  # noqa: E402
 from perfsuite.gate.workplace import workplace  # noqa: E402
 from perfsuite.judge.gated import GateReport  # noqa: E402
 from perfsuite.judge.pairs import middle  # noqa: E402
+from perfsuite.measure.environment import environment  # noqa: E402
 
 EIGHT = Path(__file__).parent / "eight"
 # The stage of each workload that a slowdown is planted in.
@@ -57,6 +56,7 @@ PLANTED_STAGE = {
 }
 WEIGHED_PER_CENT = 20  # what is planted to weigh a grain
 PAIRS_TO_WEIGH = 4
+GRAIN_SECONDS = 6e-8  # about; what it costs inside a workload is weighed
 NOISE = """
 import hashlib, random, time
 block = bytearray(8 << 20)
@@ -146,10 +146,11 @@ def short(name: str) -> str:
     return name.rpartition("test_")[2]
 
 
-def append(name: str, line: object) -> None:
+def append(name: str, line: dict[str, object]) -> None:
+    """One line, with the machine it was taken on: a recording may go on elsewhere."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     with (RESULTS / name).open("a") as file:
-        file.write(json.dumps(line, separators=(",", ":")) + "\n")
+        file.write(json.dumps({"cpu": environment().hard["cpu"], **line}, separators=(",", ":")) + "\n")
 
 
 def record(arguments: argparse.Namespace) -> None:
@@ -171,8 +172,7 @@ def calibrate() -> dict[str, float]:
     with project() as place, null_stand(place) as (stand, nodes):
         plain = stand.run(nodes)
     fastest = {short(seen.name): min(turn.low for turn in (*seen.first, *seen.second)) for seen in plain.seen}
-    grain = min(timeit.repeat(lambda: hashlib.sha256(bytes(256)).digest(), number=2000, repeat=50)) / 2000
-    many = {name: max(1, round(WEIGHED_PER_CENT * 0.01 * fastest[name] / grain)) for name in fastest}
+    many = {name: max(1, round(WEIGHED_PER_CENT * 0.01 * fastest[name] / GRAIN_SECONDS)) for name in fastest}
     plants = {f"{name}.{PLANTED_STAGE[name]}": grains for name, grains in many.items()}
     costs: dict[str, list[float]] = {name: [] for name in many}
     with project(plants) as place, stand_of(place, Settings(base="HEAD~1", head="HEAD")) as (stand, nodes):

@@ -227,14 +227,15 @@ def tables(arguments: argparse.Namespace) -> None:
     replays = [replayed(state) for state in states]
     real, real_alarms = real_rows()
     alarms = [alarm for _, found in replays for alarm in found] + real_alarms
-    here = environment()
+    machines = sorted({line["cpu"] for path in RESULTS.glob("*.jsonl") for line in lines(path.name)})
     parts = [
         "# What the gate sees, and how often it is wrong",
         "Made by `python benchmarks/gate/proof.py tables` from the recordings beside this page "
         "(`gate/*.jsonl`), which `proof.py record`, `real` and `plant` made. "
         "Eight workloads (`benchmarks/gate/eight`), "
-        f"{here.hard['cores']} cores, {here.hard['cpu']}, Python {platform.python_version()}, "
-        f"torch {here.soft['torch']}. `loaded`: one core is kept busy by bursts of hashing and writing.",
+        f"2 cores ({' and '.join(machines)}), Python {platform.python_version()}, "
+        f"torch {environment().soft['torch']}. `loaded`: one core is kept busy by bursts of hashing and "
+        "writing.",
         "## How much has been recorded",
         table(["what", "recorded", "asked for"], how_much()),
         "## Null pairs: identical code on both sides",

@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 LEVEL = 0.99
 CPU_CANDIDATES = ("channels_last", "fused", "channels_last+fused", "bf16", "bf16+channels_last")
 CPU_COMPILED = (*CPU_CANDIDATES, "compiled", "compiled+channels_last", "combined")
-CUDA_CANDIDATES = ("bf16", "bf16+channels_last", "bf16+channels_last+fused", "combined")
+CUDA_CANDIDATES = (
+    "fused",
+    "channels_last+fused",
+    "bf16",
+    "bf16+channels_last",
+    "bf16+channels_last+fused",
+    "combined",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +43,12 @@ class Choice:
 
 
 def fastest_preset(
-    model: nn.Module, images: Tensor, labels: Tensor, candidates: Sequence[str], seconds: float = 20.0
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    candidates: Sequence[str],
+    seconds: float = 20.0,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Choice:
     """Time `candidates` against eager on copies of `model`; those that fail parity are not timed."""
     from perfsuite.training.presets import EAGER, preset
@@ -44,9 +56,11 @@ def fastest_preset(
     steps = {"eager": step_call(model, EAGER, images, labels)}
     refused: dict[str, str] = {}
     for name in candidates:
+        tell(f"{name}: comparing its answer with eager's")
         call = checked_step_call(model, preset(name), images, labels, refused)
         if call is not None:
             steps[name] = call
+    tell(f"timing {len(steps)} presets in turns for {seconds:.0f} s")
     turns = in_turns(steps, items=len(labels), seconds=seconds, device=str(images.device))
     speedups = {name: speedup_of(turns, name, "eager") for name in steps if name != "eager"}
     return Choice(preset(surely_fastest(speedups)), speedups, refused)

@@ -30,6 +30,7 @@ COMMANDS = {
     "train": Command("perfsuite.cli.train", "train a classifier, on pictures made here or on yours"),
     "predict": Command("perfsuite.cli.predict", "classify pictures, with probability and time"),
     "counters": Command("perfsuite.cli.counters", "count what training steps do, against what is expected"),
+    "scaling": Command("perfsuite.cli.scaling", "measure what several ranks gain, under torchrun"),
     "claims": Command("perfsuite.cli.claims", "measure what is claimed of training optimisations"),
     "compare": Command("perfsuite.cli.compare", "judge one stored run against another"),
     "baseline": Command("perfsuite.cli.baseline", "list, show, accept or prune accepted measurements"),

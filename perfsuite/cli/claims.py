@@ -30,6 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     from perfsuite.advise.claims_measured import Question, measure_claims
     from perfsuite.advise.claims_page import page
     from perfsuite.data import photos
+    from perfsuite.store import atomic
     from perfsuite.training.devices import choose_device
 
     question = Question(
@@ -44,8 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.write is None:
         print(shown)
     else:
-        arguments.write.parent.mkdir(parents=True, exist_ok=True)
-        arguments.write.write_text(shown)
+        atomic.replace(arguments.write, shown.encode())
         print(f"{arguments.write}: written")
     return 0
 

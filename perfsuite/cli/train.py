@@ -12,13 +12,13 @@ A run that was stopped goes on with the same options and --resume.
 from __future__ import annotations
 
 import argparse
-import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from perfsuite.errors import UsageError
+from perfsuite.cli import train_speed
+from perfsuite.cli.train_bar import Bar
+from perfsuite.cli.train_speed import positive
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,16 +26,14 @@ if TYPE_CHECKING:
     from perfsuite.training.evaluation import Evaluation
     from perfsuite.training.presets import Preset
     from perfsuite.training.sources import Source
-    from perfsuite.training.trainer import EpochResult, Trainer, TrainerOptions
-
-COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
+    from perfsuite.training.trainer import Trainer, TrainerOptions
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     data = parser.add_argument_group("data")
     data.add_argument("--data-dir", type=Path, metavar="DIR", help="pictures; without it they are made here")
-    data.add_argument("--image-size", type=_positive, metavar="PX", help="side in pixels (64, or the data's)")
+    data.add_argument("--image-size", type=positive, metavar="PX", help="side in pixels (64, or the data's)")
     data.add_argument("--workers", "--num-workers", type=int, metavar="N", help="loading processes")
     data.add_argument(
         "--mode",
@@ -47,9 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     learning.add_argument(
         "--model", default="small", help="small, resnet18, resnet18-cifar, resnet50 (small)"
     )
-    learning.add_argument("--epochs", type=_positive, default=1, metavar="N", help="passes over the data (1)")
+    learning.add_argument("--epochs", type=positive, default=1, metavar="N", help="passes over the data (1)")
     learning.add_argument(
-        "--batch-size", type=_positive, default=32, metavar="N", help="pictures a batch (32)"
+        "--batch-size", type=positive, default=32, metavar="N", help="pictures a batch (32)"
     )
     learning.add_argument("--learning-rate", "--lr", type=float, default=0.05, help="at its peak (0.05)")
     learning.add_argument("--schedule", default="cosine", choices=("cosine", "one_cycle", "constant"))
@@ -62,39 +60,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     learning.add_argument(
         "--on-bad-loss", choices=("stop", "skip"), default="stop", help="when a loss is no number (stop)"
     )
-    _add_speed(parser.add_argument_group("speed", "what changes how fast, and not what is learnt"))
+    train_speed.add_arguments(parser.add_argument_group("speed", "what changes how fast, not what is learnt"))
     kept = parser.add_argument_group("what is kept")
     kept.add_argument(
         "--model-path", type=Path, default=Path("model.pth"), metavar="FILE", help="(model.pth)"
     )
-    kept.add_argument("--checkpoint-every", type=_positive, metavar="STEPS", help="beside each epoch's end")
+    kept.add_argument("--checkpoint-every", type=positive, metavar="STEPS", help="beside each epoch's end")
     kept.add_argument("--resume", action="store_true", help="go on where --model-path was left")
     kept.add_argument("--log", type=Path, metavar="FILE", help="JSON lines (the model path, .jsonl)")
     kept.add_argument("--mlflow", metavar="URI", help="log to MLflow too, such as sqlite:///mlflow.db")
     kept.add_argument("--quiet", action="store_true", help="no progress bar")
-
-
-def _add_speed(speed: Any) -> None:
-    speed.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
-    speed.add_argument(
-        "--amp",
-        action=argparse.BooleanOptionalAction,
-        help="bfloat16 where it does no harm (on for a GPU that has it, off on a CPU)",
-    )
-    speed.add_argument(
-        "--precision", choices=("float32", "ieee", "tf32", "bf16", "fp16"), help="by name instead"
-    )
-    speed.add_argument("--channels-last", action="store_true", help="keep pictures as NHWC in memory")
-    speed.add_argument(
-        "--compile", nargs="?", const="default", choices=COMPILE_MODES, metavar="MODE", help="torch.compile"
-    )
-    speed.add_argument("--cuda-graphs", action="store_true", help="capture the uncompiled step")
-    speed.add_argument("--fused", action="store_true", help="the optimiser as one kernel")
-    speed.add_argument("--checkpointing", action="store_true", help="less memory, more time")
-    speed.add_argument(
-        "--accumulate-grad-steps", type=_positive, default=1, metavar="K", help="batches to an optimiser step"
-    )
-    speed.add_argument("--clip-norm", type=float, metavar="NORM", help="clip the gradient's norm")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -102,8 +77,10 @@ def run(arguments: argparse.Namespace) -> int:
     from perfsuite.training.sources import open_source
 
     with joined(rank_of_torchrun(arguments.device)) as rank:
-        preset = preset_of(arguments, rank.device)
-        bar = _Bar(quiet=arguments.quiet or not rank.is_first)
+        preset = train_speed.preset_of(arguments, rank.device)
+        if arguments.fastest is not None:
+            preset = train_speed.fastest_of(arguments, preset, rank)
+        bar = Bar(quiet=arguments.quiet or not rank.is_first)
         source = open_source(
             arguments.data_dir,
             batch_size=arguments.batch_size,
@@ -112,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
             mode=arguments.mode,
             seed=arguments.seed,
             rank=rank,
-            channels_last=arguments.channels_last,
+            channels_last=preset.channels_last,
             progress=bar.making,
         )
         log = arguments.log or arguments.model_path.with_suffix(".jsonl")
@@ -143,34 +120,6 @@ def run(arguments: argparse.Namespace) -> int:
         if mlflow is not None:
             mlflow.finish(arguments.model_path, log)
     return 0
-
-
-def preset_of(arguments: argparse.Namespace, device: Any) -> Preset:
-    """The preset that the options ask for; `--no-amp` means float32 whatever the device."""
-    from perfsuite.training.presets import Preset
-
-    if arguments.amp is not None and arguments.precision is not None:
-        raise UsageError("train: --amp or --no-amp and --precision exclude each other; give one")
-    precision = arguments.precision
-    if precision is None:
-        wanted = device.type == "cuda" if arguments.amp is None else arguments.amp
-        precision = _half_of(device) if wanted else "float32"
-    return Preset(
-        precision=precision,
-        channels_last=arguments.channels_last,
-        compile_mode=arguments.compile or "off",
-        cuda_graphs=arguments.cuda_graphs,
-        optimiser_path="fused" if arguments.fused else "auto",
-        checkpointing=arguments.checkpointing,
-        clip_norm=arguments.clip_norm,
-        accumulate=arguments.accumulate_grad_steps,
-    )
-
-
-def _half_of(device: Any) -> str:
-    import torch
-
-    return "fp16" if device.type == "cuda" and not torch.cuda.is_bf16_supported() else "bf16"
 
 
 def _options(arguments: argparse.Namespace) -> TrainerOptions:
@@ -247,75 +196,3 @@ def _conclude(trainer: Trainer, tested: Evaluation | None, path: Path, log: Path
     if tested is not None:
         print(f"test accuracy {tested.accuracy:.1%} of {tested.images} pictures, loss {tested.loss:.3f}")
     print(f"{path}: {trainer.recipe.model}, {len(trainer.recipe.class_names)} classes; log in {log}")
-
-
-@dataclass
-class _Bar:
-    """A progress bar on a terminal, a line for each epoch everywhere; the one here who reads a clock."""
-
-    quiet: bool = False
-
-    def __post_init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        console = Console(stderr=True)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            console=console,
-            disable=self.quiet or not console.is_terminal,
-            transient=True,
-        )
-        self._task = self._progress.add_task("training", total=None, rate="")
-        self._began: float | None = None
-        self._images = 0
-        self._loss = ""
-
-    def __enter__(self) -> None:
-        self._progress.start()
-        self._began = perf_counter()
-
-    def __exit__(self, *error: object) -> None:
-        self._progress.stop()
-
-    def making(self, done: int, of: int) -> None:
-        """Pictures are being made; said once, since it is done once."""
-        if done == of and not self.quiet:
-            print(f"made {of} pictures; they are kept for the next time", file=sys.stderr)
-
-    def on_step(self, step: int, steps: int, images: int) -> None:
-        self._images += images
-        rate = f"{self._images / self._seconds():.0f} img/s {self._loss}"
-        self._progress.update(self._task, completed=step, total=steps, rate=rate)
-
-    def on_losses(self, step: int, losses: Sequence[float]) -> None:
-        self._loss = f"loss {losses[-1]:.3f}"
-
-    def on_epoch(self, result: EpochResult) -> None:
-        seconds = self._seconds()
-        if not self.quiet:
-            validated = ""
-            if result.val_accuracy is not None:
-                validated = f", validation {result.val_loss:.3f} ({result.val_accuracy:.1%} right)"
-            skipped = f", {result.steps_skipped} steps skipped" if result.steps_skipped else ""
-            self._progress.console.print(
-                f"epoch {result.epoch + 1}: loss {result.train_loss:.3f}{validated}{skipped}; "
-                f"{result.images} pictures in {seconds:.1f} s with validation",
-                highlight=False,
-                soft_wrap=True,
-            )
-        self._began, self._images = perf_counter(), 0
-
-    def _seconds(self) -> float:
-        return max(perf_counter() - (self._began or perf_counter()), 1e-9)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number}, expected 1 or more")
-    return number

@@ -32,9 +32,15 @@ class OneSubprocess:
     """
 
     def __init__(
-        self, source: Source, recipe: Recipe, workers: int, prefetch: int = 2, start: str | None = None
+        self,
+        source: Source,
+        recipe: Recipe,
+        workers: int,
+        prefetch: int = 2,
+        start: str | None = None,
+        cores: Sequence[int] = (),
     ) -> None:
-        self._source, self._recipe = source, recipe
+        self._source, self._recipe, self._cores = source, recipe, cores
         self._workers, self._prefetch = workers, max(1, prefetch)
         self._start = check_start(start)
         self._process: Any = None
@@ -100,7 +106,7 @@ class OneSubprocess:
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(  # type: ignore[attr-defined]
             target=_serve,
-            args=(self._source, self._recipe, self._workers, self._slots, theirs),
+            args=(self._source, self._recipe, self._workers, self._cores, self._slots, theirs),
             name="perfsuite-feed",
             daemon=True,
         )
@@ -163,10 +169,12 @@ class _Awaited(Future[Filled]):
         return None
 
 
-def _serve(source: Source, recipe: Recipe, workers: int, slots: list[Slot], pipe: Connection) -> None:
+def _serve(
+    source: Source, recipe: Recipe, workers: int, cores: Sequence[int], slots: list[Slot], pipe: Connection
+) -> None:
     """Fill slots until the pipe is closed."""
     bound_library_threads()
-    threads = Threads(source, recipe, workers)
+    threads = Threads(source, recipe, workers, cores=cores)
     sending = threading.Lock()
 
     def answer(place: int, parts: list[Future[Filled]]) -> None:

@@ -6,11 +6,13 @@ caller's process. A batch is the caller's until the next one is asked for: then 
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -95,10 +97,17 @@ class Threads:
     """Threads of this process, each filling its share of every batch; decoding holds no lock of Python."""
 
     def __init__(
-        self, source: Source, recipe: Recipe, workers: int, prefetch: int = 2, pinned: bool = False
+        self,
+        source: Source,
+        recipe: Recipe,
+        workers: int,
+        prefetch: int = 2,
+        pinned: bool = False,
+        cores: Sequence[int] = (),
     ) -> None:
         self._source, self._recipe = source, recipe
         self._workers, self._prefetch, self._pinned = workers, max(1, prefetch), pinned
+        self._cores, self._numbers = cores, count()
         self._makers = threading.local()
         self._pool: ThreadPoolExecutor | None = None
         self._spare: list[Slot] = []
@@ -125,6 +134,7 @@ class Threads:
     def _fill(self, task: Task, slot: Slot, share: NDArray[np.int64]) -> Filled:
         maker: PictureMaker | None = getattr(self._makers, "maker", None)
         if maker is None:
+            stay_on(self._cores, next(self._numbers))
             maker = self._makers.maker = PictureMaker(self._source, self._recipe)
         if not len(share):
             return Filled((), ())
@@ -189,17 +199,45 @@ def bound_library_threads() -> None:
         cv2.setNumThreads(1)
 
 
+def stay_on(cores: Sequence[int], number: int) -> None:
+    """In a worker: bind it to the core that is its turn."""
+    if cores:
+        os.sched_setaffinity(0, {cores[number % len(cores)]})
+
+
+def checked_cores(cores: Sequence[int], workers: int) -> tuple[int, ...]:
+    """Cores to bind workers to, if there are such workers and such cores."""
+    if not cores:
+        return ()
+    if not hasattr(os, "sched_setaffinity"):
+        raise ValueError("cores: this system binds no worker to a core; leave them out")
+    able = os.sched_getaffinity(0)
+    if workers == 0 or not set(cores) <= able:
+        raise ValueError(
+            f"cores: {list(cores)} for {workers} workers, expected some of {sorted(able)} and a worker"
+        )
+    return tuple(cores)
+
+
 def engine(
-    name: str, source: Source, recipe: Recipe, workers: int, prefetch: int, pinned: bool, start: str | None
+    name: str,
+    source: Source,
+    recipe: Recipe,
+    workers: int,
+    prefetch: int,
+    pinned: bool,
+    start: str | None,
+    cores: Sequence[int] = (),
 ) -> Engine:
     """The engine of that name; without workers the caller does the work itself."""
     if name not in ENGINES:
         raise ValueError(f"engine: {name!r}, expected auto or one of {', '.join(ENGINES)}")
+    bound_to = checked_cores(cores, workers)
     if workers == 0:
         return Inline(source, recipe)
     if name == "threads":
-        return Threads(source, recipe, workers, prefetch, pinned)
-    options: dict[str, Any] = {"workers": workers, "prefetch": prefetch, "start": start}
+        return Threads(source, recipe, workers, prefetch, pinned, bound_to)
+    options: dict[str, Any] = {"workers": workers, "prefetch": prefetch, "start": start, "cores": bound_to}
     if name == "processes":
         from perfsuite.data.workers import Processes
 

@@ -175,12 +175,13 @@ def make_loaders(
     world_size: int | None = None,
     uneven: Uneven = "pad",
     decoder: str = "auto",
+    cores: Sequence[int] = (),
 ) -> Loaders:
     """Loaders for a folder of class folders (or of train, val and test), or for sources made elsewhere.
 
     `augmentation_mode` None crops at random and mirrors; "conservative", "moderate" and "aggressive" add
     their operations to the crop; "none" shows the centre, the same in every epoch. Validation and test are
-    never augmented.
+    never augmented. `cores` binds the workers to these, one after the other.
     """
     workers = default_workers() if num_workers is None else num_workers
     if workers < 0:
@@ -210,7 +211,7 @@ def make_loaders(
             world=world,
             uneven=uneven if training else "keep",
         )
-        fed_by = _engine(chosen, source, recipes[part], workers, prefetch_factor, pinned, start_method)
+        fed_by = _engine(chosen, source, recipes[part], workers, prefetch_factor, pinned, start_method, cores)
         return Loader(source, order, recipes[part], fed_by, normalise or Normalise())
 
     train = parts["train"]

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from perfsuite.data.faults import Fault
-from perfsuite.data.feed import Batch, Slot, Task, bound_library_threads
+from perfsuite.data.feed import Batch, Slot, Task, bound_library_threads, stay_on
 from perfsuite.data.pictures import PictureMaker, Recipe
 from perfsuite.data.sets import Source
 from perfsuite.errors import DataError
@@ -62,12 +62,14 @@ class _Tasks(Sampler[Task]):
 class _Filler(Dataset[Any]):
     """What a worker process runs: a task in, a filled batch out through shared memory."""
 
-    def __init__(self, source: Source, recipe: Recipe) -> None:
-        self._source, self._recipe = source, recipe
+    def __init__(self, source: Source, recipe: Recipe, cores: Sequence[int]) -> None:
+        self._source, self._recipe, self._cores = source, recipe, cores
         self._maker: PictureMaker | None = None
 
     def __getitem__(self, task: Task) -> Any:
         if self._maker is None:
+            worker = get_worker_info()
+            stay_on(self._cores, worker.id if worker else 0)
             bound_library_threads()
             self._maker = PictureMaker(self._source, self._recipe)
         slot = Slot.new(len(task.rows), self._recipe.size)
@@ -83,11 +85,17 @@ class Processes:
     """torch's DataLoader with whole batches as items: one message a batch."""
 
     def __init__(
-        self, source: Source, recipe: Recipe, workers: int, prefetch: int = 2, start: str | None = None
+        self,
+        source: Source,
+        recipe: Recipe,
+        workers: int,
+        prefetch: int = 2,
+        start: str | None = None,
+        cores: Sequence[int] = (),
     ) -> None:
         self._tasks = _Tasks()
         self._loader: DataLoader[Any] = DataLoader(
-            _Filler(source, recipe),
+            _Filler(source, recipe, cores),
             sampler=self._tasks,
             batch_size=None,
             num_workers=workers,

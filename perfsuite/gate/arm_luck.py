@@ -106,10 +106,13 @@ def on_cores(threads: list[int], cores: list[int]) -> Iterator[None]:
                 os.sched_setaffinity(task, allowed)
 
 
-def rest(threads: list[int]) -> None:
-    """Wait until the threads that work for this one sleep: OpenMP's spin for milliseconds after it."""
+def rest(threads: list[int], otherwise: float) -> None:
+    """Wait until all but the first of these threads sleep: OpenMP's spin for milliseconds after their work.
+    Where it is unknown who works, `otherwise` seconds."""
+    if not threads:
+        time.sleep(otherwise)
     until = time.perf_counter() + MOST_REST_SECONDS
-    while time.perf_counter() < until and any(_runs(task) for task in threads):
+    while time.perf_counter() < until and any(_runs(task) for task in threads[1:]):
         time.sleep(0.0002)
 
 

@@ -216,7 +216,7 @@ class Server:
                     latest = samples[-1] * (calls if workload.repeatable else workload.iterations)
                     worked += latest
         if word["last"]:
-            rest(self.threads[1:])
+            rest(self.threads, word["rest"])
         done = len(samples) * (calls if workload.repeatable else workload.iterations)
         stages = {name: seconds / done for name, seconds in clock.seconds.items()} if clock else {}
         self.taken += samples

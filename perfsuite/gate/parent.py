@@ -8,12 +8,14 @@ import select
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from perfsuite.errors import PerfsuiteError
 from perfsuite.gate import arm_parent
+
+PAIRS_OF_A_PARENT = 6
 
 
 def can_fork() -> bool:
@@ -112,9 +114,51 @@ class Forked:
 
     def _end(self, timeout: float | None) -> int | None:
         if self._watch is not None:
-            if not select.select([self._watch], [], [], timeout)[0]:
+            ended = select.poll()
+            ended.register(self._watch, select.POLLIN)
+            if not ended.poll(None if timeout is None else 1000 * timeout):
                 return None
             os.close(self._watch)
             self._watch = None
             self._status = self._parent.status(self.pid)
         return self._status
+
+
+class Parents:
+    """The parent of the next arms, where both sides may have one: another after a few pairs, so that the
+    luck of one layout does not judge the change."""
+
+    def __init__(self, start: Callable[[Sequence[str]], Parent], is_allowed: bool) -> None:
+        self.current: Parent | None = None
+        self._start, self._is_allowed = start, is_allowed
+        self._modules: tuple[str, ...] = ()  # what a parent imports for both sides
+        self._pairs = 0
+
+    def learn(self, base: Sequence[str], head: Sequence[str]) -> None:
+        """What both sides import can be imported once, before they part."""
+        if self._is_allowed:
+            self._modules = tuple(name for name in head if name in base)
+
+    def renew(self) -> None:
+        """Before each pair."""
+        if self.current is not None and self._pairs < PAIRS_OF_A_PARENT:
+            self._pairs += 1
+            return
+        self.close()
+        if not self._modules:
+            return
+        try:
+            self.current = self._start(self._modules)
+            self._pairs = 1
+        except ParentError:
+            self.give_up()
+
+    def give_up(self) -> None:
+        """From now on every arm is a process of its own."""
+        self.close()
+        self._is_allowed, self._modules = False, ()
+
+    def close(self) -> None:
+        if self.current is not None:
+            self.current.close()
+            self.current = None

@@ -14,13 +14,12 @@ from perfsuite.gate import arms
 from perfsuite.gate.arm import Arm, ArmError
 from perfsuite.gate.arms import Repository, Tree
 from perfsuite.gate.layout import harness_of, lay_harness, sources
-from perfsuite.gate.parent import Parent, ParentError, can_fork
+from perfsuite.gate.parent import Parent, ParentError, Parents, can_fork
 from perfsuite.gate.settings import Settings
 from perfsuite.gate.turns import Collected, Pair, PairResult, lead
 from perfsuite.measure.gpu import nvml
 
 SIDES = ("base", "head")
-PAIRS_OF_A_PARENT = 6
 
 
 @dataclass(slots=True)
@@ -36,11 +35,17 @@ class Stand:
     started: int = 0
     luck: Mapping[str, str] = field(default_factory=dict)  # what a pair draws for both its sides
     null_pairs: int = 0
-    may_share: bool = field(default_factory=can_fork)
-    shareable: tuple[str, ...] = ()  # what a parent imports for both sides
-    parent: Parent | None = None
-    pairs_of_parent: int = 0
     gpu: Any = field(default_factory=nvml)
+    parents: Parents = field(init=False)
+
+    def __post_init__(self) -> None:
+        alike = len({tree.python for tree in self.trees.values()}) == 1
+        as_it_is = not any(tree.prepared for tree in self.trees.values())
+        self.parents = Parents(self._parent, is_allowed=alike and as_it_is and can_fork())
+
+    def _parent(self, modules: Sequence[str]) -> Parent:
+        around = arms.parent_environment(self.plugin, self.place.name, self.luck)
+        return Parent(arms.parent_command(self.trees["head"]), around, self.place, modules)
 
     def arm(self, side: str, tree: Tree) -> Arm:
         """A process of `tree` in the role of `side`."""
@@ -49,43 +54,10 @@ class Stand:
         log = self.place / f"{self.started:04}-{side}.log"
         command = arms.command(tree, self.settings.pytest_words)
         try:
-            return Arm(side, command, around, tree.root, log, self.parent)
+            return Arm(side, command, around, tree.root, log, self.parents.current)
         except ParentError:  # killed, for its memory perhaps
-            self._share_nothing()
+            self.parents.give_up()
             return Arm(side, command, around, tree.root, log)
-
-    def close(self) -> None:
-        if self.parent is not None:
-            self.parent.close()
-            self.parent = None
-
-    def learn(self, imported: Mapping[str, Sequence[str]]) -> None:
-        """What both sides import from the same environment can be imported once, before they part."""
-        pythons = {tree.python for tree in self.trees.values()}
-        if self.may_share and len(pythons) == 1 and not any(tree.prepared for tree in self.trees.values()):
-            base, head = (imported.get(side, ()) for side in SIDES)
-            self.shareable = tuple(name for name in head if name in base)
-
-    def _renew_parent(self) -> None:
-        """Another parent after a few pairs, so that the luck of one layout does not judge the change."""
-        if self.parent is not None and self.pairs_of_parent < PAIRS_OF_A_PARENT:
-            self.pairs_of_parent += 1
-            return
-        self.close()
-        if not self.shareable:
-            return
-        around = arms.parent_environment(self.plugin, self.place.name, self.luck)
-        try:
-            command = arms.parent_command(self.trees["head"])
-            self.parent = Parent(command, around, self.place, self.shareable)
-            self.pairs_of_parent = 1
-        except ParentError:
-            self._share_nothing()
-
-    def _share_nothing(self) -> None:
-        """From now on every arm is a process of its own."""
-        self.close()
-        self.may_share, self.shareable = False, ()
 
     @contextmanager
     def pair(self, null: bool = False) -> Iterator[tuple[Pair, dict[str, Collected]]]:
@@ -98,7 +70,7 @@ class Stand:
             order.reverse()
         self.null_pairs += null
         self.luck = arms.luck(self.chance)
-        self._renew_parent()
+        self.parents.renew()
         with ExitStack() as stack:
             taking_part = [
                 stack.enter_context(self.arm(side, self.trees["base" if null else side])) for side in order
@@ -109,7 +81,7 @@ class Stand:
             pair = Pair(taking_part[0], taking_part[1], pace, renames, self.gpu, core)
             yield pair, pair.collect()
             if len(pair.imported) == len(SIDES) and not null:
-                self.learn(pair.imported)
+                self.parents.learn(**pair.imported)
 
     def run(
         self,
@@ -164,7 +136,7 @@ def make_ready(
     try:
         yield stand
     finally:
-        stand.close()
+        stand.parents.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +163,7 @@ def survey(stand: Stand) -> Suites:
         started = {side: stack.enter_context(stand.arm(side, stand.trees[side])) for side in SIDES}
         for side, arm in started.items():
             own[side] = _collected(arm, stand.settings)
-    stand.learn({side: found.imported for side, found in own.items()})
+    stand.parents.learn(**{side: found.imported for side, found in own.items()})
     _refuse_strangers(own)
     giver = stand.settings.harness
     if giver in SIDES:

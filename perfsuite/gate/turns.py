@@ -191,6 +191,7 @@ class Pair:
             "calls": calls,
             "settle": round(self.pace.settle_seconds / (calls * seconds)),
             "cores": self._cores(threads),
+            "rest": self.pace.rest_seconds,
         }
         taken: dict[str, list[Turn]] = {"A": [], "B": []}
         longest = max(turn_seconds, seconds)
@@ -225,8 +226,6 @@ class Pair:
         return self._one_turn(arm, on_device, **how)
 
     def _one_turn(self, arm: Arm, on_device: bool, **how: Any) -> Turn:
-        if not how["cores"]:
-            time.sleep(self.pace.rest_seconds)
         watch = GpuWatch(self._gpu if on_device else None)
         watch.begin()
         arm.tell(do="turn", **how)

@@ -50,10 +50,17 @@ class Rounds:
 
 def sample(call: Call, clock: Clock, plan: Plan, enough: Enough, on_round: OnRound = tell_nobody) -> Rounds:
     """Warm up, then take rounds until `enough` says so or the time is spent."""
+    samples: list[float] = []
+
+    def take_one() -> int:
+        samples.append(clock.seconds(call, calls) / calls)
+        on_round("sampling", len(samples))
+        return len(samples)
+
     with _garbage_collection(disabled=plan.disable_gc):
         calls = calibrate(call, clock, plan)
         warmup_rounds, was_warm = warm_up(call, clock, calls, plan, on_round)
-        samples, looks = _take(call, clock, calls, plan, enough, on_round)
+        looks = look_until(plan, take_one, lambda look: enough(samples, look))
     return Rounds(tuple(samples), calls, warmup_rounds, was_warm, looks)
 
 
@@ -82,24 +89,23 @@ def warm_up(
     return len(took), False
 
 
-def _take(
-    call: Call, clock: Clock, calls: int, plan: Plan, enough: Enough, on_round: OnRound
-) -> tuple[list[float], int]:
-    samples: list[float] = []
-    look, next_look = 0, plan.min_rounds
-    began = perf_counter()
+def look_until(plan: Plan, take_one: Callable[[], int], enough: Callable[[int], bool]) -> int:
+    """Rounds until `enough(look)` or the time is spent; how many looks that took.
+
+    `take_one` tells how many rounds there are. Looks come at growing distances: each costs confidence
+    (judge.statistics.level_of_look).
+    """
+    look, next_look, began = 0, plan.min_rounds, perf_counter()
     while True:
-        samples.append(clock.seconds(call, calls) / calls)
-        on_round("sampling", len(samples))
+        rounds = take_one()
         spent = perf_counter() - began
-        if plan.is_spent(spent, len(samples)):
-            return samples, look
-        if len(samples) >= next_look and spent >= plan.min_seconds:
+        if plan.is_spent(spent, rounds):
+            return look
+        if rounds >= next_look and spent >= plan.min_seconds:
             look += 1
-            if enough(samples, look):
-                return samples, look
-            # Looks at growing distances: each costs confidence (judge.statistics.level_of_look).
-            next_look = ceil(len(samples) * 1.5)
+            if enough(look):
+                return look
+            next_look = ceil(rounds * 1.5)
 
 
 @contextmanager

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, sqrt
-from time import perf_counter
+from math import sqrt
 
 from perfsuite.measure.clock import Clock
-from perfsuite.measure.sampling import OnRound, Plan, calibrate, tell_nobody, warm_up
+from perfsuite.measure.sampling import OnRound, Plan, calibrate, look_until, tell_nobody, warm_up
 from perfsuite.measure.workload import Workload
 
 BlockEnough = Callable[[Mapping[str, Sequence[float]], int], bool]
@@ -49,20 +48,15 @@ def take_turns(
         calls[arm.name] = calibrate(arm.call, clock, plan)
         warm_up(arm.call, clock, calls[arm.name], plan, on_round)
     seconds: dict[str, list[float]] = {arm.name: [] for arm in arms}
-    look, next_look = 0, plan.min_rounds
-    began = perf_counter()
-    while True:
+
+    def take_one() -> int:
         _one_block(arms, clock, calls, seconds)
-        on_round("turns", len(seconds[arms[0].name]))
-        blocks, spent = len(seconds[arms[0].name]), perf_counter() - began
-        if plan.is_spent(spent, blocks):
-            break
-        if blocks >= next_look and spent >= plan.min_seconds:
-            look += 1
-            if enough(seconds, look):
-                break
-            next_look = ceil(blocks * 1.5)
-    return Turns({name: tuple(taken) for name, taken in seconds.items()}, calls, look)
+        blocks = len(seconds[arms[0].name])
+        on_round("turns", blocks)
+        return blocks
+
+    looks = look_until(plan, take_one, lambda look: enough(seconds, look))
+    return Turns({name: tuple(taken) for name, taken in seconds.items()}, calls, looks)
 
 
 def _one_block(

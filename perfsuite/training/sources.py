@@ -36,6 +36,13 @@ class Source:
     close: Callable[[], None] = _nothing_to_close
 
 
+def image_size_of(folder: Path | None, asked: int | None = None) -> int:
+    """The side that pictures of `folder` are trained at."""
+    return asked or (
+        cifar.SIDE if folder is not None and cifar.is_cifar_binary(folder) else DEFAULT_IMAGE_SIZE
+    )
+
+
 def open_source(
     folder: Path | None,
     *,
@@ -61,7 +68,7 @@ def open_source(
             folder if folder is not None else _embedded(progress),
             _reading(rank, channels_last)
             | {"batch_size": batch_size, "num_workers": workers, "augmentation_mode": mode, "seed": seed},
-            image_size or DEFAULT_IMAGE_SIZE,
+            image_size_of(folder, image_size),
         )
     if len(source.class_names) < 2:
         raise DataError(

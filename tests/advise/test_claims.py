@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import os
 from math import inf
+from pathlib import Path
 
 import pytest
 
 from perfsuite.advise.claims import CLAIMS, Claim, Claimed, Finding, Row, Stall, judge, row_of
+from perfsuite.advise.claims_measured import CACHE, nothing_compiled
 from perfsuite.advise.claims_page import page
 from perfsuite.advise.fastest import surely_fastest
 from perfsuite.judge.verdict import Interval
@@ -103,3 +106,16 @@ def test_the_chooser_never_leaves_eager_for_a_perhaps(
     intervals: dict[str, tuple[float, float]], chosen: str
 ) -> None:
     assert surely_fastest({name: Interval(*ends, 0.99) for name, ends in intervals.items()}) == chosen
+
+
+@pytest.mark.parametrize("before", [None, "elsewhere"])
+def test_the_first_call_finds_nothing_compiled(before: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(CACHE, raising=False)
+    if before is not None:
+        monkeypatch.setenv(CACHE, before)
+    with nothing_compiled():
+        folder = Path(os.environ[CACHE])
+        assert folder.is_dir()
+        assert not list(folder.iterdir())
+    assert not folder.exists()
+    assert os.environ.get(CACHE) == before

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from perfsuite.cli import main
+from perfsuite.cli import main, train_speed
 from perfsuite.cli import train as train_command
 from perfsuite.errors import UsageError
 from perfsuite.training.checkpoint import Checkpoint
@@ -63,6 +63,25 @@ def test_a_folder_of_pictures_is_learnt_and_kept(
     assert len(epochs) == 3
     assert epochs[-1]["val_accuracy"] == 1.0
     assert log_of(path)[0]["torch"] == torch.__version__
+
+
+def test_the_fastest_preset_is_measured_and_named(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "m.pth"
+    assert train(pictures, path, "--fastest", "0.5", "--no-amp", "--clip-norm", "1") == 0
+    told = capsys.readouterr().out
+    assert "channels_last+fused: " in told
+    assert "bf16" not in told
+    assert f"training with {log_of(path)[0]['preset']}\n" in told
+
+
+@pytest.mark.parametrize(
+    "words", [["--compile"], ["--channels-last"], ["--precision", "bf16"], ["--amp", "--fused"], ["--resume"]]
+)
+def test_the_fastest_preset_is_not_chosen_twice(words: list[str], pictures: Path, tmp_path: Path) -> None:
+    assert train(pictures, tmp_path / "m.pth", "--fastest", "0.1", *words) == 2
+    assert not (tmp_path / "m.pth").exists()
 
 
 @pytest.mark.parametrize(
@@ -177,11 +196,11 @@ def test_a_gpu_asked_for_and_not_there_is_told(
 def test_amp_means_bf16_and_is_off_on_a_cpu_unless_asked_for(words: list[str], precision: str) -> None:
     parser = argparse.ArgumentParser()
     train_command.add_arguments(parser)
-    assert train_command.preset_of(parser.parse_args(words), torch.device("cpu")).precision == precision
+    assert train_speed.preset_of(parser.parse_args(words), torch.device("cpu")).precision == precision
 
 
 def test_contradicting_options_are_refused() -> None:
     parser = argparse.ArgumentParser()
     train_command.add_arguments(parser)
     with pytest.raises(UsageError, match="exclude each other"):
-        train_command.preset_of(parser.parse_args(["--compile", "--checkpointing"]), torch.device("cpu"))
+        train_speed.preset_of(parser.parse_args(["--compile", "--checkpointing"]), torch.device("cpu"))

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import multiprocessing
+import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -99,6 +102,29 @@ def test_an_epoch_goes_on_where_it_was_left(
     del batches
     first.close()
     second.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("engine", ["threads", "processes", "subprocess"])
+def test_workers_stay_on_the_cores_they_are_given(folder: Path, engine: str) -> None:
+    able = os.sched_getaffinity(0)
+    core = max(able)
+    loaders = make_loaders(folder, num_workers=2, engine=engine, start_method="fork", cores=[core], **SMALL)
+    try:
+        everything(loaders.train)
+        processes = [os.getpid(), *(child.pid for child in multiprocessing.active_children())]
+        tasks = [int(task.name) for pid in processes for task in Path(f"/proc/{pid}/task").iterdir()]
+        bound = [task for task in tasks if os.sched_getaffinity(task) == {core}]
+        assert len(bound) >= 2
+        assert os.sched_getaffinity(0) == able  # the caller's own threads stay where they were
+    finally:
+        loaders.close()
+
+
+@pytest.mark.parametrize(("cores", "workers"), [([9999], 2), ([0], 0)])
+def test_cores_that_cannot_be_had_are_refused(folder: Path, cores: list[int], workers: int) -> None:
+    with pytest.raises(ValueError, match="cores: "):
+        make_loaders(folder, num_workers=workers, cores=cores, **SMALL)
 
 
 def test_leaving_an_epoch_early_begins_the_next(

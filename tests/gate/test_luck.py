@@ -59,7 +59,7 @@ def test_a_thread_that_has_ended_is_no_error() -> None:
     gone.start()
     gone.join()
     with on_cores([gone.native_id or 0], [0]):
-        rest([gone.native_id or 0])
+        rest([threading.get_native_id(), gone.native_id or 0], otherwise=0.0)
 
 
 def places(heap: Heap, shaken: bool) -> set[int]:

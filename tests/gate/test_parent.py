@@ -75,11 +75,11 @@ def test_a_parent_that_is_gone_is_done_without(project: Project) -> None:
     ):
         nodes = survey(stand).nodes("head")
         assert len(stand.run(nodes).seen) == len(nodes) == 2
-        assert stand.parent is not None
-        stand.parent.process.kill()
-        stand.parent.process.wait()
+        assert stand.parents.current is not None
+        stand.parents.current.process.kill()
+        stand.parents.current.process.wait()
         assert len(stand.run(nodes).seen) == 2
-        assert stand.parent is None
+        assert stand.parents.current is None
 
 
 def environment(folder: Path) -> dict[str, str]:

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import torch
 
+from perfsuite.cli import main
 from perfsuite.errors import UsageError
 from perfsuite.training.distributed import Rank, rank_of_torchrun
+from perfsuite.training.models import make_model
 from perfsuite.training.step import TrainingStep
 from tests.training.learners import batch_of, linear_model
 
@@ -21,11 +23,11 @@ WITHIN_SECONDS = 30  # after the others are left alone; starting the processes c
 STARTING_SECONDS = 90
 
 
-def torchrun(task: str, ranks: int, out: Path) -> subprocess.CompletedProcess[str]:
+def torchrun(ranks: int, *words: str) -> subprocess.CompletedProcess[str]:
     command = [
         *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(ranks)),
         *("--master-addr", "127.0.0.1", "--master-port", "0", "--rdzv-backend", "c10d"),
-        *("--rdzv-endpoint", "127.0.0.1:0", str(SCRIPT), task, str(out)),
+        *("--rdzv-endpoint", "127.0.0.1:0", *words),
     ]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPT.parents[2])}
     return subprocess.run(
@@ -61,7 +63,7 @@ def alone() -> torch.Tensor:
 def test_ranks_learn_what_one_process_learns_of_the_whole_batch(
     task: str, ranks: int, tmp_path: Path
 ) -> None:
-    done = torchrun(task, ranks, tmp_path)
+    done = torchrun(ranks, str(SCRIPT), task, str(tmp_path))
     assert done.returncode == 0, done.stderr
     for rank in told(tmp_path, ranks):
         assert torch.allclose(torch.tensor(rank["weights"]), alone(), rtol=1e-5, atol=1e-6)
@@ -77,7 +79,7 @@ def test_ranks_learn_what_one_process_learns_of_the_whole_batch(
     ],
 )
 def test_a_rank_that_dies_ends_the_others_with_its_reason(task: str, reason: str, tmp_path: Path) -> None:
-    done = torchrun(task, 2, tmp_path)
+    done = torchrun(2, str(SCRIPT), task, str(tmp_path))
     assert done.returncode != 0
     assert reason in done.stderr
     assert not list(tmp_path.iterdir())
@@ -103,3 +105,21 @@ def test_no_rank_gets_more_than_another(count: int, world_size: int) -> None:
     assert {len(share) for share in rows} == {count // world_size}
     everything = [row for share in rows for row in share]
     assert len(everything) == len(set(everything))
+
+
+def test_scaling_is_measured_by_ranks_in_turns(tmp_path: Path) -> None:
+    words = ["--seconds", "0.5", "--image-size", "16", "--batch-size", "4", "--device", "cpu"]
+    done = torchrun(2, "-m", "perfsuite", "scaling", *words, "--json", str(tmp_path / "scaling.json"))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("2 ranks:") == 1  # the first alone speaks
+    found = json.loads((tmp_path / "scaling.json").read_text())
+    weights = sum(one.numel() for one in make_model("small", 10).parameters())
+    assert found["all_reduces"] >= 1  # one for each bucket of DDP
+    assert found["all_reduced_bytes"] == 4 * weights
+    assert found["blocks"] >= 9
+    assert 0 < found["efficiency"]["low"] <= found["efficiency"]["high"]
+
+
+def test_scaling_of_one_process_says_how_to_start_several(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["scaling", "--device", "cpu"]) == 2
+    assert "torchrun --nproc-per-node 2" in capsys.readouterr().err

@@ -1,0 +1,119 @@
+"""How much of its speed a rank keeps when all train together: all of them and the first alone, in turns."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import sqrt
+from statistics import median
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from perfsuite.errors import UsageError
+from perfsuite.judge.statistics import interval_of_median
+from perfsuite.judge.verdict import Interval
+from perfsuite.measure.clock import clock_for
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from perfsuite.training.distributed import Rank
+    from perfsuite.training.step import TrainingStep
+
+LEVEL = 0.99
+TURN_SECONDS = 0.1
+FEWEST_BLOCKS = 9  # whose median has an interval at 99 %
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """What several ranks gain, and what a step exchanges."""
+
+    ranks: int
+    images_per_second: float  # of all ranks together
+    alone_images_per_second: float
+    efficiency: Interval  # the share of its speed alone that each keeps
+    blocks: int
+    all_reduces: int
+    all_reduced_bytes: int
+
+
+def measure_scaling(
+    rank: Rank, model: nn.Module, images: Tensor, labels: Tensor, seconds: float
+) -> Scaling | None:
+    """On every rank at once; the first one has the answer. The batch is each rank's own (weak scaling)."""
+    from perfsuite.training.distributed import Exchanged
+
+    if rank.wrap is None:
+        raise UsageError(
+            "scaling: there is one process, expected several; start "
+            "torchrun --nproc-per-node 2 -m perfsuite scaling"
+        )
+    alone = _step(copy.deepcopy(model))
+    wrapped = rank.wrap(model)
+    exchanged = Exchanged.by(wrapped)  # type: ignore[arg-type]
+    together = _step(wrapped)
+    turns = _Turns(rank, lambda: alone(images, labels), lambda: together(images, labels))
+    turns.warm_up()
+    before = exchanged.all_reduces, exchanged.bytes
+    together(images, labels)
+    sent = exchanged.all_reduces - before[0], exchanged.bytes - before[1]
+    blocks = turns.take(seconds)
+    if not rank.is_first:
+        return None
+    ratios = [one / all_ for one, all_ in blocks]
+    return Scaling(
+        ranks=rank.world_size,
+        images_per_second=rank.world_size * len(labels) / median(all_ for _, all_ in blocks),
+        alone_images_per_second=len(labels) / median(one for one, _ in blocks),
+        efficiency=interval_of_median(ratios, LEVEL),
+        blocks=len(blocks),
+        all_reduces=sent[0],
+        all_reduced_bytes=sent[1],
+    )
+
+
+def _step(model: nn.Module) -> TrainingStep:
+    from perfsuite.training.optimisers import make_optimiser
+    from perfsuite.training.step import TrainingStep
+
+    return TrainingStep(model.train(), make_optimiser(model, learning_rate=1e-3))
+
+
+class _Turns:
+    """Blocks of A B B A, where A is the first rank alone while the others wait, and B is all of them."""
+
+    def __init__(self, rank: Rank, alone: Callable[[], object], together: Callable[[], object]) -> None:
+        self._rank, self._alone, self._together = rank, alone, together
+        self._clock = clock_for(str(rank.device))
+
+    def warm_up(self) -> None:
+        for _ in range(3):
+            self._alone()
+            self._together()
+
+    def take(self, seconds: float) -> list[tuple[float, float]]:
+        """Seconds of a step alone and together, block by block."""
+        calls = self._agreed(max(1, round(TURN_SECONDS / self._clock.seconds(self._alone, 1))))
+        blocks: list[tuple[float, float]] = []
+        began = perf_counter()
+        while self._agreed(len(blocks) < FEWEST_BLOCKS or perf_counter() - began < seconds):
+            first, second, third, fourth = (self._turn(letter, calls) for letter in "ABBA")
+            blocks.append((sqrt(first * fourth), sqrt(second * third)))
+        return blocks
+
+    def _turn(self, letter: str, calls: int) -> float:
+        self._agreed(0)  # nobody is still at work
+        if letter == "B":
+            return self._clock.seconds(self._together, calls) / calls
+        return self._clock.seconds(self._alone, calls) / calls if self._rank.is_first else 1.0
+
+    def _agreed(self, number: int) -> int:
+        """What the first rank says."""
+        import torch
+        import torch.distributed as dist
+
+        said = torch.tensor([number], device=self._rank.device)
+        dist.broadcast(said, src=0)
+        return int(said.item())

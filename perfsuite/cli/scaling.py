@@ -1,0 +1,61 @@
+"""Measure how much of its speed a rank keeps when several train together.
+
+  torchrun --nproc-per-node 2 -m perfsuite scaling
+  torchrun --nproc-per-node 8 -m perfsuite scaling --model resnet50 --image-size 224 --batch-size 128
+
+The first rank alone and all ranks together take turns on the same batch; the batch is each rank's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from perfsuite.advise.scaling import Scaling
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--model", default="small", help="small, resnet18, resnet18-cifar, resnet50 (small)")
+    parser.add_argument("--image-size", type=int, default=64, metavar="PX", help="side in pixels (64)")
+    parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="pictures a batch (32)")
+    parser.add_argument("--seconds", type=float, default=20.0, help="how long (20)")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (auto)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    import torch
+
+    from perfsuite.advise.scaling import measure_scaling
+    from perfsuite.store import atomic
+    from perfsuite.training.distributed import joined, rank_of_torchrun
+    from perfsuite.training.models import make_model
+
+    side = arguments.image_size
+    with joined(rank_of_torchrun(arguments.device)) as rank:
+        torch.manual_seed(rank.index)
+        images = torch.randn(arguments.batch_size, 3, side, side, device=rank.device)
+        labels = torch.randint(10, (arguments.batch_size,), device=rank.device)
+        model = make_model(arguments.model, 10).to(rank.device)
+        found = measure_scaling(rank, model, images, labels, arguments.seconds)
+    if found is not None:
+        print(_told(found))
+        if arguments.json is not None:
+            atomic.replace(arguments.json, json.dumps(asdict(found), indent=1).encode())
+    return 0
+
+
+def _told(found: Scaling) -> str:
+    low, high = found.efficiency.low, found.efficiency.high
+    return (
+        f"{found.ranks} ranks: {found.images_per_second:,.0f} images/s, one alone "
+        f"{found.alone_images_per_second:,.0f}\n"
+        f"each keeps {low:.0%} to {high:.0%} of its speed alone ({found.efficiency.level:.0%} confidence, "
+        f"{found.blocks} blocks of turns)\n"
+        f"a step exchanges {found.all_reduces} all-reduces, {found.all_reduced_bytes:,} bytes"
+    )

@@ -1,0 +1,119 @@
+"""How a training is to compute: its options, and the preset they stand for."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from perfsuite.errors import UsageError
+
+if TYPE_CHECKING:
+    from perfsuite.training.distributed import Rank
+    from perfsuite.training.presets import Preset
+
+COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
+
+
+def add_arguments(speed: Any) -> None:
+    speed.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
+    speed.add_argument(
+        "--amp",
+        action=argparse.BooleanOptionalAction,
+        help="bfloat16 where it does no harm (on for a GPU that has it, off on a CPU)",
+    )
+    speed.add_argument(
+        "--precision", choices=("float32", "ieee", "tf32", "bf16", "fp16"), help="by name instead"
+    )
+    speed.add_argument(
+        "--fastest",
+        nargs="?",
+        type=float,
+        const=20.0,
+        metavar="SECONDS",
+        help="time the presets for so long first (20), and take the fastest that computes the same",
+    )
+    speed.add_argument("--channels-last", action="store_true", help="keep pictures as NHWC in memory")
+    speed.add_argument(
+        "--compile", nargs="?", const="default", choices=COMPILE_MODES, metavar="MODE", help="torch.compile"
+    )
+    speed.add_argument("--cuda-graphs", action="store_true", help="capture the uncompiled step")
+    speed.add_argument("--fused", action="store_true", help="the optimiser as one kernel")
+    speed.add_argument("--checkpointing", action="store_true", help="less memory, more time")
+    speed.add_argument(
+        "--accumulate-grad-steps", type=positive, default=1, metavar="K", help="batches to an optimiser step"
+    )
+    speed.add_argument("--clip-norm", type=float, metavar="NORM", help="clip the gradient's norm")
+
+
+def preset_of(arguments: argparse.Namespace, device: Any) -> Preset:
+    """The preset that the options ask for; `--no-amp` means float32 whatever the device."""
+    from perfsuite.training.presets import Preset
+
+    if arguments.amp is not None and arguments.precision is not None:
+        raise UsageError("train: --amp or --no-amp and --precision exclude each other; give one")
+    precision = arguments.precision
+    if precision is None:
+        wanted = device.type == "cuda" if arguments.amp is None else arguments.amp
+        precision = _half_of(device) if wanted else "float32"
+    return Preset(
+        precision=precision,
+        channels_last=arguments.channels_last,
+        compile_mode=arguments.compile or "off",
+        cuda_graphs=arguments.cuda_graphs,
+        optimiser_path="fused" if arguments.fused else "auto",
+        checkpointing=arguments.checkpointing,
+        clip_norm=arguments.clip_norm,
+        accumulate=arguments.accumulate_grad_steps,
+    )
+
+
+def _half_of(device: Any) -> str:
+    import torch
+
+    return "fp16" if device.type == "cuda" and not torch.cuda.is_bf16_supported() else "bf16"
+
+
+def fastest_of(arguments: argparse.Namespace, asked: Preset, rank: Rank) -> Preset:
+    """The fastest preset for this model, batch and device, measured in turns on noise."""
+    import torch
+
+    from perfsuite.advise.fastest import CPU_CANDIDATES, CUDA_CANDIDATES, fastest_preset
+    from perfsuite.training.models import make_model
+    from perfsuite.training.presets import EAGER
+    from perfsuite.training.sources import image_size_of
+
+    learnt: dict[str, Any] = {"clip_norm": asked.clip_norm, "accumulate": asked.accumulate}
+    if rank.world_size > 1:
+        raise UsageError("train: --fastest measures in one process, this is one of several; give a preset")
+    if replace(asked, **learnt) != replace(EAGER, precision=asked.precision, **learnt) or arguments.precision:
+        raise UsageError("train: --fastest chooses the preset itself; leave out the options that name one")
+    if arguments.resume:
+        raise UsageError(
+            "train: --fastest could choose otherwise than before; resume with the preset that the log names"
+        )
+    on_cuda = rank.device.type == "cuda"
+    candidates = [
+        name
+        for name in (CUDA_CANDIDATES if on_cuda else CPU_CANDIDATES)
+        if arguments.amp is not False or ("bf16" not in name and name != "combined")
+    ]
+    side = image_size_of(arguments.data_dir, arguments.image_size)
+    images = torch.randn(arguments.batch_size, 3, side, side, device=rank.device)
+    labels = torch.randint(10, (arguments.batch_size,), device=rank.device)
+    model = make_model(arguments.model, 10).to(rank.device)
+    choice = fastest_preset(model, images, labels, candidates, arguments.fastest, tell=print)
+    for name, speedup in choice.speedups.items():
+        print(f"  {name}: {speedup.low:.2f} to {speedup.high:.2f} times the speed of eager")
+    for name, reason in choice.refused.items():
+        print(f"  {name}: {reason}")
+    chosen = replace(choice.preset, **learnt)
+    print(f"training with {chosen.name}")
+    return chosen
+
+
+def positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number}, expected 1 or more")
+    return number
