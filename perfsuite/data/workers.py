@@ -113,7 +113,7 @@ class Processes:
                 found = next(batches)
             except StopIteration:
                 return
-            except RuntimeError as error:
+            except (RuntimeError, OSError, EOFError) as error:
                 raise worker_lost(error) from error
             if isinstance(found, str):
                 raise DataError(found)
@@ -127,12 +127,16 @@ class Processes:
             self._loader._iterator = None
 
 
-def worker_lost(error: RuntimeError) -> Exception:
+def worker_lost(error: Exception) -> Exception:
     """Say what to do when workers die; other errors stay as they are."""
     told = str(error)
-    if "exited unexpectedly" not in told and "killed by signal" not in told and "shared memory" not in told:
+    # It died while it handed a batch over, unless torch says that this was caught in what it ran.
+    is_cut_off = isinstance(error, OSError | EOFError) and not told.startswith("Caught ")
+    how = ("exited unexpectedly", "killed by signal", "shared memory")
+    if not is_cut_off and not any(words in told for words in how):
         return error
     return DataError(
-        f"loader: {told.splitlines()[0]}; fewer num_workers or a smaller batch_size need less memory "
-        "(also of /dev/shm), and engine='threads' needs no worker process"
+        f"loader: {told.splitlines()[0] if told else 'a worker ended while it handed a batch over'}; "
+        "fewer num_workers or a smaller batch_size need less memory (also of /dev/shm), and "
+        "engine='threads' needs no worker process"
     )

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from perfsuite.data.loaders import Loader, Loaders, Normalise, default_workers, make_loaders
+from perfsuite.data.workers import worker_lost
 from perfsuite.errors import DataError
 
 SMALL = {"batch_size": 8, "image_size": 32}
@@ -220,6 +221,30 @@ def test_a_killed_worker_is_an_error_and_not_a_hang(folder: Path) -> None:
         with pytest.raises(DataError, match="loader: "):
             _kill_while_loading(loaders.train)
         loaders.close()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        EOFError(),
+        ConnectionResetError(104, "reset"),
+        RuntimeError("DataLoader worker (pid 1) is killed by signal: Bus error."),
+        RuntimeError(
+            "Caught RuntimeError in DataLoader worker process 0.\nunable to allocate shared memory(shm)"
+        ),
+    ],
+)
+def test_a_worker_that_dies_is_told_whenever_it_dies(error: Exception) -> None:
+    found = worker_lost(error)
+    assert isinstance(found, DataError)
+    assert "engine='threads'" in str(found)
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("of another kind"), OSError("Caught OSError in DataLoader worker process 0.")]
+)
+def test_an_error_of_the_work_stays_what_it_is(error: Exception) -> None:
+    assert worker_lost(error) is error
 
 
 def _kill_while_loading(loader: Loader) -> None:
