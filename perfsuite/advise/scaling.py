@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import sqrt
@@ -10,6 +9,7 @@ from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from perfsuite.advise.fastest import LEVEL, step_call
 from perfsuite.errors import UsageError
 from perfsuite.judge.statistics import interval_of_median
 from perfsuite.judge.verdict import Interval
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from perfsuite.training.distributed import Rank
-    from perfsuite.training.step import TrainingStep
 
-LEVEL = 0.99
 TURN_SECONDS = 0.1
 FEWEST_BLOCKS = 9  # whose median has an interval at 99 %
 
@@ -44,17 +42,20 @@ def measure_scaling(
 ) -> Scaling | None:
     """On every rank at once; the first one has the answer. The batch is each rank's own (weak scaling)."""
     from perfsuite.training.distributed import Exchanged
+    from perfsuite.training.optimisers import make_optimiser
+    from perfsuite.training.presets import EAGER
+    from perfsuite.training.step import TrainingStep
 
     if rank.wrap is None:
         raise UsageError(
             "scaling: there is one process, expected several; start "
             "torchrun --nproc-per-node 2 -m perfsuite scaling"
         )
-    alone = _step(copy.deepcopy(model))
-    wrapped = rank.wrap(model)
+    alone = step_call(model, EAGER, images, labels)
+    wrapped = rank.wrap(model.train())
     exchanged = Exchanged.by(wrapped)  # type: ignore[arg-type]
-    together = _step(wrapped)
-    turns = _Turns(rank, lambda: alone(images, labels), lambda: together(images, labels))
+    together = TrainingStep(wrapped, make_optimiser(wrapped, learning_rate=1e-3))
+    turns = _Turns(rank, alone, lambda: together(images, labels))
     turns.warm_up()
     before = exchanged.all_reduces, exchanged.bytes
     together(images, labels)
@@ -72,13 +73,6 @@ def measure_scaling(
         all_reduces=sent[0],
         all_reduced_bytes=sent[1],
     )
-
-
-def _step(model: nn.Module) -> TrainingStep:
-    from perfsuite.training.optimisers import make_optimiser
-    from perfsuite.training.step import TrainingStep
-
-    return TrainingStep(model.train(), make_optimiser(model, learning_rate=1e-3))
 
 
 class _Turns:
