@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 from statistics import median
 
 from perfsuite.gate.turns import Seen, Turn
@@ -22,7 +23,7 @@ class Followed:
     seconds: list[tuple[float, float]] = field(default_factory=list)
     stages: list[tuple[StageSeconds, StageSeconds]] = field(default_factory=list)
     turns: list[dict[str, list[float]]] = field(default_factory=list)
-    took: float = 0.0  # seconds of the gate's time in the latest pair
+    took: float = inf  # seconds of the gate's time in the latest pair that saw it
     held_back: int = 0  # turns in which the GPU was throttled although they were taken again
     decision: Decision | None = None
 
