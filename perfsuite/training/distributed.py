@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ from perfsuite.training.devices import choose_device
 
 # A rank that hangs, rather than dies, is given up by the others after this.
 PATIENCE = timedelta(seconds=25)
+
+# A thread of gloo's lets go of a tensor a moment after its work is told as done. It needs Python for that, and
+# aborts the process where Python is just ending; DistributedDataParallel keeps those threads past the group's end.
+LETTING_GO_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +85,12 @@ def joined(rank: Rank) -> Iterator[Rank]:
 
     if rank.device.type == "cuda":
         torch.cuda.set_device(rank.device)
-    dist.init_process_group("nccl" if rank.device.type == "cuda" else "gloo", timeout=PATIENCE)
+    backend = "nccl" if rank.device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, timeout=PATIENCE)
     try:
         yield rank
+        if backend == "gloo":
+            time.sleep(LETTING_GO_SECONDS)
     finally:
         dist.destroy_process_group()
 
