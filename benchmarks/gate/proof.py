@@ -34,6 +34,7 @@ from replays import RESULTS, lines  # noqa: E402
 
 from perfsuite.gate.arms import Repository  # noqa: E402
 from perfsuite.gate.gate import gate  # noqa: E402
+from perfsuite.gate.pace import Pace  # noqa: E402
 from perfsuite.gate.settings import Settings  # noqa: E402
 from perfsuite.gate.stand import Stand, make_ready, survey  # noqa: E402
 from perfsuite.gate.turns import PairResult  # noqa: E402
@@ -147,10 +148,11 @@ def short(name: str) -> str:
 
 
 def append(name: str, line: dict[str, object]) -> None:
-    """One line, with the machine it was taken on: a recording may go on elsewhere."""
+    """One line, with the machine it was taken on and the pace: a recording may go on elsewhere, and later."""
     RESULTS.mkdir(parents=True, exist_ok=True)
+    around = {"cpu": environment().hard["cpu"], "threads_sharp": Pace().threads_sharp}
     with (RESULTS / name).open("a") as file:
-        file.write(json.dumps({"cpu": environment().hard["cpu"], **line}, separators=(",", ":")) + "\n")
+        file.write(json.dumps({**around, **line}, separators=(",", ":")) + "\n")
 
 
 def record(arguments: argparse.Namespace) -> None:

@@ -10,9 +10,12 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+from perfsuite.gate.pace import Pace
 from perfsuite.judge.pairs import Decision, Rule, decide, middle, standard_error
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results" / "gate"
+NAMES = ("decode", "resize", "augment", "normalise", "collate", "step", "boxes", "pipeline")
+SEVERAL_THREADS = ("collate", "step", "pipeline")
 WINDOW = 48  # pairs taken after one another, so that the machine's moods stay together
 
 
@@ -34,20 +37,32 @@ def lines(name: str) -> list[dict]:
 def recordings(state: str) -> list[Recording]:
     """Null pairs recorded on their own, and those of real gates while all workloads were still open."""
     alone = [
-        {name: _of_turns(seen["turns"]) for name, seen in line["workloads"].items()}
+        _of_this_pace(line, {name: _of_turns(seen["turns"]) for name, seen in line["workloads"].items()})
         for line in lines(f"null-{state}.jsonl")
     ]
-    gates = [
-        {
-            name: [Recorded(*pair) for pair in zip(found["ratios"], found["errors"], strict=True)]
-            for name, found in line["workloads"].items()
-        }
+    in_gates = [
+        _of_this_pace(line, dict(zip(line["workloads"], pair, strict=True)))
         for line in lines("real-null.jsonl")
         if line["state"] == state
+        for pair in zip(*map(_of_gate, line["workloads"].values()), strict=False)
     ]
-    return alone + [
-        dict(zip(gate, pair, strict=True)) for gate in gates for pair in zip(*gate.values(), strict=False)
-    ]
+    return in_gates + alone
+
+
+def whole(state: str) -> list[Recording]:
+    """Those that have all workloads."""
+    return [pair for pair in recordings(state) if len(pair) == len(NAMES)]
+
+
+def _of_this_pace(line: dict, pair: Recording) -> Recording:
+    """Without the workloads whose pace was another when the line was recorded."""
+    if line.get("threads_sharp") == Pace().threads_sharp:
+        return pair
+    return {name: recorded for name, recorded in pair.items() if name not in SEVERAL_THREADS}
+
+
+def _of_gate(found: dict) -> list[Recorded]:
+    return [Recorded(*pair) for pair in zip(found["ratios"], found["errors"], strict=True)]
 
 
 def _of_turns(per_mille: Sequence[float]) -> Recorded:

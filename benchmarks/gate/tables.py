@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from replays import RESULTS, Recording, as_recorded, error_of, lines, recordings, replay
+from replays import NAMES, RESULTS, Recording, as_recorded, error_of, lines, recordings, replay, whole
 
 from perfsuite.judge import flips
 from perfsuite.judge.pairs import Rule, mde
@@ -56,10 +56,11 @@ def spreads(state: str) -> Iterator[list[object]]:
     seen = recordings(state)
     if len(seen) < 12:
         return
-    for name in seen[0]:
-        ratios = [pair[name].ratio for pair in seen]
-        rule = Rule(workloads=len(seen[0]))
-        twelve = Rule(workloads=len(seen[0]), max_pairs=12)
+    rule, twelve = Rule(workloads=len(NAMES)), Rule(workloads=len(NAMES), max_pairs=12)
+    for name in NAMES:
+        ratios = [pair[name].ratio for pair in seen if name in pair]
+        if len(ratios) < 12:
+            continue
         yield [
             state,
             name,
@@ -73,26 +74,25 @@ def spreads(state: str) -> Iterator[list[object]]:
 
 
 def hidden(rule: Rule, seen: Sequence[Recording], name: str) -> float:
-    pairs = [pair[name] for pair in seen]
+    pairs = [pair[name] for pair in seen if name in pair]
     return mde(rule, [pair.ratio for pair in pairs], error=error_of(pairs))
 
 
 def within_twelve(state: str) -> str:
     """How many workloads reach an MDE of 5 % with twelve pairs."""
     seen = recordings(state)
-    if len(seen) < 12:
-        return f"{state}: fewer than twelve pairs recorded"
-    names = list(seen[0])
-    rule = Rule(workloads=len(names), max_pairs=12)
-    able = sum(hidden(rule, seen, name) <= 0.05 for name in names)
-    return f"{state}: {able} of {len(names)} workloads reach an MDE of 5 % within 12 pairs."
+    if len(whole(state)) < 12:
+        return f"{state}: fewer than twelve whole pairs recorded"
+    rule = Rule(workloads=len(NAMES), max_pairs=12)
+    able = sum(hidden(rule, seen, name) <= 0.05 for name in NAMES)
+    return f"{state}: {able} of {len(NAMES)} workloads reach an MDE of 5 % within 12 pairs."
 
 
 def replayed(state: str) -> tuple[list[list[object]], list[str]]:
-    seen, rows, alarms = recordings(state), [], []
+    seen, rows, alarms = whole(state), [], []
     if len(seen) < 24:
         return [], []
-    rule = Rule(workloads=len(seen[0]))
+    rule = Rule(workloads=len(NAMES))
     for how, one in (("lots cast again", replay), ("as recorded", as_recorded)):
         chance = random.Random(20261121)
         counts: Counter[str] = Counter()
@@ -116,21 +116,20 @@ def replayed(state: str) -> tuple[list[list[object]], list[str]]:
 
 def planted_replays(state: str) -> list[list[object]]:
     """Each size planted in each workload; power where the printed MDE allows it, and overall."""
-    seen, rows = recordings(state), []
+    seen, rows = whole(state), []
     if len(seen) < 24:
         return []
-    names = list(seen[0])
-    rule = Rule(workloads=len(names))
+    rule = Rule(workloads=len(NAMES))
     for percent in (*SIZES, *(-size for size in SIZES)):
         chance = random.Random(round(100 * percent))
         wanted = Outcome.REGRESSED if percent > 0 else Outcome.IMPROVED
         counts: Counter[str] = Counter()
         for number in range(GATES // 2):
-            planted = names[number % len(names)]
+            planted = NAMES[number % len(NAMES)]
             found = replay(seen, rule, chance, planted, percent)
             hit = found[planted].outcome is wanted
             counts["found"] += hit
-            others = [found[name].outcome for name in names if name != planted]
+            others = [found[name].outcome for name in NAMES if name != planted]
             counts["others"] += Outcome.REGRESSED in others
             if found[planted].mde <= abs(percent) / 100:
                 counts["able"] += 1
@@ -149,11 +148,11 @@ def planted_replays(state: str) -> list[list[object]]:
 
 def power_against_mde(state: str) -> list[list[object]]:
     """A slowdown of exactly the MDE that all pairs of a workload give is to be found nine times in ten."""
-    seen, rows = recordings(state), []
+    seen, rows = whole(state), []
     if len(seen) < 24:
         return []
-    rule = Rule(workloads=len(seen[0]))
-    for name in seen[0]:
+    rule = Rule(workloads=len(NAMES))
+    for name in NAMES:
         size = hidden(rule, seen, name)
         chance = random.Random(name)
         hits = sum(

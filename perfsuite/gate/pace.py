@@ -18,6 +18,7 @@ class Pace:
     fewest_turns: int = 8  # of each side
     side_seconds: float = 1.0  # the most one side works, beyond its fewest turns
     sharp: float = 0.015  # standard error of a pair's number at which no more turns are taken
+    threads_sharp: float = 0.011  # of several threads, whose turns scatter more than the processes do
     rest_seconds: float = 0.002  # where it is unknown which threads have to come to rest
     settle_seconds: float = 0.001  # not counted: caches and sleeping threads
     sample_seconds: float = 0.001
@@ -30,11 +31,13 @@ class Pace:
         """Shorter: they are to show that base differs from base for life, not by how much."""
         return replace(self, side_seconds=self.side_seconds / 4)
 
-    def turn(self, threads: Sequence[int], on_device: bool) -> float:
-        """Seconds of a turn, by how many threads work on either side (0: unknown)."""
+    def of(self, threads: Sequence[int], on_device: bool) -> Pace:
+        """That of one workload, by how many threads work on either side (0: unknown)."""
         if on_device:
-            return self.device_turn_seconds
-        return self.turn_seconds if set(threads) == {1} else self.threads_turn_seconds
+            return replace(self, turn_seconds=self.device_turn_seconds)
+        if set(threads) == {1}:
+            return self
+        return replace(self, turn_seconds=self.threads_turn_seconds, sharp=self.threads_sharp)
 
     def is_enough(self, base: Sequence[float], head: Sequence[float], turn: float) -> bool:
         """Whether these turns say enough of a pair. How they scatter decides, never which way they point.

@@ -185,17 +185,17 @@ class Pair:
         seconds = max(min(said["seconds_per_call"] for said in warm), 1e-9)
         calls = max(1, round(self.pace.sample_seconds / seconds))
         threads, on_device = [int(said["threads"]) for said in warm], any(said["on_device"] for said in warm)
-        turn_seconds = self.pace.turn(threads, on_device)
+        pace = self.pace.of(threads, on_device)
         how = {
-            "seconds": turn_seconds,
+            "seconds": pace.turn_seconds,
             "calls": calls,
-            "settle": round(self.pace.settle_seconds / (calls * seconds)),
+            "settle": round(pace.settle_seconds / (calls * seconds)),
             "cores": self._cores(threads),
-            "rest": self.pace.rest_seconds,
+            "rest": pace.rest_seconds,
         }
         taken: dict[str, list[Turn]] = {"A": [], "B": []}
-        longest = max(turn_seconds, seconds)
-        while not self.pace.is_enough(_medians(taken["A"]), _medians(taken["B"]), longest):
+        longest = max(pace.turn_seconds, seconds)
+        while not pace.is_enough(_medians(taken["A"]), _medians(taken["B"]), longest):
             for letter, last in zip("ABBA", (True, False, True, False), strict=True):
                 taken[letter].append(self._turn(self.arms["AB".index(letter)], on_device, last=last, **how))
         return Seen(name, node, tuple(taken["A"]), tuple(taken["B"]), items, time.monotonic() - begin)

@@ -19,8 +19,9 @@ from perfsuite.training.devices import choose_device
 # A rank that hangs, rather than dies, is given up by the others after this.
 PATIENCE = timedelta(seconds=25)
 
-# A thread of gloo's lets go of a tensor a moment after its work is told as done. It needs Python for that, and
-# aborts the process where Python is just ending; DistributedDataParallel keeps those threads past the group's end.
+# A thread of gloo's lets go of a tensor a moment after its work is told as done. It needs Python for that,
+# and aborts the process where Python is just ending: DistributedDataParallel keeps those threads past the
+# end of the group.
 LETTING_GO_SECONDS = 0.2
 
 
