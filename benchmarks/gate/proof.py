@@ -3,6 +3,7 @@
     python benchmarks/gate/proof.py record --state idle --pairs 200 --minutes 30
     python benchmarks/gate/proof.py real --gates 30
     python benchmarks/gate/proof.py plant --percent 5 --gates 10
+    python benchmarks/gate/proof.py plant --faster --percent 3 5 10
     python benchmarks/gate/proof.py cost --gates 3
     python benchmarks/gate/proof.py tables
 
@@ -30,7 +31,7 @@ from statistics import median
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from replays import RESULTS, lines  # noqa: E402
+from replays import NAMES, RESULTS, lines, plant_name  # noqa: E402
 
 from perfsuite.gate.arms import Repository  # noqa: E402
 from perfsuite.gate.gate import gate  # noqa: E402
@@ -223,21 +224,25 @@ def real(arguments: argparse.Namespace) -> None:
 
 
 def plant(arguments: argparse.Namespace) -> None:
-    """Whole gates with one workload made slower (or base made slower: head is a speed-up)."""
-    percent, until = arguments.percent, time.time() + 60 * arguments.minutes
-    kind = "faster" if arguments.faster else "slower"
-    name = f"plant-{kind}-{percent:g}.jsonl"
+    """Whole gates with a workload made slower (or its base made slower: head is a speed-up) by each size."""
+    until = time.time() + 60 * arguments.minutes
+    names = {percent: plant_name(percent, arguments.faster) for percent in arguments.percent}
     per_cent = calibrate()
-    while len(lines(name)) < arguments.gates and time.time() < until:
-        workloads = list(PLANTED_STAGE)
-        workload = workloads[len(lines(name)) % len(workloads)]
-        grains = max(1, round(percent * per_cent[workload]))
-        with project({f"{workload}.{PLANTED_STAGE[workload]}": grains}, arguments.faster) as place:
+    while time.time() < until:
+        done = min(len(lines(name)) for name in names.values())
+        if done >= arguments.gates:
+            break
+        chosen = {percent: NAMES[(done + place) % len(NAMES)] for place, percent in enumerate(names)}
+        grains = {p: max(1, round(p * per_cent[workload])) for p, workload in chosen.items()}
+        plants = {f"{workload}.{PLANTED_STAGE[workload]}": grains[p] for p, workload in chosen.items()}
+        with project(plants, arguments.faster) as place:
             report = gate(Settings(base="HEAD~1", head="HEAD"), place)
-        true = grains / per_cent[workload]
-        append(name, summary(report, planted=workload, stage=PLANTED_STAGE[workload], percent=round(true, 2)))
-        found = next(w for w in report.workloads if short(w.name) == workload)
-        print(f"{name}: {workload} {true:.1f} %: {found.outcome} {found.worst.reason}", flush=True)
+        for percent, workload in chosen.items():
+            true = round(grains[percent] / per_cent[workload], 2)
+            facts = {"planted": workload, "stage": PLANTED_STAGE[workload], "percent": true}
+            append(names[percent], summary(report, **facts))
+            found = next(w for w in report.workloads if short(w.name) == workload)
+            print(f"{names[percent]}: {workload} {true} %: {found.outcome} {found.worst.reason}", flush=True)
 
 
 TWENTY = """
@@ -291,7 +296,7 @@ def main() -> None:
         one.add_argument("--pairs", type=int, default=200)
         one.add_argument("--gates", type=int, default={real: 30, cost: 3}.get(function, 10))
         if function is plant:
-            one.add_argument("--percent", type=float, required=True)
+            one.add_argument("--percent", type=float, nargs="+", required=True)
             one.add_argument("--faster", action="store_true")
     from tables import tables
 

@@ -34,6 +34,10 @@ def lines(name: str) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
+def plant_name(percent: float, faster: bool) -> str:
+    return f"plant-{'faster' if faster else 'slower'}-{percent:g}.jsonl"
+
+
 def recordings(state: str) -> list[Recording]:
     """Null pairs recorded on their own, and those of real gates while all workloads were still open."""
     alone = [
