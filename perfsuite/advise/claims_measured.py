@@ -178,13 +178,13 @@ def _pillow_loader(photos: Path, question: Question) -> Any:
     from torch.utils.data import DataLoader
     from torchvision import datasets, transforms
 
-    from perfsuite.data.loaders import IMAGENET_MEAN, IMAGENET_STD
+    from perfsuite.transforms.statistics import IMAGENET
 
     steps = [
         transforms.RandomResizedCrop(question.image_size),
         transforms.RandomHorizontalFlip(),
         transforms.ToTensor(),
-        transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD),
+        transforms.Normalize(IMAGENET.mean, IMAGENET.std),
     ]
     folder = datasets.ImageFolder(str(photos), transforms.Compose(steps))
     return DataLoader(folder, batch_size=question.batch_size, shuffle=True)

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from perfsuite.data.loaders import Loader as Loader
+    from perfsuite.data.loader import Loader as Loader
     from perfsuite.data.loaders import Loaders as Loaders
     from perfsuite.data.loaders import make_loaders as make_loaders
 

@@ -16,9 +16,10 @@ from typing import Any
 from torch import multiprocessing as torch_multiprocessing
 
 from perfsuite.data.faults import Fault
-from perfsuite.data.feed import Batch, Slot, Task, Threads, bound_library_threads, in_order, longest
-from perfsuite.data.pictures import Filled, Recipe
+from perfsuite.data.feed import Faults, Threads, bound_library_threads, in_order, longest
+from perfsuite.data.pictures import Recipe
 from perfsuite.data.sets import Source
+from perfsuite.data.slots import Batch, Slot, Task, Wanted
 from perfsuite.data.workers import check_start, without_opencv_threads
 from perfsuite.errors import DataError
 
@@ -54,11 +55,11 @@ class OneSubprocess:
         self._busy = True
         try:
             self._open(longest(tasks))
-            flying: dict[int, Future[Filled]] = {}
+            flying: dict[int, Future[Faults]] = {}
             places = {id(slot): place for place, slot in enumerate(self._slots)}
 
-            def submit(task: Task, slot: Slot) -> list[Future[Filled]]:
-                future: Future[Filled] = _Awaited(self, flying)
+            def submit(task: Task, slot: Slot) -> list[Future[Faults]]:
+                future: Future[Faults] = _Awaited(self, flying)
                 flying[places[id(slot)]] = future
                 self._send((places[id(slot)], task))
                 return [future]
@@ -67,20 +68,20 @@ class OneSubprocess:
         finally:
             self._busy = False
 
-    def receive(self, flying: dict[int, Future[Filled]]) -> None:
+    def receive(self, flying: dict[int, Future[Faults]]) -> None:
         """Take the next answer, whichever slot it is for."""
         wait([self._pipe, self._process.sentinel])
         if not self._pipe.poll():
             raise self._lost()
         try:
-            place, kept, faults, error = self._pipe.recv()
+            place, faults, error = self._pipe.recv()
         except (EOFError, OSError) as closed:
             raise self._lost() from closed
         future = flying.pop(place)
         if error is not None:
             future.set_exception(DataError(error))
         else:
-            future.set_result(Filled(kept, tuple(Fault(*fault) for fault in faults)))
+            future.set_result(faults)
 
     def _send(self, message: Any) -> None:
         try:
@@ -102,7 +103,7 @@ class OneSubprocess:
             return
         self.close()
         context = torch_multiprocessing.get_context(self._start)
-        self._slots = [shared_slot(rows, self._recipe.size) for _ in range(self._prefetch + 1)]
+        self._slots = [shared_slot(rows, self._recipe.wanted) for _ in range(self._prefetch + 1)]
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(  # type: ignore[attr-defined]
             target=_serve,
@@ -132,31 +133,32 @@ class OneSubprocess:
         self.close()
 
 
-def shared_slot(rows: int, size: int) -> Slot:
+def shared_slot(places: int, wanted: Wanted) -> Slot:
     """A slot that other processes see; memory that is not there would kill whoever touches it."""
-    slot = Slot.new(rows, size)
-    room = shutil.disk_usage(SHARED).free if SHARED.is_dir() else slot.images.nbytes
-    if slot.images.nbytes > room:
+    slot = Slot.new(places, wanted)
+    needed = sum(tensor.nbytes for tensor in slot.tensors())
+    room = shutil.disk_usage(SHARED).free if SHARED.is_dir() else needed
+    if needed > room:
         raise DataError(
-            f"loader: a batch of {slot.images.nbytes:,} bytes, {room:,} left in /dev/shm; "
+            f"loader: a batch of {needed:,} bytes, {room:,} left in /dev/shm; "
             "make it larger (docker: --shm-size), lower batch_size, or set engine='threads'"
         )
-    slot.images.share_memory_()  # type: ignore[no-untyped-call]
-    slot.labels.share_memory_()  # type: ignore[no-untyped-call]
+    for tensor in slot.tensors():
+        tensor.share_memory_()  # type: ignore[no-untyped-call]
     return slot
 
 
-class _Awaited(Future[Filled]):
+class _Awaited(Future[Faults]):
     """A future whose answer is fetched by whoever waits for it."""
 
-    def __init__(self, engine: OneSubprocess, flying: dict[int, Future[Filled]]) -> None:
+    def __init__(self, engine: OneSubprocess, flying: dict[int, Future[Faults]]) -> None:
         super().__init__()
         self._engine, self._flying = engine, flying
 
     def cancel(self) -> bool:
         return False  # it is being filled, and its slot may not be reused before
 
-    def result(self, timeout: float | None = None) -> Filled:
+    def result(self, timeout: float | None = None) -> Faults:
         while not self.done():
             self._engine.receive(self._flying)
         return super().result(timeout)
@@ -177,7 +179,7 @@ def _serve(
     threads = Threads(source, recipe, workers, cores=cores)
     sending = threading.Lock()
 
-    def answer(place: int, parts: list[Future[Filled]]) -> None:
+    def answer(place: int, parts: list[Future[Faults]]) -> None:
         with sending:
             try:
                 pipe.send((place, *_collected(parts)))
@@ -197,11 +199,11 @@ def _serve(
     threads.close()
 
 
-def when_all(futures: list[Future[Filled]], then: Callable[[], None]) -> None:
+def when_all(futures: list[Future[Faults]], then: Callable[[], None]) -> None:
     """Call `then` once, from the thread that finishes last."""
     lock, left = threading.Lock(), [len(futures)]
 
-    def one(_: Future[Filled]) -> None:
+    def one(_: Future[Faults]) -> None:
         with lock:
             left[0] -= 1
             last = left[0] == 0
@@ -212,18 +214,11 @@ def when_all(futures: list[Future[Filled]], then: Callable[[], None]) -> None:
         future.add_done_callback(one)
 
 
-Answer = tuple[list[bool], list[tuple[str, str]], str | None]
-
-
-def _collected(parts: list[Future[Filled]]) -> Answer:
-    kept: list[bool] = []
-    faults: list[tuple[str, str]] = []
+def _collected(parts: list[Future[Faults]]) -> tuple[Faults, str | None]:
+    faults: list[Fault] = []
     for part in parts:
         error = part.exception()
         if error is not None:
-            told = str(error) if isinstance(error, DataError) else f"{type(error).__name__}: {error}"
-            return [], [], told
-        filled = part.result()
-        kept += filled.kept
-        faults += [(fault.name, fault.reason) for fault in filled.faults]
-    return kept, faults, None
+            return (), str(error) if isinstance(error, DataError) else f"{type(error).__name__}: {error}"
+        faults += part.result()
+    return tuple(faults), None

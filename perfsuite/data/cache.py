@@ -11,6 +11,7 @@ import json
 import mmap
 import os
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from perfsuite.data.pictures import PictureMaker, Pixels, Recipe
 from perfsuite.data.sets import Files, Part, Source
 from perfsuite.errors import DataError
 
+KINDS = ("ram", "disk")
 # Raised when the same recipe would give other pixels, so that what older versions decoded is not used.
 LAYOUT = 1
 # Room for pictures of up to 3:2 at the cached shorter side; a longer one is kept a little smaller.
@@ -126,6 +128,19 @@ class Cached:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._attach()
+
+
+def cached_parts(kind: str, parts: Mapping[str, Source], recipes: Mapping[str, Recipe]) -> dict[str, Source]:
+    """Each part with a cache of its own: in memory they share half of what is free, by their pictures."""
+    if kind not in KINDS:
+        raise ValueError(f"cache: {kind!r}, expected one of {', '.join(KINDS)}, or None")
+    if kind == "disk":
+        return {name: disk_cache(part, recipes[name]) for name, part in parts.items()}
+    room, pictures = psutil.virtual_memory().available // 2, sum(map(len, parts.values()))
+    return {
+        name: ram_cache(part, recipes[name], quota_bytes=room * len(part) // max(1, pictures))
+        for name, part in parts.items()
+    }
 
 
 def ram_cache(source: Source, recipe: Recipe, side: int = 256, quota_bytes: int | None = None) -> Cached:

@@ -30,6 +30,21 @@ class Window:
     mirror: bool = False
 
 
+def forward(window: Window) -> NDArray[np.float64]:
+    """Where a point of the source goes: both in pixels from the top left corner, pixel centres at halves.
+
+    >>> seen = Window(box=(100, 50, 200, 100), full=(400, 200), at=(30, 10), size=(224, 180))
+    >>> (forward(seen) @ [101.0, 60.0, 1.0]).tolist()
+    [-28.0, 10.0, 1.0]
+    """
+    left, top, width, height = window.box
+    across, down = window.full[0] / width, window.full[1] / height
+    x, y = -left * across - window.at[0], -top * down - window.at[1]
+    if window.mirror:
+        across, x = -across, window.size[0] - x
+    return np.array([[across, 0.0, x], [0.0, down, y], [0.0, 0.0, 1.0]])
+
+
 def whole(width: int, height: int, size: int) -> Window:
     """Everything, stretched to the square."""
     return Window((0, 0, width, height), (size, size), (0, 0), (size, size))

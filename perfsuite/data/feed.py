@@ -11,7 +11,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import count
 from typing import Any, Literal, Protocol
 
@@ -20,28 +19,13 @@ import torch
 from numpy.typing import NDArray
 
 from perfsuite.data.faults import Fault
-from perfsuite.data.pictures import Filled, PictureMaker, Recipe
+from perfsuite.data.pictures import PictureMaker, Recipe
 from perfsuite.data.sets import Source
+from perfsuite.data.slots import Batch, Slot, Task
 
 EngineName = Literal["threads", "processes", "subprocess"]
 ENGINES = ("threads", "processes", "subprocess")
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One batch to fill. The epoch travels with it, so that workers that live on always know it."""
-
-    epoch: int
-    rows: NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """A filled batch: uint8 pictures (rows x size x size x 3), labels, and what could not be read."""
-
-    images: torch.Tensor
-    labels: torch.Tensor
-    faults: tuple[Fault, ...] = ()
+Faults = tuple[Fault, ...]
 
 
 class Engine(Protocol):
@@ -50,28 +34,6 @@ class Engine(Protocol):
     def run(self, tasks: Sequence[Task]) -> Iterator[Batch]: ...
 
     def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """Memory for one batch, seen by torch and by numpy."""
-
-    images: torch.Tensor
-    labels: torch.Tensor
-
-    @classmethod
-    def new(cls, rows: int, size: int, pinned: bool = False) -> Slot:
-        images = torch.empty((rows, size, size, 3), dtype=torch.uint8, pin_memory=pinned)
-        return cls(images, torch.empty(rows, dtype=torch.int64, pin_memory=pinned))
-
-    def batch(self, filled: Sequence[Filled]) -> Batch:
-        """What was kept, closed up where something was left out."""
-        kept = [place for part in filled for place in part.kept]
-        faults = tuple(fault for part in filled for fault in part.faults)
-        if all(kept):
-            return Batch(self.images[: len(kept)], self.labels[: len(kept)], faults)
-        chosen = torch.tensor([place for place, keep in enumerate(kept) if keep], dtype=torch.int64)
-        return Batch(self.images[chosen], self.labels[chosen], faults)
 
 
 class Inline:
@@ -84,10 +46,11 @@ class Inline:
     def run(self, tasks: Sequence[Task]) -> Iterator[Batch]:
         if self._maker is None:
             self._maker = PictureMaker(self._source, self._recipe)
-        slot = Slot.new(longest(tasks), self._recipe.size)
-        images, labels = slot.images.numpy(), slot.labels.numpy()
+        slot = Slot.new(longest(tasks), self._recipe.wanted)
         for task in tasks:
-            yield slot.batch([self._maker.fill(task.epoch, task.rows, images, labels)])
+            places = len(task.rows)
+            faults = self._maker.fill(task.epoch, task.rows, slot.room(places))
+            yield slot.batch(places, faults)
 
     def close(self) -> None:
         self._maker = None
@@ -122,25 +85,24 @@ class Threads:
             self._spare += slots
 
     def _slot(self, rows: int) -> Slot:
-        return self._spare.pop() if self._spare else Slot.new(rows, self._recipe.size, self._pinned)
+        return self._spare.pop() if self._spare else Slot.new(rows, self._recipe.wanted, self._pinned)
 
-    def submit(self, task: Task, slot: Slot) -> list[Future[Filled]]:
+    def submit(self, task: Task, slot: Slot) -> list[Future[Faults]]:
         """Begin to fill the slot; one future for each share of it."""
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="perfsuite-feed")
         shares = np.array_split(np.arange(len(task.rows)), min(self._workers, len(task.rows)) or 1)
         return [self._pool.submit(self._fill, task, slot, share) for share in shares]
 
-    def _fill(self, task: Task, slot: Slot, share: NDArray[np.int64]) -> Filled:
+    def _fill(self, task: Task, slot: Slot, share: NDArray[np.int64]) -> Faults:
         maker: PictureMaker | None = getattr(self._makers, "maker", None)
         if maker is None:
             stay_on(self._cores, next(self._numbers))
             maker = self._makers.maker = PictureMaker(self._source, self._recipe)
         if not len(share):
-            return Filled((), ())
+            return ()
         part = slice(int(share[0]), int(share[-1]) + 1)
-        images, labels = slot.images.numpy()[part], slot.labels.numpy()[part]
-        return maker.fill(task.epoch, task.rows[part], images, labels)
+        return maker.fill(task.epoch, task.rows[part], slot.room(len(task.rows))[part])
 
     def close(self) -> None:
         if self._pool is not None:
@@ -148,33 +110,33 @@ class Threads:
         self._pool, self._spare = None, []
 
 
-Submit = Callable[[Task, Slot], list["Future[Filled]"]]
+Submit = Callable[[Task, Slot], list["Future[Faults]"]]
 
 
 def in_order(tasks: Iterable[Task], slots: deque[Slot], submit: Submit, ahead: int) -> Iterator[Batch]:
     """Keep `ahead` tasks under way beyond the one that the caller holds; leave nothing writing at the end."""
     waiting = iter(tasks)
-    flying: deque[tuple[Slot, list[Future[Filled]]]] = deque()
+    flying: deque[tuple[Task, Slot, list[Future[Faults]]]] = deque()
     held: Slot | None = None
     try:
         while True:
             while len(flying) < ahead and (task := next(waiting, None)) is not None:
                 slot = slots.popleft()
-                flying.append((slot, []))
-                flying[-1][1].extend(submit(task, slot))
+                flying.append((task, slot, []))
+                flying[-1][2].extend(submit(task, slot))
             if not flying:
                 return
-            held, parts = flying[0]
-            filled = [part.result() for part in parts]
+            task, held, parts = flying[0]
+            faults = tuple(fault for part in parts for fault in part.result())
             flying.popleft()
-            yield held.batch(filled)
+            yield held.batch(len(task.rows), faults)
             slots.append(held)
             held = None
     finally:
-        for _, parts in flying:
+        for _, _, parts in flying:
             for part in parts:
                 part.cancel()
-        for slot, parts in flying:
+        for _, slot, parts in flying:
             for part in parts:
                 if not part.cancelled():
                     part.exception()  # waits; an error of a batch that nobody asked for is not raised

@@ -12,6 +12,8 @@ from torch.utils.data import Dataset
 from perfsuite.data.faults import raised
 from perfsuite.data.pictures import PictureMaker, Recipe
 from perfsuite.data.sets import Files, Source
+from perfsuite.data.slots import NOTHING, Slot
+from perfsuite.transforms.statistics import IMAGENET
 
 
 class FastImageFolder(Dataset[tuple[torch.Tensor, int]]):
@@ -35,12 +37,11 @@ class FastImageFolder(Dataset[tuple[torch.Tensor, int]]):
     def __getitem__(self, row: int) -> tuple[torch.Tensor, int]:
         if self._maker is None:
             self._maker = PictureMaker(self.source, self.recipe)
-        side = self.recipe.size
-        images, labels = np.empty((1, side, side, 3), np.uint8), np.empty(1, np.int64)
-        filled = self._maker.fill(self.epoch, np.array([row]), images, labels)
-        if not filled.kept[0]:
-            raise raised(filled.faults[0], "a data set of single pictures cannot leave one out")
-        return torch.from_numpy(images[0]).permute(2, 0, 1), int(labels[0])
+        slot = Slot.new(1, self.recipe.wanted)
+        faults = self._maker.fill(self.epoch, np.array([row]), slot.room(1))
+        if slot.rows[0] == NOTHING:
+            raise raised(faults[0], "a data set of single pictures cannot leave one out")
+        return slot.images[0].permute(2, 0, 1), int(slot.labels[0])
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_maker": None}  # its buffers and addresses belong to this process
@@ -55,7 +56,7 @@ class PilImageFolder(Dataset[tuple[torch.Tensor, int]]):
         crop: list[Any] = [transforms.Resize(image_size * 8 // 7), transforms.CenterCrop(image_size)]
         if training:
             crop = [transforms.RandomResizedCrop(image_size), transforms.RandomHorizontalFlip()]
-        normalise = transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+        normalise = transforms.Normalize(IMAGENET.mean, IMAGENET.std)
         self.files = files
         self._transform = transforms.Compose([*crop, transforms.ToTensor(), normalise])
 

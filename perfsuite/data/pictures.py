@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +13,13 @@ from perfsuite.data import crops, windows
 from perfsuite.data.decode import decoder
 from perfsuite.data.faults import Fault, Policy, check_policy, raised
 from perfsuite.data.header import read_header
+from perfsuite.data.maps import Maps
 from perfsuite.data.sets import Source
+from perfsuite.data.slots import NOTHING, Room, Wanted
 from perfsuite.errors import DataError
 from perfsuite.stages import stage
-from perfsuite.transforms.geometry import moves_pixels_only
+from perfsuite.transforms.geometry import affine, inverse, is_nothing, moves_pixels_only
+from perfsuite.transforms.labels import move_map
 from perfsuite.transforms.modes import Draw, Mode, draws, mode_of
 from perfsuite.transforms.on_picture import GREY, apply
 from perfsuite.transforms.randomness import uniforms
@@ -42,6 +44,8 @@ class Recipe:
     on_error: Policy = "raise"
     refill: bool = False  # a skipped picture is replaced by another, so that batches stay full
     decoder: str = "auto"
+    places: bool = False  # say of each picture how it was moved, so that its labels can follow
+    maps: Maps | None = None
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -51,13 +55,18 @@ class Recipe:
         check_policy(self.on_error)
         mode_of(self.mode)
 
+    @property
+    def wanted(self) -> Wanted:
+        return Wanted(self.size, self.places, self.maps is not None)
+
 
 @dataclass(frozen=True, slots=True)
-class Filled:
-    """What became of some rows: which places of the batch hold a picture, and what could not be read."""
+class _Shown:
+    """What was seen of a picture of this size."""
 
-    kept: Sequence[bool]
-    faults: tuple[Fault, ...]
+    width: int
+    height: int
+    window: crops.Window
 
 
 class PictureMaker:
@@ -72,42 +81,64 @@ class PictureMaker:
         # A cache has decoded pictures to offer (perfsuite.data.cache).
         self._keeps = getattr(source, "pixels", None)
 
-    def fill(self, epoch: int, rows: NDArray[np.int64], images: Pixels, labels: NDArray[np.int64]) -> Filled:
-        """Fill `images` (uint8, rows x size x size x 3) and `labels`; a pure function of epoch and rows."""
+    def fill(self, epoch: int, rows: NDArray[np.int64], room: Room) -> tuple[Fault, ...]:
+        """Fill the places with these rows, a pure function of epoch and rows; what could not be read."""
         recipe = self._recipe
         numbers = _crop_numbers(recipe, epoch, rows)
         drawn = draws(recipe.mode, recipe.seed, epoch, rows)
-        kept, faults = [], []
+        faults: list[Fault] = []
         for place, row in enumerate(rows):
-            fault = self._make(int(row), numbers[place], drawn[place], images[place])
-            labels[place] = self._source.labels[row]
+            room.rows[place] = row
+            room.labels[place] = self._source.labels[row]
+            fault = self._make(int(row), numbers[place], drawn[place], room, place)
             if fault is not None:
                 faults.append(fault)
-                kept.append(self._mend(fault, epoch, int(row), images, labels, place, faults))
-            else:
-                kept.append(True)
-        return Filled(kept, tuple(faults))
+                self._mend(fault, epoch, int(row), room, place, faults)
+        return tuple(faults)
 
-    def _make(self, row: int, numbers: Numbers, drawn: Draw, out: Pixels) -> Fault | None:
+    def _make(self, row: int, numbers: Numbers, drawn: Draw, room: Room, place: int) -> Fault | None:
+        out = room.images[place]
         try:
             kept = None if self._keeps is None else self._keeps(row, self)
             if kept is not None:
                 self._from_kept(kept, numbers, drawn, out)
-            else:
-                with stage("read"):
-                    data = self._source.read(row)
-                self.picture(data, numbers, drawn, out)
+                return None
+            with stage("read"):
+                data = self._source.read(row)
+            shown, then = self.picture(data, numbers, drawn, out)
+            if room.moved is not None or room.maps is not None:
+                self._follow(row, shown, then, room, place)
         except (DataError, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             return Fault(self._source.name(row), reason)
         return None
 
-    def picture(self, data: bytes, numbers: Numbers, drawn: Draw, out: Pixels) -> None:
-        """One picture from its bytes into `out`."""
-        mirror, drawn = _mirrored_on_the_way(drawn)
-        if not self._decode_fast(data, numbers, mirror, out):
-            self._decode_plainly(data, numbers, mirror, out)
-        _augment(drawn, out)
+    def picture(self, data: bytes, numbers: Numbers, drawn: Draw, out: Pixels) -> tuple[_Shown, Draw]:
+        """One picture from its bytes into `out`; what of it is shown, and what was drawn on top of that."""
+        mirror, then = _mirrored_on_the_way(drawn)
+        shown = self._decode_fast(data, numbers, mirror, out) or self._decode_plainly(
+            data, numbers, mirror, out
+        )
+        _augment(then, out)
+        return shown, then
+
+    def _follow(self, row: int, shown: _Shown, then: Draw, room: Room, place: int) -> None:
+        """Say how the picture was moved, and move its map.
+
+        In two steps: what the crop left out does not come back where a turn shows what lies beyond it.
+        """
+        size = self._recipe.size
+        steps = crops.forward(shown.window), affine(then, size, size)
+        if room.moved is not None and room.sizes is not None:
+            room.moved[place] = [step[:2] for step in steps]
+            room.sizes[place] = shown.width, shown.height
+        if room.maps is not None and self._recipe.maps is not None:
+            with stage("map"):
+                found: Any = self._recipe.maps.of(self._source.name(row), shown.width, shown.height)
+                for step in steps:
+                    if not is_nothing(step):
+                        found = move_map(found, inverse(step), size, size, fill=0)
+                room.maps[place] = found
 
     def to_keep(self, data: bytes, side: int, room_bytes: int) -> Pixels:
         """What a cache keeps of a picture: as it is shown, or for random crops all of it, at `side`."""
@@ -146,22 +177,26 @@ class PictureMaker:
         else:
             self._windows.show(np.ascontiguousarray(pixels), window, out)
 
-    def _decode_fast(self, data: bytes, numbers: Numbers, mirror: bool, out: Pixels) -> bool:
+    def _decode_fast(self, data: bytes, numbers: Numbers, mirror: bool, out: Pixels) -> _Shown | None:
         if self._windows is None:
-            return False
+            return None
         header = read_header(data)
         if header is None or not header.is_plain:
-            return False
+            return None
         window = self._window(header.width, header.height, numbers, mirror)
         with stage("decode"):
-            return self._windows.read(data, window, header.width, out)
+            is_read = self._windows.read(data, window, header.width, out)
+        return _Shown(header.width, header.height, window) if is_read else None
 
-    def _decode_plainly(self, data: bytes, numbers: Numbers, mirror: bool, out: Pixels) -> None:
+    def _decode_plainly(self, data: bytes, numbers: Numbers, mirror: bool, out: Pixels) -> _Shown:
         with stage("decode"):
             decode = self._decode or decoder("pillow" if self._windows else "auto")
             pixels = decode(data)
+        height, width = pixels.shape[:2]
+        window = self._window(width, height, numbers, mirror)
         with stage("resize"):
-            show(pixels, self._window(pixels.shape[1], pixels.shape[0], numbers, mirror), out)
+            show(pixels, window, out)
+        return _Shown(width, height, window)
 
     def _window(self, width: int, height: int, numbers: Numbers, mirror: bool) -> crops.Window:
         size = self._recipe.size
@@ -172,37 +207,38 @@ class PictureMaker:
             window = law(width, height, size)
         return replace(window, mirror=True) if mirror else window
 
-    def _mend(
-        self,
-        fault: Fault,
-        epoch: int,
-        row: int,
-        images: Pixels,
-        labels: NDArray[np.int64],
-        place: int,
-        faults: list[Fault],
-    ) -> bool:
-        """Do as the policy says; whether the place holds a picture now."""
+    def _mend(self, fault: Fault, epoch: int, row: int, room: Room, place: int, faults: list[Fault]) -> None:
+        """Do as the policy says: another picture, a grey one, or none."""
         recipe = self._recipe
         if recipe.on_error == "raise":
             raise raised(fault)
         if recipe.on_error == "substitute":
-            images[place] = GREY
-            return True
+            _show_nothing(room, place)
+            return
         if not recipe.refill:
-            return False
+            room.rows[place] = NOTHING
+            return
         # Which picture comes instead depends on the row and the epoch alone, as everything else does.
         others = np.random.default_rng([recipe.seed, epoch, row]).integers(0, len(self._source), _REFILLS)
         for other in others:
             rows = np.array([other])
             numbers = _crop_numbers(recipe, epoch, rows)[0]
             drawn = draws(recipe.mode, recipe.seed, epoch, rows)[0]
-            again = self._make(int(other), numbers, drawn, images[place])
+            again = self._make(int(other), numbers, drawn, room, place)
             if again is None:
-                labels[place] = self._source.labels[other]
-                return True
+                room.rows[place], room.labels[place] = other, self._source.labels[other]
+                return
             faults.append(again)
         raise DataError(f"{fault}; and {_REFILLS} others drawn in its place could not be read either")
+
+
+def _show_nothing(room: Room, place: int) -> None:
+    """Grey, and every object of the picture on one point, so that none is left of them."""
+    room.images[place] = GREY
+    if room.moved is not None and room.sizes is not None:
+        room.moved[place], room.sizes[place] = 0, 0
+    if room.maps is not None:
+        room.maps[place] = 0
 
 
 _NOTHING = Draw()

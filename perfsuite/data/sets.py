@@ -107,7 +107,7 @@ def labelled_table(
             name, label = row[file_column], row[label_column]
             if not name or not label:
                 raise DataError(f"{table}: line {reader.line_num} lacks a file or a label")
-            if not _stays_inside(name):
+            if not stays_inside(name):
                 raise DataError(f"{table}: line {reader.line_num} names {name!r}, outside of {images}")
             files.append(name)
             labels.append(label)
@@ -119,7 +119,7 @@ def labelled_table(
     return Files(str(root), Names.of(files), numbers, classes)
 
 
-def _stays_inside(name: str) -> bool:
+def stays_inside(name: str) -> bool:
     return not os.path.isabs(name) and ".." not in Path(name).parts  # noqa: PTH117 - per row
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
-from perfsuite.data.faults import Fault
-from perfsuite.data.feed import Batch, Slot, Task, bound_library_threads, stay_on
+from perfsuite.data.feed import bound_library_threads, stay_on
 from perfsuite.data.pictures import PictureMaker, Recipe
 from perfsuite.data.sets import Source
+from perfsuite.data.slots import Batch, Slot, Task
 from perfsuite.errors import DataError
 
 # fork copies whatever threads and locks the caller has; a server forked before there were any is safe.
@@ -66,19 +66,18 @@ class _Filler(Dataset[Any]):
         self._source, self._recipe, self._cores = source, recipe, cores
         self._maker: PictureMaker | None = None
 
-    def __getitem__(self, task: Task) -> Any:
+    def __getitem__(self, task: Task) -> Batch | str:
         if self._maker is None:
             worker = get_worker_info()
             stay_on(self._cores, worker.id if worker else 0)
             bound_library_threads()
             self._maker = PictureMaker(self._source, self._recipe)
-        slot = Slot.new(len(task.rows), self._recipe.size)
+        places = len(task.rows)
+        slot = Slot.new(places, self._recipe.wanted)
         try:
-            filled = self._maker.fill(task.epoch, task.rows, slot.images.numpy(), slot.labels.numpy())
+            return slot.batch(places, self._maker.fill(task.epoch, task.rows, slot.room(places)))
         except DataError as error:
             return str(error)  # raised again where the user is, without the worker's traceback
-        batch = slot.batch([filled])
-        return batch.images, batch.labels, [(fault.name, fault.reason) for fault in batch.faults]
 
 
 class Processes:
@@ -117,8 +116,7 @@ class Processes:
                 raise worker_lost(error) from error
             if isinstance(found, str):
                 raise DataError(found)
-            images, labels, faults = found
-            yield Batch(images, labels, tuple(Fault(name, reason) for name, reason in faults))
+            yield found
 
     def close(self) -> None:
         iterator = self._loader._iterator

@@ -16,10 +16,9 @@ from torch import Tensor, nn
 
 from perfsuite.errors import DataError
 from perfsuite.training.models import MODELS, make_model
+from perfsuite.transforms.statistics import IMAGENET
 
 FORMAT = 1
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +28,8 @@ class Recipe:
     model: str
     class_names: tuple[str, ...]
     image_size: int
-    mean: tuple[float, ...] = IMAGENET_MEAN
-    std: tuple[float, ...] = IMAGENET_STD
+    mean: tuple[float, ...] = IMAGENET.mean
+    std: tuple[float, ...] = IMAGENET.std
 
     def build(self) -> nn.Module:
         return make_model(self.model, len(self.class_names))

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from perfsuite.errors import UsageError
 from perfsuite.stages import stage
-from perfsuite.training.checkpoint import IMAGENET_MEAN, IMAGENET_STD
 from perfsuite.transforms.normalise import Layout, normalize
+from perfsuite.transforms.statistics import IMAGENET
 
 Batch = tuple[Tensor, Tensor]
 
@@ -45,8 +45,8 @@ class Transfer:
 
     device: torch.device
     channels_last: bool = False
-    mean: tuple[float, ...] = IMAGENET_MEAN
-    std: tuple[float, ...] = IMAGENET_STD
+    mean: tuple[float, ...] = IMAGENET.mean
+    std: tuple[float, ...] = IMAGENET.std
 
     def __call__(self, batch: Any) -> Batch:
         images, labels = batch[0], batch[1]

@@ -11,9 +11,9 @@ import torch
 
 from perfsuite.data import cifar
 from perfsuite.errors import DataError, UsageError
-from perfsuite.training.checkpoint import IMAGENET_MEAN, IMAGENET_STD
 from perfsuite.training.distributed import ALONE, Rank
 from perfsuite.training.trainer import Batches
+from perfsuite.transforms.statistics import IMAGENET
 
 EMBEDDED_IMAGES = 512
 DEFAULT_IMAGE_SIZE = 64  # small enough for two cores, large enough to tell the pictures apart
@@ -31,8 +31,8 @@ class Source:
     test: Batches | None
     class_names: tuple[str, ...]
     image_size: int
-    mean: tuple[float, ...] = IMAGENET_MEAN
-    std: tuple[float, ...] = IMAGENET_STD
+    mean: tuple[float, ...] = IMAGENET.mean
+    std: tuple[float, ...] = IMAGENET.std
     close: Callable[[], None] = _nothing_to_close
 
 
@@ -119,12 +119,12 @@ def _embedded(progress: Callable[[int, int], None] | None) -> Path:
 
 def _reading(rank: Rank, channels_last: bool) -> dict[str, Any]:
     """Bytes stay bytes until they are on a GPU; on a CPU they are normalised as they leave their slot."""
-    from perfsuite.data.loaders import Normalise
+    from perfsuite.data.loader import Normalise
 
     layout = torch.channels_last if channels_last else torch.contiguous_format
     dtype = torch.uint8 if rank.device.type == "cuda" else torch.float32
     return {
-        "normalise": Normalise(IMAGENET_MEAN, IMAGENET_STD, dtype, layout),
+        "normalise": Normalise(IMAGENET.mean, IMAGENET.std, dtype, layout),
         "rank": rank.index,
         "world_size": rank.world_size,
     }

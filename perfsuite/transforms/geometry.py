@@ -19,6 +19,8 @@ from perfsuite.transforms.modes import Draw
 
 Matrix = NDArray[np.float64]
 
+_NOTHING = np.eye(3)[:2]
+
 # cos and sin of quarter turns, exact.
 _QUARTERS = ((1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))
 
@@ -78,6 +80,11 @@ def moves_pixels_only(drawn: Draw) -> bool:
     (True, False)
     """
     return drawn.degrees == 0 and drawn.zoom == 1 and drawn.shift_x == 0 and drawn.shift_y == 0
+
+
+def is_nothing(forward: Matrix) -> bool:
+    """Whether every point stays where it is."""
+    return bool((forward[:2] == _NOTHING).all())
 
 
 def inverse(forward: Matrix) -> Matrix:

@@ -12,6 +12,7 @@ picture is cut at its edge; what is left with no area is dropped, and what was d
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -161,9 +162,9 @@ def move_map(
     Whole numbers are classes: the pixel that a point falls into is taken, never a mixture. Floats are mixed
     bilinearly. `fill` lies outside.
     """
-    x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
-    from_x = backward[0, 0] * x + backward[0, 1] * y + backward[0, 2]
-    from_y = backward[1, 0] * x + backward[1, 1] * y + backward[1, 2]
+    x: Floats = np.arange(width, dtype=np.float64)[None, :] + 0.5
+    y: Floats = np.arange(height, dtype=np.float64)[:, None] + 0.5
+    from_x, from_y = _through(backward[0], x, y), _through(backward[1], y, x, first=1)
     if not np.issubdtype(values.dtype, np.floating):
         return _taken(values, np.floor(from_y), np.floor(from_x), fill)
     left, top = np.floor(from_x - 0.5), np.floor(from_y - 0.5)
@@ -177,7 +178,15 @@ def move_map(
     return np.asarray(upper * (1 - share_y) + lower * share_y, dtype=values.dtype)
 
 
-def _taken(values: NDArray[np.generic], rows: Floats, columns: Floats, fill: float) -> NDArray[np.generic]:
+def _through(line: Floats, along: Floats, across: Floats, first: int = 0) -> Floats:
+    """One coordinate of where points come from: a line of numbers where nothing is turned, else a field."""
+    found = line[first] * along
+    if line[1 - first] != 0:
+        found = found + line[1 - first] * across
+    return np.asarray(found + line[2])
+
+
+def _taken(values: NDArray[Any], rows: Floats, columns: Floats, fill: float) -> NDArray[Any]:
     height, width = values.shape[:2]
     within = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     taken = values[

@@ -7,13 +7,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
 
 from perfsuite.data.cache import Cached, disk_cache, ram_cache
-from perfsuite.data.loaders import Loader, make_loaders
+from perfsuite.data.loader import Loader
+from perfsuite.data.loaders import make_loaders
 from perfsuite.data.pictures import PictureMaker, Recipe
 from perfsuite.data.sets import image_folder
 from perfsuite.errors import DataError
@@ -37,6 +39,24 @@ def test_what_is_kept_is_what_is_shown_without_a_cache(folder: Path, tmp_path: P
                 assert torch.equal(images, expected)
                 assert torch.equal(labels, expected_labels)
         assert cache.filled == 40
+
+
+@pytest.mark.parametrize("kind", ["ram", "disk"])
+def test_loaders_keep_their_own_pictures(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Literal["ram", "disk"]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    plain = make_loaders(folder, 8, 0, image_size=48)
+    cached = make_loaders(folder, 8, 0, image_size=48, cache=kind)
+    for _ in range(2):
+        assert all(torch.equal(a[0], b[0]) for a, b in zip(cached.val, plain.val, strict=True))
+        assert sum(len(images) for images, _ in cached.train) == 32
+    for part, pictures in (("train", 32), ("val", 4)):
+        source = getattr(cached, part).source
+        assert isinstance(source, Cached)
+        assert source.filled == source.kept == pictures
+    with pytest.raises(ValueError, match="cache: 'tape', expected one of ram, disk"):
+        make_loaders(folder, cache="tape")  # type: ignore[arg-type]
 
 
 def test_every_picture_is_decoded_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

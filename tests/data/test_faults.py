@@ -11,7 +11,8 @@ import pytest
 from perfsuite.data import decode
 from perfsuite.data.crops import NUMBERS_PER_CROP
 from perfsuite.data.faults import Fault, FaultLog
-from perfsuite.data.loaders import Loader, make_loaders
+from perfsuite.data.loader import Loader
+from perfsuite.data.loaders import make_loaders
 from perfsuite.data.pictures import PictureMaker, Recipe
 from perfsuite.data.sets import image_folder
 from perfsuite.errors import DataError

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from perfsuite.data.loaders import Loader, Loaders, Normalise, default_workers, make_loaders
+from perfsuite.data.loader import Loader, Normalise
+from perfsuite.data.loaders import Loaders, default_workers, make_loaders
 from perfsuite.data.workers import worker_lost
 from perfsuite.errors import DataError
 

@@ -1,33 +1,24 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from perfsuite.data.maps import (
-    Annotated,
-    Outline,
-    PicturesWithMaps,
-    draw_map,
-    is_degenerate,
-    read_annotations,
-    read_map,
-    store_maps,
-    write_map,
-)
+from perfsuite.data.annotations import Annotated, Annotations, Outline, read_annotations
+from perfsuite.data.loaders import make_loaders
+from perfsuite.data.maps import Maps, draw_map, read_map, store_maps, write_map
 from perfsuite.errors import DataError
 
 
 @pytest.fixture(scope="module")
-def pictures(folder: Path) -> tuple[Annotated, ...]:
+def pictures(folder: Path) -> Annotations:
     return read_annotations(folder / "annotations.json")
 
 
-def test_a_drawn_map_covers_its_boxes_and_nothing_else(pictures: tuple[Annotated, ...]) -> None:
-    for picture in pictures[:10]:
+def test_a_drawn_map_covers_its_boxes_and_nothing_else(pictures: Annotations) -> None:
+    for picture in list(pictures)[:10]:
         found = draw_map(picture)
         assert found.shape == (picture.height, picture.width)
         assert set(np.unique(found)) <= set(range(len(picture.objects) + 1))
@@ -42,68 +33,61 @@ def test_a_drawn_map_covers_its_boxes_and_nothing_else(pictures: tuple[Annotated
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])
 def test_stored_maps_are_used_and_never_made_again(
-    folder: Path, pictures: tuple[Annotated, ...], tmp_path: Path, suffix: str
+    folder: Path, pictures: Annotations, tmp_path: Path, suffix: str
 ) -> None:
     assert store_maps(pictures, tmp_path, suffix) == 40
     assert store_maps(pictures, tmp_path, suffix) == 0
-    fly = PicturesWithMaps(folder, pictures, 64)
-    stored = PicturesWithMaps(folder, pictures, 64, tmp_path, suffix)
-    for row in range(40):
-        for ours, theirs in zip(stored[row], fly[row], strict=True):
-            assert torch.equal(ours, theirs)
+    fly, stored = Maps(annotations=pictures), Maps(tmp_path, pictures, suffix)
+    for picture in pictures:
+        sides = picture.width, picture.height
+        assert np.array_equal(stored.of(picture.file, *sides), fly.of(picture.file, *sides))
     assert (fly.drawn, fly.read) == (40, 0)
     assert (stored.drawn, stored.read) == (0, 40)
 
 
-def test_a_map_that_is_missing_is_drawn_and_counted(
-    folder: Path, pictures: tuple[Annotated, ...], tmp_path: Path
+def test_loaders_read_every_map_and_draw_none_that_is_stored(
+    folder: Path, pictures: Annotations, tmp_path: Path
 ) -> None:
-    store_maps(pictures[:39], tmp_path)
-    found = PicturesWithMaps(folder, pictures, 32, tmp_path)
-    for row in range(40):
-        found[row]
+    store_maps(pictures, tmp_path)
+    stored = Maps(tmp_path, pictures)
+    loaders = make_loaders(folder, 8, 2, image_size=32, maps=stored, drop_last=False)
+    for images, maps in loaders.train:
+        assert maps.shape == (len(images), 32, 32)
+        assert maps.dtype == torch.uint8
+        assert maps.max() > 0
+    assert (stored.drawn, stored.read) == (0, 32)
+    loaders.close()
+
+
+def test_a_map_that_is_missing_is_drawn_and_counted(
+    folder: Path, pictures: Annotations, tmp_path: Path
+) -> None:
+    store_maps(list(pictures)[:39], tmp_path)
+    found = Maps(tmp_path, pictures)
+    for picture in pictures:
+        found.of(picture.file, picture.width, picture.height)
     assert (found.drawn, found.read) == (1, 39)
 
 
-def test_maps_kept_in_memory_are_read_once(
-    folder: Path, pictures: tuple[Annotated, ...], tmp_path: Path
-) -> None:
+def test_maps_kept_in_memory_are_read_once(pictures: Annotations, tmp_path: Path) -> None:
     store_maps(pictures, tmp_path)
-    found = PicturesWithMaps(folder, pictures, 32, tmp_path, in_memory=True)
+    found, first = Maps(tmp_path, in_memory=True), pictures[0]
     for _ in range(3):
-        found[0]
+        found.of(first.file, first.width, first.height)
     assert (found.drawn, found.read) == (0, 1)
 
 
-@pytest.mark.parametrize(
-    ("polygon", "degenerate"),
-    [
-        ([(0, 0), (4, 0), (4, 4)], False),
-        ([(0, 0), (4, 0)], True),
-        ([(0, 0), (4, 4), (8, 8)], True),
-        ([(0, 0), (0.5, 0), (0.5, 0.5)], True),
-        ([(0, 0), (float("nan"), 0), (4, 4)], True),
-        ([], True),
-    ],
-)
-def test_degenerate_polygons_are_known(polygon: list[tuple[float, float]], degenerate: bool) -> None:
-    assert is_degenerate(polygon) == degenerate
+def test_a_map_that_is_nowhere_is_named(folder: Path, tmp_path: Path) -> None:
+    loaders = make_loaders(folder, 4, 0, image_size=16, maps=tmp_path)
+    with pytest.raises(DataError, match=r"class_.*\.jpg: its map .*\.npy is not there; store_maps"):
+        next(iter(loaders.train))
 
 
-def test_degenerate_polygons_are_left_out_and_counted(tmp_path: Path) -> None:
-    good = {"label": 0, "polygon": [[0, 0], [9, 0], [9, 9]], "box": [0, 0, 9, 9]}
-    bad = good | {"polygon": [[0, 0], [9, 9]]}
-    row = {"file": "a.jpg", "width": 10, "height": 10, "objects": [bad, good, bad]}
-    (tmp_path / "a.json").write_text(json.dumps({"images": [row]}))
-    (found,) = read_annotations(tmp_path / "a.json")
-    assert (len(found.objects), found.degenerate) == (1, 2)
-
-
-@pytest.mark.parametrize("text", ["", "{}", '{"images": [{}]}', '{"images": [{"objects": 3}]}', "[1]"])
-def test_annotations_without_sense_are_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / "a.json").write_text(text)
-    with pytest.raises(DataError, match="expected what 'perfsuite data make' writes"):
-        read_annotations(tmp_path / "a.json")
+def test_maps_from_nowhere_and_of_another_kind_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="neither a folder nor annotations"):
+        Maps()
+    with pytest.raises(ValueError, match=r"suffix '.png', expected one of .npy, .npz"):
+        Maps(tmp_path, suffix=".png")
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])
@@ -119,15 +103,13 @@ def test_a_damaged_map_is_named_and_objects_are_never_loaded(tmp_path: Path, suf
         read_map(path)
 
 
-def test_a_map_of_another_size_is_refused(
-    folder: Path, pictures: tuple[Annotated, ...], tmp_path: Path
-) -> None:
-    store_maps(pictures[:1], tmp_path)
-    write_map((tmp_path / pictures[0].file).with_suffix(".npy"), np.zeros((3, 3), np.uint8))
+def test_a_map_of_another_size_is_refused(pictures: Annotations, tmp_path: Path) -> None:
+    first = pictures[0]
+    write_map((tmp_path / "a.npy"), np.zeros((3, 3), np.uint8))
     with pytest.raises(DataError, match=r"its map is of \(3, 3\)"):
-        PicturesWithMaps(folder, pictures, 32, tmp_path)[0]
+        Maps(tmp_path).of("a.jpg", first.width, first.height)
 
 
 def test_more_than_255_objects_still_make_a_map() -> None:
-    outline = Outline(0, ((0, 0), (9, 0), (9, 9)), (0, 0, 9, 9))
+    outline = Outline(0, (0, 0, 9, 9), (((0, 0), (9, 0), (9, 9)),))
     assert draw_map(Annotated("a", 10, 10, (outline,) * 300)).max() == 255

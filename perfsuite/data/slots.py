@@ -1,0 +1,97 @@
+"""Memory for one batch: filled by workers through numpy, handed to the caller as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from perfsuite.data.faults import Fault
+
+NOTHING = -1  # the row of a place whose picture was left out
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One batch to fill. The epoch travels with it, so that workers that live on always know it."""
+
+    epoch: int
+    rows: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a batch holds of each picture: its pixels at `size`, and what labels need to follow it."""
+
+    size: int
+    places: bool = False
+    maps: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Places of a batch for one worker to fill."""
+
+    images: NDArray[np.uint8]  # places x size x size x 3
+    labels: NDArray[np.int64]
+    rows: NDArray[np.int64]  # which row each place shows, or NOTHING
+    moved: NDArray[np.float64] | None  # places x 2 x (2 x 3): from the picture to its crop, and as drawn
+    sizes: NDArray[np.int64] | None  # places x 2: the picture's width and height
+    maps: NDArray[np.uint8] | None  # places x size x size
+
+    def __getitem__(self, part: slice) -> Room:
+        return Room(**_each(self, lambda held: held[part]))
+
+
+def _each(of: Room | Slot, change: Callable[[Any], Any]) -> dict[str, Any]:
+    held = {field.name: getattr(of, field.name) for field in fields(of)}
+    return {name: None if one is None else change(one) for name, one in held.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Memory for one batch, seen by torch and by numpy."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    rows: torch.Tensor
+    moved: torch.Tensor | None = None
+    sizes: torch.Tensor | None = None
+    maps: torch.Tensor | None = None
+
+    @classmethod
+    def new(cls, places: int, wanted: Wanted, pinned: bool = False) -> Slot:
+        size = wanted.size
+        return cls(
+            torch.empty((places, size, size, 3), dtype=torch.uint8, pin_memory=pinned),
+            torch.empty(places, dtype=torch.int64, pin_memory=pinned),
+            torch.empty(places, dtype=torch.int64),
+            torch.empty((places, 2, 2, 3), dtype=torch.float64) if wanted.places else None,
+            torch.empty((places, 2), dtype=torch.int64) if wanted.places else None,
+            torch.empty((places, size, size), dtype=torch.uint8, pin_memory=pinned) if wanted.maps else None,
+        )
+
+    def tensors(self) -> Iterator[torch.Tensor]:
+        held = (getattr(self, field.name) for field in fields(Slot))
+        return (one for one in held if one is not None)
+
+    def room(self, places: int) -> Room:
+        """The first places, as a worker fills them."""
+        return Room(**_each(self, lambda held: held[:places].numpy()))
+
+    def batch(self, places: int, faults: tuple[Fault, ...]) -> Batch:
+        """What the first places show, closed up where something was left out."""
+        shown = self.rows[:places] != NOTHING
+        part = slice(places) if bool(shown.all()) else shown.nonzero()[:, 0]
+        return Batch(**_each(self, lambda held: held[part]), faults=faults)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch(Slot):
+    """A filled batch, and what could not be read of it."""
+
+    faults: tuple[Fault, ...] = ()

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw
+
+from perfsuite.data.annotations import Annotated, Annotations, Outline, read_annotations
+from perfsuite.data.cache import ram_cache
+from perfsuite.data.loader import Normalise
+from perfsuite.data.loaders import Loaders, make_loaders
+from perfsuite.data.maps import write_map
+from perfsuite.data.pictures import Recipe
+from perfsuite.data.sets import PARTS
+from perfsuite.errors import DataError
+
+BYTES = Normalise(dtype=torch.uint8)
+RED, BLACK = (255, 0, 0), (0, 0, 0)
+SIDE = 96
+
+
+@pytest.fixture(scope="module")
+def red(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Annotations]:
+    """Black pictures of several shapes, each with one red rectangle: a box can be read off the pixels."""
+    root = tmp_path_factory.mktemp("red")
+    chance = np.random.default_rng(7)
+    annotated = []
+    for number in range(24):
+        width, height = ((160, 120), (120, 160), (200, 100))[number % 3]
+        across, down = 0.4 * width, 0.4 * height
+        left, top = (
+            float(chance.integers(20, width - across - 20)),
+            float(chance.integers(20, height - down - 20)),
+        )
+        box = (left, top, left + round(across), top + round(down))
+        image = Image.new("RGB", (width, height), BLACK)
+        ImageDraw.Draw(image).rectangle((box[0], box[1], box[2] - 1, box[3] - 1), fill=RED)
+        name = f"{number:02}.png"
+        image.save(root / name)
+        corners = ((box[0], box[1]), (box[2], box[1]), (box[2], box[3]), (box[0], box[3]))
+        middle = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+        annotated.append(
+            Annotated(
+                name, width, height, (Outline(3, box, (corners,), (middle, corners[0]), (True, False)),)
+            )
+        )
+    return root, Annotations.of(annotated, ("a", "b", "c", "red"))
+
+
+def loaders(red: tuple[Path, Annotations], **options: Any) -> Loaders:
+    root, annotations = red
+    settings = {"batch_size": 8, "num_workers": 0, "image_size": SIDE, "normalise": BYTES, **options}
+    return make_loaders(root, annotations=annotations, **settings)
+
+
+def shown(all_of: Loaders) -> Iterator[tuple[torch.Tensor, dict[str, Any]]]:
+    """Every picture with its target."""
+    for part in PARTS:
+        for images, targets in getattr(all_of, part):
+            assert len(images) == len(targets)
+            yield from zip(images, targets, strict=True)
+
+
+@pytest.mark.parametrize("mode", ["none", None, "conservative"])
+@pytest.mark.parametrize("crop", ["random", "centre", "whole"])
+def test_boxes_lie_where_the_pixels_are(red: tuple[Path, Annotations], mode: str | None, crop: str) -> None:
+    seen = 0
+    for image, target in shown(loaders(red, augmentation_mode=mode, train_crop=crop, val_crop=crop)):
+        down, across = np.nonzero(image[0].numpy() > 100)
+        if not len(target["boxes"]):
+            assert not len(down)
+            continue
+        seen += 1
+        (left, top, right, bottom), label = target["boxes"][0].tolist(), target["labels"].tolist()
+        assert label == [3]
+        expected = (across.min(), down.min(), across.max() + 1, down.max() + 1)
+        assert np.allclose((left, top, right, bottom), expected, atol=1.5)
+    assert seen > 15
+
+
+def test_polygons_joints_and_maps_follow_a_turned_picture(
+    red: tuple[Path, Annotations], tmp_path: Path
+) -> None:
+    root, annotations = red
+    for one in annotations:
+        with Image.open(root / one.file) as image:
+            write_map(
+                (tmp_path / one.file).with_suffix(".npy"), (np.asarray(image)[..., 0] > 0).astype(np.uint8)
+            )
+    moderate = loaders(red, augmentation_mode="moderate", maps=tmp_path)
+    turned = 0
+    for image, target in shown(moderate):
+        colour = (image[0].int() - image[1].int()).numpy()  # what comes in at the edges is grey
+        is_red = colour > colour.max() / 2
+        is_mapped = (target["map"] == 1).numpy()
+        assert (is_red != is_mapped).mean() < 0.015
+        for polygons in target["polygons"]:
+            (polygon,) = polygons
+            canvas = Image.new("L", (SIDE, SIDE))
+            ImageDraw.Draw(canvas).polygon([tuple(point) for point in polygon.tolist()], fill=1)
+            assert (np.asarray(canvas).astype(bool) != is_red).mean() < 0.04
+            turned += bool(((polygon[:, 0] - polygon[0, 0]).abs() > 1).sum() > 2)
+        for x, y, is_seen in target["keypoints"][:, 0].tolist():
+            if is_seen:
+                assert is_red[int(y), int(x)]
+        assert not target["keypoints"][:, 1, 2].any()  # annotated as hidden, whatever is done
+    assert turned > 5
+
+
+def test_targets_are_the_same_for_every_engine(red: tuple[Path, Annotations], tmp_path: Path) -> None:
+    options = {"augmentation_mode": "moderate", "maps": str(tmp_path), "start_method": "fork"}
+    here = list(shown(loaders(red, **options)))
+    for engine in ("threads", "subprocess", "processes"):
+        there = loaders(red, engine=engine, **options | {"num_workers": 2})
+        for (image, target), (other_image, other) in zip(shown(there), here, strict=True):
+            assert torch.equal(image, other_image)
+            assert target.keys() == other.keys()
+            assert all(
+                torch.equal(target[name], other[name]) for name in ("boxes", "labels", "keypoints", "map")
+            )
+            assert target["row"] == other["row"]
+        there.close()
+
+
+def test_a_picture_that_is_not_what_was_annotated_is_named(red: tuple[Path, Annotations]) -> None:
+    root, annotations = red
+    wrong = [Annotated(one.file, one.height, one.width, one.objects) for one in annotations]
+    with pytest.raises(DataError, match=r"\.png: is \d+x\d+ pixels, its annotation is for"):
+        list(shown(loaders((root, Annotations.of(wrong)))))
+
+
+def test_a_picture_without_annotation_is_named(red: tuple[Path, Annotations]) -> None:
+    root, annotations = red
+    files = annotations.files(root)
+    sources = dict.fromkeys(PARTS, files)
+    some = Annotations.of(list(annotations)[:3])
+    found = make_loaders(sources, 4, 0, image_size=16, annotations=some)
+    with pytest.raises(DataError, match="no annotation is of this file"):
+        list(shown(found))
+
+
+@pytest.mark.parametrize("on_error", ["skip", "substitute"])
+def test_what_stands_in_for_a_damaged_picture_has_its_own_targets(
+    red: tuple[Path, Annotations], tmp_path: Path, on_error: str
+) -> None:
+    root, annotations = red
+    for one in annotations:
+        (tmp_path / one.file).write_bytes((root / one.file).read_bytes())
+    (tmp_path / "05.png").write_bytes(b"no picture")
+    sources = dict.fromkeys(PARTS, annotations.files(tmp_path))
+    found = make_loaders(
+        sources, 24, 0, image_size=SIDE, normalise=BYTES, annotations=annotations, maps=tmp_path / "maps",
+        on_error=on_error, augmentation_mode="none",
+    )  # fmt: skip
+    for loader, refills in ((found.train, True), (found.val, False)):
+        ((images, targets),) = list(loader)
+        rows = [target["row"] for target in targets]
+        if on_error == "substitute":
+            (place,) = [place for place, row in enumerate(rows) if row == 5]
+            assert (images[place] == 128).all()
+            assert len(targets[place]["boxes"]) == 0
+            assert not targets[place]["map"].any()
+        else:
+            assert 5 not in rows
+            assert len(rows) == (24 if refills else 23)
+        for image, target in zip(images, targets, strict=True):
+            for left, top, right, bottom in target["boxes"].tolist():
+                assert image[0, int((top + bottom) / 2), int((left + right) / 2)] > 100
+
+
+def test_a_cache_cannot_feed_targets_and_says_so(red: tuple[Path, Annotations]) -> None:
+    root, annotations = red
+    cache = ram_cache(annotations.files(root), Recipe(size=16))
+    with pytest.raises(DataError, match="a cache does not keep what boxes and maps need"):
+        make_loaders(dict.fromkeys(PARTS, cache), 4, 0, image_size=16, annotations=annotations)
+
+
+def test_our_own_pictures_and_annotations_make_loaders(folder: Path) -> None:
+    found = make_loaders(folder, 8, 0, image_size=64, annotations=folder / "annotations.json")
+    images, targets = next(iter(found.train))
+    assert images.shape == (8, 3, 64, 64)
+    assert found.info["samples"] == {"train": 32, "val": 4, "test": 4}
+    assert found.class_names == read_annotations(folder / "annotations.json").class_names
+    for target in targets:
+        objects, boxes = len(target["labels"]), target["boxes"]
+        assert boxes.shape == (objects, 4)
+        assert boxes.dtype == torch.float32
+        assert target["keypoints"].shape == (objects, 4, 3)
+        assert len(target["polygons"]) == objects
+        assert ((boxes >= 0) & (boxes <= 64)).all()
+        assert (boxes[:, 2:] > boxes[:, :2]).all()
+    assert json.dumps(found.info["class_weights"]) == "null"
