@@ -26,6 +26,7 @@ from perfsuite.data.maps import Maps
 from perfsuite.data.order import Order, Uneven
 from perfsuite.data.pictures import Crop, Recipe
 from perfsuite.data.sets import PARTS, Source, class_weights, read_parts, split
+from perfsuite.data.staging import OnDevice
 from perfsuite.data.targets import Targets
 from perfsuite.errors import DataError
 from perfsuite.transforms import Mode
@@ -73,6 +74,7 @@ def make_loaders(
     uneven: Uneven = "pad",
     decoder: str = "auto",
     cache: Literal["ram", "disk"] | None = None,
+    device: str | torch.device = "cpu",
     cores: Sequence[int] = (),
     annotations: str | Path | Annotations | None = None,
     maps: str | Path | Maps | None = None,
@@ -86,7 +88,8 @@ def make_loaders(
     `augmentation_mode` None crops at random and mirrors; "conservative", "moderate" and "aggressive" add
     their operations to the crop; "none" shows the centre, the same in every epoch. Validation and test are
     never augmented. `cache` keeps decoded pictures, in memory or in a file, as far as there is room
-    (perfsuite.data.cache has more to set). `cores` binds the workers to these, one after the other.
+    (perfsuite.data.cache has more to set). With a `device` batches are copied there ahead of time, and
+    normalised there. `cores` binds the workers to these, one after the other.
     """
     workers = default_workers() if num_workers is None else num_workers
     if workers < 0:
@@ -120,6 +123,7 @@ def make_loaders(
     if (plain.places or plain.maps) and any(isinstance(part, Cached) for part in parts.values()):
         raise DataError("loader: a cache does not keep what boxes and maps need to follow; leave it out")
     chosen = "threads" if engine == "auto" else engine
+    there = torch.device(device)
     pinned = torch.cuda.is_available() if pin_memory is None else pin_memory
 
     def loader(part: str) -> Loader:
@@ -136,6 +140,8 @@ def make_loaders(
             uneven=uneven if training else "keep",
         )
         fed_by = _engine(chosen, source, recipes[part], workers, prefetch_factor, pinned, start_method, cores)
+        if there.type != "cpu":
+            fed_by = OnDevice(fed_by, plain.wanted, there)
         return Loader(source, order, recipes[part], fed_by, normalise or Normalise(), targets)
 
     train = parts["train"]

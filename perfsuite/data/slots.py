@@ -64,15 +64,19 @@ class Slot:
     maps: torch.Tensor | None = None
 
     @classmethod
-    def new(cls, places: int, wanted: Wanted, pinned: bool = False) -> Slot:
+    def new(
+        cls, places: int, wanted: Wanted, pinned: bool = False, device: torch.device | str = "cpu"
+    ) -> Slot:
+        """Pixels, labels and maps lie on the device, in memory that is quickly copied from if `pinned`."""
         size = wanted.size
+        there: dict[str, Any] = {"device": device, "pin_memory": pinned}
         return cls(
-            torch.empty((places, size, size, 3), dtype=torch.uint8, pin_memory=pinned),
-            torch.empty(places, dtype=torch.int64, pin_memory=pinned),
+            torch.empty((places, size, size, 3), dtype=torch.uint8, **there),
+            torch.empty(places, dtype=torch.int64, **there),
             torch.empty(places, dtype=torch.int64),
             torch.empty((places, 2, 2, 3), dtype=torch.float64) if wanted.places else None,
             torch.empty((places, 2), dtype=torch.int64) if wanted.places else None,
-            torch.empty((places, size, size), dtype=torch.uint8, pin_memory=pinned) if wanted.maps else None,
+            torch.empty((places, size, size), dtype=torch.uint8, **there) if wanted.maps else None,
         )
 
     def tensors(self) -> Iterator[torch.Tensor]:

@@ -1,0 +1,103 @@
+"""What keeping things pays: decoded pictures, pictures already normalised, maps; and what it holds.
+
+The races against peers run with `--slow --perf-max-time 60`, like those of test_peers.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from benchmarks import peers
+from perfsuite.data.annotations import read_annotations
+from perfsuite.data.loader import Normalise
+from perfsuite.data.loaders import make_loaders
+from perfsuite.data.maps import Maps, store_maps
+from perfsuite.data.sets import image_folder
+from perfsuite.measure.memory import peak_memory
+from perfsuite.transforms import normalize
+from perfsuite.transforms.statistics import IMAGENET
+
+
+def race(perf, photos, work, mode):
+    whole = image_folder(photos)
+    cached = make_loaders(dict.fromkeys(("train", "val", "test"), whole), 32, 0, mode, cache="ram")
+    for library in ("cv2", "simplejpeg", "albumentations"):
+        pytest.importorskip(library, reason=f"{library} is not installed, so its arm cannot be raced")
+    ours = cached.train if work == "training" else cached.val
+    for _ in ours:
+        pass  # the epoch in which the cache fills
+    perf.race(ours=ours, **peers.peers(whole, work, 0))
+
+
+@pytest.mark.slow
+@pytest.mark.floor(speedup=5)
+def test_cached_validation_against_decoding_peers(perf, few_photos, one_core):
+    race(perf, few_photos, "validation", "none")
+
+
+@pytest.mark.slow
+@pytest.mark.floor(speedup=4)
+def test_cached_training_against_decoding_peers(perf, few_photos, one_core):
+    race(perf, few_photos, "training", None)
+
+
+@pytest.fixture(scope="module")
+def stored_maps(few_photos, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("maps")
+    store_maps(read_annotations(few_photos / "annotations.json"), folder)
+    return folder
+
+
+def test_maps_stored_drawn_and_in_memory(perf, few_photos, stored_maps):
+    """Which is fastest is to be seen, so nothing is asserted of it; that none is drawn twice, is."""
+    annotations = read_annotations(few_photos / "annotations.json")
+    kinds = {
+        "stored": Maps(stored_maps, annotations),
+        "in_memory": Maps(stored_maps, annotations, in_memory=True),
+        "drawn": Maps(annotations=annotations),
+    }
+    perf.race(**{name: make_loaders(few_photos, 32, 0, maps=maps).train for name, maps in kinds.items()})
+    assert kinds["stored"].drawn == kinds["in_memory"].drawn == kinds["drawn"].read == 0
+    pictures = len(make_loaders(few_photos, 32, 0).train.source)
+    assert kinds["in_memory"].read == pictures
+
+
+@pytest.mark.ceiling(overhead=0.3)
+def test_targets_that_follow(perf, few_photos):
+    labelled = make_loaders(few_photos, 32, 0, "moderate")
+    annotated = make_loaders(few_photos, 32, 0, "moderate", annotations=few_photos / "annotations.json")
+    perf.pair(labels=labelled.train, targets=annotated.train)
+
+
+def test_pictures_normalised_once_and_kept_as_floats(perf, few_photos):
+    """Four times the memory; whether it pays is to be seen. Not what `cache` does."""
+    kept = Normalise(dtype=torch.uint8, memory_format=torch.contiguous_format)
+    loader = make_loaders(few_photos, 32, 0, "none", val_fraction=0.8, cache="ram", normalise=kept).val
+    as_bytes = torch.cat([images for images, _ in loader])
+    as_floats = normalize(as_bytes, mean=IMAGENET.mean, std=IMAGENET.std)
+    assert as_floats.nbytes == 4 * as_bytes.nbytes
+    rows = torch.randperm(len(as_bytes), generator=torch.Generator().manual_seed(42))[:32]
+    perf.race(
+        items=len(rows),
+        kept_as_bytes=lambda: normalize(as_bytes[rows], mean=IMAGENET.mean, std=IMAGENET.std),
+        kept_as_floats=lambda: as_floats[rows],
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["threads", "processes"])
+def test_eight_workers_share_one_cache(photos, engine):
+    """Requirement: the process tree at 8 workers holds at most 1.5 times what it holds at 1."""
+
+    def peak(workers):
+        loaders = make_loaders(
+            photos, 16, workers, cache="ram", engine=engine, start_method="fork", val_fraction=0
+        )
+        try:
+            return peak_memory(lambda: [None for _ in range(2) for _ in loaders.train]).peak_rss_bytes
+        finally:
+            loaders.close()
+
+    one, eight = peak(1), peak(8)
+    assert eight <= 1.5 * one, f"{one / 2**20:,.0f} MiB with 1 worker, {eight / 2**20:,.0f} with 8"
