@@ -5,20 +5,19 @@ A map says for each pixel which object covers it: 0 for none, 1 for the first ob
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from perfsuite.data.annotations import Annotated, Annotations
+from perfsuite.data.whole_file import whole_file
 from perfsuite.errors import DataError
 
 Map = NDArray[np.uint8]
@@ -107,18 +106,11 @@ def draw_map(picture: Annotated) -> Map:
 def write_map(path: str | Path, found: Map) -> None:
     """Store a map, uncompressed (.npy) or compressed (.npz), whole or not at all."""
     path = Path(path)
-    draft = path.with_name(f".{uuid4().hex}{path.suffix}")
-    try:
-        with draft.open("wb") as out:
-            if path.suffix == ".npz":
-                np.savez_compressed(out, map=found)
-            else:
-                np.save(out, found, allow_pickle=False)
-            out.flush()
-            os.fsync(out.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with whole_file(path) as out:
+        if path.suffix == ".npz":
+            np.savez_compressed(out, map=found)
+        else:
+            np.save(out, found, allow_pickle=False)
 
 
 def read_map(path: str | Path) -> Map:
@@ -142,7 +134,6 @@ def store_maps(pictures: Iterable[Annotated], folder: str | Path, suffix: str = 
     for picture in pictures:
         path = map_path(folder, picture.file, suffix)
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
             write_map(path, draw_map(picture))
             drawn += 1
     return drawn

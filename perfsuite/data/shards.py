@@ -13,13 +13,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perfsuite.data.index import Names
 from perfsuite.data.sets import EXTENSIONS, Source
+from perfsuite.data.whole_file import whole_file
 from perfsuite.errors import DataError
 
 LABEL = ".cls"
@@ -57,21 +57,14 @@ def _members(source: Source, rows: Iterable[int]) -> Iterator[tuple[str, bytes]]
 
 
 def _write_whole(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
-    draft = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
-        with draft.open("wb") as out:
-            with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-                for name, data in members:
-                    entry = tarfile.TarInfo(name)
-                    entry.size = len(data)
-                    tar.addfile(entry, BytesIO(data))
-            out.flush()
-            os.fsync(out.fileno())
-        draft.replace(path)
+        with whole_file(path) as out, tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+            for name, data in members:
+                entry = tarfile.TarInfo(name)
+                entry.size = len(data)
+                tar.addfile(entry, BytesIO(data))
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}; the shard was not written") from error
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
