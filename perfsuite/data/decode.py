@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from ctypes.util import find_library
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
@@ -140,9 +139,18 @@ def available() -> tuple[str, ...]:
 
 
 def _is_installed(name: str) -> bool:
-    if name == "turbojpeg" and find_library("turbojpeg") is None:
-        return False  # Python's part of it is there, the library is not
-    return find_spec(MODULES.get(name, name)) is not None
+    is_there = find_spec(MODULES.get(name, name)) is not None
+    return is_there and (name != "turbojpeg" or _finds_turbojpeg())
+
+
+@cache
+def _finds_turbojpeg() -> bool:
+    """Whether the system's library is there, and new enough for Python's part."""
+    try:
+        _turbojpeg()
+    except (OSError, RuntimeError):
+        return False
+    return True
 
 
 def decoder(name: str = "auto") -> Decode:
