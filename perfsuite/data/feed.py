@@ -193,7 +193,7 @@ def engine(
 ) -> Engine:
     """The engine of that name; without workers the caller does the work itself."""
     if name not in ENGINES:
-        raise ValueError(f"engine: {name!r}, expected auto or one of {', '.join(ENGINES)}")
+        raise ValueError(f"engine: {name!r}, expected auto, device or one of {', '.join(ENGINES)}")
     bound_to = checked_cores(cores, workers)
     if workers == 0:
         return Inline(source, recipe)

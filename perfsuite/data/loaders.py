@@ -19,8 +19,9 @@ import torch
 
 from perfsuite.data.annotations import Annotations, read_annotations
 from perfsuite.data.cache import Cached, cached_parts
+from perfsuite.data.device_decoding import DeviceDecoding
 from perfsuite.data.faults import Policy
-from perfsuite.data.feed import engine
+from perfsuite.data.feed import Engine, engine
 from perfsuite.data.loader import Loader, Normalise
 from perfsuite.data.maps import Maps
 from perfsuite.data.order import Order, Uneven
@@ -139,7 +140,12 @@ def make_loaders(
             world=world,
             uneven=uneven if training else "keep",
         )
-        fed_by = _engine(chosen, source, recipes[part], workers, prefetch_factor, pinned, start_method, cores)
+        fed_by: Engine
+        if chosen == "device":
+            fed_by = DeviceDecoding(source, recipes[part], there, workers, prefetch_factor)
+        else:
+            how = workers, prefetch_factor, pinned, start_method, cores
+            fed_by = _engine(chosen, source, recipes[part], *how)
         if there.type != "cpu":
             fed_by = OnDevice(fed_by, plain.wanted, there)
         return Loader(source, order, recipes[part], fed_by, normalise or Normalise(), targets)

@@ -20,7 +20,7 @@ from perfsuite.errors import DataError
 from perfsuite.stages import stage
 from perfsuite.transforms.geometry import affine, inverse, is_nothing, moves_pixels_only
 from perfsuite.transforms.labels import move_map
-from perfsuite.transforms.modes import Draw, Mode, draws, mode_of
+from perfsuite.transforms.modes import Draw, Draws, Mode, draws, mode_of
 from perfsuite.transforms.on_picture import GREY, apply
 from perfsuite.transforms.randomness import uniforms
 
@@ -83,9 +83,7 @@ class PictureMaker:
 
     def fill(self, epoch: int, rows: NDArray[np.int64], room: Room) -> tuple[Fault, ...]:
         """Fill the places with these rows, a pure function of epoch and rows; what could not be read."""
-        recipe = self._recipe
-        numbers = _crop_numbers(recipe, epoch, rows)
-        drawn = draws(recipe.mode, recipe.seed, epoch, rows)
+        numbers, drawn = self.chance(epoch, rows)
         faults: list[Fault] = []
         for place, row in enumerate(rows):
             room.rows[place] = row
@@ -95,6 +93,11 @@ class PictureMaker:
                 faults.append(fault)
                 self._mend(fault, epoch, int(row), room, place, faults)
         return tuple(faults)
+
+    def chance(self, epoch: int, rows: NDArray[np.int64]) -> tuple[Numbers, Draws]:
+        """What decides where these rows are cropped, and what is drawn for them."""
+        recipe = self._recipe
+        return _crop_numbers(recipe, epoch, rows), draws(recipe.mode, recipe.seed, epoch, rows)
 
     def _make(self, row: int, numbers: Numbers, drawn: Draw, room: Room, place: int) -> Fault | None:
         out = room.images[place]
@@ -106,8 +109,7 @@ class PictureMaker:
             with stage("read"):
                 data = self._source.read(row)
             shown, then = self.picture(data, numbers, drawn, out)
-            if room.moved is not None or room.maps is not None:
-                self._follow(row, shown, then, room, place)
+            self.follow(row, (shown.width, shown.height), shown.window, then, room, place)
         except (DataError, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             return Fault(self._source.name(row), reason)
@@ -122,19 +124,23 @@ class PictureMaker:
         _augment(then, out)
         return shown, then
 
-    def _follow(self, row: int, shown: _Shown, then: Draw, room: Room, place: int) -> None:
+    def follow(
+        self, row: int, sides: tuple[int, int], window: crops.Window, then: Draw, room: Room, place: int
+    ) -> None:
         """Say how the picture was moved, and move its map.
 
         In two steps: what the crop left out does not come back where a turn shows what lies beyond it.
         """
+        if room.moved is None and room.maps is None:
+            return
         size = self._recipe.size
-        steps = crops.forward(shown.window), affine(then, size, size)
+        steps = crops.forward(window), affine(then, size, size)
         if room.moved is not None and room.sizes is not None:
             room.moved[place] = [step[:2] for step in steps]
-            room.sizes[place] = shown.width, shown.height
+            room.sizes[place] = sides
         if room.maps is not None and self._recipe.maps is not None:
             with stage("map"):
-                found: Any = self._recipe.maps.of(self._source.name(row), shown.width, shown.height)
+                found: Any = self._recipe.maps.of(self._source.name(row), *sides)
                 for step in steps:
                     if not is_nothing(step):
                         found = move_map(found, inverse(step), size, size, fill=0)
@@ -168,7 +174,7 @@ class PictureMaker:
         else:
             mirror, drawn = _mirrored_on_the_way(drawn)
             with stage("resize"):
-                self._show(kept, self._window(kept.shape[1], kept.shape[0], numbers, mirror), out)
+                self._show(kept, self.window(kept.shape[1], kept.shape[0], numbers, mirror), out)
         _augment(drawn, out)
 
     def _show(self, pixels: Pixels, window: crops.Window, out: Pixels) -> None:
@@ -183,7 +189,7 @@ class PictureMaker:
         header = read_header(data)
         if header is None or not header.is_plain:
             return None
-        window = self._window(header.width, header.height, numbers, mirror)
+        window = self.window(header.width, header.height, numbers, mirror)
         with stage("decode"):
             is_read = self._windows.read(data, window, header.width, out)
         return _Shown(header.width, header.height, window) if is_read else None
@@ -193,12 +199,13 @@ class PictureMaker:
             decode = self._decode or decoder("pillow" if self._windows else "auto")
             pixels = decode(data)
         height, width = pixels.shape[:2]
-        window = self._window(width, height, numbers, mirror)
+        window = self.window(width, height, numbers, mirror)
         with stage("resize"):
             show(pixels, window, out)
         return _Shown(width, height, window)
 
-    def _window(self, width: int, height: int, numbers: Numbers, mirror: bool) -> crops.Window:
+    def window(self, width: int, height: int, numbers: Numbers, mirror: bool = False) -> crops.Window:
+        """What is shown of a picture of this size."""
         size = self._recipe.size
         if self._recipe.crop == "random":
             window = crops.random_resized(width, height, size, numbers)
@@ -222,9 +229,8 @@ class PictureMaker:
         others = np.random.default_rng([recipe.seed, epoch, row]).integers(0, len(self._source), _REFILLS)
         for other in others:
             rows = np.array([other])
-            numbers = _crop_numbers(recipe, epoch, rows)[0]
-            drawn = draws(recipe.mode, recipe.seed, epoch, rows)[0]
-            again = self._make(int(other), numbers, drawn, room, place)
+            numbers, drawn = self.chance(epoch, rows)
+            again = self._make(int(other), numbers[0], drawn[0], room, place)
             if again is None:
                 room.rows[place], room.labels[place] = other, self._source.labels[other]
                 return
