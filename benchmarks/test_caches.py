@@ -63,6 +63,20 @@ def test_maps_stored_drawn_and_in_memory(perf, few_photos, stored_maps):
     assert kinds["in_memory"].read == pictures
 
 
+def test_augmented_each_time_beforehand_and_not_at_all(perf, few_photos):
+    """The ways to augment side by side; the finished pictures of one epoch are those that are shown again."""
+    arms = {
+        "beforehand": make_loaders(few_photos, 32, 0, "moderate", cache="ram", cache_epochs=1).train,
+        "each_time": make_loaders(few_photos, 32, 0, "moderate").train,
+        "each_time_from_decoded": make_loaders(few_photos, 32, 0, "moderate", cache="ram").train,
+        "not_at_all": make_loaders(few_photos, 32, 0, "none").train,
+    }
+    for loader in arms.values():
+        for _ in loader:
+            pass  # the epoch in which a cache fills
+    perf.race(**arms)
+
+
 @pytest.mark.ceiling(overhead=0.3)
 def test_targets_that_follow(perf, few_photos):
     labelled = make_loaders(few_photos, 32, 0, "moderate")

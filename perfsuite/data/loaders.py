@@ -18,7 +18,7 @@ from typing import Any, Literal
 import torch
 
 from perfsuite.data.annotations import Annotations, read_annotations
-from perfsuite.data.cache import Cached, cached_parts
+from perfsuite.data.cache import Cached, Finished, cached_parts
 from perfsuite.data.device_decoding import DeviceDecoding
 from perfsuite.data.faults import Policy
 from perfsuite.data.feed import Engine, engine
@@ -75,6 +75,7 @@ def make_loaders(
     uneven: Uneven = "pad",
     decoder: str = "auto",
     cache: Literal["ram", "disk"] | None = None,
+    cache_epochs: int = 0,
     device: str | torch.device = "cpu",
     cores: Sequence[int] = (),
     annotations: str | Path | Annotations | None = None,
@@ -89,7 +90,8 @@ def make_loaders(
     `augmentation_mode` None crops at random and mirrors; "conservative", "moderate" and "aggressive" add
     their operations to the crop; "none" shows the centre, the same in every epoch. Validation and test are
     never augmented. `cache` keeps decoded pictures, in memory or in a file, as far as there is room
-    (perfsuite.data.cache has more to set). With a `device` batches are copied there ahead of time, and
+    (perfsuite.data.cache has more to set); with `cache_epochs` the finished training pictures of so many
+    epochs, which are then shown again. With a `device` batches are copied there ahead of time, and
     normalised there. `cores` binds the workers to these, one after the other.
     """
     workers = default_workers() if num_workers is None else num_workers
@@ -119,9 +121,11 @@ def make_loaders(
         mode = _mirror_only() if augmentation_mode is None else augmentation_mode
         recipes["train"] = replace(plain, crop=train_crop, mode=mode)
     recipes["train"] = replace(recipes["train"], refill=True)
+    if cache_epochs and cache is None:
+        raise ValueError(f"cache_epochs: {cache_epochs} without a cache, expected cache='ram' or 'disk' too")
     if cache is not None:
-        parts = cached_parts(cache, parts, recipes)
-    if (plain.places or plain.maps) and any(isinstance(part, Cached) for part in parts.values()):
+        parts = cached_parts(cache, parts, recipes, cache_epochs)
+    if (plain.places or plain.maps) and any(isinstance(part, Cached | Finished) for part in parts.values()):
         raise DataError("loader: a cache does not keep what boxes and maps need to follow; leave it out")
     chosen = "threads" if engine == "auto" else engine
     there = torch.device(device)

@@ -78,17 +78,22 @@ class PictureMaker:
         self._decode = None if recipe.decoder == "auto" else decoder(recipe.decoder)
         fast = self._decode is None and windows.is_available()
         self._windows = windows.WindowReader() if fast else None
-        # A cache has decoded pictures to offer (perfsuite.data.cache).
+        # A cache has decoded or finished pictures to offer (perfsuite.data.cache).
         self._keeps = getattr(source, "pixels", None)
+        self._finished: Any = source if hasattr(source, "finished") else None
+        if self._finished is not None and self._finished.recipe != recipe:
+            raise DataError("cache: finished pictures were kept by another recipe than the loader's")
 
     def fill(self, epoch: int, rows: NDArray[np.int64], room: Room) -> tuple[Fault, ...]:
         """Fill the places with these rows, a pure function of epoch and rows; what could not be read."""
+        if self._finished is not None:
+            epoch %= self._finished.epochs
         numbers, drawn = self.chance(epoch, rows)
         faults: list[Fault] = []
         for place, row in enumerate(rows):
             room.rows[place] = row
             room.labels[place] = self._source.labels[row]
-            fault = self._make(int(row), numbers[place], drawn[place], room, place)
+            fault = self._make(epoch, int(row), numbers[place], drawn[place], room, place)
             if fault is not None:
                 faults.append(fault)
                 self._mend(fault, epoch, int(row), room, place, faults)
@@ -99,8 +104,14 @@ class PictureMaker:
         recipe = self._recipe
         return _crop_numbers(recipe, epoch, rows), draws(recipe.mode, recipe.seed, epoch, rows)
 
-    def _make(self, row: int, numbers: Numbers, drawn: Draw, room: Room, place: int) -> Fault | None:
+    def _make(
+        self, epoch: int, row: int, numbers: Numbers, drawn: Draw, room: Room, place: int
+    ) -> Fault | None:
         out = room.images[place]
+        finished = None if self._finished is None else self._finished.finished(row, epoch)
+        if finished is not None:
+            out[:] = finished
+            return None
         try:
             kept = None if self._keeps is None else self._keeps(row, self)
             if kept is not None:
@@ -110,6 +121,8 @@ class PictureMaker:
                 data = self._source.read(row)
             shown, then = self.picture(data, numbers, drawn, out)
             self.follow(row, (shown.width, shown.height), shown.window, then, room, place)
+            if self._finished is not None:
+                self._finished.finish(row, epoch, out)
         except (DataError, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             return Fault(self._source.name(row), reason)
@@ -230,7 +243,7 @@ class PictureMaker:
         for other in others:
             rows = np.array([other])
             numbers, drawn = self.chance(epoch, rows)
-            again = self._make(int(other), numbers[0], drawn[0], room, place)
+            again = self._make(epoch, int(other), numbers[0], drawn[0], room, place)
             if again is None:
                 room.rows[place], room.labels[place] = other, self._source.labels[other]
                 return

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from perfsuite.data.cache import Cached, disk_cache, ram_cache
+from perfsuite.data.cache import Cached, Finished, disk_cache, finished_cache, ram_cache
 from perfsuite.data.loader import Loader
 from perfsuite.data.loaders import make_loaders
 from perfsuite.data.pictures import PictureMaker, Recipe
@@ -57,6 +57,45 @@ def test_loaders_keep_their_own_pictures(
         assert source.filled == source.kept == pictures
     with pytest.raises(ValueError, match="cache: 'tape', expected one of ram, disk"):
         make_loaders(folder, cache="tape")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["ram", "disk"])
+def test_finished_pictures_of_some_epochs_are_shown_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Literal["ram", "disk"]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def by_name(loader: Loader, epoch: int) -> dict[str, torch.Tensor]:
+        rows = [row for rows in loader.order.batches(epoch) for row in rows]
+        loader.set_epoch(epoch)
+        images = torch.cat([images for images, _ in loader])
+        return {loader.source.name(int(row)): image for row, image in zip(rows, images, strict=True)}
+
+    options = {"image_size": 48, "augmentation_mode": "moderate"}
+    plain = make_loaders(folder, 8, 0, **options).train  # type: ignore[arg-type]
+    finished = make_loaders(folder, 8, 2, cache=kind, cache_epochs=2, **options).train  # type: ignore[arg-type]
+    expected = {epoch: by_name(plain, epoch) for epoch in (0, 1)}
+    for epoch in range(4):
+        found = by_name(finished, epoch)
+        assert all(torch.equal(found[name], image) for name, image in expected[epoch % 2].items())
+        assert isinstance(finished.source, Finished)
+        assert finished.source.filled == min(epoch + 1, 2) * 32
+    assert not any(torch.equal(expected[0][name], expected[1][name]) for name in expected[0])
+    assert loader_order(finished, 0) != loader_order(finished, 2)
+
+
+def loader_order(loader: Loader, epoch: int) -> list[int]:
+    return [int(row) for rows in loader.order.batches(epoch) for row in rows]
+
+
+def test_finished_pictures_of_another_recipe_are_refused(folder: Path) -> None:
+    kept = finished_cache(image_folder(folder), Recipe(size=48, crop="random", mode="moderate"), 2)
+    with pytest.raises(DataError, match="kept by another recipe"):
+        list(loader(kept, "train"))
+    with pytest.raises(ValueError, match="4 without a cache"):
+        make_loaders(folder, cache_epochs=4)
+    with pytest.raises(ValueError, match="0 epochs, expected at least 1"):
+        finished_cache(image_folder(folder), SHOWN, 0)
 
 
 def test_every_picture_is_decoded_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,105 @@
+"""Memory for pictures, in RAM that forked workers share or in a mapped file, each with a checksum."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perfsuite.errors import DataError
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How a cache lies in memory: so many pictures, each in room of the same size."""
+
+    kept: int
+    room_bytes: int
+
+    @property
+    def nbytes(self) -> int:
+        return self.kept * (self.room_bytes + 8)
+
+
+class Rooms:
+    """A numbered room for each picture, with a checksum that every process compares once."""
+
+    def __init__(self, place: Place, file: Path | None) -> None:
+        self.place, self._file = place, file
+        self._attach()
+
+    @property
+    def filled(self) -> int:
+        return int((self._shapes[:, 0] > 0).sum())
+
+    def get(self, number: int) -> Pixels | None:
+        """What is kept there, if anything is and its checksum is right."""
+        if number >= self.place.kept:
+            return None
+        height, width = (int(side) for side in self._shapes[number])
+        room = self._rooms[number, : height * width * 3]
+        if not height:
+            return None
+        if not self._trusted[number]:
+            self._trusted[number] = zlib.crc32(room.data) == self._sums[number]
+        return room.reshape(height, width, 3) if self._trusted[number] else None
+
+    def put(self, number: int, pixels: Pixels) -> None:
+        """Keep a picture where there is a room for it."""
+        if number >= self.place.kept:
+            return
+        flat = np.ascontiguousarray(pixels).reshape(-1)
+        self._shapes[number] = 0
+        self._rooms[number, : len(flat)] = flat
+        self._sums[number] = zlib.crc32(flat.data)
+        self._shapes[number] = pixels.shape[:2]
+        self._trusted[number] = True
+
+    def _attach(self) -> None:
+        place = self.place
+        self._map = _memory(place.nbytes, self._file)
+        memory = np.frombuffer(self._map, np.uint8)
+        end = place.kept * place.room_bytes
+        self._rooms = memory[:end].reshape(place.kept, place.room_bytes)
+        self._sums = memory[end : end + 4 * place.kept].view(np.uint32)
+        self._shapes = memory[end + 4 * place.kept :].view(np.uint16).reshape(place.kept, 2)
+        # What this process has written, or has compared with its checksum.
+        self._trusted = np.zeros(place.kept, np.bool_)
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._file is None:
+            raise DataError(
+                "cache: memory without a name cannot be sent to a new process; use engine='threads', "
+                "start_method='fork', or a cache on disk"
+            )
+        return {"place": self.place, "_file": self._file}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._attach()
+
+
+def _memory(nbytes: int, file: Path | None) -> mmap.mmap:
+    if file is None:
+        return mmap.mmap(-1, max(nbytes, 1))
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a+b") as opened:
+            if os.fstat(opened.fileno()).st_size != nbytes:
+                opened.truncate(nbytes)
+                # Room is taken now: a mapped file that runs out of disk kills whoever writes to it.
+                os.posix_fallocate(opened.fileno(), 0, max(nbytes, 1))
+            return mmap.mmap(opened.fileno(), max(nbytes, 1))
+    except OSError as error:
+        room = f"{nbytes:,} bytes"
+        raise DataError(
+            f"cache: {file}: {error.strerror}, {room} wanted; lower quota_bytes or choose another folder"
+        ) from error
