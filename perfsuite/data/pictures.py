@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +80,7 @@ class PictureMaker:
         self._windows = windows.WindowReader() if fast else None
         # A cache has decoded or finished pictures to offer (perfsuite.data.cache).
         self._keeps = getattr(source, "pixels", None)
-        self._finished: Any = source if hasattr(source, "finished") else None
+        self._finished = cast("Any", source) if hasattr(source, "finished") else None
         if self._finished is not None and self._finished.recipe != recipe:
             raise DataError("cache: finished pictures were kept by another recipe than the loader's")
 
