@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from perfsuite.advise.fastest import CPU_CANDIDATES, fastest_preset
+from perfsuite.advise.fastest import CPU_COMPILED, fastest_preset
 from perfsuite.training.checkpoint import Checkpoint, Recipe
 from perfsuite.training.export import export
 from perfsuite.training.models import make_model
@@ -67,11 +67,11 @@ def test_accumulated_steps_train(perf):
 
 
 @pytest.mark.slow  # measures every preset before it chooses
-@pytest.mark.ceiling(overhead=0.05)
+@pytest.mark.ceiling(overhead=0.0)
 def test_the_chosen_preset_is_not_slower_than_eager(perf):
     images, labels = batch_of(BATCH, 64)
     model = make_model("small", 10)
-    choice = fastest_preset(model, images, labels, CPU_CANDIDATES, seconds=15)
+    choice = fastest_preset(model, images, labels, CPU_COMPILED, seconds=20)
     eager, chosen = step_of(copy.deepcopy(model)), step_of(model, choice.preset)
     perf.pair(eager=lambda: eager(images, labels), chosen=lambda: chosen(images, labels))
 

@@ -47,3 +47,30 @@ def test_an_absent_mlflow_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "mlflow", None)
     with pytest.raises(UsageError, match=r"perfsuite\[track\]"):
         MlflowLog("sqlite:///x.db", {})
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")  # its own
+@pytest.mark.slow  # MLflow imports for seconds, and lays out its database
+def test_mlflow_gets_settings_losses_figures_and_files(tmp_path: Path) -> None:
+    mlflow = pytest.importorskip("mlflow", reason="mlflow is not installed (extra: track)")
+    uri = f"sqlite:///{tmp_path / 'runs.db'}"
+    artefact = tmp_path / "m.pth"
+    artefact.write_bytes(b"weights")
+    client = mlflow.MlflowClient(tracking_uri=uri)
+    client.create_experiment("perfsuite", artifact_location=(tmp_path / "artefacts").as_uri())
+    log = MlflowLog(uri, {"seed": 42}, name="first")
+    log.on_losses(2, [1.5, 1.25])
+    assert not client.get_metric_history(log.run_id, "loss")  # nothing is written while steps run
+    log.on_epoch(RESULT)
+    log.finish(artefact, tmp_path / "absent.txt")
+    run = client.get_run(log.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["seed"] == "42"
+    assert run.data.metrics["val_accuracy"] == 0.5
+    assert "val_loss" not in run.data.metrics  # it was not measured
+    assert [(one.step, one.value) for one in client.get_metric_history(log.run_id, "loss")] == [
+        (1, 1.5),
+        (2, 1.25),
+    ]
+    assert [one.path for one in client.list_artifacts(log.run_id)] == ["m.pth"]
+    assert MlflowLog(uri, {}).run_id != log.run_id  # into the same experiment
