@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from perfsuite.advise.fastest import CPU_COMPILED, fastest_preset
+from perfsuite.data.loaders import make_loaders
 from perfsuite.training.checkpoint import Checkpoint, Recipe
 from perfsuite.training.export import export
 from perfsuite.training.models import make_model
@@ -64,6 +65,19 @@ def test_accumulated_steps_train(perf):
     parts = list(zip(images.split(12), labels.split(12), strict=True))  # 12, 12 and 8
     step = step_of(make_model("small", 10))
     perf(lambda: step.accumulated(parts), items=BATCH, unit="images")
+
+
+@pytest.mark.gpu
+@pytest.mark.floor(gpu_utilisation="90 %")
+def test_loading_keeps_a_gpu_busy(perf, photos):
+    loaders = make_loaders(photos, batch_size=128, image_size=224, device="cuda")
+    step = step_of(make_model("resnet50", 10).cuda(), COMBINED)
+
+    def epoch():
+        for images, labels in loaders.train:
+            step(images, labels)
+
+    perf(epoch, items=loaders.train.samples, unit="images")
 
 
 @pytest.mark.slow  # measures every preset before it chooses

@@ -15,6 +15,7 @@ from perfsuite.measure.measurement import Measurement
 
 RATE_SUFFIX = "_per_second"
 RATIO_METRICS = ("overhead", "speedup")  # of two workloads in turns
+MORE_IS_BETTER = ("speedup", "gpu_utilisation")
 
 
 class Side(StrEnum):
@@ -39,9 +40,10 @@ class Limit:
         """A limit from a marker's or a file's words; raises UsageError where it makes no sense."""
         who = f"{side}({metric})"
         kind = kind_of(metric)
-        if side is Side.CEILING and (kind is Kind.RATE or metric == "speedup"):
+        more_is_better = kind is Kind.RATE or metric in MORE_IS_BETTER
+        if side is Side.CEILING and more_is_better:
             raise UsageError(f"{who}: more of it is better, so it wants a floor")
-        if side is Side.FLOOR and kind is not Kind.RATE and metric != "speedup":
+        if side is Side.FLOOR and not more_is_better:
             raise UsageError(f"{who}: less of it is better, so it wants a ceiling")
         return cls(side, metric, parse(bound, kind, who))
 
@@ -75,6 +77,7 @@ def kind_of(metric: str) -> Kind:
 _KINDS = {
     "speedup": Kind.RATIO,
     "overhead": Kind.RATIO,
+    "gpu_utilisation": Kind.RATIO,
     "seconds_per_call": Kind.SECONDS,
     "p50": Kind.SECONDS,
     "p90": Kind.SECONDS,
@@ -151,6 +154,8 @@ def find(metric: str, measurement: Measurement, level: float) -> Found | None:
         return Found(quantile(samples, share), interval_of_quantile(samples, share, level))
     if kind_of(metric) is Kind.BYTES:
         return _found_memory(metric, measurement)
+    if metric == "gpu_utilisation":
+        return None if measurement.gpu is None else Found.exactly(measurement.gpu.utilisation_percent / 100)
     count = measurement.counters.get(metric)
     return None if count is None else Found.exactly(count)
 

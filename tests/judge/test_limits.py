@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from perfsuite.errors import UsageError
 from perfsuite.judge.limits import Found, Limit, Side, find, found_ratio, judge
 from perfsuite.judge.verdict import Interval, Outcome
-from perfsuite.measure.measurement import Measurement, Memory
+from perfsuite.measure.measurement import GpuReadings, Measurement, Memory
 
 
 def took(*seconds: float, **rest: object) -> Measurement:
@@ -76,6 +77,18 @@ def test_counters_and_memory_are_exact() -> None:
     assert memory == Found.exactly(2**20)
     assert find("peak_cuda_memory", seen, 0.99) is None
     assert find("host_syncs", seen, 0.99) is None
+
+
+def test_how_busy_the_gpu_was_is_a_floor_and_nothing_without_one() -> None:
+    readings = GpuReadings(93.0, 1980, 2619, 600, 50, 1000)
+    limit = Limit.written(Side.FLOOR, "gpu_utilisation", "90 %")
+    busy = find("gpu_utilisation", took(0.1, gpu=readings), 0.99)
+    assert judge(limit, busy, "w").outcome is Outcome.KEPT
+    idle = find("gpu_utilisation", took(0.1, gpu=replace(readings, utilisation_percent=60.0)), 0.99)
+    assert judge(limit, idle, "w").outcome is Outcome.BROKEN
+    assert find("gpu_utilisation", took(0.1), 0.99) is None
+    with pytest.raises(UsageError, match="it wants a floor"):
+        Limit.written(Side.CEILING, "gpu_utilisation", 0.9)
 
 
 def test_percentiles_are_of_single_rounds() -> None:
