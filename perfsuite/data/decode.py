@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from functools import cache
+from contextlib import suppress
+from functools import cache, wraps
 from importlib.util import find_spec
 from typing import Any
 
@@ -44,74 +45,74 @@ def upright_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
+def _else_pillow(*stumbles: type[Exception], must_end: bool = False) -> Callable[[Decode], Decode]:
+    """A fast decoder for plain JPEGs; Pillow has the rest, and what raises one of `stumbles`.
+
+    `must_end`: of a JPEG that was cut off it shows the upper part and says nothing, so it gets whole ones.
+    """
+
+    def trusted(fast: Decode) -> Decode:
+        @wraps(fast)
+        def decode(data: bytes) -> Pixels:
+            if is_plain_jpeg(data) and (not must_end or END_OF_IMAGE in data[-64:]):
+                with suppress(*stumbles):
+                    return fast(data)
+            return with_pillow(data)
+
+        return decode
+
+    return trusted
+
+
+@_else_pillow(ValueError)
 def with_simplejpeg(data: bytes) -> Pixels:
-    """Decode a plain JPEG through simplejpeg, anything else through Pillow."""
     import simplejpeg
 
-    if not is_plain_jpeg(data):
-        return with_pillow(data)
-    try:
-        pixels: Pixels = simplejpeg.decode_jpeg(data, fastdct=False, fastupsample=False, strict=True)
-    except ValueError:
-        return with_pillow(data)
+    pixels: Pixels = simplejpeg.decode_jpeg(data, fastdct=False, fastupsample=False, strict=True)
     return pixels
 
 
+@_else_pillow(RuntimeError)
 def with_torchvision(data: bytes) -> Pixels:
-    """Decode a plain JPEG through torchvision.io, anything else through Pillow."""
     import torch
     import torchvision.io  # noqa: F401 - registers torch.ops.image
 
-    if not is_plain_jpeg(data):
-        return with_pillow(data)
-    try:
-        # The operator itself, because the function around it warns on every call since torchvision 0.29.
-        # A copy, because torch wants writable memory, and bytes are not.
-        image = torch.ops.image.decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8), RGB, False)
-    except RuntimeError:
-        return with_pillow(data)
-    pixels: Pixels = image.permute(1, 2, 0).contiguous().numpy()
-    return pixels
+    # The operator itself, because the function around it warns on every call since torchvision 0.29.
+    # A copy, because torch wants writable memory, and bytes are not.
+    image = torch.ops.image.decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8), RGB, False)
+    return _by_rows(image)
 
 
+@_else_pillow(RuntimeError, must_end=True)
+def with_torchcodec(data: bytes) -> Pixels:
+    from torchcodec.decoders import decode_jpeg
+
+    return _by_rows(decode_jpeg(bytearray(data)))
+
+
+@_else_pillow(ValueError, must_end=True)
 def with_opencv(data: bytes) -> Pixels:
-    """Decode a plain and whole JPEG through OpenCV, anything else through Pillow."""
     import cv2
 
-    # Of a JPEG that was cut off OpenCV gives the upper part and says nothing.
-    if not is_plain_jpeg(data) or END_OF_IMAGE not in data[-64:]:
-        return with_pillow(data)
     pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if pixels is None:
-        return with_pillow(data)
+        raise ValueError("OpenCV does not say why")
     upright: Pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
     return upright
 
 
-def with_torchcodec(data: bytes) -> Pixels:
-    """Decode a plain and whole JPEG through torchcodec, anything else through Pillow."""
-    from torchcodec.decoders import decode_jpeg
+@_else_pillow(OSError, must_end=True)
+def with_turbojpeg(data: bytes) -> Pixels:
+    """Through the system's libturbojpeg."""
+    from turbojpeg import TJPF_RGB
 
-    if not is_plain_jpeg(data) or END_OF_IMAGE not in data[-64:]:
-        return with_pillow(data)
-    try:
-        image = decode_jpeg(bytearray(data))
-    except RuntimeError:
-        return with_pillow(data)
-    pixels: Pixels = image.permute(1, 2, 0).contiguous().numpy()
+    pixels: Pixels = _turbojpeg().decode(data, pixel_format=TJPF_RGB)
     return pixels
 
 
-def with_turbojpeg(data: bytes) -> Pixels:
-    """Decode a plain and whole JPEG through the system's libturbojpeg, anything else through Pillow."""
-    from turbojpeg import TJPF_RGB
-
-    if not is_plain_jpeg(data) or END_OF_IMAGE not in data[-64:]:
-        return with_pillow(data)
-    try:
-        pixels: Pixels = _turbojpeg().decode(data, pixel_format=TJPF_RGB)
-    except OSError:
-        return with_pillow(data)
+def _by_rows(image: Any) -> Pixels:
+    """A tensor of channels x height x width as pixels."""
+    pixels: Pixels = image.permute(1, 2, 0).contiguous().numpy()
     return pixels
 
 
