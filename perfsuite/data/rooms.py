@@ -66,7 +66,7 @@ class Rooms:
     def _attach(self) -> None:
         place = self.place
         self._map = _memory(place.nbytes, self._file)
-        memory = np.frombuffer(self._map, np.uint8)
+        memory = np.frombuffer(self._map, np.uint8, place.nbytes)  # a map of nothing has a byte
         end = place.kept * place.room_bytes
         self._rooms = memory[:end].reshape(place.kept, place.room_bytes)
         self._sums = memory[end : end + 4 * place.kept].view(np.uint32)

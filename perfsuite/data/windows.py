@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from perfsuite.data.crops import Window
 from perfsuite.data.libjpeg import Decompressor, library
+from perfsuite.stages import tell
 
 # Below this much of a row, libjpeg's chroma upsampling has too few columns to look around in.
 NARROWEST = 64
@@ -52,6 +53,7 @@ class WindowReader:
     def read(self, data: bytes, window: Window, width: int, out: NDArray[np.uint8]) -> bool:
         """Fill `out` with the window; False where this file wants the slow, lenient way."""
         self._make_room(window)
+        tell("decoded_images")
         outcome: int = self._read(
             self._addresses,
             self._job,

@@ -37,6 +37,8 @@ def count(call: Call) -> dict[str, int]:
     with ExitStack() as stack:
         stack.enter_context(_opened_files(found))
         stack.enter_context(_decoded_by_pillow(found))
+        for module, function in _DECODING:
+            stack.enter_context(_decoded_by(module, function, found))
         stack.enter_context(listening(_Told(found)))
         if "torch" in sys.modules:
             from perfsuite.measure import torch_counters
@@ -101,6 +103,37 @@ def _opened_files(found: Counter[str]) -> Iterator[None]:
 def _on_audit_event(event: str, arguments: tuple[Any, ...]) -> None:
     if _opened is not None and event == "open" and not str(arguments[0]).endswith((".py", ".pyc")):
         _opened["opened_files"] += 1
+
+
+# Seen where they are called through their module or class, as nearly everybody does.
+_DECODING = (
+    ("cv2", "imdecode"),
+    ("cv2", "imread"),
+    ("simplejpeg", "decode_jpeg"),
+    ("turbojpeg", "TurboJPEG.decode"),
+)
+
+
+@contextmanager
+def _decoded_by(module: str, function: str, found: Counter[str]) -> Iterator[None]:
+    """Count calls of a function of a module, if that is imported."""
+    path, _, name = function.rpartition(".")
+    owner: Any = sys.modules.get(module)
+    owner = getattr(owner, path, None) if path else owner
+    plain = getattr(owner, name, None)
+    if plain is None:
+        yield
+        return
+
+    def counted(*args: Any, **options: Any) -> Any:
+        found["decoded_images"] += 1
+        return plain(*args, **options)
+
+    setattr(owner, name, counted)
+    try:
+        yield
+    finally:
+        setattr(owner, name, plain)
 
 
 @contextmanager

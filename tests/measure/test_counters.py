@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import warnings
@@ -7,11 +8,14 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
+from perfsuite.data.decode import available
+from perfsuite.data.loaders import make_loaders
 from perfsuite.measure import torch_counters
 from perfsuite.measure.counters import LESS_IS_BETTER, count, count_repeatable, differences
 from perfsuite.stages import tell
@@ -173,10 +177,48 @@ def test_an_additional_decode_is_found_by_torchvision_too() -> None:
         assert count(decode)["decoded_images"] == 1
 
 
+def jpeg() -> bytes:
+    packed = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(packed, "JPEG")
+    return packed.getvalue()
+
+
+def test_decoding_by_opencv_and_simplejpeg_is_counted(tmp_path: Path) -> None:
+    cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
+    simplejpeg = pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
+    data = jpeg()
+    (tmp_path / "a.jpg").write_bytes(data)
+
+    def decode() -> None:
+        cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        cv2.imread(str(tmp_path / "a.jpg"))
+        simplejpeg.decode_jpeg(data)
+
+    assert count(decode)["decoded_images"] == 3
+
+
+@pytest.mark.parametrize("decoder", ["auto", "pillow", "simplejpeg", "opencv", "torchvision"])
+def test_our_loaders_decode_every_picture_once_and_a_filled_cache_none(tmp_path: Path, decoder: str) -> None:
+    if decoder not in ("auto", *available()):
+        pytest.skip(f"{decoder} is not installed")
+    (tmp_path / "one").mkdir()
+    for number in range(6):
+        (tmp_path / "one" / f"{number}.jpg").write_bytes(jpeg())
+    options = {"image_size": 8, "decoder": decoder, "val_fraction": 0, "test_fraction": 0}
+    plain = make_loaders(tmp_path, 3, 0, **options).train  # type: ignore[arg-type]
+    cached = make_loaders(tmp_path, 3, 0, cache="ram", **options).train  # type: ignore[arg-type]
+    list(plain)  # its libraries are imported before anything is counted
+    assert count(lambda: list(plain))["decoded_images"] == 6
+    assert count(lambda: list(cached))["decoded_images"] == 6
+    assert count(lambda: list(cached)).get("decoded_images", 0) == 0
+
+
 def test_counting_leaves_no_mode_and_no_patch_behind() -> None:
-    plain_load = Image.Image.load
+    plain_load, simplejpeg = Image.Image.load, pytest.importorskip("simplejpeg")
+    plain_decode = simplejpeg.decode_jpeg
     count(step)
     assert Image.Image.load is plain_load
+    assert simplejpeg.decode_jpeg is plain_decode
     assert torch.utils._python_dispatch._get_current_dispatch_mode() is None
 
 
