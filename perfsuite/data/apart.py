@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +9,6 @@ from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
 from typing import Any
 
 from torch import multiprocessing as torch_multiprocessing
@@ -19,11 +17,9 @@ from perfsuite.data.faults import Fault
 from perfsuite.data.feed import Faults, Threads, bound_library_threads, in_order, longest
 from perfsuite.data.pictures import Recipe
 from perfsuite.data.sets import Source
-from perfsuite.data.slots import Batch, Slot, Task, Wanted
+from perfsuite.data.slots import Batch, Slot, Task, shared_empty
 from perfsuite.data.workers import check_start, without_opencv_threads
 from perfsuite.errors import DataError
-
-SHARED = Path("/dev/shm")  # noqa: S108 - where Linux keeps shared memory
 
 
 class OneSubprocess:
@@ -103,7 +99,7 @@ class OneSubprocess:
             return
         self.close()
         context = torch_multiprocessing.get_context(self._start)
-        self._slots = [shared_slot(rows, self._recipe.wanted) for _ in range(self._prefetch + 1)]
+        self._slots = [Slot.new(rows, self._recipe.wanted, shared_empty) for _ in range(self._prefetch + 1)]
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(  # type: ignore[attr-defined]
             target=_serve,
@@ -131,21 +127,6 @@ class OneSubprocess:
 
     def __del__(self) -> None:
         self.close()
-
-
-def shared_slot(places: int, wanted: Wanted) -> Slot:
-    """A slot that other processes see; memory that is not there would kill whoever touches it."""
-    slot = Slot.new(places, wanted)
-    needed = sum(tensor.nbytes for tensor in slot.tensors())
-    room = shutil.disk_usage(SHARED).free if SHARED.is_dir() else needed
-    if needed > room:
-        raise DataError(
-            f"loader: a batch of {needed:,} bytes, {room:,} left in /dev/shm; "
-            "make it larger (docker: --shm-size), lower batch_size, or set engine='threads'"
-        )
-    for tensor in slot.tensors():
-        tensor.share_memory_()  # type: ignore[no-untyped-call]
-    return slot
 
 
 class _Awaited(Future[Faults]):

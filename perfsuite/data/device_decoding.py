@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from importlib.util import find_spec
 from itertools import chain
 from typing import Any
@@ -44,7 +45,8 @@ class DeviceDecoding:
         # Of its own, so that draining it before nvJPEG writes does not wait for a model.
         cuda = self._device.type == "cuda"
         stream: Any = torch.cuda.Stream(self._device) if cuda else None  # type: ignore[no-untyped-call]
-        slot = Slot.new(longest(tasks), self._recipe.wanted, device=self._device)
+        on_device = partial(torch.empty, device=self._device)
+        slot = Slot.new(longest(tasks), self._recipe.wanted, on_device)
         maker = PictureMaker(self._source, self._recipe)
         with ThreadPoolExecutor(self._workers, thread_name_prefix="perfsuite-read") as readers:
             for task, files in self._read_ahead(tasks, readers):

@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import count
 from typing import Any, Literal, Protocol
 
@@ -69,7 +70,8 @@ class Threads:
         cores: Sequence[int] = (),
     ) -> None:
         self._source, self._recipe = source, recipe
-        self._workers, self._prefetch, self._pinned = workers, max(1, prefetch), pinned
+        self._workers, self._prefetch = workers, max(1, prefetch)
+        self._empty = partial(torch.empty, pin_memory=True) if pinned else torch.empty
         self._cores, self._numbers = cores, count()
         self._makers = threading.local()
         self._pool: ThreadPoolExecutor | None = None
@@ -85,7 +87,7 @@ class Threads:
             self._spare += slots
 
     def _slot(self, rows: int) -> Slot:
-        return self._spare.pop() if self._spare else Slot.new(rows, self._recipe.wanted, self._pinned)
+        return self._spare.pop() if self._spare else Slot.new(rows, self._recipe.wanted, self._empty)
 
     def submit(self, task: Task, slot: Slot) -> list[Future[Faults]]:
         """Begin to fill the slot; one future for each share of it."""

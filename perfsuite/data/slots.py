@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
-from typing import Any
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from perfsuite.data.faults import Fault
+from perfsuite.errors import DataError
 
 NOTHING = -1  # the row of a place whose picture was left out
+Empty = Callable[..., torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class Room:
 
 
 def _each(of: Room | Slot, change: Callable[[Any], Any]) -> dict[str, Any]:
-    held = {field.name: getattr(of, field.name) for field in fields(of)}
+    held = {field.name: getattr(of, field.name) for field in fields(Slot)}
     return {name: None if one is None else change(one) for name, one in held.items()}
 
 
@@ -64,24 +67,21 @@ class Slot:
     maps: torch.Tensor | None = None
 
     @classmethod
-    def new(
-        cls, places: int, wanted: Wanted, pinned: bool = False, device: torch.device | str = "cpu"
-    ) -> Slot:
-        """Pixels, labels and maps lie on the device, in memory that is quickly copied from if `pinned`."""
+    def new(cls, places: int, wanted: Wanted, empty: Empty = torch.empty) -> Slot:
+        """`empty` makes its tensors: pinned, shared or on a device, where that is wanted."""
         size = wanted.size
-        there: dict[str, Any] = {"device": device, "pin_memory": pinned}
         return cls(
-            torch.empty((places, size, size, 3), dtype=torch.uint8, **there),
-            torch.empty(places, dtype=torch.int64, **there),
-            torch.empty(places, dtype=torch.int64),
-            torch.empty((places, 2, 2, 3), dtype=torch.float64) if wanted.places else None,
-            torch.empty((places, 2), dtype=torch.int64) if wanted.places else None,
-            torch.empty((places, size, size), dtype=torch.uint8, **there) if wanted.maps else None,
+            empty((places, size, size, 3), dtype=torch.uint8),
+            empty((places,), dtype=torch.int64),
+            empty((places,), dtype=torch.int64),
+            empty((places, 2, 2, 3), dtype=torch.float64) if wanted.places else None,
+            empty((places, 2), dtype=torch.int64) if wanted.places else None,
+            empty((places, size, size), dtype=torch.uint8) if wanted.maps else None,
         )
 
-    def tensors(self) -> Iterator[torch.Tensor]:
-        held = (getattr(self, field.name) for field in fields(Slot))
-        return (one for one in held if one is not None)
+    def shared(self) -> Self:
+        """The same in memory that other processes can see, copied where it is not there yet."""
+        return replace(self, **_each(self, _shared))
 
     def room(self, places: int) -> Room:
         """The first places, as a worker fills them."""
@@ -92,6 +92,24 @@ class Slot:
         shown = self.rows[:places] != NOTHING
         part = slice(places) if bool(shown.all()) else shown.nonzero()[:, 0]
         return Batch(**_each(self, lambda held: held[part]), faults=faults)
+
+
+def _shared(tensor: torch.Tensor) -> torch.Tensor:
+    is_shared = tensor.is_shared()  # type: ignore[no-untyped-call]
+    return tensor if is_shared else shared_empty(tuple(tensor.shape), tensor.dtype).copy_(tensor)
+
+
+def shared_empty(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+    """Memory that other processes can see; an error where /dev/shm has no room for it."""
+    nbytes = math.prod(shape) * dtype.itemsize
+    try:
+        storage = torch.UntypedStorage._new_shared(max(nbytes, 1))  # type: ignore[no-untyped-call]
+    except RuntimeError as error:
+        raise DataError(
+            f"loader: {nbytes:,} bytes of a batch, and no room for them in shared memory ({error}); "
+            "make /dev/shm larger (docker: --shm-size), lower batch_size, or set engine='threads'"
+        ) from error
+    return torch.empty(0, dtype=dtype).set_(storage, 0, shape)  # type: ignore[call-overload, no-any-return]
 
 
 @dataclass(frozen=True, slots=True)

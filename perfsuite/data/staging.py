@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, NamedTuple
@@ -72,8 +73,8 @@ class OnDevice:
         if self._stream is None and self._device.type == "cuda":
             self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
         if not self._places or len(self._places[0].rows) < rows:
-            places = range(self._ahead + 1)
-            self._places = [Slot.new(rows, self._wanted, device=self._device) for _ in places]
+            empty = partial(torch.empty, device=self._device)
+            self._places = [Slot.new(rows, self._wanted, empty) for _ in range(self._ahead + 1)]
 
     def _now(self) -> Any:
         """The event that all work is done which the caller's stream has been given so far."""

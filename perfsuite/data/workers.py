@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 from perfsuite.data.feed import bound_library_threads, stay_on
 from perfsuite.data.pictures import PictureMaker, Recipe
 from perfsuite.data.sets import Source
-from perfsuite.data.slots import Batch, Slot, Task
+from perfsuite.data.slots import Batch, Slot, Task, shared_empty
 from perfsuite.errors import DataError
 
 # fork copies whatever threads and locks the caller has; a server forked before there were any is safe.
@@ -73,9 +73,11 @@ class _Filler(Dataset[Any]):
             bound_library_threads()
             self._maker = PictureMaker(self._source, self._recipe)
         places = len(task.rows)
-        slot = Slot.new(places, self._recipe.wanted)
         try:
-            return slot.batch(places, self._maker.fill(task.epoch, task.rows, slot.room(places)))
+            slot = Slot.new(places, self._recipe.wanted, shared_empty)
+            faults = self._maker.fill(task.epoch, task.rows, slot.room(places))
+            # Shared here: where there is no room, the thread that sends it would fail and nobody hear of it.
+            return slot.batch(places, faults).shared()
         except DataError as error:
             return str(error)  # raised again where the user is, without the worker's traceback
 

@@ -117,7 +117,8 @@ def test_workers_stay_on_the_cores_they_are_given(folder: Path, engine: str) -> 
         processes = [os.getpid(), *(child.pid for child in multiprocessing.active_children())]
         tasks = [int(task.name) for pid in processes for task in Path(f"/proc/{pid}/task").iterdir()]
         bound = [task for task in tasks if os.sched_getaffinity(task) == {core}]
-        assert len(bound) >= 2
+        # A thread that is done before the next share is ready takes that one too, so there may be one.
+        assert len(bound) >= (2 if engine == "processes" else 1)
         assert os.sched_getaffinity(0) == able  # the caller's own threads stay where they were
     finally:
         loaders.close()

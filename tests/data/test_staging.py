@@ -12,6 +12,7 @@ from perfsuite.data.loaders import Loaders, make_loaders
 from perfsuite.data.slots import Batch, Slot, Task, Wanted
 from perfsuite.data.staging import OnDevice
 from perfsuite.errors import DataError
+from tests.data.test_slots import tensors_of
 
 CPU = torch.device("cpu")
 TASKS = [Task(0, np.arange(4 * number, 4 * number + 4 - number % 2)) for number in range(7)]
@@ -36,7 +37,7 @@ class Counting:
                     part[:] = number
                 self.given += 1
                 yield self.slot.batch(len(task.rows), ())
-                for tensor in self.slot.tensors():
+                for tensor in tensors_of(self.slot):
                     tensor.fill_(99)
         finally:
             self.ended.set()
