@@ -49,6 +49,27 @@ def test_worker_processes_open_their_own_connection(folder: Path) -> None:
     loader.close()
 
 
+# boto and moto hand back connections when they are collected
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
+@pytest.mark.parametrize("engine", ["threads", "processes"])
+def test_loaders_show_the_same_from_a_server_that_speaks_s3(folder: Path, bucket: str, engine: str) -> None:
+    store = fsspec.filesystem("s3")
+    for path in folder.rglob("*.jpg"):
+        store.pipe_file(f"{bucket}/{engine}/{path.relative_to(folder).as_posix()}", path.read_bytes())
+    shown = []
+    for source in (image_folder(folder), remote_folder(f"{bucket}/{engine}")):
+        parts = {"train": source, "val": source, "test": source}
+        loaders = make_loaders(parts, 8, 2, image_size=32, engine=engine, start_method="fork")
+        shown.append([(images.clone(), labels) for images, labels in loaders.train])
+        loaders.close()
+    assert len(shown[0]) == len(shown[1]) == 5
+    for (images, labels), (expected, expected_labels) in zip(*shown, strict=True):
+        assert torch.equal(images, expected)
+        assert torch.equal(labels, expected_labels)
+
+
 def test_what_vanished_is_a_fault_that_is_named(in_memory: str) -> None:
     source = remote_folder(in_memory)
     fsspec.filesystem("memory").rm("/photos/class_01/000001.jpg")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,31 +15,6 @@ from perfsuite.store.runs import RunStore
 from tests.store.invented_runs import a_run
 
 pytest.importorskip("fsspec")
-
-
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
-    """A bucket on a real HTTP server in this process."""
-    server_module = pytest.importorskip("moto.server")
-    s3fs = pytest.importorskip("s3fs")
-    before = dict(os.environ)
-    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    os.environ |= {
-        "AWS_ENDPOINT_URL_S3": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "invented",
-        "AWS_SECRET_ACCESS_KEY": "invented",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    try:
-        s3fs.S3FileSystem.clear_instance_cache()
-        s3fs.S3FileSystem().mkdir("runs")
-        yield "s3://runs"
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-        server.stop()
 
 
 @pytest.fixture(params=["folder", "file", "memory", "s3"])
