@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
@@ -123,7 +123,10 @@ class Processes:
     def close(self) -> None:
         iterator = self._loader._iterator
         if iterator is not None:
-            iterator._shutdown_workers()  # type: ignore[attr-defined]
+            # That one of them was killed is told where a batch was waited for; torch's signal handler may
+            # say it here once more. It ends the others all the same.
+            with suppress(RuntimeError):
+                iterator._shutdown_workers()  # type: ignore[attr-defined]
             self._loader._iterator = None
 
 
