@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from perfsuite.data import photos as made_photos
 from perfsuite.data.folders import PilImageFolder
 from perfsuite.data.loaders import make_loaders
 from perfsuite.data.sets import image_folder
@@ -33,6 +34,13 @@ def test_engines_feed_training(perf, few_photos, engine):
     loaders = make_loaders(few_photos, batch_size=32, num_workers=2, engine=engine, start_method="fork")
     perf(loaders.train)
     loaders.close()
+
+
+@pytest.mark.floor(speedup=1.5)
+def test_large_pictures_are_decoded_smaller(perf):
+    large = made_photos.cached(images=24, classes=2, size=(2400, 1800))
+    whole, reduced = (make_loaders(large, 8, 0, "none", reduce=reduce).train for reduce in (False, True))
+    perf.pair(whole=whole, reduced=reduced)
 
 
 def test_normalised_batches_have_mean_0_and_deviation_1(few_photos):

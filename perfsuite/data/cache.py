@@ -140,7 +140,7 @@ def disk_cache(
 ) -> Cached:
     """Keep decoded pictures in a file: found again by source and settings, and gone on with after a kill."""
     place = _place(source, recipe, side, quota_bytes)
-    told = [LAYOUT, side, place.kept, place.room_bytes, recipe.size, recipe.crop, recipe.decoder]
+    told = [LAYOUT, side, place.kept, place.room_bytes, *_how_decoded(recipe)]
     return Cached(source, recipe, Rooms(place, _file(told, source, folder)), side)
 
 
@@ -164,17 +164,12 @@ def finished_cache(
     place = Place(kept, room)
     if kind == "ram":
         return Finished(source, recipe, Rooms(place, None), epochs)
-    told = [
-        LAYOUT,
-        epochs,
-        place.kept,
-        recipe.size,
-        recipe.crop,
-        str(recipe.mode),
-        recipe.seed,
-        recipe.decoder,
-    ]
+    told = [LAYOUT, epochs, place.kept, *_how_decoded(recipe), str(recipe.mode), recipe.seed]
     return Finished(source, recipe, Rooms(place, _file(told, source, folder)), epochs)
+
+
+def _how_decoded(recipe: Recipe) -> tuple[object, ...]:
+    return recipe.size, recipe.crop, recipe.decoder, recipe.reduce
 
 
 def _file(told: Sequence[object], source: Source, folder: str | Path | None) -> Path:

@@ -15,11 +15,13 @@ from perfsuite.data.resample import resample, weigh_up
 # Fields of a job (int64), as the driver reads them.
 DATA, LENGTH, LEFT, TOP, WIDTH, HEIGHT, PIXELS, PIXELS_BYTES, ROWS = range(9)
 STRIDE, DECODED_LEFT = 9, 10
+BOUNDS, EIGHTHS = 11, 12
 CALLS = 16
 JOB_FIELDS = 32
 
 # Byte offsets in jpeg_decompress_struct (ABI 62).
 IMAGE_WIDTH, IMAGE_HEIGHT, COMPONENTS, COLOUR_SPACE, OUT_COLOUR_SPACE = 48, 52, 56, 60, 64
+SCALE_NUMERATOR, SCALE_DENOMINATOR = 68, 72
 OUTPUT_WIDTH, PRECISION = 136, 296
 GREY, LUMA_CHROMA, PADDED_RGB = 1, 3, 7
 
@@ -74,6 +76,12 @@ def _call_guarded(context: Any, guarded: Any, function: Any, struct: Any, job: A
     return types.int32(types.int64, types.int64, types.int64, types.int64), build
 
 
+@njit(nogil=True, cache=True)
+def eighths_of(length: int, eighths: int) -> int:
+    """The length of a side that libjpeg decodes in so many eighths of its size."""
+    return (length * eighths + 7) // 8
+
+
 @cfunc(types.int32(types.int64, types.int64, types.int64), nopython=True, cache=True)
 def decode_region(struct: int, job_address: int, unused: int) -> int:
     """Decode the job's region as RGBX rows. Runs inside `guarded`: libjpeg may jump out of any call here."""
@@ -85,15 +93,18 @@ def decode_region(struct: int, job_address: int, unused: int) -> int:
     space = _load_int(struct + COLOUR_SPACE)
     if _load_int(struct + PRECISION) != 8 or space not in (GREY, LUMA_CHROMA):
         return NOT_PLAIN
-    across, down = _load_int(struct + IMAGE_WIDTH), _load_int(struct + IMAGE_HEIGHT)
+    across = eighths_of(_load_int(struct + IMAGE_WIDTH), job[EIGHTHS])
+    down = eighths_of(_load_int(struct + IMAGE_HEIGHT), job[EIGHTHS])
     left, width, height = job[LEFT], job[WIDTH], job[HEIGHT]
     if left + width > across or job[TOP] + height > down:
         return OTHER_SIZE
     _store_int(struct + OUT_COLOUR_SPACE, np.int32(PADDED_RGB))
+    _store_int(struct + SCALE_NUMERATOR, np.int32(job[EIGHTHS]))
+    _store_int(struct + SCALE_DENOMINATOR, np.int32(8))
     _call(job[CALLS + 2], struct, 0, 0)
     job[DECODED_LEFT] = 0
     if width < across:
-        bounds = job_address + 8 * 11
+        bounds = job_address + 8 * BOUNDS
         _store_int(bounds, np.int32(left))
         _store_int(bounds + 4, np.int32(width))
         _call(job[CALLS + 3], struct, bounds, bounds + 4)
@@ -134,10 +145,15 @@ def read_window(
     box_left, box_top, box_width, box_height, full_width, full_height, at_x, at_y, size_x, size_y = window[
         :10
     ]
-    mirror, width, narrowest = window[10:]
+    mirror, width, narrowest, eighths = window[10:]
+    width = eighths_of(width, eighths)
     across, down = taps[0, :size_x], taps[1, :size_y]
-    most = weigh_up(box_left, box_width, full_width, at_x, across, weights[0], mirror)
-    weigh_up(box_top, box_height, full_height, at_y, down, weights[1], False)
+    # Of a picture that is decoded smaller the box may begin within a pixel.
+    from_x, rest_x = box_left * eighths // 8, box_left * eighths % 8 / 8
+    from_y, rest_y = box_top * eighths // 8, box_top * eighths % 8 / 8
+    length_x, length_y = box_width * eighths / 8, box_height * eighths / 8
+    most = weigh_up(from_x, rest_x, length_x, full_width, at_x, across, weights[0], mirror)
+    weigh_up(from_y, rest_y, length_y, full_height, at_y, down, weights[1], False)
     left, right = across[:, 0].min(), (across[:, 0] + across[:, 1]).max()
     # Chroma is interpolated between neighbours: two pixels more on each side make the edges exact.
     left, right = max(0, left - 2), min(width, right + 2)
@@ -147,6 +163,7 @@ def read_window(
     top, bottom = down[0, 0], down[-1, 0] + down[-1, 1]
     job[DATA], job[LENGTH] = data.ctypes.data, len(data)
     job[LEFT], job[TOP], job[WIDTH], job[HEIGHT] = left, top, right - left, bottom - top
+    job[EIGHTHS] = eighths
     job[PIXELS], job[PIXELS_BYTES], job[ROWS] = pixels.ctypes.data, len(pixels), rows.ctypes.data
     outcome = _call_guarded(addresses[0], addresses[1], addresses[2], job.ctypes.data)
     _call(job[CALLS + 6], addresses[2], 0, 0)
@@ -161,7 +178,7 @@ def resize_window(pixels: Any, window: Any, line: Any, room: Any, taps: Any, wei
     """The window of pixels that are decoded already (height, width, 3; contiguous)."""
     left, top, width, height, full_width, full_height, at_x, at_y, size_x, size_y = window[:10]
     across, down = taps[0, :size_x], taps[1, :size_y]
-    most = weigh_up(left, width, full_width, at_x, across, weights[0], window[10])
-    weigh_up(top, height, full_height, at_y, down, weights[1], False)
+    most = weigh_up(left, 0.0, float(width), full_width, at_x, across, weights[0], window[10])
+    weigh_up(top, 0.0, float(height), full_height, at_y, down, weights[1], False)
     stride = 3 * pixels.shape[1]
     resample(pixels.reshape(-1), stride, 3, 0, 0, across, weights[0], down, weights[1], most, line, room, out)

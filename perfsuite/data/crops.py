@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 Numbers = Sequence[float] | NDArray[np.float64]
 NUMBERS_PER_CROP = 22
+# As in Pillow's thumbnail: libjpeg's reduction is a plain mean, so the antialiased one gets twice the size.
+REDUCING_GAP = 2.0
 _TRIES = 10
 _AREA = (0.08, 1.0)
 _RATIO = (math.log(3 / 4), math.log(4 / 3))
@@ -43,6 +45,17 @@ def forward(window: Window) -> NDArray[np.float64]:
     if window.mirror:
         across, x = -across, window.size[0] - x
     return np.array([[across, 0.0, x], [0.0, down, y], [0.0, 0.0, 1.0]])
+
+
+def eighths(window: Window) -> int:
+    """In how many eighths of its size a JPEG may be decoded and still be `REDUCING_GAP` times what is shown.
+
+    >>> seen = Window(box=(0, 0, 4000, 3000), full=(341, 256), at=(58, 16), size=(224, 224))
+    >>> eighths(seen), eighths(Window((0, 0, 500, 375), (341, 256), (58, 16), (224, 224)))
+    (2, 8)
+    """
+    reduction = min(window.box[2] / window.full[0], window.box[3] / window.full[1])
+    return next((fewer for fewer in (1, 2, 4) if fewer / 8 * reduction >= REDUCING_GAP), 8)
 
 
 def whole(width: int, height: int, size: int) -> Window:

@@ -44,6 +44,7 @@ class Recipe:
     on_error: Policy = "raise"
     refill: bool = False  # a skipped picture is replaced by another, so that batches stay full
     decoder: str = "auto"
+    reduce: bool = False  # decode a large JPEG at 1/2, 1/4 or 1/8 first
     places: bool = False  # say of each picture how it was moved, so that its labels can follow
     maps: Maps | None = None
 
@@ -176,10 +177,14 @@ class PictureMaker:
         full = (max(1, int(width * scale)), max(1, int(height * scale)))
         window = crops.Window((0, 0, width, height), full, (0, 0), full)
         kept = np.empty((full[1], full[0], 3), np.uint8)
-        if pixels is None and self._windows and self._windows.read(data, window, width, kept):
+        reader = self._windows if pixels is None else None
+        if reader is not None and reader.read(data, window, width, kept, self._eighths(window)):
             return kept
         self._show((self._decode or decoder("pillow"))(data) if pixels is None else pixels, window, kept)
         return kept
+
+    def _eighths(self, window: crops.Window) -> int:
+        return crops.eighths(window) if self._recipe.reduce else 8
 
     def _from_kept(self, kept: Pixels, numbers: Numbers, drawn: Draw, out: Pixels) -> None:
         if self._recipe.crop != "random":
@@ -204,7 +209,7 @@ class PictureMaker:
             return None
         window = self.window(header.width, header.height, numbers, mirror)
         with stage("decode"):
-            is_read = self._windows.read(data, window, header.width, out)
+            is_read = self._windows.read(data, window, header.width, out, self._eighths(window))
         return _Shown(header.width, header.height, window) if is_read else None
 
     def _decode_plainly(self, data: bytes, numbers: Numbers, mirror: bool, out: Pixels) -> _Shown:

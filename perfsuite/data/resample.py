@@ -66,21 +66,29 @@ _weigh_3, _weigh_4, _weigh_6, _weigh_any = (_weigher(unrolled) for unrolled in (
 
 @njit(nogil=True, cache=True)
 def weigh_up(
-    source_from: int, source_length: int, full: int, first: int, taps: Any, weights: Any, mirror: bool
+    source_from: int,
+    offset: float,
+    source_length: float,
+    full: int,
+    first: int,
+    taps: Any,
+    weights: Any,
+    mirror: bool,
 ) -> int:
     """Fill (start, count) and weights of outputs `first`.. of `full`; returns the largest count.
 
-    Mirrored, the first output is the last of the window.
+    The source begins `offset` (0 to 1) into the pixel `source_from`. Mirrored, the first output is the last
+    of the window.
     """
-    outputs = len(taps)
+    outputs, columns = len(taps), int(np.ceil(offset + source_length))
     scale = source_length / full
     reach = max(scale, 1.0)
     most = 0
     for index in range(outputs):
         place = outputs - 1 - index if mirror else index
-        centre = (first + index + 0.5) * scale
+        centre = offset + (first + index + 0.5) * scale
         start = max(0, int(centre - reach + 0.5))
-        count = min(source_length, int(centre + reach + 0.5)) - start
+        count = min(columns, int(centre + reach + 0.5)) - start
         total = 0.0
         for tap in range(count):
             total += max(0.0, 1.0 - abs((start + tap - centre + 0.5) / reach))

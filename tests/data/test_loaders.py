@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from perfsuite.data import photos
 from perfsuite.data.loader import Loader, Normalise
 from perfsuite.data.loaders import Loaders, default_workers, make_loaders
 from perfsuite.data.workers import worker_lost
@@ -137,6 +138,18 @@ def test_leaving_an_epoch_early_begins_the_next(
     for _ in loader:
         break
     assert same(everything(loader), expected[1])
+
+
+def test_large_pictures_decoded_smaller_look_nearly_the_same(tmp_path: Path) -> None:
+    large = photos.make(tmp_path / "p", images=10, classes=2, size=(640, 480))
+    options = {"num_workers": 0, "augmentation_mode": "none", "normalise": Normalise(dtype=torch.uint8)}
+    shown = [
+        [images for images, _ in make_loaders(large, **{**SMALL, **options, "reduce": reduce}).train]  # type: ignore[arg-type]
+        for reduce in (False, True)
+    ]
+    for images, reduced in zip(*shown, strict=True):
+        assert not torch.equal(images, reduced)
+        assert (images.int() - reduced.int()).abs().float().mean() < 1
 
 
 def test_two_iterators_at_once_do_not_disturb_each_other(folder: Path) -> None:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from perfsuite.data import photos
-from perfsuite.data.crops import NUMBERS_PER_CROP, Window, centre, random_resized
+from perfsuite.data.crops import NUMBERS_PER_CROP, Window, centre, eighths, random_resized
 from perfsuite.data.windows import WindowReader, is_available
 
 pytestmark = pytest.mark.skipif(not is_available(), reason="no numba or no libjpeg-turbo that can crop")
@@ -123,3 +124,50 @@ def test_a_picture_borrows_no_tables_from_the_one_before(photograph: Image.Image
     out = np.zeros((64, 64, 3), np.uint8)
     assert reader.read(good, window, 500, out)
     assert not reader.read(without, window, 500, out)
+
+
+@pytest.mark.parametrize("eighths", [1, 2, 4])
+@pytest.mark.parametrize("subsampling", ["4:2:0", "4:2:2", "4:4:4"])
+def test_a_picture_decoded_smaller_is_libjpeg_s_own(
+    photograph: Image.Image, eighths: int, subsampling: str
+) -> None:
+    """Windows on whole pixels of the smaller picture, not resampled: bit-exact, cropped or not."""
+    data = jpeg(photograph, subsampling=subsampling)
+    with Image.open(io.BytesIO(data)) as image:
+        image.draft("RGB", (500 * eighths // 8, 375 * eighths // 8))
+        smaller = np.asarray(image.convert("RGB")).astype(int)
+    assert smaller.shape[:2] == (-(-375 * eighths // 8), -(-500 * eighths // 8))
+    per = 8 // eighths
+    rng = np.random.default_rng(5)
+    for _ in range(40):
+        width, height = int(rng.integers(1, 500 // per)), int(rng.integers(1, 375 // per))
+        left, top = (
+            int(rng.integers(0, 500 // per - width + 1)),
+            int(rng.integers(0, 375 // per - height + 1)),
+        )
+        box = (left * per, top * per, width * per, height * per)
+        out = np.zeros((height, width, 3), np.uint8)
+        window = Window(box, (width, height), (0, 0), (width, height))
+        assert WindowReader().read(data, window, 500, out, eighths)
+        np.testing.assert_array_equal(out, smaller[top : top + height, left : left + width])
+
+
+def test_decoding_smaller_shows_nearly_the_same(photograph: Image.Image) -> None:
+    large = photograph.resize((2000, 1500), Image.Resampling.BICUBIC)
+    data = jpeg(large)
+    rng = np.random.default_rng(11)
+    windows = [centre(2000, 1500, 224), centre(2000, 1500, 64)]
+    windows += [random_resized(2000, 1500, 96, row) for row in rng.random((25, NUMBERS_PER_CROP))]
+    seen = set()
+    for window in windows:
+        fewer = eighths(window)
+        seen.add(fewer)
+        out = np.zeros((window.size[1], window.size[0], 3), np.uint8)
+        assert WindowReader().read(data, window, 2000, out, fewer)
+        difference = np.abs(out.astype(int) - by_pillow(data, window))
+        assert difference.mean() < 1
+        # A box that was moved by one pixel of the smaller picture would differ more than the right one.
+        wrong = replace(window, box=(window.box[0] + 8 // fewer * 4, *window.box[1:]))
+        if fewer < 8 and wrong.box[0] + wrong.box[2] <= 2000:
+            assert np.abs(out.astype(int) - by_pillow(data, wrong)).mean() > 2 * difference.mean()
+    assert seen >= {1, 2, 4}
