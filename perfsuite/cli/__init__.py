@@ -22,7 +22,7 @@ class Command:
 
 
 COMMANDS = {
-    "data": Command("perfsuite.cli.data", "make picture folders to measure with"),
+    "data": Command("perfsuite.cli.data", "make pictures to measure with, draw maps, pack shards"),
     "gate": Command("perfsuite.cli.gate", "judge a change: base against head in turns"),
     "bisect": Command("perfsuite.cli.bisect", "find the commit that made a benchmark slower"),
     "doctor": Command("perfsuite.cli.doctor", "say what this machine can see, and what disturbs it"),

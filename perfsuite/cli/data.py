@@ -1,18 +1,31 @@
-"""Make folders of photograph-like JPEGs to measure with: the same bytes for the same seed."""
+"""Picture folders: make some to measure with, draw maps beside them, pack them into shards.
+
+  perfsuite data make pictures --images 512 --classes 4
+  perfsuite data maps annotations.json maps          # loaders read them: make_loaders(..., maps="maps")
+  perfsuite data shards pictures shards              # WebDataset's tar files
+
+What is made is the same for the same seed. What is there already is not made again.
+"""
 
 from __future__ import annotations
 
 import argparse
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from perfsuite.errors import UsageError
 
+T = TypeVar("T")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     make = actions.add_parser("make", help="make pictures in class folders, with labels and annotations")
+    make.set_defaults(act=_make)
     make.add_argument("folder", metavar="DIR", type=Path, help="absent or empty, or holding these pictures")
     make.add_argument("--images", type=int, default=512, metavar="N", help="how many (default 512)")
     make.add_argument("--classes", type=int, default=10, metavar="K", help="class folders (default 10)")
@@ -20,9 +33,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     make.add_argument(
         "--size", metavar="WxH", help="all of one size, as 1280x720; by default they vary around 500x375"
     )
+    maps = actions.add_parser("maps", help="draw a map of each annotated picture's objects, and store it")
+    maps.set_defaults(act=_maps)
+    maps.add_argument("annotations", metavar="FILE", type=Path, help="COCO's, or that of 'data make'")
+    maps.add_argument("folder", metavar="DIR", type=Path, help="where; those that are there are kept")
+    maps.add_argument("--compressed", action="store_true", help=".npz, smaller and slower to read than .npy")
+    shards = actions.add_parser("shards", help="pack class folders into tar files, as WebDataset reads them")
+    shards.set_defaults(act=_shards)
+    shards.add_argument("pictures", metavar="PICTURES", type=Path, help="a folder of class folders")
+    shards.add_argument("folder", metavar="DIR", type=Path, help="where; shards that are there are an error")
+    shards.add_argument("--per-shard", type=int, default=1000, metavar="N", help="pictures (default 1000)")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    act: Callable[[argparse.Namespace], str] = arguments.act
+    print(act(arguments))
+    return 0
+
+
+def _make(arguments: argparse.Namespace) -> str:
     from perfsuite.data import photos
 
     size = _size(arguments.size)
@@ -36,10 +65,38 @@ def run(arguments: argparse.Namespace) -> int:
         classes=arguments.classes,
         seed=arguments.seed,
         size=size,
-        progress=_show if sys.stderr.isatty() else None,
+        progress=_progress(),
     )
-    print(f"{folder}: {arguments.images} pictures in {arguments.classes} classes")
-    return 0
+    return f"{folder}: {arguments.images} pictures in {arguments.classes} classes"
+
+
+def _maps(arguments: argparse.Namespace) -> str:
+    from perfsuite.data.annotations import read_annotations
+    from perfsuite.data.maps import store_maps
+
+    found = _existing(read_annotations, arguments.annotations)
+    suffix = ".npz" if arguments.compressed else ".npy"
+    drawn = store_maps(found, arguments.folder, suffix, _progress())
+    left_out = f", {found.degenerate} degenerate polygons left out" if found.degenerate else ""
+    return f"{arguments.folder}: {drawn} maps drawn, {len(found) - drawn} were there already{left_out}"
+
+
+def _shards(arguments: argparse.Namespace) -> str:
+    from perfsuite.data.sets import image_folder
+    from perfsuite.data.shards import write_shards
+
+    if arguments.per_shard < 1:
+        raise UsageError(f"data shards: --per-shard is {arguments.per_shard}, expected at least 1")
+    source = _existing(image_folder, arguments.pictures)
+    written = write_shards(source, arguments.folder, arguments.per_shard, progress=_progress())
+    return f"{arguments.folder}: {len(source)} pictures in {len(written)} shards"
+
+
+def _existing(read: Callable[[Path], T], path: Path) -> T:
+    try:
+        return read(path)
+    except FileNotFoundError as error:
+        raise UsageError(f"{path}: no such file or folder") from error
 
 
 def _size(told: str | None) -> tuple[int, int] | None:
@@ -49,6 +106,10 @@ def _size(told: str | None) -> tuple[int, int] | None:
     if found is None:
         raise UsageError(f"data make: --size is {told!r}, expected WIDTHxHEIGHT such as 1280x720")
     return int(found[1]), int(found[2])
+
+
+def _progress() -> Callable[[int, int], None] | None:
+    return _show if sys.stderr.isatty() else None
 
 
 def _show(done: int, of: int) -> None:

@@ -102,12 +102,7 @@ def make_loaders(
     if workers < 0:
         raise ValueError(f"num_workers: {workers}, expected 0 or more")
     found = read_annotations(annotations) if isinstance(annotations, str | Path) else annotations
-    if isinstance(data_dir, Mapping):
-        parts = dict(data_dir)
-    elif found is not None:
-        parts = split(found.files(data_dir), val_fraction, test_fraction)
-    else:
-        parts = read_parts(data_dir, val_fraction, test_fraction)
+    parts = _parts(data_dir, found, val_fraction, test_fraction)
     place, world = _rank(rank, world_size)
     plain = Recipe(
         image_size,
@@ -121,11 +116,7 @@ def make_loaders(
         maps=Maps(maps, found) if isinstance(maps, str | Path) else maps,
     )
     targets = None if found is None else Targets(found, image_size)
-    recipes = dict.fromkeys(PARTS, plain)
-    if augmentation_mode != "none":
-        mode = _mirror_only() if augmentation_mode is None else augmentation_mode
-        recipes["train"] = replace(plain, crop=train_crop, mode=mode)
-    recipes["train"] = replace(recipes["train"], refill=True)
+    recipes = dict.fromkeys(PARTS, plain) | {"train": _of_training(plain, augmentation_mode, train_crop)}
     if cache_epochs and cache is None:
         raise ValueError(f"cache_epochs: {cache_epochs} without a cache, expected cache='ram' or 'disk' too")
     if cache is not None:
@@ -179,6 +170,22 @@ def default_workers() -> int:
     """One worker a core that this process may use, at most 8."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(8, cores)
+
+
+def _parts(
+    data_dir: str | Path | Mapping[str, Source], found: Annotations | None, val: float, test: float
+) -> dict[str, Source]:
+    if isinstance(data_dir, Mapping):
+        return dict(data_dir)
+    if found is not None:
+        return split(found.files(data_dir), val, test)
+    return read_parts(data_dir, val, test)
+
+
+def _of_training(plain: Recipe, mode: str | Mode | None, crop: Crop) -> Recipe:
+    if mode == "none":
+        return replace(plain, refill=True)
+    return replace(plain, crop=crop, mode=_mirror_only() if mode is None else mode, refill=True)
 
 
 def _mirror_only() -> Mode:

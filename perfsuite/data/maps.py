@@ -5,7 +5,7 @@ A map says for each pixel which object covers it: 0 for none, 1 for the first ob
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from perfsuite.data.annotations import Annotated, Annotations
+from perfsuite.data.photos import Progress
 from perfsuite.data.whole_file import whole_file
 from perfsuite.errors import DataError
 
@@ -128,14 +129,21 @@ def read_map(path: str | Path) -> Map:
         raise DataError(f"{path}: {error}; write the map again") from error
 
 
-def store_maps(pictures: Iterable[Annotated], folder: str | Path, suffix: str = ".npy") -> int:
+def store_maps(
+    pictures: Annotations | Sequence[Annotated],
+    folder: str | Path,
+    suffix: str = ".npy",
+    progress: Progress | None = None,
+) -> int:
     """Draw and store every map that is not there yet; how many were drawn."""
     drawn = 0
-    for picture in pictures:
+    for number, picture in enumerate(pictures, start=1):
         path = map_path(folder, picture.file, suffix)
         if not path.exists():
             write_map(path, draw_map(picture))
             drawn += 1
+        if progress is not None:
+            progress(number, len(pictures))
     return drawn
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perfsuite.data.index import Names
+from perfsuite.data.photos import Progress
 from perfsuite.data.sets import EXTENSIONS, Source
 from perfsuite.data.whole_file import whole_file
 from perfsuite.errors import DataError
@@ -27,7 +28,11 @@ CLASSES = "classes.json"
 
 
 def write_shards(
-    source: Source, folder: str | Path, per_shard: int = 1000, prefix: str = "shard"
+    source: Source,
+    folder: str | Path,
+    per_shard: int = 1000,
+    prefix: str = "shard",
+    progress: Progress | None = None,
 ) -> list[Path]:
     """Write the source's pictures as they are, with their labels, into `prefix-000000.tar` and on.
 
@@ -45,7 +50,10 @@ def write_shards(
         rows = range(first, min(first + per_shard, len(source)))
         _write_whole(path, _members(source, rows))
         written.append(path)
-    (folder / CLASSES).write_text(json.dumps(list(source.class_names)))
+        if progress is not None:
+            progress(rows.stop, len(source))
+    with whole_file(folder / CLASSES) as out:
+        out.write(json.dumps(list(source.class_names)).encode())
     return written
 
 
