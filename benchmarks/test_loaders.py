@@ -36,7 +36,7 @@ def test_engines_feed_training(perf, few_photos, engine):
     loaders.close()
 
 
-@pytest.mark.floor(speedup=1.5)
+@pytest.mark.floor(speedup=1.0)
 def test_large_pictures_are_decoded_smaller(perf):
     large = made_photos.cached(images=24, classes=2, size=(2400, 1800))
     whole, reduced = (make_loaders(large, 8, 0, "none", reduce=reduce).train for reduce in (False, True))

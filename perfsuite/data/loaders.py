@@ -92,8 +92,8 @@ def make_loaders(
     their operations to the crop; "none" shows the centre, the same in every epoch. Validation and test are
     never augmented.
 
-    `reduce` decodes a large JPEG smaller, where that leaves twice what is shown: much faster, and not quite
-    the same pixels. `cache` keeps decoded pictures, in memory or in a file, as far as there is room
+    `reduce` decodes a large JPEG smaller, where that leaves twice what is shown: faster, and not quite the
+    same pixels. `cache` keeps decoded pictures, in memory or in a file, as far as there is room
     (perfsuite.data.cache has more to set); with `cache_epochs` the finished training pictures of so many
     epochs, which are then shown again. With a `device` batches are copied there ahead of time, and
     normalised there. `cores` binds the workers to these, one after the other.

@@ -119,24 +119,35 @@ def inside(points: Floats, height: int, width: int) -> NDArray[np.bool_]:
 
 def cut_polygon(polygon: Floats, height: int, width: int) -> Floats:
     """What of a polygon lies in the picture (Sutherland and Hodgman: one edge after the other)."""
-    for axis, limit, side in ((0, 0.0, 1), (0, float(width), -1), (1, 0.0, 1), (1, float(height), -1)):
-        if not len(polygon):
-            break
-        distance = side * (polygon[:, axis] - limit)
-        polygon = _on_one_side(polygon, distance)
-    return polygon
+    if not len(polygon):
+        return polygon
+    (left, top), (right, bottom) = polygon.min(axis=0).tolist(), polygon.max(axis=0).tolist()
+    edges = (
+        (left < 0, 0, 0.0, 1),
+        (right > width, 0, float(width), -1),
+        (top < 0, 1, 0.0, 1),
+        (bottom > height, 1, float(height), -1),
+    )
+    crossed = [edge for is_crossed, *edge in edges if is_crossed]
+    if not crossed:
+        return polygon
+    points = polygon.tolist()
+    for axis, limit, side in crossed:
+        points = _on_one_side(points, [side * (point[axis] - limit) for point in points])
+    return np.array(points).reshape(-1, 2)
 
 
-def _on_one_side(polygon: Floats, distance: Floats) -> Floats:
-    kept: list[Floats] = []
-    for i in range(len(polygon)):
-        here, there = distance[i - 1], distance[i]
+def _on_one_side(polygon: list[list[float]], distance: list[float]) -> list[list[float]]:
+    """In plain numbers: a few points are moved sooner than an array is made."""
+    kept = []
+    for i, (point, there) in enumerate(zip(polygon, distance, strict=True)):
+        (x, y), here = polygon[i - 1], distance[i - 1]
         if (here < 0) != (there < 0):
             share = here / (here - there)
-            kept.append(polygon[i - 1] + share * (polygon[i] - polygon[i - 1]))
+            kept.append([x + share * (point[0] - x), y + share * (point[1] - y)])
         if there >= 0:
-            kept.append(polygon[i])
-    return np.array(kept).reshape(-1, 2)
+            kept.append(point)
+    return kept
 
 
 def area(polygon: Floats) -> float:
@@ -145,13 +156,17 @@ def area(polygon: Floats) -> float:
     >>> area(np.array([[0.0, 0.0], [4.0, 0.0], [4.0, 3.0]]))
     6.0
     """
+    if not len(polygon):
+        return 0.0
     x, y = polygon[:, 0], polygon[:, 1]
-    return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
+    closing = x[-1] * y[0] - x[0] * y[-1]
+    return float(abs(np.dot(x[:-1], y[1:]) - np.dot(x[1:], y[:-1]) + closing) / 2)
 
 
 def is_degenerate(polygon: Floats, smallest_area: float = SMALLEST_AREA_IN_PIXELS) -> bool:
-    """Fewer than three different corners, or no area to speak of."""
-    return len(np.unique(polygon, axis=0)) < 3 or area(polygon) < smallest_area
+    """No area, as of fewer than three different corners, or none to speak of."""
+    covered = area(polygon)
+    return not covered > 0 or covered < smallest_area
 
 
 def move_map(
