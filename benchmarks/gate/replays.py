@@ -38,14 +38,17 @@ def plant_name(percent: float, faster: bool) -> str:
     return f"plant-{'faster' if faster else 'slower'}-{percent:g}.jsonl"
 
 
-def recordings(state: str) -> list[Recording]:
-    """Null pairs recorded on their own, and those of real gates while all workloads were still open."""
+def recordings(state: str, any_pace: bool = False) -> list[Recording]:
+    """Null pairs recorded on their own, and those of real gates while all workloads were still open.
+
+    Those of several threads are left out of what was recorded at an older pace, unless `any_pace` will do.
+    """
     alone = [
-        _of_this_pace(line, {name: _of_turns(seen["turns"]) for name, seen in line["workloads"].items()})
+        _of_pace(line, any_pace, {name: _of_turns(seen["turns"]) for name, seen in line["workloads"].items()})
         for line in lines(f"null-{state}.jsonl")
     ]
     in_gates = [
-        _of_this_pace(line, dict(zip(line["workloads"], pair, strict=True)))
+        _of_pace(line, any_pace, dict(zip(line["workloads"], pair, strict=True)))
         for line in lines("real-null.jsonl")
         if line["state"] == state
         for pair in zip(*map(_of_gate, line["workloads"].values()), strict=False)
@@ -54,13 +57,12 @@ def recordings(state: str) -> list[Recording]:
 
 
 def whole(state: str) -> list[Recording]:
-    """Those that have all workloads."""
-    return [pair for pair in recordings(state) if len(pair) == len(NAMES)]
+    """Pairs with all workloads, whatever the pace: older ones are noisier, which makes a replay no easier."""
+    return recordings(state, any_pace=True)
 
 
-def _of_this_pace(line: dict, pair: Recording) -> Recording:
-    """Without the workloads whose pace was another when the line was recorded."""
-    if line.get("threads_sharp") == Pace().threads_sharp:
+def _of_pace(line: dict, any_pace: bool, pair: Recording) -> Recording:
+    if any_pace or line.get("threads_sharp") == Pace().threads_sharp:
         return pair
     return {name: recorded for name, recorded in pair.items() if name not in SEVERAL_THREADS}
 

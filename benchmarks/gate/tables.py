@@ -257,7 +257,8 @@ def tables(arguments: argparse.Namespace) -> None:
         ),
         "\n".join(f"- {within_twelve(state)}" for state in states),
         f"## Whole gates replayed from them ({GATES} each)",
-        "Shares of gates with at least one such verdict.",
+        "Shares of gates with at least one such verdict. Pairs recorded at an older pace, at which several "
+        "threads are noisier, are among them; the table above has those of this pace alone.",
         table(
             ["state", "how", "false alarms", "false improvements", "unclear"],
             [r for rows, _ in replays for r in rows],
