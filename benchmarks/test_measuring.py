@@ -78,13 +78,14 @@ def test_counting_leaves_timed_rounds_as_they_were(photos_batch):
     clock = WallClock()
 
     def call() -> None:
-        photos_batch[:8].float().mul_(1 / 255).sub_(0.5)
+        # Small: whether malloc gives megabytes back to the kernel is luck, and would be judged here too.
+        photos_batch[:1, :, :64, :64].float().mul_(1 / 255).sub_(0.5)
 
     def one_pair() -> float:
-        before = clock.seconds(call, 4)
+        before = clock.seconds(call, 100)
         count(call)
-        clock.seconds(call, 1)  # the counted call's garbage is not the next round's
-        return clock.seconds(call, 4) / before
+        clock.seconds(call, 10)  # the counted call's garbage is not the next round's
+        return clock.seconds(call, 100) / before
 
     limit = Limit(Side.CEILING, "overhead", 0.02)
     verdict = judge(limit, found_ratio([one_pair() for _ in range(60)], 0.99, less=1.0), "after counting")
