@@ -31,7 +31,7 @@ from statistics import median
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from replays import NAMES, RESULTS, lines, plant_name  # noqa: E402
+from replays import NAMES, PLANTED_STAGE, RESULTS, lines, plant_name  # noqa: E402
 
 from perfsuite.gate.arms import Repository  # noqa: E402
 from perfsuite.gate.gate import gate  # noqa: E402
@@ -45,17 +45,6 @@ from perfsuite.judge.pairs import middle  # noqa: E402
 from perfsuite.measure.environment import environment  # noqa: E402
 
 EIGHT = Path(__file__).parent / "eight"
-# The stage of each workload that a slowdown is planted in.
-PLANTED_STAGE = {
-    "decode": "decode",
-    "resize": "resize",
-    "augment": "augment",
-    "normalise": "normalise",
-    "collate": "collate",
-    "step": "backward",
-    "boxes": "parse",
-    "pipeline": "resize",
-}
 WEIGHED_PER_CENT = 20  # what is planted to weigh a grain
 PAIRS_TO_WEIGH = 4
 GRAIN_SECONDS = 6e-8  # about; what it costs inside a workload is weighed

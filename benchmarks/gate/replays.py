@@ -14,7 +14,18 @@ from perfsuite.gate.pace import Pace
 from perfsuite.judge.pairs import Decision, Rule, decide, middle, standard_error
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results" / "gate"
-NAMES = ("decode", "resize", "augment", "normalise", "collate", "step", "boxes", "pipeline")
+# The eight workloads, and the stage of each that a change is planted in.
+PLANTED_STAGE = {
+    "decode": "decode",
+    "resize": "resize",
+    "augment": "augment",
+    "normalise": "normalise",
+    "collate": "collate",
+    "step": "backward",
+    "boxes": "parse",
+    "pipeline": "resize",
+}
+NAMES = tuple(PLANTED_STAGE)
 SEVERAL_THREADS = ("collate", "step", "pipeline")
 WINDOW = 48  # pairs taken after one another, so that the machine's moods stay together
 
