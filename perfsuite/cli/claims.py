@@ -14,15 +14,14 @@ import argparse
 import sys
 from pathlib import Path
 
+from perfsuite.cli.step_options import add_step_arguments
+
 PICTURES = 160
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="small", help="small, resnet18, resnet18-cifar, resnet50 (small)")
-    parser.add_argument("--image-size", type=int, default=64, metavar="PX", help="side in pixels (64)")
-    parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="pictures a batch (32)")
+    add_step_arguments(parser)
     parser.add_argument("--seconds", type=float, default=40.0, help="for each of the tables (40)")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (auto)")
     parser.add_argument("--write", type=Path, metavar="FILE", help="the page as Markdown; else it is printed")
 
 

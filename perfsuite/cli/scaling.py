@@ -14,17 +14,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from perfsuite.cli.step_options import add_step_arguments
+
 if TYPE_CHECKING:
     from perfsuite.advise.scaling import Scaling
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--model", default="small", help="small, resnet18, resnet18-cifar, resnet50 (small)")
-    parser.add_argument("--image-size", type=int, default=64, metavar="PX", help="side in pixels (64)")
-    parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="pictures a batch (32)")
+    add_step_arguments(parser)
     parser.add_argument("--seconds", type=float, default=20.0, help="how long (20)")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (auto)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
 
 

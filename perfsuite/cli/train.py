@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from perfsuite.cli import train_speed
+from perfsuite.cli.step_options import positive
 from perfsuite.cli.train_bar import Bar
-from perfsuite.cli.train_speed import positive
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,6 +6,7 @@ import argparse
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from perfsuite.cli.step_options import positive
 from perfsuite.errors import UsageError
 
 if TYPE_CHECKING:
@@ -110,10 +111,3 @@ def fastest_of(arguments: argparse.Namespace, asked: Preset, rank: Rank) -> Pres
     chosen = replace(choice.preset, **learnt)
     print(f"training with {chosen.name}")
     return chosen
-
-
-def positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number}, expected 1 or more")
-    return number

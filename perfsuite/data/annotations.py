@@ -7,7 +7,6 @@ objects are made when it is asked for.
 from __future__ import annotations
 
 import json
-import math
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from perfsuite.data.index import Names
 from perfsuite.data.sets import Files, stays_inside
 from perfsuite.errors import DataError
+from perfsuite.transforms.labels import area
 
 Point = tuple[float, float]
 Polygon = tuple[Point, ...]
@@ -234,8 +234,5 @@ def is_degenerate(polygon: Sequence[Sequence[float]]) -> bool:
     >>> is_degenerate([(0, 0), (9, 0), (9, 9)]), is_degenerate([(0, 0), (9, 9), (3, 3)])
     (False, True)
     """
-    if len(polygon) < 3 or not all(math.isfinite(edge) for point in polygon for edge in point):
-        return True
-    pairs = zip(polygon, [*polygon[1:], polygon[0]], strict=True)
-    doubled = sum(x * later_y - later_x * y for (x, y), (later_x, later_y) in pairs)
-    return abs(doubled) / 2 < SMALLEST_AREA
+    corners = np.array(polygon, dtype=np.float64).reshape(-1, 2)
+    return len(corners) < 3 or not bool(np.isfinite(corners).all()) or area(corners) < SMALLEST_AREA

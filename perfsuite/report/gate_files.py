@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import asdict
 from math import isfinite
@@ -14,6 +12,7 @@ from typing import Any
 from perfsuite.errors import StoreError
 from perfsuite.judge.gated import GateReport
 from perfsuite.report import gate_html, gate_markdown, github, junit
+from perfsuite.store import atomic
 
 SCHEMA_VERSION = 1
 
@@ -27,23 +26,11 @@ def write(report: GateReport, folder: Path) -> tuple[Path, ...]:
         "gate.html": gate_html.render(report),
     }
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return tuple(_write(folder / name, text) for name, text in texts.items())
-    except OSError as error:
-        raise StoreError(f"--report {folder}: {error}; name a folder that can be written") from error
-
-
-def _write(path: Path, text: str) -> Path:
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-    try:
-        with unfinished.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path
+        for name, text in texts.items():
+            atomic.replace(folder / name, text.encode())
+    except StoreError as error:
+        raise StoreError(f"--report {error}; name a folder that can be written") from error
+    return tuple(folder / name for name in texts)
 
 
 def as_json(report: GateReport) -> str:

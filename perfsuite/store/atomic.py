@@ -50,6 +50,9 @@ def _written_beside(path: Path, data: bytes, durable: bool = True) -> Iterator[P
     temporary = path.parent / f"{PREFIX}{uuid.uuid4().hex}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _explained(path, error) from error
+    try:
         _write(temporary, data, durable)
         yield temporary
         if durable:
@@ -59,7 +62,8 @@ def _written_beside(path: Path, data: bytes, durable: bool = True) -> Iterator[P
     except OSError as error:
         raise _explained(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # there is nothing where it was renamed, or could not be written
+            temporary.unlink()
 
 
 def _write(path: Path, data: bytes, durable: bool) -> None:

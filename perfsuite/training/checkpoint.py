@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import torch
 from torch import Tensor, nn
 
+from perfsuite.data.whole_file import whole_file
 from perfsuite.errors import DataError
 from perfsuite.training.models import MODELS, make_model
 from perfsuite.transforms.statistics import IMAGENET
@@ -96,18 +95,11 @@ class Checkpoint:
 
 
 def _write_whole(path: Path, content: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
-        with partial.open("xb") as file:
+        with whole_file(path) as file:
             torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
     except (OSError, RuntimeError) as error:  # torch turns some of the former into the latter
         raise DataError(f"{path}: cannot be written ({error}); what was there is kept") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _read(path: Path, device: torch.device | str) -> dict[str, Any]:
