@@ -8,8 +8,8 @@ from torch.utils.data import DataLoader
 
 from perfsuite.data import photos as made_photos
 from perfsuite.data.folders import PilImageFolder
-from perfsuite.data.loaders import make_loaders
-from perfsuite.data.sets import image_folder
+from perfsuite.data.loaders import default_workers, make_loaders
+from perfsuite.data.sets import Files, image_folder
 
 
 @pytest.mark.floor(images_per_second=50)
@@ -34,6 +34,28 @@ def test_engines_feed_training(perf, few_photos, engine):
     loaders = make_loaders(few_photos, batch_size=32, num_workers=2, engine=engine, start_method="fork")
     perf(loaders.train)
     loaders.close()
+
+
+class Holding(Files):
+    """Reading keeps the lock of Python for some milliseconds, as a parser written in Python does."""
+
+    def read(self, row):
+        sum(range(200_000))
+        return super().read(row)
+
+
+@pytest.mark.floor(speedup=1.2)
+def test_auto_takes_processes_where_reading_holds_the_lock(perf, few_photos):
+    if default_workers() < 2:
+        pytest.skip("one core: nothing works beside anything")
+    whole = image_folder(few_photos)
+    held = Holding(whole.root, whole.names, whole.labels, whole.class_names)
+    parts = dict.fromkeys(("train", "val", "test"), held)
+    threads, auto = (make_loaders(parts, 32, 2, engine=engine) for engine in ("threads", "auto"))
+    perf.pair(threads=threads.train, auto=auto.train)
+    assert auto.train.engine == "processes"
+    threads.close()
+    auto.close()
 
 
 @pytest.mark.floor(speedup=1.0)

@@ -14,8 +14,8 @@ from typing import Any
 from torch import multiprocessing as torch_multiprocessing
 
 from perfsuite.data.faults import Fault
-from perfsuite.data.feed import Faults, Threads, bound_library_threads, in_order, longest
-from perfsuite.data.pictures import Recipe
+from perfsuite.data.feed import Faults, Feeding, Threads, bound_library_threads, in_order, longest
+from perfsuite.data.recipe import Recipe
 from perfsuite.data.sets import Source
 from perfsuite.data.slots import Batch, Slot, Task, shared_empty
 from perfsuite.data.workers import check_start, without_opencv_threads
@@ -28,18 +28,11 @@ class OneSubprocess:
     Both see the slots; only numbers are sent.
     """
 
-    def __init__(
-        self,
-        source: Source,
-        recipe: Recipe,
-        workers: int,
-        prefetch: int = 2,
-        start: str | None = None,
-        cores: Sequence[int] = (),
-    ) -> None:
-        self._source, self._recipe, self._cores = source, recipe, cores
-        self._workers, self._prefetch = workers, max(1, prefetch)
-        self._start = check_start(start)
+    name = "subprocess"
+
+    def __init__(self, source: Source, recipe: Recipe, how: Feeding) -> None:
+        self._source, self._recipe, self._how = source, recipe, how
+        self._start = check_start(how.start)
         self._process: Any = None
         self._pipe: Any = None
         self._slots: list[Slot] = []
@@ -60,7 +53,7 @@ class OneSubprocess:
                 self._send((places[id(slot)], task))
                 return [future]
 
-            yield from in_order(tasks, deque(self._slots), submit, self._prefetch)
+            yield from in_order(tasks, deque(self._slots), submit, self._how.prefetch)
         finally:
             self._busy = False
 
@@ -99,11 +92,12 @@ class OneSubprocess:
             return
         self.close()
         context = torch_multiprocessing.get_context(self._start)
-        self._slots = [Slot.new(rows, self._recipe.wanted, shared_empty) for _ in range(self._prefetch + 1)]
+        slots = range(self._how.prefetch + 1)
+        self._slots = [Slot.new(rows, self._recipe.wanted, shared_empty) for _ in slots]
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(  # type: ignore[attr-defined]
             target=_serve,
-            args=(self._source, self._recipe, self._workers, self._cores, self._slots, theirs),
+            args=(self._source, self._recipe, self._how, self._slots, theirs),
             name="perfsuite-feed",
             daemon=True,
         )
@@ -152,12 +146,10 @@ class _Awaited(Future[Faults]):
         return None
 
 
-def _serve(
-    source: Source, recipe: Recipe, workers: int, cores: Sequence[int], slots: list[Slot], pipe: Connection
-) -> None:
+def _serve(source: Source, recipe: Recipe, how: Feeding, slots: list[Slot], pipe: Connection) -> None:
     """Fill slots until the pipe is closed."""
     bound_library_threads()
-    threads = Threads(source, recipe, workers, cores=cores)
+    threads = Threads(source, recipe, how)
     sending = threading.Lock()
 
     def answer(place: int, parts: list[Future[Faults]]) -> None:

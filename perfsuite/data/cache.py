@@ -17,13 +17,14 @@ import psutil
 from numpy.typing import NDArray
 
 from perfsuite.data.photos import cache_root
-from perfsuite.data.pictures import PictureMaker, Pixels, Recipe
-from perfsuite.data.rooms import Place, Rooms
+from perfsuite.data.pictures import PictureMaker
+from perfsuite.data.recipe import Recipe
+from perfsuite.data.rooms import BESIDE, Kept, Place, Rooms
 from perfsuite.data.sets import Files, Part, Source
 
 KINDS = ("ram", "disk")
 # Raised when the same recipe would give other pixels, so that what older versions decoded is not used.
-LAYOUT = 1
+LAYOUT = 2
 # Room for pictures of up to 3:2 at the cached shorter side; a longer one is kept a little smaller.
 SHAPE_ROOM = 1.5
 
@@ -73,7 +74,7 @@ class Cached(_Kept):
         super().__init__(source, recipe, rooms)
         self._side = side
 
-    def pixels(self, row: int, maker: PictureMaker) -> Pixels | None:
+    def decoded(self, row: int, maker: PictureMaker) -> Kept | None:
         """The kept picture, decoded now if it was not; None where there is no room for it."""
         if row >= self.kept:
             return None
@@ -95,11 +96,11 @@ class Finished(_Kept):
         super().__init__(source, recipe, rooms)
         self.epochs = epochs
 
-    def finished(self, row: int, epoch: int) -> Pixels | None:
+    def finished(self, row: int, epoch: int) -> Kept | None:
         return self._rooms.get(row * self.epochs + epoch)
 
-    def finish(self, row: int, epoch: int, pixels: Pixels) -> None:
-        self._rooms.put(row * self.epochs + epoch, pixels)
+    def finish(self, row: int, epoch: int, made: Kept) -> None:
+        self._rooms.put(row * self.epochs + epoch, made)
 
 
 def cached_parts(
@@ -160,7 +161,7 @@ def finished_cache(
     if kind == "ram" and quota_bytes is None:
         quota_bytes = psutil.virtual_memory().available // 2
     if quota_bytes is not None:
-        kept = min(kept, quota_bytes // (room + 8))
+        kept = min(kept, quota_bytes // (room + BESIDE))
     place = Place(kept, room)
     if kind == "ram":
         return Finished(source, recipe, Rooms(place, None), epochs)
@@ -204,5 +205,5 @@ def _place(source: Source, recipe: Recipe, side: int, quota: int | None) -> Plac
         raise ValueError(f"cache: side {side}, expected about the size of the pictures shown ({recipe.size})")
     room = recipe.size**2 * 3 if recipe.crop != "random" else int(side * side * SHAPE_ROOM) * 3
     room = -(-room // 64) * 64
-    kept = len(source) if quota is None else min(len(source), quota // (room + 8))
+    kept = len(source) if quota is None else min(len(source), quota // (room + BESIDE))
     return Place(max(kept, 0), room)

@@ -20,9 +20,10 @@ from torch.nn.functional import interpolate
 from perfsuite.data.crops import Window
 from perfsuite.data.decode import decoder
 from perfsuite.data.faults import Fault
-from perfsuite.data.feed import longest
+from perfsuite.data.feed import Feeding, longest
 from perfsuite.data.header import read_header
-from perfsuite.data.pictures import PictureMaker, Recipe
+from perfsuite.data.pictures import PictureMaker, Shown
+from perfsuite.data.recipe import Recipe
 from perfsuite.data.sets import Source
 from perfsuite.data.slots import Batch, Slot, Task
 from perfsuite.errors import DataError
@@ -35,37 +36,49 @@ _UNCHANGED = Draw()
 class DeviceDecoding:
     """Batches whose pictures are decoded on `device`; threads of the host read the files ahead."""
 
+    name = "device"
+
     def __init__(
-        self, source: Source, recipe: Recipe, device: torch.device, workers: int = 2, prefetch: int = 2
+        self, source: Source, recipe: Recipe, device: torch.device, how: Feeding | None = None
     ) -> None:
-        self._source, self._recipe, self._device = source, recipe, device
-        self._workers, self._prefetch = max(1, workers), max(1, prefetch)
+        self._source, self._recipe, self._device, self._how = source, recipe, device, how or Feeding()
+        self._maker: PictureMaker | None = None
+        self._slot: Slot | None = None
+        self._stream: Any = None
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Batch]:
-        # Of its own, so that draining it before nvJPEG writes does not wait for a model.
-        cuda = self._device.type == "cuda"
-        stream: Any = torch.cuda.Stream(self._device) if cuda else None  # type: ignore[no-untyped-call]
-        on_device = partial(torch.empty, device=self._device)
-        slot = Slot.new(longest(tasks), self._recipe.wanted, on_device)
-        maker = PictureMaker(self._source, self._recipe)
-        with ThreadPoolExecutor(self._workers, thread_name_prefix="perfsuite-read") as readers:
+        maker, slot = self._made_ready(longest(tasks))
+        with ThreadPoolExecutor(max(1, self._how.workers), thread_name_prefix="perfsuite-read") as readers:
             for task, files in self._read_ahead(tasks, readers):
-                with torch.cuda.stream(stream):
+                with torch.cuda.stream(self._stream):
                     batch = self._batch(task, files, slot, maker)
-                if stream is not None:
-                    stream.synchronize()
+                if self._stream is not None:
+                    self._stream.synchronize()
                 yield batch
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        self._maker = self._slot = None
+
+    def _made_ready(self, rows: int) -> tuple[PictureMaker, Slot]:
+        if self._stream is None and self._device.type == "cuda":
+            # Of its own, so that draining it before nvJPEG writes does not wait for a model; and kept, as
+            # memory that one stream has freed is not given to the next one.
+            self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
+        if self._maker is None:
+            self._maker = PictureMaker(self._source, self._recipe)
+        if self._slot is None or len(self._slot.rows) < rows:
+            empty = partial(torch.empty, device=self._device)
+            self._slot = Slot.new(rows, self._recipe.wanted, empty)
+        return self._maker, self._slot
 
     def _read_ahead(
         self, tasks: Sequence[Task], readers: ThreadPoolExecutor
     ) -> Iterator[tuple[Task, list[bytes]]]:
         reading: deque[tuple[Task, list[Future[bytes]]]] = deque()
-        for task in chain(tasks, [None] * self._prefetch):
+        for task in chain(tasks, [None] * self._how.prefetch):
             if task is not None:
                 reading.append((task, [readers.submit(self._read, int(row)) for row in task.rows]))
-            if len(reading) > self._prefetch or (task is None and reading):
+            if len(reading) > self._how.prefetch or (task is None and reading):
                 first, files = reading.popleft()
                 yield first, [file.result() for file in files]
 
@@ -90,14 +103,17 @@ class DeviceDecoding:
             window = maker.window(width, height, numbers[place])
             shown.append(show(pixels, window))
             room.rows[place], room.labels[place] = row, self._source.labels[row]
-            maker.follow(row, (width, height), window, drawn[place], room, place)
+            maker.follow(row, Shown((width, height), window), drawn[place], room, place)
         faults: list[Fault] = []
-        for place in sorted(set(range(places)) - set(here)):
+        others = sorted(set(range(places)) - set(here))
+        for place in others:
             part = slice(place, place + 1)
             faults += maker.fill(task.epoch, task.rows[part], room[part])
-        for name, there in (("images", slot.images), ("labels", slot.labels), ("maps", slot.maps)):
-            if there is not None:
-                there[:places].copy_(getattr(host, name))
+        slot.labels[:places].copy_(host.labels)
+        if slot.maps is not None and host.maps is not None:
+            slot.maps[:places].copy_(host.maps)
+        if others:
+            slot.images[others] = host.images[others].to(self._device)
         if shown:
             slot.images[here] = _drawn(Draws(drawn.rows[here]), torch.stack(shown)).permute(0, 2, 3, 1)
         told = Slot(slot.images, slot.labels, host.rows, host.moved, host.sizes, slot.maps)

@@ -11,26 +11,49 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from typing import Any, Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from perfsuite.data.faults import Fault
-from perfsuite.data.pictures import PictureMaker, Recipe
+from perfsuite.data.pictures import PictureMaker
+from perfsuite.data.recipe import Recipe
 from perfsuite.data.sets import Source
 from perfsuite.data.slots import Batch, Slot, Task
 
-EngineName = Literal["threads", "processes", "subprocess"]
 ENGINES = ("threads", "processes", "subprocess")
 Faults = tuple[Fault, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Feeding:
+    """How many workers fill batches, how far ahead of the caller, and where they run."""
+
+    workers: int = 2
+    prefetch: int = 2  # batches beyond the one that the caller holds
+    pinned: bool = False
+    start: str | None = None  # how worker processes begin: fork, forkserver or spawn
+    cores: tuple[int, ...] = ()  # workers are bound to these, one after the other
+
+    def __post_init__(self) -> None:
+        if self.workers < 0:
+            raise ValueError(f"num_workers: {self.workers}, expected 0 or more")
+        if self.prefetch < 1:
+            raise ValueError(f"prefetch_factor: {self.prefetch}, expected 1 or more")
+        if self.cores:
+            _check_cores(self.cores, self.workers)
+
+
 class Engine(Protocol):
     """Fills tasks, in their order."""
+
+    @property
+    def name(self) -> str: ...
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Batch]: ...
 
@@ -39,6 +62,8 @@ class Engine(Protocol):
 
 class Inline:
     """No worker: the caller fills each batch when it asks for it."""
+
+    name = "inline"
 
     def __init__(self, source: Source, recipe: Recipe) -> None:
         self._source, self._recipe = source, recipe
@@ -60,19 +85,12 @@ class Inline:
 class Threads:
     """Threads of this process, each filling its share of every batch; decoding holds no lock of Python."""
 
-    def __init__(
-        self,
-        source: Source,
-        recipe: Recipe,
-        workers: int,
-        prefetch: int = 2,
-        pinned: bool = False,
-        cores: Sequence[int] = (),
-    ) -> None:
-        self._source, self._recipe = source, recipe
-        self._workers, self._prefetch = workers, max(1, prefetch)
-        self._empty = partial(torch.empty, pin_memory=True) if pinned else torch.empty
-        self._cores, self._numbers = cores, count()
+    name = "threads"
+
+    def __init__(self, source: Source, recipe: Recipe, how: Feeding) -> None:
+        self._source, self._recipe, self._how = source, recipe, how
+        self._empty = partial(torch.empty, pin_memory=True) if how.pinned else torch.empty
+        self._numbers = count()
         self._makers = threading.local()
         self._pool: ThreadPoolExecutor | None = None
         self._spare: list[Slot] = []
@@ -80,9 +98,9 @@ class Threads:
     def run(self, tasks: Sequence[Task]) -> Iterator[Batch]:
         rows = longest(tasks)
         self._spare = [slot for slot in self._spare if len(slot.labels) >= rows]
-        slots = deque(self._slot(rows) for _ in range(self._prefetch + 1))
+        slots = deque(self._slot(rows) for _ in range(self._how.prefetch + 1))
         try:
-            yield from in_order(tasks, slots, self.submit, self._prefetch)
+            yield from in_order(tasks, slots, self.submit, self._how.prefetch)
         finally:
             self._spare += slots
 
@@ -92,14 +110,14 @@ class Threads:
     def submit(self, task: Task, slot: Slot) -> list[Future[Faults]]:
         """Begin to fill the slot; one future for each share of it."""
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="perfsuite-feed")
-        shares = np.array_split(np.arange(len(task.rows)), min(self._workers, len(task.rows)) or 1)
+            self._pool = ThreadPoolExecutor(self._how.workers, thread_name_prefix="perfsuite-feed")
+        shares = np.array_split(np.arange(len(task.rows)), min(self._how.workers, len(task.rows)) or 1)
         return [self._pool.submit(self._fill, task, slot, share) for share in shares]
 
     def _fill(self, task: Task, slot: Slot, share: NDArray[np.int64]) -> Faults:
         maker: PictureMaker | None = getattr(self._makers, "maker", None)
         if maker is None:
-            stay_on(self._cores, next(self._numbers))
+            stay_on(self._how.cores, next(self._numbers))
             maker = self._makers.maker = PictureMaker(self._source, self._recipe)
         if not len(share):
             return ()
@@ -169,10 +187,8 @@ def stay_on(cores: Sequence[int], number: int) -> None:
         os.sched_setaffinity(0, {cores[number % len(cores)]})
 
 
-def checked_cores(cores: Sequence[int], workers: int) -> tuple[int, ...]:
-    """Cores to bind workers to, if there are such workers and such cores."""
-    if not cores:
-        return ()
+def _check_cores(cores: Sequence[int], workers: int) -> None:
+    """That there are such cores, and workers to bind to them."""
     if not hasattr(os, "sched_setaffinity"):
         raise ValueError("cores: this system binds no worker to a core; leave them out")
     able = os.sched_getaffinity(0)
@@ -180,32 +196,24 @@ def checked_cores(cores: Sequence[int], workers: int) -> tuple[int, ...]:
         raise ValueError(
             f"cores: {list(cores)} for {workers} workers, expected some of {sorted(able)} and a worker"
         )
-    return tuple(cores)
 
 
-def engine(
-    name: str,
-    source: Source,
-    recipe: Recipe,
-    workers: int,
-    prefetch: int,
-    pinned: bool,
-    start: str | None,
-    cores: Sequence[int] = (),
-) -> Engine:
+def engine(name: str, source: Source, recipe: Recipe, how: Feeding) -> Engine:
     """The engine of that name; without workers the caller does the work itself."""
-    if name not in ENGINES:
+    if name not in (*ENGINES, "auto"):
         raise ValueError(f"engine: {name!r}, expected auto, device or one of {', '.join(ENGINES)}")
-    bound_to = checked_cores(cores, workers)
-    if workers == 0:
+    if how.workers == 0:
         return Inline(source, recipe)
+    if name == "auto":
+        from perfsuite.data.fastest_engine import Fastest
+
+        return Fastest(source, recipe, how)
     if name == "threads":
-        return Threads(source, recipe, workers, prefetch, pinned, bound_to)
-    options: dict[str, Any] = {"workers": workers, "prefetch": prefetch, "start": start, "cores": bound_to}
+        return Threads(source, recipe, how)
     if name == "processes":
         from perfsuite.data.workers import Processes
 
-        return Processes(source, recipe, **options)
+        return Processes(source, recipe, how)
     from perfsuite.data.apart import OneSubprocess
 
-    return OneSubprocess(source, recipe, **options)
+    return OneSubprocess(source, recipe, how)

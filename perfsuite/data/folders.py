@@ -10,7 +10,8 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from perfsuite.data.faults import raised
-from perfsuite.data.pictures import PictureMaker, Recipe
+from perfsuite.data.pictures import PictureMaker
+from perfsuite.data.recipe import Recipe
 from perfsuite.data.sets import Files, Source
 from perfsuite.data.slots import NOTHING, Slot
 from perfsuite.transforms.statistics import IMAGENET

@@ -11,7 +11,7 @@ import torch
 from perfsuite.data.faults import FaultLog
 from perfsuite.data.feed import Engine
 from perfsuite.data.order import Order
-from perfsuite.data.pictures import Recipe
+from perfsuite.data.recipe import Recipe
 from perfsuite.data.sets import Source
 from perfsuite.data.slots import Batch, Task
 from perfsuite.data.targets import Targets
@@ -75,6 +75,11 @@ class Loader:
     def samples(self) -> int:
         """Pictures of one epoch, of this rank."""
         return len(self.order.rows(0))
+
+    @property
+    def engine(self) -> str:
+        """What fills the batches; `auto` until the first batch is asked for."""
+        return self._engine.name
 
     def __len__(self) -> int:
         return len(self.order)

@@ -18,18 +18,17 @@ from typing import Any, Literal
 import torch
 
 from perfsuite.data.annotations import Annotations, read_annotations
-from perfsuite.data.cache import Cached, Finished, cached_parts
+from perfsuite.data.cache import cached_parts
 from perfsuite.data.device_decoding import DeviceDecoding
 from perfsuite.data.faults import Policy
-from perfsuite.data.feed import Engine, engine
+from perfsuite.data.feed import Engine, Feeding, engine
 from perfsuite.data.loader import Loader, Normalise
 from perfsuite.data.maps import Maps
 from perfsuite.data.order import Order, Uneven
-from perfsuite.data.pictures import Crop, Recipe
+from perfsuite.data.recipe import Crop, Recipe
 from perfsuite.data.sets import PARTS, Source, class_weights, read_parts, split
 from perfsuite.data.staging import OnDevice
 from perfsuite.data.targets import Targets
-from perfsuite.errors import DataError
 from perfsuite.transforms import Mode
 
 # A training crop and mirroring are what everybody does; a mode is what comes on top.
@@ -99,8 +98,8 @@ def make_loaders(
     normalised there. `cores` binds the workers to these, one after the other.
     """
     workers = default_workers() if num_workers is None else num_workers
-    if workers < 0:
-        raise ValueError(f"num_workers: {workers}, expected 0 or more")
+    pinned = torch.cuda.is_available() if pin_memory is None else pin_memory
+    how = Feeding(workers, prefetch_factor, pinned, start_method, tuple(cores))
     found = read_annotations(annotations) if isinstance(annotations, str | Path) else annotations
     parts = _parts(data_dir, found, val_fraction, test_fraction)
     place, world = _rank(rank, world_size)
@@ -121,11 +120,7 @@ def make_loaders(
         raise ValueError(f"cache_epochs: {cache_epochs} without a cache, expected cache='ram' or 'disk' too")
     if cache is not None:
         parts = cached_parts(cache, parts, recipes, cache_epochs)
-    if (plain.places or plain.maps) and any(isinstance(part, Cached | Finished) for part in parts.values()):
-        raise DataError("loader: a cache does not keep what boxes and maps need to follow; leave it out")
-    chosen = "threads" if engine == "auto" else engine
     there = torch.device(device)
-    pinned = torch.cuda.is_available() if pin_memory is None else pin_memory
 
     def loader(part: str) -> Loader:
         training = part == "train"
@@ -141,11 +136,10 @@ def make_loaders(
             uneven=uneven if training else "keep",
         )
         fed_by: Engine
-        if chosen == "device":
-            fed_by = DeviceDecoding(source, recipes[part], there, workers, prefetch_factor)
+        if engine == "device":
+            fed_by = DeviceDecoding(source, recipes[part], there, how)
         else:
-            how = workers, prefetch_factor, pinned, start_method, cores
-            fed_by = _engine(chosen, source, recipes[part], *how)
+            fed_by = _engine(engine, source, recipes[part], how)
         if there.type != "cpu":
             fed_by = OnDevice(fed_by, plain.wanted, there)
         return Loader(source, order, recipes[part], fed_by, normalise or Normalise(), targets)
@@ -155,7 +149,7 @@ def make_loaders(
         "samples": {part: len(parts[part]) for part in PARTS},
         "class_weights": class_weights(train).tolist() if found is None else None,
         "num_workers": workers,
-        "engine": chosen if workers else "inline",
+        "engine": engine if workers else "inline",
         "decoder": decoder,
         "seed": seed,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,63 +11,44 @@ from PIL import Image
 
 from perfsuite.data import crops, windows
 from perfsuite.data.decode import decoder
-from perfsuite.data.faults import Fault, Policy, check_policy, raised
+from perfsuite.data.faults import Fault, raised
 from perfsuite.data.header import read_header
-from perfsuite.data.maps import Maps
+from perfsuite.data.recipe import Recipe
+from perfsuite.data.rooms import Kept
 from perfsuite.data.sets import Source
-from perfsuite.data.slots import NOTHING, Room, Wanted
+from perfsuite.data.slots import NOTHING, Room
 from perfsuite.errors import DataError
 from perfsuite.stages import stage
 from perfsuite.transforms.geometry import affine, inverse, is_nothing, moves_pixels_only
 from perfsuite.transforms.labels import move_map
-from perfsuite.transforms.modes import Draw, Draws, Mode, draws, mode_of
+from perfsuite.transforms.modes import Draw, Draws, draws
 from perfsuite.transforms.on_picture import GREY, apply
 from perfsuite.transforms.randomness import uniforms
 
 Pixels = NDArray[np.uint8]
 Numbers = NDArray[np.float64]
-Crop = Literal["random", "centre", "whole"]
-CROPS = ("random", "centre", "whole")
+Matrix = NDArray[np.float64]
+Sides = tuple[int, int]  # width and height of the picture as it is stored
 # So that where a picture is cropped has nothing to do with how it is augmented.
 _CROP_STREAM = 0x9E3779B97F4A7C15
 _REFILLS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """How every picture of a loader is made; with a row and an epoch it decides every pixel."""
+class Shown:
+    """What was seen of a picture: a window of it, or of a kept one of another size."""
 
-    size: int = 224
-    crop: Crop = "centre"
-    mode: Mode | str = "none"
-    seed: int = 42
-    on_error: Policy = "raise"
-    refill: bool = False  # a skipped picture is replaced by another, so that batches stay full
-    decoder: str = "auto"
-    reduce: bool = False  # decode a large JPEG at 1/2, 1/4 or 1/8 first
-    places: bool = False  # say of each picture how it was moved, so that its labels can follow
-    maps: Maps | None = None
-
-    def __post_init__(self) -> None:
-        if self.size < 1:
-            raise ValueError(f"image_size: {self.size}, expected at least 1")
-        if self.crop not in CROPS:
-            raise ValueError(f"crop: {self.crop!r}, expected one of {', '.join(CROPS)}")
-        check_policy(self.on_error)
-        mode_of(self.mode)
+    sides: Sides
+    window: crops.Window
+    kept: Sides | None = None
 
     @property
-    def wanted(self) -> Wanted:
-        return Wanted(self.size, self.places, self.maps is not None)
-
-
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """What was seen of a picture of this size."""
-
-    width: int
-    height: int
-    window: crops.Window
+    def forward(self) -> Matrix:
+        """Where a point of the picture went."""
+        forward = crops.forward(self.window)
+        if self.kept is None:
+            return forward
+        return forward @ np.diag((self.kept[0] / self.sides[0], self.kept[1] / self.sides[1], 1.0))
 
 
 class PictureMaker:
@@ -80,10 +61,10 @@ class PictureMaker:
         fast = self._decode is None and windows.is_available()
         self._windows = windows.WindowReader() if fast else None
         # A cache has decoded or finished pictures to offer (perfsuite.data.cache).
-        self._keeps = getattr(source, "pixels", None)
+        self._kept = getattr(source, "decoded", None)
         self._finished = cast("Any", source) if hasattr(source, "finished") else None
-        if self._finished is not None and self._finished.recipe != recipe:
-            raise DataError("cache: finished pictures were kept by another recipe than the loader's")
+        if hasattr(source, "recipe"):
+            recipe.check_kept(source.recipe, finished=self._finished is not None)
 
     def fill(self, epoch: int, rows: NDArray[np.int64], room: Room) -> tuple[Fault, ...]:
         """Fill the places with these rows, a pure function of epoch and rows; what could not be read."""
@@ -109,27 +90,26 @@ class PictureMaker:
         self, epoch: int, row: int, numbers: Numbers, drawn: Draw, room: Room, place: int
     ) -> Fault | None:
         out = room.images[place]
-        finished = None if self._finished is None else self._finished.finished(row, epoch)
-        if finished is not None:
-            out[:] = finished
-            return None
         try:
-            kept = None if self._keeps is None else self._keeps(row, self)
-            if kept is not None:
-                self._from_kept(kept, numbers, drawn, out)
-                return None
-            with stage("read"):
-                data = self._source.read(row)
-            shown, then = self.picture(data, numbers, drawn, out)
-            self.follow(row, (shown.width, shown.height), shown.window, then, room, place)
-            if self._finished is not None:
-                self._finished.finish(row, epoch, out)
+            finished = None if self._finished is None else self._finished.finished(row, epoch)
+            kept = None if self._kept is None else self._kept(row, self)
+            if finished is not None:
+                shown, then = self._again(finished, numbers, drawn, out)
+            elif kept is not None:
+                shown, then = self._from_kept(kept, numbers, drawn, out)
+            else:
+                with stage("read"):
+                    data = self._source.read(row)
+                shown, then = self.picture(data, numbers, drawn, out)
+                if self._finished is not None:
+                    self._finished.finish(row, epoch, Kept(out, shown.sides))
+            self.follow(row, shown, then, room, place)
         except (DataError, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             return Fault(self._source.name(row), reason)
         return None
 
-    def picture(self, data: bytes, numbers: Numbers, drawn: Draw, out: Pixels) -> tuple[_Shown, Draw]:
+    def picture(self, data: bytes, numbers: Numbers, drawn: Draw, out: Pixels) -> tuple[Shown, Draw]:
         """One picture from its bytes into `out`; what of it is shown, and what was drawn on top of that."""
         mirror, then = _mirrored_on_the_way(drawn)
         shown = self._decode_fast(data, numbers, mirror, out) or self._decode_plainly(
@@ -138,34 +118,32 @@ class PictureMaker:
         _augment(then, out)
         return shown, then
 
-    def follow(
-        self, row: int, sides: tuple[int, int], window: crops.Window, then: Draw, room: Room, place: int
-    ) -> None:
-        """Say how the picture was moved, and move its map.
+    def follow(self, row: int, shown: Shown, then: Draw, room: Room, place: int) -> None:
+        """Say how the picture was moved, by its crop and then by what was drawn, and move its map.
 
         In two steps: what the crop left out does not come back where a turn shows what lies beyond it.
         """
         if room.moved is None and room.maps is None:
             return
         size = self._recipe.size
-        steps = crops.forward(window), affine(then, size, size)
+        steps = shown.forward, affine(then, size, size)
         if room.moved is not None and room.sizes is not None:
             room.moved[place] = [step[:2] for step in steps]
-            room.sizes[place] = sides
+            room.sizes[place] = shown.sides
         if room.maps is not None and self._recipe.maps is not None:
             with stage("map"):
-                found: Any = self._recipe.maps.of(self._source.name(row), *sides)
+                found: Any = self._recipe.maps.of(self._source.name(row), *shown.sides)
                 for step in steps:
                     if not is_nothing(step):
                         found = move_map(found, inverse(step), size, size, fill=0)
                 room.maps[place] = found
 
-    def to_keep(self, data: bytes, side: int, room_bytes: int) -> Pixels:
+    def to_keep(self, data: bytes, side: int, room_bytes: int) -> Kept:
         """What a cache keeps of a picture: as it is shown, or for random crops all of it, at `side`."""
         if self._recipe.crop != "random":
-            shown = np.empty((self._recipe.size, self._recipe.size, 3), np.uint8)
-            self.picture(data, _NO_NUMBERS, _NOTHING, shown)
-            return shown
+            out = np.empty((self._recipe.size, self._recipe.size, 3), np.uint8)
+            shown, _ = self.picture(data, _NO_NUMBERS, _NOTHING, out)
+            return Kept(out, shown.sides)
         header = read_header(data) if self._windows else None
         pixels = None
         if header is None or not header.is_plain:
@@ -179,21 +157,37 @@ class PictureMaker:
         kept = np.empty((full[1], full[0], 3), np.uint8)
         reader = self._windows if pixels is None else None
         if reader is not None and reader.read(data, window, width, kept, self._eighths(window)):
-            return kept
+            return Kept(kept, (width, height))
         self._show((self._decode or decoder("pillow"))(data) if pixels is None else pixels, window, kept)
-        return kept
+        return Kept(kept, (width, height))
 
     def _eighths(self, window: crops.Window) -> int:
         return crops.eighths(window) if self._recipe.reduce else 8
 
-    def _from_kept(self, kept: Pixels, numbers: Numbers, drawn: Draw, out: Pixels) -> None:
+    def _from_kept(self, kept: Kept, numbers: Numbers, drawn: Draw, out: Pixels) -> tuple[Shown, Draw]:
+        """Show a decoded picture; what of it is shown, and what was drawn on top of that."""
         if self._recipe.crop != "random":
-            out[:] = kept
+            out[:] = kept.pixels
+            shown = self._shown_again(kept.sides, numbers)
         else:
             mirror, drawn = _mirrored_on_the_way(drawn)
+            height, width = kept.pixels.shape[:2]
+            shown = Shown(kept.sides, self.window(width, height, numbers, mirror), (width, height))
             with stage("resize"):
-                self._show(kept, self.window(kept.shape[1], kept.shape[0], numbers, mirror), out)
+                self._show(kept.pixels, shown.window, out)
         _augment(drawn, out)
+        return shown, drawn
+
+    def _again(self, finished: Kept, numbers: Numbers, drawn: Draw, out: Pixels) -> tuple[Shown, Draw]:
+        """Show a finished picture, which was made by the same numbers."""
+        out[:] = finished.pixels
+        mirror, then = _mirrored_on_the_way(drawn)
+        return self._shown_again(finished.sides, numbers, mirror), then
+
+    def _shown_again(self, sides: Sides, numbers: Numbers, mirror: bool = False) -> Shown:
+        """What is in the pixels already; worked out only where labels or maps are to follow."""
+        follows = self._recipe.places or self._recipe.maps is not None
+        return Shown(sides, self.window(*sides, numbers, mirror) if follows else _NO_WINDOW)
 
     def _show(self, pixels: Pixels, window: crops.Window, out: Pixels) -> None:
         if self._windows is None:
@@ -201,7 +195,7 @@ class PictureMaker:
         else:
             self._windows.show(np.ascontiguousarray(pixels), window, out)
 
-    def _decode_fast(self, data: bytes, numbers: Numbers, mirror: bool, out: Pixels) -> _Shown | None:
+    def _decode_fast(self, data: bytes, numbers: Numbers, mirror: bool, out: Pixels) -> Shown | None:
         if self._windows is None:
             return None
         header = read_header(data)
@@ -210,9 +204,9 @@ class PictureMaker:
         window = self.window(header.width, header.height, numbers, mirror)
         with stage("decode"):
             is_read = self._windows.read(data, window, header.width, out, self._eighths(window))
-        return _Shown(header.width, header.height, window) if is_read else None
+        return Shown((header.width, header.height), window) if is_read else None
 
-    def _decode_plainly(self, data: bytes, numbers: Numbers, mirror: bool, out: Pixels) -> _Shown:
+    def _decode_plainly(self, data: bytes, numbers: Numbers, mirror: bool, out: Pixels) -> Shown:
         with stage("decode"):
             decode = self._decode or decoder("pillow" if self._windows else "auto")
             pixels = decode(data)
@@ -220,7 +214,7 @@ class PictureMaker:
         window = self.window(width, height, numbers, mirror)
         with stage("resize"):
             show(pixels, window, out)
-        return _Shown(width, height, window)
+        return Shown((width, height), window)
 
     def window(self, width: int, height: int, numbers: Numbers, mirror: bool = False) -> crops.Window:
         """What is shown of a picture of this size."""
@@ -267,6 +261,7 @@ def _show_nothing(room: Room, place: int) -> None:
 
 _NOTHING = Draw()
 _NO_NUMBERS = np.empty(0)
+_NO_WINDOW = crops.Window((0, 0, 1, 1), (1, 1), (0, 0), (1, 1))
 
 
 def _mirrored_on_the_way(drawn: Draw) -> tuple[bool, Draw]:

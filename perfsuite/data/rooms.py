@@ -7,7 +7,7 @@ import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from perfsuite.errors import DataError
 
 Pixels = NDArray[np.uint8]
+BESIDE = 12  # bytes beside each room: a checksum, the shape of what is kept, the sides of the picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,14 @@ class Place:
 
     @property
     def nbytes(self) -> int:
-        return self.kept * (self.room_bytes + 8)
+        return self.kept * (self.room_bytes + BESIDE)
+
+
+class Kept(NamedTuple):
+    """What is kept of a picture, and the picture's own width and height: labels follow from there."""
+
+    pixels: Pixels
+    sides: tuple[int, int]
 
 
 class Rooms:
@@ -40,7 +48,7 @@ class Rooms:
     def filled(self) -> int:
         return int((self._shapes[:, 0] > 0).sum())
 
-    def get(self, number: int) -> Pixels | None:
+    def get(self, number: int) -> Kept | None:
         """What is kept there, if anything is and its checksum is right."""
         if number >= self.place.kept:
             return None
@@ -49,19 +57,26 @@ class Rooms:
         if not height:
             return None
         if not self._trusted[number]:
-            self._trusted[number] = zlib.crc32(room.data) == self._sums[number]
-        return room.reshape(height, width, 3) if self._trusted[number] else None
+            self._trusted[number] = self._checksum(number, room) == self._sums[number]
+        if not self._trusted[number]:
+            return None
+        across, down = (int(side) for side in self._sides[number])
+        return Kept(room.reshape(height, width, 3), (across, down))
 
-    def put(self, number: int, pixels: Pixels) -> None:
+    def put(self, number: int, kept: Kept) -> None:
         """Keep a picture where there is a room for it."""
         if number >= self.place.kept:
             return
-        flat = np.ascontiguousarray(pixels).reshape(-1)
+        flat = np.ascontiguousarray(kept.pixels).reshape(-1)
         self._shapes[number] = 0
         self._rooms[number, : len(flat)] = flat
-        self._sums[number] = zlib.crc32(flat.data)
-        self._shapes[number] = pixels.shape[:2]
+        self._sides[number] = kept.sides
+        self._sums[number] = self._checksum(number, flat)
+        self._shapes[number] = kept.pixels.shape[:2]
         self._trusted[number] = True
+
+    def _checksum(self, number: int, pixels: Pixels) -> int:
+        return zlib.crc32(pixels.data, zlib.crc32(self._sides[number].data))
 
     def _attach(self) -> None:
         place = self.place
@@ -70,7 +85,8 @@ class Rooms:
         end = place.kept * place.room_bytes
         self._rooms = memory[:end].reshape(place.kept, place.room_bytes)
         self._sums = memory[end : end + 4 * place.kept].view(np.uint32)
-        self._shapes = memory[end + 4 * place.kept :].view(np.uint16).reshape(place.kept, 2)
+        beside = memory[end + 4 * place.kept :].view(np.uint16).reshape(2, place.kept, 2)
+        self._shapes, self._sides = beside
         # What this process has written, or has compared with its checksum.
         self._trusted = np.zeros(place.kept, np.bool_)
 

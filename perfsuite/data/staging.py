@@ -43,6 +43,10 @@ class OnDevice:
         self._places: list[Slot] = []
         self._stream: Any = None
 
+    @property
+    def name(self) -> str:
+        return self._engine.name
+
     def run(self, tasks: Sequence[Task]) -> Iterator[Batch]:
         free: _Free = SimpleQueue()
         arriving: _Arriving = SimpleQueue()

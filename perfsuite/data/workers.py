@@ -10,8 +10,9 @@ from typing import Any
 
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
-from perfsuite.data.feed import bound_library_threads, stay_on
-from perfsuite.data.pictures import PictureMaker, Recipe
+from perfsuite.data.feed import Feeding, bound_library_threads, stay_on
+from perfsuite.data.pictures import PictureMaker
+from perfsuite.data.recipe import Recipe
 from perfsuite.data.sets import Source
 from perfsuite.data.slots import Batch, Slot, Task, shared_empty
 from perfsuite.errors import DataError
@@ -85,24 +86,18 @@ class _Filler(Dataset[Any]):
 class Processes:
     """torch's DataLoader with whole batches as items: one message a batch."""
 
-    def __init__(
-        self,
-        source: Source,
-        recipe: Recipe,
-        workers: int,
-        prefetch: int = 2,
-        start: str | None = None,
-        cores: Sequence[int] = (),
-    ) -> None:
+    name = "processes"
+
+    def __init__(self, source: Source, recipe: Recipe, how: Feeding) -> None:
         self._tasks = _Tasks()
         self._loader: DataLoader[Any] = DataLoader(
-            _Filler(source, recipe, cores),
+            _Filler(source, recipe, how.cores),
             sampler=self._tasks,
             batch_size=None,
-            num_workers=workers,
-            prefetch_factor=max(1, prefetch),
+            num_workers=how.workers,
+            prefetch_factor=how.prefetch,
             persistent_workers=True,
-            multiprocessing_context=check_start(start),
+            multiprocessing_context=check_start(how.start),
         )
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Batch]:

@@ -16,7 +16,8 @@ import torch
 from perfsuite.data.cache import Cached, Finished, disk_cache, finished_cache, ram_cache
 from perfsuite.data.loader import Loader
 from perfsuite.data.loaders import make_loaders
-from perfsuite.data.pictures import PictureMaker, Recipe
+from perfsuite.data.pictures import PictureMaker
+from perfsuite.data.recipe import Recipe
 from perfsuite.data.sets import image_folder
 from perfsuite.errors import DataError
 
@@ -200,13 +201,14 @@ def test_a_killed_process_leaves_a_cache_that_goes_on(folder: Path, tmp_path: Pa
     code = (
         "import sys, time\n"
         "from perfsuite.data.cache import disk_cache\n"
-        "from perfsuite.data.pictures import PictureMaker, Recipe\n"
+        "from perfsuite.data.pictures import PictureMaker\n"
+        "from perfsuite.data.recipe import Recipe\n"
         "from perfsuite.data.sets import image_folder\n"
         "source = image_folder(sys.argv[1])\n"
         "cache = disk_cache(source, Recipe(size=48), folder=sys.argv[2])\n"
         "maker = PictureMaker(cache, Recipe(size=48))\n"
         "for row in range(40):\n"
-        "    cache.pixels(row, maker); print(row, flush=True); time.sleep(0.01)\n"
+        "    cache.decoded(row, maker); print(row, flush=True); time.sleep(0.01)\n"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     with subprocess.Popen(

@@ -13,7 +13,8 @@ from perfsuite.data.crops import NUMBERS_PER_CROP
 from perfsuite.data.faults import Fault, FaultLog
 from perfsuite.data.loader import Loader
 from perfsuite.data.loaders import make_loaders
-from perfsuite.data.pictures import PictureMaker, Recipe
+from perfsuite.data.pictures import PictureMaker
+from perfsuite.data.recipe import Recipe
 from perfsuite.data.sets import image_folder
 from perfsuite.errors import DataError
 from perfsuite.transforms.modes import Draw

@@ -1,6 +1,12 @@
 from __future__ import annotations
 
+import gc
+import multiprocessing
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,3 +60,30 @@ def test_a_split_does_not_depend_on_the_order_of_listing() -> None:
         return {found[int(row)] for row in split_rows(labels, found.ranks(), 0.2, 0.2)["val"]}
 
     assert chosen(names) == chosen(names[::-1])
+
+
+def test_forked_workers_copy_no_page_of_an_index() -> None:
+    """A list of strings is the negative control: reading it writes its reference counts."""
+    listed = [f"class_{number % 100:03}/picture_{number:07}.jpg" for number in range(200_000)]
+    found = Names.of(listed)
+    assert private_bytes_gained_by_reading(found) < 2 << 20
+    assert private_bytes_gained_by_reading(listed) > 8 << 20
+
+
+def private_bytes_gained_by_reading(names: Names | Sequence[str]) -> int:
+    """What a forked process has of its own after it has read every name."""
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=_read_all, args=(names, there))
+    process.start()
+    gained: int = here.recv()
+    process.join()
+    return gained
+
+
+def _read_all(names: Any, pipe: Any) -> None:
+    gc.disable()
+    before = psutil.Process().memory_full_info().uss
+    for row in range(len(names)):
+        names[row]
+    pipe.send(psutil.Process().memory_full_info().uss - before)

@@ -15,7 +15,7 @@ from perfsuite.data.cache import ram_cache
 from perfsuite.data.loader import Normalise
 from perfsuite.data.loaders import Loaders, make_loaders
 from perfsuite.data.maps import write_map
-from perfsuite.data.pictures import Recipe
+from perfsuite.data.recipe import Recipe
 from perfsuite.data.sets import PARTS
 from perfsuite.errors import DataError
 
@@ -66,11 +66,20 @@ def shown(all_of: Loaders) -> Iterator[tuple[torch.Tensor, dict[str, Any]]]:
             yield from zip(images, targets, strict=True)
 
 
+CACHES: list[dict[str, Any]] = [{}, {"cache": "ram"}, {"cache": "ram", "cache_epochs": 1}]
+
+
 @pytest.mark.parametrize("mode", ["none", None, "conservative"])
 @pytest.mark.parametrize("crop", ["random", "centre", "whole"])
-def test_boxes_lie_where_the_pixels_are(red: tuple[Path, Annotations], mode: str | None, crop: str) -> None:
+@pytest.mark.parametrize("kept", CACHES, ids=["no cache", "decoded", "finished"])
+def test_boxes_lie_where_the_pixels_are(
+    red: tuple[Path, Annotations], mode: str | None, crop: str, kept: dict[str, Any]
+) -> None:
+    made = loaders(red, augmentation_mode=mode, train_crop=crop, val_crop=crop, **kept)
+    if kept:
+        list(shown(made))  # the epoch in which the cache fills
     seen = 0
-    for image, target in shown(loaders(red, augmentation_mode=mode, train_crop=crop, val_crop=crop)):
+    for image, target in shown(made):
         down, across = np.nonzero(image[0].numpy() > 100)
         if not len(target["boxes"]):
             assert not len(down)
@@ -173,11 +182,29 @@ def test_what_stands_in_for_a_damaged_picture_has_its_own_targets(
                 assert image[0, int((top + bottom) / 2), int((left + right) / 2)] > 100
 
 
-def test_a_cache_cannot_feed_targets_and_says_so(red: tuple[Path, Annotations]) -> None:
+@pytest.mark.parametrize("kept", CACHES[1:], ids=["decoded", "finished"])
+def test_a_cache_feeds_the_same_targets_and_maps(
+    red: tuple[Path, Annotations], tmp_path: Path, kept: dict[str, Any]
+) -> None:
+    options = {"augmentation_mode": "moderate", "train_crop": "centre", "maps": str(tmp_path)}
+    plain = list(shown(loaders(red, **options)))
+    cached = loaders(red, **options, **kept)
+    for _ in range(2):
+        cached.train.set_epoch(0)
+        for (image, target), (expected, others) in zip(shown(cached), plain, strict=True):
+            assert torch.equal(image, expected)
+            assert target.keys() == others.keys()
+            assert torch.equal(target["boxes"], others["boxes"])
+            assert torch.equal(target["keypoints"], others["keypoints"])
+            assert torch.equal(target["map"], others["map"])
+
+
+def test_a_cache_made_for_other_crops_is_refused(red: tuple[Path, Annotations]) -> None:
     root, annotations = red
     cache = ram_cache(annotations.files(root), Recipe(size=16))
-    with pytest.raises(DataError, match="a cache does not keep what boxes and maps need"):
-        make_loaders(dict.fromkeys(PARTS, cache), 4, 0, image_size=16, annotations=annotations)
+    found = make_loaders(dict.fromkeys(PARTS, cache), 4, 0, image_size=16, annotations=annotations)
+    with pytest.raises(DataError, match="for crop 'centre' at 16 pixels, the loader shows 'random' at 16"):
+        next(iter(found.train))
 
 
 def test_our_own_pictures_and_annotations_make_loaders(folder: Path) -> None:
