@@ -10,22 +10,32 @@ import os
 import platform
 import statistics
 import sys
+import tempfile
 import time
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import cv2
 import numpy as np
-import peers
 import torch
+from peers import NOT_ANTIALIASED, PEERS, WORKS
 
 from perfsuite.data import photos
-from perfsuite.data.cache import ram_cache
 from perfsuite.data.loaders import make_loaders
-from perfsuite.data.pictures import Recipe
 from perfsuite.data.sets import image_folder
 
-NAMED = ("torch", "torchvision", "pillow", "albumentations", "opencv-python-headless", "simplejpeg")
-MODES = {"validation": "none", "training": None, "moderate": "moderate"}
+NAMED = (
+    *("torch", "torchvision", "pillow", "albumentations", "opencv-python-headless", "simplejpeg"),
+    *("webdataset", "litdata", "mosaicml-streaming", "ffcv", "kornia", "nvidia-dali-cuda130", "spdl"),
+)
+
+
+def versions():
+    for name in NAMED:
+        try:
+            yield f"{name} {version(name)}"
+        except PackageNotFoundError:
+            continue
 
 
 def seconds_of(batches):
@@ -35,15 +45,23 @@ def seconds_of(batches):
     return time.perf_counter() - begun
 
 
-def arms_of(files, work, workers):
+def arms_of(files, work, workers, folder):
+    """Ours and every peer that is here, by name; why the others are not."""
     parts = dict.fromkeys(("train", "val", "test"), files)
-    ours = {"ours": make_loaders(parts, 32, workers, MODES[work]).train}
+    arms = {"ours": make_loaders(parts, 32, workers, WORKS[work], engine="threads").train}
     if work != "moderate":
-        kept = ram_cache(files, Recipe(crop="centre" if work == "validation" else "random"))
-        cached = dict.fromkeys(("train", "val", "test"), kept)
-        ours["ours, cached in RAM"] = make_loaders(cached, 32, workers, MODES[work]).train
-        ours["pillow"] = peers.reference(files, work, workers)
-    return ours | peers.peers(files, work, workers)
+        arms["ours, cached in RAM"] = make_loaders(
+            parts, 32, workers, WORKS[work], engine="threads", cache="ram"
+        ).train
+    absent = []
+    for name, make in PEERS.items():
+        place = folder / f"{work}-{name}"
+        place.mkdir()
+        try:
+            arms[name] = make(files, work, workers, place)
+        except (ImportError, NotImplementedError) as error:
+            absent.append(str(error))
+    return arms, absent
 
 
 def race(arms, rounds):
@@ -72,7 +90,7 @@ def main():
     parser.add_argument("--images", type=int, default=160)
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--cores", type=int, default=1, choices=(1, 2))
-    parser.add_argument("--work", nargs="+", default=list(MODES), choices=list(MODES))
+    parser.add_argument("--work", nargs="+", default=list(WORKS), choices=list(WORKS))
     chosen = parser.parse_args()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: chosen.cores])
     torch.set_num_threads(chosen.cores)
@@ -81,13 +99,16 @@ def main():
     sizes = [len(files.read(row)) for row in range(len(files))]
     print(f"# Feeding pictures on {chosen.cores} core{'s' * (chosen.cores > 1)}\n")
     print(f"`{' '.join(['python', *sys.argv])}`: {platform.machine()}, {os.cpu_count()} vCPU, no GPU, Python")
-    print(f"{platform.python_version()}, {', '.join(f'{name} {version(name)}' for name in NAMED)}.")
+    print(f"{platform.python_version()}, {', '.join(versions())}.")
     print(f"{len(files)} pictures made here, mean {np.mean(sizes) / 1000:.0f} kB, 224 px out, batches of 32,")
     print(f"float32 normalised; {chosen.rounds} turns each, in alternating order, {chosen.cores} worker(s).")
-    print("OpenCV and simplejpeg resize without antialiasing, which is less work; the others antialias.")
+    print(f"{', '.join(NOT_ANTIALIASED)}: resized without antialiasing, which is less work.")
     for work in chosen.work:
-        arms = arms_of(files, work, 0 if chosen.cores == 1 else 2)
-        table(work, len(files), race(arms, chosen.rounds))
+        with tempfile.TemporaryDirectory() as folder:
+            arms, absent = arms_of(files, work, 0 if chosen.cores == 1 else 2, Path(folder))
+            table(work, len(files), race(arms, chosen.rounds))
+        if absent:
+            print(f"\nNot there: {'; '.join(absent)}.")
 
 
 if __name__ == "__main__":

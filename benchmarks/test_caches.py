@@ -1,6 +1,6 @@
-"""What keeping things pays: decoded pictures, pictures already normalised, maps; and what it holds.
+"""What keeping things pays: finished pictures, pictures already normalised, maps; and what it holds.
 
-The races against peers run with `--slow --perf-max-time 60`, like those of test_peers.
+Decoded pictures are raced against peers in test_peers.
 """
 
 from __future__ import annotations
@@ -8,38 +8,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmarks import peers
 from perfsuite.data.annotations import read_annotations
 from perfsuite.data.loader import Normalise
 from perfsuite.data.loaders import make_loaders
 from perfsuite.data.maps import Maps, store_maps
-from perfsuite.data.sets import image_folder
 from perfsuite.measure.memory import peak_memory
 from perfsuite.transforms import normalize
 from perfsuite.transforms.statistics import IMAGENET
-
-
-def race(perf, photos, work, mode):
-    whole = image_folder(photos)
-    cached = make_loaders(dict.fromkeys(("train", "val", "test"), whole), 32, 0, mode, cache="ram")
-    for library in ("cv2", "simplejpeg", "albumentations"):
-        pytest.importorskip(library, reason=f"{library} is not installed, so its arm cannot be raced")
-    ours = cached.train if work == "training" else cached.val
-    for _ in ours:
-        pass  # the epoch in which the cache fills
-    perf.race(ours=ours, **peers.peers(whole, work, 0))
-
-
-@pytest.mark.slow
-@pytest.mark.floor(speedup=5)
-def test_cached_validation_against_decoding_peers(perf, few_photos, one_core):
-    race(perf, few_photos, "validation", "none")
-
-
-@pytest.mark.slow
-@pytest.mark.floor(speedup=4)
-def test_cached_training_against_decoding_peers(perf, few_photos, one_core):
-    race(perf, few_photos, "training", None)
 
 
 @pytest.fixture(scope="module")

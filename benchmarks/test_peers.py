@@ -1,56 +1,75 @@
-"""Our loaders against the ways of feeding that people use today: same crops, same float32 output, in turns.
+"""Our loaders against each way of feeding that people use today: same crops, same float32 output, in turns.
 
-Run with `--slow --perf-max-time 60`.
-Resizing is antialiased in ours, in Pillow's and in torchvision's arm; OpenCV's arms skip that work.
+Run with `--slow --perf-max-time 60`. A peer that is not installed is skipped: `pip install webdataset litdata
+mosaicml-streaming kornia spdl nvidia-dali-cuda130`; FFCV wants a compiler and the headers of OpenCV and
+libjpeg-turbo.
 """
 
 from __future__ import annotations
 
 import pytest
 
-from benchmarks import peers
+from benchmarks.peers import PEERS, WORKS, formats
 from perfsuite.data.loaders import make_loaders
 from perfsuite.data.sets import image_folder
 
-# A turn of four arms takes about two seconds and an interval needs some ten of them: a minute for each race.
-pytestmark = pytest.mark.slow
-MODES = {"validation": "none", "training": None, "moderate": "moderate"}
+# Two turns take a second or two, and an interval needs some ten of them.
+# What a library warns of is not ours to mend.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+SPEEDUPS = {"validation": 1.15, "training": 1.25, "moderate": 1.4}
+CACHED = {"validation": 5, "training": 4}
 
 
-def race(perf, photos, work, workers):
-    whole = image_folder(photos)
-    loaders = make_loaders({"train": whole, "val": whole, "test": whole}, 32, workers, MODES[work])
-    for library in ("cv2", "simplejpeg", "albumentations"):
-        pytest.importorskip(library, reason=f"{library} is not installed, so its arm cannot be raced")
-    perf.race(ours=loaders.train, **peers.peers(whole, work, workers))
-    loaders.close()
+def cases(speedups):
+    return [
+        pytest.param(peer, work, marks=pytest.mark.floor(speedup=speedup), id=f"{work}-{peer}")
+        for work, speedup in speedups.items()
+        for peer in PEERS
+    ]
 
 
-@pytest.mark.floor(speedup=1.15)
-def test_validation_on_one_core(perf, few_photos, one_core):
-    race(perf, few_photos, "validation", 0)
+def peer_of(name, *how):
+    try:
+        return PEERS[name](*how)
+    except ImportError as error:
+        pytest.skip(f"{name} is not installed here: {error}")
+    except NotImplementedError as error:
+        pytest.skip(str(error))
 
 
-@pytest.mark.floor(speedup=1.25)
-def test_training_on_one_core(perf, few_photos, one_core):
-    race(perf, few_photos, "training", 0)
+def ours(files, work, workers, cache=None):
+    parts = dict.fromkeys(("train", "val", "test"), files)
+    loaders = make_loaders(parts, 32, workers, WORKS[work], engine="threads", cache=cache)
+    if cache:
+        for _ in loaders.train:
+            pass  # the epoch in which the cache fills
+    return loaders.train
 
 
-@pytest.mark.floor(speedup=1.4)
-def test_moderate_on_one_core(perf, few_photos, one_core):
-    race(perf, few_photos, "moderate", 0)
+@pytest.mark.parametrize(("peer", "work"), cases(SPEEDUPS))
+def test_on_one_core(perf, few_photos, one_core, tmp_path, peer, work):
+    files = image_folder(few_photos)
+    perf.pair(peer=peer_of(peer, files, work, 0, tmp_path), ours=ours(files, work, 0))
 
 
-@pytest.mark.floor(speedup=1.15)
-def test_validation_on_two_cores(perf, few_photos):
-    race(perf, few_photos, "validation", 2)
+@pytest.mark.parametrize(("peer", "work"), cases(SPEEDUPS))
+def test_on_two_cores(perf, few_photos, tmp_path, peer, work):
+    files = image_folder(few_photos)
+    perf.pair(peer=peer_of(peer, files, work, 2, tmp_path), ours=ours(files, work, 2))
 
 
-@pytest.mark.floor(speedup=1.25)
-def test_training_on_two_cores(perf, few_photos):
-    race(perf, few_photos, "training", 2)
+@pytest.mark.parametrize(("peer", "work"), cases(CACHED))
+def test_decoded_once_against_peers_that_decode(perf, few_photos, one_core, tmp_path, peer, work):
+    files = image_folder(few_photos)
+    perf.pair(peer=peer_of(peer, files, work, 0, tmp_path), ours=ours(files, work, 0, cache="ram"))
 
 
-@pytest.mark.floor(speedup=1.4)
-def test_moderate_on_two_cores(perf, few_photos):
-    race(perf, few_photos, "moderate", 2)
+@pytest.mark.floor(speedup=1)
+@pytest.mark.parametrize("work", CACHED)
+def test_decoded_once_against_ffcv_of_raw_pixels(perf, few_photos, one_core, tmp_path, work):
+    files = image_folder(few_photos)
+    try:
+        raw = formats.ffcv(files, work, 0, tmp_path, write_mode="raw")
+    except ImportError as error:
+        pytest.skip(f"ffcv is not installed here: {error}")
+    perf.pair(raw=raw, ours=ours(files, work, 0, cache="ram"))

@@ -1,7 +1,6 @@
-"""The ways of feeding pictures that people use today, with the same crops, sizes and float32 output as ours.
+"""Data sets of a picture at a time for torch's DataLoader: collated, then normalised once per batch.
 
-Each is a torch Dataset of uint8 pictures; all are collated and normalised once per batch, the fastest known
-way (only `pillow` normalises picture by picture, as most code does).
+That is the fastest known way; only Pillow's arm normalises picture by picture, as most code does.
 """
 
 from __future__ import annotations
@@ -11,8 +10,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from perfsuite.data.crops import NUMBERS_PER_CROP, random_resized
-from perfsuite.data.folders import PilImageFolder
 
+BATCH = 32
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1) * 255
 STD = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1) * 255
 
@@ -38,13 +37,16 @@ class Torchvision(Peer):
     """torchvision.io and transforms v2 on bytes, antialiased."""
 
     def __getitem__(self, row):
+        return self.shown(self.files.read(row)), int(self.files.labels[row])
+
+    def shown(self, data):
+        """A picture from its bytes."""
         import torchvision.io  # noqa: F401 - registers torch.ops.image
         from torchvision.transforms.v2 import functional as f
 
-        data = torch.frombuffer(bytearray(self.files.read(row)), dtype=torch.uint8)
-        image = torch.ops.image.decode_jpeg(data, 3, False)
+        image = torch.ops.image.decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8), 3, False)
         if self.work == "validation":
-            return f.center_crop(f.resize(image, [256], antialias=True), [224]), int(self.files.labels[row])
+            return f.center_crop(f.resize(image, [256], antialias=True), [224])
         left, top, width, height = self.box(image.shape[2], image.shape[1])
         image = f.resized_crop(image, top, left, height, width, [224, 224], antialias=True)
         mirror, degrees, zoom, brightness, contrast, saturation = self.numbers()
@@ -54,7 +56,7 @@ class Torchvision(Peer):
             image = f.affine(image, degrees, [0, 0], zoom, [0.0], f.InterpolationMode.BILINEAR, fill=[128.0])
             image = f.adjust_brightness(image, brightness)
             image = f.adjust_saturation(f.adjust_contrast(image, contrast), saturation)
-        return image, int(self.files.labels[row])
+        return image
 
 
 class OpenCV(Peer):
@@ -62,7 +64,11 @@ class OpenCV(Peer):
 
     def __init__(self, files, work):
         import albumentations as a
+        import cv2
 
+        # As albumentations asks: the threads of workers would multiply. In a worker it is too late, as its
+        # OpenCV would wait for threads that fork left behind.
+        cv2.setNumThreads(1)
         super().__init__(files, work)
         steps = [a.SmallestMaxSize(256), a.CenterCrop(224, 224)]
         if work != "validation":
@@ -85,6 +91,11 @@ class OpenCV(Peer):
 class Simplejpeg(OpenCV):
     """simplejpeg and albumentations."""
 
+    def __init__(self, files, work):
+        import simplejpeg  # noqa: F401 - as above
+
+        super().__init__(files, work)
+
     def __getitem__(self, row):
         import simplejpeg
 
@@ -95,31 +106,19 @@ class Simplejpeg(OpenCV):
 class Batches:
     """A DataLoader whose batches are normalised when they come out."""
 
-    def __init__(self, data, workers, normalised=False, batch_size=32):
+    def __init__(self, data, workers, finish=None, loader=DataLoader):
         many = {"persistent_workers": True, "multiprocessing_context": "fork"} if workers else {}
-        self.loader = DataLoader(data, batch_size, num_workers=workers, worker_init_fn=_alone, **many)
-        self.normalised = normalised
+        self.loader = loader(data, batch_size=BATCH, num_workers=workers, worker_init_fn=_alone, **many)
+        self.finish = finish or normalised
 
     def __iter__(self):
         for images, labels in self.loader:
-            yield (images if self.normalised else images.float().sub_(MEAN).div_(STD)), labels
+            yield self.finish(images), labels
+
+
+def normalised(images):
+    return images.float().sub_(MEAN).div_(STD)
 
 
 def _alone(worker):
-    if "cv2" in globals():
-        globals()["cv2"].setNumThreads(1)
     torch.set_num_threads(1)
-
-
-def peers(files, work, workers):
-    """The contenders, by name."""
-    return {
-        "torchvision": Batches(Torchvision(files, work), workers),
-        "opencv": Batches(OpenCV(files, work), workers),
-        "simplejpeg": Batches(Simplejpeg(files, work), workers),
-    }
-
-
-def reference(files, work, workers):
-    """Pillow, slower than all of them: shown in tables, not raced."""
-    return Batches(PilImageFolder(files, training=work == "training"), workers, normalised=True)

@@ -1,0 +1,159 @@
+"""Libraries that are a pipeline of their own."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from perfsuite.data.header import read_header
+
+from .datasets import BATCH, MEAN, STD, Batches, Peer, Torchvision, normalised
+
+GREY = 128.0
+
+
+def kornia(files, work, workers, folder):
+    """Crops by torchvision picture by picture; everything else by kornia, a batch at a time."""
+    if work == "validation":
+        raise NotImplementedError("kornia: nothing is left for it to do")
+    import kornia.augmentation as k
+
+    steps = [k.RandomHorizontalFlip(p=0.5)]
+    if work == "moderate":
+        steps += [
+            k.RandomAffine(degrees=15, scale=(0.9, 1.1), p=1.0),
+            k.ColorJiggle(0.2, 0.2, 0.2, 0.0, p=1.0),
+        ]
+    steps += [k.Normalize((MEAN / 255).flatten(), (STD / 255).flatten())]
+    augment = k.AugmentationSequential(*steps, data_keys=["input"])
+    return Batches(Cropped(files, "training"), workers, finish=lambda images: augment(images.float() / 255))
+
+
+class Cropped(Torchvision):
+    """Random crops that are not mirrored: kornia does that."""
+
+    def numbers(self):
+        return False, *super().numbers()[1:]
+
+
+def dali(files, work, workers, folder):
+    from nvidia.dali import fn, pipeline_def, types
+
+    paths = [str(files.path(row)) for row in range(len(files))]
+    labels = [int(label) for label in files.labels]
+
+    @pipeline_def(batch_size=BATCH, num_threads=max(1, workers), device_id=None, seed=1)
+    def pictures():
+        data, label = fn.readers.file(files=paths, labels=labels)
+        if work == "validation":
+            image = fn.decoders.image(data, device="cpu")
+            image = fn.resize(image, resize_shorter=256, interp_type=types.INTERP_LINEAR, antialias=True)
+            mirror = 0
+        else:
+            image = fn.decoders.image_random_crop(
+                data, device="cpu", random_area=(0.08, 1.0), random_aspect_ratio=(3 / 4, 4 / 3)
+            )
+            image = fn.resize(image, size=(224, 224), interp_type=types.INTERP_LINEAR, antialias=True)
+            mirror = fn.random.coin_flip()
+        if work == "moderate":
+            image = fn.rotate(
+                image, angle=fn.random.uniform(range=(-15.0, 15.0)), keep_size=True, fill_value=GREY
+            )
+            numbers = {
+                name: fn.random.uniform(range=(0.8, 1.2)) for name in ("brightness", "contrast", "saturation")
+            }
+            image = fn.color_twist(image, **numbers)
+        image = fn.crop_mirror_normalize(
+            image,
+            crop=(224, 224),
+            mirror=mirror,
+            mean=MEAN.flatten().tolist(),
+            std=STD.flatten().tolist(),
+            dtype=types.FLOAT,
+            output_layout="CHW",
+        )
+        return image, label
+
+    pipeline = pictures()
+    pipeline.build()
+    return Dali(pipeline, len(files))
+
+
+class Dali:
+    """One pass: so many batches are asked for, two ahead, and none is under way when it has ended."""
+
+    AHEAD = 2
+
+    def __init__(self, pipeline, pictures):
+        self.pipeline, self.batches = pipeline, -(-pictures // BATCH)
+
+    def __iter__(self):
+        pipeline, asked = self.pipeline, 0
+        for given in range(self.batches):
+            while asked < min(self.batches, given + self.AHEAD):
+                pipeline.schedule_run()
+                asked += 1
+            images, labels = pipeline.share_outputs()
+            yield (
+                torch.from_numpy(images.as_array().copy()),
+                torch.from_numpy(labels.as_array()[:, 0].copy()),
+            )
+            pipeline.release_outputs()
+
+
+def spdl(files, work, workers, folder):
+    """Decodes, crops and scales by FFmpeg's filters, in threads."""
+    from spdl import io
+    from spdl.pipeline import PipelineBuilder
+
+    filters = Filters(files, work)
+
+    def decoded(row):
+        data = files.read(row)
+        chain = io.get_video_filter_desc(filter_desc=filters.chain(data), pix_fmt="rgb24")
+        return io.decode_packets(io.demux_image(data), filter_desc=chain), int(files.labels[row])
+
+    def batch(found):
+        frames, labels = zip(*found, strict=True)
+        images = io.to_torch(io.convert_frames(list(frames)))
+        return normalised(images.permute(0, 3, 1, 2)), torch.tensor(labels)
+
+    threads = max(1, workers)
+
+    def pipeline():
+        steps = PipelineBuilder().add_source(range(len(files))).pipe(decoded, concurrency=threads)
+        return steps.aggregate(BATCH).pipe(batch).add_sink(2).build(num_threads=threads)
+
+    return Spdl(pipeline)
+
+
+class Spdl:
+    """One pass: threads of its own, which have ended with it."""
+
+    def __init__(self, pipeline):
+        self.pipeline = pipeline
+
+    def __iter__(self):
+        pipeline = self.pipeline()
+        with pipeline.auto_stop():
+            yield from pipeline.get_iterator()
+
+
+class Filters(Peer):
+    """What FFmpeg is told to do with a picture."""
+
+    def chain(self, data):
+        if self.work == "validation":
+            return "scale=256:256:force_original_aspect_ratio=increase:flags=bilinear,crop=224:224"
+        header = read_header(data)
+        left, top, width, height = self.box(header.width, header.height)
+        mirror, degrees, _, brightness, contrast, saturation = self.numbers()  # it does not zoom
+        steps = [f"crop={width}:{height}:{left}:{top}:exact=1", "scale=224:224:flags=bilinear"]
+        steps += ["hflip"] if mirror else []
+        if self.work == "moderate":
+            steps += [
+                f"rotate={math.radians(degrees)}:c=gray",
+                f"eq=brightness={brightness - 1}:contrast={contrast}:saturation={saturation}",
+            ]
+        return ",".join(steps)
