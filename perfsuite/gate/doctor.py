@@ -85,16 +85,19 @@ def examine(number: int, alpha: float, tolerance: float, tell: Tell) -> Diagnosi
     with tempfile.TemporaryDirectory(prefix="perfsuite-doctor-") as folder:
         place = Path(folder) / "doctor"
         _make_project(place)
-        ratios = _null_pairs(place, number, tell)
+        followed = _null_pairs(place, number, tell)
     facts = disturbances.look(before, disturbances.cpu_ticks())
-    if not ratios:
+    if not followed:
         raise NothingMeasuredError("doctor: no null pair could be run; are torch and pytest-benchmark here?")
-    sights = tuple(sight(name, seen, alpha, tolerance) for name, seen in ratios.items())
+    ratios = {found.name: found.log_ratios for found in followed}
+    sights = tuple(sight(found.name, found.log_ratios, alpha, tolerance, found.error) for found in followed)
     return Diagnosis(sights, tuple(facts), pairs.unfit(ratios, tolerance))
 
 
-def sight(workload: str, log_ratios: list[float], alpha: float, tolerance: float) -> Sight:
-    """What would be found in pairs that scatter like these.
+def sight(
+    workload: str, log_ratios: list[float], alpha: float, tolerance: float, error: float = 0.0
+) -> Sight:
+    """What would be found in pairs that scatter like these, each known to no less than `error`.
 
     >>> found = sight("decode", [0.01, -0.01, 0.005, -0.005, 0.002, -0.003], 0.01, 0.01)
     >>> found.mde[6][1], found.mde[12][1], found.mde[20][0] < found.mde[12][0]
@@ -105,7 +108,7 @@ def sight(workload: str, log_ratios: list[float], alpha: float, tolerance: float
         # So few coins cannot promise less than one pattern in 2^n.
         able = max(alpha, 2.0**-number)
         rule = Rule(workloads=1, alpha=able, tolerance=tolerance, max_pairs=number)
-        seen[number] = (pairs.mde(rule, log_ratios), able)
+        seen[number] = (pairs.mde(rule, log_ratios, error=error), able)
     return Sight(workload, flips.spread(log_ratios), seen, tuple(log_ratios))
 
 
@@ -118,20 +121,20 @@ def _make_project(place: Path) -> None:
         subprocess.run(["git", *words], cwd=place, check=True, capture_output=True)  # noqa: S607
 
 
-def _null_pairs(place: Path, number: int, tell: Tell) -> dict[str, list[float]]:
+def _null_pairs(place: Path, number: int, tell: Tell) -> list[Followed]:
+    """Identical code on both sides, at the pace of a gate: what it would see."""
     settings = Settings(base="HEAD", head="HEAD", null=True)
     repository = Repository.at(place)
-    ratios: dict[str, list[float]] = {}
+    followed: dict[str, Followed] = {}
     with (
         workplace(repository.git_directory) as work,
         make_ready(repository, settings, work, random.Random(), lambda _: None) as stand,
     ):
         nodes = survey(stand).nodes("head")
         for done in range(number):
-            result = stand.run(nodes, null=True)
+            result = stand.run(nodes)
             for seen in result.seen:
-                found = Followed(seen.name, seen.node)
-                found.add(seen, result.first_side)
-                ratios.setdefault(seen.name.partition("::test_")[2], []).extend(found.log_ratios)
+                name = seen.name.partition("::test_")[2]
+                followed.setdefault(name, Followed(name, seen.node)).add(seen, result.first_side)
             tell(f"null pair {done + 1} of {number}")
-    return ratios
+    return list(followed.values())

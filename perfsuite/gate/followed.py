@@ -38,10 +38,14 @@ class Followed:
         self.turns.append({"base": base, "head": head})
         self.stages.append((_stage_medians(sides["base"]), _stage_medians(sides["head"])))
 
+    @property
+    def error(self) -> float:
+        """Of one pair's number, as the turns tell it."""
+        return median(self.errors) if self.errors else 0.0
+
     def decide(self, rule: Rule, tolerance: float, spent: bool = False) -> Decision:
         """Judge the pairs so far."""
-        error = median(self.errors) if self.errors else 0.0
-        return decide(rule, self.log_ratios, tolerance, spent, error)
+        return decide(rule, self.log_ratios, tolerance, spent, self.error)
 
 
 def _stage_medians(turns: Sequence[Turn]) -> StageSeconds:

@@ -29,6 +29,11 @@ def test_a_restless_machine_sees_less() -> None:
     assert restless.mde[12][0] > sight("decode", QUIET, alpha=0.01, tolerance=0.01).mde[12][0]
 
 
+def test_what_turns_do_not_tell_is_not_promised() -> None:
+    blurred = sight("decode", QUIET, alpha=0.01, tolerance=0.01, error=0.05)
+    assert blurred.mde[12][0] > 2 * sight("decode", QUIET, alpha=0.01, tolerance=0.01).mde[12][0]
+
+
 def test_its_three_workloads_are_benchmarks() -> None:
     text = PROJECT["test_doctor.py"]
     compile(text, "test_doctor.py", "exec")
