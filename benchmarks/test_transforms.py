@@ -82,6 +82,24 @@ def test_random_numbers_add_to_augmenting(perf, picture, one_core):
     )
 
 
+@pytest.mark.ceiling(overhead=0.05)
+def test_memory_adds_to_augmenting(perf, picture, one_core):
+    """Laying an augmented picture in its place of a batch: the share of memory, beside the two above."""
+    drawn = epoch_draws("moderate", 42, 0, 1000)
+    ready = [drawn[i] for i in range(1000)]
+    places = np.empty((64, *picture.shape), np.uint8)
+    first, second = count(), count()
+
+    def laid(number):
+        places[number % 64] = on_picture.apply(ready[number % 1000], picture)
+
+    perf.pair(
+        made=lambda: on_picture.apply(ready[next(first) % 1000], picture),
+        laid=lambda: laid(next(second)),
+        items=1,
+    )
+
+
 @pytest.mark.floor(speedup=3.0)
 def test_turning_and_mirroring_are_cheap_and_distortion_is_not(perf, picture, one_core):
     """Elastic and grid distortion sample every pixel from its own place, and make that place first."""
@@ -108,6 +126,18 @@ def test_on_the_gpu_against_torchvision_picture_by_picture(perf, on_gpu):
     perf.race(
         ours=lambda: on_device.augment(drawn, on_gpu),
         torchvision=lambda: torch.stack([theirs(one) for one in on_gpu]),
+        items=64,
+        device="cuda",
+    )
+
+
+@pytest.mark.gpu
+@pytest.mark.floor(speedup=1.5)
+def test_on_the_gpu_two_kernels_against_many(perf, on_gpu):
+    prepared = on_device.prepare(draws("moderate", 42, 0, range(64)), 256, 256, "cuda")
+    perf.race(
+        kernels=lambda: on_device.augmented(on_gpu, prepared),
+        torch=lambda: on_device.augmented_by_torch(on_gpu, prepared),
         items=64,
         device="cuda",
     )

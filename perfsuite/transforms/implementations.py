@@ -99,3 +99,8 @@ def _write_of(name: str) -> Write:
 @cache
 def _installed(module: str) -> bool:
     return find_spec(module) is not None
+
+
+@cache
+def has_triton() -> bool:
+    return _installed("triton")

@@ -2,7 +2,7 @@
 
 A kernel takes what differs between pictures (row in the set, offset, mirroring) as tensors on the device: no
 value comes back to the host, so a CUDA graph may record it, once a first call has compiled the kernel and put
-the statistics on the device.
+the statistics on the device. What is multiplied and added in one is written as such; nothing else is fused.
 """
 
 # ruff: noqa: N803 - constants of a kernel are written in capitals.
@@ -102,12 +102,21 @@ def write(images: torch.Tensor, statistics: Statistics, out: torch.Tensor) -> No
     if images.is_contiguous() and out.is_contiguous():
         blocks = triton.cdiv(h * w, BLOCK)
         _planes[(n * c * blocks,)](
-            images, out, scale, bias, h * w, blocks, C=c, BLOCK=BLOCK, INTERPRETED=INTERPRETED
+            images,
+            out,
+            scale,
+            bias,
+            h * w,
+            blocks,
+            C=c,
+            BLOCK=BLOCK,
+            INTERPRETED=INTERPRETED,
+            enable_fp_fusion=False,
         )
     elif _channels_last(images) and _channels_last(out):
         total = images.numel()
         _interleaved[(triton.cdiv(total, BLOCK),)](
-            images, out, scale, bias, total, C=c, BLOCK=BLOCK, INTERPRETED=INTERPRETED
+            images, out, scale, bias, total, C=c, BLOCK=BLOCK, INTERPRETED=INTERPRETED, enable_fp_fusion=False
         )
     else:
         zeros = torch.zeros(n, dtype=torch.int32, device=images.device)
@@ -136,7 +145,7 @@ def write_picked(
         images, out, scale, bias, rows, tops, lefts, mirrors,
         images.shape[2], images.shape[3], *images.stride(),
         h, w, *out.stride(), float(fill), blocks,
-        C=c, CHANNELS_LAST=_channels_last(out), BLOCK=BLOCK, INTERPRETED=INTERPRETED,
+        C=c, CHANNELS_LAST=_channels_last(out), BLOCK=BLOCK, INTERPRETED=INTERPRETED, enable_fp_fusion=False,
     )  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """Draws applied to a whole batch where it lies: uint8 NCHW in and out, another draw for every picture.
 
-One sampling for all geometry, one pass for all colour, and nothing comes back to the host: `prepare` copies
-what was drawn to the device, and `augmented` may be recorded in a CUDA graph and replayed with other numbers.
+One sampling for all geometry, one pass for all colour, as two Triton kernels where there is Triton. Nothing
+comes back to the host: `prepare` copies what was drawn to the device, and `augmented` may be recorded in a
+CUDA graph and replayed with other numbers.
 
 >>> from perfsuite.transforms.modes import draws
 >>> batch = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
@@ -18,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from perfsuite.errors import UsageError
+from perfsuite.transforms.implementations import has_triton
 from perfsuite.transforms.modes import Draws
 from perfsuite.transforms.on_picture import GREY, LUMA
 
@@ -95,6 +97,15 @@ def _to(values: NDArray[np.float64], device: torch.device | str) -> torch.Tensor
 
 def augmented(batch: torch.Tensor, prepared: Prepared, fill: int = GREY) -> torch.Tensor:
     """Geometry, colour and erasing by what was prepared; only device work, of fixed shapes."""
+    if batch.is_cuda and has_triton():
+        from perfsuite.transforms import augment_kernels
+
+        return augment_kernels.augmented(batch, prepared.backward, prepared.colour, prepared.erased, fill)
+    return augmented_by_torch(batch, prepared, fill)
+
+
+def augmented_by_torch(batch: torch.Tensor, prepared: Prepared, fill: int = GREY) -> torch.Tensor:
+    """The same in many small steps, where there is no Triton."""
     moved = move(batch, prepared.backward, fill)
     coloured = colour(moved, prepared.colour)
     return erase(coloured, prepared.erased, fill).to(torch.uint8)

@@ -12,14 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
-from importlib.util import find_spec
 
 import numpy as np
 import torch
 
 from perfsuite.errors import DataError
-from perfsuite.transforms.implementations import writer
+from perfsuite.transforms.implementations import has_triton, writer
 from perfsuite.transforms.on_picture import GREY
 from perfsuite.transforms.randomness import epoch_uniforms
 from perfsuite.transforms.statistics import CIFAR10, Statistics
@@ -89,7 +87,7 @@ class Resident:
         out = torch.empty(
             shape, dtype=self.dtype, device=self.pictures.device, memory_format=self.memory_format
         )
-        if self.pictures.is_cuda and _has_triton():
+        if self.pictures.is_cuda and has_triton():
             from perfsuite.transforms.kernels import write_picked
 
             write_picked(self.pictures, self.statistics, out, rows, tops, lefts, mirrors, self.fill)
@@ -125,8 +123,3 @@ def picked(
 
 def _within(positions: torch.Tensor, size: int) -> torch.Tensor:
     return (positions >= 0) & (positions < size)
-
-
-@cache
-def _has_triton() -> bool:
-    return find_spec("triton") is not None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from types import ModuleType
 
 import pytest
@@ -21,20 +19,8 @@ FORMATS = [torch.contiguous_format, torch.channels_last]
 
 
 @pytest.fixture(scope="module")
-def kernels() -> Iterator[ModuleType]:
-    """A second copy of the module, made while Triton was told to interpret; the real one stays as it is."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TRITON_INTERPRET", "1")
-        spec = importlib.util.find_spec("perfsuite.transforms.kernels")
-        assert spec is not None
-        assert spec.origin is not None
-        copy = importlib.util.spec_from_file_location("kernels_interpreted", spec.origin)
-        assert copy is not None
-        assert copy.loader is not None
-        module = importlib.util.module_from_spec(copy)
-        patch.setitem(sys.modules, "kernels_interpreted", module)
-        copy.loader.exec_module(module)
-        yield module
+def kernels(interpreted: Callable[[str], ModuleType]) -> ModuleType:
+    return interpreted("kernels")
 
 
 def pictures(n: int, c: int, h: int, w: int) -> torch.Tensor:
