@@ -26,7 +26,7 @@ COMMANDS = {
     "gate": Command("perfsuite.cli.gate", "judge a change: base against head in turns"),
     "bisect": Command("perfsuite.cli.bisect", "find the commit that made a benchmark slower"),
     "doctor": Command("perfsuite.cli.doctor", "say what this machine can see, and what disturbs it"),
-    "profile": Command("perfsuite.cli.profile", "time each transform of a pipeline, and name the slowest"),
+    "profile": Command("perfsuite.cli.profile", "find the slowest transform, or stage of loading"),
     "train": Command("perfsuite.cli.train", "train a classifier, on pictures made here or on yours"),
     "predict": Command("perfsuite.cli.predict", "classify pictures, with probability and time"),
     "counters": Command("perfsuite.cli.counters", "count what training steps do, against what is expected"),

@@ -1,89 +1,30 @@
-"""Time each transform of a pipeline beside the whole, at several sizes, with keypoints and without.
+"""Find out where the time goes: in the transforms of a pipeline, or in the stages of loading.
 
 perfsuite profile transforms --pipeline albumentations --size 1280x720
-perfsuite profile transforms --pipeline moderate --size 224x224 --size 512x512
-perfsuite profile transforms --pipeline mypackage.pipelines:validation
+perfsuite profile loading --data-dir photos/ --mode moderate
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-from dataclasses import asdict
 
-from perfsuite.advise.profile_transforms import Profile, Timed, made_sample, pipeline, profile
-from perfsuite.errors import UsageError
+from perfsuite.cli import profile_loading, profile_transforms
 
-MILLI = 1000
+KINDS = {"transforms": profile_transforms, "loading": profile_loading}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", choices=["transforms"], help="what to profile")
-    parser.add_argument(
-        "--pipeline",
-        default="letterbox",
-        help="letterbox, albumentations, conservative, moderate, aggressive, or module:name of your own "
-        "(default: letterbox)",
-    )
-    parser.add_argument(
-        "--size", action="append", type=_size, metavar="WxH", help="picture size; may be repeated (1280x720)"
-    )
-    parser.add_argument(
-        "--keypoints",
-        type=int,
-        default=17,
-        help="how many, in the second of the two profiles; 0 leaves it out (17)",
-    )
-    parser.add_argument("--frame", type=int, default=640, help="side of the letterbox's frame (640)")
-    parser.add_argument("--seconds", type=float, default=2.0, help="time for each profile (2)")
-    parser.add_argument("--json", action="store_true", help="every time of every turn, for other programs")
+    kinds = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+    for name, module in KINDS.items():
+        told = module.__doc__ or ""
+        kind = kinds.add_parser(
+            name,
+            help=told.partition("\n")[0],
+            description=told,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(kind)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    if arguments.seconds <= 0 or arguments.keypoints < 0 or arguments.frame < 1:
-        raise UsageError(
-            "profile: expected --seconds above 0, --keypoints of 0 or more, --frame of 1 or more"
-        )
-    steps = pipeline(arguments.pipeline, arguments.frame)
-    found = [
-        profile(steps, made_sample(height, width, keypoints), arguments.seconds)
-        for width, height in arguments.size or [(1280, 720)]
-        for keypoints in ([0, arguments.keypoints] if arguments.keypoints else [0])
-    ]
-    if arguments.json:
-        print(json.dumps({"pipeline": arguments.pipeline, "profiles": [asdict(one) for one in found]}))
-        return 0
-    print("\n\n".join(_table(arguments.pipeline, one) for one in found))
-    return 0
-
-
-def _table(name: str, found: Profile) -> str:
-    height, width = found.shape[:2]
-    with_keypoints = f", {found.keypoints} keypoints" if found.keypoints else ""
-    wide = max(len(part.name) for part in (*found.parts, found.whole))
-    lines = [
-        f"{name} at {width}x{height}{with_keypoints} ({len(found.whole.seconds)} turns each, ms a picture)",
-        f"  {'':{wide}}     mean  deviation      min      max   share",
-        *(f"  {_row(part, wide)}  {found.share(part):6.1%}" for part in found.parts),
-        f"  {'sum':{wide}} {found.sum_of_parts * MILLI:8.3f}",
-        f"  {_row(found.whole, wide)}",
-        f"  slowest: {found.slowest.name}; "
-        f"without it at most {found.most_to_gain(found.slowest):.2f} times as fast",
-    ]
-    if found.slowest.advice:
-        lines.append(f"  try: {found.slowest.advice}")
-    return "\n".join(lines)
-
-
-def _row(part: Timed, wide: int) -> str:
-    mean, deviation, least, most = (
-        seconds * MILLI for seconds in (part.mean, part.deviation, part.least, part.most)
-    )
-    return f"{part.name:{wide}} {mean:8.3f}  {deviation:9.3f} {least:8.3f} {most:8.3f}"
-
-
-def _size(written: str) -> tuple[int, int]:
-    width, _, height = written.lower().partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
-        raise argparse.ArgumentTypeError(f"{written!r}, expected width x height such as 1280x720")
-    return int(width), int(height)
+    return int(KINDS[arguments.what].run(arguments))

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from perfsuite.data.faults import FaultLog
-from perfsuite.data.feed import Engine
+from perfsuite.data.feed import Engine, Inline
 from perfsuite.data.order import Order
 from perfsuite.data.recipe import Recipe
 from perfsuite.data.sets import Source
@@ -143,6 +143,11 @@ class Loader:
                 )
         self._epoch, self._resume_at = state["epoch"], state["batches_given"]
         self._running = False
+
+    def alone(self) -> Loader:
+        """The same batches without workers: what one thread makes of them is what can be measured."""
+        inline = Inline(self.source, self.recipe)
+        return Loader(self.source, self.order, self.recipe, inline, self._normalise, self._targets)
 
     def close(self) -> None:
         """End workers; the next iteration starts new ones."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from perfsuite.cli import main
+from perfsuite.data import photos
 
 QUICK = ["profile", "transforms", "--size", "64x48", "--seconds", "0.02", "--frame", "32"]
 
@@ -40,3 +42,19 @@ def test_a_size_that_is_none_is_refused(size: str, capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit):
         main(["profile", "transforms", "--size", size])
     assert "expected width x height" in capsys.readouterr().err
+
+
+def test_loading_is_profiled_by_stage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = photos.make(tmp_path / "photos", images=12, classes=2, size=(80, 60))
+    quick = ["profile", "loading", "--data-dir", str(folder), "--image-size", "32", "--batch-size", "4"]
+    assert main([*quick, "--seconds", "0.1", "--mode", "moderate"]) == 0
+    shown = capsys.readouterr().out
+    for word in ("on one core", "pictures/s", "share", "decode", "augment", "normalise", "slowest:", "try:"):
+        assert word in shown
+    assert main([*quick, "--seconds", "0.1", "--json"]) == 0
+    assert {stage["name"] for stage in json.loads(capsys.readouterr().out)["stages"]} >= {"decode", "read"}
+
+
+def test_loading_for_no_time_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["profile", "loading", "--seconds", "0"]) == 2
+    assert "expected more than 0" in capsys.readouterr().err
