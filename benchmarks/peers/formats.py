@@ -105,8 +105,10 @@ def _write_beton(files, path, write_mode):
     from ffcv.fields import IntField, RGBImageField
     from ffcv.writer import DatasetWriter
 
-    # Written anew from pixels: quality 92 gives about the bytes that the files have.
-    image = RGBImageField(write_mode=write_mode, jpeg_quality=92)
+    # JPEGs are written anew from pixels: quality 92 gives about the bytes that the files have. Raw pixels are
+    # kept at 256 on the shorter side of a 4:3 picture, as our cache keeps them.
+    longest = 341 if write_mode == "raw" else None
+    image = RGBImageField(write_mode=write_mode, max_resolution=longest, jpeg_quality=92)
     fields = {"image": image, "label": IntField()}
     DatasetWriter(str(path), fields, num_workers=1).from_indexed_dataset(_Decoded(files))
 

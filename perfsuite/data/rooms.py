@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from perfsuite.errors import DataError
 
 Pixels = NDArray[np.uint8]
-BESIDE = 12  # bytes beside each room: a checksum, the shape of what is kept, the sides of the picture
+BESIDE = 16  # bytes beside each room: a checksum, the shape of what is kept, the sides of the picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +85,8 @@ class Rooms:
         end = place.kept * place.room_bytes
         self._rooms = memory[:end].reshape(place.kept, place.room_bytes)
         self._sums = memory[end : end + 4 * place.kept].view(np.uint32)
-        beside = memory[end + 4 * place.kept :].view(np.uint16).reshape(2, place.kept, 2)
-        self._shapes, self._sides = beside
+        self._shapes = memory[end + 4 * place.kept : end + 8 * place.kept].view(np.uint16).reshape(-1, 2)
+        self._sides = memory[end + 8 * place.kept :].view(np.uint32).reshape(-1, 2)
         # What this process has written, or has compared with its checksum.
         self._trusted = np.zeros(place.kept, np.bool_)
 
