@@ -5,6 +5,8 @@ Only FFCV decodes by itself. What is timed is reading: the bytes in the files ar
 
 from __future__ import annotations
 
+import numba  # noqa: F401 - it counts the cores when it is first imported, not while a test keeps to one
+
 from perfsuite.data.shards import write_shards
 
 from .datasets import BATCH, Batches, Torchvision, normalised
