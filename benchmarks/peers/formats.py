@@ -26,15 +26,23 @@ def litdata(files, work, workers, folder):
 
     shown = Torchvision(files, work).shown
 
-    class Shown(lit.StreamingDataset):
+    lit.optimize(
+        Sample(files), list(range(len(files))), str(folder), chunk_bytes="8MB", num_workers=1, verbose=False
+    )
+    return Batches(
+        _showing(lit.StreamingDataset, shown)(str(folder)), workers, loader=lit.StreamingDataLoader
+    )
+
+
+def _showing(data_set, shown):
+    """A library's own data set that shows the bytes it reads."""
+
+    class Shown(data_set):
         def __getitem__(self, index):
             found = super().__getitem__(index)
             return shown(found["jpeg"]), found["label"]
 
-    lit.optimize(
-        Sample(files), list(range(len(files))), str(folder), chunk_bytes="8MB", num_workers=1, verbose=False
-    )
-    return Batches(Shown(str(folder)), workers, loader=lit.StreamingDataLoader)
+    return Shown
 
 
 class Sample:
@@ -52,16 +60,12 @@ def streaming(files, work, workers, folder):
 
     shown = Torchvision(files, work).shown
 
-    class Shown(mosaic.StreamingDataset):
-        def __getitem__(self, index):
-            found = super().__getitem__(index)
-            return shown(found["jpeg"]), found["label"]
-
     sample = Sample(files)
     with mosaic.MDSWriter(out=str(folder), columns={"jpeg": "bytes", "label": "int"}) as out:
         for row in range(len(files)):
             out.write(sample(row))
-    return Batches(Shown(local=str(folder), batch_size=BATCH, shuffle=False), workers)
+    data = _showing(mosaic.StreamingDataset, shown)(local=str(folder), batch_size=BATCH, shuffle=False)
+    return Batches(data, workers)
 
 
 def ffcv(files, work, workers, folder, write_mode="jpg"):
