@@ -75,6 +75,7 @@ def test_pictures_normalised_once_and_kept_as_floats(perf, few_photos):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more than cores: on purpose
 @pytest.mark.parametrize("engine", ["threads", "processes"])
 def test_eight_workers_share_one_cache(photos, engine):
     """Requirement: the process tree at 8 workers holds at most 1.5 times what it holds at 1."""

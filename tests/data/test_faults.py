@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -117,11 +117,10 @@ def test_a_log_counts_all_and_names_the_first_thousand() -> None:
     assert str(log).startswith("1500 times")
 
 
-def broken_files(folder: Path, many: int) -> list[bytes]:
+def broken_files(folder: Path, many: int) -> Iterator[bytes]:
     """Truncated anywhere, with flipped bits, overwritten stretches, or other formats' beginnings."""
     rng = np.random.default_rng(8)
     goods = [path.read_bytes() for path in sorted(folder.rglob("*.jpg"))]
-    found = []
     for number in range(many):
         data = bytearray(goods[number % len(goods)])
         kind = number % 4
@@ -135,8 +134,7 @@ def broken_files(folder: Path, many: int) -> list[bytes]:
             data[at : at + 64] = rng.integers(0, 256, 64, np.uint8).tobytes()
         else:
             data[:4] = [b"\x89PNG", b"GIF8", b"RIFF", b"\xff\xd8\xff\xff"][number // 4 % 4]
-        found.append(bytes(data))
-    return found
+        yield bytes(data)
 
 
 def agreement(folder: Path, many: int) -> tuple[int, int]:
