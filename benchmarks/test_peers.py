@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.peers import PEERS, WORKS, formats
+from benchmarks.peers import PEERS, WORKS, formats, pipelines
 from perfsuite.data.loaders import make_loaders
 from perfsuite.data.sets import image_folder
 
@@ -56,6 +56,20 @@ def test_on_one_core(perf, few_photos, one_core, tmp_path, peer, work):
 def test_on_two_cores(perf, few_photos, tmp_path, peer, work):
     files = image_folder(few_photos)
     perf.pair(peer=peer_of(peer, files, work, 2, tmp_path), ours=ours(files, work, 2))
+
+
+@pytest.mark.gpu
+@pytest.mark.floor(speedup=1)
+@pytest.mark.parametrize("work", WORKS)
+def test_decoded_on_a_gpu_against_dali(perf, few_photos, tmp_path, work):
+    files = image_folder(few_photos)
+    try:
+        peer = pipelines.dali(files, work, 8, tmp_path, on_gpu=True)
+    except ImportError as error:
+        pytest.skip(f"dali is not installed here: {error}")
+    parts = dict.fromkeys(("train", "val", "test"), files)
+    here = make_loaders(parts, 32, 8, WORKS[work], engine="device", device="cuda")
+    perf.pair(peer=peer, ours=here.train, device="cuda")
 
 
 @pytest.mark.parametrize(("peer", "work"), cases(CACHED))

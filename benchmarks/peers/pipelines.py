@@ -37,22 +37,25 @@ class Cropped(Torchvision):
         return False, *super().numbers()[1:]
 
 
-def dali(files, work, workers, folder):
+def dali(files, work, workers, folder, on_gpu=False):
+    """Its own threads; on a GPU decoding by nvJPEG, and everything after it there."""
     from nvidia.dali import fn, pipeline_def, types
+
+    decoder, device_id = ("mixed", 0) if on_gpu else ("cpu", None)
 
     paths = [str(files.path(row)) for row in range(len(files))]
     labels = [int(label) for label in files.labels]
 
-    @pipeline_def(batch_size=BATCH, num_threads=max(1, workers), device_id=None, seed=1)
+    @pipeline_def(batch_size=BATCH, num_threads=max(1, workers), device_id=device_id, seed=1)
     def pictures():
         data, label = fn.readers.file(files=paths, labels=labels)
         if work == "validation":
-            image = fn.decoders.image(data, device="cpu")
+            image = fn.decoders.image(data, device=decoder)
             image = fn.resize(image, resize_shorter=256, interp_type=types.INTERP_LINEAR, antialias=True)
             mirror = 0
         else:
             image = fn.decoders.image_random_crop(
-                data, device="cpu", random_area=(0.08, 1.0), random_aspect_ratio=(3 / 4, 4 / 3)
+                data, device=decoder, random_area=(0.08, 1.0), random_aspect_ratio=(3 / 4, 4 / 3)
             )
             image = fn.resize(image, size=(224, 224), interp_type=types.INTERP_LINEAR, antialias=True)
             mirror = fn.random.coin_flip()
@@ -80,6 +83,15 @@ def dali(files, work, workers, folder):
     return Dali(pipeline, len(files))
 
 
+def _as_torch(made):
+    """A copy, as DALI writes its own memory anew."""
+    from nvidia.dali.backend import TensorListCPU
+
+    if isinstance(made, TensorListCPU):
+        return torch.from_numpy(made.as_array().copy())
+    return torch.from_dlpack(made.as_tensor()).clone()
+
+
 class Dali:
     """One pass: so many batches are asked for, two ahead, and none is under way when it has ended."""
 
@@ -95,10 +107,7 @@ class Dali:
                 pipeline.schedule_run()
                 asked += 1
             images, labels = pipeline.share_outputs()
-            yield (
-                torch.from_numpy(images.as_array().copy()),
-                torch.from_numpy(labels.as_array()[:, 0].copy()),
-            )
+            yield _as_torch(images), _as_torch(labels)[:, 0]
             pipeline.release_outputs()
 
 
