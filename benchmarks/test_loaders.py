@@ -58,7 +58,8 @@ def test_auto_takes_processes_where_reading_holds_the_lock(perf, few_photos):
     auto.close()
 
 
-@pytest.mark.floor(speedup=1.0)
+@pytest.mark.xfail(reason="known gap: 1.18 (1.01-1.30), as entropy decoding stays")
+@pytest.mark.floor(speedup=1.5)
 def test_large_pictures_are_decoded_smaller(perf):
     large = made_photos.cached(images=24, classes=2, size=(2400, 1800))
     whole, reduced = (make_loaders(large, 8, 0, "none", reduce=reduce).train for reduce in (False, True))

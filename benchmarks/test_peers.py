@@ -28,11 +28,12 @@ def cases(speedups):
     ]
 
 
-def peer_of(name, *how):
+def made(peer, *how, **more):
+    """A peer, or a skipped test where it is not installed or cannot do the work."""
     try:
-        return PEERS[name](*how)
+        return peer(*how, **more)
     except ImportError as error:
-        pytest.skip(f"{name} is not installed here: {error}")
+        pytest.skip(f"{peer.__name__} is not installed here: {error}")
     except NotImplementedError as error:
         pytest.skip(str(error))
 
@@ -49,13 +50,13 @@ def ours(files, work, workers, cache=None):
 @pytest.mark.parametrize(("peer", "work"), cases(SPEEDUPS))
 def test_on_one_core(perf, few_photos, one_core, tmp_path, peer, work):
     files = image_folder(few_photos)
-    perf.pair(peer=peer_of(peer, files, work, 0, tmp_path), ours=ours(files, work, 0))
+    perf.pair(peer=made(PEERS[peer], files, work, 0, tmp_path), ours=ours(files, work, 0))
 
 
 @pytest.mark.parametrize(("peer", "work"), cases(SPEEDUPS))
 def test_on_two_cores(perf, few_photos, tmp_path, peer, work):
     files = image_folder(few_photos)
-    perf.pair(peer=peer_of(peer, files, work, 2, tmp_path), ours=ours(files, work, 2))
+    perf.pair(peer=made(PEERS[peer], files, work, 2, tmp_path), ours=ours(files, work, 2))
 
 
 @pytest.mark.gpu
@@ -63,10 +64,7 @@ def test_on_two_cores(perf, few_photos, tmp_path, peer, work):
 @pytest.mark.parametrize("work", WORKS)
 def test_decoded_on_a_gpu_against_dali(perf, few_photos, tmp_path, work):
     files = image_folder(few_photos)
-    try:
-        peer = pipelines.dali(files, work, 8, tmp_path, on_gpu=True)
-    except ImportError as error:
-        pytest.skip(f"dali is not installed here: {error}")
+    peer = made(pipelines.dali, files, work, 8, tmp_path, on_gpu=True)
     parts = dict.fromkeys(("train", "val", "test"), files)
     here = make_loaders(parts, 32, 8, WORKS[work], engine="device", device="cuda")
     perf.pair(peer=peer, ours=here.train, device="cuda")
@@ -75,15 +73,12 @@ def test_decoded_on_a_gpu_against_dali(perf, few_photos, tmp_path, work):
 @pytest.mark.parametrize(("peer", "work"), cases(CACHED))
 def test_decoded_once_against_peers_that_decode(perf, few_photos, one_core, tmp_path, peer, work):
     files = image_folder(few_photos)
-    perf.pair(peer=peer_of(peer, files, work, 0, tmp_path), ours=ours(files, work, 0, cache="ram"))
+    perf.pair(peer=made(PEERS[peer], files, work, 0, tmp_path), ours=ours(files, work, 0, cache="ram"))
 
 
 @pytest.mark.floor(speedup=1)
 @pytest.mark.parametrize("work", CACHED)
 def test_decoded_once_against_ffcv_of_raw_pixels(perf, few_photos, one_core, tmp_path, work):
     files = image_folder(few_photos)
-    try:
-        raw = formats.ffcv(files, work, 0, tmp_path, write_mode="raw")
-    except ImportError as error:
-        pytest.skip(f"ffcv is not installed here: {error}")
+    raw = made(formats.ffcv, files, work, 0, tmp_path, write_mode="raw")
     perf.pair(raw=raw, ours=ours(files, work, 0, cache="ram"))

@@ -51,9 +51,10 @@ class Fastest:
     def _choose(self, rows: NDArray[np.int64]) -> Engine:
         source, recipe, how = self._source, self._recipe, self._how
         start = start_without_sending(how.start)
-        able = start == "fork" or _can_be_sent(source, recipe)
         is_kept = hasattr(source, "decoded") or hasattr(source, "finished")
-        if is_kept or not able or how.workers < 2 or not waits(*thread_seconds(source, recipe, how, rows)):
+        if is_kept or how.workers < 2 or not waits(*thread_seconds(source, recipe, how, rows)):
+            return engine("threads", source, recipe, how)
+        if start != "fork" and not _can_be_sent(source, recipe):
             return engine("threads", source, recipe, how)
         return engine("processes", source, recipe, replace(how, start=start))
 
