@@ -99,11 +99,16 @@ def replay(
 ) -> dict[str, Decision]:
     """One whole gate by the rule as shipped. The lot that decides who is head is cast again for each pair."""
     taken = drawn(seen, rule.max_pairs, chance)
-    signs = [chance.choice((1, -1)) for _ in taken]
+    signs = lots(taken, chance)
     return {
         name: judged(rule, [pair[name] for pair in taken], signs, percent if name == planted else 0.0)
         for name in taken[0]
     }
+
+
+def lots(pairs: Sequence[object], chance: random.Random) -> list[int]:
+    """Who is head in each pair."""
+    return [chance.choice((1, -1)) for _ in pairs]
 
 
 def as_recorded(seen: Sequence[Recording], rule: Rule, chance: random.Random) -> dict[str, Decision]:

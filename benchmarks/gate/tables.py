@@ -16,8 +16,11 @@ from replays import (
     RESULTS,
     Recording,
     as_recorded,
+    drawn,
     error_of,
+    judged,
     lines,
+    lots,
     plant_name,
     recordings,
     replay,
@@ -160,19 +163,20 @@ def planted_replays(state: str) -> list[list[object]]:
 
 
 def power_against_mde(state: str) -> list[list[object]]:
-    """A slowdown of exactly the MDE that all pairs of a workload give is to be found nine times in ten."""
+    """What each gate says it would have found, planted in its own pairs with the lots cast again."""
     seen, rows = whole(state), []
     if len(seen) < 24:
         return []
     rule = Rule(workloads=len(NAMES))
     for name in NAMES:
-        size = hidden(rule, seen, name)
-        chance = random.Random(name)
-        hits = sum(
-            replay(seen, rule, chance, name, 100 * size)[name].outcome is Outcome.REGRESSED
-            for _ in range(100)
-        )
-        rows.append([state, name, f"{100 * size:.1f} %", share(hits, 100)])
+        chance, hits, printed = random.Random(name), 0, []
+        for _ in range(GATES // 5):
+            pairs = [pair[name] for pair in drawn(seen, rule.max_pairs, chance)]
+            told = judged(rule, pairs, lots(pairs, chance)).mde
+            found = judged(rule, pairs, lots(pairs, chance), 100 * told)
+            hits += found.outcome is Outcome.REGRESSED
+            printed.append(100 * told)
+        rows.append([state, name, f"{median(printed):.1f} %", share(hits, len(printed))])
     return rows
 
 
@@ -295,9 +299,9 @@ def tables(arguments: argparse.Namespace) -> None:
             ],
         ),
         "## Does the printed MDE tell the truth?",
-        "A slowdown of exactly the MDE, planted in replayed gates: nine in ten are promised.",
+        "The MDE that each replayed gate prints, planted in that gate's own pairs: nine in ten are promised.",
         table(
-            ["state", "workload", "MDE", "found"],
+            ["state", "workload", "printed (median)", "found"],
             [row for state in states for row in power_against_mde(state)],
         ),
     ]

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 CLIP = 1.5  # in medians of the sizes: one wild pair counts as little more than any other
+WILD = 3.0  # standard deviations, as four of five pairs tell one
+NORMAL_FOUR_OF_FIVE = 1.2816  # standard deviations within which they lie of a normal
 
 Numbers = NDArray[np.float64]
 
@@ -59,7 +61,10 @@ def centre(log_ratios: Sequence[float] | Numbers) -> float:
 
 
 def spread(log_ratios: Sequence[float] | Numbers) -> float:
-    """Standard deviation of one pair, its tails drawn in, with a margin for having seen few.
+    """Standard deviation of one pair, wild ones drawn in, with a margin for having seen few.
+
+    Wild is judged by how far four of five reach, not half of them: where a neighbour takes a core now and
+    then, half the pairs lie close together, and the others are no accidents but the noise itself.
 
     >>> 0.9 < spread(np.random.default_rng(0).normal(0, 1, 200)) < 1.1
     True
@@ -68,7 +73,7 @@ def spread(log_ratios: Sequence[float] | Numbers) -> float:
     if len(values) < 2:
         return float("inf")
     off = values - np.median(values)
-    bound = 3.0 * 1.4826 * float(np.median(np.abs(off)))
+    bound = WILD * float(np.quantile(np.abs(off), 0.8)) / NORMAL_FOUR_OF_FIVE
     return float(np.std(np.clip(off, -bound, bound), ddof=1)) * (1 + 1 / (len(values) - 1))
 
 

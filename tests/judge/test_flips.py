@@ -69,3 +69,12 @@ def test_the_spread_of_few_is_no_promise() -> None:
     assert flips.spread([0.01]) == float("inf")
     few, many = [0.01, -0.01], [0.01, -0.01] * 20
     assert flips.spread(few) > flips.spread(many)
+
+
+def test_what_befalls_every_fourth_pair_is_noise_and_one_wild_pair_is_not() -> None:
+    chance = np.random.default_rng(6)
+    quiet = chance.normal(0, 0.01, 24)
+    disturbed = np.where(np.arange(24) % 4 == 0, 15 * quiet, quiet)
+    assert flips.spread(disturbed) > 0.8 * np.std(disturbed)
+    wild = np.where(np.arange(24) == 0, 1.0, quiet)
+    assert flips.spread(wild) < 2 * flips.spread(quiet)
