@@ -1,4 +1,4 @@
-"""The pictures that benchmarks run on: made once, kept in the user's cache."""
+"""What benchmarks run on: pictures, few enough to be read often, and one core."""
 
 from __future__ import annotations
 
@@ -10,16 +10,37 @@ import pytest
 import torch
 
 from perfsuite.data import photos as made_photos
+from perfsuite.pytest_plugin.pictures import own_pictures
+
+FEW = 96
 
 
 @pytest.fixture(scope="session")
-def photos() -> Path:
-    return made_photos.cached(images=512, classes=10)
+def annotated_photos() -> Path:
+    """Pictures made here, with what is to be seen in each."""
+    return made_photos.cached(images=FEW, classes=8)
 
 
 @pytest.fixture(scope="session")
-def few_photos() -> Path:
-    return made_photos.cached(images=96, classes=8)
+def few_photos(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """So many that an epoch takes a second or less: of your own, where --perf-photos names them."""
+    own = own_pictures(request.config)
+    if own is None:
+        folder: Path = request.getfixturevalue("annotated_photos")
+        return folder
+    return _every_so_many(own, tmp_path_factory.mktemp("few"))
+
+
+def _every_so_many(own: Path, folder: Path) -> Path:
+    """Links to JPEGs from all over the folder, by class."""
+    found = [path for path in sorted(own.rglob("*")) if path.suffix.lower() in (".jpg", ".jpeg")]
+    if not found:
+        pytest.skip(f"{own}: no JPEGs are in it")
+    for number, path in enumerate(found[:: -(-len(found) // FEW)]):
+        link = folder / (path.parent.name if path.parent != own else "pictures") / f"{number:06d}.jpg"
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(path.resolve())
+    return folder
 
 
 @pytest.fixture(scope="session")

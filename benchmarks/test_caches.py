@@ -18,23 +18,25 @@ from perfsuite.transforms.statistics import IMAGENET
 
 
 @pytest.fixture(scope="module")
-def stored_maps(few_photos, tmp_path_factory):
+def stored_maps(annotated_photos, tmp_path_factory):
     folder = tmp_path_factory.mktemp("maps")
-    store_maps(read_annotations(few_photos / "annotations.json"), folder)
+    store_maps(read_annotations(annotated_photos / "annotations.json"), folder)
     return folder
 
 
-def test_maps_stored_drawn_and_in_memory(perf, few_photos, stored_maps):
+def test_maps_stored_drawn_and_in_memory(perf, annotated_photos, stored_maps):
     """Which is fastest is to be seen, so nothing is asserted of it; that none is drawn twice, is."""
-    annotations = read_annotations(few_photos / "annotations.json")
+    annotations = read_annotations(annotated_photos / "annotations.json")
     kinds = {
         "stored": Maps(stored_maps, annotations),
         "in_memory": Maps(stored_maps, annotations, in_memory=True),
         "drawn": Maps(annotations=annotations),
     }
-    perf.race(**{name: make_loaders(few_photos, 32, 0, maps=maps).train for name, maps in kinds.items()})
+    perf.race(
+        **{name: make_loaders(annotated_photos, 32, 0, maps=maps).train for name, maps in kinds.items()}
+    )
     assert kinds["stored"].drawn == kinds["in_memory"].drawn == kinds["drawn"].read == 0
-    pictures = len(make_loaders(few_photos, 32, 0).train.source)
+    pictures = len(make_loaders(annotated_photos, 32, 0).train.source)
     assert kinds["in_memory"].read == pictures
 
 
@@ -53,9 +55,11 @@ def test_augmented_each_time_beforehand_and_not_at_all(perf, few_photos):
 
 
 @pytest.mark.ceiling(overhead=0.3)
-def test_targets_that_follow(perf, few_photos):
-    labelled = make_loaders(few_photos, 32, 0, "moderate")
-    annotated = make_loaders(few_photos, 32, 0, "moderate", annotations=few_photos / "annotations.json")
+def test_targets_that_follow(perf, annotated_photos):
+    labelled = make_loaders(annotated_photos, 32, 0, "moderate")
+    annotated = make_loaders(
+        annotated_photos, 32, 0, "moderate", annotations=annotated_photos / "annotations.json"
+    )
     perf.pair(labels=labelled.train, targets=annotated.train)
 
 

@@ -15,9 +15,13 @@ from perfsuite.pytest_plugin.conclude import judge_plain_benchmark
 from perfsuite.pytest_plugin.fixture import Perf
 from perfsuite.pytest_plugin.markers import MARKERS, limits_of
 from perfsuite.pytest_plugin.options import add_options
+from perfsuite.pytest_plugin.pictures import photos
 from perfsuite.pytest_plugin.session import PerfSession
 
+__all__ = ["perf", "photos"]  # the fixtures
+
 SESSION = pytest.StashKey[PerfSession]()
+RAN_THROUGH = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -70,21 +74,15 @@ def perf(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[Perf]:
     yield fixture
     if not fixture.was_used and not benchmark.skipped and not benchmark.has_error:
         benchmark._mode = "perf(...)"  # one complaint is enough
-        if not item.stash.get(FAILED, False):
+        if item.stash.get(RAN_THROUGH, False):
             pytest.fail(f"{item.nodeid}: perf was never called, so nothing was measured", pytrace=False)
-
-
-FAILED = pytest.StashKey[bool]()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Limits hold for plain `benchmark` tests too, and on a test that measures nothing they are a mistake."""
-    try:
-        result = yield
-    except BaseException:
-        pyfuncitem.stash[FAILED] = True
-        raise
+    result = yield
+    pyfuncitem.stash[RAN_THROUGH] = True
     if "perf" in pyfuncitem.fixturenames:
         return result
     session = pyfuncitem.config.stash[SESSION]

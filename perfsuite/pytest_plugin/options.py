@@ -60,6 +60,11 @@ def add_options(parser: pytest.Parser) -> None:
         action="store_true",
         help="time only: no counters, stages or memory, which take two more calls of each workload",
     )
+    group.addoption(
+        "--perf-photos",
+        metavar="DIR",
+        help="your own pictures, a folder for each class, for the fixture photos (made here without it)",
+    )
     group.addoption("--perf-store", metavar="DIR|URL", help="where runs are kept (ini: perf_store)")
     parser.addini("perf_max_time", "seconds a workload may be looked at", default="10")
     parser.addini("perf_level", "the chance that an interval holds the true value", default="0.99")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +14,7 @@ from perfsuite.measure.environment import environment
 from perfsuite.measure.measurement import Environment, Measurement
 from perfsuite.pytest_plugin.markers import FileLimit, read_limits_file
 from perfsuite.pytest_plugin.options import Options, read_options
+from perfsuite.pytest_plugin.pictures import key_of, own_pictures
 from perfsuite.pytest_plugin.progress import Progress
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class PerfSession:
     @classmethod
     def begin(cls, config: pytest.Config) -> PerfSession:
         options = read_options(config)
-        return cls(options, Progress(config), environment(), read_limits_file(options.limits_file))
+        return cls(options, Progress(config), _environment(config), read_limits_file(options.limits_file))
 
     def keep(self, measurement: Measurement, limits: Sequence[Verdict] = ()) -> Judged:
         """Note what was measured, with what its limits and its reference say of it."""
@@ -74,6 +75,12 @@ class PerfSession:
             reporter.write_line(f"not stored: {self.not_stored_because}", red=True)
         elif self.stored_as:
             reporter.write_line(f"stored as {self.stored_as}; perfsuite compare {self.stored_as} OTHER")
+
+
+def _environment(config: pytest.Config) -> Environment:
+    """The machine's, and whose pictures are measured on: other pictures, another environment."""
+    found, own = environment(), own_pictures(config)
+    return found if own is None else replace(found, hard={**found.hard, "photos": key_of(own)})
 
 
 def plain_measurements(benchmarks: list[Any]) -> Iterator[Measurement]:

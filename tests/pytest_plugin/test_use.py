@@ -171,3 +171,10 @@ def test_a_run_that_broke_a_limit_is_stored_too(run: Run, pytester: pytest.Pytes
     source = "@pytest.mark.floor(images_per_second=1e15)\ndef test_it(perf): perf(work, items=8)"
     run(WORK + source, stores=True).assert_outcomes(failed=1)
     assert len(RunStore(pytester.path / ".perfsuite/runs").latest().measurements) == 1
+
+
+def test_a_setup_that_fails_is_told_once(run: Run) -> None:
+    """Not also as a test that measured nothing: it was never begun."""
+    result = run("def test_it(perf, nothing_of_this_name): perf(lambda: None)")
+    result.assert_outcomes(errors=1)
+    result.stdout.no_fnmatch_line("*never called*")
