@@ -19,6 +19,8 @@ RUN = (
     "PERFSUITE_GATE_RUN"  # in the environment of every process of a gate: how leftovers are told from others
 )
 
+MOST_ENDING_SECONDS = 10.0  # a process that waits for a disk ends when it has answered
+
 
 @contextmanager
 def workplace(git_directory: Path) -> Iterator[Path]:
@@ -53,9 +55,7 @@ def sweep() -> list[Path]:
 
 def clear(place: Path, git_directory: Path | None) -> None:
     """End the gate's processes, then forget its worktrees, then delete its files."""
-    for pid in processes(place.name):
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
+    _end_processes(place.name)
     if git_directory is not None:
         for entry in registered(git_directory, place):
             shutil.rmtree(entry, ignore_errors=True)
@@ -67,6 +67,16 @@ def clear(place: Path, git_directory: Path | None) -> None:
         if not place.exists():
             return
         time.sleep(0.1)  # a process that was just killed may still have been writing
+
+
+def _end_processes(run: str) -> None:
+    """Again until none is left: one may have started another while it was being ended."""
+    until = time.monotonic() + MOST_ENDING_SECONDS
+    while (living := processes(run)) and time.monotonic() < until:
+        for pid in living:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
 
 
 def registered(git_directory: Path, place: Path) -> list[Path]:

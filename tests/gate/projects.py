@@ -65,7 +65,7 @@ QUICK = Pace(
     side_seconds=0.0,
     rest_seconds=0.0,
     sample_seconds=0.002,
-    patience_seconds=20.0,
+    patience_seconds=600.0,
 )
 PYTEST = ("-p", "pytest_benchmark.plugin")
 
@@ -127,13 +127,13 @@ class Project:
 
 
 def settings(base: str = "HEAD~1", head: str | None = "HEAD", **more: object) -> Settings:
-    """Few and short pairs: with an invented clock they say as much as many."""
+    """Few and short pairs: with an invented clock they say as much as many; the machine may take long."""
     words = {
         "alpha": 0.9,
         "max_pairs": 2,
         "sentinels": 0,
         "pace": QUICK,
-        "time_budget_seconds": 90.0,
+        "time_budget_seconds": 3600.0,
         **more,
     }
     words["pytest_words"] = (*PYTEST, *words.get("pytest_words", ()))  # type: ignore[misc]

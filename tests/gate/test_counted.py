@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 from perfsuite.gate.arms import Repository
 from perfsuite.gate.findings import judge_counters
 from perfsuite.gate.stand import make_ready
 from perfsuite.gate.workplace import workplace
 from perfsuite.judge.verdict import Outcome
-from tests.gate.projects import QUICK, Project, settings
+from tests.gate.projects import Project, settings
 
 BENCHMARKS = """
 import net
@@ -99,11 +98,10 @@ FOUND_BY = {
 def test_each_planted_fault_is_found_by_its_counter_in_one_pair(project: Project) -> None:
     project.commit({"net.py": NET.format(**FAST), "test_net.py": BENCHMARKS})
     project.commit({"net.py": NET.format(**PLANTED)})
-    pace = replace(QUICK, patience_seconds=90.0)
     repository = Repository.at(project.root)
     with (
         workplace(repository.git_directory) as place,
-        make_ready(repository, settings(pace=pace), place, random.Random(1), print) as stand,
+        make_ready(repository, settings(), place, random.Random(1), print) as stand,
     ):
         found = stand.run([f"test_net.py::{test}" for test in (*FOUND_BY, "test_same")], counting=True)
     regressed = {

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from perfsuite.gate.arm_luck import Heap, Spent, busy, on_cores, rest, spent
+from perfsuite.gate.arm_luck import Heap, Spent, busy, on_cores, rest
 from perfsuite.gate.pace import Pace
 from perfsuite.gate.turns import Pair
 
@@ -38,10 +38,17 @@ def test_who_works_is_told_or_nobody_is(after: Spent | None, found: list[int]) -
 
 @linux
 def test_a_living_child_process_means_that_nobody_is_pinned() -> None:
-    assert spent() is not None
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
-        assert spent() is None
-        child.kill()
+    """In a process of its own: other tests may have left a child in this one."""
+    code = """
+import subprocess, sys
+from perfsuite.gate.arm_luck import spent
+
+assert spent() is not None
+with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+    assert spent() is None
+    child.kill()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @linux

@@ -129,7 +129,7 @@ def test_how_a_forked_arm_died_is_known(tmp_path: Path, parent: Parent, last_dee
         Arm("head", words, dict(os.environ), tmp_path, tmp_path / "log", parent) as arm,
         pytest.raises(ArmError, match=f"(?s){how}.*last words"),
     ):
-        arm.hear(30.0)
+        arm.hear(600.0)
 
 
 def waiting_arm(folder: Path, parent: Parent) -> Arm:
@@ -139,7 +139,7 @@ def waiting_arm(folder: Path, parent: Parent) -> Arm:
     tree = Tree("head", folder, folder, "", "")
     words = arms.command(tree, ["-p", "pytest_benchmark.plugin", "test_waits.py"])
     arm = Arm("head", words, around, folder, folder / "log", parent)
-    assert arm.hear(30.0)["say"] == "collected", arm.tail()
+    assert arm.hear(600.0)["say"] == "collected", arm.tail()
     return arm
 
 
@@ -159,4 +159,4 @@ def test_an_arm_does_not_outlive_its_parent(
     with waiting_arm(tmp_path, parent) as arm:
         parent.process.kill()
         with pytest.raises(ArmError, match="signal SIGKILL"):
-            arm.hear(30.0)
+            arm.hear(600.0)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 from perfsuite.gate.arms import Repository
 from perfsuite.gate.stand import make_ready, survey
 from perfsuite.gate.workplace import workplace
-from tests.gate.projects import QUICK, Project, settings
+from tests.gate.projects import Project, settings
 
 PERF = """
 import pytest
@@ -33,7 +32,6 @@ def test_race(perf):
 def test_workloads_of_perf_take_their_turns_and_limits_are_not_judged(project: Project) -> None:
     project.commit({"test_perf.py": PERF})
     asked = settings("HEAD", null=True, pytest_words=("-p", "perfsuite.pytest_plugin"))
-    asked = replace(asked, pace=replace(QUICK, patience_seconds=60.0))
     repository = Repository.at(project.root)
     with (
         workplace(repository.git_directory) as place,

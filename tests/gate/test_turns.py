@@ -27,7 +27,7 @@ for said in line:
               "nonsense": {"say": "nonsense"}}[word["do"]]
     line.write(json.dumps(answer).encode() + b"\\n")
 """
-PACE = Pace(fewest_turns=4, side_seconds=0.0, rest_seconds=0.0, cooling_seconds=0.0, patience_seconds=10.0)
+PACE = Pace(fewest_turns=4, side_seconds=0.0, rest_seconds=0.0, cooling_seconds=0.0)
 
 
 @contextmanager

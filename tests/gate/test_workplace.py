@@ -58,7 +58,6 @@ def kill_and_look(project: Project, tmp: Path, after_seconds: float, number: int
     running.send_signal(number)
     running.wait(timeout=30)
     runs = [path.name for path in tmp.glob("perfsuite-gate-*/*")]
-    time.sleep(0.3)
     workplace.sweep()
     # A run killed before it was signed is swept once it is old enough not to be one that just begins.
     for path in tmp.glob("perfsuite-gate-*/*"):
@@ -89,6 +88,17 @@ def test_interrupted_it_cleans_up_by_itself(ready: Project, tmp_path: Path) -> N
     running.send_signal(signal.SIGINT)
     running.wait(timeout=30)
     assert leftovers(ready, tmp_path / "tmp") == []
+
+
+def test_a_process_started_while_others_were_being_ended_is_ended_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with subprocess.Popen(sleeper) as early, subprocess.Popen(sleeper) as late:
+        seen = iter([[early.pid], [late.pid], []])
+        monkeypatch.setattr(workplace, "processes", lambda run: next(seen))
+        workplace.clear(tmp_path / "place", None)
+        assert {early.wait(), late.wait()} == {-signal.SIGKILL}
 
 
 def test_a_living_gate_is_left_alone(ready: Project, tmp_path: Path) -> None:

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import pytest
+
+from perfsuite.measure import sampling
 from perfsuite.measure.sampling import Plan, Rounds, calibrate, sample, warm_up
 
 
@@ -66,10 +69,13 @@ def test_sampling_stops_when_enough_is_known() -> None:
     assert len(rounds.seconds_per_call) == 18  # 8, then 12, then 18
 
 
-def test_sampling_stops_when_the_time_is_spent() -> None:
-    plan = Plan(min_rounds=8, min_seconds=0.0, max_seconds=0.01)
+def test_sampling_stops_when_the_time_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter(range(1000))
+    monkeypatch.setattr(sampling, "perf_counter", lambda: float(next(seconds)))
+    plan = Plan(min_rounds=8, min_seconds=0.0, max_seconds=20.0)
     rounds = sample(nothing, ScriptedClock([0.5]), plan, enough=lambda samples, look: False)
-    assert rounds.looks > 0
+    assert len(rounds.seconds_per_call) == 20
+    assert rounds.looks == 3  # after 8, 12 and 18
 
 
 def test_a_slow_workload_is_not_sampled_for_ever() -> None:

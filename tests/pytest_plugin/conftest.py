@@ -16,7 +16,10 @@ def run(pytester: pytest.Pytester) -> Run:
 
     def run_project(source: str, *options: str, stores: bool = False) -> pytest.RunResult:
         pytester.makepyfile(test_project=f"import pytest\n{source}")
-        quick = ["--benchmark-max-time=0.02", "--perf-max-time=0.1", "--benchmark-quiet"]
+        # A limit that is decided stops early, so that a long budget costs nothing and a busy machine may
+        # take as long as it needs; nine rounds are the fewest that have an interval.
+        quick = ["--benchmark-max-time=0.02", "--benchmark-min-rounds=9", "--perf-max-time=600"]
+        quick += ["--benchmark-quiet"]
         # hypothesis would be imported anew by each of these inner runs
         quick += ["-p", "no:hypothesispytest"]
         # pytest-benchmark asks the processor for its name, which takes a second, whenever a run is stored.

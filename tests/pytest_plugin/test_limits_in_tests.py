@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
 
+from perfsuite.pytest_plugin import fixture
 from tests.pytest_plugin.conftest import Run
 
 WORK = "def work(): return sum(range(2000))\n"
@@ -34,23 +36,36 @@ def test_a_broken_limit_fails_the_test_itself(run: Run, limit: str, told: str) -
     result.stdout.fnmatch_lines([told])
 
 
-UNCLEAR = (
-    "import itertools, time\n"
-    "ends = itertools.cycle([0.001, 0.02])\n"
-    "def erratic(): time.sleep(next(ends))\n"
-    "@pytest.mark.ceiling(seconds_per_call='10 ms')\n"
-    "def test_it(perf): perf(erratic)"
-)
+class Undecided:
+    """A clock by which every other round is quick and the ones between are slow."""
+
+    def __init__(self) -> None:
+        self._seconds_per_call = itertools.cycle([0.001, 0.02])
+
+    def wait(self) -> None: ...
+
+    def seconds(self, call: object, calls: int) -> float:
+        return next(self._seconds_per_call) * calls
 
 
+@pytest.fixture
+def undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fixture, "clock_for", lambda *_: Undecided())
+
+
+UNCLEAR = "@pytest.mark.ceiling(seconds_per_call='10 ms')\ndef test_it(perf): perf(lambda: None)"
+
+
+@pytest.mark.usefixtures("undecided")
 def test_an_unclear_limit_fails_and_says_what_to_do(run: Run) -> None:
-    result = run(UNCLEAR)
+    result = run(UNCLEAR, "--perf-max-time=0.1")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["unclear: seconds_per_call of *take more samples (--perf-max-time)"])
 
 
+@pytest.mark.usefixtures("undecided")
 def test_an_unclear_limit_is_kept_only_where_the_settings_say_so(run: Run) -> None:
-    result = run(UNCLEAR, "--perf-unclear=keep")
+    result = run(UNCLEAR, "--perf-max-time=0.1", "--perf-unclear=keep")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*unclear*", "1 measured, 1 limit unclear"])
 
@@ -75,10 +90,10 @@ def test_a_race_is_won_against_each_of_the_others(run: Run) -> None:
     arms = "def slow(): [work() for _ in range(9)]\ndef mid(): [work() for _ in range(4)]\n"
     race = "def test_it(perf): perf.race({})"
     floor = "@pytest.mark.floor(speedup=1.5)\n"
-    won = run(WORK + arms + floor + race.format("ours=work, a=slow, b=mid"), "--perf-max-time=1")
+    won = run(WORK + arms + floor + race.format("ours=work, a=slow, b=mid"))
     won.assert_outcomes(passed=1)
     won.stdout.fnmatch_lines(["*speedup * over a, floor 1.50*", "*speedup * over b, floor 1.50*"])
-    lost = run(WORK + arms + floor + race.format("ours=mid, a=slow, b=work"), "--perf-max-time=1")
+    lost = run(WORK + arms + floor + race.format("ours=mid, a=slow, b=work"))
     lost.assert_outcomes(failed=1)
 
 
