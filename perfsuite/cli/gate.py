@@ -20,6 +20,7 @@ from rich.console import Console
 
 from perfsuite.gate.pace import Pace
 from perfsuite.gate.settings import Settings, from_project
+from perfsuite.judge.gated import EXIT_INTERRUPTED
 from perfsuite.report import gate_files, gate_terminal
 
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -98,7 +99,11 @@ def run(arguments: argparse.Namespace) -> int:
     here = Path.cwd()
     settings = settings_from(arguments, here)
     signal.signal(signal.SIGTERM, end)
-    report = gate(settings, here, repeat(settings), tell)
+    try:
+        report = gate(settings, here, repeat(settings), tell)
+    except KeyboardInterrupt:
+        tell("interrupted before anything was judged; nothing is left behind")
+        return EXIT_INTERRUPTED
     gate_terminal.show(report, Console(width=None if sys.stdout.isatty() else 120))
     if arguments.report:
         for path in gate_files.write(report, arguments.report):

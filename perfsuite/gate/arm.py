@@ -103,7 +103,11 @@ class Arm:
         return ArmError(self.side, "died", words)
 
     def tail(self, characters: int = 3000) -> str:
-        return self.log.read_text(errors="replace")[-characters:] if self.log.exists() else ""
+        if not self.log.exists():
+            return ""
+        with self.log.open("rb") as log:  # it may hold gigabytes
+            log.seek(-min(4 * characters, log.seek(0, os.SEEK_END)), os.SEEK_END)
+            return log.read().decode(errors="replace")[-characters:]
 
     def close(self, grace_seconds: float = 0.0) -> None:
         """End the process and everything it started; nothing is left to wait for."""

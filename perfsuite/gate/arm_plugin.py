@@ -90,7 +90,10 @@ class ArmPlugin:
             "timeout": 0,
             "lf": False,
             "failedfirst": False,
+            "newfirst": False,
             "stepwise": False,
+            "usepdb": False,
+            "trace": False,
         }
         for name, value in neutral.items():
             if hasattr(config.option, name):
@@ -241,7 +244,9 @@ def _environment() -> dict[str, str]:
 
 
 def _described(item: pytest.Item) -> Say:
-    told: Say = {"id": item.nodeid, "file": item.location[0], "line": item.location[1]}
+    # Of the whole repository: what pytest tells is of a root that it chose itself.
+    file = os.path.relpath(item.path, Path(os.environ[ROOT]).resolve())
+    told: Say = {"id": item.nodeid, "file": file, "line": item.location[1]}
     mark = item.get_closest_marker("tolerance")
     return {**told, "tolerance": float(mark.args[0])} if mark is not None and mark.args else told
 

@@ -9,16 +9,23 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from perfsuite.errors import UsageError
 from perfsuite.gate import arm_plugin
-from perfsuite.gate.layout import Sources, sources
+from perfsuite.gate.layout import Sources, make_way, sources
 from perfsuite.gate.workplace import RUN
 
 PLUGIN = "_perfsuite_arm"
-NOT_FOR_AN_ARM = ("PYTEST_CURRENT_", "PYTEST_XDIST_", "COV_CORE_", "COVERAGE_")
+# Set for the process that started the gate, and wrong for another in another folder.
+OF_ONE_REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX")
+NOT_FOR_AN_ARM = (
+    *("PYTEST_CURRENT_", "PYTEST_XDIST_", "COV_CORE_", "COVERAGE_"),
+    "PYTHONPYCACHEPREFIX",  # bytecode goes when the side's folder goes
+    *OF_ONE_REPOSITORY,
+)
 COMPILED = (".so", ".pyd", ".dylib")
 
 
@@ -56,9 +63,25 @@ class Repository:
 
     def changed_here(self) -> tuple[str, ...]:
         """Files of the working tree that differ from HEAD or are new and not ignored."""
-        differing = git(self.root, "diff", "--name-only", "--no-renames", "-z", "HEAD", who="git")
-        new = git(self.root, "ls-files", "--others", "--exclude-standard", "-z", who="git")
-        return tuple(sorted({name for name in (differing + "\0" + new).split("\0") if name}))
+        return changed_in(self.root, "HEAD")
+
+    def lacks(self, head: str, base: str) -> str:
+        """What to know where the two have parted; empty where one is a part of the other."""
+        fork = ran(self.root, "merge-base", base, head).stdout.strip()
+        if fork in {base, head, ""}:
+            return ""
+        number = int(git(self.root, "rev-list", "--count", f"{head}..{base}", who=base))
+        return (
+            f"head lacks {number} commit{'s' * (number > 1)} of base, and what they changed counts as head's "
+            f"doing; merge them, or take --base {fork[:12]}, where the two parted"
+        )
+
+
+def changed_in(place: Path, commit: str) -> tuple[str, ...]:
+    """Files of a working tree that differ from a commit or are new and not ignored."""
+    differing = git(place, "diff", "--name-only", "--no-renames", "-z", commit, who="git")
+    new = git(place, "ls-files", "--others", "--exclude-standard", "-z", who="git")
+    return tuple(sorted({name for name in (differing + "\0" + new).split("\0") if name}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,26 +112,34 @@ def check_out(repository: Repository, side: str, commit: str, place: Path, label
 def copy_uncommitted(repository: Repository, tree: Tree) -> Tree:
     """Lay the working tree's uncommitted changes over a checkout of its HEAD."""
     changed = repository.changed_here()
-    for name in changed:
-        source, target = repository.root / name, tree.worktree / name
-        if source.is_dir() and not source.is_symlink():
-            continue  # a submodule or a repository inside this one
-        target.unlink(missing_ok=True)
-        if source.is_symlink() or source.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target, follow_symlinks=False)
+    lay_over(repository.root, tree.worktree, changed)
     if not changed:
         return tree
     label = f"{tree.label} with {len(changed)} uncommitted file{'s' * (len(changed) > 1)}"
     return replace(tree, label=label, uncommitted=changed)
 
 
+def lay_over(source_root: Path, target_root: Path, changed: Sequence[str]) -> None:
+    """Make these files of one tree what they are in another, and remove those that are no longer there."""
+    for name in changed:
+        source, target = source_root / name, target_root / name
+        if source.is_dir() and not source.is_symlink():
+            continue  # a submodule or a repository inside this one
+        if source.is_symlink() or source.exists():
+            make_way(target, target_root)
+            shutil.copy2(source, target, follow_symlinks=False)
+        else:
+            with suppress(NotADirectoryError):  # its folder has become a file
+                target.unlink(missing_ok=True)
+
+
 def link_shared(repository: Repository, tree: Tree, names: Sequence[str]) -> None:
     """Let files that git ignores (pictures, weights) be seen by a side."""
     for name in names:
-        source, target = (repository.project / name).absolute(), tree.root / name
-        if not source.exists() or not source.is_relative_to(repository.root):
+        source = Path(os.path.normpath(repository.project / name))
+        if not source.exists() or repository.root not in source.parents:
             raise UsageError(f"--share {name}: not found in {repository.root}; name a file or folder in it")
+        target = tree.worktree / source.relative_to(repository.root)
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             target.symlink_to(source)
@@ -120,7 +151,8 @@ def with_python(tree: Tree, python: str) -> Tree:
 
 def prepare(tree: Tree, commands: Sequence[str], log: Path) -> Tree:
     """Run the project's own preparation in a side; an environment it makes in .venv becomes the side's."""
-    environment = {k: v for k, v in os.environ.items() if k not in {"VIRTUAL_ENV", "PYTHONPATH"}}
+    not_its_own = {"VIRTUAL_ENV", "PYTHONPATH", *OF_ONE_REPOSITORY}
+    environment = {name: value for name, value in os.environ.items() if name not in not_its_own}
     for command in commands:
         with log.open("ab") as out:
             try:
@@ -172,8 +204,9 @@ def install_plugin(place: Path) -> Path:
 
 def command(tree: Tree, pytest_words: Sequence[str]) -> list[str]:
     """`PYTHON -m MODULE WORDS`, which is also how a parent reads it."""
-    plugins = ["-p", f"{PLUGIN}.arm_plugin", "-p", "no:cacheprovider"]
-    return [tree.python, "-m", "pytest", *plugins, *pytest_words]
+    # Without the cache a project's --ff would be unknown; with its own the repository would be written to.
+    words = ["-p", f"{PLUGIN}.arm_plugin", "-o", f"cache_dir={tree.worktree.parent / 'cache' / tree.side}"]
+    return [tree.python, "-m", "pytest", *words, *pytest_words]
 
 
 def parent_command(tree: Tree) -> list[str]:
@@ -226,23 +259,27 @@ def _moved(entry: str, repository: Repository, tree: Tree) -> str:
     return entry
 
 
-def ran(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    quiet: Mapping[str, str] = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+def ran(place: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """git in a folder, with `more` in its environment."""
+    # In a hook git's own variables name the index and the folder of the commit being made.
+    around = {name: value for name, value in os.environ.items() if name not in OF_ONE_REPOSITORY}
+    quiet: Mapping[str, str] = {**around, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", **more}
     try:
         return subprocess.run(
             ["git", *words],  # noqa: S607 - the user's git is meant
             cwd=place,
             env=quiet,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="surrogateescape",
             check=False,
         )
     except FileNotFoundError as error:
         raise UsageError("git: not found, expected it on the PATH; install it") from error
 
 
-def git(place: Path, *words: str, who: str) -> str:
-    done = ran(place, *words)
+def git(place: Path, *words: str, who: str, **more: str) -> str:
+    done = ran(place, *words, **more)
     if done.returncode:
         raise UsageError(f"{who}: git {words[0]} failed: {done.stderr.strip() or done.returncode}")
     return done.stdout.strip("\n")

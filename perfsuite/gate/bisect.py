@@ -60,7 +60,7 @@ def bisect(settings: Settings, good: str, bad: str, here: Path, tell: Tell) -> t
     commits = commits_between(repository, first, last)
     asked = replace(settings, base=first)
     tell(f"{len(commits)} commits from {good} to {bad}; first whether the two differ at all")
-    whole = gate(replace(asked, head=last), here, tell=tell)
+    whole = _uninterrupted(gate(replace(asked, head=last), here, tell=tell))
     if whole.count(Outcome.REGRESSED) == 0:
         raise NothingMeasuredError(
             f"{good} against {bad}: {whole.headline}, expected a regression; name other ends, or --max-pairs"
@@ -69,12 +69,18 @@ def bisect(settings: Settings, good: str, bad: str, here: Path, tell: Tell) -> t
 
     def ask(commit: str) -> Answer:
         tell(f"asking {commit[:12]} {repository.subject(commit)}")
-        found = answer(gate(replace(narrowed, head=commit), here, tell=tell))
+        found = answer(_uninterrupted(gate(replace(narrowed, head=commit), here, tell=tell)))
         tell(f"{commit[:12]} is {found}")
         return found
 
     found = search(commits, ask)
     return Found(found.suspects, found.gates + 1), whole
+
+
+def _uninterrupted(report: GateReport) -> GateReport:
+    if report.interrupted:
+        raise KeyboardInterrupt
+    return report
 
 
 def narrow(settings: Settings, whole: GateReport) -> Settings:

@@ -48,6 +48,7 @@ def conclude(run: Run, command: str, seed: int) -> GateReport:
         tuple(dict.fromkeys(run.notes)),
         time.monotonic() - run.begin,
         seed,
+        run.is_interrupted,
     )
 
 

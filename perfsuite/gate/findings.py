@@ -64,6 +64,18 @@ def judge_alone(name: str, node: str, side: str, on_base_before: bool, errors: S
     return Verdict(name, "time", Outcome.ERROR, f"head's benchmark does not run on base{why}; {cure}")
 
 
+def in_short(error: str) -> str:
+    """The cause of a failed collection in one line, without the way that led to it.
+
+    >>> in_short("test_a.py: ImportError while importing\\nTraceback:\\nE   ImportError: no name 'f'")
+    "test_a.py: ImportError: no name 'f'"
+    """
+    causes = [line.removeprefix("E").strip() for line in error.splitlines() if line.startswith("E ")]
+    if causes:
+        return f"{error.partition(': ')[0]}: {causes[0]}"[:500]
+    return " ".join(error.split())[:500]
+
+
 def _last_line(detail: str) -> str:
     lines = [line.strip() for line in detail.splitlines() if line.strip()]
     told = [line.removeprefix("E").strip() for line in lines if line.startswith("E ")] or lines[-1:]

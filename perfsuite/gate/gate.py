@@ -36,7 +36,10 @@ def gate(settings: Settings, here: Path, command: str = "", tell: Tell = lambda 
         make_ready(repository, settings, place, random.Random(seed), tell) as stand,
     ):
         run = Run(stand, survey(stand), begin, tell)
-        run.whole()
+        try:
+            run.whole()
+        except KeyboardInterrupt:
+            run.interrupt()
         return conclude(run, command, seed)
 
 
@@ -57,9 +60,12 @@ class Run:
         self.pairs = 0
         self.rule = Rule(1)
         self.pair_seconds = 0.0
+        self.is_interrupted = False
 
     def whole(self) -> None:
         suites = self.suites
+        trees, repository = self.stand.trees, self.stand.repository
+        self._note(repository.lacks(trees["head"].commit, trees["base"].commit))
         wanted = self._nodes_to_run()
         if wanted:
             self._count(wanted)
@@ -71,7 +77,7 @@ class Run:
             if verdict.workload not in self.verdicts and verdict.workload not in self.skipped:
                 self.verdicts.setdefault(verdict.workload, []).append(verdict)
         for side, errors in broken.items():
-            self.notes += [f"{side}: collection failed: {error}" for error in errors]
+            self.notes += [f"{side}: collection failed: {findings.in_short(error)}" for error in errors]
         self.rule = Rule(
             max(1, len(self.followed)),
             self.settings.alpha,
@@ -79,7 +85,27 @@ class Run:
             self.settings.max_pairs,
             self.settings.mde,
         )
+        if self.rule.fewest_pairs > self.rule.max_pairs:
+            self._note(
+                f"{self.rule.max_pairs} pairs cannot accuse anyone: with {self.rule.workloads} workloads and "
+                f"a chance of error of {self.rule.alpha:g} it takes {self.rule.fewest_pairs} (--max-pairs)"
+            )
         self._time()
+
+    def interrupt(self) -> None:
+        """Somebody ends the gate: what was decided stays, and nothing else counts as compared."""
+        self.is_interrupted = True
+        self.notes.append(f"interrupted after {self.pairs} pairs; what was not decided by then is unclear")
+        reached = {found.node for found in self.followed.values()} | set(self.verdicts) | set(self.skipped)
+        for node in self._nodes_to_run():
+            if node not in reached:
+                self.verdicts[node] = [Verdict(node, "time", Outcome.UNCLEAR, "interrupted before its turn")]
+        self._last_words()
+
+    def _note(self, said: str) -> None:
+        if said:
+            self.tell(said)
+            self.notes.append(said)
 
     def _nodes_to_run(self) -> list[str]:
         base = {self.settings.renames.get(n, n) for n in self.suites.nodes("base")}
@@ -105,7 +131,8 @@ class Run:
             if not found.broken_off or not found.ends or not left:
                 break
         for node, ends in found.ends.items():
-            if {end.outcome for end in ends.values()} == {"passed"} and node not in reached.values():
+            on_both = [end.outcome for end in ends.values()] == ["passed", "passed"]
+            if on_both and node not in reached.values():
                 self.skipped[node] = "it passed without measuring anything"
         if found.broken_off and left:
             for node in left:
@@ -137,11 +164,10 @@ class Run:
 
     def _take_ends(self, found: PairResult) -> None:
         """Errors, skips and one-sided tests leave the gate with a word of their own."""
-        own = {self.settings.renames.get(n, n) for n in self.suites.nodes("base")}
         for node, ends in found.ends.items():
             if len(ends) < 2 and not any(end.outcome in {"died", "hung", "failed"} for end in ends.values()):
                 continue  # the pair ended before the other side came to it
-            meant = findings.judge_ends(node, ends, node in own)
+            meant = findings.judge_ends(node, ends, self._is_on_base(node))
             if meant.skipped is not None:
                 self.skipped[node] = meant.skipped
             elif meant.verdict is not None:
@@ -151,7 +177,14 @@ class Run:
                 continue
             other = "base" if side == "head" else "head"
             errors = found.collect_errors.get(other, ())
-            self._drop(name, findings.judge_alone(name, node, side, node in own, errors))
+            self._drop(name, findings.judge_alone(name, node, side, self._is_on_base(node), errors))
+
+    def _is_on_base(self, node: str) -> bool:
+        """Whether base's own suite has this test, or a file of it that base itself cannot collect."""
+        base = self.suites.own["base"]
+        if node in {self.settings.renames.get(name, name) for name in base.places}:
+            return True
+        return any(error.startswith(("base: ", node.partition("::")[0])) for error in base.errors)
 
     def _drop(self, node: str, verdict: Verdict) -> None:
         for name in [name for name, found in self.followed.items() if found.node == node]:
@@ -167,9 +200,17 @@ class Run:
                 self._null_pair()
         while self.followed and 0 < len(self.null_pairs) < pairs.NULL_PAIRS and self._time_for_another():
             self._null_pair()
-        for found in self.followed.values():
-            if found.decision is None or found.decision.outcome is None:
-                found.decision = found.decide(self.rule, self.tolerance(found.name), spent=True)
+        if self._undecided() and self.pairs < self.settings.max_pairs:
+            self._note(
+                f"the time of {self.settings.time_budget_seconds:.0f} s ended after {self.pairs} of "
+                f"{self.settings.max_pairs} pairs, {self.pair_seconds:.0f} s each; the fewest that can "
+                f"accuse are {self.rule.fewest_pairs} (--time-budget)"
+            )
+        self._last_words()
+
+    def _last_words(self) -> None:
+        for found in self._undecided():
+            found.decision = found.decide(self.rule, self.tolerance(found.name), spent=True)
 
     @property
     def null_pairs(self) -> Sequence[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import shutil
 import tomllib
 from collections.abc import Iterable
@@ -81,18 +82,37 @@ def lay_harness(giver: Path, taker: Path, names: Iterable[str]) -> tuple[str, ..
     """Give one side the other's benchmarks (files or folders); the names of the files that changed by it."""
     changed = []
     for name in names:
-        source, target = giver / name, taker / name
-        mine = _files_in(source, giver)
-        for gone in sorted(_files_in(target, taker) - mine):
+        mine = _files_in(giver / name, giver)
+        for gone in sorted(_files_in(taker / name, taker) - mine):
             (taker / gone).unlink()
             changed.append(gone)
         for file in sorted(mine):
             old, new = taker / file, giver / file
             if not old.is_file() or old.read_bytes() != new.read_bytes():
-                old.parent.mkdir(parents=True, exist_ok=True)
+                make_way(old, taker)
                 shutil.copy2(new, old)
                 changed.append(file)
+    for file in changed:
+        _forget_bytecode(taker / file)
     return tuple(changed)
+
+
+def make_way(target: Path, root: Path) -> None:
+    """Let a file be written at `target`. Links on the way are removed and not followed: what they lead to may
+    be the user's own."""
+    inside = target.relative_to(root)
+    for place in (*reversed(inside.parents[:-1]), inside):
+        if (root / place).is_symlink() or (root / place).is_file():
+            (root / place).unlink()
+    if target.is_dir():
+        shutil.rmtree(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _forget_bytecode(file: Path) -> None:
+    """Python knows old bytecode by size and whole second, and both sides were checked out in the same."""
+    for cached in (file.parent / "__pycache__").glob(f"{glob.escape(file.stem)}.*.pyc"):
+        cached.unlink()
 
 
 def _files_in(place: Path, root: Path) -> set[str]:
@@ -100,21 +120,26 @@ def _files_in(place: Path, root: Path) -> set[str]:
     return {str(file.relative_to(root)) for file in files if "__pycache__" not in file.parts}
 
 
-def harness_of(root: Path, benchmark_files: Iterable[str], pytest_config: str) -> tuple[str, ...]:
-    """What belongs to the benchmarks: their folders (or, beside the project's own packages, their files), the
-    conftest files above them, and the configuration of pytest."""
-    found = sources(root)
-    own = {Path(folder) / package for folder in found.folders for package in found.packages}
+def harness_of(
+    root: Path, benchmark_files: Iterable[str], pytest_config: str, inside: Path = Path()
+) -> tuple[str, ...]:
+    """What belongs to the benchmarks of the project that lies `inside` a worktree: their folders (or, beside
+    the project's own packages, their files), the conftest files above them, and pytest's configuration."""
+    found = sources(root / inside)
+    own = {inside / folder / package for folder in found.folders for package in found.packages}
     names: dict[str, None] = {}
     for file in sorted(set(benchmark_files)):
         folder = Path(file).parent
-        holds_project = str(folder) == "." or any(
+        if ".." in folder.parts:  # installed, and so the same for both sides
+            continue
+        holds_project = inside.is_relative_to(folder) or any(
             package.is_relative_to(folder) or folder.is_relative_to(package) for package in own
         )
         names[file if holds_project else str(folder)] = None
         for above in Path(file).parents:
             if (root / above / "conftest.py").is_file():
                 names[str(above / "conftest.py")] = None
-    if pytest_config and Path(pytest_config).is_relative_to(root):
-        names[str(Path(pytest_config).relative_to(root))] = None
+    config = Path(pytest_config).resolve()
+    if pytest_config and config.is_relative_to(root.resolve()):
+        names[str(config.relative_to(root.resolve()))] = None
     return tuple(names)

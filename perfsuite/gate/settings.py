@@ -12,6 +12,7 @@ from typing import Any, Literal
 from perfsuite.errors import UsageError
 from perfsuite.gate.layout import read_toml
 from perfsuite.gate.pace import Pace
+from perfsuite.judge.pairs import Rule
 
 Harness = Literal["head", "base", "own"]
 NUMBERS = {"alpha", "tolerance", "mde", "max-pairs"}
@@ -71,8 +72,12 @@ class Settings:
             raise UsageError(
                 f"mde: {self.mde:g} is not beyond the tolerance of {self.tolerance:g}; nothing could be kept"
             )
-        if self.max_pairs < 1:
-            raise UsageError(f"max-pairs: {self.max_pairs}, expected at least 1")
+        fewest = Rule(1, self.alpha).fewest_pairs
+        if self.max_pairs < fewest:
+            raise UsageError(
+                f"max-pairs: {self.max_pairs}, expected at least {fewest} (more with many benchmarks) to "
+                f"tell a slowdown from luck with a chance of error of {self.alpha:g}"
+            )
 
     def tolerance_of(self, name: str, marked: float | None = None) -> float:
         """The project's word on a test, then the test's own marker, then the usual."""

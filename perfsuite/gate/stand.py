@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from perfsuite.errors import UsageError
-from perfsuite.gate import arms
+from perfsuite.gate import arms, submodules
 from perfsuite.gate.arm import Arm, ArmError
 from perfsuite.gate.arms import Repository, Tree
 from perfsuite.gate.layout import harness_of, lay_harness, sources
@@ -126,6 +126,8 @@ def make_ready(
         if side == "head" and changed:
             tree = arms.copy_uncommitted(repository, tree)
             tell(f"{side}: {len(changed)} uncommitted files are part of it")
+        for lack in submodules.fill(repository.root, commit, tree.worktree, side == "head" and bool(changed)):
+            tell(f"{side}: {lack}")
         arms.link_shared(repository, tree, settings.share)
         if settings.prepare:
             tell(f"{side}: preparing ({'; '.join(settings.prepare)})")
@@ -169,8 +171,9 @@ def survey(stand: Stand) -> Suites:
     if giver in SIDES:
         taker = "base" if giver == "head" else "head"
         files = {place for place, _ in own[giver].places.values()}
-        names = harness_of(stand.trees[giver].root, files, own[giver].pytest_config)
-        lay_harness(stand.trees[giver].root, stand.trees[taker].root, names)
+        worktree, inside = stand.trees[giver].worktree, stand.repository.inside
+        names = harness_of(worktree, files, own[giver].pytest_config, inside)
+        lay_harness(worktree, stand.trees[taker].worktree, names)
     return Suites(own)
 
 

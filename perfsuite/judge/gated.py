@@ -16,6 +16,8 @@ from perfsuite.judge.verdict import (
 )
 from perfsuite.measure.measurement import Environment
 
+EXIT_INTERRUPTED = 130  # as shells say it of Ctrl-C
+
 # Worst first: what a reader must see before anything else.
 ORDER = (
     Outcome.REGRESSED,
@@ -92,6 +94,7 @@ class GateReport:
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     seed: int = 0
+    interrupted: bool = False  # before all was decided
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -116,7 +119,9 @@ class GateReport:
 
     @property
     def exit_code(self) -> int:
-        """0 kept, 1 regressed, 10 unclear, 11 machine unfit, 12 nothing or not everything compared."""
+        """0 kept, 1 regressed, 10 unclear, 11 unfit, 12 not everything compared, 130 interrupted."""
+        if self.interrupted:
+            return EXIT_INTERRUPTED
         code = exit_code(self.verdicts)
         return EXIT_UNFIT if self.unfit and code not in {EXIT_REGRESSED, EXIT_NOT_COMPARED} else code
 
@@ -131,6 +136,7 @@ class GateReport:
         """
         if not self.workloads:
             return "nothing was compared"
+        ended = "interrupted; " if self.interrupted else ""
         counts = [f"{n} {outcome}" for outcome in ORDER if (n := self.count(outcome))]
         unfit = "machine unfit for timing; " if self.unfit else ""
-        return f"{unfit}{', '.join(counts)}"
+        return f"{ended}{unfit}{', '.join(counts)}"

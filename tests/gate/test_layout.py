@@ -78,3 +78,43 @@ def test_laying_a_harness_replaces_adds_and_removes(tmp_path: Path) -> None:
     assert (taker.root / "b/changed.py").read_text() == "new"
     assert not (taker.root / "b/removed.py").exists()
     assert (taker.root / "src.py").read_text() == "base"
+
+
+def test_old_bytecode_goes_with_the_file_it_was_made_from(tmp_path: Path) -> None:
+    """Same size, same second: Python would take it for the new file's."""
+    giver, taker = Project(tmp_path / "giver"), Project(tmp_path / "taker")
+    giver.write({"b/test_a.py": "SIZE = 9", "b/same.py": ""})
+    stale = "b/__pycache__/test_a.cpython-311-pytest-9.pyc"
+    taker.write(
+        {"b/test_a.py": "SIZE = 1", "b/same.py": "", stale: "", "b/__pycache__/same.cpython-311.pyc": ""}
+    )
+    lay_harness(giver.root, taker.root, ["b"])
+    assert [path.name for path in (taker.root / "b" / "__pycache__").iterdir()] == ["same.cpython-311.pyc"]
+
+
+def test_a_harness_is_not_laid_through_links_into_what_is_the_users(tmp_path: Path) -> None:
+    giver, taker, user = (Project(tmp_path / name) for name in ("giver", "taker", "user"))
+    giver.write({"b/weights": "head's", "b/photos/1.jpg": "head's", "b/was_folder": "file"})
+    taker.write({"b/test_a.py": "", "b/was_folder/x": ""})
+    user.write({"weights": "mine", "photos/1.jpg": "mine"})
+    for name in ("weights", "photos"):
+        (taker.root / "b" / name).symlink_to(user.root / name)
+    lay_harness(giver.root, taker.root, ["b"])
+    assert (user.root / "weights").read_text() == (user.root / "photos" / "1.jpg").read_text() == "mine"
+    for name in ("weights", "photos/1.jpg"):
+        assert (taker.root / "b" / name).read_text() == "head's"
+    assert (taker.root / "b" / "was_folder").read_text() == "file"
+
+
+@pytest.mark.parametrize(
+    ("file", "names"),
+    [
+        ("services/a/benchmarks/test_a.py", {"services/a/benchmarks", "conftest.py"}),
+        ("services/a/test_a.py", {"services/a/test_a.py", "conftest.py"}),
+        ("../site-packages/suite/test_a.py", set()),
+    ],
+)
+def test_the_harness_of_one_project_of_several(tmp_path: Path, file: str, names: set[str]) -> None:
+    layout = {f"services/a/{name}": text for name, text in flat_layout().items()}
+    Project(tmp_path).write({**layout, "conftest.py": ""})
+    assert set(harness_of(tmp_path, [file], "", Path("services/a"))) == names

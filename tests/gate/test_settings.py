@@ -63,6 +63,7 @@ def test_a_project_without_settings_has_the_usual_ones(tmp_path: Path) -> None:
         ("alpha = 0.02", "alfa = 0.02", "alfa"),
         ("alpha = 0.02", "alpha = 1.5", "alpha: 1.5"),
         ("max-pairs = 12", "max-pairs = 0", "max-pairs"),
+        ("max-pairs = 12", "max-pairs = 5", "max-pairs: 5, expected at least 6"),
         ("max-pairs = 12", "mde = 0.01", "nothing could be kept"),
         ("[tool", "[tool", None),
     ],
