@@ -12,6 +12,7 @@ import pytest
 
 from perfsuite.errors import PerfsuiteError
 from perfsuite.pytest_plugin.conclude import judge_plain_benchmark
+from perfsuite.pytest_plugin.ending import sigterm_as_ctrl_c
 from perfsuite.pytest_plugin.fixture import Perf
 from perfsuite.pytest_plugin.markers import MARKERS, limits_of
 from perfsuite.pytest_plugin.options import add_options
@@ -62,6 +63,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             session.reference = reference.find(session.options, session.environment)
         except PerfsuiteError as error:
             raise pytest.UsageError(str(error)) from error
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    if not any({"perf", "benchmark"} & set(getattr(item, "fixturenames", ())) for item in session.items):
+        return (yield)  # others may mean something else by the signal
+    with sigterm_as_ctrl_c():
+        return (yield)
 
 
 @pytest.fixture

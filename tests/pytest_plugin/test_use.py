@@ -156,8 +156,13 @@ def test_a_serving_arm_is_handed_the_call_and_measures_nothing(
     ]
 
 
-def test_an_interrupted_run_keeps_what_was_done_and_is_marked_incomplete(pytester: pytest.Pytester) -> None:
-    interrupt = "def stop(): raise KeyboardInterrupt\n"
+@pytest.mark.parametrize(
+    "stop", ["raise KeyboardInterrupt", "os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)"]
+)
+def test_an_interrupted_run_keeps_what_was_done_and_is_marked_incomplete(
+    pytester: pytest.Pytester, stop: str
+) -> None:
+    interrupt = f"import os, signal, time\ndef stop(): {stop}\n"
     source = WORK + interrupt + "def test_a(perf): perf(work)\ndef test_b(perf): perf(stop)"
     pytester.makepyfile(test_project=source)
     result = pytester.runpytest_subprocess("--benchmark-max-time=0.02", "--benchmark-quiet")
