@@ -142,7 +142,8 @@ def absences(
             found.append(Verdict(name, "time", Outcome.ERROR, f"not collected on head: {_last_line(wrong)}"))
         else:
             reason = (
-                "base has it, head does not; say so under [tool.perfsuite.gate.renames] if it was renamed"
+                "base has it, head does not; where it was renamed say so under tool.perfsuite.gate.renames, "
+                "where it is to go name it under quarantine"
             )
             found.append(Verdict(name, "time", Outcome.MISSING, reason))
     found += [

@@ -272,6 +272,10 @@ class Run:
             found = Followed(seen.name, seen.node)
             found.add(seen, result.first_side)
             self.null.setdefault(seen.name, []).append(found.log_ratios[0])
+        self.tell(
+            f"base against base, {len(self.null_pairs)} of {pairs.NULL_PAIRS}, "
+            f"{time.monotonic() - self.begin:.0f} s"
+        )
 
     def _drawn_sentinels(self) -> tuple[str, ...]:
         """Of the half that says what it has to say in the shortest time."""

@@ -141,7 +141,8 @@ def _counters(found: Gated) -> str:
     rows = [(name, f"{base:,}", f"{head:,}", f"{head - base:+,}") for name, (base, head) in differing.items()]
     same = len(found.counters) - len(differing)
     table = _table(("counter", "base", "head", "change"), rows) if rows else ""
-    return f'{table}<p class="soft">{same} counters are the same on both sides</p>'
+    told = "1 counter is" if same == 1 else f"{same} counters are"
+    return f'{table}<p class="soft">{told} the same on both sides</p>'
 
 
 def _null_pairs(report: GateReport) -> str:

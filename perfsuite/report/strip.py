@@ -47,8 +47,10 @@ def strip(
     if estimate is not None:
         middle = x(estimate)
         parts.append(f'<path class="mid" d="M{middle - 5:.1f} {_AXIS}l5 -5l5 5l-5 5z"/>')
-    for value in (-reach / 1.1, 0.0, reach / 1.1):
-        parts.append(f'<text x="{x(value):.1f}" y="{HEIGHT - 6}" text-anchor="middle">{change(value)}</text>')
+    # Nothing gets faster by more than all of its time, so beyond that the left end is not named.
+    ends = [reach / 1.1] if reach / 1.1 >= 1 else [-reach / 1.1, reach / 1.1]
+    for value, told in ((0.0, "0 %"), *((end, change(end)) for end in ends)):
+        parts.append(f'<text x="{x(value):.1f}" y="{HEIGHT - 6}" text-anchor="middle">{told}</text>')
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
         f'aria-label="changes of {len(changes)} pairs">{"".join(parts)}</svg>'

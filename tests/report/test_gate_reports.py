@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -16,6 +17,7 @@ from rich.console import Console
 from perfsuite.errors import StoreError
 from perfsuite.judge.verdict import Outcome
 from perfsuite.report import gate_files, gate_html, gate_markdown, gate_terminal, github, junit
+from perfsuite.report.strip import strip
 from tests.report.gates import NASTY, every_outcome, many, report, workload
 
 MOST_BYTES = 64 * 1024
@@ -125,6 +127,23 @@ def test_outside_github_nothing_is_said_to_it() -> None:
     assert gate_files.to_github(many(3), {}) == []
 
 
+@pytest.mark.parametrize(
+    ("change", "ends"),
+    [(0.05, ["0 %", "-5.0 %", "+5.0 %"]), (2.7, ["0 %", "3.7 x"]), (1.0, ["0 %", "2.0 x"])],
+)
+def test_nothing_is_shown_as_faster_than_all_of_its_time(change: float, ends: list[str]) -> None:
+    drawn = ElementTree.fromstring(strip([change], 0.01, None, None))  # noqa: S314 - made here
+    assert [text.text for text in drawn.iter("text")] == ends
+
+
+def test_what_was_found_before_an_interruption_is_told_as_such() -> None:
+    ended = replace(many(3), interrupted=True)
+    assert ended.exit_code == 130
+    for text in (gate_markdown.render(ended), gate_html.render(ended)):
+        assert "interrupted; 3 regressed" in text.replace("&#59;", ";")
+    assert json.loads(gate_files.as_json(ended))["interrupted"] is True
+
+
 class Tags(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
@@ -149,9 +168,16 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 def test_a_browser_draws_the_page(tmp_path: Path) -> None:
     (page,) = [path for path in gate_files.write(every_outcome(), tmp_path) if path.suffix == ".html"]
     picture = tmp_path / "page.png"
-    words = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1000,3400"]
+    words = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--hide-scrollbars",
+    ]
+    words += ["--window-size=1000,3400"]
     where = [f"--user-data-dir={tmp_path / 'profile'}", f"--screenshot={picture}", page.as_uri()]
-    subprocess.run([str(CHROMIUM), *words, *where], check=True, capture_output=True, timeout=90)
+    subprocess.run([str(CHROMIUM), *words, *where], check=True, capture_output=True, timeout=900)
     from PIL import Image
 
     drawn = Image.open(picture).convert("RGB")
