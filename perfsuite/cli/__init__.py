@@ -39,7 +39,7 @@ COMMANDS = {
 EXIT_CODES = """\
 exit codes:
   0 kept   1 regressed or broken   2 usage   3 internal error   10 unclear
-  11 machine unfit   12 nothing or not everything compared   13 unreadable baseline
+  11 machine unfit   12 nothing or not everything compared   13 unreadable baseline   130 interrupted
 """
 
 

@@ -156,6 +156,8 @@ def repeat(settings: Settings) -> str:
         value = getattr(settings, name)
         if value != getattr(usual, name):
             words += [option, f"{value:g}" if isinstance(value, float) else str(value)]
+    patience = settings.pace.patience_seconds
+    words += ["--patience", f"{patience:g}"] if patience != usual.pace.patience_seconds else []
     words += ["--null"] if settings.null else []
     for option, values in (("--prepare", settings.prepare), ("--share", settings.share)):
         words += [word for value in values for word in (option, value)]

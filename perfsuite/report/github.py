@@ -19,6 +19,10 @@ def workflow_commands(report: GateReport) -> list[str]:
     unclear = report.count(Outcome.UNCLEAR)
     if unclear:
         lines.append(f"::warning title=perfsuite gate::{unclear} unclear; see the summary")
+    if report.unfit:
+        lines.append(
+            "::warning title=perfsuite gate::machine unfit: base differs from base; no time was judged"
+        )
     return lines
 
 

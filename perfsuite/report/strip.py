@@ -49,8 +49,8 @@ def strip(
         parts.append(f'<path class="mid" d="M{middle - 5:.1f} {_AXIS}l5 -5l5 5l-5 5z"/>')
     # Nothing gets faster by more than all of its time, so beyond that the left end is not named.
     ends = [reach / 1.1] if reach / 1.1 >= 1 else [-reach / 1.1, reach / 1.1]
-    for value, told in ((0.0, "0 %"), *((end, change(end)) for end in ends)):
-        parts.append(f'<text x="{x(value):.1f}" y="{HEIGHT - 6}" text-anchor="middle">{told}</text>')
+    for value, text in ((0.0, "0 %"), *((end, change(end)) for end in ends)):
+        parts.append(f'<text x="{x(value):.1f}" y="{HEIGHT - 6}" text-anchor="middle">{text}</text>')
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
         f'aria-label="changes of {len(changes)} pairs">{"".join(parts)}</svg>'

@@ -9,6 +9,7 @@ import pytest
 
 from perfsuite.cli.gate import repeat, seconds
 from perfsuite.errors import UsageError
+from perfsuite.gate.pace import Pace
 from perfsuite.gate.settings import Exemption, Settings, from_project
 
 TODAY = date(2026, 11, 21)
@@ -97,6 +98,11 @@ def test_other_times_are_refused(told_: str) -> None:
 def test_the_command_that_repeats_a_gate_is_quoted() -> None:
     settings = Settings(base="main", prepare=("uv sync",), pytest_words=("-k", "a or b"))
     assert repeat(settings) == "perfsuite gate --base main --prepare 'uv sync' -- -k 'a or b'"
+
+
+def test_who_is_patient_is_patient_again() -> None:
+    settings = Settings(base="main", pace=Pace(patience_seconds=600.0))
+    assert repeat(settings) == "perfsuite gate --base main --patience 600"
 
 
 def test_the_projects_word_on_a_tolerance_goes_before_the_tests_own_marker(tmp_path: Path) -> None:

@@ -97,6 +97,13 @@ def test_annotations_stand_at_the_test_and_are_ten_at_most() -> None:
     assert "test_24" in lines[0], "the worst first"
 
 
+def test_an_unfit_machine_is_a_warning() -> None:
+    lines = github.workflow_commands(replace(many(0), unfit=("test_a.py::t",)))
+    assert lines == [
+        "::warning title=perfsuite gate::machine unfit: base differs from base; no time was judged"
+    ]
+
+
 def test_annotations_are_one_line_each() -> None:
     for line in github.workflow_commands(report(workload(NASTY, Outcome.REGRESSED, 0.05))):
         assert "\n" not in line
