@@ -19,6 +19,7 @@ from perfsuite.errors import PerfsuiteError
 from perfsuite.gate.arm_plugin import LINE
 from perfsuite.gate.parent import Forked, Parent
 
+EXIT_SECONDS = 2.0
 Said = dict[str, Any]
 
 
@@ -45,6 +46,7 @@ class Arm:
         self.side, self.log = side, log
         self._socket, theirs = socket.socketpair()
         self._unread = b""
+        self._has_finished = False
         with theirs, log.open("wb") as out:
             try:
                 self.process = _process(command, environment, cwd, theirs.fileno(), out.fileno(), parent)
@@ -91,6 +93,7 @@ class Arm:
                     )
         line, self._unread = self._unread.split(b"\n", 1)
         heard: Said = json.loads(line)
+        self._has_finished = heard.get("say") == "finished"
         return heard
 
     def _epitaph(self) -> ArmError:
@@ -109,11 +112,12 @@ class Arm:
             log.seek(-min(4 * characters, log.seek(0, os.SEEK_END)), os.SEEK_END)
             return log.read().decode(errors="replace")[-characters:]
 
-    def close(self, grace_seconds: float = 0.0) -> None:
+    def close(self) -> None:
         """End the process and everything it started; nothing is left to wait for."""
         self._socket.close()
         with suppress(subprocess.TimeoutExpired):
-            self.process.wait(timeout=grace_seconds)
+            # What a project removes at exit, shared memory above all, would outlive a process that is killed.
+            self.process.wait(timeout=EXIT_SECONDS if self._has_finished else 0.0)
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()

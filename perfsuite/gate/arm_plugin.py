@@ -26,6 +26,7 @@ from .arm_worker import Line, Say, Server, Workload, compiled, die_with_the_gate
 LINE = "PERFSUITE_GATE_LINE"  # the number of the inherited socket
 ROOT = "PERFSUITE_GATE_ROOT"  # where this arm's sources lie
 PACKAGES = "PERFSUITE_GATE_PACKAGES"  # the project's own packages, which must come from there
+SCRATCH = "PERFSUITE_GATE_SCRATCH"  # for tmp_path: killed in the middle, pytest would leave it for days
 HOME = "PERFSUITE_GATE_HOME"  # a folder holding perfsuite, for counting where the arm has none
 BENCHMARK_FIXTURES = frozenset({"benchmark", "benchmark_weave", "perf"})
 # Third-party packages that take long to import; where both arms import one, their parent can.
@@ -92,6 +93,7 @@ class ArmPlugin:
             "failedfirst": False,
             "newfirst": False,
             "stepwise": False,
+            "basetemp": os.environ.get(SCRATCH),
             "usepdb": False,
             "trace": False,
         }

@@ -58,6 +58,9 @@ class Repository:
             raise UsageError(f"{revision}: not a commit of {self.root.name}; {cure}")
         return done.stdout.strip()
 
+    def has(self, commit: str, file: str) -> bool:
+        return ran(self.root, "cat-file", "-e", f"{commit}:{file}").returncode == 0
+
     def subject(self, commit: str) -> str:
         return git(self.root, "show", "--no-patch", "--format=%s", commit, who=commit)
 
@@ -105,7 +108,8 @@ class Tree:
 def check_out(repository: Repository, side: str, commit: str, place: Path, label: str) -> Tree:
     """A worktree at `place`. Hooks of the repository are not run."""
     words = ["-c", f"core.hooksPath={os.devnull}", "worktree", "add", "--detach", "--quiet"]
-    git(repository.root, *words, str(place), commit, who=label)
+    # Marked, so that one which outlives a killed gate is found and ended before its traces are removed.
+    git(repository.root, *words, str(place), commit, who=label, **{RUN: place.parent.name})
     return Tree(side, place, place / repository.inside, commit, label)
 
 
@@ -225,9 +229,9 @@ def luck(chance: random.Random) -> dict[str, str]:
 
 
 def environment(
-    repository: Repository, tree: Tree, side: str, plugin: Path, run: str, luck: Mapping[str, str]
+    repository: Repository, tree: Tree, side: str, plugin: Path, scratch: Path, luck: Mapping[str, str]
 ) -> dict[str, str]:
-    """What a side's process starts with."""
+    """What a side's process starts with; `scratch` is for the temporary files of its tests."""
     found = Sources((), sources(tree.root).packages) if tree.prepared else sources(tree.root)
     inherited = [
         _moved(entry, repository, tree)
@@ -239,8 +243,9 @@ def environment(
         **_inherited(),
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(path)),
         **luck,
-        RUN: run,
+        RUN: tree.worktree.parent.name,
         "PERFSUITE_GATE_SIDE": side,
+        arm_plugin.SCRATCH: str(scratch),
         arm_plugin.ROOT: str(tree.worktree),
         arm_plugin.PACKAGES: ",".join(found.packages),
         arm_plugin.HOME: str(Path(__file__).resolve().parents[2]),

@@ -181,10 +181,13 @@ class Run:
 
     def _is_on_base(self, node: str) -> bool:
         """Whether base's own suite has this test, or a file of it that base itself cannot collect."""
-        base = self.suites.own["base"]
+        base, head = (self.suites.own[side] for side in ("base", "head"))
         if node in {self.settings.renames.get(name, name) for name in base.places}:
             return True
-        return any(error.startswith(("base: ", node.partition("::")[0])) for error in base.errors)
+        if not any(error.startswith(("base: ", node.partition("::")[0])) for error in base.errors):
+            return False
+        file, _ = head.places.get(node, ("", 0))
+        return self.stand.repository.has(self.stand.trees["base"].commit, file)
 
     def _drop(self, node: str, verdict: Verdict) -> None:
         for name in [name for name, found in self.followed.items() if found.node == node]:
@@ -243,7 +246,7 @@ class Run:
         for seen in result.seen:
             if seen.name in self.followed:
                 self.followed[seen.name].add(seen, result.first_side)
-        if not result.seen:
+        if not result.seen and not result.out_of_time:
             # Nothing was seen at all: the same again would not help.
             self.notes.append(f"pair {self.pairs}: {result.broken_off or 'no benchmark was reached'}")
             for found in open_:

@@ -16,6 +16,7 @@ from perfsuite.errors import PerfsuiteError
 from perfsuite.gate import arm_parent
 
 PAIRS_OF_A_PARENT = 6
+LONGEST_ANSWER_SECONDS = 300.0  # an import may come from a slow disk
 
 
 def can_fork() -> bool:
@@ -41,6 +42,7 @@ class Parent:
     ) -> None:
         # One message a packet: nothing has to be put together again.
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._line.settimeout(LONGEST_ANSWER_SECONDS)
         with theirs:
             self.process = subprocess.Popen(
                 list(command),

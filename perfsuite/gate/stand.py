@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,8 +51,9 @@ class Stand:
     def arm(self, side: str, tree: Tree) -> Arm:
         """A process of `tree` in the role of `side`."""
         self.started += 1
-        around = arms.environment(self.repository, tree, side, self.plugin, self.place.name, self.luck)
-        log = self.place / f"{self.started:04}-{side}.log"
+        scratch = self.place / f"{self.started:04}"
+        around = arms.environment(self.repository, tree, side, self.plugin, scratch, self.luck)
+        log = scratch.with_suffix(f".{side}.log")
         command = arms.command(tree, self.settings.pytest_words)
         try:
             return Arm(side, command, around, tree.root, log, self.parents.current)
@@ -72,6 +74,7 @@ class Stand:
         self.luck = arms.luck(self.chance)
         self.parents.renew()
         with ExitStack() as stack:
+            stack.callback(self._clear_scratch, self.started)
             taking_part = [
                 stack.enter_context(self.arm(side, self.trees["base" if null else side])) for side in order
             ]
@@ -82,6 +85,11 @@ class Stand:
             yield pair, pair.collect()
             if len(pair.imported) == len(SIDES) and not null:
                 self.parents.learn(**pair.imported)
+
+    def _clear_scratch(self, before: int) -> None:
+        """What the tests of one pair wrote need not wait for the end of the gate."""
+        for number in range(before + 1, self.started + 1):
+            shutil.rmtree(self.place / f"{number:04}", ignore_errors=True)
 
     def run(
         self,
@@ -179,10 +187,14 @@ def survey(stand: Stand) -> Suites:
 
 def _collected(arm: Arm, settings: Settings) -> Collected:
     try:
-        return Pair(arm, arm, settings.pace).collect_one(arm)
+        found = Pair(arm, arm, settings.pace).collect_one(arm)
     except ArmError as error:
         # A side that cannot even collect (a path that it lacks) holds no benchmarks; the other may.
         return Collected({}, (str(error),), (), "")
+    with suppress(ArmError):  # that was all that was asked of it
+        arm.tell(run=[], counting=False)
+        arm.hear(settings.pace.patience_seconds)
+    return found
 
 
 def _refuse_strangers(own: Mapping[str, Collected]) -> None:

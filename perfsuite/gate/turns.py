@@ -264,6 +264,7 @@ class PairResult:
     collect_errors: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by side
     lacking: str = ""
     broken_off: str = ""  # why the pair ended early
+    out_of_time: bool = False  # ... which is nobody's fault
     first_side: str = ""  # whose turn was the first
 
 
@@ -281,7 +282,7 @@ def lead(
         pair.run(nodes, counting)
         for name, node, items in pair.meetings(skip):
             if enough():
-                found.broken_off = "the time for the gate is spent"
+                found.broken_off, found.out_of_time = "the time for the gate is spent", True
                 break
             found.nodes[name] = node
             with suppress(CutShortError):

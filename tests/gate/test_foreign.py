@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,44 @@ def test_what_is_shared_lies_in_the_repository(project: Project) -> None:
     for name in ("../secrets", "a/../../secrets", "photos/none", "."):
         with pytest.raises(UsageError, match="not found in"):
             link_shared(repository, tree, [name])
+
+
+def test_what_base_lacks_is_new_though_its_file_was_named(project: Project) -> None:
+    project.commit(src_layout())
+    later = BENCHMARKS.replace("from toy import", "from toy import later,")
+    project.commit({"benchmarks/test_later.py": later, "src/toy/later.py": ""})
+    report = project.gate(pytest_words=("benchmarks/test_later.py",))
+    assert outcomes(report) == {"test_decode": Outcome.NEW, "test_resize": Outcome.NEW}
+    assert report.exit_code == 12
+
+
+LEAVES = """
+import atexit
+import os
+from pathlib import Path
+
+import pytest
+from toy import clock, jobs
+
+mark = Path(os.environ["TMPDIR"], f"shared-{os.getpid()}")
+mark.touch()
+atexit.register(mark.unlink)
+
+
+@pytest.mark.benchmark(timer=clock.now)
+def test_decode(benchmark, tmp_path):
+    (tmp_path / "picture").write_text("")
+    benchmark(jobs.decode)
+"""
+
+
+def test_what_tests_write_and_what_they_remove_at_exit_is_gone(project: Project) -> None:
+    project.commit(src_layout(**{"benchmarks/test_jobs.py": LEAVES}))
+    project.commit({"src/toy/jobs.py": jobs(decode=0.0012)})
+    assert set(outcomes(project.gate()).values()) == {Outcome.REGRESSED}
+    left = [str(path) for path in Path(os.environ["TMPDIR"]).rglob("*") if path.is_file()]
+    assert left == []
+    assert not list(Path(os.environ["TMPDIR"]).glob("pytest-of-*"))
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from perfsuite.errors import UsageError
+from perfsuite.gate.gate import Run
 from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import Project, flat_layout, jobs, one, outcomes, src_layout
 
@@ -135,6 +136,19 @@ def test_the_repository_is_left_as_it_was(project: Project, tmp_path: Path) -> N
     assert sorted(str(p) for p in project.root.rglob("*")) == before
     assert project.git("worktree", "list").count("\n") == 1
     assert not [p for p in (tmp_path / "tmp").rglob("*") if p.is_file()]
+
+
+def test_a_pair_that_came_too_late_is_unclear_and_no_error(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time may end while both sides are still being collected."""
+    project.commit(src_layout())
+    project.commit({"src/toy/jobs.py": jobs(decode=0.0012)})
+    monkeypatch.setattr(Run, "_time_for_another", lambda run: run.pairs < 1)
+    report = project.gate(time_budget_seconds=0.001)
+    assert set(outcomes(report).values()) == {Outcome.UNCLEAR}
+    assert report.exit_code == 10
+    assert "the time of 0 s ended after 1 of 2 pairs" in report.notes[-1]
 
 
 def test_both_sides_at_one_commit_are_refused(project: Project) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from perfsuite.gate import workplace
+from perfsuite.gate.arms import Repository, check_out
 from tests.gate.projects import Project, jobs, src_layout
 
 GATE = """
@@ -99,6 +100,18 @@ def test_a_process_started_while_others_were_being_ended_is_ended_too(
         monkeypatch.setattr(workplace, "processes", lambda run: next(seen))
         workplace.clear(tmp_path / "place", None)
         assert {early.wait(), late.wait()} == {-signal.SIGKILL}
+
+
+def test_gits_own_processes_are_ended_too(project: Project, tmp_path: Path) -> None:
+    """One that a killed gate left at work would register its worktree after the sweep."""
+    tool = tmp_path / "bin" / "git"
+    tool.parent.mkdir()
+    tool.write_text('#!/bin/sh\nenv > "$0.environment"\n')
+    tool.chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{tool.parent}:{os.environ['PATH']}")
+        check_out(Repository(tmp_path, tmp_path), "base", "HEAD", tmp_path / "run-7" / "base", "base")
+    assert f"{workplace.RUN}=run-7" in (tmp_path / "bin" / "git.environment").read_text().splitlines()
 
 
 def test_a_living_gate_is_left_alone(ready: Project, tmp_path: Path) -> None:
