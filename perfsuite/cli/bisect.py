@@ -6,7 +6,7 @@ import argparse
 import signal
 from pathlib import Path
 
-from perfsuite.cli.gate import add_rule_arguments, end, settings_from, tell
+from perfsuite.cli.gate import add_rule_arguments, end, settings_from, teller
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     arguments.null, arguments.keyword, arguments.marker = False, None, None
     settings = settings_from(arguments, here)
     signal.signal(signal.SIGTERM, end)
-    found, _ = bisect(settings, arguments.good, arguments.bad, here, tell)
+    found, _ = bisect(settings, arguments.good, arguments.bad, here, teller("bisect"))
     repository = Repository.at(here)
     for commit in found.suspects:
         print(f"{commit} {repository.subject(commit)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 
-from perfsuite.cli.gate import end, tell
+from perfsuite.cli.gate import end, teller
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.pairs < 2:
         raise UsageError(f"--pairs {arguments.pairs}: a spread needs at least 2")
     signal.signal(signal.SIGTERM, end)
-    found = examine(arguments.pairs, arguments.alpha, arguments.tolerance, tell)
+    found = examine(arguments.pairs, arguments.alpha, arguments.tolerance, teller("doctor"))
     console = Console()
     table = Table("workload", "spread of a pair", *(f"found with {n} pairs" for n in PAIRS_SHOWN))
     for sight in found.sights:

@@ -12,6 +12,7 @@ import re
 import shlex
 import signal
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -98,6 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     here = Path.cwd()
     settings = settings_from(arguments, here)
+    tell = teller("gate")
     signal.signal(signal.SIGTERM, end)
     try:
         report = gate(settings, here, repeat(settings), tell)
@@ -166,8 +168,9 @@ def repeat(settings: Settings) -> str:
     return shlex.join([*words, *settings.pytest_words])
 
 
-def tell(line: str) -> None:
-    print(f"perfsuite gate: {line}", file=sys.stderr, flush=True)
+def teller(command: str) -> Callable[[str], None]:
+    """Progress, beside what is printed to be read."""
+    return lambda line: print(f"perfsuite {command}: {line}", file=sys.stderr, flush=True)
 
 
 def end(number: int, frame: FrameType | None) -> None:

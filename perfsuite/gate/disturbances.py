@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,9 +29,13 @@ class Fact:
         return bool(self.cure)
 
 
+OWN = "own"  # seconds of this process and all that it started and waited for
+NOT_WORK = frozenset({"idle", "iowait", "steal"})
+
+
 def cpu_ticks() -> Mapping[str, float]:
     """Seconds of every state of the processors since the machine began; two readings make a share."""
-    return dict(psutil.cpu_times()._asdict())
+    return {**psutil.cpu_times()._asdict(), OWN: sum(os.times()[:4])}
 
 
 def look(before: Mapping[str, float], after: Mapping[str, float], root: Path = Path("/sys")) -> list[Fact]:
@@ -39,7 +44,7 @@ def look(before: Mapping[str, float], after: Mapping[str, float], root: Path = P
         governor(root),
         turbo(root),
         stolen(before, after),
-        others(),
+        others(before, after, at_work_now()),
         heat(root),
         *gpu(),
     ]
@@ -70,14 +75,33 @@ def stolen(before: Mapping[str, float], after: Mapping[str, float]) -> Fact:
     >>> stolen({"user": 0.0, "steal": 0.0}, {"user": 9.0, "steal": 1.0}).found
     '10.0 % of the time'
     """
-    whole = sum(after.values()) - sum(before.values())
-    share = (after.get("steal", 0.0) - before.get("steal", 0.0)) / whole if whole > 0 else 0.0
+    spent, whole = _spent(before, after)
+    share = spent.get("steal", 0.0) / whole
     cure = "another guest takes the processor; use a dedicated machine" if share > 0.01 else ""
     return Fact("stolen by the host", f"{100 * share:.1f} % of the time", cure)
 
 
-def others(seconds: float = 0.5) -> Fact:
-    """Other processes that are at work now."""
+def _spent(before: Mapping[str, float], after: Mapping[str, float]) -> tuple[dict[str, float], float]:
+    """Seconds in each state, and all of them."""
+    spent = {state: seconds - before.get(state, 0.0) for state, seconds in after.items()}
+    return spent, max(1e-9, sum(seconds for state, seconds in spent.items() if state != OWN))
+
+
+def others(before: Mapping[str, float], after: Mapping[str, float], now: str) -> Fact:
+    """What other processes took while this one worked; those of them that are at work `now` have names.
+
+    >>> others({}, {"user": 5.0, "idle": 5.0, "own": 3.0}, "make 90 %").found
+    '20 % of the time; now make 90 %'
+    """
+    spent, whole = _spent(before, after)
+    work = sum(seconds for state, seconds in spent.items() if state not in NOT_WORK and state != OWN)
+    share = 100 * max(0.0, work - spent.get(OWN, 0.0)) / whole
+    found = f"{share:.0f} % of the time; now {now or 'none at work'}"
+    return Fact("other processes", found, "stop them while timing" if share >= BUSY_PERCENT or now else "")
+
+
+def at_work_now(seconds: float = 0.5) -> str:
+    """The busiest other processes by name."""
     living = list(psutil.process_iter(["name"]))
     for process in living:
         with suppress(psutil.Error):
@@ -89,10 +113,7 @@ def others(seconds: float = 0.5) -> Fact:
             share = process.cpu_percent()
             if share >= BUSY_PERCENT and process.pid != psutil.Process().pid:
                 busy.append((share, f"{process.info['name']} {share:.0f} %"))
-    if not busy:
-        return Fact("other processes", "none at work")
-    found = ", ".join(name for _, name in sorted(busy, reverse=True)[:5])
-    return Fact("other processes", found, "stop them while timing")
+    return ", ".join(name for _, name in sorted(busy, reverse=True)[:5])
 
 
 def heat(root: Path) -> Fact:

@@ -29,8 +29,9 @@ def workflow_commands(report: GateReport) -> list[str]:
 def _error(found: Gated) -> str:
     worst = found.worst
     where = f"file={_value(found.file)},line={max(1, found.line)}," if found.file else ""
-    stage = f" (stage {found.moved_stage})" if found.moved_stage else ""
-    text = f"{found.name}: {worst.metric} {change(worst.estimate)} {worst.reason}{stage}"
+    stage = f"(stage {found.moved_stage})" if found.moved_stage else ""
+    words = (f"{found.name}: {worst.metric}", change(worst.estimate), worst.reason, stage)
+    text = " ".join(word for word in words if word)
     return f"::error {where}title={_value(f'perfsuite: {worst.outcome}')}::{_text(text)}"
 
 

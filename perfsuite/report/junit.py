@@ -70,7 +70,6 @@ def _add_case(suite: ElementTree.Element, found: Gated) -> None:
 
 
 def _line(verdict: Verdict) -> str:
-    numbers = (
-        f"{change(verdict.estimate)} ({span(verdict)})" if verdict.interval else change(verdict.estimate)
-    )
-    return f"{verdict.outcome} {verdict.metric} {numbers} {verdict.reason}"
+    interval = f"({span(verdict)})" if verdict.interval else ""
+    words = (f"{verdict.outcome} {verdict.metric}", change(verdict.estimate), interval, verdict.reason)
+    return " ".join(word for word in words if word)

@@ -78,6 +78,29 @@ def test_what_disturbs_is_told_with_a_cure(
     assert fact.disturbs is disturbs
 
 
+@pytest.mark.parametrize(
+    ("own", "now", "found", "disturbs"),
+    [
+        (8.0, "", "0 % of the time; now none at work", False),
+        (8.0, "make 90 %", "0 % of the time; now make 90 %", True),
+        (5.0, "", "30 % of the time; now none at work", True),
+    ],
+)
+def test_what_others_took_is_told_though_they_rest_now(
+    own: float, now: str, found: str, disturbs: bool
+) -> None:
+    before = {"user": 10.0, "idle": 1.0, "own": 2.0}
+    fact = disturbances.others(before, {"user": 18.0, "idle": 3.0, "own": 2.0 + own}, now)
+    assert fact.found == found
+    assert fact.disturbs is disturbs
+
+
+def test_two_readings_of_this_machine_make_shares() -> None:
+    before = disturbances.cpu_ticks()
+    facts = {fact.name for fact in disturbances.look(before, disturbances.cpu_ticks())}
+    assert {"stolen by the host", "other processes", "governor"} <= facts
+
+
 def test_stolen_time_is_a_share_of_all_time() -> None:
     before, after = {"user": 10.0, "steal": 1.0}, {"user": 19.0, "steal": 2.0}
     fact = disturbances.stolen(before, after)

@@ -15,7 +15,8 @@ import pytest
 from rich.console import Console
 
 from perfsuite.errors import StoreError
-from perfsuite.judge.verdict import Outcome
+from perfsuite.judge.gated import Gated
+from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.report import gate_files, gate_html, gate_markdown, gate_terminal, github, junit
 from perfsuite.report.strip import strip
 from tests.report.gates import NASTY, every_outcome, many, report, workload
@@ -102,6 +103,13 @@ def test_an_unfit_machine_is_a_warning() -> None:
     assert lines == [
         "::warning title=perfsuite gate::machine unfit: base differs from base; no time was judged"
     ]
+
+
+def test_what_has_no_number_leaves_no_gap() -> None:
+    missing = Gated("test_a.py::t", (Verdict("test_a.py::t", "time", Outcome.MISSING, "base has it"),))
+    (line,) = github.workflow_commands(report(missing))
+    assert line == "::error title=perfsuite%3A missing::test_a.py::t: time base has it"
+    assert ">missing time base has it<" in junit.render(report(missing))
 
 
 def test_annotations_are_one_line_each() -> None:
