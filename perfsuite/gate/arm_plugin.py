@@ -12,6 +12,7 @@ import importlib.util
 import os
 import sys
 import time
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -94,6 +95,8 @@ class ArmPlugin:
             "newfirst": False,
             "stepwise": False,
             "basetemp": os.environ.get(SCRATCH),
+            # pytest-randomly's: else each side would draw its own data.
+            "randomly_seed": zlib.crc32(os.environ.get("PYTHONHASHSEED", "").encode()),
             "usepdb": False,
             "trace": False,
         }

@@ -47,6 +47,35 @@ def test_a_project_may_order_its_tests_by_the_cache_and_be_strict(project: Proje
     assert outcomes(report) == {"test_decode": Outcome.REGRESSED, "test_resize": Outcome.KEPT}
 
 
+RANDOMLY = """
+import os
+from pathlib import Path
+
+
+def pytest_addoption(parser):
+    parser.addoption("--randomly-seed", dest="randomly_seed", default="default")
+
+
+def pytest_runtest_setup(item):
+    side, pair = os.environ["PERFSUITE_GATE_SIDE"], os.environ["PYTHONHASHSEED"]
+    with Path(os.environ["TMPDIR"], "seeds").open("a") as file:
+        file.write(f"{pair} {item.config.option.randomly_seed} {side}\\n")
+"""
+
+
+def test_both_sides_draw_the_same_random_data(project: Project) -> None:
+    """A plugin that seeds every test takes the time for its seed."""
+    project.commit(src_layout(**{"conftest.py": RANDOMLY}))
+    project.commit({"src/toy/jobs.py": jobs(decode=0.0012)})
+    project.gate()
+    told = [line.split() for line in Path(os.environ["TMPDIR"], "seeds").read_text().splitlines()]
+    seeds = {
+        side: {(pair, seed) for pair, seed, told_by in told if told_by == side} for side in ("base", "head")
+    }
+    assert seeds["base"] == seeds["head"]
+    assert len({seed for _, seed in seeds["base"]}) == 3, "one for the counting and one for each pair"
+
+
 def test_what_base_cannot_collect_is_not_new(project: Project) -> None:
     """Else a benchmark that base broke would be green for ever."""
     lame = BENCHMARKS.replace("from toy import", "from toy import later,")
