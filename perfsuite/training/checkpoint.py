@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from perfsuite.data.whole_file import whole_file
 from perfsuite.errors import DataError
 from perfsuite.training.models import MODELS, make_model
+from perfsuite.training.sharded import placed_like
 from perfsuite.transforms.statistics import IMAGENET
 
 FORMAT = 1
@@ -81,7 +82,7 @@ class Checkpoint:
                 f"{path}: {len(differing)} of {len(own)} tensors do not fit {type(model).__name__} "
                 f"(the first: {differing[0]}); the checkpoint is of another architecture or class count"
             )
-        model.load_state_dict(dict(self.weights))
+        model.load_state_dict(placed_like(self.weights, own))
 
     def require(self, model: str | None, class_names: tuple[str, ...], path: str | Path) -> None:
         """That it is what is now to be trained further."""
@@ -105,22 +106,19 @@ def _write_whole(path: Path, content: dict[str, Any]) -> None:
 def _read(path: Path, device: torch.device | str) -> dict[str, Any]:
     if not path.is_file():
         raise DataError(f"{path}: no such checkpoint; `perfsuite train --model-path {path}` makes one")
+    size = f"{path.stat().st_size:,} bytes"
     try:
         # weights_only: a checkpoint from elsewhere must not be able to run code.
         found = torch.load(path, map_location=device, weights_only=True)
-    except (
-        RuntimeError,
-        EOFError,
-        OSError,
-        ValueError,
-        KeyError,
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-    ) as error:
+    except pickle.UnpicklingError as error:
+        raise DataError(
+            f"{path}: damaged, or holds more than tensors and numbers ({size}); not read on, since that "
+            "could run code; train again or restore the file"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         first_line = (str(error).splitlines() or [""])[0][:200]
         raise DataError(
-            f"{path}: damaged, or not a checkpoint ({path.stat().st_size:,} bytes; {first_line}); "
-            "train again or restore the file"
+            f"{path}: damaged, or not a checkpoint ({size}; {first_line}); train again or restore the file"
         ) from error
     if not isinstance(found, dict) or "perfsuite" not in found:
         raise DataError(

@@ -14,18 +14,25 @@ from torch.utils.checkpoint import checkpoint
 from perfsuite.errors import UsageError
 
 
-def checkpoint_blocks(model: nn.Module) -> int:
-    """Recompute each residual block of `model` in the backward pass; returns how many blocks there are.
+def blocks_of(model: nn.Module) -> list[nn.Module]:
+    """The modules with children inside an `nn.Sequential`: what ResNets are made of.
 
-    A block is a module with children inside an `nn.Sequential`: what ResNets are made of.
+    >>> from perfsuite.training.models import make_model
+    >>> len(blocks_of(make_model("resnet18", 10)))
+    8
     """
-    blocks = [
+    return [
         block
         for sequence in model.modules()
         if isinstance(sequence, nn.Sequential)
         for block in sequence.children()
         if len(list(block.children())) > 1 and not isinstance(block, nn.Sequential)
     ]
+
+
+def checkpoint_blocks(model: nn.Module) -> int:
+    """Recompute each residual block of `model` in the backward pass; returns how many blocks there are."""
+    blocks = blocks_of(model)
     if not blocks:
         raise UsageError(
             f"checkpointing: {type(model).__name__} has no blocks (modules with children inside "

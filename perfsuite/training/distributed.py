@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from perfsuite.errors import UsageError
 from perfsuite.training.devices import choose_device
+from perfsuite.training.sharded import is_sharded, shard
 
 # A rank that hangs, rather than dies, is given up by the others after this.
 PATIENCE = timedelta(seconds=25)
@@ -39,7 +41,17 @@ class Rank:
 
     @property
     def wrap(self) -> Callable[[nn.Module], nn.Module] | None:
+        """What makes a model one of all ranks, each with all parameters; None alone."""
         return self._wrapped if self.world_size > 1 else None
+
+    @property
+    def shard(self) -> Callable[[nn.Module], nn.Module]:
+        """What makes a model one of all ranks, each with a part of every parameter."""
+        if self.world_size == 1:
+            raise UsageError(
+                "fsdp: there is one process, expected several to share the parameters; start torchrun"
+            )
+        return shard
 
     def _wrapped(self, model: nn.Module) -> nn.Module:
         devices = [self.device.index or 0] if self.device.type == "cuda" else None
@@ -82,8 +94,6 @@ def joined(rank: Rank) -> Iterator[Rank]:
     if rank.world_size == 1:
         yield rank
         return
-    import torch.distributed as dist
-
     if rank.device.type == "cuda":
         torch.cuda.set_device(rank.device)
     backend = "nccl" if rank.device.type == "cuda" else "gloo"
@@ -94,6 +104,43 @@ def joined(rank: Rank) -> Iterator[Rank]:
             time.sleep(LETTING_GO_SECONDS)
     finally:
         dist.destroy_process_group()
+
+
+def require_layout_before_wrapping(model: nn.Module) -> None:
+    """DistributedDataParallel remembers how weights lie; changed later, it mixes their gradients up."""
+    if not isinstance(model, nn.parallel.DistributedDataParallel):
+        return
+    filters = [one for one in model.parameters() if one.ndim == 4]
+    if not all(one.is_contiguous(memory_format=torch.channels_last) for one in filters):
+        raise UsageError(
+            "step: channels_last of a model that is already in DistributedDataParallel, expected before; "
+            "call model.to(memory_format=torch.channels_last) and wrap it then"
+        )
+
+
+def unsynchronised(model: nn.Module) -> AbstractContextManager[Any]:
+    """Gradients of the block's backward passes stay this rank's own until one outside it."""
+    if is_sharded(model):
+        return _unsynchronised_shards(model)
+    no_sync: Callable[[], AbstractContextManager[Any]] = getattr(model, "no_sync", nullcontext)
+    return no_sync()
+
+
+@contextmanager
+def _unsynchronised_shards(model: Any) -> Iterator[None]:
+    model.set_requires_gradient_sync(False)
+    try:
+        yield
+    finally:
+        model.set_requires_gradient_sync(True)
+
+
+def is_finite_everywhere(loss: Tensor, model: nn.Module) -> bool:
+    """Whether `loss` is a number on every rank of `model`: a step is taken back by all of them or by none."""
+    is_finite = torch.isfinite(loss).to(torch.int32)
+    if is_sharded(model) or hasattr(model, "no_sync"):
+        dist.all_reduce(is_finite, dist.ReduceOp.MIN)
+    return bool(is_finite.item())
 
 
 @dataclass

@@ -15,8 +15,10 @@ class OutOfMemoryError(PerfsuiteError):
 
 
 @contextmanager
-def telling_what_fits(batch_size: int, try_step: Callable[[int], object]) -> Iterator[None]:
+def telling_what_fits(batch_size: int, try_step: Callable[[int], object] | None) -> Iterator[None]:
     """Where the block runs out of memory, find the largest half of the batch that fits, and name it.
+
+    None stands for a step that cannot be tried alone.
 
     >>> def try_step(size):
     ...     if size > 8: raise torch.OutOfMemoryError("full")
@@ -31,6 +33,11 @@ use --batch-size 8, with --accumulate-grad-steps 4 for the same optimiser step
         return
     except torch.OutOfMemoryError:
         pass  # what failed holds on to its memory until its traceback is gone: try outside the handler
+    if try_step is None:
+        raise OutOfMemoryError(
+            f"train: out of memory at a batch of {batch_size}, expected one that fits; "
+            "take a smaller --batch-size"
+        )
     fitted = largest_that_fits(batch_size // 2, try_step)
     if fitted == 0:
         raise OutOfMemoryError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -14,7 +14,13 @@ from perfsuite.errors import UsageError
 from perfsuite.stages import stage
 from perfsuite.training.checkpointing import checkpoint_blocks
 from perfsuite.training.compiled import Compilation, Compiled, compilation_so_far, is_compile_error
+from perfsuite.training.distributed import (
+    is_finite_everywhere,
+    require_layout_before_wrapping,
+    unsynchronised,
+)
 from perfsuite.training.presets import EAGER, Preset
+from perfsuite.training.sharded import is_sharded, require_shardable
 from perfsuite.training.snapshot import Buffers, undone
 
 Batch = tuple[Tensor, Tensor]
@@ -66,7 +72,10 @@ class TrainingStep:
         self.device: torch.device = self.parameters[0].device
         if self.preset.cuda_graphs and self.device.type != "cuda":
             raise UsageError(f"step: cuda_graphs on {self.device.type}, expected cuda; leave cuda_graphs out")
-        if self.preset.channels_last:
+        if is_sharded(self.model):
+            require_shardable(self.preset)
+        elif self.preset.channels_last:  # parts of parameters have no layout: then pictures alone have it
+            require_layout_before_wrapping(self.model)
             self.model.to(memory_format=torch.channels_last)
         if self.preset.checkpointing:
             checkpoint_blocks(_unwrapped(self.model))
@@ -75,7 +84,6 @@ class TrainingStep:
         self._first_step: Compilation | None = None
         self._graphed: _Graphed | None = None
         self._forward = Compiled(self._loss_of, self.preset.compile_mode)
-        self._no_sync: Callable[[], AbstractContextManager[Any]] = getattr(self.model, "no_sync", nullcontext)
 
     def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
         return self.accumulated([(images, labels)])
@@ -87,7 +95,7 @@ class TrainingStep:
             buffers = Buffers.of(self.model) if self.skip_bad_loss else None
             self.optimiser.zero_grad(set_to_none=True)
             loss = self._gradients(batches)
-            if buffers is not None and not torch.isfinite(loss).item():
+            if buffers is not None and not is_finite_everywhere(loss, self.model):
                 buffers.restore()
                 self.steps_skipped += 1
                 return loss
@@ -146,7 +154,7 @@ class TrainingStep:
         total = sum(counts)
         losses = []
         for batch, count in zip(batches[:-1], counts, strict=False):
-            with self._no_sync():
+            with unsynchronised(self.model):
                 losses.append(self._one(*batch, weight=count / total))
         losses.append(self._one(*batches[-1], weight=counts[-1] / total))
         return torch.stack(losses).sum()

@@ -21,6 +21,7 @@ from perfsuite.training.losses import LossBook
 from perfsuite.training.memory import telling_what_fits
 from perfsuite.training.optimisers import OptimiserName, ScheduleName, make_optimiser, schedule
 from perfsuite.training.presets import EAGER, Preset
+from perfsuite.training.sharded import is_sharded, load_optimiser, whole, whole_weights
 from perfsuite.training.step import Batch, TrainingStep, groups
 
 
@@ -107,6 +108,8 @@ class Trainer:
     def __post_init__(self) -> None:
         randomness.seed_everything(self.options.seed)
         self.inner: nn.Module = self.recipe.build().to(self.device)
+        if self.preset.channels_last:  # before it is wrapped: DDP lays its buckets out as weights lie then
+            self.inner.to(memory_format=torch.channels_last)
         self.model: nn.Module = self.wrap(self.inner) if self.wrap else self.inner
         optimiser = make_optimiser(
             self.inner,
@@ -127,6 +130,7 @@ class Trainer:
         # Not of the data's length alone: the last batch may hide another batch size.
         self._run = asdict(self.options) | {
             "accumulate": self.preset.accumulate,
+            "image_size": self.recipe.image_size,
             "batch_size": getattr(self.train, "batch_size", None),
             "steps_in_epoch": self.steps_in_epoch,
         }
@@ -151,15 +155,17 @@ class Trainer:
         return self.history
 
     def evaluate(self, batches: Iterable[Any]) -> Evaluation | None:
-        return evaluate(self.inner, batches, self.transfer, self.preset)
+        model = self._whole_model() if is_sharded(self.inner) else self.inner
+        return evaluate(model, batches, self.transfer, self.preset)
 
     def save(self, path: str | Path) -> None:
         """Everything a later `resume` needs; refuses to keep weights that a bad loss has touched."""
         self._read_losses()
+        weights = whole_weights(self.inner)
         training = {
             "run": self._run,
             "steps_done": self.steps_done,
-            "optimiser": self.step.optimiser.state_dict(),
+            "optimiser": whole(self.step.optimiser.state_dict()),
             "scaler": self.step.scaler.state_dict(),
             "steps_skipped": self.step.steps_skipped,
             "history": [asdict(result) for result in self.history],
@@ -167,7 +173,7 @@ class Trainer:
             "random": randomness.random_states(),
         }
         if self.writes:
-            Checkpoint(self.recipe, self.inner.state_dict(), training).save(path)
+            Checkpoint(self.recipe, weights, training).save(path)
 
     def resume(self, path: str | Path) -> None:
         """Take up the run that wrote `path`, in the middle of an epoch or between two."""
@@ -178,7 +184,7 @@ class Trainer:
             raise DataError(f"{path}: weights without the training's state, nothing to resume; train anew")
         self._require_same_run(found["run"], path)
         checkpoint.into(self.inner, path)
-        self.step.optimiser.load_state_dict(found["optimiser"])
+        load_optimiser(self.step.optimiser, found["optimiser"])
         self.step.scaler.load_state_dict(found["scaler"])
         self.step.steps_skipped = found["steps_skipped"]
         self.steps_done = found["steps_done"]
@@ -229,9 +235,22 @@ class Trainer:
             self._resumed = None
         return batches
 
+    def _whole_model(self) -> nn.Module:
+        """A copy that needs no other rank: they may differ in batches, and would wait for ever."""
+        with torch.device("meta"):  # no weights drawn, so that the random states stay as they are
+            model = self.recipe.build()
+        model.to_empty(device=self.device)
+        model.load_state_dict(whole_weights(self.inner))
+        return model
+
     def _guarded(self, batches: list[Batch]) -> Tensor:
         images, labels = batches[0]
-        with telling_what_fits(len(labels), lambda size: self._try_step(images[:1], labels[:1], size)):
+
+        def try_step(size: int) -> None:
+            self._try_step(images[:1], labels[:1], size)
+
+        # Parts of parameters cannot be tried while the other ranks wait elsewhere.
+        with telling_what_fits(len(labels), None if is_sharded(self.inner) else try_step):
             return self.step.accumulated(batches)
 
     def _try_step(self, image: Tensor, label: Tensor, size: int) -> None:

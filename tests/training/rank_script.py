@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from perfsuite.training.distributed import Exchanged, joined, rank_of_torchrun
 from perfsuite.training.presets import EAGER
+from perfsuite.training.sharded import whole_weights
 from perfsuite.training.step import TrainingStep
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -21,10 +21,13 @@ from tests.training.learners import batch_of, linear_model
 task, out = sys.argv[1], Path(sys.argv[2])
 torch.set_num_threads(1)
 with joined(rank_of_torchrun("cpu")) as rank:
-    torch.manual_seed(rank.index)  # each its own weights: DDP must begin with the first one's
-    model = linear_model() if rank.is_first else nn.Sequential(*linear_model().children())
-    wrapped = rank.wrap(model) if rank.wrap else model
-    counted = Exchanged.by(wrapped) if rank.world_size > 1 else Exchanged()
+    model = linear_model()
+    with torch.no_grad():  # each its own weights: all must begin with the first one's
+        for parameter in model.parameters():
+            parameter += rank.index
+    is_sharded = task.startswith("shards")
+    wrapped = rank.shard(model) if is_sharded else rank.wrap(model) if rank.wrap else model
+    counted = Exchanged() if is_sharded or rank.world_size == 1 else Exchanged.by(wrapped)
     step = TrainingStep(wrapped, torch.optim.SGD(model.parameters(), lr=0.1), EAGER)
     images, labels = rank.share(*batch_of(16))
     for number in range(3):
@@ -33,10 +36,11 @@ with joined(rank_of_torchrun("cpu")) as rank:
         if task == "killed" and rank.index == 1 and number == 2:
             os.kill(os.getpid(), signal.SIGKILL)
         parts = list(zip(images.split(2), labels.split(2), strict=True))
-        step.accumulated(parts) if task == "accumulates" else step(images, labels)
+        step.accumulated(parts) if "accumulates" in task else step(images, labels)
     told = {
         "all_reduces": counted.all_reduces,
         "bytes": counted.bytes,
-        "weights": torch.cat([one.detach().flatten() for one in model.parameters()]).tolist(),
+        "weights": torch.cat([one.flatten() for one in whole_weights(model).values()]).tolist(),
+        "kept": sum(getattr(one, "_local_tensor", one).numel() for one in model.parameters()),
     }
     (out / f"{rank.index}.json").write_text(json.dumps(told))

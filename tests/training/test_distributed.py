@@ -69,6 +69,7 @@ def test_ranks_learn_what_one_process_learns_of_the_whole_batch(
         assert torch.allclose(torch.tensor(rank["weights"]), alone(), rtol=1e-5, atol=1e-6)
         assert rank["all_reduces"] == 3  # one bucket a step, whatever is accumulated
         assert rank["bytes"] == 3 * len(rank["weights"]) * 4
+        assert rank["kept"] == len(rank["weights"])
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,14 @@ def test_an_absent_mlflow_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")  # its own
+@pytest.mark.slow  # MLflow imports for seconds
+def test_where_mlflow_cannot_log_is_named() -> None:
+    pytest.importorskip("mlflow", reason="mlflow is not installed (extra: track)")
+    with pytest.raises(UsageError, match="nonsense://x cannot be logged to"):
+        MlflowLog("nonsense://x", {})
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")  # its own
 @pytest.mark.slow  # MLflow imports for seconds, and lays out its database
 def test_mlflow_gets_settings_losses_figures_and_files(tmp_path: Path) -> None:
     mlflow = pytest.importorskip("mlflow", reason="mlflow is not installed (extra: track)")

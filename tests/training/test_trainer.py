@@ -15,7 +15,7 @@ from perfsuite.errors import DataError
 from perfsuite.training import trainer as trainer_module
 from perfsuite.training.checkpoint import Checkpoint, Recipe
 from perfsuite.training.losses import BadLossError
-from perfsuite.training.memory import OutOfMemoryError
+from perfsuite.training.memory import OutOfMemoryError, telling_what_fits
 from perfsuite.training.presets import BF16, EAGER, Preset
 from perfsuite.training.trainer import EpochResult, Trainer, TrainerOptions
 from tests.training.learners import Dispatched
@@ -60,9 +60,9 @@ def loader(count: int = 42, **options: Any) -> DataLoader[Any]:
     return DataLoader(Augmented(count), batch_size=8, shuffle=True, **options)  # type: ignore[arg-type]
 
 
-def trainer_of(batches: Any = None, **options: Any) -> Trainer:
+def trainer_of(batches: Any = None, recipe: Recipe = RECIPE, **options: Any) -> Trainer:
     return Trainer(
-        RECIPE, batches if batches is not None else loader(), None, **({"options": OPTIONS} | options)
+        recipe, batches if batches is not None else loader(), None, **({"options": OPTIONS} | options)
     )
 
 
@@ -234,11 +234,20 @@ def test_a_memory_too_small_names_the_batch_that_fits(monkeypatch: pytest.Monkey
         trainer.fit()
 
 
+def test_what_cannot_be_tried_alone_is_not_tried() -> None:
+    with (
+        pytest.raises(OutOfMemoryError, match="batch of 8, expected one that fits; take a smaller"),
+        telling_what_fits(8, None),
+    ):
+        raise torch.OutOfMemoryError("planted")
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
         ({"options": replace(OPTIONS, learning_rate=0.1)}, "learning_rate 0.05 there, 0.1 here"),
         ({"options": replace(OPTIONS, epochs=3)}, "epochs 2 there, 3 here"),
+        ({"recipe": replace(RECIPE, image_size=32)}, "image_size 16 there, 32 here"),
         ({"preset": Preset(accumulate=2)}, "accumulate 1 there, 2 here"),
         ({"batches": loader(80)}, "steps_in_epoch 6 there, 10 here"),
     ],

@@ -1,0 +1,98 @@
+"""Parameters sharded over the ranks (FSDP2): each keeps a part of every tensor, a file holds them whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from perfsuite.errors import UsageError
+from perfsuite.training.checkpointing import blocks_of
+from perfsuite.training.presets import Preset
+
+
+def shard(model: nn.Module) -> nn.Module:
+    """Keep only this rank's part of each parameter of `model`, in place; all begin with the first one's.
+
+    Each residual block is gathered for itself, so that one whole block at a time is in memory.
+    """
+    from torch.distributed.fsdp import fully_shard
+
+    _tell_all(model)
+    model.to(memory_format=torch.contiguous_format)  # a tensor is cut as it lies
+    for part in [*blocks_of(model), model]:
+        fully_shard(part)
+    return model
+
+
+def is_sharded(model: nn.Module) -> bool:
+    return hasattr(model, "set_requires_gradient_sync")
+
+
+def require_shardable(preset: Preset) -> None:
+    """Refuse what torch cannot do with parts of parameters, or has not been seen to do alike."""
+    refused = {
+        "fp16": preset.needs_scaler,
+        "compile_mode": preset.is_compiled,
+        "cuda_graphs": preset.cuda_graphs,
+        "fused": preset.optimiser_path == "fused",
+    }
+    named = [name for name, is_asked in refused.items() if is_asked]
+    if named:
+        raise UsageError(
+            f"fsdp: {', '.join(named)} with sharded parameters, expected none of "
+            f"{', '.join(refused)}; leave out one side, or take bf16"
+        )
+
+
+def whole(state: Any) -> Any:
+    """`state` with every sharded tensor gathered; all ranks call it at once, with the same keys in order."""
+    from torch.distributed.tensor import DTensor
+
+    if isinstance(state, DTensor):
+        return state.full_tensor()
+    if isinstance(state, Mapping):
+        return {name: whole(value) for name, value in state.items()}
+    return [whole(value) for value in state] if isinstance(state, list) else state
+
+
+def whole_weights(model: nn.Module) -> dict[str, Tensor]:
+    """What a file of `model` holds: whole parameters, and of the buffers the first rank's."""
+    found: dict[str, Tensor] = whole(model.state_dict())
+    if is_sharded(model):
+        buffers = dict(model.named_buffers())
+        for name in sorted(buffers.keys() & found.keys()):
+            found[name] = found[name].clone()
+            dist.broadcast(found[name], src=0)
+    return found
+
+
+def placed_like(whole_tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Whole tensors cut as those of `own` are."""
+    return {name: _cut(tensor, own.get(name)) for name, tensor in whole_tensors.items()}
+
+
+def load_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Like `load_state_dict`, of whole tensors into whatever parts the parameters are in."""
+    optimiser.load_state_dict(state)
+    for parameter, kept in optimiser.state.items():
+        for name, value in kept.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                kept[name] = _cut(value, parameter)
+
+
+def _cut(tensor: Tensor, like: Tensor | None) -> Tensor:
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    if not isinstance(like, DTensor) or isinstance(tensor, DTensor):
+        return tensor
+    return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements)
+
+
+def _tell_all(model: nn.Module) -> None:
+    with torch.no_grad():
+        for tensor in [*model.parameters(), *model.buffers()]:
+            dist.broadcast(tensor, src=0)
