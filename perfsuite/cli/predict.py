@@ -17,6 +17,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from perfsuite.cli.step_options import COMPILE_MODES, natural
 from perfsuite.errors import DataError
 
 if TYPE_CHECKING:
@@ -31,10 +32,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model-path", type=Path, default=Path("model.pth"), metavar="FILE", help="(model.pth)"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
-    parser.add_argument("--compile", nargs="?", const="default", default="off", metavar="MODE")
+    parser.add_argument(
+        "--compile",
+        nargs="?",
+        const="default",
+        default="off",
+        choices=COMPILE_MODES,
+        metavar="MODE",
+        help="torch.compile: pays in many calls, not in one",
+    )
     parser.add_argument("--batch", action="store_true", help="all pictures as one batch, not one by one")
     parser.add_argument(
-        "--repeat", type=int, default=0, metavar="N", help="then time N more calls of the first"
+        "--repeat", type=natural, default=0, metavar="N", help="then time N more calls of the first"
     )
     parser.add_argument("--json", action="store_true", help="a line of JSON for each picture")
 

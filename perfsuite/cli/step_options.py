@@ -3,12 +3,42 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from math import isfinite
+
+COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 
 
 def positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number}, expected 1 or more")
+    return number
+
+
+def natural(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{number}, expected 0 or more")
+    return number
+
+
+def seconds(text: str) -> float:
+    return _number(text, lambda number: number > 0, "above 0")
+
+
+def rate(text: str) -> float:
+    return _number(text, lambda number: number >= 0, "0 or more")
+
+
+def share(text: str) -> float:
+    return _number(text, lambda number: 0 <= number < 1, "0 or more and below 1")
+
+
+def _number(text: str, is_good: Callable[[float], bool], expected: str) -> float:
+    number = float(text)
+    if not (isfinite(number) and is_good(number)):
+        raise argparse.ArgumentTypeError(f"{text}, expected {expected}")
     return number
 
 

@@ -3,7 +3,7 @@
   perfsuite train --epochs 1 --batch-size 32 --model-path m.pth
   perfsuite train --data-dir photos/ --model resnet18 --epochs 20 --amp --channels-last --compile
   perfsuite train --data-dir cifar-10-batches-bin/ --model resnet18-cifar --epochs 30
-  torchrun --nproc-per-node 2 -m perfsuite train --device cpu
+  torchrun --nproc-per-node 2 -m perfsuite train --device cpu     --fsdp shards the parameters
 
 --data-dir takes a folder with a folder of pictures for each class, or CIFAR-10's binary version.
 A run that was stopped goes on with the same options and --resume.
@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from perfsuite.cli import train_speed
-from perfsuite.cli.step_options import positive
+from perfsuite.cli.step_options import natural, positive, rate, share
 from perfsuite.cli.train_bar import Bar
+from perfsuite.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("data")
     data.add_argument("--data-dir", type=Path, metavar="DIR", help="pictures; without it they are made here")
     data.add_argument("--image-size", type=positive, metavar="PX", help="side in pixels (64, or the data's)")
-    data.add_argument("--workers", "--num-workers", type=int, metavar="N", help="loading processes")
+    data.add_argument("--workers", "--num-workers", type=natural, metavar="N", help="loading processes")
     data.add_argument(
         "--mode",
         "--augmentation-mode",
@@ -43,20 +44,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     learning = parser.add_argument_group("learning")
     learning.add_argument(
-        "--model", default="small", help="small, resnet18, resnet18-cifar, resnet50 (small)"
+        "--model", help="small, resnet18, resnet18-cifar, resnet50 (small, or that of the run resumed)"
     )
     learning.add_argument("--epochs", type=positive, default=1, metavar="N", help="passes over the data (1)")
     learning.add_argument(
         "--batch-size", type=positive, default=32, metavar="N", help="pictures a batch (32)"
     )
-    learning.add_argument("--learning-rate", "--lr", type=float, default=0.05, help="at its peak (0.05)")
+    learning.add_argument("--learning-rate", "--lr", type=rate, default=0.05, help="at its peak (0.05)")
     learning.add_argument("--schedule", default="cosine", choices=("cosine", "one_cycle", "constant"))
     learning.add_argument("--optimiser", "--optimizer", default="sgd", choices=("sgd", "adamw"))
-    learning.add_argument(
-        "--weight-decay", type=float, default=5e-4, help="of convolutions, not norms (5e-4)"
-    )
-    learning.add_argument("--label-smoothing", type=float, default=0.0)
-    learning.add_argument("--seed", type=int, default=42, help="the same seed, the same run (42)")
+    learning.add_argument("--weight-decay", type=rate, default=5e-4, help="of convolutions, not norms (5e-4)")
+    learning.add_argument("--label-smoothing", type=share, default=0.0, help="(0)")
+    learning.add_argument("--seed", type=natural, default=42, help="the same seed, the same run (42)")
     learning.add_argument(
         "--on-bad-loss", choices=("stop", "skip"), default="stop", help="when a loss is no number (stop)"
     )
@@ -68,7 +67,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     kept.add_argument("--checkpoint-every", type=positive, metavar="STEPS", help="beside each epoch's end")
     kept.add_argument("--resume", action="store_true", help="go on where --model-path was left")
     kept.add_argument("--log", type=Path, metavar="FILE", help="JSON lines (the model path, .jsonl)")
-    kept.add_argument("--mlflow", metavar="URI", help="log to MLflow too, such as sqlite:///mlflow.db")
+    kept.add_argument(
+        "--mlflow",
+        nargs="?",
+        const="sqlite:///mlflow.db",
+        metavar="URI",
+        help="log to MLflow too (sqlite:///mlflow.db)",
+    )
     kept.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -76,6 +81,9 @@ def run(arguments: argparse.Namespace) -> int:
     from perfsuite.training.distributed import joined, rank_of_torchrun
     from perfsuite.training.sources import open_source
 
+    if arguments.model_path.is_dir():
+        raise UsageError(f"train: --model-path {arguments.model_path} is a folder, expected a file in one")
+    arguments.model = arguments.model or _usual_model(arguments)
     with joined(rank_of_torchrun(arguments.device)) as rank:
         preset = train_speed.preset_of(arguments, rank.device)
         if arguments.fastest is not None:
@@ -122,6 +130,12 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _usual_model(arguments: argparse.Namespace) -> str:
+    from perfsuite.training.checkpoint import Checkpoint
+
+    return Checkpoint.load(arguments.model_path).recipe.model if arguments.resume else "small"
+
+
 def _options(arguments: argparse.Namespace) -> TrainerOptions:
     from perfsuite.training.trainer import TrainerOptions
 
@@ -153,7 +167,7 @@ def _trainer(
         device=rank.device,
         checkpoint_path=arguments.model_path,
         watchers=watchers,
-        wrap=rank.wrap,
+        wrap=rank.shard if arguments.fsdp else rank.wrap,
         writes=rank.is_first,
     )
 
@@ -161,19 +175,20 @@ def _trainer(
 def _settings(arguments: argparse.Namespace, preset: Preset, world_size: int) -> dict[str, Any]:
     import torch
 
-    told = asdict(_options(arguments)) | {
+    from perfsuite.measure.environment import environment
+
+    return asdict(_options(arguments)) | {
         "preset": preset.name,
         "model": arguments.model,
         "batch_size": arguments.batch_size,
         "data_dir": str(arguments.data_dir or "pictures made here"),
         "device": arguments.device,
         "world_size": world_size,
-        "torch": torch.__version__,
+        "fsdp": arguments.fsdp,
         "threads": torch.get_num_threads(),
+        **environment().hard,
+        "torch": str(torch.__version__),
     }
-    if torch.cuda.is_available():
-        told["gpu"] = torch.cuda.get_device_name()
-    return told
 
 
 def _mlflow(arguments: argparse.Namespace, settings: dict[str, Any]) -> Any:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from perfsuite.cli.step_options import positive
+from perfsuite.cli.step_options import COMPILE_MODES, positive, seconds
 from perfsuite.errors import UsageError
 
 if TYPE_CHECKING:
+    from perfsuite.judge.verdict import Interval
     from perfsuite.training.distributed import Rank
     from perfsuite.training.presets import Preset
-
-COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 
 
 def add_arguments(speed: Any) -> None:
@@ -29,7 +29,7 @@ def add_arguments(speed: Any) -> None:
     speed.add_argument(
         "--fastest",
         nargs="?",
-        type=float,
+        type=seconds,
         const=20.0,
         metavar="SECONDS",
         help="time the presets for so long first (20), and take the fastest that computes the same",
@@ -41,6 +41,9 @@ def add_arguments(speed: Any) -> None:
     speed.add_argument("--cuda-graphs", action="store_true", help="capture the uncompiled step")
     speed.add_argument("--fused", action="store_true", help="the optimiser as one kernel")
     speed.add_argument("--checkpointing", action="store_true", help="less memory, more time")
+    speed.add_argument(
+        "--fsdp", action="store_true", help="under torchrun: each rank keeps a part of every parameter"
+    )
     speed.add_argument(
         "--accumulate-grad-steps", type=positive, default=1, metavar="K", help="batches to an optimiser step"
     )
@@ -105,9 +108,15 @@ def fastest_of(arguments: argparse.Namespace, asked: Preset, rank: Rank) -> Pres
     model = make_model(arguments.model, 10).to(rank.device)
     choice = fastest_preset(model, images, labels, candidates, arguments.fastest, tell=print)
     for name, speedup in choice.speedups.items():
-        print(f"  {name}: {speedup.low:.2f} to {speedup.high:.2f} times the speed of eager")
+        print(f"  {name}: {_told(speedup)}")
     for name, reason in choice.refused.items():
         print(f"  {name}: {reason}")
     chosen = replace(choice.preset, **learnt)
     print(f"training with {chosen.name}")
     return chosen
+
+
+def _told(speedup: Interval) -> str:
+    if not (isfinite(speedup.low) and isfinite(speedup.high)):
+        return "too few turns to say; give --fastest more seconds"
+    return f"{speedup.low:.2f} to {speedup.high:.2f} times the speed of eager"

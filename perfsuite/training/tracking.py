@@ -61,9 +61,15 @@ class MlflowLog:
             import mlflow
         except ImportError as error:
             raise UsageError("tracking: MLflow is not installed; pip install 'perfsuite[track]'") from error
-        self._client = mlflow.MlflowClient(tracking_uri=uri)
-        experiment = self._client.get_experiment_by_name("perfsuite")
-        made = experiment.experiment_id if experiment else self._client.create_experiment("perfsuite")
+        try:
+            self._client = mlflow.MlflowClient(tracking_uri=uri)
+            experiment = self._client.get_experiment_by_name("perfsuite")
+            made = experiment.experiment_id if experiment else self._client.create_experiment("perfsuite")
+        except mlflow.exceptions.MlflowException as error:
+            raise UsageError(
+                f"tracking: {uri} cannot be logged to ({str(error).strip()[:200]}); give a URI such as "
+                "sqlite:///mlflow.db, or a server's"
+            ) from error
         self.run_id: str = self._client.create_run(made, run_name=name).info.run_id
         for key, value in settings.items():
             self._client.log_param(self.run_id, key, value)

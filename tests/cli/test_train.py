@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from PIL import Image
 from perfsuite.cli import main, train_speed
 from perfsuite.cli import train as train_command
 from perfsuite.errors import UsageError
+from perfsuite.measure.environment import cpu_model
 from perfsuite.training.checkpoint import Checkpoint
 
 
@@ -63,6 +65,7 @@ def test_a_folder_of_pictures_is_learnt_and_kept(
     assert len(epochs) == 3
     assert epochs[-1]["val_accuracy"] == 1.0
     assert log_of(path)[0]["torch"] == torch.__version__
+    assert log_of(path)[0]["cpu"] == cpu_model()
 
 
 def test_the_fastest_preset_is_measured_and_named(
@@ -128,7 +131,8 @@ def test_a_run_killed_for_good_goes_on_with_resume(pictures: Path, tmp_path: Pat
         *(sys.executable, "-m", "perfsuite", "train", "--data-dir", str(pictures), "--image-size", "32"),
         *("--batch-size", "8", "--workers", "0", "--model-path", str(killed), *more),
     ]
-    with subprocess.Popen(command) as process:
+    # As many threads as this process has: sums in another order round otherwise.
+    with subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}) as process:
         deadline = time.monotonic() + 120
         while not killed.exists() and time.monotonic() < deadline:
             time.sleep(0.002)
@@ -139,6 +143,17 @@ def test_a_run_killed_for_good_goes_on_with_resume(pictures: Path, tmp_path: Pat
     assert other.training["history"] == one.training["history"]
     for name, value in one.weights.items():
         assert torch.equal(other.weights[name], value), name
+
+
+def test_a_run_is_resumed_with_the_model_it_has(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "m.pth"
+    assert train(pictures, path, "--model", "resnet18-cifar", "--quiet") == 0
+    assert train(pictures, path, "--resume", "--quiet") == 0
+    assert "resnet18-cifar, 2 classes" in capsys.readouterr().out
+    assert train(pictures, path, "--resume", "--model", "small") == 2
+    assert "holds a 'resnet18-cifar', expected a 'small'; leave --model out" in capsys.readouterr().err
 
 
 def one_class(folder: Path) -> None:
@@ -161,6 +176,8 @@ def empty(folder: Path) -> None:
         (None, ["--device", "tpu"], "'tpu' is not known"),
         (None, ["--clip-norm", "-1"], "clip_norm is -1.0, expected above 0"),
         (None, ["--amp", "--precision", "fp16"], "exclude each other"),
+        (None, ["--fsdp"], "there is one process, expected several"),
+        (None, ["--model-path", "."], "is a folder, expected a file in one"),
         (None, ["--lr", "1e30", "--epochs", "3"], "expected a number; lower the learning rate"),
     ],
 )
@@ -179,6 +196,28 @@ def test_mistakes_are_told_without_a_traceback(
         prepare(folder)  # type: ignore[operator]
     assert train(folder, tmp_path / "m.pth", "--quiet", *more) in (1, 2)
     assert named in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("--lr", "-1", "0 or more"),
+        ("--lr", "nan", "0 or more"),
+        ("--weight-decay", "-1", "0 or more"),
+        ("--label-smoothing", "1", "0 or more and below 1"),
+        ("--seed", "-5", "0 or more"),
+        ("--workers", "-1", "0 or more"),
+        ("--fastest", "0", "above 0"),
+        ("--epochs", "0", "1 or more"),
+    ],
+)
+def test_numbers_out_of_range_are_refused_before_anything_is_read(
+    option: str, value: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "--model-path", str(tmp_path / "m.pth"), option, value])
+    assert ended.value.code == 2
+    assert f"{value}, expected {expected}" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
