@@ -98,7 +98,10 @@ def checked_step_call(
     return call
 
 
-def step_call(model: nn.Module, chosen: Preset, images: Tensor, labels: Tensor) -> Callable[[], object]:
+def step_call(
+    model: nn.Module, chosen: Preset, images: Tensor, labels: Tensor, parts: int = 1
+) -> Callable[[], object]:
+    """A call of one step on a copy of `model`; the batch in several parts is one step nevertheless."""
     import torch
 
     from perfsuite.training.optimisers import make_optimiser
@@ -109,14 +112,21 @@ def step_call(model: nn.Module, chosen: Preset, images: Tensor, labels: Tensor) 
     step = TrainingStep(own, optimiser, chosen)
     if chosen.channels_last:  # as a loader of such batches would give them
         images = images.contiguous(memory_format=torch.channels_last)
-    return lambda: step(images, labels)
+    batches = list(zip(images.chunk(parts), labels.chunk(parts), strict=True))
+    return lambda: step.accumulated(batches)
 
 
 def in_turns(
-    calls: Mapping[str, Callable[[], object]], items: float, seconds: float, device: str | None = None
+    calls: Mapping[str, Callable[[], object]],
+    items: float | Mapping[str, float],
+    seconds: float,
+    device: str | None = None,
 ) -> Turns:
-    """All calls in turns, A B C C B A, for about `seconds`."""
-    arms = [Workload(name, call, items, "images") for name, call in calls.items()]
+    """All calls in turns, A B C C B A, for about `seconds`; `items` of a call, of all or of each."""
+    arms = []
+    for name, call in calls.items():
+        call()  # compiled anew where another arm's making has forgotten it
+        arms.append(Workload(name, call, items if isinstance(items, int | float) else items[name], "images"))
     plan = Plan(max_seconds=seconds, max_warmup_seconds=min(2.0, seconds / len(arms) / 4))
     return take_turns(arms, clock_for(device), plan, enough=lambda seconds, look: False)
 

@@ -2,10 +2,11 @@
 
   perfsuite claims
   perfsuite claims --model resnet18-cifar --image-size 32 --batch-size 256 --device cuda
-  perfsuite claims --write docs/results/training.md
+  perfsuite claims --seconds 60 --write claims.md
 
-Loading, torch.compile, AMP, channels_last and all combined are timed in turns in one process, after
-their results were compared with plain float32's. Takes a few minutes; nothing else should run beside it.
+Loading, torch.compile, AMP, channels_last, all combined, accumulation, checkpointing, batch sizes and exports
+are timed in turns in one process, after their results were compared with plain float32's. What is done is
+kept as soon as it is, also where the run is stopped. Takes some minutes; nothing else should run beside it.
 """
 
 from __future__ import annotations
@@ -13,15 +14,19 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from perfsuite.cli.step_options import add_step_arguments
+from perfsuite.cli.step_options import add_step_arguments, seconds
+
+if TYPE_CHECKING:
+    from perfsuite.advise.claims import Claimed
 
 PICTURES = 160
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_step_arguments(parser)
-    parser.add_argument("--seconds", type=float, default=40.0, help="for each of the tables (40)")
+    parser.add_argument("--seconds", type=seconds, default=40.0, help="for each of the tables (40)")
     parser.add_argument("--write", type=Path, metavar="FILE", help="the page as Markdown; else it is printed")
 
 
@@ -39,13 +44,21 @@ def run(arguments: argparse.Namespace) -> int:
         seconds=arguments.seconds,
         device=str(choose_device(arguments.device)),
     )
-    found = measure_claims(question, photos.cached(images=PICTURES), tell=_tell)
-    shown = page(found, _command(arguments))
-    if arguments.write is None:
-        print(shown)
-    else:
-        atomic.replace(arguments.write, shown.encode())
-        print(f"{arguments.write}: written")
+    latest = ""
+
+    def keep(found: Claimed) -> None:
+        nonlocal latest
+        latest = page(found, _command(arguments))
+        if arguments.write is not None:
+            atomic.replace(arguments.write, latest.encode())
+
+    try:
+        measure_claims(question, photos.cached(images=PICTURES), _tell, keep)
+    finally:
+        if arguments.write is None:
+            print(latest, end="")
+        elif latest:
+            print(f"{arguments.write}: written")
     return 0
 
 
@@ -56,4 +69,6 @@ def _tell(doing: str) -> None:
 def _command(arguments: argparse.Namespace) -> str:
     words = ["perfsuite claims", f"--model {arguments.model}", f"--image-size {arguments.image_size}"]
     words += [f"--batch-size {arguments.batch_size}", f"--seconds {arguments.seconds:g}"]
+    if arguments.device != "auto":
+        words.append(f"--device {arguments.device}")
     return " ".join(words)

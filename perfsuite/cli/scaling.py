@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perfsuite.cli.step_options import add_step_arguments
+from perfsuite.cli.step_options import add_step_arguments, seconds
 
 if TYPE_CHECKING:
     from perfsuite.advise.scaling import Scaling
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add_step_arguments(parser)
-    parser.add_argument("--seconds", type=float, default=20.0, help="how long (20)")
+    parser.add_argument("--seconds", type=seconds, default=20.0, help="how long (20)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
 
 

@@ -138,6 +138,21 @@ def _onnxruntime_int8(model: nn.Module, example: Tensor) -> Answer:
         return _session(small)
 
 
+def _onnxruntime_int8_dynamic(model: nn.Module, example: Tensor) -> Answer:
+    """Ranges are taken of each batch as it comes: nothing to calibrate, and more to do at every call."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        plain = _onnx_file(folded(model), example, folder)
+        prepared, small = folder / "prepared.onnx", folder / "int8.onnx"
+        quant_pre_process(str(plain), str(prepared))
+        # Unsigned weights: ONNX Runtime has no kernel for convolutions with signed ones.
+        quantize_dynamic(str(prepared), str(small), weight_type=QuantType.QUInt8)
+        return _session(small)
+
+
 def _tensorrt(model: nn.Module, example: Tensor) -> Answer:
     import torch_tensorrt
 
@@ -156,6 +171,7 @@ RUNTIMES = {
     "torchscript": Runtime(_torchscript, 1e-4),  # legacy: deprecated by torch itself
     "onnxruntime": Runtime(_onnxruntime, 1e-4, needs="export"),
     "onnxruntime-int8": Runtime(_onnxruntime_int8, 0.15, same_answers=0.9, needs="export"),
+    "onnxruntime-int8-dynamic": Runtime(_onnxruntime_int8_dynamic, 0.15, same_answers=0.9, needs="export"),
     "tensorrt": Runtime(_tensorrt, 2e-2, same_answers=0.98, needs="tensorrt"),
 }
 

@@ -3,13 +3,20 @@ from __future__ import annotations
 import os
 from math import inf
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from perfsuite.advise.claims import CLAIMS, Claim, Claimed, Finding, Row, Stall, judge, row_of
-from perfsuite.advise.claims_measured import CACHE, nothing_compiled
+from perfsuite.advise import claims_measured
+from perfsuite.advise.claims import CLAIMS, LOADED, Claim, Claimed, Finding, Row, Stall, judge, row_of
+from perfsuite.advise.claims_advice import advice
+from perfsuite.advise.claims_measured import Question, measure_claims
 from perfsuite.advise.claims_page import page
 from perfsuite.advise.fastest import surely_fastest
+from perfsuite.advise.nothing_compiled import CACHE, nothing_compiled
+from perfsuite.advise.whole_processes import ProcessTimes
+from perfsuite.cli import main
+from perfsuite.errors import PerfsuiteError
 from perfsuite.judge.verdict import Interval
 
 
@@ -18,15 +25,15 @@ def row(name: str, low: float, high: float, first: float | None = None) -> Row:
     return Row(name, 100.0 * middle, Interval(low, high, 0.99), middle, 20, first)
 
 
-def claimed(*training: Row, memory: dict[str, int] | None = None) -> Claimed:
+def claimed(*training: Row, memory: dict[str, int] | None = None, **more: Any) -> Claimed:
     return Claimed(
-        settings={"machine": "a machine, GPU none"},
+        settings={"machine": "a machine, GPU none", "device": "cpu"},
         items_per_call=32,
-        tables={"training": (row("eager", 1, 1), *training)},
+        tables={"training": (row("eager", 1, 1), *training), **more.pop("tables", {})},
         memory=memory or {},
         memory_of="bytes kept",
-        stalls=(Stall("0 workers", 0.25),),
         refused={"bf16": "bf16: loss off by 40 % | not timed"},
+        **({"stalls": (Stall(LOADED, (0.25,) * 20),)} | more),
     )
 
 
@@ -72,8 +79,8 @@ def test_compiling_is_paid_back_by_what_each_call_saves() -> None:
 
 @pytest.mark.parametrize(("share", "loading", "step"), [(0.0, 1.0, inf), (0.75, 4.0, 4 / 3), (1.0, inf, 1.0)])
 def test_the_bounds_are_amdahl_s(share: float, loading: float, step: float) -> None:
-    stall = Stall("", share)
-    assert stall.loading_bound == pytest.approx(loading)
+    stall = Stall("", (share,) * 20)
+    assert stall.loading_bound.low == stall.loading_bound.high == pytest.approx(loading)
     assert stall.step_bound == pytest.approx(step)
 
 
@@ -86,6 +93,107 @@ def test_the_page_has_every_claim_every_arm_and_the_command() -> None:
     assert "| torch.compile trains 1.2x | 1.35x (1.30-1.40, n=20) | met |" in shown
     assert "40 % \\| not timed" in shown
     assert "not measured, no GPU here" in shown
+    assert "| direct, 2 workers | 25% | 20 | 1.33-1.33 | 4.00x |" in shown
+
+
+EPOCH = Claim("an epoch sooner", "epoch", LOADED, 1.22)
+BUSY = Claim("busy", "utilisation", LOADED, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("shares", "finding"),
+    [
+        ((0.25,) * 20, Finding.MET),
+        ((0.1,) * 20, Finding.NOT_MET),
+        ((0.1,) * 10 + (0.25,) * 10, Finding.UNCLEAR),
+        ((0.25,) * 3, Finding.UNCLEAR),  # too few for an interval
+    ],
+)
+def test_what_faster_loading_can_give_is_judged_by_amdahl(
+    shares: tuple[float, ...], finding: Finding
+) -> None:
+    assert claimed(stalls=(Stall(LOADED, shares),)).finding(EPOCH)[0] is finding
+
+
+@pytest.mark.parametrize(
+    ("busy", "finding"), [(0.9, Finding.MET), (0.6, Finding.NOT_MET), (None, Finding.NOT_MEASURED)]
+)
+def test_a_gpu_is_busy_or_not_or_not_there(busy: float | None, finding: Finding) -> None:
+    assert claimed(stalls=(Stall(LOADED, (0.1,) * 20, busy),)).finding(BUSY)[0] is finding
+
+
+def test_every_claim_is_about_something_that_is_measured() -> None:
+    parts = {"training", "inference", "memory", "loading", "bottleneck", "epoch", "utilisation"}
+    assert {claim.table for claim in CLAIMS} == parts
+
+
+def test_what_compiled_code_keeps_is_said_not_to_be_seen() -> None:
+    found = claimed(row("combined", 1, 1), memory={"eager": 100})
+    finding, shown = found.finding(Claim("", "memory", "combined", 0.5))
+    assert finding is Finding.NOT_MEASURED
+    assert "cannot be seen on a CPU" in shown
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(1.1, 2.0, "it is not the limit"), (0.4, 0.9, "it is the limit"), (0.9, 1.1, "not settled")],
+)
+def test_the_bottleneck_is_named_where_it_is_sure(low: float, high: float, verdict: str) -> None:
+    tables = {"bottleneck": (row("training step", 1, 1), row(LOADED, low, high))}
+    assert verdict in page(claimed(tables=tables), "")
+
+
+def test_advice_is_measured_for_this_machine_and_a_rule_of_thumb_elsewhere() -> None:
+    found = claimed(row("channels_last", 1.2, 1.3), row("compiled", 0.9, 1.5), memory={"eager": 8})
+    given = {one.machine: one for one in advice(found)}
+    assert "`--channels-last` (1.20-1.30x)" in given["no GPU"].words
+    assert given["no GPU"].is_measured
+    assert not given["a small GPU"].is_measured
+    assert not given["a large GPU"].is_measured
+    assert "as it comes" in next(iter(advice(claimed()))).words
+
+
+def test_whole_processes_are_shown_by_their_three_clocks() -> None:
+    times = (ProcessTimes(3.0, 2.0, 0.5), ProcessTimes(5.0, 4.0, 0.5), ProcessTimes(4.0, 3.0, 0.5))
+    shown = page(claimed(processes={"no workers": times}), "")
+    assert "| no workers | 4.0 (3.0 to 5.0) | 3.0 (2.0 to 4.0) | 0.5 (0.5 to 0.5) | 3 |" in shown
+
+
+def planted_parts(question: Question, photos: Path) -> Any:
+    def interrupted(found: Claimed, refused: dict[str, str]) -> Any:
+        raise KeyboardInterrupt
+
+    return {
+        "first": lambda found, refused: {"tables": {"training": (row("eager", 1, 1), row("bf16", 2, 2))}},
+        "second": interrupted,
+        "third": interrupted,
+    }
+
+
+@pytest.mark.parametrize("is_written", [True, False])
+def test_a_run_that_is_stopped_keeps_what_was_done(
+    is_written: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(claims_measured, "_parts", planted_parts)
+    path = tmp_path / "claims.md"
+    assert main(["claims", *(["--write", str(path)] if is_written else [])]) == 130
+    kept = path.read_text() if is_written else capsys.readouterr().out
+    assert "| AMP trains 1.5x | 2.00x (2.00-2.00, n=20) | met |" in kept
+    assert "not finished; not measured yet: second; third" in kept
+    assert "| the GPU is busy 90 % of an epoch | not reached | not measured |" in kept
+
+
+def test_a_part_that_cannot_be_measured_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def impossible(found: Claimed, refused: dict[str, str]) -> Any:
+        raise PerfsuiteError("planted: no")
+
+    parts = planted_parts(Question(), Path()) | {"second": impossible}
+    parts["third"] = lambda found, refused: {"memory": {"eager": 1}}
+    monkeypatch.setattr(claims_measured, "_parts", lambda question, photos: parts)
+    found = measure_claims(Question(), Path(), lambda _: None, lambda _: None)
+    assert found.refused == {"second": "planted: no"}
+    assert found.memory == {"eager": 1}
+    assert found.to_come == ()
 
 
 def test_too_few_blocks_are_said() -> None:
