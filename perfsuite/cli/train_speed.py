@@ -32,7 +32,8 @@ def add_arguments(speed: Any) -> None:
         type=seconds,
         const=20.0,
         metavar="SECONDS",
-        help="time the presets for so long first (20), and take the fastest that computes the same",
+        help="time the presets for so long first (20), and take the fastest that computes the same; "
+        "with --compile compiled ones too, which on a CPU takes minutes",
     )
     speed.add_argument("--channels-last", action="store_true", help="keep pictures as NHWC in memory")
     speed.add_argument(
@@ -82,12 +83,15 @@ def fastest_of(arguments: argparse.Namespace, asked: Preset, rank: Rank) -> Pres
     """The fastest preset for this model, batch and device, measured in turns on noise."""
     import torch
 
-    from perfsuite.advise.fastest import CPU_CANDIDATES, CUDA_CANDIDATES, fastest_preset
+    from perfsuite.advise.fastest import CPU_CANDIDATES, CPU_COMPILED, CUDA_CANDIDATES, fastest_preset
     from perfsuite.training.models import make_model
     from perfsuite.training.presets import EAGER
     from perfsuite.training.sources import image_size_of
 
     learnt: dict[str, Any] = {"clip_norm": asked.clip_norm, "accumulate": asked.accumulate}
+    may_compile = asked.compile_mode == "default"
+    if may_compile:
+        asked = replace(asked, compile_mode="off")
     if rank.world_size > 1:
         raise UsageError("train: --fastest measures in one process, this is one of several; give a preset")
     if replace(asked, **learnt) != replace(EAGER, precision=asked.precision, **learnt) or arguments.precision:
@@ -96,10 +100,10 @@ def fastest_of(arguments: argparse.Namespace, asked: Preset, rank: Rank) -> Pres
         raise UsageError(
             "train: --fastest could choose otherwise than before; resume with the preset that the log names"
         )
-    on_cuda = rank.device.type == "cuda"
+    on_cpu = CPU_COMPILED if may_compile else CPU_CANDIDATES
     candidates = [
         name
-        for name in (CUDA_CANDIDATES if on_cuda else CPU_CANDIDATES)
+        for name in (CUDA_CANDIDATES if rank.device.type == "cuda" else on_cpu)
         if arguments.amp is not False or ("bf16" not in name and name != "combined")
     ]
     side = image_size_of(arguments.data_dir, arguments.image_size)

@@ -6,19 +6,22 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from perfsuite.advise import fastest
 from perfsuite.cli import main, train_speed
 from perfsuite.cli import train as train_command
 from perfsuite.errors import UsageError
 from perfsuite.measure.environment import cpu_model
 from perfsuite.training.checkpoint import Checkpoint
+from perfsuite.training.presets import CHANNELS_LAST
 
 
 @pytest.fixture(autouse=True)
@@ -79,8 +82,33 @@ def test_the_fastest_preset_is_measured_and_named(
     assert f"training with {log_of(path)[0]['preset']}\n" in told
 
 
+def test_compiled_presets_are_timed_where_compiling_is_allowed(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed: list[Sequence[str]] = []
+
+    def choose(
+        model: Any, images: Any, labels: Any, candidates: Sequence[str], seconds: float, tell: Any
+    ) -> fastest.Choice:
+        timed.append(candidates)
+        return fastest.Choice(CHANNELS_LAST, {}, {})
+
+    monkeypatch.setattr(fastest, "fastest_preset", choose)
+    assert train(pictures, tmp_path / "m.pth", "--fastest", "--compile", "--quiet") == 0
+    assert train(pictures, tmp_path / "n.pth", "--fastest", "--quiet") == 0
+    assert log_of(tmp_path / "m.pth")[0]["preset"] == "channels_last"
+    assert ["compiled" in candidates for candidates in timed] == [True, False]
+
+
 @pytest.mark.parametrize(
-    "words", [["--compile"], ["--channels-last"], ["--precision", "bf16"], ["--amp", "--fused"], ["--resume"]]
+    "words",
+    [
+        ["--compile", "max-autotune"],
+        ["--channels-last"],
+        ["--precision", "bf16"],
+        ["--amp", "--fused"],
+        ["--resume"],
+    ],
 )
 def test_the_fastest_preset_is_not_chosen_twice(words: list[str], pictures: Path, tmp_path: Path) -> None:
     assert train(pictures, tmp_path / "m.pth", "--fastest", "0.1", *words) == 2
