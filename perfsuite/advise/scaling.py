@@ -48,7 +48,7 @@ def measure_scaling(
 
     if rank.wrap is None:
         raise UsageError(
-            "scaling: there is one process, expected several; start "
+            "scaling: there is one process, expected several; start perfsuite scaling --ranks 2, or "
             "torchrun --nproc-per-node 2 -m perfsuite scaling"
         )
     alone = step_call(model, EAGER, images, labels)

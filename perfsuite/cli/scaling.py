@@ -1,5 +1,6 @@
 """Measure how much of its speed a rank keeps when several train together.
 
+  perfsuite scaling --ranks 2                        starts torchrun itself
   torchrun --nproc-per-node 2 -m perfsuite scaling
   torchrun --nproc-per-node 8 -m perfsuite scaling --model resnet50 --image-size 224 --batch-size 128
 
@@ -14,20 +15,29 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perfsuite.cli.step_options import add_step_arguments, seconds
+from perfsuite.advise.ranks import run_ranks
+from perfsuite.cli.step_options import add_step_arguments, positive, seconds
 
 if TYPE_CHECKING:
     from perfsuite.advise.scaling import Scaling
+
+
+# Processes that import torch one beside the other, and a first step of each.
+STARTING_SECONDS = 300.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add_step_arguments(parser)
     parser.add_argument("--seconds", type=seconds, default=20.0, help="how long (20)")
+    parser.add_argument("--ranks", type=positive, metavar="N", help="start so many on this machine")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.ranks is not None:
+        print(run_ranks(arguments.ranks, _words(arguments), STARTING_SECONDS + arguments.seconds), end="")
+        return 0
     import torch
 
     from perfsuite.advise.scaling import measure_scaling
@@ -47,6 +57,14 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.json is not None:
             atomic.replace(arguments.json, json.dumps(asdict(found), indent=1).encode())
     return 0
+
+
+def _words(arguments: argparse.Namespace) -> list[str]:
+    """The same command without --ranks, as each rank is to run it."""
+    words = ["-m", "perfsuite", "scaling", "--model", arguments.model, "--device", arguments.device]
+    words += ["--image-size", str(arguments.image_size), "--batch-size", str(arguments.batch_size)]
+    words += ["--seconds", str(arguments.seconds)]
+    return [*words, *(["--json", str(arguments.json)] if arguments.json else [])]
 
 
 def _told(found: Scaling) -> str:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -31,10 +32,13 @@ with joined(rank_of_torchrun("cpu")) as rank:
     step = TrainingStep(wrapped, torch.optim.SGD(model.parameters(), lr=0.1), EAGER)
     images, labels = rank.share(*batch_of(16))
     for number in range(3):
-        if task == "dies" and rank.index == 1 and number == 2:
-            raise RuntimeError("planted: this rank has had enough")
-        if task == "killed" and rank.index == 1 and number == 2:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if task in ("dies", "killed", "hangs") and rank.index == 1 and number == 2:
+            (out / "dying").touch()
+            if task == "dies":
+                raise RuntimeError("planted: this rank has had enough")
+            if task == "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(600)
         parts = list(zip(images.split(2), labels.split(2), strict=True))
         step.accumulated(parts) if "accumulates" in task else step(images, labels)
     told = {

