@@ -102,22 +102,23 @@ class Preset:
             return nullcontext()
         return torch.autocast(device.type, dtype=self.autocast_dtype)
 
-    @contextmanager
-    def matmul_precision(self) -> Iterator[None]:
+    def matmul_precision(self) -> AbstractContextManager[None]:
         """Hold TF32 on or off for matrix products and convolutions alike while the block runs.
 
         torch's switches belong to the process, so they are put back; "float32" leaves them as they are.
         """
         allowed = TF32_ALLOWED.get(self.precision)
-        if allowed is None:
-            yield
-            return
-        before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-        _allow_tf32(allowed, allowed)
-        try:
-            yield
-        finally:
-            _allow_tf32(*before)
+        return nullcontext() if allowed is None else _tf32(allowed)
+
+
+@contextmanager
+def _tf32(allowed: bool) -> Iterator[None]:
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    _allow_tf32(allowed, allowed)
+    try:
+        yield
+    finally:
+        _allow_tf32(*before)
 
 
 def _allow_tf32(matmul: bool, convolution: bool) -> None:

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import copy
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
 
 import pytest
 import torch
@@ -265,6 +269,44 @@ def test_mistakes_are_named() -> None:
         step_of(linear_model(), CUDA_GRAPHS)
     with pytest.raises(UsageError, match="no blocks"):
         step_of(linear_model(), CHECKPOINTED)
+
+
+def python_calls(call: Callable[[], object]) -> int:
+    """Calls of functions, Python's and C's: what a step costs beside its operators, without a stopwatch."""
+    call()
+    calls = 0
+
+    def note(frame: FrameType, event: str, arg: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(note)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def added_by_the_step(**more: Any) -> int:
+    ours, theirs = norm_model(), norm_model()
+    images, labels = batch_of(8)
+    step = TrainingStep(ours, torch.optim.SGD(ours.parameters(), lr=0.1), **more)
+    optimiser = torch.optim.SGD(theirs.parameters(), lr=0.1)
+
+    def by_hand() -> Tensor:
+        optimiser.zero_grad(set_to_none=True)
+        loss = nn.functional.cross_entropy(theirs(images), labels)
+        loss.backward()
+        optimiser.step()
+        return loss.detach()
+
+    return python_calls(lambda: step(images, labels)) - python_calls(by_hand)
+
+
+def test_the_plain_step_adds_few_calls_to_a_hand_written_loop() -> None:
+    assert added_by_the_step() <= 40  # microseconds together
+    assert added_by_the_step(skip_bad_loss=True) > 40  # what an addition looks like
 
 
 @pytest.mark.parametrize(("count", "expected"), [(0, []), (1, [1]), (4, [4]), (9, [4, 4, 1])])
