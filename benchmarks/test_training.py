@@ -18,6 +18,7 @@ from perfsuite.training.presets import COMBINED, EAGER, Preset
 from perfsuite.training.step import TrainingStep
 
 BATCH = 32
+LARGE_GPU = {"gpu": "*[HB][12]00*"}
 
 
 def batch_of(count: int, size: int, device: str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
@@ -33,9 +34,10 @@ def step_of(model: nn.Module, preset: Preset = EAGER) -> TrainingStep:
 
 
 @pytest.mark.ceiling(overhead=0.02)
-def test_the_step_adds_nothing_to_a_hand_written_loop(perf):
-    images, labels = batch_of(16, 32)
-    ours = make_model("small", 10)
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_the_step_adds_nothing_to_a_hand_written_loop(perf, device):
+    images, labels = batch_of(16, 32, device)
+    ours = make_model("small", 10).to(device)
     theirs = copy.deepcopy(ours)
     step = step_of(ours)
     optimiser = torch.optim.SGD(theirs.parameters(), lr=0.01, momentum=0.9)
@@ -47,7 +49,7 @@ def test_the_step_adds_nothing_to_a_hand_written_loop(perf):
         optimiser.step()
         return loss.detach()
 
-    perf.pair(by_hand=by_hand, step=lambda: step(images, labels))
+    perf.pair(by_hand=by_hand, step=lambda: step(images, labels), device=device)
 
 
 @pytest.mark.floor(images_per_second=30)  # a smoke floor: any 2-core machine
@@ -128,19 +130,19 @@ def test_resnet18_answers_in_every_runtime(perf, runtime):
 
 
 @pytest.mark.gpu
-@pytest.mark.floor(speedup=2.5)
+@pytest.mark.floor(speedup=2.5, where=LARGE_GPU)
 def test_combined_preset_on_resnet50(perf):
     _race_combined(perf, "resnet50", batch=128, size=224)
 
 
 @pytest.mark.gpu
-@pytest.mark.floor(speedup=1.8)
+@pytest.mark.floor(speedup=1.8, where=LARGE_GPU)
 def test_combined_preset_on_cifar_size(perf):
     _race_combined(perf, "resnet18-cifar", batch=256, size=32)
 
 
 @pytest.mark.gpu
-@pytest.mark.floor(images_per_second=4500)  # H200: 7,950 is the best published on that chip
+@pytest.mark.floor(images_per_second=4500, where={"gpu": "*H200*"})  # 7,950 is the best published there
 def test_resnet50_trains(perf):
     images, labels = batch_of(256, 224, "cuda")
     step = step_of(make_model("resnet50", 1000).cuda(), COMBINED)

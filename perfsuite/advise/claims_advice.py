@@ -30,7 +30,10 @@ class Advice:
 
 def advice(found: Claimed) -> tuple[Advice, ...]:
     on_gpu = found.settings.get("device", "cpu").startswith("cuda")
-    return (*_this_machine(found, "with this GPU" if on_gpu else "no GPU"), *_elsewhere(found, on_gpu))
+    return (
+        *_this_machine(found, "here, on a GPU" if on_gpu else "here, without a GPU"),
+        *_elsewhere(found, on_gpu),
+    )
 
 
 def _this_machine(found: Claimed, machine: str) -> Iterator[Advice]:
@@ -46,7 +49,7 @@ def _this_machine(found: Claimed, machine: str) -> Iterator[Advice]:
 def _elsewhere(found: Claimed, on_gpu: bool) -> Iterator[Advice]:
     if on_gpu:
         yield Advice(
-            "no GPU", "let `perfsuite train --fastest` choose; without it float32 as it comes", False
+            "without a GPU", "let `perfsuite train --fastest` choose; without it float32 as it comes", False
         )
         return
     kept = found.memory.get("checkpointing", 0) / found.memory["eager"] if found.memory else 0.0

@@ -97,7 +97,7 @@ def _rest(found: Claimed) -> Iterator[str]:
         yield ""
     if found.settings.get("device") == "cpu":
         yield "fp16, TF32, CUDA graphs, peak device memory, GPU utilisation: not measured, no GPU here."
-    yield "What several ranks gain: `torchrun --nproc-per-node 2 -m perfsuite scaling`."
+    yield "What several ranks gain: `perfsuite scaling --ranks 2`."
 
 
 def _header(*names: str) -> str:

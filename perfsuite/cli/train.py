@@ -12,6 +12,7 @@ A run that was stopped goes on with the same options and --resume.
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,6 +114,8 @@ def run(arguments: argparse.Namespace) -> int:
         trainer = _trainer(arguments, source, preset, rank, watchers)
         if arguments.resume:
             trainer.resume(arguments.model_path)
+        if not bar.quiet:
+            print(_beginning(trainer), file=sys.stderr)
         try:
             with bar:
                 trainer.fit()
@@ -128,6 +131,12 @@ def run(arguments: argparse.Namespace) -> int:
         if mlflow is not None:
             mlflow.finish(arguments.model_path, log)
     return 0
+
+
+def _beginning(trainer: Trainer) -> str:
+    at = f" from step {trainer.steps_done + 1}" if trainer.steps_done else ""
+    what = f"{trainer.recipe.model}, {len(trainer.recipe.class_names)} classes"
+    return f"{what}, {trainer.preset.name} on {trainer.device}: {trainer.steps} steps{at}"
 
 
 def _usual_model(arguments: argparse.Namespace) -> str:

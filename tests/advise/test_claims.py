@@ -146,8 +146,8 @@ def test_the_bottleneck_is_named_where_it_is_sure(low: float, high: float, verdi
 def test_advice_is_measured_for_this_machine_and_a_rule_of_thumb_elsewhere() -> None:
     found = claimed(row("channels_last", 1.2, 1.3), row("compiled", 0.9, 1.5), memory={"eager": 8})
     given = {one.machine: one for one in advice(found)}
-    assert "`--channels-last` (1.20-1.30x)" in given["no GPU"].words
-    assert given["no GPU"].is_measured
+    assert "`--channels-last` (1.20-1.30x)" in given["here, without a GPU"].words
+    assert given["here, without a GPU"].is_measured
     assert not given["a small GPU"].is_measured
     assert not given["a large GPU"].is_measured
     assert "as it comes" in next(iter(advice(claimed()))).words

@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from perfsuite.advise import fastest
+from perfsuite.advise.ranks import run_ranks
 from perfsuite.cli import main, train_speed
 from perfsuite.cli import train as train_command
 from perfsuite.errors import UsageError
@@ -182,6 +183,19 @@ def test_a_run_is_resumed_with_the_model_it_has(
     assert "resnet18-cifar, 2 classes" in capsys.readouterr().out
     assert train(pictures, path, "--resume", "--model", "small") == 2
     assert "holds a 'resnet18-cifar', expected a 'small'; leave --model out" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_several_processes_share_the_parameters_of_one_model(pictures: Path, tmp_path: Path) -> None:
+    path = tmp_path / "m.pth"
+    words = ["-m", "perfsuite", "train", "--fsdp", "--data-dir", str(pictures), "--model-path", str(path)]
+    words += ["--image-size", "32", "--batch-size", "4", "--workers", "0", "--device", "cpu", "--epochs", "3"]
+    said = run_ranks(2, words, 200.0, {"OMP_NUM_THREADS": "1"})
+    assert said.count("test accuracy 100.0%") == 1  # the first rank alone speaks
+    assert (log_of(path)[0]["world_size"], log_of(path)[0]["fsdp"]) == (2, True)
+    red = str(next((pictures / "red").glob("*.jpg")))
+    assert main(["predict", "--model-path", str(path), red]) == 0
+    assert train(pictures, path, "--resume", "--epochs", "3", "--quiet") == 2  # in one process: other batches
 
 
 def one_class(folder: Path) -> None:
