@@ -112,7 +112,8 @@ def test_a_held_model_costs_nothing(perf, tmp_path):
 
 @pytest.mark.floor(images_per_second=5)  # a smoke floor: any 2-core machine
 @pytest.mark.parametrize(
-    "runtime", ["folded", "torch.export", "torchscript", "onnxruntime", "onnxruntime-int8"]
+    "runtime",
+    ["folded", "torch.export", "torchscript", "onnxruntime", "onnxruntime-int8", "onnxruntime-int8-dynamic"],
 )
 def test_resnet18_answers_in_every_runtime(perf, runtime):
     if runtime.startswith("onnx"):

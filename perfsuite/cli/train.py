@@ -25,10 +25,14 @@ from perfsuite.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from perfsuite.measure.measurement import GpuReadings
     from perfsuite.training.evaluation import Evaluation
     from perfsuite.training.presets import Preset
     from perfsuite.training.sources import Source
     from perfsuite.training.trainer import Trainer, TrainerOptions
+
+
+GPU_BUSY_PERCENT = 90
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,6 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from perfsuite.measure.gpu import watching_gpu
     from perfsuite.training.distributed import joined, rank_of_torchrun
     from perfsuite.training.sources import open_source
 
@@ -112,12 +117,12 @@ def run(arguments: argparse.Namespace) -> int:
         if mlflow is not None:
             watchers.append(mlflow)
         trainer = _trainer(arguments, source, preset, rank, watchers)
-        if arguments.resume:
-            trainer.resume(arguments.model_path)
-        if not bar.quiet:
-            print(_beginning(trainer), file=sys.stderr)
         try:
-            with bar:
+            if arguments.resume:
+                trainer.resume(arguments.model_path)
+            if not bar.quiet:
+                print(_beginning(trainer), file=sys.stderr)
+            with bar, watching_gpu() as watch:
                 trainer.fit()
             tested = trainer.evaluate(source.test) if source.test is not None else None
         except BaseException:
@@ -127,6 +132,8 @@ def run(arguments: argparse.Namespace) -> int:
         finally:
             source.close()
         if rank.is_first:
+            if watch.readings is not None and rank.device.type == "cuda":
+                print(_busy(watch.readings))
             _conclude(trainer, tested, arguments.model_path, log)
         if mlflow is not None:
             mlflow.finish(arguments.model_path, log)
@@ -206,6 +213,14 @@ def _mlflow(arguments: argparse.Namespace, settings: dict[str, Any]) -> Any:
     from perfsuite.training.tracking import MlflowLog
 
     return MlflowLog(arguments.mlflow, settings, name=arguments.model_path.stem)
+
+
+def _busy(readings: GpuReadings) -> str:
+    busy = f"the GPU was busy {readings.utilisation_percent:.0f} % of the time, by NVML"
+    if readings.utilisation_percent >= GPU_BUSY_PERCENT:
+        return busy
+    expected = f"expected {GPU_BUSY_PERCENT} % or more"
+    return f"{busy}, {expected}; `perfsuite profile loading` says what loading waits for"
 
 
 def _conclude(trainer: Trainer, tested: Evaluation | None, path: Path, log: Path) -> None:

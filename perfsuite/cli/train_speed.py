@@ -83,29 +83,13 @@ def fastest_of(arguments: argparse.Namespace, asked: Preset, rank: Rank) -> Pres
     """The fastest preset for this model, batch and device, measured in turns on noise."""
     import torch
 
-    from perfsuite.advise.fastest import CPU_CANDIDATES, CPU_COMPILED, CUDA_CANDIDATES, fastest_preset
+    from perfsuite.advise.fastest import fastest_preset
     from perfsuite.training.models import make_model
-    from perfsuite.training.presets import EAGER
     from perfsuite.training.sources import image_size_of
 
-    learnt: dict[str, Any] = {"clip_norm": asked.clip_norm, "accumulate": asked.accumulate}
-    may_compile = asked.compile_mode == "default"
-    if may_compile:
-        asked = replace(asked, compile_mode="off")
-    if rank.world_size > 1:
-        raise UsageError("train: --fastest measures in one process, this is one of several; give a preset")
-    if replace(asked, **learnt) != replace(EAGER, precision=asked.precision, **learnt) or arguments.precision:
-        raise UsageError("train: --fastest chooses the preset itself; leave out the options that name one")
-    if arguments.resume:
-        raise UsageError(
-            "train: --fastest could choose otherwise than before; resume with the preset that the log names"
-        )
-    on_cpu = CPU_COMPILED if may_compile else CPU_CANDIDATES
-    candidates = [
-        name
-        for name in (CUDA_CANDIDATES if rank.device.type == "cuda" else on_cpu)
-        if arguments.amp is not False or ("bf16" not in name and name != "combined")
-    ]
+    learnt = _learnt(asked)
+    _require_free_choice(arguments, asked, rank)
+    candidates = _candidates(arguments, rank)
     side = image_size_of(arguments.data_dir, arguments.image_size)
     images = torch.randn(arguments.batch_size, 3, side, side, device=rank.device)
     labels = torch.randint(10, (arguments.batch_size,), device=rank.device)
@@ -118,6 +102,38 @@ def fastest_of(arguments: argparse.Namespace, asked: Preset, rank: Rank) -> Pres
     chosen = replace(choice.preset, **learnt)
     print(f"training with {chosen.name}")
     return chosen
+
+
+def _learnt(asked: Preset) -> dict[str, Any]:
+    """What is learnt, not how fast, is the user's to say."""
+    return {"clip_norm": asked.clip_norm, "accumulate": asked.accumulate}
+
+
+def _require_free_choice(arguments: argparse.Namespace, asked: Preset, rank: Rank) -> None:
+    from perfsuite.training.presets import EAGER
+
+    if rank.world_size > 1:
+        raise UsageError("train: --fastest measures in one process, this is one of several; give a preset")
+    free = replace(EAGER, precision=asked.precision, **_learnt(asked))
+    if asked.compile_mode == "default":  # means that it may, not that it must
+        asked = replace(asked, compile_mode="off")
+    if asked != free or arguments.precision:
+        raise UsageError("train: --fastest chooses the preset itself; leave out the options that name one")
+    if arguments.resume:
+        raise UsageError(
+            "train: --fastest could choose otherwise than before; resume with the preset that the log names"
+        )
+
+
+def _candidates(arguments: argparse.Namespace, rank: Rank) -> list[str]:
+    from perfsuite.advise.fastest import CPU_CANDIDATES, CPU_COMPILED, CUDA_CANDIDATES
+
+    on_cpu = CPU_COMPILED if arguments.compile else CPU_CANDIDATES
+    return [
+        name
+        for name in (CUDA_CANDIDATES if rank.device.type == "cuda" else on_cpu)
+        if arguments.amp is not False or ("bf16" not in name and name != "combined")
+    ]
 
 
 def _told(speedup: Interval) -> str:

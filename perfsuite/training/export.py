@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from perfsuite.errors import PerfsuiteError, UsageError
 from perfsuite.training.fold import folded
+from perfsuite.training.presets import IEEE
 
 Answer = Callable[[Tensor], Tensor]
 
@@ -48,7 +49,8 @@ def agreement(reference: Answer, candidate: Answer, batches: Sequence[Tensor]) -
     >>> agreement(lambda x: x, lambda x: x * 1.01, [torch.eye(3)]).same_answers
     1.0
     """
-    with torch.inference_mode():
+    # Without TF32, whose rounding on a GPU is coarser than what is to be found.
+    with torch.inference_mode(), IEEE.matmul_precision():
         expected = torch.cat([reference(batch).float().cpu() for batch in batches])
         found = torch.cat([candidate(batch).float().cpu() for batch in batches])
     if expected.shape != found.shape:
@@ -119,28 +121,33 @@ def _onnxruntime(model: nn.Module, example: Tensor) -> Answer:
 def _onnxruntime_int8(model: nn.Module, example: Tensor) -> Answer:
     """Static, convolutions too: the ranges are those that `example`'s pictures show."""
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
-    from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        plain = _onnx_file(folded(model), example, folder)
-        prepared, small = folder / "prepared.onnx", folder / "int8.onnx"
-        quant_pre_process(str(plain), str(prepared))
+    def quantise(plain: str, small: str) -> None:
         quantize_static(
-            str(prepared),
-            str(small),
+            plain,
+            small,
             _Calibration(example),
             quant_format=QuantFormat.QDQ,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             per_channel=True,
         )
-        return _session(small)
+
+    return _quantised(model, example, quantise)
 
 
 def _onnxruntime_int8_dynamic(model: nn.Module, example: Tensor) -> Answer:
     """Ranges are taken of each batch as it comes: nothing to calibrate, and more to do at every call."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    def quantise(plain: str, small: str) -> None:
+        # Unsigned weights: ONNX Runtime has no kernel for convolutions with signed ones.
+        quantize_dynamic(plain, small, weight_type=QuantType.QUInt8)
+
+    return _quantised(model, example, quantise)
+
+
+def _quantised(model: nn.Module, example: Tensor, quantise: Callable[[str, str], None]) -> Answer:
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     with TemporaryDirectory() as name:
@@ -148,8 +155,7 @@ def _onnxruntime_int8_dynamic(model: nn.Module, example: Tensor) -> Answer:
         plain = _onnx_file(folded(model), example, folder)
         prepared, small = folder / "prepared.onnx", folder / "int8.onnx"
         quant_pre_process(str(plain), str(prepared))
-        # Unsigned weights: ONNX Runtime has no kernel for convolutions with signed ones.
-        quantize_dynamic(str(prepared), str(small), weight_type=QuantType.QUInt8)
+        quantise(str(prepared), str(small))
         return _session(small)
 
 
@@ -190,6 +196,8 @@ def _onnx_file(model: nn.Module, example: Tensor, folder: Path) -> Path:
     import onnx  # noqa: F401 - said by name when it is missing, before minutes are spent
     import onnxscript  # noqa: F401
 
+    if example.is_cuda:
+        raise UsageError("export: ONNX Runtime is given the CPU here, pictures and model on a GPU; move them")
     batch = torch.export.Dim("batch")
     path = folder / "model.onnx"
     with _quiet("torch.onnx"):

@@ -50,13 +50,7 @@ def require_shardable(preset: Preset) -> None:
 
 def whole(state: Any) -> Any:
     """`state` with every sharded tensor gathered; all ranks call it at once, with the same keys in order."""
-    from torch.distributed.tensor import DTensor
-
-    if isinstance(state, DTensor):
-        return state.full_tensor()
-    if isinstance(state, Mapping):
-        return {name: whole(value) for name, value in state.items()}
-    return [whole(value) for value in state] if isinstance(state, list) else state
+    return _gathered(state) if _are_there_ranks() else state
 
 
 def whole_weights(model: nn.Module) -> dict[str, Tensor]:
@@ -72,16 +66,35 @@ def whole_weights(model: nn.Module) -> dict[str, Tensor]:
 
 def placed_like(whole_tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Whole tensors cut as those of `own` are."""
+    if not _are_there_ranks():
+        return dict(whole_tensors)
     return {name: _cut(tensor, own.get(name)) for name, tensor in whole_tensors.items()}
 
 
 def load_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
     """Like `load_state_dict`, of whole tensors into whatever parts the parameters are in."""
     optimiser.load_state_dict(state)
+    if not _are_there_ranks():
+        return
     for parameter, kept in optimiser.state.items():
         for name, value in kept.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape:
                 kept[name] = _cut(value, parameter)
+
+
+def _are_there_ranks() -> bool:
+    # Asked first: torch's sharded tensors take a while to import, and alone nobody has any.
+    return dist.is_available() and dist.is_initialized()
+
+
+def _gathered(state: Any) -> Any:
+    from torch.distributed.tensor import DTensor
+
+    if isinstance(state, DTensor):
+        return state.full_tensor()
+    if isinstance(state, Mapping):
+        return {name: _gathered(value) for name, value in state.items()}
+    return [_gathered(value) for value in state] if isinstance(state, list) else state
 
 
 def _cut(tensor: Tensor, like: Tensor | None) -> Tensor:

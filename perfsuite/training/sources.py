@@ -56,6 +56,11 @@ def open_source(
     progress: Callable[[int, int], None] | None = None,
 ) -> Source:
     """The source of `folder`; None stands for the pictures made here."""
+    if folder is not None and (folder / "batches.meta").is_file():
+        raise DataError(
+            f"{folder}: CIFAR-10's Python version, whose pickles could run code and are not read; give the "
+            "binary version (cifar-10-batches-bin)"
+        )
     if folder is not None and cifar.is_cifar_binary(folder):
         if mode is not None or (image_size or cifar.SIDE) != cifar.SIDE:
             raise UsageError(

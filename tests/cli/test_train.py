@@ -21,6 +21,7 @@ from perfsuite.cli import main, train_speed
 from perfsuite.cli import train as train_command
 from perfsuite.errors import UsageError
 from perfsuite.measure.environment import cpu_model
+from perfsuite.measure.measurement import GpuReadings
 from perfsuite.training.checkpoint import Checkpoint
 from perfsuite.training.presets import CHANNELS_LAST
 
@@ -203,6 +204,11 @@ def one_class(folder: Path) -> None:
     Image.new("RGB", (40, 40)).save(folder / "only" / "0.jpg")
 
 
+def pickled_cifar(folder: Path) -> None:
+    for name in ("batches.meta", "data_batch_1"):
+        (folder / name).write_bytes(b"pickled")
+
+
 def empty(folder: Path) -> None:
     (folder / "a").mkdir()
 
@@ -212,6 +218,7 @@ def empty(folder: Path) -> None:
     [
         (one_class, [], "one class (only), expected at least two"),
         (empty, [], "no pictures found"),
+        (pickled_cifar, [], "give the binary version"),
         (None, ["--data-dir", "/nowhere/at/all"], "no such folder"),
         (None, ["--model", "vgg"], "'vgg' is not known"),
         (None, ["--resume"], "no such checkpoint"),
@@ -278,6 +285,12 @@ def test_amp_means_bf16_and_is_off_on_a_cpu_unless_asked_for(words: list[str], p
     parser = argparse.ArgumentParser()
     train_command.add_arguments(parser)
     assert train_speed.preset_of(parser.parse_args(words), torch.device("cpu")).precision == precision
+
+
+@pytest.mark.parametrize(("percent", "is_told"), [(60, True), (89.9, True), (90, False)])
+def test_a_gpu_that_waits_is_told_with_what_to_do(percent: float, is_told: bool) -> None:
+    said = train_command._busy(GpuReadings(percent, 1.0, 1.0, 1.0, 1.0, 1.0))
+    assert ("perfsuite profile loading" in said) == is_told
 
 
 def test_contradicting_options_are_refused() -> None:

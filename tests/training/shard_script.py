@@ -96,7 +96,9 @@ with joined(rank_of_torchrun("cpu")) as rank:
     for name, preset in PRESETS.items():
         plain[name] = end_of(trainer_of(rank, preset, sharded=False))
         told["from_plain"][name] = farthest(plain[name], end_of(trainer_of(rank, preset)))
-    told["channels_last_from_eager"] = farthest(plain["eager"], plain["channels_last"])
+    told["from_eager"] = {
+        name: farthest(plain["eager"], plain[name]) for name in ("channels_last", "checkpointing")
+    }
     uninterrupted = trainer_of(rank)
     told["kept"] = kept_numbers(uninterrupted.inner)
     told["all"] = sum(one.numel() for one in RECIPE.build().parameters())

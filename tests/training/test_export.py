@@ -9,10 +9,8 @@ from torch import Tensor, nn
 
 from perfsuite.errors import UsageError
 from perfsuite.training import export as export_module
-from perfsuite.training.export import Agreement, ParityError, agreement, export
+from perfsuite.training.export import RUNTIMES, Agreement, ParityError, agreement, export
 from perfsuite.training.models import make_model
-
-NEEDS_ONNX = ("onnxruntime", "onnxruntime-int8")
 
 
 @pytest.fixture(scope="module")
@@ -30,19 +28,16 @@ def trained() -> tuple[nn.Module, Tensor]:
     return model.eval(), images
 
 
-def with_needs(names: tuple[str, ...]) -> list[object]:
-    slow = pytest.mark.slow
-    return [pytest.param(name, marks=[slow] if name == "compiled" else []) for name in names]
-
-
 @pytest.mark.parametrize(
-    "name",
-    with_needs(
-        ("eager", "folded", "compiled", "torch.export", "torchscript", "onnxruntime", "onnxruntime-int8")
-    ),
+    "name",  # TensorRT needs a GPU
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name == "compiled"))
+        for name in RUNTIMES
+        if name != "tensorrt"
+    ],
 )
 def test_a_runtime_answers_as_the_model_does(name: str, trained: tuple[nn.Module, Tensor]) -> None:
-    if name in NEEDS_ONNX:
+    if name.startswith("onnxruntime"):
         pytest.importorskip("onnxruntime")
         pytest.importorskip("onnxscript")
     model, images = trained
@@ -71,6 +66,15 @@ def test_a_runtime_that_answers_otherwise_is_refused(
     monkeypatch.setitem(export_module.RUNTIMES, "torch.export", planted)
     with pytest.raises(ParityError, match=r"torch\.export: scores differ by .*not timed"):
         export("torch.export", model, images)
+
+
+def test_answers_are_compared_without_tf32() -> None:
+    def rounding(images: Tensor) -> Tensor:
+        return images + torch.backends.cudnn.allow_tf32
+
+    before = torch.backends.cudnn.allow_tf32
+    assert agreement(lambda images: images, rounding, [torch.eye(3)]).relative_difference == 0
+    assert torch.backends.cudnn.allow_tf32 == before
 
 
 def test_agreement_counts_differing_answers() -> None:

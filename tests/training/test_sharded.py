@@ -25,7 +25,7 @@ def test_parts_learn_what_whole_parameters_learn(ends: list[dict[str, Any]]) -> 
     first = ends[0]  # whose running statistics are everyone's
     for preset, farthest in first["from_plain"].items():
         assert farthest < (2e-2 if preset == "bf16" else 1e-4), preset
-    assert first["channels_last_from_eager"] < 1e-4
+    assert max(first["from_eager"].values()) < 1e-4
     assert first["other_seed"] > 1e-2  # what a difference looks like
 
 
