@@ -27,6 +27,7 @@ COMMANDS = {
     "bisect": Command("perfsuite.cli.bisect", "find the commit that made a benchmark slower"),
     "doctor": Command("perfsuite.cli.doctor", "say what this machine can see, and what disturbs it"),
     "profile": Command("perfsuite.cli.profile", "find the slowest transform, or stage of loading"),
+    "sweep": Command("perfsuite.cli.sweep", "find how many workers to load with, and why"),
     "train": Command("perfsuite.cli.train", "train a classifier, on pictures made here or on yours"),
     "predict": Command("perfsuite.cli.predict", "classify pictures, with probability and time"),
     "counters": Command("perfsuite.cli.counters", "count what training steps do, against what is expected"),

@@ -1,0 +1,247 @@
+"""How many workers to load with: what was seen of each setting, which is the knee, and what must hold of it.
+
+Rows of numbers are by blocks of turns: what two settings have at one place was measured side by side.
+
+>>> slow = Seen(Setting(0), (0.0040,) * 8)
+>>> sweep = Sweep(32, (slow, Seen(Setting(2), (0.0020,) * 8), Seen(Setting(4), (0.00199,) * 8)))
+>>> choice = sweep.choice()
+>>> choice.seen.setting.workers, choice.is_clear, sweep.fastest.setting.workers
+(2, True, 4)
+>>> sweep.speedup(choice.seen).estimate
+2.0
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from statistics import fmean, median, stdev
+
+from perfsuite.judge.limits import Found, Limit, Side, found_ratio, judge
+from perfsuite.judge.statistics import interval_of_median, interval_of_quantile, quantile
+from perfsuite.judge.verdict import Interval, Outcome, Verdict
+
+LEVEL = 0.99  # of one interval, so that those of five settings hold together with 95 %
+FEWEST_BLOCKS = 8  # whose median has an interval at that level
+WORTH_A_WORKER = 0.03  # what gains less is as fast
+
+Numbers = tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Setting:
+    """What `make_loaders` is told; in the order of what it costs."""
+
+    workers: int
+    prefetch: int = 2
+    engine: str = "auto"
+
+    def __str__(self) -> str:
+        if not self.workers:
+            return "num_workers=0"
+        return f"num_workers={self.workers}, engine={self.engine!r}, prefetch_factor={self.prefetch}"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Memory of the host in bytes."""
+
+    batch_bytes: int  # of a batch as it is given
+    prefetch_bytes: int  # of the batches that are filled ahead of it
+    peak_growth_bytes: int  # of the process tree, from before its workers began to the end of a turn
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """Cores in use while a turn went on: 1.5 is one and a half of them all the time."""
+
+    main: float  # by the thread that takes the batches
+    workers: float  # by the other threads of its process, and by worker processes
+
+
+@dataclass(frozen=True, slots=True)
+class BatchTimes:
+    """How long the caller waited for a batch, in seconds."""
+
+    low: float
+    mean: float
+    high: float
+    deviation: float
+    p50: float
+    p90: float
+    p95: float
+    p99: float
+
+    @classmethod
+    def of(cls, seconds: Sequence[float]) -> BatchTimes:
+        shares = (quantile(seconds, share) for share in (0.5, 0.9, 0.95, 0.99))
+        deviation = stdev(seconds) if len(seconds) > 1 else 0.0
+        return cls(min(seconds), fmean(seconds), max(seconds), deviation, *shares)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen of one setting."""
+
+    setting: Setting
+    seconds_per_image: Numbers
+    plain_seconds_per_image: Numbers = ()  # the same without augmentation, where there is any
+    batch_seconds: Numbers = ()  # without the first of each turn, which waits for the pipeline to fill
+    first_batch_seconds: Numbers = ()
+    used: Used | None = None
+    held: Held | None = None
+
+    @property
+    def images_per_second(self) -> Found:
+        took = interval_of_median(self.seconds_per_image, LEVEL)
+        low = 1 / took.high if math.isfinite(took.high) else -math.inf
+        high = 1 / took.low if took.low > 0 else math.inf
+        return Found(1 / median(self.seconds_per_image), Interval(low, high, LEVEL))
+
+    @property
+    def overhead(self) -> Found | None:
+        """What augmentation costs: time with it over time without, less one."""
+        if not self.plain_seconds_per_image:
+            return None
+        pairs = zip(self.seconds_per_image, self.plain_seconds_per_image, strict=True)
+        return found_ratio([mine / plain for mine, plain in pairs], LEVEL, less=1.0)
+
+
+class Standing(StrEnum):
+    """Of a setting against the fastest."""
+
+    AS_FAST = "as fast"
+    SLOWER = "slower"
+    UNCLEAR = "unclear"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The knee: the fewest workers that are not shown to be slower than the fastest setting."""
+
+    seen: Seen
+    in_doubt: tuple[Seen, ...]  # others that it may be, as the intervals overlap
+
+    @property
+    def is_clear(self) -> bool:
+        return not self.in_doubt
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """All settings of one run."""
+
+    batch_size: int
+    seen: tuple[Seen, ...]
+    mode: str | None = None
+    repeats: bool | None = None  # whether all settings gave the same batches, bit for bit
+    mean: float | None = None  # of the normalised pictures
+    deviation: float | None = None
+    is_whole: bool = True  # nobody broke it off
+
+    @property
+    def blocks(self) -> int:
+        return len(self.seen[0].seconds_per_image)
+
+    @property
+    def fastest(self) -> Seen:
+        """By its median: the noisy maximum, which `choice` does not follow."""
+        return max(self.seen, key=lambda seen: seen.images_per_second.estimate)
+
+    @property
+    def reference(self) -> Seen:
+        """What gains are counted over: no workers, or the fewest that there were."""
+        return min(self.seen, key=lambda seen: seen.setting)
+
+    def speedup(self, seen: Seen) -> Found:
+        return found_ratio(_ratios(self.reference, seen), LEVEL)
+
+    def slowdown(self, seen: Seen) -> Found:
+        """Time over that of the fastest, turn by turn."""
+        return found_ratio(_ratios(seen, self.fastest), LEVEL)
+
+    def standing(self, seen: Seen) -> Standing:
+        if seen is self.fastest:
+            return Standing.AS_FAST
+        behind = self.slowdown(seen).interval
+        if behind.low > 1 + WORTH_A_WORKER:
+            return Standing.SLOWER
+        return Standing.AS_FAST if behind.high <= 1 + WORTH_A_WORKER else Standing.UNCLEAR
+
+    def choice(self) -> Choice:
+        # Of settings that cost the same, the faster one first.
+        cost = {id(seen): (seen.setting.workers, seen.setting.prefetch) for seen in self.seen}
+        in_order = sorted(self.seen, key=lambda seen: (cost[id(seen)], -seen.images_per_second.estimate))
+        possible = [seen for seen in in_order if self.standing(seen) is not Standing.SLOWER]
+        chosen = possible[0]
+        if self.standing(chosen) is Standing.AS_FAST:
+            return Choice(chosen, ())
+        certain = next(at for at, seen in enumerate(possible) if self.standing(seen) is Standing.AS_FAST)
+        return Choice(chosen, tuple(possible[1 : certain + 1]))
+
+
+def _ratios(arm: Seen, reference: Seen) -> list[float]:
+    pairs = zip(arm.seconds_per_image, reference.seconds_per_image, strict=True)
+    return [mine / theirs for mine, theirs in pairs]
+
+
+TARGETS = (
+    (Side.FLOOR, "images_per_second", 50),
+    (Side.FLOOR, "batches_per_second", 10),
+    (Side.CEILING, "p99", "100 ms"),  # steady: 99 of 100 batches as often as the target above asks
+    (Side.CEILING, "overhead", 0.3),
+    (Side.CEILING, "overhead", 0.2),
+    (Side.FLOOR, "speedup", 1),
+)
+
+
+def checks(sweep: Sweep, seen: Seen) -> tuple[Verdict, ...]:
+    """What must hold of a setting, each kept, broken or unclear by its whole interval."""
+    found = _metrics(sweep, seen)
+    name = f"{seen.setting.workers} workers"
+    limits = [Limit.written(side, metric, bound) for side, metric, bound in TARGETS]
+    judged = [judge(limit, found[limit.metric], name) for limit in limits if limit.metric in found]
+    return (*map(_in_our_words, judged), *_exact(sweep, name))
+
+
+def _in_our_words(verdict: Verdict) -> Verdict:
+    """More samples are more turns here, and had by another option than in pytest."""
+    if verdict.outcome is not Outcome.UNCLEAR:
+        return verdict
+    return replace(verdict, reason=f"{verdict.reason.partition(';')[0]}; give more --seconds")
+
+
+def _metrics(sweep: Sweep, seen: Seen) -> dict[str, Found]:
+    rate = seen.images_per_second
+    ends = Interval(rate.interval.low / sweep.batch_size, rate.interval.high / sweep.batch_size, LEVEL)
+    found = {
+        "images_per_second": rate,
+        "batches_per_second": Found(rate.estimate / sweep.batch_size, ends),
+    }
+    if seen.batch_seconds:
+        waits = seen.batch_seconds
+        found["p99"] = Found(quantile(waits, 0.99), interval_of_quantile(waits, 0.99, LEVEL))
+    if seen.overhead is not None:
+        found["overhead"] = seen.overhead
+    if seen is not sweep.reference:
+        found["speedup"] = sweep.speedup(seen)
+    return found
+
+
+def _exact(sweep: Sweep, name: str) -> list[Verdict]:
+    """What has no noise in it."""
+    told = []
+    if sweep.mean is not None and sweep.deviation is not None:
+        is_fine = abs(sweep.mean) < 0.5 < sweep.deviation < 1.5
+        reason = (
+            f"normalised pictures have mean {sweep.mean:.2f} and deviation {sweep.deviation:.2f}, "
+            "expected about 0 and 1"
+        )
+        told.append(Verdict(name, "normalised", Outcome.KEPT if is_fine else Outcome.BROKEN, reason))
+    if sweep.repeats is not None:
+        outcome = Outcome.KEPT if sweep.repeats else Outcome.BROKEN
+        same = "the same batches, bit for bit" if sweep.repeats else "other batches, expected the same"
+        told.append(Verdict(name, "repeats", outcome, f"the same seed gave every setting {same}"))
+    return told
