@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 import threading
+import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
+from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
+from multiprocessing.pool import ExceptionWithTraceback  # type: ignore[attr-defined]
 from typing import Any
 
 from torch import multiprocessing as torch_multiprocessing
 
 from perfsuite.data.faults import Fault
-from perfsuite.data.feed import Faults, Feeding, Threads, bound_library_threads, in_order, longest
+from perfsuite.data.feed import (
+    Faults,
+    Feeding,
+    OneAtATime,
+    Threads,
+    bound_library_threads,
+    in_order,
+    leave_interrupts_to_the_caller,
+    longest,
+)
 from perfsuite.data.recipe import Recipe
 from perfsuite.data.sets import Source
 from perfsuite.data.slots import Batch, Slot, Task, shared_empty
@@ -36,39 +50,42 @@ class OneSubprocess:
         self._process: Any = None
         self._pipe: Any = None
         self._slots: list[Slot] = []
-        self._busy = False
+        self._opened_by = 0  # process: a forked child of the caller has no say over its worker
+        self._one = OneAtATime()
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Batch]:
-        if self._busy:
-            raise RuntimeError("loader: two iterators at once over one subprocess; use engine='threads'")
-        self._busy = True
-        try:
-            self._open(longest(tasks))
-            flying: dict[int, Future[Faults]] = {}
-            places = {id(slot): place for place, slot in enumerate(self._slots)}
+        return self._one.give(self._run(tasks))
 
-            def submit(task: Task, slot: Slot) -> list[Future[Faults]]:
-                future: Future[Faults] = _Awaited(self, flying)
-                flying[places[id(slot)]] = future
-                self._send((places[id(slot)], task))
-                return [future]
+    def _run(self, tasks: Sequence[Task]) -> Generator[Batch]:
+        self._open(longest(tasks))
+        flying: dict[int, Future[Faults]] = {}
+        places = {id(slot): place for place, slot in enumerate(self._slots)}
 
-            yield from in_order(tasks, deque(self._slots), submit, self._how.prefetch)
-        finally:
-            self._busy = False
+        def submit(task: Task, slot: Slot) -> list[Future[Faults]]:
+            future: Future[Faults] = _Awaited(self, flying)
+            flying[places[id(slot)]] = future
+            self._send((places[id(slot)], task))
+            return [future]
+
+        yield from in_order(tasks, deque(self._slots), submit, self._how.prefetch)
 
     def receive(self, flying: dict[int, Future[Faults]]) -> None:
         """Take the next answer, whichever slot it is for."""
-        wait([self._pipe, self._process.sentinel])
-        if not self._pipe.poll():
-            raise self._lost()
+        if self._process is None:
+            raise DataError("loader: its process has ended, expected one that fills this batch")
         try:
+            wait([self._pipe, self._process.sentinel])
+            if not self._pipe.poll():
+                raise self._lost()
             place, faults, error = self._pipe.recv()
         except (EOFError, OSError) as closed:
             raise self._lost() from closed
+        except KeyboardInterrupt:
+            self.close()  # an answer may have been cut off: the next iteration starts another process
+            raise
         future = flying.pop(place)
         if error is not None:
-            future.set_exception(DataError(error))
+            future.set_exception(error)
         else:
             future.set_result(faults)
 
@@ -88,9 +105,11 @@ class OneSubprocess:
         )
 
     def _open(self, rows: int) -> None:
-        if self._process is not None and len(self._slots[0].labels) >= rows:
+        is_ours = self._opened_by == os.getpid()
+        if is_ours and self._process is not None and len(self._slots[0].labels) >= rows:
             return
         self.close()
+        self._opened_by = os.getpid()
         context = torch_multiprocessing.get_context(self._start)
         slots = range(self._how.prefetch + 1)
         self._slots = [Slot.new(rows, self._recipe.wanted, shared_empty) for _ in slots]
@@ -106,6 +125,8 @@ class OneSubprocess:
         theirs.close()
 
     def close(self) -> None:
+        if self._opened_by != os.getpid():
+            self._pipe = self._process = None
         if self._pipe is not None:
             # A forked process holds this end of the pipe as well, and so never sees it closed.
             with suppress(OSError):
@@ -121,6 +142,9 @@ class OneSubprocess:
 
     def __del__(self) -> None:
         self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return OneSubprocess, (self._source, self._recipe, self._how)
 
 
 class _Awaited(Future[Faults]):
@@ -147,8 +171,11 @@ class _Awaited(Future[Faults]):
 
 
 def _serve(source: Source, recipe: Recipe, how: Feeding, slots: list[Slot], pipe: Connection) -> None:
-    """Fill slots until the pipe is closed."""
+    """Fill slots until the pipe is closed, or whoever holds its other end has ended."""
+    leave_interrupts_to_the_caller()
     bound_library_threads()
+    caller = parent_process()
+    ends: list[Any] = [pipe] if caller is None else [pipe, caller.sentinel]
     threads = Threads(source, recipe, how)
     sending = threading.Lock()
 
@@ -161,7 +188,9 @@ def _serve(source: Source, recipe: Recipe, how: Feeding, slots: list[Slot], pipe
 
     while True:
         try:
-            message = pipe.recv()
+            wait(ends)
+            # A caller that was killed closes nothing where its workers were forked: each holds its end too.
+            message = pipe.recv() if pipe.poll() else None
         except (EOFError, OSError):
             break
         if message is None:
@@ -187,11 +216,22 @@ def when_all(futures: list[Future[Faults]], then: Callable[[], None]) -> None:
         future.add_done_callback(one)
 
 
-def _collected(parts: list[Future[Faults]]) -> tuple[Faults, str | None]:
+def _collected(parts: list[Future[Faults]]) -> tuple[Faults, Any]:
+    """What could not be read; or an error, as it is to be raised where the caller is."""
     faults: list[Fault] = []
     for part in parts:
         error = part.exception()
         if error is not None:
-            return (), str(error) if isinstance(error, DataError) else f"{type(error).__name__}: {error}"
+            return (), error if isinstance(error, DataError) else _with_traceback(error)
         faults += part.result()
     return tuple(faults), None
+
+
+def _with_traceback(error: BaseException) -> Any:
+    """An error that takes along where it was raised; as words where it cannot be sent itself."""
+    told = ExceptionWithTraceback(error, error.__traceback__)
+    try:
+        pickle.loads(pickle.dumps(told))  # noqa: S301 - what was made a line above
+    except Exception:  # whatever keeps it from being sent
+        return RuntimeError("".join(traceback.format_exception(error)))
+    return told

@@ -59,6 +59,9 @@ class DeviceDecoding:
     def close(self) -> None:
         self._maker = self._slot = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return DeviceDecoding, (self._source, self._recipe, self._device, self._how)
+
     def _made_ready(self, rows: int) -> tuple[PictureMaker, Slot]:
         if self._stream is None and self._device.type == "cuda":
             # Of its own, so that draining it before nvJPEG writes does not wait for a model; and kept, as

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,11 +43,15 @@ class Fastest:
     def run(self, tasks: Sequence[Task]) -> Iterator[Batch]:
         if self._chosen is None and tasks:
             self._chosen = self._choose(tasks[0].rows)
-        return iter(()) if self._chosen is None else self._chosen.run(tasks)
+        if self._chosen is not None:
+            yield from self._chosen.run(tasks)
 
     def close(self) -> None:
         if self._chosen is not None:
             self._chosen.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Fastest, (self._source, self._recipe, self._how)
 
     def _choose(self, rows: NDArray[np.int64]) -> Engine:
         source, recipe, how = self._source, self._recipe, self._how

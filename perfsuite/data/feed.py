@@ -7,14 +7,15 @@ caller's process. A batch is the caller's until the next one is asked for: then 
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -81,6 +82,9 @@ class Inline:
     def close(self) -> None:
         self._maker = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Inline, (self._source, self._recipe)
+
 
 class Threads:
     """Threads of this process, each filling its share of every batch; decoding holds no lock of Python."""
@@ -93,6 +97,7 @@ class Threads:
         self._numbers = count()
         self._makers = threading.local()
         self._pool: ThreadPoolExecutor | None = None
+        self._pool_of = 0  # process: a forked child has its parent's pool and none of its threads
         self._spare: list[Slot] = []
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Batch]:
@@ -109,7 +114,8 @@ class Threads:
 
     def submit(self, task: Task, slot: Slot) -> list[Future[Faults]]:
         """Begin to fill the slot; one future for each share of it."""
-        if self._pool is None:
+        if self._pool is None or self._pool_of != os.getpid():
+            self._pool_of = os.getpid()
             self._pool = ThreadPoolExecutor(self._how.workers, thread_name_prefix="perfsuite-feed")
         shares = np.array_split(np.arange(len(task.rows)), min(self._how.workers, len(task.rows)) or 1)
         return [self._pool.submit(self._fill, task, slot, share) for share in shares]
@@ -125,9 +131,39 @@ class Threads:
         return maker.fill(task.epoch, task.rows[part], slot.room(len(task.rows))[part])
 
     def close(self) -> None:
-        if self._pool is not None:
+        if self._pool is not None and self._pool_of == os.getpid():
             self._pool.shutdown(wait=True, cancel_futures=True)
         self._pool, self._spare = None, []
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Threads, (self._source, self._recipe, self._how)
+
+
+class OneAtATime:
+    """For what serves one iteration: a new one ends the one before, which says so when it is asked again."""
+
+    def __init__(self) -> None:
+        self._now: Generator[Batch] | None = None
+
+    def give(self, batches: Generator[Batch]) -> Iterator[Batch]:
+        before, self._now = self._now, batches
+        if before is not None:
+            before.close()
+        try:
+            while self._now is batches:
+                try:
+                    batch = next(batches)
+                except StopIteration:
+                    return
+                yield batch
+            raise RuntimeError(
+                "loader: another iteration has begun over the same workers, which ended this one; "
+                "engine='threads' serves several at once"
+            )
+        finally:
+            batches.close()
+            if self._now is batches:
+                self._now = None
 
 
 Submit = Callable[[Task, Slot], list["Future[Faults]"]]
@@ -167,6 +203,11 @@ def in_order(tasks: Iterable[Task], slots: deque[Slot], submit: Submit, ahead: i
 
 def longest(tasks: Sequence[Task]) -> int:
     return max((len(task.rows) for task in tasks), default=0)
+
+
+def leave_interrupts_to_the_caller() -> None:
+    """In a worker process: Ctrl-C reaches it too, but what is to end is for the caller to say."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def bound_library_threads() -> None:

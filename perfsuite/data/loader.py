@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,15 +33,25 @@ class Normalise:
     std: tuple[float, ...] = IMAGENET.std
     dtype: torch.dtype = torch.float32
     memory_format: torch.memory_format = torch.channels_last
+    pinned: bool = False  # in memory that a GPU copies from by itself: to(device, non_blocking=True)
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """NHWC bytes to NCHW numbers; always new memory, because the bytes' slot is filled again."""
         seen = images.permute(0, 3, 1, 2)
+        out = self._pinned(seen.shape) if self.pinned and not images.is_cuda else None
         if self.dtype == torch.uint8:
-            return seen.clone(memory_format=self.memory_format)
+            return seen.clone(memory_format=self.memory_format) if out is None else out.copy_(seen)
         return normalize(
-            seen, mean=self.mean, std=self.std, dtype=self.dtype, memory_format=self.memory_format
+            seen,
+            mean=self.mean,
+            std=self.std,
+            dtype=self.dtype,
+            memory_format=self.memory_format,
+            out=out,
         )
+
+    def _pinned(self, shape: torch.Size) -> torch.Tensor:
+        return torch.empty(shape, dtype=self.dtype, memory_format=self.memory_format, pin_memory=True)
 
 
 class Loader:
@@ -60,12 +71,15 @@ class Loader:
         fed_by: Engine,
         then: Normalise,
         targets: Targets | None = None,
+        lives_on: bool = True,
     ) -> None:
         self.source, self.order, self.recipe = source, order, recipe
         self.faults = FaultLog()
         self._engine, self._normalise, self._targets = fed_by, then, targets
+        self._lives_on = lives_on  # its workers, from one epoch to the next
         self._epoch, self._given, self._resume_at = 0, 0, 0
         self._running = False
+        self._turn = 0  # which iteration it is that says how far the epoch is
 
     @property
     def batch_size(self) -> int:
@@ -89,35 +103,44 @@ class Loader:
         if epoch < 0:
             raise ValueError(f"set_epoch: {epoch}, expected 0 or more")
         self._epoch, self._resume_at, self._running = epoch, 0, False
+        self._turn += 1
 
     def __iter__(self) -> Iterator[Pair]:
         if self._running:  # the one before was left early, or is still held by somebody: a new epoch begins
             self._epoch += 1
         epoch, first = self._epoch, self._resume_at
         self._given, self._resume_at, self._running = first, 0, True
+        self._turn += 1
         tasks = [Task(epoch, rows) for rows in self.order.batches(epoch)[first:]]
-        return self._batches(tasks)
+        return self._batches(tasks, self._turn)
 
-    def _batches(self, tasks: Sequence[Task]) -> Iterator[Pair]:
-        batches = self._engine.run(tasks)
-        while True:
-            with stage("load"):
-                batch = next(batches, None)
-            if batch is None:
-                break
-            self.faults.add(batch.faults)
-            with stage("normalise"):
-                images = self._normalise(batch.images)
-            labels = self._labels(batch)
-            self._given += 1
-            yield images, labels
-        self._epoch, self._given, self._running = self._epoch + 1, 0, False
+    def _batches(self, tasks: Sequence[Task], turn: int) -> Generator[Pair]:
+        try:
+            with closing(self._engine.run(tasks)) as batches:  # type: ignore[type-var]
+                while True:
+                    with stage("load"):
+                        batch = next(batches, None)
+                    if batch is None:
+                        break
+                    self.faults.add(batch.faults)
+                    with stage("normalise"):
+                        images = self._normalise(batch.images)
+                    labels = self._labels(batch)
+                    if turn == self._turn:
+                        self._given += 1
+                    yield images, labels
+        finally:
+            if not self._lives_on and turn == self._turn:
+                self.close()
+        if turn == self._turn:
+            self._epoch, self._given, self._running = self._epoch + 1, 0, False
 
     def _labels(self, batch: Batch) -> Any:
         if self._targets is not None:
             with stage("targets"):
                 return self._targets.of(batch, self.source)
-        return batch.labels.clone() if batch.maps is None else batch.maps.clone()
+        labels = batch.labels.clone() if batch.maps is None else batch.maps.clone()
+        return labels.pin_memory() if self._normalise.pinned and not labels.is_cuda else labels
 
     def state_dict(self) -> dict[str, int]:
         """Where the epoch stands: the batches given so far are not given again after `load_state_dict`."""
@@ -143,6 +166,7 @@ class Loader:
                 )
         self._epoch, self._resume_at = state["epoch"], state["batches_given"]
         self._running = False
+        self._turn += 1
 
     def alone(self) -> Loader:
         """The same batches without workers: what one thread makes of them is what can be measured."""

@@ -24,7 +24,7 @@ from perfsuite.data.faults import Policy
 from perfsuite.data.feed import Engine, Feeding, engine
 from perfsuite.data.loader import Loader, Normalise
 from perfsuite.data.maps import Maps
-from perfsuite.data.order import Order, Uneven
+from perfsuite.data.order import Order, Sampled, Sampler, Uneven
 from perfsuite.data.recipe import Crop, Recipe
 from perfsuite.data.sets import PARTS, Source, class_weights, read_parts, split
 from perfsuite.data.staging import OnDevice
@@ -66,6 +66,8 @@ def make_loaders(
     engine: str = "auto",
     prefetch_factor: int = 2,
     pin_memory: bool | None = None,
+    persistent_workers: bool = True,
+    sampler: Sampler | None = None,
     start_method: str | None = None,
     normalise: Normalise | None = None,
     drop_last: bool = False,
@@ -96,9 +98,13 @@ def make_loaders(
     (perfsuite.data.cache has more to set); with `cache_epochs` the finished training pictures of so many
     epochs, which are then shown again. With a `device` batches are copied there ahead of time, and
     normalised there. `cores` binds the workers to these, one after the other.
+
+    `pin_memory` (by default where there is a GPU, and without one it does nothing) gives batches that a GPU
+    copies by itself. `sampler` says which training rows come in which order, before they are shared out to
+    ranks. Workers live on between epochs unless `persistent_workers` is False.
     """
     workers = default_workers() if num_workers is None else num_workers
-    pinned = torch.cuda.is_available() if pin_memory is None else pin_memory
+    pinned = torch.cuda.is_available() and pin_memory is not False
     how = Feeding(workers, prefetch_factor, pinned, start_method, tuple(cores))
     found = read_annotations(annotations) if isinstance(annotations, str | Path) else annotations
     parts = _parts(data_dir, found, val_fraction, test_fraction)
@@ -121,12 +127,14 @@ def make_loaders(
     if cache is not None:
         parts = cached_parts(cache, parts, recipes, cache_epochs)
     there = torch.device(device)
+    then = replace(normalise or Normalise(), pinned=pinned and there.type == "cpu")
 
     def loader(part: str) -> Loader:
         training = part == "train"
         source = parts[part]
+        chosen = sampler if training else None
         order = Order(
-            len(source),
+            len(source if chosen is None else chosen),
             batch_size,
             shuffle=training,
             seed=seed,
@@ -134,7 +142,13 @@ def make_loaders(
             rank=place,
             world=world,
             uneven=uneven if training else "keep",
+            sampled=None if chosen is None else Sampled.checked(chosen, len(source), seed),
         )
+        if order.samples and not len(order):
+            raise ValueError(
+                f"batch_size: {batch_size}, and {order.samples} pictures over {world} ranks do not fill one; "
+                "lower it, or leave out drop_last"
+            )
         fed_by: Engine
         if engine == "device":
             fed_by = DeviceDecoding(source, recipes[part], there, how)
@@ -142,7 +156,7 @@ def make_loaders(
             fed_by = _engine(engine, source, recipes[part], how)
         if there.type != "cpu":
             fed_by = OnDevice(fed_by, plain.wanted, there)
-        return Loader(source, order, recipes[part], fed_by, normalise or Normalise(), targets)
+        return Loader(source, order, recipes[part], fed_by, then, targets, persistent_workers)
 
     train = parts["train"]
     info = {

@@ -2,14 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from perfsuite.errors import DataError
+
 Rows = NDArray[np.int64]
 Uneven = Literal["pad", "drop", "keep"]
+
+
+class Sampler(Iterable[int], Protocol):
+    """What torch calls one: rows, anew at each iteration, and how many."""
+
+    def __len__(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """A sampler's rows as a pure function of seed and epoch, so that an epoch can be gone on with.
+
+    torch's samplers draw from torch's own random numbers, which are set for the occasion and put back; one
+    that has `set_epoch` is told the epoch. One with random numbers of its own is only as repeatable as they.
+    """
+
+    sampler: Sampler
+    pictures: int
+    seed: int
+
+    @classmethod
+    def checked(cls, sampler: Sampler, pictures: int, seed: int) -> Self:
+        if hasattr(sampler, "num_replicas"):
+            raise ValueError(
+                "sampler: shards by itself, expected the rows of all ranks; make_loaders shards by rank"
+            )
+        return cls(sampler, pictures, seed)
+
+    def rows(self, epoch: int) -> Rows:
+        import torch
+
+        set_epoch = getattr(self.sampler, "set_epoch", None)
+        if set_epoch is not None:
+            set_epoch(epoch)
+        with torch.random.fork_rng(devices=[]):
+            key = np.array([self.seed, epoch], np.uint64)
+            torch.default_generator.manual_seed(int(np.random.Philox(key=key).random_raw() >> 1))
+            rows = np.fromiter(self.sampler, np.int64)
+        if len(rows) != len(self.sampler):
+            raise DataError(f"sampler: gave {len(rows)} rows, its length is {len(self.sampler)}")
+        if len(rows) and (rows.min() < 0 or rows.max() >= self.pictures):
+            raise DataError(f"sampler: rows {rows.min()} to {rows.max()}, there are {self.pictures} pictures")
+        return rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +82,7 @@ class Order:
     rank: int = 0
     world: int = 1
     uneven: Uneven = "pad"
+    sampled: Sampled | None = None  # says which rows come in which order, in the place of `shuffle`
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -47,8 +94,8 @@ class Order:
 
     def rows(self, epoch: int) -> Rows:
         """All rows of this rank in this epoch."""
-        rows = np.arange(self.samples, dtype=np.int64)
-        if self.shuffle:
+        rows = np.arange(self.samples, dtype=np.int64) if self.sampled is None else self.sampled.rows(epoch)
+        if self.shuffle and self.sampled is None:
             key = np.array([self.seed, epoch], np.uint64)
             # A stream apart from those of the augmentation, which have the same key and count from 0.
             generator = np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, 1]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -136,14 +136,15 @@ class Part:
 
     whole: Source
     rows: Rows
+    # Taken once: a worker asks for the label of one row at a time.
+    labels: NDArray[np.int32] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", self.whole.labels[self.rows])
 
     @property
     def class_names(self) -> tuple[str, ...]:
         return self.whole.class_names
-
-    @property
-    def labels(self) -> NDArray[np.int32]:
-        return self.whole.labels[self.rows]
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -83,6 +83,10 @@ class Slot:
         """The same in memory that other processes can see, copied where it is not there yet."""
         return replace(self, **_each(self, _shared))
 
+    def pin_memory(self) -> Self:
+        """The same in memory that a GPU copies from by itself; what torch's DataLoader asks for."""
+        return replace(self, **_each(self, torch.Tensor.pin_memory))
+
     def room(self, places: int) -> Room:
         """The first places, as a worker fills them."""
         return Room(**_each(self, lambda held: held[:places].numpy()))

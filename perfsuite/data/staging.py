@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from perfsuite.data.feed import Engine, longest
+from perfsuite.data.feed import Engine, OneAtATime, longest
 from perfsuite.data.slots import Batch, Slot, Task, Wanted
 
 
@@ -42,12 +42,16 @@ class OnDevice:
         self._ahead = max(1, ahead)
         self._places: list[Slot] = []
         self._stream: Any = None
+        self._one = OneAtATime()
 
     @property
     def name(self) -> str:
         return self._engine.name
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Batch]:
+        return self._one.give(self._run(tasks))
+
+    def _run(self, tasks: Sequence[Task]) -> Generator[Batch]:
         free: _Free = SimpleQueue()
         arriving: _Arriving = SimpleQueue()
         self._make_places(longest(tasks))
@@ -72,6 +76,9 @@ class OnDevice:
     def close(self) -> None:
         self._engine.close()
         self._places = []
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return OnDevice, (self._engine, self._wanted, self._device, self._ahead)
 
     def _make_places(self, rows: int) -> None:
         if self._stream is None and self._device.type == "cuda":

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
-from perfsuite.data.feed import Feeding, bound_library_threads, stay_on
+from perfsuite.data.feed import (
+    Feeding,
+    OneAtATime,
+    bound_library_threads,
+    leave_interrupts_to_the_caller,
+    stay_on,
+)
 from perfsuite.data.pictures import PictureMaker
 from perfsuite.data.recipe import Recipe
 from perfsuite.data.sets import Source
@@ -89,6 +95,8 @@ class Processes:
     name = "processes"
 
     def __init__(self, source: Source, recipe: Recipe, how: Feeding) -> None:
+        self._source, self._recipe, self._how = source, recipe, how
+        self._one = OneAtATime()
         self._tasks = _Tasks()
         self._loader: DataLoader[Any] = DataLoader(
             _Filler(source, recipe, how.cores),
@@ -97,10 +105,15 @@ class Processes:
             num_workers=how.workers,
             prefetch_factor=how.prefetch,
             persistent_workers=True,
+            pin_memory=how.pinned,
+            worker_init_fn=_begin,
             multiprocessing_context=check_start(how.start),
         )
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Batch]:
+        return self._one.give(self._run(tasks))
+
+    def _run(self, tasks: Sequence[Task]) -> Generator[Batch]:
         self._tasks.now = tasks
         with without_opencv_threads():
             batches = iter(self._loader)
@@ -110,7 +123,10 @@ class Processes:
             except StopIteration:
                 return
             except (RuntimeError, OSError, EOFError) as error:
-                raise worker_lost(error) from error
+                told = worker_lost(error)
+                if told is not error:
+                    self.close()  # the others; the next iteration starts new ones
+                raise told from error
             if isinstance(found, str):
                 raise DataError(found)
             yield found
@@ -123,6 +139,13 @@ class Processes:
             with suppress(RuntimeError):
                 iterator._shutdown_workers()  # type: ignore[attr-defined]
             self._loader._iterator = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Processes, (self._source, self._recipe, self._how)
+
+
+def _begin(worker: int) -> None:
+    leave_interrupts_to_the_caller()
 
 
 def worker_lost(error: Exception) -> Exception:
