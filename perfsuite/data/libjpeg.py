@@ -107,6 +107,7 @@ class Decompressor:
         # The first two fields are error_exit and emit_message.
         self._words(ERROR_MANAGER_AT)[:2] = (found.on_error, found.on_message)
         self._words(0)[0] = manager
+        self._warned = self._words(ERROR_MANAGER_AT + NUM_WARNINGS)[:1]
         create = ctypes.cast(handle.jpeg_CreateDecompress, ctypes.c_void_p).value
         call_guarded = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_int64] * 4)(found.guarded)
         call_guarded(create, self.address, ABI_VERSION, SIZE_OF_DECOMPRESS)
@@ -120,7 +121,7 @@ class Decompressor:
 
     @property
     def warnings(self) -> int:
-        return int(self._words(ERROR_MANAGER_AT + NUM_WARNINGS)[0])
+        return int(self._warned[0])
 
     def __del__(self) -> None:
         destroy = getattr(self, "_destroy", None)

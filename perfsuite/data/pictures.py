@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -26,7 +27,7 @@ from perfsuite.transforms.on_picture import GREY, apply
 from perfsuite.transforms.randomness import uniforms
 
 Pixels = NDArray[np.uint8]
-Numbers = NDArray[np.float64]
+Numbers = crops.Numbers
 Matrix = NDArray[np.float64]
 Sides = tuple[int, int]  # width and height of the picture as it is stored
 # So that where a picture is cropped has nothing to do with how it is augmented.
@@ -71,17 +72,19 @@ class PictureMaker:
         if self._finished is not None:
             epoch %= self._finished.epochs
         numbers, drawn = self.chance(epoch, rows)
+        room.rows[:], room.labels[:] = rows, self._source.labels[rows]
         faults: list[Fault] = []
-        for place, row in enumerate(rows):
-            room.rows[place] = row
-            room.labels[place] = self._source.labels[row]
-            fault = self._make(epoch, int(row), numbers[place], drawn[place], room, place)
+        # Plain numbers from here on: numpy's take longer, one by one.
+        for place, (row, crop, then) in enumerate(
+            zip(rows.tolist(), numbers.tolist(), _one_by_one(drawn), strict=True)
+        ):
+            fault = self._make(epoch, row, crop, then, room, place)
             if fault is not None:
                 faults.append(fault)
-                self._mend(fault, epoch, int(row), room, place, faults)
+                self._mend(fault, epoch, row, room, place, faults)
         return tuple(faults)
 
-    def chance(self, epoch: int, rows: NDArray[np.int64]) -> tuple[Numbers, Draws]:
+    def chance(self, epoch: int, rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], Draws]:
         """What decides where these rows are cropped, and what is drawn for them."""
         recipe = self._recipe
         return _crop_numbers(recipe, epoch, rows), draws(recipe.mode, recipe.seed, epoch, rows)
@@ -224,7 +227,9 @@ class PictureMaker:
         else:
             law = crops.centre if self._recipe.crop == "centre" else crops.whole
             window = law(width, height, size)
-        return replace(window, mirror=True) if mirror else window
+        if not mirror:
+            return window
+        return crops.Window(window.box, window.full, window.at, window.size, mirror=True)
 
     def _mend(self, fault: Fault, epoch: int, row: int, room: Room, place: int, faults: list[Fault]) -> None:
         """Do as the policy says: another picture, a grey one, or none."""
@@ -259,20 +264,33 @@ def _show_nothing(room: Room, place: int) -> None:
         room.maps[place] = 0
 
 
-_NOTHING = Draw()
+_NOTHING, _MIRRORED = Draw(), Draw(mirror=True)
+_NOTHING_ROW = Draws.of([_NOTHING]).rows
 _NO_NUMBERS = np.empty(0)
 _NO_WINDOW = crops.Window((0, 0, 1, 1), (1, 1), (0, 0), (1, 1))
 
 
+def _one_by_one(drawn: Draws) -> Iterator[Draw]:
+    """Each draw; nothing at all, and a mirror alone, are always the same two objects."""
+    is_mirror_at_most = (drawn.rows[:, 1:] == _NOTHING_ROW[:, 1:]).all(1).tolist()
+    for place, (is_simple, mirror) in enumerate(zip(is_mirror_at_most, drawn.column("mirror"), strict=True)):
+        if is_simple:
+            yield _MIRRORED if mirror else _NOTHING
+        else:
+            yield drawn[place]
+
+
 def _mirrored_on_the_way(drawn: Draw) -> tuple[bool, Draw]:
     """Mirroring costs nothing while resizing, where nothing but it moves pixels."""
+    if drawn is _NOTHING or drawn is _MIRRORED:
+        return drawn is _MIRRORED, _NOTHING
     if drawn.mirror and drawn.quarter_turns == 0 and moves_pixels_only(drawn):
         return True, replace(drawn, mirror=False)
     return False, drawn
 
 
 def _augment(drawn: Draw, out: Pixels) -> None:
-    if drawn != _NOTHING:
+    if drawn is not _NOTHING and drawn != _NOTHING:
         with stage("augment"):
             out[:] = apply(drawn, out)
 

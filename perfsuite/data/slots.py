@@ -70,14 +70,22 @@ class Slot:
     def new(cls, places: int, wanted: Wanted, empty: Empty = torch.empty) -> Slot:
         """`empty` makes its tensors: pinned, shared or on a device, where that is wanted."""
         size = wanted.size
-        return cls(
-            empty((places, size, size, 3), dtype=torch.uint8),
-            empty((places,), dtype=torch.int64),
-            empty((places,), dtype=torch.int64),
-            empty((places, 2, 2, 3), dtype=torch.float64) if wanted.places else None,
-            empty((places, 2), dtype=torch.int64) if wanted.places else None,
-            empty((places, size, size), dtype=torch.uint8) if wanted.maps else None,
-        )
+        try:
+            return cls(
+                empty((places, size, size, 3), dtype=torch.uint8),
+                empty((places,), dtype=torch.int64),
+                empty((places,), dtype=torch.int64),
+                empty((places, 2, 2, 3), dtype=torch.float64) if wanted.places else None,
+                empty((places, 2), dtype=torch.int64) if wanted.places else None,
+                empty((places, size, size), dtype=torch.uint8) if wanted.maps else None,
+            )
+        except RuntimeError as error:
+            if "memory" not in str(error):
+                raise
+            raise DataError(
+                f"loader: {places} pictures of {size} x {size} do not fit into memory "
+                f"({str(error).splitlines()[0]}); lower batch_size, prefetch_factor or image_size"
+            ) from error
 
     def shared(self) -> Self:
         """The same in memory that other processes can see, copied where it is not there yet."""

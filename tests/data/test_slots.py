@@ -11,6 +11,7 @@ import torch
 
 from perfsuite.data.faults import Fault
 from perfsuite.data.slots import NOTHING, Slot, Wanted, shared_empty
+from perfsuite.errors import DataError
 
 LOADING = """
 import sys
@@ -68,6 +69,19 @@ def test_only_what_is_not_shared_is_copied() -> None:
     plain.images.fill_(4)
     assert plain.shared().images.is_shared()  # type: ignore[no-untyped-call]
     assert (plain.shared().images == 4).all()
+
+
+def test_a_batch_larger_than_memory_says_what_to_lower() -> None:
+    with pytest.raises(DataError, match="8 pictures of 10000000 x 10000000 do not fit.*lower batch_size"):
+        Slot.new(8, Wanted(10_000_000))
+
+
+def test_another_error_of_torch_stays_what_it_is() -> None:
+    def refuses(*_: object, **__: object) -> torch.Tensor:
+        raise RuntimeError("no driver")
+
+    with pytest.raises(RuntimeError, match="no driver"):
+        Slot.new(8, Wanted(2), refuses)
 
 
 def _with_little_shared_memory(size: str, *words: str) -> subprocess.CompletedProcess[str]:
