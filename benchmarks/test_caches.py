@@ -11,7 +11,7 @@ import torch
 from perfsuite.data.annotations import read_annotations
 from perfsuite.data.loader import Normalise
 from perfsuite.data.loaders import make_loaders
-from perfsuite.data.maps import Maps, store_maps
+from perfsuite.data.maps import Maps, read_map, store_maps
 from perfsuite.measure.memory import peak_memory
 from perfsuite.transforms import normalize
 from perfsuite.transforms.statistics import IMAGENET
@@ -38,6 +38,18 @@ def test_maps_stored_drawn_and_in_memory(perf, annotated_photos, stored_maps):
     assert kinds["stored"].drawn == kinds["in_memory"].drawn == kinds["drawn"].read == 0
     pictures = len(make_loaders(annotated_photos, 32, 0).train.source)
     assert kinds["in_memory"].read == pictures
+
+
+def test_reading_a_map_compressed_and_not(perf, few_photos, stored_maps, tmp_path):
+    """What a .npz costs over a .npy, by file."""
+    store_maps(read_annotations(few_photos / "annotations.json"), tmp_path, ".npz")
+    kinds = {"npy": sorted(stored_maps.rglob("*.npy")), "npz": sorted(tmp_path.rglob("*.npz"))}
+    assert len(kinds["npy"]) == len(kinds["npz"]) == 96
+
+    def reading(paths):
+        return lambda: [read_map(path) for path in paths]
+
+    perf.race(items=96, **{kind: reading(paths) for kind, paths in kinds.items()})
 
 
 def test_augmented_each_time_beforehand_and_not_at_all(perf, few_photos):

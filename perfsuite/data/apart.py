@@ -32,7 +32,7 @@ from perfsuite.data.feed import (
 from perfsuite.data.recipe import Recipe
 from perfsuite.data.sets import Source
 from perfsuite.data.slots import Batch, Slot, Task, shared_empty
-from perfsuite.data.workers import check_start, without_opencv_threads
+from perfsuite.data.workers import check_start, what_to_do, without_opencv_threads
 from perfsuite.errors import DataError
 
 
@@ -99,10 +99,8 @@ class OneSubprocess:
         self._process.join(1)
         code = self._process.exitcode
         self.close()
-        return DataError(
-            f"loader: its process ended with exit code {code}; less memory (batch_size, num_workers) may be "
-            "what it needs, and engine='threads' works without it"
-        )
+        codes = [] if code is None else [code]
+        return DataError(f"loader: its process ended with exit code {code}; {what_to_do(codes)}")
 
     def _open(self, rows: int) -> None:
         is_ours = self._opened_by == os.getpid()

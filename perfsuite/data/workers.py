@@ -123,13 +123,17 @@ class Processes:
             except StopIteration:
                 return
             except (RuntimeError, OSError, EOFError) as error:
-                told = worker_lost(error)
+                told = worker_lost(error, self._exit_codes())
                 if told is not error:
                     self.close()  # the others; the next iteration starts new ones
                 raise told from error
             if isinstance(found, str):
                 raise DataError(found)
             yield found
+
+    def _exit_codes(self) -> list[int]:
+        workers = getattr(self._loader._iterator, "_workers", ())
+        return [worker.exitcode for worker in workers if worker.exitcode is not None]
 
     def close(self) -> None:
         iterator = self._loader._iterator
@@ -148,7 +152,7 @@ def _begin(worker: int) -> None:
     leave_interrupts_to_the_caller()
 
 
-def worker_lost(error: Exception) -> Exception:
+def worker_lost(error: Exception, exit_codes: Sequence[int] = ()) -> Exception:
     """Say what to do when workers die; other errors stay as they are."""
     told = str(error)
     # It died while it handed a batch over, unless torch says that this was caught in what it ran.
@@ -156,8 +160,23 @@ def worker_lost(error: Exception) -> Exception:
     how = ("exited unexpectedly", "killed by signal", "shared memory")
     if not is_cut_off and not any(words in told for words in how):
         return error
-    return DataError(
-        f"loader: {told.splitlines()[0] if told else 'a worker ended while it handed a batch over'}; "
+    first = told.splitlines()[0] if told else "a worker ended while it handed a batch over"
+    return DataError(f"loader: {first}; {what_to_do(exit_codes)}")
+
+
+def what_to_do(exit_codes: Sequence[int]) -> str:
+    """About workers that ended: by themselves with an error, or by a signal, as when memory runs out.
+
+    >>> what_to_do([1]).partition(":")[0]
+    'it failed by itself, and has printed why'
+    """
+    if any(code > 0 for code in exit_codes):
+        return (
+            "it failed by itself, and has printed why: a script that loads pictures outside of "
+            "`if __name__ == '__main__':` is run again by each worker, unless start_method='fork'; "
+            "engine='threads' needs no worker process"
+        )
+    return (
         "fewer num_workers or a smaller batch_size need less memory (also of /dev/shm), and "
         "engine='threads' needs no worker process"
     )

@@ -159,6 +159,27 @@ def test_after_a_killed_worker_the_next_iteration_starts_others(folder: Path, en
         loaders.close()
 
 
+UNGUARDED = """
+import sys
+from perfsuite.data.loaders import make_loaders
+
+loaders = make_loaders(sys.argv[1], 8, 1, image_size=32, engine=sys.argv[2], start_method="spawn")
+print(len(list(loaders.train)))
+"""
+
+
+@pytest.mark.parametrize("engine", WITH_PROCESSES)
+def test_a_script_that_is_not_guarded_is_told_so(folder: Path, tmp_path: Path, engine: str) -> None:
+    script = tmp_path / "unguarded.py"
+    script.write_text(UNGUARDED)
+    command = [sys.executable, str(script), str(folder), engine]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert found.returncode == 1
+    told = found.stderr.splitlines()[-1]
+    assert told.startswith("perfsuite.errors.DataError: loader: ")
+    assert "outside of `if __name__ == '__main__':`" in told
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_workers_that_do_not_live_on_end_with_their_epoch(folder: Path, engine: str) -> None:
     for persistent, left in ((True, engine != "threads"), (False, False)):

@@ -72,7 +72,7 @@ def test_only_what_is_not_shared_is_copied() -> None:
 
 
 def test_a_batch_larger_than_memory_says_what_to_lower() -> None:
-    with pytest.raises(DataError, match="8 pictures of 10000000 x 10000000 do not fit.*lower batch_size"):
+    with pytest.raises(DataError, match=r"8 pictures of 10000000 x 10000000 do not fit.*lower batch_size"):
         Slot.new(8, Wanted(10_000_000))
 
 
