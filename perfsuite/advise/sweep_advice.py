@@ -102,4 +102,4 @@ def _name(seen: Seen) -> str:
     setting = seen.setting
     if not setting.workers:
         return "0 workers"
-    return f"{setting.workers} {setting.engine} (prefetch {setting.prefetch})"
+    return f"{setting.workers} {setting.engine} +{setting.prefetch}"

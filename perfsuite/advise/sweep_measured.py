@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,6 @@ from perfsuite.data.loaders import make_loaders
 from perfsuite.data.sets import PARTS, Part, Source
 from perfsuite.errors import NothingMeasuredError, UsageError
 from perfsuite.measure.memory import peak_memory
-from perfsuite.measure.sampling import Plan, look_until
 
 TURN_SECONDS = 0.4  # about, for the caller alone
 MOST_BATCHES = 64
@@ -160,15 +160,18 @@ def _some(source: Source, pictures: int) -> Part:
 def _opened(
     opened: ExitStack, source: Source, question: Question, setting: Setting, mode: str | None
 ) -> _Arm:
-    loaders = make_loaders(
-        dict.fromkeys(PARTS, source),
-        question.batch_size,
-        setting.workers,
-        mode,
-        engine=setting.engine,
-        prefetch_factor=setting.prefetch,
-        **question.options,
-    )
+    with warnings.catch_warnings():
+        # More processes than cores: whether they pay is what is asked.
+        warnings.filterwarnings("ignore", "This DataLoader will create")
+        loaders = make_loaders(
+            dict.fromkeys(PARTS, source),
+            question.batch_size,
+            setting.workers,
+            mode,
+            engine=setting.engine,
+            prefetch_factor=setting.prefetch,
+            **question.options,
+        )
     opened.callback(loaders.close)
     return _Arm(setting, loaders.train, len(source))
 
@@ -218,19 +221,13 @@ def _in_turns(arms: Sequence[_Arm], seconds: float, tell: Tell) -> None:
         arm.turn(0)
         arm.forget()
     processes = psutil.Process().children(recursive=True)  # all workers; those at rest use nothing
-    plan = Plan(min_rounds=FEWEST_BLOCKS, max_seconds=seconds)
-    began, wanted = time.perf_counter(), f"{seconds:.0f} s and {FEWEST_BLOCKS} blocks are wanted"
-
-    def one_block() -> int:
-        blocks = len(arms[0].seconds)
+    began, wanted = time.perf_counter(), f"wanted are {seconds:.0f} s and {FEWEST_BLOCKS} blocks"
+    while (blocks := len(arms[0].seconds)) < FEWEST_BLOCKS or time.perf_counter() - began < seconds:
         there = [arm.turn(2 * blocks, processes) for arm in arms]
         back = [arm.turn(2 * blocks + 1, processes) for arm in reversed(arms)]
         for arm, first, second in zip(arms, there, reversed(back), strict=True):
             arm.seconds.append(sqrt(first * second))
         tell(f"{blocks + 1} blocks of turns in {time.perf_counter() - began:.0f} s; {wanted}")
-        return blocks + 1
-
-    look_until(plan, one_block, lambda look: False)
 
 
 def _seen(arm: _Arm, plain: _Arm | None, held: Held, blocks: int) -> Seen:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from math import isfinite
 from statistics import median
@@ -25,7 +25,7 @@ STANDINGS = {Standing.AS_FAST: "green", Standing.SLOWER: "dim", Standing.UNCLEAR
 def print_sweep(sweep: Sweep, console: Console) -> None:
     """Rates, waiting, what was used; then what holds of the chosen setting, and what to set."""
     chosen = sweep.choice().seen
-    console.print(f"Rates with 99 % intervals, of {sweep.blocks} blocks of turns; files were read before")
+    console.print(f"Of {sweep.blocks} blocks of turns, on files that were read before; +2: batches ahead")
     console.print(_rates(sweep, chosen))
     console.print("Waiting for a batch in ms; the first of a turn by itself")
     console.print(_waits(sweep))
@@ -75,17 +75,17 @@ def _finite(value: Any) -> Any:
 
 
 def _rates(sweep: Sweep, chosen: Seen) -> Table:
-    table = _table("images/s", "", "batches/s", "times", "augmenting costs", "")
+    table = _table("images/s", "99 %", "batches/s", "times", "augmenting", "")
     for seen in sweep.seen:
         rate, cost = seen.images_per_second, seen.overhead
         standing = sweep.standing(seen)
         table.add_row(
-            *_setting(seen),
+            _name(seen),
             figures(rate.estimate),
             _interval(rate, figures),
             figures(rate.estimate / sweep.batch_size),
             f"{sweep.speedup(seen).estimate:.2f}",
-            "" if cost is None else f"{cost.estimate:+.0%} {_interval(cost, _percent)}",
+            "" if cost is None else f"{cost.estimate:+.0%} ({_interval(cost, _percents)})",
             Text(_standing(standing, seen is chosen), style=STANDINGS[standing]),
         )
     return table
@@ -103,7 +103,7 @@ def _waits(sweep: Sweep) -> Table:
         if seen.batch_seconds:
             times = asdict(BatchTimes.of(seen.batch_seconds)).values()
             first = median(seen.first_batch_seconds)
-            table.add_row(*_setting(seen), *(figures(1000 * seconds) for seconds in (*times, first)))
+            table.add_row(_name(seen), *(figures(1000 * seconds) for seconds in (*times, first)))
     return table
 
 
@@ -114,21 +114,22 @@ def _used(sweep: Sweep) -> Table:
         if used is not None and held is not None:
             sizes = (held.batch_bytes, held.prefetch_bytes, held.peak_growth_bytes)
             cores = (f"{used.main:.2f}", f"{used.workers:.2f}")
-            table.add_row(*_setting(seen), *cores, *(show(size, Kind.BYTES) for size in sizes))
+            table.add_row(_name(seen), *cores, *(show(size, Kind.BYTES) for size in sizes))
     return table
 
 
 def _table(*columns: str) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("workers", no_wrap=True)
     for column in columns:
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     return table
 
 
-def _setting(seen: Seen) -> Iterator[str]:
+def _name(seen: Seen) -> str:
+    """As `2 threads +4`: four batches ahead."""
     setting = seen.setting
-    yield f"{setting.workers} {setting.engine}" + (f", {setting.prefetch}" if setting.workers else "")
+    return f"{setting.workers} {setting.engine}" + (f" +{setting.prefetch}" if setting.workers else "")
 
 
 def _interval(found: Found, shown: Callable[[float], str]) -> str:
@@ -136,5 +137,5 @@ def _interval(found: Found, shown: Callable[[float], str]) -> str:
     return "-".join(shown(end) if isfinite(end) else "?" for end in ends)
 
 
-def _percent(share: float) -> str:
-    return f"{share:.0%}"
+def _percents(share: float) -> str:
+    return f"{100 * share:.0f}"

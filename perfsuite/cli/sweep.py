@@ -73,7 +73,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--decoder", "auto, or one of perfsuite.data.decode (auto)", metavar="NAME")
     add("--on-error", "raise, skip or substitute (raise)", metavar="POLICY")
     add("--start-method", "of processes: fork, forkserver or spawn", metavar="NAME")
-    add("--seconds", "how long, all in all (60)", type=float)
+    add("--seconds", "of turns, and as long as 8 blocks of them take (60)", type=float)
     add("--check", "exit 1 where a target is broken, 10 where it is unclear", action="store_true")
     add("--json", "write the figures there as well", type=Path, metavar="FILE")
 

@@ -57,7 +57,7 @@ def test_overlapping_intervals_are_unclear_and_all_in_doubt_are_named() -> None:
     assert (choice.seen.setting.workers, choice.is_clear) == (2, False)
     assert [other.setting.workers for other in choice.in_doubt] == [4]
     told = " ".join(advice(found))
-    assert "unclear: 2 threads (prefetch 2), 4 threads (prefetch 2)" in told
+    assert "unclear: 2 threads +2, 4 threads +2" in told
     assert "--seconds" in told
     assert "set num" not in told
 

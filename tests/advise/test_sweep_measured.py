@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from perfsuite.advise import sweep_measured
-from perfsuite.advise.sweep import Setting
+from perfsuite.advise.sweep import FEWEST_BLOCKS, Setting
 from perfsuite.advise.sweep_measured import Question, measure_sweep
 from perfsuite.data import photos
 from perfsuite.data.loader import Loader
@@ -30,7 +30,7 @@ def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def question(**told: Any) -> Question:
-    return Question(batch_size=4, seconds=0.5, options=OPTIONS | told.pop("options", {}), **told)
+    return Question(batch_size=4, seconds=0.01, options=OPTIONS | told.pop("options", {}), **told)
 
 
 def test_every_setting_is_seen_in_the_same_turns(pictures: Files) -> None:
@@ -44,6 +44,7 @@ def test_every_setting_is_seen_in_the_same_turns(pictures: Files) -> None:
     ]
     assert found.is_whole
     assert found.repeats
+    assert found.blocks >= FEWEST_BLOCKS
     turns = 2 * found.blocks
     for seen in found.seen:
         assert len(seen.seconds_per_image) == len(seen.plain_seconds_per_image) == found.blocks
