@@ -77,10 +77,12 @@ class Draws:
         return Draw(bool(row[0]), int(row[1]), *row[2:])
 
     def column(self, name: str) -> NDArray[np.float64]:
-        return self.rows[:, FIELDS.index(name)]
+        return self.rows[:, _COLUMNS[name]]
 
 
 FIELDS = tuple(field.name for field in fields(Draw))
+_COLUMNS = {name: column for column, name in enumerate(FIELDS)}
+_NOTHING = np.array([[float(getattr(Draw(), name)) for name in FIELDS]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +250,7 @@ def draw(mode: Mode | str, seed: int, epoch: int, index: int) -> Draw:
     numbers = sample_uniforms(seed, epoch, index)
     values: dict[str, Any] = {}
     for operation in mode_of(mode).operations:
-        values.update(operation.drawn(numbers[operation.reads]))
+        values |= operation.drawn(numbers[operation.reads])
     return Draw(**values)
 
 
@@ -272,12 +274,11 @@ def mode_of(mode: Mode | str) -> Mode:
 
 
 def _from(mode: Mode, numbers: NDArray[np.float64]) -> Draws:
-    unchanged = [float(getattr(Draw(), name)) for name in FIELDS]
-    rows = np.tile(np.array(unchanged), (len(numbers), 1))
+    rows = _NOTHING.repeat(len(numbers), axis=0)
+    by_place: Any = numbers.T
     for operation in mode.operations:
-        columns = list(numbers[:, operation.reads].T)
-        for name, values in operation.drawn(columns).items():
-            rows[:, FIELDS.index(name)] = values
+        for name, values in operation.drawn(by_place[operation.reads]).items():
+            rows[:, _COLUMNS[name]] = values
     return Draws(rows)
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
+from perfsuite.transforms import randomness
 from perfsuite.transforms.modes import FIELDS, MODES, Draw, Mirror, Mode, draw, draws, epoch_draws
+from perfsuite.transforms.randomness import epoch_uniforms, sample_uniforms, uniforms
 
 
 @pytest.mark.parametrize(("mode", "transforms"), [("conservative", 3), ("moderate", 6), ("aggressive", 8)])
@@ -34,6 +38,47 @@ def test_many_draws_are_the_single_draws_in_any_order(mode: str) -> None:
 def test_a_whole_epoch_is_its_single_draws() -> None:
     epoch = epoch_draws("aggressive", 42, 3, samples=20)
     assert [epoch[i] for i in range(20)] == [draw("aggressive", 42, 3, i) for i in range(20)]
+
+
+def by_numpy(seed: int, epoch: int, index: int) -> list[float]:
+    """Philox asked for one sample at a time, and thrown away."""
+    bits = np.random.Philox(key=np.array([seed, epoch], dtype=np.uint64), counter=[4 * index, 0, 0, 0])
+    return np.random.Generator(bits).random(16).tolist()
+
+
+# More than are kept at once, so that each is made again.
+STREAMS = [(42, 0), (42, 1), (7, 0), (2**64 - 1, 2), (0, 0), (1, 2**40)]
+INDICES = [70_000, 0, 2**61, 3]
+
+
+def asked_in_turns() -> bool:
+    """Each way of asking gives numpy's own numbers, whatever was asked between."""
+    for index in INDICES:
+        for seed, epoch in STREAMS:
+            expected = by_numpy(seed, epoch, index)
+            if uniforms(seed, epoch, [index, 5, index])[[0, 2]].tolist() != [expected] * 2:
+                return False
+            if sample_uniforms(seed, epoch, index) != expected:
+                return False
+    return all(
+        epoch_uniforms(seed, epoch, 9)[8].tolist() == by_numpy(seed, epoch, 8) for seed, epoch in STREAMS
+    )
+
+
+def test_the_numbers_are_philox_s_and_do_not_depend_on_what_was_asked_before() -> None:
+    assert asked_in_turns()
+
+
+def test_threads_that_ask_at_once_do_not_disturb_each_other() -> None:
+    with ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(lambda _: asked_in_turns(), range(12)))
+
+
+def test_one_stream_for_two_threads_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The negative control: a stream that another reader moves on gives other numbers."""
+    of_all = randomness._Stream(42, 0)
+    monkeypatch.setattr(randomness, "_stream", lambda seed, epoch: of_all)
+    assert not asked_in_turns()
 
 
 def test_neighbouring_epochs_share_no_draw() -> None:
@@ -88,6 +133,11 @@ def test_no_mode_draws_nothing() -> None:
 def test_negative_keys_are_refused(bad: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="expected 0 or more"):
         draw("moderate", **({"seed": 1, "epoch": 1, "index": 1} | bad))
+
+
+def test_a_negative_index_among_others_is_refused() -> None:
+    with pytest.raises(ValueError, match="sample index -3, expected 0 or more"):
+        draws("moderate", 1, 1, [4, -3, 2])
 
 
 def test_an_unknown_mode_is_named_with_the_known_ones() -> None:
