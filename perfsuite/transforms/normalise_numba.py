@@ -37,26 +37,31 @@ def _loop(function: Callable[..., Any]) -> Any:
         return numba.njit(nogil=True)(function)
 
 
+# numba widens sums of 32 bits to 64, which halves what a vector holds: each is cut back at once.
+_word = np.uint32
+
+
 @_loop
 def _to_bfloat16(value):
     """Round half to even by adding just under half of what is cut off."""
     bits = np.float32(value).view(np.uint32)
-    return np.uint16((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
+    odd = _word(_word(bits >> _word(16)) & _word(1))
+    return np.uint16(_word(_word(bits + _word(0x7FFF)) + odd) >> _word(16))
 
 
 @_loop
 def _to_float16(value):
     """Round half to even; subnormals by adding 0.5, whose last bit weighs as much as theirs."""
     bits = np.float32(value).view(np.uint32)
-    sign = bits & np.uint32(0x80000000)
-    size = bits ^ sign
-    with_half = np.float32(np.uint32(size).view(np.float32) + np.float32(0.5))
-    small = with_half.view(np.uint32) - np.uint32(0x3F000000)
-    odd = (size >> np.uint32(13)) & np.uint32(1)
-    normal = (size - np.uint32(0x38000000) + np.uint32(0xFFF) + odd) >> np.uint32(13)
-    half = small if size < np.uint32(0x38800000) else normal
-    half = half if size < np.uint32(0x477FF000) else np.uint32(0x7C00)
-    return np.int16(half | (sign >> np.uint32(16)))
+    sign = _word(bits & _word(0x80000000))
+    size = _word(bits ^ sign)
+    with_half = np.float32(size.view(np.float32) + np.float32(0.5))
+    small = _word(with_half.view(np.uint32) - _word(0x3F000000))
+    odd = _word(_word(size >> _word(13)) & _word(1))
+    normal = _word(_word(_word(size - _word(0x38000000) + _word(0xFFF)) + odd) >> _word(13))
+    half = small if size < _word(0x38800000) else normal
+    half = half if size < _word(0x477FF000) else _word(0x7C00)
+    return np.int16(_word(half | _word(sign >> _word(16))))
 
 
 def _as(out: Array, value: float) -> Any:
@@ -72,38 +77,59 @@ def _as_typed(out, value):
     return lambda out, value: _to_float16(value)
 
 
+_LAST = (0, 2, 3, 1)  # channels last
 # numba knows no bfloat16: 16-bit floats are written as integers, and the sign of these tells which they are.
-_HELD_AS = {torch.float32: torch.float32, torch.bfloat16: torch.uint16, torch.float16: torch.int16}
+_HELD_AS = {torch.bfloat16: torch.uint16, torch.float16: torch.int16}
+
+
+# Rows are made of the dense arrays inside the loops: what Python does before them is cold after every batch,
+# whose pixels have pushed it out of the caches, and cost a quarter of a batch.
+@_loop
+def _planes(images, scale, bias, out, first, last):
+    """(pictures, channels, rows, columns): the planes from `first` to `last`."""
+    n, c, h, w = images.shape
+    planes, answers = images.reshape(n * c, h * w)[first:last], out.reshape(n * c, h * w)[first:last]
+    for row in range(planes.shape[0]):
+        s, b = scale[(first + row) % c], bias[(first + row) % c]
+        for i in range(planes.shape[1]):
+            answers[row, i] = _as(out, np.float32(planes[row, i]) * s + b)
 
 
 @_loop
-def _planes(images, scale, bias, out):
-    """Rows of one channel each."""
-    for row in range(images.shape[0]):
-        s, b = scale[row], bias[row]
-        for i in range(images.shape[1]):
-            out[row, i] = _as(out, np.float32(images[row, i]) * s + b)
+def _interleaved(images, scale, bias, out, first, last):
+    """Pixels whose channels lie side by side, in blocks as long as scale and bias; the last has the rest."""
+    pixels, answers = images.reshape(-1), out.reshape(-1)
+    wide = len(scale)
+    rows = pixels[first * wide : last * wide].reshape(last - first, wide)
+    answered = answers[first * wide : last * wide].reshape(last - first, wide)
+    for row in range(rows.shape[0]):
+        for i in range(rows.shape[1]):
+            answered[row, i] = _as(out, np.float32(rows[row, i]) * scale[i] + bias[i])
+    if last == len(pixels) // wide:
+        rest, answer = pixels[last * wide :], answers[last * wide :]
+        for i in range(len(rest)):
+            answer[i] = _as(out, np.float32(rest[i]) * scale[i] + bias[i])
 
 
-@_loop
-def _interleaved(images, scale, bias, out):
-    """Rows of pixels whose channels lie side by side; scale and bias are as long as a row."""
-    for row in range(images.shape[0]):
-        for i in range(images.shape[1]):
-            out[row, i] = _as(out, np.float32(images[row, i]) * scale[i] + bias[i])
-
-
-PIXELS_A_ROW = 256
+PIXELS_A_BLOCK = 256
 # 16 pixels of 3 channels: three vectors of 64 bytes, whose scale and bias are the same few cache lines.
 SIXTEEN_PIXELS = 48
 
 
 @_loop
-def _by_sixteen_pixels(images, scale, bias, out):
-    """`_interleaved` for rows of `SIXTEEN_PIXELS`: a width the compiler knows, twice as fast for it."""
-    for row in range(images.shape[0]):
+def _by_sixteen_pixels(images, scale, bias, out, first, last):
+    """`_interleaved` for blocks of `SIXTEEN_PIXELS`: a width the compiler knows, twice as fast for it."""
+    pixels, answers = images.reshape(-1), out.reshape(-1)
+    start, stop = first * SIXTEEN_PIXELS, last * SIXTEEN_PIXELS
+    rows = pixels[start:stop].reshape(last - first, SIXTEEN_PIXELS)
+    answered = answers[start:stop].reshape(last - first, SIXTEEN_PIXELS)
+    for row in range(rows.shape[0]):
         for i in range(SIXTEEN_PIXELS):
-            out[row, i] = _as(out, np.float32(images[row, i]) * scale[i] + bias[i])
+            answered[row, i] = _as(out, np.float32(rows[row, i]) * scale[i] + bias[i])
+    if last == len(pixels) // SIXTEEN_PIXELS:
+        rest, answer = pixels[stop:], answers[stop:]
+        for i in range(len(rest)):
+            answer[i] = _as(out, np.float32(rest[i]) * scale[i] + bias[i])
 
 
 @_loop
@@ -117,53 +143,38 @@ def _split(images, scale, bias, out):
                     out[n, c, row, i] = _as(out, np.float32(images[n, row, i, c]) * s + b)
 
 
-def _handles(images: torch.Tensor, out: torch.Tensor) -> bool:
-    """Dense pictures whose memory stays in its order, or becomes planes."""
-    contiguous, channels_last = _order(images)
-    out_contiguous, out_channels_last = _order(out)
-    return (contiguous and out_contiguous) or (channels_last and (out_channels_last or out_contiguous))
-
-
 def write(images: torch.Tensor, statistics: Statistics, out: torch.Tensor) -> None:
     """Into `out`; strides that the loops do not know go to plain torch, whose bits are the same."""
     if images.numel() == 0:
         return
-    if not _handles(images, out):
-        normalise_torch.write(images, statistics, out)
-        return
-    images, out = (tensor if tensor.ndim == 4 else tensor[None] for tensor in (images, out))
-    into = out.view(_HELD_AS[out.dtype]).numpy()
-    contiguous, out_contiguous = images.is_contiguous(), out.is_contiguous()
-    n, c, h, w = images.shape
-    if contiguous and out_contiguous:
-        scale, bias = _tiled(statistics, n)
-        _in_threads(_planes, images.numpy().reshape(n * c, h * w), scale, bias, into.reshape(n * c, h * w))
-        return
-    last = images.permute(0, 2, 3, 1).numpy()
-    if out_contiguous:
+    if images.ndim == 3:
+        images, out = images[None], out[None]
+    planes = out.is_contiguous()
+    if planes and images.is_contiguous():
+        n, c, _, _ = images.shape
         scale, bias = _tiled(statistics, 1)
-        _split(last, scale, bias, into)
-        return
-    _side_by_side(last.reshape(-1), statistics, c, into.transpose(0, 2, 3, 1).reshape(-1))
+        _in_threads(_planes, images.numpy(), scale, bias, _held(out).numpy(), n * c)
+    elif not images.is_contiguous(memory_format=torch.channels_last):
+        normalise_torch.write(images, statistics, out)
+    elif planes:
+        _split(images.numpy().transpose(_LAST), *_tiled(statistics, 1), _held(out).numpy())
+    elif out.is_contiguous(memory_format=torch.channels_last):
+        _side_by_side(images.numpy().transpose(_LAST), statistics, _held(out).numpy().transpose(_LAST))
+    else:
+        normalise_torch.write(images, statistics, out)
 
 
-def _side_by_side(images: Array, statistics: Statistics, channels: int, out: Array) -> None:
-    """Pixels whose channels lie side by side, all in one row: what fills blocks in threads, then the rest."""
-    wide = SIXTEEN_PIXELS if channels == 3 else channels * PIXELS_A_ROW
-    kernel = _by_sixteen_pixels if channels == 3 else _interleaved
-    scale, bias = _tiled(statistics, wide // channels)
-    whole = images.size // wide * wide
-    _in_threads(
-        kernel, images[:whole].reshape(-1, wide), scale, bias, out[:whole].reshape(-1, wide), one_row=True
-    )
-    if whole < images.size:
-        _interleaved(images[None, whole:], scale, bias, out[None, whole:])
+def _side_by_side(images: Array, statistics: Statistics, out: Array) -> None:
+    """Pixels whose channels lie side by side, in blocks of whole pixels."""
+    kernel, pixels = _interleaved, PIXELS_A_BLOCK
+    if statistics.channels == 3:
+        kernel, pixels = _by_sixteen_pixels, SIXTEEN_PIXELS // 3
+    scale, bias = _tiled(statistics, pixels)
+    _in_threads(kernel, images, scale, bias, out, images.size // len(scale))
 
 
-def _order(tensor: torch.Tensor) -> tuple[bool, bool]:
-    if tensor.ndim == 3:
-        tensor = tensor[None]
-    return tensor.is_contiguous(), tensor.is_contiguous(memory_format=torch.channels_last)
+def _held(out: torch.Tensor) -> torch.Tensor:
+    return out if out.dtype == torch.float32 else out.view(_HELD_AS[out.dtype])
 
 
 @lru_cache(maxsize=64)
@@ -176,26 +187,17 @@ def _tiled(statistics: Statistics, times: int) -> tuple[Array, ...]:
 
 
 def _in_threads(
-    kernel: Callable[..., None],
-    images: Array,
-    scale: Array,
-    bias: Array,
-    out: Array,
-    *,
-    one_row: bool = False,
+    kernel: Callable[..., None], images: Array, scale: Array, bias: Array, out: Array, rows: int
 ) -> None:
     """Rows shared out among as many threads as torch would use."""
-    rows = len(images)
     threads = min(torch.get_num_threads(), images.size // ELEMENTS_WORTH_A_THREAD, rows)
     if threads <= 1:
-        kernel(images, scale, bias, out)
+        kernel(images, scale, bias, out, 0, rows)
         return
     bounds = [rows * t // threads for t in range(threads + 1)]
 
     def part(t: int) -> None:
-        some = slice(bounds[t], bounds[t + 1])
-        s, b = (scale, bias) if one_row else (scale[some], bias[some])
-        kernel(images[some], s, b, out[some])
+        kernel(images, scale, bias, out, bounds[t], bounds[t + 1])
 
     list(_pool(os.getpid(), threads).map(part, range(threads)))
 

@@ -125,12 +125,48 @@ def test_the_fast_loops_agree_with_plain_torch_to_the_bit(dtype: torch.dtype) ->
         assert same_bits(run(images, statistics, "numba", dtype), run(images, statistics, "torch", dtype))
 
 
-def test_large_pictures_shared_among_threads_keep_their_bits() -> None:
-    images = pictures(8, 3, 256, 512)
-    statistics = PRESETS["imagenet"]
-    single = torch.cat([run(one[None], statistics) for one in images])
-    for memory_format in FORMATS:
-        assert same_bits(run(images.contiguous(memory_format=memory_format), statistics), single)
+@pytest.mark.parametrize("memory_format", FORMATS)
+@pytest.mark.parametrize(
+    ("name", "size"), [("imagenet", (509, 521)), ("four", (509, 521)), ("one", (1024, 1031))]
+)
+def test_large_pictures_shared_among_threads_keep_their_bits(
+    name: str, size: tuple[int, int], memory_format: torch.memory_format
+) -> None:
+    """Sides are prime, so that blocks of pixels leave a rest, and each thread begins elsewhere."""
+    statistics = STATISTICS[name]
+    images = pictures(5, statistics.channels, *size).contiguous(memory_format=memory_format)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        alone = run(images, statistics)
+        torch.set_num_threads(3)
+        assert same_bits(run(images, statistics), alone)
+    finally:
+        torch.set_num_threads(threads)
+    assert worst(alone, images, statistics) <= 1
+
+
+def test_large_outputs_begin_at_a_cache_line() -> None:
+    kept = [run(pictures(32, 3, 224, 224), PRESETS["imagenet"]) for _ in range(3)]
+    assert [answer.data_ptr() % 64 for answer in kept] == [0, 0, 0]
+    assert all(answer.is_contiguous() for answer in kept)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_floats_become_the_16_bits_that_torch_makes_of_them(dtype: torch.dtype) -> None:
+    """Ties, subnormals and overflow, which no picture reaches: every exponent, and all bits below the cut."""
+    loops = pytest.importorskip("perfsuite.transforms.normalise_numba", reason="numba is not installed")
+    rounded = {torch.float16: loops._to_float16, torch.bfloat16: loops._to_bfloat16}[dtype]
+    random = torch.Generator().manual_seed(0)
+    exponents = torch.arange(0, 255).view(-1, 1) << 23
+    tails = torch.tensor(
+        [0, 1, 0x0FFF, 0x1000, 0x1001, 0x1FFF, 0x3000, 0x7FFF, 0x8000, 0x8001, 0x18000, 0x7FFFFF]
+    )
+    above = torch.randint(0, 2**23, (255, 12), generator=random) & ~0x1FFFF
+    bits = torch.cat([exponents | tails, exponents | above | tails]).flatten()
+    values = torch.cat([bits, bits | (1 << 31)]).to(torch.uint32).view(torch.float32)
+    made = [int(rounded(value)) & 0xFFFF for value in values.numpy()]
+    assert made == values.to(dtype).view(torch.uint16).tolist()
 
 
 def test_what_is_normalised_has_mean_zero_and_deviation_one() -> None:
