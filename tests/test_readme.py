@@ -1,0 +1,22 @@
+"""The benchmark that the README shows works as it stands, in a project that has nothing else."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from perfsuite.data import photos
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def test_the_benchmark_of_the_readme_runs(pytester: pytest.Pytester, tmp_path: Path) -> None:
+    (source,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    pytester.makepyfile(test_mine=source)
+    pictures = photos.make(tmp_path / "pictures", images=24, classes=2, size=(96, 64))
+    # Called once and not timed: whether its limits hold is for a machine that does nothing else.
+    run = pytester.runpytest_subprocess("--benchmark-disable", f"--perf-photos={pictures}")
+    run.assert_outcomes(passed=2)
+    assert "error" not in run.stdout.str().lower()
