@@ -7,7 +7,7 @@ Not measured on a GPU yet; on a CPU it runs the same code with a decoder of the 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from importlib.util import find_spec
@@ -20,7 +20,7 @@ from torch.nn.functional import interpolate
 from perfsuite.data.crops import Window
 from perfsuite.data.decode import decoder
 from perfsuite.data.faults import Fault
-from perfsuite.data.feed import Feeding, longest
+from perfsuite.data.feed import Feeding, OneAtATime, longest
 from perfsuite.data.header import read_header
 from perfsuite.data.pictures import PictureMaker, Shown
 from perfsuite.data.recipe import Recipe
@@ -45,8 +45,12 @@ class DeviceDecoding:
         self._maker: PictureMaker | None = None
         self._slot: Slot | None = None
         self._stream: Any = None
+        self._one = OneAtATime()
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Batch]:
+        return self._one.give(self._run(tasks))
+
+    def _run(self, tasks: Sequence[Task]) -> Generator[Batch]:
         maker, slot = self._made_ready(longest(tasks))
         with ThreadPoolExecutor(max(1, self._how.workers), thread_name_prefix="perfsuite-read") as readers:
             for task, files in self._read_ahead(tasks, readers):

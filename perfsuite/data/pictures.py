@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from perfsuite.data import crops, windows
+from perfsuite.data.chance import NOTHING_DRAWN, crop_numbers, mirrored_on_the_way, one_by_one
 from perfsuite.data.decode import decoder
 from perfsuite.data.faults import Fault, raised
 from perfsuite.data.header import read_header
@@ -20,18 +20,15 @@ from perfsuite.data.sets import Source
 from perfsuite.data.slots import NOTHING, Room
 from perfsuite.errors import DataError
 from perfsuite.stages import stage
-from perfsuite.transforms.geometry import affine, inverse, is_nothing, moves_pixels_only
+from perfsuite.transforms.geometry import affine, inverse, is_nothing
 from perfsuite.transforms.labels import move_map
 from perfsuite.transforms.modes import Draw, Draws, draws
 from perfsuite.transforms.on_picture import GREY, apply
-from perfsuite.transforms.randomness import uniforms
 
 Pixels = NDArray[np.uint8]
 Numbers = crops.Numbers
 Matrix = NDArray[np.float64]
 Sides = tuple[int, int]  # width and height of the picture as it is stored
-# So that where a picture is cropped has nothing to do with how it is augmented.
-_CROP_STREAM = 0x9E3779B97F4A7C15
 _REFILLS = 20
 
 
@@ -76,7 +73,7 @@ class PictureMaker:
         faults: list[Fault] = []
         # Plain numbers from here on: numpy's take longer, one by one.
         for place, (row, crop, then) in enumerate(
-            zip(rows.tolist(), numbers.tolist(), _one_by_one(drawn), strict=True)
+            zip(rows.tolist(), numbers.tolist(), one_by_one(drawn), strict=True)
         ):
             fault = self._make(epoch, row, crop, then, room, place)
             if fault is not None:
@@ -87,7 +84,7 @@ class PictureMaker:
     def chance(self, epoch: int, rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], Draws]:
         """What decides where these rows are cropped, and what is drawn for them."""
         recipe = self._recipe
-        return _crop_numbers(recipe, epoch, rows), draws(recipe.mode, recipe.seed, epoch, rows)
+        return crop_numbers(recipe, epoch, rows), draws(recipe.mode, recipe.seed, epoch, rows)
 
     def _make(
         self, epoch: int, row: int, numbers: Numbers, drawn: Draw, room: Room, place: int
@@ -114,7 +111,7 @@ class PictureMaker:
 
     def picture(self, data: bytes, numbers: Numbers, drawn: Draw, out: Pixels) -> tuple[Shown, Draw]:
         """One picture from its bytes into `out`; what of it is shown, and what was drawn on top of that."""
-        mirror, then = _mirrored_on_the_way(drawn)
+        mirror, then = mirrored_on_the_way(drawn)
         shown = self._decode_fast(data, numbers, mirror, out) or self._decode_plainly(
             data, numbers, mirror, out
         )
@@ -145,7 +142,7 @@ class PictureMaker:
         """What a cache keeps of a picture: as it is shown, or for random crops all of it, at `side`."""
         if self._recipe.crop != "random":
             out = np.empty((self._recipe.size, self._recipe.size, 3), np.uint8)
-            shown, _ = self.picture(data, _NO_NUMBERS, _NOTHING, out)
+            shown, _ = self.picture(data, _NO_NUMBERS, NOTHING_DRAWN, out)
             return Kept(out, shown.sides)
         header = read_header(data) if self._windows else None
         pixels = None
@@ -173,7 +170,7 @@ class PictureMaker:
             out[:] = kept.pixels
             shown = self._shown_again(kept.sides, numbers)
         else:
-            mirror, drawn = _mirrored_on_the_way(drawn)
+            mirror, drawn = mirrored_on_the_way(drawn)
             height, width = kept.pixels.shape[:2]
             shown = Shown(kept.sides, self.window(width, height, numbers, mirror), (width, height))
             with stage("resize"):
@@ -184,7 +181,7 @@ class PictureMaker:
     def _again(self, finished: Kept, numbers: Numbers, drawn: Draw, out: Pixels) -> tuple[Shown, Draw]:
         """Show a finished picture, which was made by the same numbers."""
         out[:] = finished.pixels
-        mirror, then = _mirrored_on_the_way(drawn)
+        mirror, then = mirrored_on_the_way(drawn)
         return self._shown_again(finished.sides, numbers, mirror), then
 
     def _shown_again(self, sides: Sides, numbers: Numbers, mirror: bool = False) -> Shown:
@@ -264,42 +261,14 @@ def _show_nothing(room: Room, place: int) -> None:
         room.maps[place] = 0
 
 
-_NOTHING, _MIRRORED = Draw(), Draw(mirror=True)
-_NOTHING_ROW = Draws.of([_NOTHING]).rows
 _NO_NUMBERS = np.empty(0)
 _NO_WINDOW = crops.Window((0, 0, 1, 1), (1, 1), (0, 0), (1, 1))
 
 
-def _one_by_one(drawn: Draws) -> Iterator[Draw]:
-    """Each draw; nothing at all, and a mirror alone, are always the same two objects."""
-    is_mirror_at_most = (drawn.rows[:, 1:] == _NOTHING_ROW[:, 1:]).all(1).tolist()
-    for place, (is_simple, mirror) in enumerate(zip(is_mirror_at_most, drawn.column("mirror"), strict=True)):
-        if is_simple:
-            yield _MIRRORED if mirror else _NOTHING
-        else:
-            yield drawn[place]
-
-
-def _mirrored_on_the_way(drawn: Draw) -> tuple[bool, Draw]:
-    """Mirroring costs nothing while resizing, where nothing but it moves pixels."""
-    if drawn is _NOTHING or drawn is _MIRRORED:
-        return drawn is _MIRRORED, _NOTHING
-    if drawn.mirror and drawn.quarter_turns == 0 and moves_pixels_only(drawn):
-        return True, replace(drawn, mirror=False)
-    return False, drawn
-
-
 def _augment(drawn: Draw, out: Pixels) -> None:
-    if drawn is not _NOTHING and drawn != _NOTHING:
+    if drawn is not NOTHING_DRAWN and drawn != NOTHING_DRAWN:
         with stage("augment"):
             out[:] = apply(drawn, out)
-
-
-def _crop_numbers(recipe: Recipe, epoch: int, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    if recipe.crop != "random":
-        return np.empty((len(rows), 0))
-    pairs = np.stack([2 * rows, 2 * rows + 1], axis=1).reshape(-1)
-    return uniforms(recipe.seed ^ _CROP_STREAM, epoch, pairs).reshape(len(rows), -1)
 
 
 def show(pixels: Pixels, window: crops.Window, out: Pixels) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,6 +97,36 @@ def test_leaving_early_leaves_nothing_under_way(folder: Path, engine: str) -> No
         assert are_same(epoch(loaders.train), epoch(expected))
     finally:
         loaders.close()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("leaving", ["closed", "dropped", "dropped early"])
+def test_loaders_that_are_gone_leave_no_thread_no_process_and_no_file(
+    folder: Path, engine: str, leaving: str
+) -> None:
+    def use() -> None:
+        loaders = fresh(folder, engine)
+        for _ in loaders.train:
+            if leaving == "dropped early":
+                break
+        if leaving == "closed":
+            loaders.close()
+
+    threads = threading.active_count()
+
+    def held() -> tuple[int, int, int]:
+        gc.collect()
+        until = time.monotonic() + 10
+        while threading.active_count() > threads and time.monotonic() < until:
+            time.sleep(0.01)  # what is dropped ends by itself, a little later
+        return threading.active_count(), psutil.Process().num_fds(), len(workers_of(os.getpid()))
+
+    use()
+    before = held()
+    assert before[0] <= threads
+    for _ in range(3):
+        use()
+    assert held() == before
 
 
 class Broken(Files):
