@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import sys
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -36,6 +37,10 @@ def check_start(start: str | None) -> str:
         # The server imports torch once; every worker is then forked from it at once.
         multiprocessing.set_forkserver_preload(["__main__", "perfsuite.data.warm"])
     return chosen
+
+
+# In a forked child: when torch frees these, it ends the workers of the process that it was forked from.
+_of_our_parent: list[object] = []
 
 
 @contextmanager
@@ -97,6 +102,7 @@ class Processes:
     def __init__(self, source: Source, recipe: Recipe, how: Feeding) -> None:
         self._source, self._recipe, self._how = source, recipe, how
         self._one = OneAtATime()
+        self._workers_of = os.getpid()
         self._tasks = _Tasks()
         self._loader: DataLoader[Any] = DataLoader(
             _Filler(source, recipe, how.cores),
@@ -115,6 +121,9 @@ class Processes:
 
     def _run(self, tasks: Sequence[Task]) -> Generator[Batch]:
         self._tasks.now = tasks
+        if self._workers_of != os.getpid():
+            self.close()
+            self._workers_of = os.getpid()
         with without_opencv_threads():
             batches = iter(self._loader)
         while True:
@@ -124,8 +133,9 @@ class Processes:
                 return
             except (RuntimeError, OSError, EOFError) as error:
                 told = worker_lost(error, self._exit_codes())
-                if told is not error:
-                    self.close()  # the others; the next iteration starts new ones
+                if told is error:
+                    raise
+                self.close()  # the others; the next iteration starts new ones
                 raise told from error
             if isinstance(found, str):
                 raise DataError(found)
@@ -137,12 +147,14 @@ class Processes:
 
     def close(self) -> None:
         iterator = self._loader._iterator
-        if iterator is not None:
+        if self._workers_of != os.getpid():
+            _of_our_parent.append(iterator)
+        elif iterator is not None:
             # That one of them was killed is told where a batch was waited for; torch's signal handler may
             # say it here once more. It ends the others all the same.
             with suppress(RuntimeError):
                 iterator._shutdown_workers()  # type: ignore[attr-defined]
-            self._loader._iterator = None
+        self._loader._iterator = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Processes, (self._source, self._recipe, self._how)
@@ -170,7 +182,7 @@ def what_to_do(exit_codes: Sequence[int]) -> str:
     >>> what_to_do([1]).partition(":")[0]
     'it failed by itself, and has printed why'
     """
-    if any(code > 0 for code in exit_codes):
+    if 1 in exit_codes:  # Python's, for an error that nobody caught
         return (
             "it failed by itself, and has printed why: a script that loads pictures outside of "
             "`if __name__ == '__main__':` is run again by each worker, unless start_method='fork'; "

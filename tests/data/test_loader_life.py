@@ -248,7 +248,7 @@ def in_a_fork(work: Any, seconds: float = 20) -> int:
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork")
-@pytest.mark.parametrize("engine", ["threads", "subprocess"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_forked_child_loads_by_workers_of_its_own_and_leaves_its_parents_alone(
     folder: Path, engine: str
 ) -> None:
