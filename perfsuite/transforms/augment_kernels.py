@@ -71,7 +71,8 @@ def _moved(
         value = _byte(_byte(upper * (1 - down) + lower * down) * brightness)
         tl.store(out + (n * 3 + c).to(tl.int64) * (h * w) + i, value.to(tl.uint8), mask=wanted)
         here = tl.reduce(tl.where(wanted, value, 0.0).to(tl.int32), 0, _plus)
-        tl.atomic_add(sums + n * 3 + c, here.to(tl.int64))
+        # Nothing else is ordered by it: the kernel's end is what the next one waits for.
+        tl.atomic_add(sums + n * 3 + c, here.to(tl.int64), sem="relaxed")
 
 
 @triton.jit

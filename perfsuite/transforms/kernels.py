@@ -19,7 +19,11 @@ import triton.language as tl
 from perfsuite.transforms.normalise_torch import constants
 from perfsuite.transforms.statistics import Statistics
 
-BLOCK = 4096
+BLOCK = 1024  # elements of a program that moves pixels
+WARPS = 8
+TILES = tl.constexpr(4)
+# How the channels lie in a dense batch: pixel by pixel, in planes no shorter than a program, in shorter ones.
+BY_PIXEL, LONG_PLANES, SHORT_PLANES = (tl.constexpr(kind) for kind in range(3))
 # Triton's interpreter cuts bfloat16 off where GPUs round half to even: there the kernel rounds by itself.
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 
@@ -34,28 +38,66 @@ def _rounded(y, out, INTERPRETED: tl.constexpr):
 
 
 @triton.jit
-def _planes(
-    images, out, scale, bias, size, blocks, C: tl.constexpr, BLOCK: tl.constexpr, INTERPRETED: tl.constexpr
-):
-    """Dense NCHW: a program stays within one channel of one picture."""
-    program = tl.program_id(0)
-    plane = program // blocks
-    i = (program % blocks) * BLOCK + tl.arange(0, BLOCK)
-    start = plane.to(tl.int64) * size
-    x = tl.load(images + start + i, mask=i < size, other=0).to(tl.float32)
-    y = tl.fma(x, tl.load(scale + plane % C), tl.load(bias + plane % C))
-    tl.store(out + start + i, _rounded(y, out, INTERPRETED), mask=i < size)
+def _of_channel(values, channel, C: tl.constexpr):
+    """values[channel]; of a few, chosen in registers, where loads for each element would hold up others."""
+    if C > 4:
+        return tl.load(values + channel)
+    found = tl.where(channel == 0, tl.load(values), 0.0)
+    for other in tl.static_range(1, C):
+        found = tl.where(channel == other, tl.load(values + other), found)
+    return found
 
 
 @triton.jit
-def _interleaved(
-    images, out, scale, bias, total, C: tl.constexpr, BLOCK: tl.constexpr, INTERPRETED: tl.constexpr
-):
-    """Dense NHWC: the channel is the remainder of the position."""
-    i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    x = tl.load(images + i, mask=i < total, other=0).to(tl.float32)
-    y = tl.fma(x, tl.load(scale + i % C), tl.load(bias + i % C))
-    tl.store(out + i, _rounded(y, out, INTERPRETED), mask=i < total)
+def _scaled(x, scale, bias, start, place, size, C: tl.constexpr, KIND: tl.constexpr):
+    """The answers for bytes that lie `place` beyond `start` in a dense batch."""
+    if KIND == BY_PIXEL:
+        channel = ((start % C).to(tl.int32) + place) % C
+        return tl.fma(x.to(tl.float32), _of_channel(scale, channel, C), _of_channel(bias, channel, C))
+    plane = start // size
+    first = (start - plane * size).to(tl.int32)
+    if KIND == SHORT_PLANES:
+        channel = ((plane % C).to(tl.int32) + (first + place) // size) % C
+        return tl.fma(x.to(tl.float32), _of_channel(scale, channel, C), _of_channel(bias, channel, C))
+    # No longer than a plane, a program meets two at most.
+    here, following = plane % C, (plane + 1) % C
+    ends = place >= size - first
+    s = tl.where(ends, tl.load(scale + following), tl.load(scale + here))
+    b = tl.where(ends, tl.load(bias + following), tl.load(bias + here))
+    return tl.fma(x.to(tl.float32), s, b)
+
+
+# A batch of one element would else be compiled with a constant, which has no type to ask for.
+@triton.jit(do_not_specialize=["total"])
+def _dense(
+    images, out, scale, bias, size, total,
+    C: tl.constexpr, KIND: tl.constexpr, TILE: tl.constexpr, INTERPRETED: tl.constexpr,
+):  # fmt: skip
+    """A stretch of a dense batch, wherever its planes end, so that each access is aligned; in four tiles, all
+    loaded before the first is stored. `total` brings 64 bits where the batch needs them."""
+    start = tl.program_id(0).to(total.dtype) * (TILES * TILE)
+    left = total - start
+    place = tl.arange(0, TILE)
+    images, out = images + start, out + start
+    if left >= TILES * TILE:
+        x0 = tl.load(images + place)
+        x1 = tl.load(images + TILE + place)
+        x2 = tl.load(images + 2 * TILE + place)
+        x3 = tl.load(images + 3 * TILE + place)
+        y0 = _scaled(x0, scale, bias, start, place, size, C, KIND)
+        y1 = _scaled(x1, scale, bias, start, place + TILE, size, C, KIND)
+        y2 = _scaled(x2, scale, bias, start, place + 2 * TILE, size, C, KIND)
+        y3 = _scaled(x3, scale, bias, start, place + 3 * TILE, size, C, KIND)
+        tl.store(out + place, _rounded(y0, out, INTERPRETED))
+        tl.store(out + TILE + place, _rounded(y1, out, INTERPRETED))
+        tl.store(out + 2 * TILE + place, _rounded(y2, out, INTERPRETED))
+        tl.store(out + 3 * TILE + place, _rounded(y3, out, INTERPRETED))
+    else:
+        for tile in tl.static_range(TILES):
+            here = place + tile * TILE
+            x = tl.load(images + here, mask=here < left, other=0)
+            y = _scaled(x, scale, bias, start, here, size, C, KIND)
+            tl.store(out + here, _rounded(y, out, INTERPRETED), mask=here < left)
 
 
 @triton.jit
@@ -63,7 +105,8 @@ def _picked(
     images, out, scale, bias, rows, tops, lefts, mirrors,
     in_h, in_w, in_n_stride, in_c_stride, in_h_stride, in_w_stride,
     h, w, out_n_stride, out_c_stride, out_h_stride, out_w_stride, fill, blocks,
-    C: tl.constexpr, CHANNELS_LAST: tl.constexpr, BLOCK: tl.constexpr, INTERPRETED: tl.constexpr,
+    C: tl.constexpr, CHANNELS_LAST: tl.constexpr, DENSE: tl.constexpr, BLOCK: tl.constexpr,
+    INTERPRETED: tl.constexpr,
 ):  # fmt: skip
     """Any strides: picture `rows[n]`, cut at (tops[n], lefts[n]), mirrored if mirrors[n]; `fill` outside."""
     program = tl.program_id(0)
@@ -83,12 +126,15 @@ def _picked(
         c.to(tl.int64) * in_c_stride + from_y.to(tl.int64) * in_h_stride + from_x.to(tl.int64) * in_w_stride
     )
     value = tl.where(inside, tl.load(images + source, mask=inside, other=0).to(tl.float32), fill)
-    answer = tl.fma(
-        value, tl.load(scale + c, mask=written, other=0.0), tl.load(bias + c, mask=written, other=0.0)
-    )
+    answer = tl.fma(value, _of_channel(scale, c % C, C), _of_channel(bias, c % C, C))
     target = n.to(tl.int64) * out_n_stride
-    target += c.to(tl.int64) * out_c_stride + y.to(tl.int64) * out_h_stride + x.to(tl.int64) * out_w_stride
-    tl.store(out + target, _rounded(answer, out, INTERPRETED), mask=written)
+    if DENSE:
+        tl.store(out + target + i, _rounded(answer, out, INTERPRETED), mask=written)
+    else:
+        target += (
+            c.to(tl.int64) * out_c_stride + y.to(tl.int64) * out_h_stride + x.to(tl.int64) * out_w_stride
+        )
+        tl.store(out + target, _rounded(answer, out, INTERPRETED), mask=written)
 
 
 def write(images: torch.Tensor, statistics: Statistics, out: torch.Tensor) -> None:
@@ -97,31 +143,33 @@ def write(images: torch.Tensor, statistics: Statistics, out: torch.Tensor) -> No
         return
     if images.ndim == 3:
         images, out = images[None], out[None]
-    n, c, h, w = images.shape
-    scale, bias = constants(statistics, images.device, 1)
+    n, _, h, w = images.shape
     if images.is_contiguous() and out.is_contiguous():
-        blocks = triton.cdiv(h * w, BLOCK)
-        _planes[(n * c * blocks,)](
-            images,
-            out,
-            scale,
-            bias,
-            h * w,
-            blocks,
-            C=c,
-            BLOCK=BLOCK,
-            INTERPRETED=INTERPRETED,
-            enable_fp_fusion=False,
-        )
+        long = h * w >= TILES.value * tile(out.dtype)
+        _write_dense(images, statistics, out, LONG_PLANES if long else SHORT_PLANES)
     elif _channels_last(images) and _channels_last(out):
-        total = images.numel()
-        _interleaved[(triton.cdiv(total, BLOCK),)](
-            images, out, scale, bias, total, C=c, BLOCK=BLOCK, INTERPRETED=INTERPRETED, enable_fp_fusion=False
-        )
+        _write_dense(images, statistics, out, BY_PIXEL)
     else:
         zeros = torch.zeros(n, dtype=torch.int32, device=images.device)
         rows = torch.arange(n, dtype=torch.int32, device=images.device)
         write_picked(images, statistics, out, rows, zeros, zeros, zeros, fill=0)
+
+
+def tile(dtype: torch.dtype) -> int:
+    """As many elements as leave each thread 16 bytes to store, the most that it can at once. With more, loads
+    would be wider than stores can take over, and all of it would go through shared memory."""
+    return WARPS * 32 * 16 // dtype.itemsize
+
+
+def _write_dense(images: torch.Tensor, statistics: Statistics, out: torch.Tensor, kind: tl.constexpr) -> None:
+    _, c, h, w = images.shape
+    scale, bias = constants(statistics, images.device, 1)
+    programs = triton.cdiv(images.numel(), TILES.value * tile(out.dtype))
+    _dense[(programs,)](
+        images, out, scale, bias, h * w, images.numel(),
+        C=c, KIND=kind.value, TILE=tile(out.dtype), INTERPRETED=INTERPRETED,
+        num_warps=WARPS, enable_fp_fusion=False,
+    )  # fmt: skip
 
 
 def write_picked(
@@ -141,11 +189,14 @@ def write_picked(
     n, c, h, w = out.shape
     scale, bias = constants(statistics, images.device, 1)
     blocks = triton.cdiv(c * h * w, BLOCK)
+    # Dense both ways (one channel, or one pixel), a picture is walked as it is stored.
+    last = _channels_last(out) and not out.is_contiguous()
     _picked[(n * blocks,)](
         images, out, scale, bias, rows, tops, lefts, mirrors,
         images.shape[2], images.shape[3], *images.stride(),
         h, w, *out.stride(), float(fill), blocks,
-        C=c, CHANNELS_LAST=_channels_last(out), BLOCK=BLOCK, INTERPRETED=INTERPRETED, enable_fp_fusion=False,
+        C=c, CHANNELS_LAST=last, DENSE=out.is_contiguous() or last, BLOCK=BLOCK, INTERPRETED=INTERPRETED,
+        enable_fp_fusion=False,
     )  # fmt: skip
 
 

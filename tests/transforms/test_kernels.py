@@ -66,9 +66,23 @@ def test_the_same_bits_however_it_is_asked(kernels: ModuleType, dtype: torch.dty
     assert torch.equal(plain, into_last)
 
 
-def test_pictures_larger_than_a_block_are_written_whole(kernels: ModuleType) -> None:
-    images = pictures(2, 3, 71, 67)  # 4757 elements a channel: one block and a tail
-    assert worst(run(kernels, images, PRESETS["imagenet"]), images, PRESETS["imagenet"]) <= 1
+# A program has 4096 elements of float32, 8192 of a half: planes that are shorter, as long and longer, which
+# end within a tile, between two and beside a program.
+@pytest.mark.parametrize("dtype", OUTPUT_TYPES)
+@pytest.mark.parametrize(
+    ("n", "c", "h", "w"),
+    [(2, 3, 71, 67), (2, 3, 64, 64), (5, 4, 97, 101), (7, 3, 8, 8), (40, 3, 13, 17), (9, 5, 32, 32),
+     (3, 1, 128, 64), (1, 2, 64, 65), (3, 3, 91, 97), (1, 1, 1, 1), (700, 13, 1, 1)],
+)  # fmt: skip
+def test_wherever_planes_end_every_element_is_written_and_right(
+    kernels: ModuleType, n: int, c: int, h: int, w: int, dtype: torch.dtype
+) -> None:
+    images = pictures(n, c, h, w)
+    statistics = Statistics(THIRTEEN.mean[:c], THIRTEEN.std[:c])
+    planes = run(kernels, images, statistics, dtype)
+    assert worst(planes, images, statistics) <= 1
+    last = run(kernels, images.contiguous(memory_format=torch.channels_last), statistics, dtype)
+    assert torch.equal(planes, last)
 
 
 def test_no_pictures_are_no_work(kernels: ModuleType) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 pytest.importorskip("triton", reason="triton is not installed")
 
@@ -21,20 +22,15 @@ NORMALISED = {"images": BYTES, "out": FLOATS, "scale": FLOATS, "bias": FLOATS}
 STRIDES = [f"{side}_{axis}_stride" for side in ("in", "out") for axis in "nchw"]
 PICKED = dict.fromkeys(("rows", "tops", "lefts", "mirrors"), "*i32")
 SHAPE = dict.fromkeys(("in_h", "in_w", "h", "w", "blocks"), WHOLE)
-CONSTANTS = {"C": 3, "BLOCK": 1024, "INTERPRETED": False}
+CONSTANTS = {"C": 3, "BLOCK": kernels.BLOCK, "INTERPRETED": False}
+TYPES = {"*fp32": torch.float32, "*bf16": torch.bfloat16, "*fp16": torch.float16}
+KINDS = {"pixels": kernels.BY_PIXEL, "planes": kernels.LONG_PLANES, "short planes": kernels.SHORT_PLANES}
 AUGMENTED = {"out": BYTES, "sums": "*i64", "factors": FLOATS, "h": WHOLE, "w": WHOLE, "fill": "fp32"}
 CASES: dict[str, tuple[Any, dict[str, str], dict[str, Any]]] = {
-    "planes": (kernels._planes, NORMALISED | {"size": WHOLE, "blocks": WHOLE}, CONSTANTS),
-    "planes in half": (
-        kernels._planes,
-        NORMALISED | {"out": "*bf16", "size": WHOLE, "blocks": WHOLE},
-        CONSTANTS,
-    ),
-    "interleaved": (kernels._interleaved, NORMALISED | {"total": WHOLE}, CONSTANTS),
     "picked": (
         kernels._picked,
         NORMALISED | PICKED | SHAPE | dict.fromkeys(STRIDES, WHOLE) | {"fill": "fp32"},
-        CONSTANTS | {"CHANNELS_LAST": True},
+        CONSTANTS | {"CHANNELS_LAST": True, "DENSE": True},
     ),
     "moved": (
         augment_kernels._moved,
@@ -51,16 +47,69 @@ CASES: dict[str, tuple[Any, dict[str, str], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_it_compiles_for_hopper(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
-    kernel, types, constants = CASES[name]
+# torch's memory begins at a multiple of 16 bytes; numbers are given without that, as odd pictures have them.
+ALIGNED = ("images", "out", "scale", "bias")
+
+
+def compiled(
+    kernel: Any,
+    types: dict[str, str],
+    constants: dict[str, Any],
+    aligned: tuple[str, ...] = (),
+    warps: int = 4,
+) -> Any:
     known = types | dict.fromkeys(constants, "constexpr")
     signature = {argument: known[argument] for argument in kernel.arg_names}
-    made = triton.compile(
-        ASTSource(kernel, signature, constants), target=HOPPER, options={"enable_fp_fusion": False}
+    multiples = {(kernel.arg_names.index(name),): [["tt.divisibility", 16]] for name in aligned}
+    return triton.compile(
+        ASTSource(kernel, signature, constants, multiples),
+        target=HOPPER,
+        options={"enable_fp_fusion": False, "num_warps": warps},
     )
-    ptx = made.asm["ptx"]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_it_compiles_for_hopper(name: str) -> None:
+    made = compiled(*CASES[name])
     assert len(made.asm["cubin"]) > 0
     # In double precision a GPU is slow: only the mean of a whole picture, once for each block, is worth it.
-    assert (".f64" in ptx) == (name == "coloured")
+    assert (".f64" in made.asm["ptx"]) == (name == "coloured")
+
+
+def dense(out: str, kind: str, tile: int, total: str = "i32", **constants: int) -> Any:
+    types = NORMALISED | {"out": out, "size": WHOLE, "total": total}
+    fixed = {"C": 3, "KIND": KINDS[kind].value, "TILE": tile, "INTERPRETED": False} | constants
+    return compiled(kernels._dense, types, fixed, ALIGNED, kernels.WARPS)
+
+
+@pytest.mark.parametrize("out", TYPES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_thread_stores_16_bytes_at_once_and_waits_for_no_other(kind: str, out: str) -> None:
+    """Whatever the pictures' sides: four wide stores, four wide loads, nothing through shared memory."""
+    made = dense(out, kind, kernels.tile(TYPES[out]))
+    assert made.asm["ptx"].count("st.global.v4.b32") == kernels.TILES.value
+    if out != "*fp32":
+        assert made.asm["ptx"].count("ld.global.v2.b32") == kernels.TILES.value
+    assert made.metadata.shared == 0
+    assert "bar.sync" not in made.asm["ptx"]
+
+
+def test_longer_tiles_would_go_through_shared_memory() -> None:
+    """The negative control, and the reason for `kernels.tile`."""
+    assert dense("*fp32", "planes", 4 * kernels.tile(torch.float32)).metadata.shared > 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_offsets_of_64_bits_and_pictures_of_one_pixel_compile(kind: str) -> None:
+    assert len(dense("*bf16", kind, 2048, total="i64").asm["cubin"]) > 0
+    assert len(dense("*bf16", kind, 2048, size=1, C=5).asm["cubin"]) > 0
+
+
+def test_cut_pictures_are_stored_16_bytes_at_once() -> None:
+    made = compiled(*CASES["picked"], aligned=(*ALIGNED, "h", "w", "out_n_stride"))
+    assert made.asm["ptx"].count("st.global.v4.b32") == 2
