@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from perfsuite.transforms import normalize
+from perfsuite.transforms.conditional import ConditionalNormalize
 from perfsuite.transforms.implementations import IMPLEMENTATIONS
 from perfsuite.transforms.normalise_others import albumentations_normalize
 from perfsuite.transforms.statistics import IMAGENET
@@ -92,6 +93,34 @@ def test_a_batch_against_filling_the_output(perf, photos_batch, batch, memory_fo
         filling=lambda: out.fill_(1.0),
         normalising=lambda: normalize(images, **STATISTICS, out=out),
         items=batch,
+    )
+
+
+@pytest.mark.ceiling(overhead=0.10)
+def test_deciding_whether_to_normalise_beside_normalising(perf, photos_batch, one_core):
+    """Of bytes there is nothing to spare: what the decision adds to small pictures, its hardest case.
+
+    Of larger ones the memory of each output is mapped anew at some calls, which would be judged instead.
+    """
+    small = [one[None, :, :32, :32].contiguous() for one in photos_batch]
+    conditional = ConditionalNormalize(**STATISTICS)
+    perf.pair(
+        always=lambda: [normalize(one, **STATISTICS) for one in small],
+        conditional=lambda: [conditional(one) for one in small],
+        items=32,
+    )
+
+
+@pytest.mark.floor(speedup=1.5)
+def test_what_is_normalised_is_left_alone(perf, photos_batch, one_core):
+    """Where batches come normalised already, against normalising the bytes that they were made of."""
+    normalised = normalize(photos_batch, **STATISTICS)
+    conditional = ConditionalNormalize(**STATISTICS, floats="normalised")
+    assert conditional(normalised) is normalised
+    perf.race(
+        left_alone=lambda: conditional(normalised),
+        normalised_again=lambda: conditional(photos_batch),
+        items=32,
     )
 
 

@@ -12,10 +12,11 @@ import torch
 from perfsuite.advise.profile_transforms import Sample, Step, of_object
 from perfsuite.errors import UsageError
 from perfsuite.transforms import normalize, on_picture
+from perfsuite.transforms.distort import Field, elastic, grid
 from perfsuite.transforms.geometry import affine
 from perfsuite.transforms.labels import move
 from perfsuite.transforms.letterbox import Letterbox
-from perfsuite.transforms.modes import MODES, draw
+from perfsuite.transforms.modes import MODES, Draw, draw
 from perfsuite.transforms.statistics import IMAGENET
 
 ADVICE_OF_ANY = "make it cheaper or leave it out"
@@ -29,6 +30,8 @@ ADVICE = {
     "geometry": "augment on the device (perfsuite.transforms.on_device), or drop rotation and zoom",
     "ColorJitter": "use perfsuite.transforms.on_picture.colour, or augment on the device",
     "colour": "augment on the device (perfsuite.transforms.on_device)",
+    "elastic": "expensive by nature: apply it to fewer samples, or make the distorted set once",
+    "grid": "expensive by nature: apply it to fewer samples, or make the distorted set once",
     "ElasticTransform": "expensive by nature: apply it to fewer samples, or make the distorted set once",
     "GridDistortion": "expensive by nature: apply it to fewer samples, or make the distorted set once",
 }
@@ -41,9 +44,17 @@ def named(name: str, size: int) -> list[Step]:
         return _letterbox(size)
     if name == "albumentations":
         return steps_of_albumentations(_albumentations(size))
+    if name == "parts":
+        return _parts()
     if name in MODES and name != "none":
         return _mode(name)
-    known = ["letterbox", "albumentations", *(mode for mode in MODES if mode != "none"), "module:name"]
+    known = [
+        "letterbox",
+        "albumentations",
+        "parts",
+        *(mode for mode in MODES if mode != "none"),
+        "module:name",
+    ]
     raise UsageError(f"profile: pipeline {name!r}, expected one of {', '.join(known)}")
 
 
@@ -55,6 +66,38 @@ def _letterbox(size: int) -> list[Step]:
         return Sample(framed, move(sample.keypoints, placed.forward))
 
     return [_step("letterbox", letterbox), _step("normalise", _normalised)]
+
+
+def _parts() -> list[Step]:
+    """What moves or mixes pixels cheaply, and the two distortions that make a field for every picture."""
+    random = np.random.default_rng(42)
+    turned, mirrored = Draw(quarter_turns=1), Draw(mirror=True)
+    jittered = Draw(brightness=1.1, contrast=0.9, saturation=1.2)
+
+    def placed(drawn: Draw) -> Callable[[Sample], Sample]:
+        def apply(sample: Sample) -> Sample:
+            forward = affine(drawn, *sample.picture.shape[:2])
+            return Sample(on_picture.move(drawn, sample.picture), move(sample.keypoints, forward))
+
+        return apply
+
+    def bent(make: Callable[[int, int], Field]) -> Callable[[Sample], Sample]:
+        def apply(sample: Sample) -> Sample:
+            field = make(*sample.picture.shape[:2])
+            points = field.points(sample.keypoints) if len(sample.keypoints) else sample.keypoints
+            return Sample(field.picture(sample.picture), points)
+
+        return apply
+
+    steps = {
+        "quarter turn": placed(turned),
+        "mirror": placed(mirrored),
+        "jitter": lambda sample: Sample(on_picture.colour(jittered, sample.picture), sample.keypoints),
+        "elastic": bent(lambda h, w: elastic(h, w, min(h, w) / 56, min(h, w) / 14, random)),
+        "grid": bent(lambda h, w: grid(h, w, 5, min(h, w) / 56, random)),
+        "normalise": _normalised,
+    }
+    return [_step(step, apply) for step, apply in steps.items()]
 
 
 def _mode(name: str) -> list[Step]:

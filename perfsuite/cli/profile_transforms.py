@@ -2,6 +2,7 @@
 
 perfsuite profile transforms --pipeline albumentations --size 1280x720
 perfsuite profile transforms --pipeline moderate --size 224x224 --size 512x512
+perfsuite profile transforms --pipeline parts     (elastic and grid distortion beside what is cheap)
 perfsuite profile transforms --pipeline mypackage.pipelines:validation
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict
+from math import isfinite
 
 from perfsuite.advise.profile_transforms import Profile, Timed, made_sample, pipeline, profile
 from perfsuite.errors import UsageError
@@ -21,20 +23,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pipeline",
         default="letterbox",
-        help="letterbox, albumentations, conservative, moderate, aggressive, or module:name of your own "
+        metavar="NAME",
+        help="letterbox, albumentations, parts, conservative, moderate, aggressive, or module:name of "
+        "your own, a list of perfsuite.advise.profile_transforms.Step, or an albumentations Compose "
         "(default: letterbox)",
     )
     parser.add_argument(
-        "--size", action="append", type=_size, metavar="WxH", help="picture size; may be repeated (1280x720)"
+        "--size",
+        action="append",
+        type=_size,
+        metavar="WxH",
+        help="width and height of the picture; may be given several times (default: 1280x720)",
     )
     parser.add_argument(
         "--keypoints",
         type=int,
         default=17,
-        help="how many, in the second of the two profiles; 0 leaves it out (17)",
+        metavar="N",
+        help="each size is profiled without keypoints and with so many; 0 leaves that out (default: 17)",
     )
-    parser.add_argument("--frame", type=int, default=640, help="side of the letterbox's frame (640)")
-    parser.add_argument("--seconds", type=float, default=2.0, help="time for each profile (2)")
+    parser.add_argument(
+        "--frame",
+        type=int,
+        default=640,
+        metavar="SIDE",
+        help="of letterbox and albumentations, in pixels (default: 640)",
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=2.0, metavar="S", help="for each profile (default: 2)"
+    )
     parser.add_argument("--json", action="store_true", help="every time of every turn, for other programs")
 
 
@@ -66,12 +83,16 @@ def _table(name: str, found: Profile) -> str:
         *(f"  {_row(part, wide)}  {found.share(part):6.1%}" for part in found.parts),
         f"  {'sum':{wide}} {found.sum_of_parts * MILLI:8.3f}",
         f"  {_row(found.whole, wide)}",
-        f"  slowest: {found.slowest.name}; "
-        f"without it at most {found.most_to_gain(found.slowest):.2f} times as fast",
+        f"  slowest: {found.slowest.name}; {_gain(found)}",
     ]
     if found.slowest.advice:
         lines.append(f"  try: {found.slowest.advice}")
     return "\n".join(lines)
+
+
+def _gain(found: Profile) -> str:
+    gain = found.most_to_gain(found.slowest)
+    return f"without it at most {gain:.2f} times as fast" if isfinite(gain) else "nothing else takes time"
 
 
 def _row(part: Timed, wide: int) -> str:

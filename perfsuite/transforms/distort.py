@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perfsuite.errors import UsageError
+from perfsuite.transforms.labels import Followed, Labels, cut
 from perfsuite.transforms.on_picture import GREY
 
 Picture = NDArray[np.uint8]
@@ -23,6 +24,8 @@ Floats = NDArray[np.float64]
 # Each step leaves at most this part of the error, so 60 leave a thousandth of what the field moves.
 STEEPEST = 0.9
 _STEPS_OF_THE_WAY_BACK = 60
+# An edge is bent with what it bounds: of so many pixels a piece is straight enough.
+_LONGEST_STRAIGHT = 4.0
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,19 @@ class Field:
             answer = points - self._at(answer)
         return answer
 
+    def follow(self, labels: Labels) -> Followed:
+        """All labels afterwards, as `labels.follow` says it of a map; edges are bent piece by piece."""
+        height, width = self.dx.shape
+        corners = labels.boxes[:, [[0, 1], [2, 1], [2, 3], [0, 3]]]
+        around = [self.points(_in_pieces(box)) for box in corners]
+        boxes = [np.concatenate([edge.min(axis=0), edge.max(axis=0)]) for edge in around]
+        moved = Labels(
+            np.array(boxes).reshape(-1, 4),
+            self.points(labels.keypoints),
+            tuple(self.points(_in_pieces(polygon)) for polygon in labels.polygons),
+        )
+        return cut(moved, height, width)
+
     def _sources(self) -> tuple[Floats, Floats]:
         height, width = self.dx.shape
         return np.arange(width) + self.dx, np.arange(height)[:, None] + self.dy
@@ -89,6 +105,18 @@ class Field:
             return np.asarray(upper * (1 - share_y) + lower * share_y)
 
         return np.stack([between(self.dx), between(self.dy)], axis=1)
+
+
+def _in_pieces(polygon: Floats) -> Floats:
+    """The same outline with points in between, from each corner to the next."""
+    if not len(polygon):
+        return polygon
+    pieces = []
+    for corner, following in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
+        number = max(1, int(np.ceil(np.hypot(*(following - corner)) / _LONGEST_STRAIGHT)))
+        shares = np.arange(number)[:, None] / number
+        pieces.append(corner + shares * (following - corner))
+    return np.concatenate(pieces)
 
 
 def _steepness(d: Floats) -> float:

@@ -75,16 +75,25 @@ def follow(
 
     Keypoints are all kept, in their order, and said to be inside or not: a skeleton keeps its joints.
     """
-    keypoints = move(labels.keypoints, forward)
-    boxes = cut_boxes(move_boxes(labels.boxes, forward), height, width)
+    moved = Labels(
+        move_boxes(labels.boxes, forward),
+        move(labels.keypoints, forward),
+        tuple(move(polygon, forward) for polygon in labels.polygons),
+    )
+    return cut(moved, height, width, smallest_area)
+
+
+def cut(moved: Labels, height: int, width: int, smallest_area: float = SMALLEST_AREA_IN_PIXELS) -> Followed:
+    """What of moved labels lies in a picture of `height` and `width`, and how many of them do not."""
+    boxes = cut_boxes(moved.boxes, height, width)
     sides = boxes[:, 2:] - boxes[:, :2]
     boxes_kept = np.flatnonzero((sides > 0).all(1) & (sides.prod(1) >= smallest_area))
-    polygons = [cut_polygon(move(polygon, forward), height, width) for polygon in labels.polygons]
+    polygons = [cut_polygon(polygon, height, width) for polygon in moved.polygons]
     kept = [i for i, polygon in enumerate(polygons) if not is_degenerate(polygon, smallest_area)]
     return Followed(
-        labels=Labels(boxes[boxes_kept], keypoints, tuple(polygons[i] for i in kept)),
+        labels=Labels(boxes[boxes_kept], moved.keypoints, tuple(polygons[i] for i in kept)),
         boxes_kept=boxes_kept,
-        keypoints_inside=inside(keypoints, height, width),
+        keypoints_inside=inside(moved.keypoints, height, width),
         polygons_kept=np.array(kept, dtype=np.int64),
         boxes_dropped=len(boxes) - len(boxes_kept),
         polygons_dropped=len(polygons) - len(kept),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from perfsuite.advise.pipelines import ADVICE
 from perfsuite.advise.profile_transforms import Profile, Sample, Step, Timed, made_sample, pipeline, profile
+from perfsuite.cli.profile_transforms import _table
 from perfsuite.errors import UsageError
 from perfsuite.transforms.modes import MODES
 
@@ -26,6 +28,17 @@ def test_shares_are_one_together() -> None:
 def test_the_slowest_is_named_with_the_most_that_it_could_give() -> None:
     assert INVENTED.slowest.name == "normalise"
     assert INVENTED.most_to_gain(INVENTED.slowest) == pytest.approx(2.5)
+
+
+def test_a_part_that_took_longer_than_the_whole_promises_no_more_than_its_share() -> None:
+    uneasy = Profile((Timed("slow", (0.009,)), Timed("fast", (0.003,))), whole=Timed("whole", (0.008,)))
+    assert uneasy.most_to_gain(uneasy.slowest) == pytest.approx(4)
+
+
+def test_a_pipeline_of_one_step_says_so_in_words() -> None:
+    alone = Profile((Timed("only", (0.009,)),), whole=Timed("whole", (0.008,)), shape=(4, 4, 3))
+    assert "slowest: only; nothing else takes time" in _table("own", alone)
+    assert "at most 2.50 times as fast" in _table("invented", replace(INVENTED, shape=(4, 4, 3)))
 
 
 def test_mean_deviation_and_extremes_are_those_of_the_turns() -> None:
@@ -51,13 +64,17 @@ def test_each_step_gets_what_the_one_before_made() -> None:
     assert len({len(part.seconds) for part in (*found.parts, found.whole)}) == 1
 
 
-@pytest.mark.parametrize("name", ["letterbox", *(mode for mode in MODES if mode != "none")])
+@pytest.mark.parametrize("name", ["letterbox", "parts", *(mode for mode in MODES if mode != "none")])
 @pytest.mark.parametrize("keypoints", [0, 5])
 def test_our_pipelines_run_to_a_normalised_picture(name: str, keypoints: int) -> None:
     sample = made_sample(60, 80, keypoints)
     for step in pipeline(name, 64):
         sample = step.apply(sample)
-    assert tuple(sample.picture.shape) == ((1, 3, 64, 64) if name == "letterbox" else (1, 3, 60, 80))
+    assert tuple(sample.picture.shape) == (
+        1,
+        3,
+        *{"letterbox": (64, 64), "parts": (80, 60)}.get(name, (60, 80)),
+    )
     assert len(sample.keypoints) == keypoints
     assert abs(float(sample.picture.mean())) < 1
 
@@ -81,6 +98,18 @@ def test_the_same_pipeline_by_albumentations_and_ours_put_keypoints_alike() -> N
 
 def test_every_expensive_transform_has_advice() -> None:
     assert {"Normalize", "ElasticTransform", "GridDistortion", "Affine"} <= set(ADVICE)
+    told = {step.name: step.advice for step in pipeline("parts")}
+    assert "expensive by nature" in told["elastic"]
+    assert "expensive by nature" in told["grid"]
+    assert "expensive" not in told["mirror"] + told["quarter turn"] + told["jitter"]
+
+
+def test_keypoints_go_through_distortion_too() -> None:
+    for step in pipeline("parts"):
+        before = made_sample(60, 80, 5)
+        after = step.apply(before)
+        moves = step.name not in ("jitter", "normalise")
+        assert np.array_equal(before.keypoints, after.keypoints) != moves, step.name
 
 
 def test_a_pipeline_of_one_s_own_is_loaded_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +127,7 @@ def test_a_pipeline_of_one_s_own_is_loaded_by_name(tmp_path: Path, monkeypatch: 
 
 
 def test_unknown_and_empty_pipelines_are_refused() -> None:
-    with pytest.raises(UsageError, match="expected one of letterbox, albumentations, conservative"):
+    with pytest.raises(UsageError, match="expected one of letterbox, albumentations, parts, conservative"):
         pipeline("wild")
     with pytest.raises(UsageError, match="no steps"):
         profile([], made_sample(8, 8, 0))

@@ -9,6 +9,7 @@ import pytest
 
 from perfsuite.errors import UsageError
 from perfsuite.transforms.distort import Field, elastic, grid
+from perfsuite.transforms.labels import Labels, area
 
 pytest.importorskip("cv2", reason="OpenCV is not installed")
 
@@ -31,6 +32,50 @@ def test_a_keypoint_stays_on_its_spot(kind: str, seed: int) -> None:
     assert seen == pytest.approx(field.points(np.array([[47.5, 33.5]]))[0], abs=0.25)
 
 
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("kind", KINDS)
+def test_boxes_and_polygons_hold_what_they_held(kind: str, seed: int) -> None:
+    field = KINDS[kind](seed)
+    picture = np.zeros((90, 120, 3), dtype=np.uint8)
+    picture[20:60, 35:95] = 255
+    seen = field.picture(picture, fill=0)[..., 0] > 127
+    corners = np.array([[35.0, 20.0], [95.0, 20.0], [95.0, 60.0], [35.0, 60.0]])
+    labels = Labels(boxes=np.array([[35.0, 20.0, 95.0, 60.0]]), polygons=(corners,))
+    found = field.follow(labels).labels
+    rows, columns = np.nonzero(seen)
+    left, top, right, bottom = found.boxes[0]
+    assert (left, top) == pytest.approx((columns.min(), rows.min()), abs=1.01)
+    assert (right, bottom) == pytest.approx((columns.max() + 1, rows.max() + 1), abs=1.01)
+    assert area(found.polygons[0]) == pytest.approx(seen.sum(), rel=0.01)
+
+
+def test_corners_alone_would_not_hold_a_bent_edge() -> None:
+    """The negative control: of a box whose edges bulge, its corners say too little."""
+    dy = np.zeros((90, 120))
+    dy[:, 40:80] = 8 * np.sin(np.linspace(0, np.pi, 40))
+    field = Field(np.zeros((90, 120)), dy)
+    box = np.array([[30.0, 30.0, 90.0, 60.0]])
+    corners = field.points(box[:, [[0, 1], [2, 3]]][0])
+    assert corners[:, 1].min() - field.follow(Labels(boxes=box)).labels.boxes[0, 1] > 7
+
+
+def test_labels_without_area_are_dropped_and_counted_and_keypoints_kept() -> None:
+    line = np.array([[10.0, 10.0], [50.0, 10.0]])
+    outside = np.array([[130.0, 10.0], [150.0, 10.0], [150.0, 30.0]])
+    inner = np.array([[10.0, 10.0], [50.0, 10.0], [50.0, 30.0]])
+    labels = Labels(
+        boxes=np.array([[130.0, 10.0, 150.0, 30.0], [10.0, 10.0, 50.0, 30.0]]),
+        keypoints=np.array([[20.0, 20.0], [140.0, 20.0]]),
+        polygons=(line, inner, outside, np.empty((0, 2))),
+    )
+    found = Field(np.zeros((90, 120)), np.zeros((90, 120))).follow(labels)
+    assert (found.boxes_dropped, found.polygons_dropped) == (1, 3)
+    assert (found.boxes_kept.tolist(), found.polygons_kept.tolist()) == ([1], [1])
+    assert found.labels.keypoints == pytest.approx(labels.keypoints)
+    assert found.keypoints_inside.tolist() == [True, False]
+    assert area(found.labels.polygons[0]) == pytest.approx(400)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_moves_what_it_says_it_moves(kind: str) -> None:
     points = np.random.default_rng(0).uniform((10, 10), (110, 80), (50, 2))
@@ -42,7 +87,12 @@ def test_it_moves_what_it_says_it_moves(kind: str) -> None:
 def test_classes_are_never_mixed(kind: str) -> None:
     classes = np.zeros((90, 120), dtype=np.int64)
     classes[20:70, 30:90] = 9
-    assert set(np.unique(KINDS[kind](2).classes(classes, fill=255))) <= {0, 9, 255}
+    field = KINDS[kind](2)
+    moved = field.classes(classes, fill=255)
+    assert set(np.unique(moved)) <= {0, 9, 255}
+    picture = np.repeat((classes[..., None] == 9).astype(np.uint8) * 255, 3, axis=2)
+    seen = field.picture(picture, fill=0)[..., 0] > 127
+    assert (seen != (moved == 9)).mean() < 0.002
 
 
 @pytest.mark.parametrize("kind", KINDS)
