@@ -101,6 +101,20 @@ def test_the_same_seed_bends_the_same_way(kind: str) -> None:
     assert not np.array_equal(KINDS[kind](3).dx, KINDS[kind](4).dx)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_across_and_down_are_drawn_apart(kind: str) -> None:
+    field = KINDS[kind](3)
+    assert abs(np.corrcoef(field.dx.ravel(), field.dy.ravel())[0, 1]) < 0.9
+
+
+def test_what_comes_from_outside_is_fill() -> None:
+    shifted = Field(np.full((20, 30), 5.0), np.zeros((20, 30)))
+    picture = np.full((20, 30, 3), 200, dtype=np.uint8)
+    for moved in (shifted.picture(picture, fill=9)[..., 0], shifted.classes(picture[..., 0], fill=9)):
+        assert (moved[:, :25] == 200).all()
+        assert (moved[:, 25:] == 9).all()
+
+
 def test_no_field_moves_nothing() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     still = Field(np.zeros((20, 30)), np.zeros((20, 30)))
