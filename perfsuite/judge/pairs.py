@@ -116,6 +116,9 @@ class _Evidence:
 
     @property
     def hides(self) -> str:
+        if math.isinf(self.hidden):
+            fewest = self.rule.fewest_pairs
+            return f"{len(self.ratios)} pairs cannot show a slowdown of any size, expected at least {fewest}"
         return f"only {self.hidden:.1%} would have been found, {self.wanted:.1%} was asked"
 
     @property

@@ -68,10 +68,16 @@ def calibrate(call: Call, clock: Clock, plan: Plan) -> int:
     """Calls per round, so that a round is long against the clock's grain and the reading's cost."""
     aim = max(plan.round_seconds, grain_seconds() * _GRAINS_PER_ROUND)
     calls = 1
-    while (took := clock.seconds(call, calls)) < aim:
+    while (took := _undisturbed(call, clock, calls, aim)) < aim:
         # A first call that compiles or reads from disk says little: grow by at most ten at a time.
         calls = max(calls + 1, min(ceil(calls * aim / max(took, 1e-9)), calls * 10))
     return calls
+
+
+def _undisturbed(call: Call, clock: Clock, calls: int, aim: float) -> float:
+    """What is long enough is read again: a machine that stalls for a moment would leave rounds too short."""
+    took = clock.seconds(call, calls)
+    return took if took < aim else min(took, clock.seconds(call, calls))
 
 
 def warm_up(

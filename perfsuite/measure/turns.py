@@ -1,10 +1,15 @@
-"""Several workloads in turns, A B B A: what drifts cancels in the ratios of neighbours."""
+"""Several workloads in turns, A B B A: what drifts cancels in the ratios of neighbours.
+
+Who goes first is drawn for each block: a neighbour that takes the core in step with a fixed order would fall
+on the same arm every time, and twins would differ.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
+from random import Random
 
 from perfsuite.measure.clock import Clock
 from perfsuite.measure.sampling import OnRound, Plan, calibrate, look_until, tell_nobody, warm_up
@@ -43,6 +48,7 @@ def take_turns(
     on_round: OnRound = tell_nobody,
 ) -> Turns:
     """Blocks of turns until `enough` says so or the time is spent."""
+    chance = Random()
     calls = {}
     for arm in arms:
         calls[arm.name] = calibrate(arm.call, clock, plan)
@@ -50,7 +56,7 @@ def take_turns(
     seconds: dict[str, list[float]] = {arm.name: [] for arm in arms}
 
     def take_one() -> int:
-        _one_block(arms, clock, calls, seconds)
+        _one_block(chance.sample(arms, len(arms)), clock, calls, seconds)
         blocks = len(seconds[arms[0].name])
         on_round("turns", blocks)
         return blocks

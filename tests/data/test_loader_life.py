@@ -269,7 +269,8 @@ def test_a_forked_child_loads_by_workers_of_its_own_and_leaves_its_parents_alone
 
 
 LOADING = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background has it ignore
 from perfsuite.data.loaders import make_loaders
 loader = make_loaders(sys.argv[1], 8, 2, image_size=32, engine=sys.argv[2], start_method="fork").train
 list(loader)

@@ -228,7 +228,9 @@ def test_what_coins_cannot_say_is_never_claimed() -> None:
     rule = Rule(workloads=1000, max_pairs=12)
     assert rule.fewest_pairs == 17
     assert reach(rule) == float("inf")
-    assert decide(rule, [5.0 + n for n in range(12)], spent=True).outcome is Outcome.UNCLEAR
+    found = decide(rule, [5.0 + n for n in range(12)], spent=True)
+    assert found.outcome is Outcome.UNCLEAR
+    assert found.reason == "12 pairs cannot show a slowdown of any size, expected at least 17"
 
 
 def test_more_noise_means_a_larger_mde() -> None:

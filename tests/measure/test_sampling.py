@@ -41,6 +41,13 @@ def test_a_slow_first_call_does_not_spoil_the_calibration() -> None:
     assert calibrate(nothing, ScriptedClock([0.009, 1e-5]), PLAN) * 1e-5 >= 0.01
 
 
+@pytest.mark.parametrize("stalled", [0, 1, 2])
+def test_a_stall_does_not_spoil_the_calibration(stalled: int) -> None:
+    """A neighbour takes the core during one of the readings."""
+    script = [1e-5] * stalled + [0.08, *[1e-5] * 9]
+    assert calibrate(nothing, ScriptedClock(script), PLAN) * 1e-5 >= 0.01
+
+
 def test_warm_up_goes_on_while_rounds_get_faster() -> None:
     cooling = [1 / (n + 1) for n in range(20)]
     rounds, was_warm = warm_up(nothing, ScriptedClock([*cooling, 0.05]), 1, Plan(max_warmup_seconds=60))
