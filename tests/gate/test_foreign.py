@@ -194,13 +194,26 @@ def test_what_tests_write_and_what_they_remove_at_exit_is_gone(project: Project)
     assert not list(Path(os.environ["TMPDIR"]).glob("pytest-of-*"))
 
 
+COST = """
+
+from pathlib import Path
+
+cost = int((Path(__file__).parents[2] / "libs" / "part" / "text").read_text())
+
+
+def decode():
+    work(0.001 * cost)
+    return "decoded"
+"""
+
+
 @pytest.fixture
 def with_submodule(project: Project) -> Project:
     """A project whose submodule has two commits, the first of which its own first commit means."""
     part = Project(project.root.parent / "part")
     part.root.mkdir()
     part.commit({"text": "1", "only/for.tests": "1", ".gitattributes": "only export-ignore\n"})
-    project.commit({"README": "1"})
+    project.commit(src_layout(**{"src/toy/jobs.py": jobs() + COST}))
     allowed = ("-c", "protocol.file.allow=always")
     project.git(*allowed, "submodule", "--quiet", "add", str(part.root), "libs/part")
     project.commit({}, "first")
@@ -219,6 +232,14 @@ def test_a_submodule_is_what_the_commit_says(
     assert (laid / "text").read_text() == text
     assert (laid / "only" / "for.tests").exists()
     assert sorted(path.name for path in laid.parent.iterdir()) == ["part"]
+
+
+def test_a_slower_submodule_is_found(with_submodule: Project) -> None:
+    report = with_submodule.gate()
+    assert outcomes(report) == {"test_decode": Outcome.REGRESSED, "test_resize": Outcome.KEPT}
+    with_submodule.write({"libs/part/text": "3"})
+    report = with_submodule.gate(base="HEAD", head=None)
+    assert outcomes(report) == {"test_decode": Outcome.REGRESSED, "test_resize": Outcome.KEPT}
 
 
 def test_uncommitted_changes_of_a_submodule_are_part_of_head(with_submodule: Project, tmp_path: Path) -> None:
