@@ -20,13 +20,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from perfsuite.gate.arms import Repository
     from perfsuite.gate.bisect import bisect
+    from perfsuite.judge.gated import EXIT_INTERRUPTED
 
     here = Path.cwd()
     arguments.base, arguments.head = arguments.good, arguments.bad
     arguments.null, arguments.keyword, arguments.marker = False, None, None
     settings = settings_from(arguments, here)
     signal.signal(signal.SIGTERM, end)
-    found, _ = bisect(settings, arguments.good, arguments.bad, here, teller("bisect"))
+    try:
+        found, _ = bisect(settings, arguments.good, arguments.bad, here, teller("bisect"))
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
     repository = Repository.at(here)
     for commit in found.suspects:
         print(f"{commit} {repository.subject(commit)}")

@@ -20,12 +20,18 @@ def run(arguments: argparse.Namespace) -> int:
 
     from perfsuite.errors import UsageError
     from perfsuite.gate.doctor import PAIRS_SHOWN, examine
+    from perfsuite.judge.gated import EXIT_INTERRUPTED
     from perfsuite.judge.verdict import EXIT_KEPT, EXIT_UNFIT
 
     if arguments.pairs < 2:
         raise UsageError(f"--pairs {arguments.pairs}: a spread needs at least 2")
     signal.signal(signal.SIGTERM, end)
-    found = examine(arguments.pairs, arguments.alpha, arguments.tolerance, teller("doctor"))
+    tell = teller("doctor")
+    try:
+        found = examine(arguments.pairs, arguments.alpha, arguments.tolerance, tell)
+    except KeyboardInterrupt:
+        tell("interrupted; nothing can be said before the last pair, and nothing is left behind")
+        return EXIT_INTERRUPTED
     console = Console()
     table = Table("workload", "spread of a pair", *(f"found with {n} pairs" for n in PAIRS_SHOWN))
     for sight in found.sights:

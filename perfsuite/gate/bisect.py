@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -66,15 +66,36 @@ def bisect(settings: Settings, good: str, bad: str, here: Path, tell: Tell) -> t
             f"{good} against {bad}: {whole.headline}, expected a regression; name other ends, or --max-pairs"
         )
     narrowed = narrow(asked, whole)
+    known: dict[str, Answer] = {}
 
     def ask(commit: str) -> Answer:
         tell(f"asking {commit[:12]} {repository.subject(commit)}")
         found = answer(_uninterrupted(gate(replace(narrowed, head=commit), here, tell=tell)))
         tell(f"{commit[:12]} is {found}")
+        known[commit] = found
         return found
 
-    found = search(commits, ask)
+    try:
+        found = search(commits, ask)
+    except KeyboardInterrupt:
+        left = still_suspect(commits, known)
+        tell(f"interrupted; {len(left)} commits are left, {left[0][:12]} to {left[-1][:12]}")
+        raise
     return Found(found.suspects, found.gates + 1), whole
+
+
+def still_suspect(commits: Sequence[str], known: Mapping[str, Answer]) -> Sequence[str]:
+    """From the last that is known to be good to the first that is known to be bad.
+
+    >>> still_suspect("abcde", {"b": Answer.GOOD, "d": Answer.BAD})
+    'cd'
+    """
+    answers = [known.get(commit) for commit in commits]
+    low = max((place + 1 for place, answer in enumerate(answers) if answer is Answer.GOOD), default=0)
+    high = min(
+        (place for place, answer in enumerate(answers) if answer is Answer.BAD), default=len(commits) - 1
+    )
+    return commits[low : high + 1]
 
 
 def _uninterrupted(report: GateReport) -> GateReport:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from perfsuite.errors import NothingMeasuredError, UsageError
+from perfsuite.gate import bisect as bisect_module
 from perfsuite.gate.arms import Repository
 from perfsuite.gate.bisect import Answer, bisect, commits_between, search
+from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import Project, jobs, settings, src_layout
+from tests.report.gates import report, workload
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 8, 31])
@@ -38,6 +42,18 @@ def test_the_slower_commit_is_found(project: Project) -> None:
     assert found.suspects == (culprit,)
     assert found.gates == 3
     assert whole.exit_code == 1
+
+
+def test_interrupted_it_says_which_commits_are_left(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits = [project.commit({"README": str(number)}) for number in range(9)]
+    slower, said = report(workload("t", Outcome.REGRESSED, 0.1)), list[str]()
+    answers = iter([slower, slower, replace(slower, interrupted=True)])
+    monkeypatch.setattr(bisect_module, "gate", lambda *_, **__: next(answers))
+    with pytest.raises(KeyboardInterrupt):
+        bisect(settings(), commits[0], "HEAD", project.root, said.append)
+    assert said[-1] == f"interrupted; 4 commits are left, {commits[1][:12]} to {commits[4][:12]}"
 
 
 def test_nothing_between_is_refused(project: Project) -> None:

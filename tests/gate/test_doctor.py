@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perfsuite.gate import disturbances
+from perfsuite.cli import main
+from perfsuite.gate import disturbances, doctor
 from perfsuite.gate.doctor import PAIRS_SHOWN, PROJECT, sight
 
 QUIET = list(np.random.default_rng(1).normal(0, 0.005, 12))
@@ -99,6 +100,17 @@ def test_two_readings_of_this_machine_make_shares() -> None:
     before = disturbances.cpu_ticks()
     facts = {fact.name for fact in disturbances.look(before, disturbances.cpu_ticks())}
     assert {"stolen by the host", "other processes", "governor"} <= facts
+
+
+def test_interrupted_it_promises_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(doctor, "examine", interrupt)
+    assert main(["doctor"]) == 130
+    assert capsys.readouterr().err.startswith("perfsuite doctor: interrupted; nothing can be said")
 
 
 def test_stolen_time_is_a_share_of_all_time() -> None:
