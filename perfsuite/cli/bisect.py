@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import signal
 from pathlib import Path
 
-from perfsuite.cli.gate import add_rule_arguments, end, settings_from, teller
+from perfsuite.cli.gate import add_rule_arguments, settings_from, teller
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,15 +19,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from perfsuite.gate.arms import Repository
     from perfsuite.gate.bisect import bisect
+    from perfsuite.gate.ending import sigterm_as_ctrl_c
     from perfsuite.judge.gated import EXIT_INTERRUPTED
 
     here = Path.cwd()
     arguments.base, arguments.head = arguments.good, arguments.bad
     arguments.null, arguments.keyword, arguments.marker = False, None, None
     settings = settings_from(arguments, here)
-    signal.signal(signal.SIGTERM, end)
     try:
-        found, _ = bisect(settings, arguments.good, arguments.bad, here, teller("bisect"))
+        with sigterm_as_ctrl_c():
+            found, _ = bisect(settings, arguments.good, arguments.bad, here, teller("bisect"))
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     repository = Repository.at(here)

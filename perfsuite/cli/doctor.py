@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import signal
 
-from perfsuite.cli.gate import end, teller
+from perfsuite.cli.gate import teller
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,15 +19,16 @@ def run(arguments: argparse.Namespace) -> int:
 
     from perfsuite.errors import UsageError
     from perfsuite.gate.doctor import PAIRS_SHOWN, examine
+    from perfsuite.gate.ending import sigterm_as_ctrl_c
     from perfsuite.judge.gated import EXIT_INTERRUPTED
     from perfsuite.judge.verdict import EXIT_KEPT, EXIT_UNFIT
 
     if arguments.pairs < 2:
         raise UsageError(f"--pairs {arguments.pairs}: a spread needs at least 2")
-    signal.signal(signal.SIGTERM, end)
     tell = teller("doctor")
     try:
-        found = examine(arguments.pairs, arguments.alpha, arguments.tolerance, tell)
+        with sigterm_as_ctrl_c():
+            found = examine(arguments.pairs, arguments.alpha, arguments.tolerance, tell)
     except KeyboardInterrupt:
         tell("interrupted; nothing can be said before the last pair, and nothing is left behind")
         return EXIT_INTERRUPTED

@@ -10,15 +10,14 @@ import argparse
 import os
 import re
 import shlex
-import signal
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
 
+from perfsuite.gate.ending import sigterm_as_ctrl_c
 from perfsuite.gate.pace import Pace
 from perfsuite.gate.settings import Settings, from_project
 from perfsuite.judge.gated import EXIT_INTERRUPTED
@@ -100,9 +99,9 @@ def run(arguments: argparse.Namespace) -> int:
     here = Path.cwd()
     settings = settings_from(arguments, here)
     tell = teller("gate")
-    signal.signal(signal.SIGTERM, end)
     try:
-        report = gate(settings, here, repeat(settings), tell)
+        with sigterm_as_ctrl_c():
+            report = gate(settings, here, repeat(settings), tell)
     except KeyboardInterrupt:
         tell("interrupted before anything was judged; nothing is left behind")
         return EXIT_INTERRUPTED
@@ -171,8 +170,3 @@ def repeat(settings: Settings) -> str:
 def teller(command: str) -> Callable[[str], None]:
     """Progress, beside what is printed to be read."""
     return lambda line: print(f"perfsuite {command}: {line}", file=sys.stderr, flush=True)
-
-
-def end(number: int, frame: FrameType | None) -> None:
-    # The ordinary way out, so that worktrees and processes are removed on the way.
-    raise KeyboardInterrupt

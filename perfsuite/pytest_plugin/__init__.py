@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from perfsuite.errors import PerfsuiteError
+from perfsuite.gate.ending import sigterm_as_ctrl_c
 from perfsuite.pytest_plugin.conclude import judge_plain_benchmark
-from perfsuite.pytest_plugin.ending import sigterm_as_ctrl_c
 from perfsuite.pytest_plugin.fixture import Perf
 from perfsuite.pytest_plugin.markers import MARKERS, limits_of
 from perfsuite.pytest_plugin.options import add_options

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from perfsuite.pytest_plugin.ending import sigterm_as_ctrl_c
+from perfsuite.gate.ending import sigterm_as_ctrl_c
 
 
 def test_the_signal_ends_the_run_as_ctrl_c_would() -> None:
@@ -31,7 +31,7 @@ def test_who_has_a_use_for_the_signal_keeps_it() -> None:
 def test_a_forked_worker_dies_of_it_as_it_always_did() -> None:
     code = """
 import os, signal
-from perfsuite.pytest_plugin.ending import sigterm_as_ctrl_c
+from perfsuite.gate.ending import sigterm_as_ctrl_c
 
 with sigterm_as_ctrl_c():
     child = os.fork()

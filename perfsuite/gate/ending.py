@@ -1,4 +1,4 @@
-"""A run that a CI cancels ends as by Ctrl-C: what was measured is shown and stored."""
+"""What a CI cancels ends as by Ctrl-C: what was found so far is told, and nothing is left behind."""
 
 from __future__ import annotations
 
