@@ -19,6 +19,14 @@ from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import PYTEST, Project, jobs, outcomes, settings, src_layout
 from tests.gate.test_workplace import leftovers
 
+# Tests that run in the background of a shell are started deaf to Ctrl-C.
+COMMAND = """
+import signal, sys
+from perfsuite.cli import main
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(main())
+"""
 SLOWER = {"src/toy/jobs.py": jobs(decode=0.0012)}
 
 
@@ -91,7 +99,7 @@ def test_an_interrupted_gate_is_no_answer_of_a_bisect(
 def test_the_command_cleans_up_and_reports(
     ready: Project, tmp_path: Path, number: int, moment: str, words: list[str], reported: bool
 ) -> None:
-    command = [sys.executable, "-m", "perfsuite", "gate", "--base", "HEAD~1", "--head", "HEAD", *words]
+    command = [sys.executable, "-c", COMMAND, "gate", "--base", "HEAD~1", "--head", "HEAD", *words]
     command += [
         "--max-pairs",
         "99",

@@ -17,7 +17,8 @@ from perfsuite.gate.arms import Repository, check_out
 from tests.gate.projects import Project, jobs, src_layout
 
 GATE = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background is deaf to it
 from pathlib import Path
 sys.path.insert(0, {root!r})
 from tests.gate.projects import settings
