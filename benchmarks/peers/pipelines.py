@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import torch
 
@@ -92,8 +93,25 @@ def _as_torch(made):
     return torch.from_dlpack(made.as_tensor()).clone()
 
 
+LOOK_SECONDS, QUIET_LOOKS = 0.0003, 4  # a thread may be between two pieces of work
+
+
+def wait_for_other_threads():
+    """Until those of this process use no processor."""
+    before, quiet = 0.0, 0
+    while quiet < QUIET_LOOKS:
+        time.sleep(LOOK_SECONDS)
+        used = time.process_time() - time.thread_time()
+        quiet = quiet + 1 if used - before < LOOK_SECONDS / 10 else 0
+        before = used
+
+
 class Dali:
-    """One pass: so many batches are asked for, two ahead, and none is under way when it has ended."""
+    """One pass: so many batches are asked for, two ahead, and none is under way when it has ended.
+
+    DALI begins one batch more than it is asked for, which the next pass begins with: this pass waits for it,
+    or it would be made in the turn of whoever comes next.
+    """
 
     AHEAD = 2
 
@@ -109,6 +127,7 @@ class Dali:
             images, labels = pipeline.share_outputs()
             yield _as_torch(images), _as_torch(labels)[:, 0]
             pipeline.release_outputs()
+        wait_for_other_threads()
 
 
 def spdl(files, work, workers, folder):
