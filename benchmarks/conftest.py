@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,6 +49,23 @@ def photos_batch() -> torch.Tensor:
     """32 pictures of noise at 224 pixels: uint8, NCHW."""
     generator = torch.Generator().manual_seed(42)
     return torch.randint(0, 256, (32, 3, 224, 224), dtype=torch.uint8, generator=generator)
+
+
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of mallopt
+LARGEST_BYTES = 32 << 20  # that glibc takes as a threshold
+
+
+@pytest.fixture
+def kept_memory() -> None:
+    """malloc keeps what is given back, from here on.
+
+    By itself it hands large outputs back to the kernel or not, as sizes happened to be asked for, and of two
+    ways that allocate one then waits for pages to be cleared.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None or not mallopt(MMAP_THRESHOLD, LARGEST_BYTES):
+        pytest.skip("this malloc cannot be told to keep memory")
+    mallopt(TRIM_THRESHOLD, 8 * LARGEST_BYTES)
 
 
 @pytest.fixture

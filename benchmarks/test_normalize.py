@@ -28,7 +28,7 @@ def picture() -> np.ndarray:
     reason="known gap: 2.9 to 4.1 on a Xeon, 6.5 to 7.2 on an EPYC; see docs/results/transforms.md"
 )
 @pytest.mark.floor(speedup=3.5)
-def test_a_picture_on_one_core_against_albumentations(perf, picture, one_core):
+def test_a_picture_on_one_core_against_albumentations(perf, picture, one_core, kept_memory):
     pytest.importorskip("albumentations", reason="albumentations is not installed")
     albumentations = albumentations_normalize(IMAGENET)
     images = torch.from_numpy(picture)[None]
@@ -40,7 +40,7 @@ def test_a_picture_on_one_core_against_albumentations(perf, picture, one_core):
 
 
 @pytest.mark.floor(speedup=1.5)
-def test_a_picture_into_planes_on_one_core_against_torchvision(perf, picture, one_core):
+def test_a_picture_into_planes_on_one_core_against_torchvision(perf, picture, one_core, kept_memory):
     """From HWC to planes, as a network without channels_last wants it."""
     from torchvision.transforms.v2 import functional as tv
 

@@ -23,7 +23,7 @@ def picture(few_photos) -> np.ndarray:
     return cv2.resize(whole, (224, 224), interpolation=cv2.INTER_AREA)
 
 
-# Two calls of OpenCV are nearly all of it, and albumentations makes the same two.
+# Two calls of OpenCV are nine tenths of it.
 ONE_LIBRARY = pytest.mark.xfail(reason="known gap: 1.46 on an EPYC, 2.6 to 2.9 on a Xeon")
 
 

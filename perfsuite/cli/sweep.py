@@ -14,6 +14,7 @@ import argparse
 import json
 import sys
 import tomllib
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -89,6 +90,8 @@ def run(arguments: argparse.Namespace) -> int:
     from perfsuite.store import atomic
 
     tell = _Progress(sys.stderr)
+    # More workers than cores are what is asked about.
+    warnings.filterwarnings("ignore", message="This DataLoader will create")
     try:
         found = measure_sweep(_source(told), _question(told), tell)
     except ValueError as error:  # make_loaders' way to refuse an option
