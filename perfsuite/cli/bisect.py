@@ -20,7 +20,7 @@ def run(arguments: argparse.Namespace) -> int:
     from perfsuite.gate.arms import Repository
     from perfsuite.gate.bisect import bisect
     from perfsuite.gate.ending import sigterm_as_ctrl_c
-    from perfsuite.judge.gated import EXIT_INTERRUPTED
+    from perfsuite.judge.verdict import EXIT_INTERRUPTED
 
     here = Path.cwd()
     arguments.base, arguments.head = arguments.good, arguments.bad

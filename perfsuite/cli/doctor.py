@@ -20,8 +20,7 @@ def run(arguments: argparse.Namespace) -> int:
     from perfsuite.errors import UsageError
     from perfsuite.gate.doctor import PAIRS_SHOWN, examine
     from perfsuite.gate.ending import sigterm_as_ctrl_c
-    from perfsuite.judge.gated import EXIT_INTERRUPTED
-    from perfsuite.judge.verdict import EXIT_KEPT, EXIT_UNFIT
+    from perfsuite.judge.verdict import EXIT_INTERRUPTED, EXIT_KEPT, EXIT_UNFIT
 
     if arguments.pairs < 2:
         raise UsageError(f"--pairs {arguments.pairs}: a spread needs at least 2")

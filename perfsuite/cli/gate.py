@@ -20,7 +20,7 @@ from rich.console import Console
 from perfsuite.gate.ending import sigterm_as_ctrl_c
 from perfsuite.gate.pace import Pace
 from perfsuite.gate.settings import Settings, from_project
-from perfsuite.judge.gated import EXIT_INTERRUPTED
+from perfsuite.judge.verdict import EXIT_INTERRUPTED
 from perfsuite.report import gate_files, gate_terminal
 
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}

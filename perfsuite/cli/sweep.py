@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from perfsuite.advise.sweep_measured import Question
     from perfsuite.data.sets import Source
 
-INTERRUPTED = 130
 DEFAULTS = {
     "data_dir": None,
     "csv": None,
@@ -86,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
     from perfsuite.advise.sweep import checks
     from perfsuite.advise.sweep_measured import measure_sweep
     from perfsuite.advise.sweep_page import figures_of, print_sweep
-    from perfsuite.judge.verdict import exit_code
+    from perfsuite.judge.verdict import EXIT_INTERRUPTED, exit_code
     from perfsuite.store import atomic
 
     tell = _Progress(sys.stderr)
@@ -102,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
     if told["json"] is not None:
         atomic.replace(told["json"], json.dumps(figures_of(found), indent=1, allow_nan=False).encode())
     if not found.is_whole:
-        return INTERRUPTED
+        return EXIT_INTERRUPTED
     return exit_code(checks(found, found.choice().seen)) if told["check"] else 0
 
 

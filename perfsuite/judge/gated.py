@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from perfsuite.judge.moved import StageChange, moved
 from perfsuite.judge.verdict import (
+    EXIT_INTERRUPTED,
     EXIT_NOT_COMPARED,
     EXIT_REGRESSED,
     EXIT_UNFIT,
@@ -15,8 +16,6 @@ from perfsuite.judge.verdict import (
     exit_code,
 )
 from perfsuite.measure.measurement import Environment
-
-EXIT_INTERRUPTED = 130  # as shells say it of Ctrl-C
 
 # Worst first: what a reader must see before anything else.
 ORDER = (

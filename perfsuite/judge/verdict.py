@@ -64,6 +64,7 @@ EXIT_UNCLEAR = 10
 EXIT_UNFIT = 11
 EXIT_NOT_COMPARED = 12
 EXIT_UNREADABLE = 13
+EXIT_INTERRUPTED = 130  # as shells say it of Ctrl-C
 
 
 def exit_code(verdicts: Iterable[Verdict]) -> int:
