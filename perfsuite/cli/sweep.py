@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from perfsuite.cli.step_options import positive
+from perfsuite.cli.step_options import natural, positive
 from perfsuite.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--csv", "files and labels, of pictures in --data-dir", type=Path, metavar="FILE")
     add("--file-column", "of the CSV (file)", metavar="NAME")
     add("--label-column", "of the CSV (label)", metavar="NAME")
-    add("--workers", "numbers of workers (0 1 2 4 8)", type=_count, nargs="+", metavar="N")
+    add("--workers", "numbers of workers (0 1 2 4 8)", type=natural, nargs="+", metavar="N")
     add("--engine", "auto, threads, processes, subprocess (auto)", nargs="+", metavar="NAME")
     add("--prefetch-factor", "batches ahead (2)", type=positive, nargs="+", metavar="N")
     add("--mode", "conservative, moderate, aggressive or none (moderate)", metavar="MODE")
@@ -169,13 +169,6 @@ def _question(told: dict[str, Any]) -> Question:
         told["seconds"],
         {name: told[name] for name in OF_LOADERS},
     )
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{number}, expected 0 or more")
-    return number
 
 
 class _Progress:
