@@ -29,6 +29,7 @@ from perfsuite.data.feed import (
     leave_interrupts_to_the_caller,
     longest,
 )
+from perfsuite.data.image_file import set_pixel_limit
 from perfsuite.data.recipe import Recipe
 from perfsuite.data.sets import Source
 from perfsuite.data.slots import Batch, Slot, Task, shared_empty
@@ -194,6 +195,7 @@ def _serve(source: Source, recipe: Recipe, how: Feeding, slots: list[Slot], pipe
         if message is None:
             break
         place, task = message
+        set_pixel_limit(task.max_image_pixels)
         parts = threads.submit(task, slots[place])
         when_all(parts, partial(answer, place, parts))
     threads.close()

@@ -16,6 +16,7 @@ from perfsuite.data.resample import resample, weigh_up
 DATA, LENGTH, LEFT, TOP, WIDTH, HEIGHT, PIXELS, PIXELS_BYTES, ROWS = range(9)
 STRIDE, DECODED_LEFT = 9, 10
 BOUNDS, EIGHTHS = 11, 12
+FULL_WIDTH, FULL_HEIGHT = 13, 14
 CALLS = 16
 JOB_FIELDS = 32
 
@@ -93,8 +94,12 @@ def decode_region(struct: int, job_address: int, unused: int) -> int:
     space = _load_int(struct + COLOUR_SPACE)
     if _load_int(struct + PRECISION) != 8 or space not in (GREY, LUMA_CHROMA):
         return NOT_PLAIN
-    across = eighths_of(_load_int(struct + IMAGE_WIDTH), job[EIGHTHS])
-    down = eighths_of(_load_int(struct + IMAGE_HEIGHT), job[EIGHTHS])
+    full_width, full_height = _load_int(struct + IMAGE_WIDTH), _load_int(struct + IMAGE_HEIGHT)
+    # Only the size that was checked against the pixel limit may be decoded: a progressive file allocates it.
+    if full_width != job[FULL_WIDTH] or full_height != job[FULL_HEIGHT]:
+        return OTHER_SIZE
+    across = eighths_of(full_width, job[EIGHTHS])
+    down = eighths_of(full_height, job[EIGHTHS])
     left, width, height = job[LEFT], job[WIDTH], job[HEIGHT]
     if left + width > across or job[TOP] + height > down:
         return OTHER_SIZE
@@ -145,7 +150,8 @@ def read_window(
     box_left, box_top, box_width, box_height, full_width, full_height, at_x, at_y, size_x, size_y = window[
         :10
     ]
-    mirror, width, narrowest, eighths = window[10:]
+    mirror, width, height, narrowest, eighths = window[10:]
+    job[FULL_WIDTH], job[FULL_HEIGHT] = width, height
     width = eighths_of(width, eighths)
     across, down = taps[0, :size_x], taps[1, :size_y]
     # Of a picture that is decoded smaller the box may begin within a pixel.

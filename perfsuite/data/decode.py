@@ -7,8 +7,8 @@ is damaged) goes through it, so that every decoder obeys one law.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache, wraps
 from importlib.util import find_spec
 from typing import Any
@@ -17,6 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from perfsuite.data.faults import reason_of
+from perfsuite.data.header import JpegHeader, read_header
+from perfsuite.data.image_file import is_within_pixel_limit, open_image
 from perfsuite.errors import DataError
 
 Pixels = NDArray[np.uint8]
@@ -28,12 +31,23 @@ RGB = 3  # torchvision.io.ImageReadMode.RGB
 
 
 def with_pillow(data: bytes) -> Pixels:
-    """Decode anything that Pillow reads, to RGB and upright (EXIF)."""
+    """Decode any of perfsuite.data.image_file.FORMATS, to RGB and upright (EXIF)."""
+    with image_errors(data), open_image(io.BytesIO(data)) as image:
+        return np.array(upright_rgb(image))
+
+
+@contextmanager
+def image_errors(data: bytes) -> Iterator[None]:
+    """Turn any error of decoding these bytes into a DataError that describes them.
+
+    Damaged bytes make decoders raise nearly anything: TypeError, struct.error, MemoryError, IndexError.
+    """
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            return np.array(upright_rgb(image))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"{_kind(data)} of {len(data):,} bytes: {error}") from error
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(f"{_kind(data)} of {len(data):,} bytes: {reason_of(error)}") from error
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
@@ -54,8 +68,11 @@ def _else_pillow(*stumbles: type[Exception], must_end: bool = False) -> Callable
     def trusted(fast: Decode) -> Decode:
         @wraps(fast)
         def decode(data: bytes) -> Pixels:
-            if is_plain_jpeg(data) and (not must_end or END_OF_IMAGE in data[-64:]):
-                with suppress(*stumbles):
+            header = read_header(data)
+            # A size beyond the limit goes to Pillow as well, which refuses it by the same rule.
+            is_plain = header is not None and _is_for_fast_decoders(header)
+            if is_plain and (not must_end or END_OF_IMAGE in data[-64:]):
+                with image_errors(data), suppress(*stumbles):
                     return fast(data)
             return with_pillow(data)
 
@@ -174,23 +191,10 @@ def decoder(name: str = "auto") -> Decode:
     return DECODERS[name]
 
 
-def is_plain_jpeg(data: bytes) -> bool:
-    """A JPEG of 1 or 3 channels of 8 bits that is stored upright: what fast decoders may be trusted with."""
-    if data[:3] != b"\xff\xd8\xff":
-        return False
-    at, end = 2, len(data) - 4
-    while at < end and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF:
-            at += 1
-            continue
-        length = int.from_bytes(data[at + 2 : at + 4])
-        if marker == 0xE1 and data[at + 4 : at + 8] == b"Exif":
-            return False  # Pillow looks what the orientation is
-        if marker in (0xC0, 0xC1, 0xC2):
-            return data[at + 4] == 8 and data[at + 9] in (1, 3)
-        at += 2 + length
-    return False
+def _is_for_fast_decoders(header: JpegHeader) -> bool:
+    """1 or 3 channels of 8 bits, within the pixel limit; what has EXIF goes to Pillow, which obeys it."""
+    is_simple = header.bits == 8 and header.components in (1, 3) and not header.has_exif
+    return is_simple and is_within_pixel_limit(header.width, header.height)
 
 
 def _kind(data: bytes) -> str:

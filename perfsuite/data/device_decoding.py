@@ -22,6 +22,7 @@ from perfsuite.data.decode import decoder
 from perfsuite.data.faults import Fault
 from perfsuite.data.feed import Feeding, OneAtATime, longest
 from perfsuite.data.header import read_header
+from perfsuite.data.image_file import is_within_pixel_limit
 from perfsuite.data.pictures import PictureMaker, Shown
 from perfsuite.data.recipe import Recipe
 from perfsuite.data.sets import Source
@@ -104,13 +105,14 @@ class DeviceDecoding:
         decoded = _decoded([files[place] for place in here], self._device)
         if decoded is None:
             here, decoded = [], []
-        shown = []
+        shown: dict[int, torch.Tensor] = {}
         for place, pixels in zip(here, decoded, strict=True):
             row, (height, width) = int(task.rows[place]), pixels.shape[1:]
             window = maker.window(width, height, numbers[place])
-            shown.append(show(pixels, window))
             room.rows[place], room.labels[place] = row, self._source.labels[row]
             maker.follow(row, Shown((width, height), window), drawn[place], room, place)
+            shown[place] = show(pixels, window)
+        here = list(shown)
         faults: list[Fault] = []
         others = sorted(set(range(places)) - set(here))
         for place in others:
@@ -122,7 +124,9 @@ class DeviceDecoding:
         if others:
             slot.images[others] = host.images[others].to(self._device)
         if shown:
-            slot.images[here] = _drawn(Draws(drawn.rows[here]), torch.stack(shown)).permute(0, 2, 3, 1)
+            slot.images[here] = _drawn(Draws(drawn.rows[here]), torch.stack(list(shown.values()))).permute(
+                0, 2, 3, 1
+            )
         told = Slot(slot.images, slot.labels, host.rows, host.moved, host.sizes, slot.maps)
         return told.batch(places, tuple(faults))
 
@@ -145,11 +149,14 @@ def _drawn(drawn: Draws, pictures: torch.Tensor) -> torch.Tensor:
 
 def _is_for_nvjpeg(file: bytes) -> bool:
     header = read_header(file)
-    return header is not None and header.is_plain and header.components == 3 and not header.progressive
+    if header is None or not header.is_plain or header.components != 3 or header.progressive:
+        return False
+    # What is beyond the limit is for the host, which refuses it.
+    return is_within_pixel_limit(header.width, header.height)
 
 
 def _decoded(files: list[bytes], device: torch.device) -> list[torch.Tensor] | None:
-    """All of them in one call; None where one of them is damaged, and nobody says which."""
+    """All of them in one call; None where one of them cannot be decoded, and nobody says which."""
     try:
         return _by_nvjpeg(files, device) if device.type == "cuda" else _on_the_host(files)
     except (RuntimeError, DataError):

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from PIL import Image
+
 from perfsuite.errors import DataError
 
 Policy = Literal["raise", "skip", "substitute"]
@@ -42,6 +44,20 @@ class FaultLog:
             return "every picture was read"
         first = "; ".join(f"{name}: {reason}" for name, reason in list(self.named.items())[:3])
         return f"{self.count} times a picture could not be read, {len(self.named)} files; {first}"
+
+
+def reason_of(error: Exception) -> str:
+    """Why an image could not be read, in words; the error's type too where its message alone says too little.
+
+    >>> reason_of(FileNotFoundError(2, "No such file or directory")), reason_of(MemoryError())
+    ('No such file or directory', 'MemoryError')
+    """
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    says_enough = isinstance(error, DataError | OSError | SyntaxError | Image.DecompressionBombError)
+    if says_enough and str(error):
+        return str(error)
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def check_policy(policy: str) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch.utils.data import Dataset
 
 from perfsuite.data.faults import raised
+from perfsuite.data.image_file import open_image
 from perfsuite.data.pictures import PictureMaker
 from perfsuite.data.recipe import Recipe
 from perfsuite.data.sets import Files, Source
@@ -65,5 +66,5 @@ class PilImageFolder(Dataset[tuple[torch.Tensor, int]]):
         return len(self.files)
 
     def __getitem__(self, row: int) -> tuple[torch.Tensor, int]:
-        with Image.open(self.files.path(row)) as image:
+        with open_image(io.BytesIO(self.files.read(row))) as image:
             return self._transform(image.convert("RGB")), int(self.files.labels[row])

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 START_OF_FRAME = frozenset({0xC0, 0xC1, 0xC2})  # baseline, extended, progressive; all Huffman coded
 OTHER_FRAMES = frozenset({0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
+# No length follows these, or libjpeg refuses them: whoever skips a "length" here reads another frame than
+# libjpeg does, with another size.
+WITHOUT_LENGTH = frozenset({*range(0xC0), *range(0xD0, 0xDA)})
 START_OF_SCAN, END = 0xDA, b"\xff\xd9"
 ORIENTATION = 0x0112
 
@@ -22,6 +25,7 @@ class JpegHeader:
     progressive: bool
     orientation: int
     ends: bool  # with its end marker, so it was not cut off
+    has_exif: bool
 
     @property
     def is_plain(self) -> bool:
@@ -33,7 +37,7 @@ def read_header(data: bytes) -> JpegHeader | None:
     """The header of a JPEG; None for anything else, and for one that is damaged before its first scan."""
     if data[:2] != b"\xff\xd8":
         return None
-    at, end, orientation = 2, len(data) - 10, 1
+    at, end, orientation, has_exif = 2, len(data) - 10, 1, False
     while at < end:
         marker = data[at + 1]
         if data[at] != 0xFF:
@@ -45,14 +49,22 @@ def read_header(data: bytes) -> JpegHeader | None:
             height, width = int.from_bytes(data[at + 5 : at + 7]), int.from_bytes(data[at + 7 : at + 9])
             if width == 0 or height == 0:
                 return None
-            progressive = marker == 0xC2
-            whole = data.endswith(END)
-            return JpegHeader(width, height, data[at + 9], data[at + 4], progressive, orientation, whole)
-        if marker in OTHER_FRAMES or marker == START_OF_SCAN:
+            return JpegHeader(
+                width,
+                height,
+                components=data[at + 9],
+                bits=data[at + 4],
+                progressive=marker == 0xC2,
+                orientation=orientation,
+                ends=data.endswith(END),
+                has_exif=has_exif,
+            )
+        if marker in OTHER_FRAMES or marker in WITHOUT_LENGTH or marker == START_OF_SCAN:
             return None
         length = int.from_bytes(data[at + 2 : at + 4])
         if length < 2:
             return None
+        has_exif = has_exif or (marker == 0xE1 and data[at + 4 : at + 8] == b"Exif")
         if marker == 0xE1 and data[at + 4 : at + 10] == b"Exif\0\0":
             orientation = _orientation(data[at + 10 : at + 2 + length])
         at += 2 + length

@@ -11,8 +11,8 @@ from PIL import Image
 
 from perfsuite.data import crops, windows
 from perfsuite.data.chance import NOTHING_DRAWN, crop_numbers, mirrored_on_the_way, one_by_one
-from perfsuite.data.decode import decoder
-from perfsuite.data.faults import Fault, raised
+from perfsuite.data.decode import decoder, image_errors
+from perfsuite.data.faults import Fault, raised, reason_of
 from perfsuite.data.header import read_header
 from perfsuite.data.recipe import Recipe
 from perfsuite.data.rooms import Kept
@@ -105,16 +105,16 @@ class PictureMaker:
                     self._finished.finish(row, epoch, Kept(out, shown.sides))
             self.follow(row, shown, then, room, place)
         except (DataError, OSError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            return Fault(self._source.name(row), reason)
+            return Fault(self._source.name(row), reason_of(error))
         return None
 
     def picture(self, data: bytes, numbers: Numbers, drawn: Draw, out: Pixels) -> tuple[Shown, Draw]:
         """One picture from its bytes into `out`; what of it is shown, and what was drawn on top of that."""
         mirror, then = mirrored_on_the_way(drawn)
-        shown = self._decode_fast(data, numbers, mirror, out) or self._decode_plainly(
-            data, numbers, mirror, out
-        )
+        with image_errors(data):
+            shown = self._decode_fast(data, numbers, mirror, out) or self._decode_plainly(
+                data, numbers, mirror, out
+            )
         _augment(then, out)
         return shown, then
 
@@ -144,6 +144,10 @@ class PictureMaker:
             out = np.empty((self._recipe.size, self._recipe.size, 3), np.uint8)
             shown, _ = self.picture(data, _NO_NUMBERS, NOTHING_DRAWN, out)
             return Kept(out, shown.sides)
+        with image_errors(data):
+            return self._whole_to_keep(data, side, room_bytes)
+
+    def _whole_to_keep(self, data: bytes, side: int, room_bytes: int) -> Kept:
         header = read_header(data) if self._windows else None
         pixels = None
         if header is None or not header.is_plain:
@@ -156,7 +160,7 @@ class PictureMaker:
         window = crops.Window((0, 0, width, height), full, (0, 0), full)
         kept = np.empty((full[1], full[0], 3), np.uint8)
         reader = self._windows if pixels is None else None
-        if reader is not None and reader.read(data, window, width, kept, self._eighths(window)):
+        if reader is not None and reader.read(data, window, (width, height), kept, self._eighths(window)):
             return Kept(kept, (width, height))
         self._show((self._decode or decoder("pillow"))(data) if pixels is None else pixels, window, kept)
         return Kept(kept, (width, height))
@@ -201,10 +205,11 @@ class PictureMaker:
         header = read_header(data)
         if header is None or not header.is_plain:
             return None
-        window = self.window(header.width, header.height, numbers, mirror)
+        sides = header.width, header.height
+        window = self.window(*sides, numbers, mirror)
         with stage("decode"):
-            is_read = self._windows.read(data, window, header.width, out, self._eighths(window))
-        return Shown((header.width, header.height), window) if is_read else None
+            is_read = self._windows.read(data, window, sides, out, self._eighths(window))
+        return Shown(sides, window) if is_read else None
 
     def _decode_plainly(self, data: bytes, numbers: Numbers, mirror: bool, out: Pixels) -> Shown:
         with stage("decode"):
@@ -229,7 +234,7 @@ class PictureMaker:
         return crops.Window(window.box, window.full, window.at, window.size, mirror=True)
 
     def _mend(self, fault: Fault, epoch: int, row: int, room: Room, place: int, faults: list[Fault]) -> None:
-        """Do as the policy says: another picture, a grey one, or none."""
+        """Do as the policy says: another image in its place, a grey one, or none."""
         recipe = self._recipe
         if recipe.on_error == "raise":
             raise raised(fault)

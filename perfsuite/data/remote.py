@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from perfsuite.data.image_file import EXTENSIONS
 from perfsuite.data.index import Names
-from perfsuite.data.sets import EXTENSIONS
 from perfsuite.errors import DataError
 
 

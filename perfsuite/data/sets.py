@@ -12,10 +12,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from perfsuite.data.image_file import EXTENSIONS
 from perfsuite.data.index import Names, Rows, split_rows
 from perfsuite.errors import DataError
 
-EXTENSIONS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 PARTS = ("train", "val", "test")
 
 

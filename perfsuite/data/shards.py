@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from perfsuite.data.image_file import EXTENSIONS
 from perfsuite.data.index import Names
 from perfsuite.data.photos import Progress
-from perfsuite.data.sets import EXTENSIONS, Source
+from perfsuite.data.sets import Source
 from perfsuite.data.whole_file import whole_file
 from perfsuite.errors import DataError
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from perfsuite.data.faults import Fault
 from perfsuite.errors import DataError
@@ -20,10 +21,14 @@ Empty = Callable[..., torch.Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One batch to fill. The epoch travels with it, so that workers that live on always know it."""
+    """One batch to fill. The epoch travels with it, so that workers that live on always know it.
+
+    So does the caller's pixel limit: a spawned process has Pillow's default.
+    """
 
     epoch: int
     rows: NDArray[np.int64]
+    max_image_pixels: int | None = field(default_factory=lambda: Image.MAX_IMAGE_PIXELS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ class Room:
 
 
 def _each(of: Room | Slot, change: Callable[[Any], Any]) -> dict[str, Any]:
-    held = {field.name: getattr(of, field.name) for field in fields(Slot)}
+    held = {each.name: getattr(of, each.name) for each in fields(Slot)}
     return {name: None if one is None else change(one) for name, one in held.items()}
 
 

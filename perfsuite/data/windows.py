@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perfsuite.data.crops import Window
+from perfsuite.data.image_file import check_pixels
 from perfsuite.data.libjpeg import Decompressor, library
 from perfsuite.stages import tell
 
@@ -50,18 +51,27 @@ class WindowReader:
         self._taps = np.empty((2, 1, 2), np.int64)
         self._weights = np.empty((2, 1, 8), np.float32)
 
-    def read(self, data: bytes, window: Window, width: int, out: NDArray[np.uint8], eighths: int = 8) -> bool:
-        """Fill `out` with the window; False where this file wants the slow, lenient way.
+    def read(
+        self,
+        data: bytes,
+        window: Window,
+        sides: tuple[int, int],
+        out: NDArray[np.uint8],
+        eighths: int = 8,
+    ) -> bool:
+        """Fill `out` with the window of an image whose header claims these sides, width and height.
 
-        In fewer `eighths` (1, 2, 4) the picture is decoded that much smaller first.
+        False where this file needs the slow, lenient decoder, or is of another size. In fewer `eighths`
+        (1, 2, 4) the image is decoded that much smaller first; the pixel limit is for its full size.
         """
+        check_pixels(*sides)
         self._make_room(window)
         tell("decoded_images")
         outcome: int = self._read(
             self._addresses,
             self._job,
             np.frombuffer(data, np.uint8),
-            (*window.box, *window.full, *window.at, *window.size, window.mirror, width, NARROWEST, eighths),
+            (*window.box, *window.full, *window.at, *window.size, window.mirror, *sides, NARROWEST, eighths),
             self._pixels,
             self._rows,
             self._line,

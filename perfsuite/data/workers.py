@@ -18,6 +18,7 @@ from perfsuite.data.feed import (
     leave_interrupts_to_the_caller,
     stay_on,
 )
+from perfsuite.data.image_file import set_pixel_limit
 from perfsuite.data.pictures import PictureMaker
 from perfsuite.data.recipe import Recipe
 from perfsuite.data.sets import Source
@@ -84,6 +85,7 @@ class _Filler(Dataset[Any]):
             stay_on(self._cores, worker.id if worker else 0)
             bound_library_threads()
             self._maker = PictureMaker(self._source, self._recipe)
+        set_pixel_limit(task.max_image_pixels)
         places = len(task.rows)
         try:
             slot = Slot.new(places, self._recipe.wanted, shared_empty)

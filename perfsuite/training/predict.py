@@ -12,10 +12,12 @@ from threading import Lock
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor, nn
 
 from perfsuite.data.decode import upright_rgb
+from perfsuite.data.faults import reason_of
+from perfsuite.data.image_file import open_image
 from perfsuite.errors import DataError
 from perfsuite.stages import stage
 from perfsuite.training.checkpoint import Checkpoint, Recipe
@@ -167,15 +169,15 @@ def _example(side: int, device: torch.device) -> Tensor:
 
 
 def _open(picture: Picture) -> Image.Image:
-    if isinstance(picture, Image.Image):
-        return upright_rgb(picture)
     try:
-        with Image.open(picture) as image:
+        if isinstance(picture, Image.Image):
+            return upright_rgb(picture)
+        with Path(picture).open("rb") as file, open_image(file) as image:
             return upright_rgb(image)
     except FileNotFoundError as error:
         raise DataError(f"{picture}: no such picture") from error
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{picture}: cannot be read as a picture ({error})") from error
+    except Exception as error:  # damaged bytes make decoders raise nearly anything
+        raise DataError(f"{picture}: cannot be read as an image ({reason_of(error)})") from error
 
 
 def _letterboxed(image: Image.Image, side: int) -> Tensor:

@@ -260,3 +260,36 @@ def test_grey_transparent_and_turned_pictures_are_read(model_path: Path, tmp_pat
     turned.save(tmp_path / "turned.jpg", exif=exif)
     pixels = predictor.prepare(tmp_path / "turned.jpg")
     assert (pixels[:, :, :8] == 128).all()
+
+
+def reader() -> Predictor:
+    """Without a model: what `prepare` does to a file."""
+    return Predictor(RECIPE, lambda pixels: pixels, torch.device("cpu"))
+
+
+def test_a_size_beyond_the_pixel_limit_is_not_decoded(picture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 60 * 30 // 2)
+    assert reader().prepare(picture).shape == (3, 32, 32)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 60 * 30 // 2 - 1)
+    monkeypatch.setattr(predict, "upright_rgb", lambda image: pytest.fail("it was decoded"))
+    with pytest.raises(DataError, match="60 x 30 pixels, expected at most 1,798;"):
+        reader().prepare(picture)
+
+
+def test_no_other_format_is_interpreted(tmp_path: Path) -> None:
+    path = tmp_path / "x.jpg"
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")
+    with pytest.raises(DataError, match=r"x.jpg: .*expected one of BMP, GIF, JPEG, PNG, TIFF, WEBP"):
+        reader().prepare(path)
+
+
+@pytest.mark.parametrize("kind", [TypeError, MemoryError, KeyError, ZeroDivisionError])
+def test_any_error_of_decoding_names_the_file(
+    picture: Path, kind: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(image: Image.Image) -> None:
+        raise kind("planted")
+
+    monkeypatch.setattr(predict, "upright_rgb", fail)
+    with pytest.raises(DataError, match=rf"picture.png: .*{kind.__name__}: '?planted"):
+        reader().prepare(picture)

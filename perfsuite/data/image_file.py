@@ -1,0 +1,100 @@
+"""What is accepted as an image: a named format, a bounded number of pixels.
+
+A header of a few bytes may claim any size, and every decoder allocates what the header claims. So the claim
+is checked first, by one rule for all decoders: Pillow's.
+"""
+
+from __future__ import annotations
+
+from typing import IO
+
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
+
+# The suffixes that data sets accept, and the format that each stands for.
+FORMAT_OF_SUFFIX = {
+    ".bmp": BmpImagePlugin.BmpImageFile.format,
+    ".jpeg": JpegImagePlugin.JpegImageFile.format,
+    ".jpg": JpegImagePlugin.JpegImageFile.format,
+    ".png": PngImagePlugin.PngImageFile.format,
+    ".tif": TiffImagePlugin.TiffImageFile.format,
+    ".tiff": TiffImagePlugin.TiffImageFile.format,
+    ".webp": WebPImagePlugin.WebPImageFile.format,
+}
+EXTENSIONS = tuple(FORMAT_OF_SUFFIX)
+# Any of these under any of those suffixes. GIF too: images from the web are often GIFs called .jpg.
+FORMATS = tuple(sorted({*FORMAT_OF_SUFFIX.values(), GifImagePlugin.GifImageFile.format}))
+_PREFIX_BYTES = 30  # enough for every format's signature, and for WebP's size
+
+
+def is_within_pixel_limit(width: int, height: int) -> bool:
+    """Whether an image of this size may be decoded: up to twice PIL.Image.MAX_IMAGE_PIXELS, as in Pillow.
+
+    The limit is read at each call, so a user may change it; None allows every size. Pillow also warns above
+    once the limit. This function does not: one rule decides, for all decoders alike.
+
+    >>> is_within_pixel_limit(10_000, 10_000), is_within_pixel_limit(30_000, 30_000)
+    (True, False)
+    """
+    limit = Image.MAX_IMAGE_PIXELS
+    return limit is None or width * height <= 2 * limit
+
+
+def check_pixels(width: int, height: int) -> None:
+    """Raise Pillow's DecompressionBombError for a size beyond the limit; nothing is allocated before."""
+    if not is_within_pixel_limit(width, height):
+        raise Image.DecompressionBombError(
+            f"claims {width:,} x {height:,} pixels, expected at most {2 * (Image.MAX_IMAGE_PIXELS or 0):,}; "
+            "raise PIL.Image.MAX_IMAGE_PIXELS to allow it"
+        )
+
+
+def set_pixel_limit(limit: int | None) -> None:
+    """In a worker process: use the caller's PIL.Image.MAX_IMAGE_PIXELS."""
+    Image.MAX_IMAGE_PIXELS = limit
+
+
+def open_image(file: IO[bytes]) -> ImageFile.ImageFile:
+    """Open an image by one of `FORMATS` with Pillow: read its header, check its size, decode nothing.
+
+    No other plug-in of Pillow sees the bytes, so no EPS or PSD that is called .jpg is interpreted. Image.open
+    with `formats` would do the same, but it warns above once the pixel limit, and Python cannot silence a
+    warning for one thread.
+    """
+    prefix = file.read(_PREFIX_BYTES)
+    for name in FORMATS:
+        factory, accept = Image.OPEN[name]
+        accepted = accept is None or accept(prefix)
+        if not accepted or isinstance(accepted, str):  # a str says that Pillow was built without the format
+            continue
+        # Pillow before 13 allocates WebP's canvas when it opens the file.
+        if claimed := _webp_size(prefix):
+            check_pixels(*claimed)
+        file.seek(0)
+        image = factory(file, "")
+        check_pixels(*image.size)
+        return image
+    raise UnidentifiedImageError(f"not a readable image, expected one of {', '.join(FORMATS)}")
+
+
+def _webp_size(prefix: bytes) -> tuple[int, int] | None:
+    """The canvas size of a WebP file; None for other formats, and where the header is cut off."""
+    if prefix[:4] != b"RIFF" or prefix[8:12] != b"WEBP" or len(prefix) < _PREFIX_BYTES:
+        return None
+    kind = prefix[12:16]
+    if kind == b"VP8X":
+        return int.from_bytes(prefix[24:27], "little") + 1, int.from_bytes(prefix[27:30], "little") + 1
+    if kind == b"VP8L":
+        bits = int.from_bytes(prefix[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    width, height = int.from_bytes(prefix[26:28], "little"), int.from_bytes(prefix[28:30], "little")
+    return width & 0x3FFF, height & 0x3FFF

@@ -1,0 +1,286 @@
+"""Files that claim too many pixels, or are of a format that no data set accepts."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import warnings
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import EpsImagePlugin, FitsImagePlugin, Image, PsdImagePlugin
+
+from perfsuite.data import decode, windows
+from perfsuite.data.crops import Window, centre
+from perfsuite.data.header import read_header
+from perfsuite.data.image_file import EXTENSIONS, FORMAT_OF_SUFFIX, FORMATS, open_image
+from perfsuite.data.loader import Loader
+from perfsuite.data.loaders import make_loaders
+from perfsuite.data.pictures import PictureMaker
+from perfsuite.data.recipe import Recipe
+from perfsuite.data.sets import PARTS, image_folder
+from perfsuite.data.shards import read_shards, write_shards
+from perfsuite.errors import DataError
+
+SIDE = 14_000  # 196 million pixels; Pillow's limit is 179 million
+ENGINES = [("threads", 0), ("threads", 2), ("processes", 1), ("subprocess", 1), ("device", 1)]
+
+
+def encoded(kind: str, side: int = 64, **options: Any) -> bytes:
+    pixels = np.random.default_rng(3).integers(0, 256, (side, side, 3), np.uint8)
+    packed = io.BytesIO()
+    Image.fromarray(pixels).save(packed, kind, **options)
+    return packed.getvalue()
+
+
+def with_sides(data: bytes, at: int, width: bytes, height: bytes) -> bytes:
+    return data[:at] + width + height + data[at + len(width) + len(height) :]
+
+
+def bombs(side: int = SIDE) -> dict[str, bytes]:
+    """For each format a file of a few kilobytes whose header claims side x side pixels."""
+    little, big = side.to_bytes(2, "little"), side.to_bytes(2, "big")
+    found: dict[str, bytes] = {}
+    for name, options in {"JPEG": {}, "progressive JPEG": {"progressive": True}}.items():
+        jpeg = encoded("JPEG", **options)
+        frame = jpeg.index(b"\xff\xc2" if options else b"\xff\xc0")
+        found[name] = with_sides(jpeg, frame + 5, big, big)
+    png = with_sides(encoded("PNG"), 16, side.to_bytes(4, "big"), side.to_bytes(4, "big"))
+    found["PNG"] = png[:29] + zlib.crc32(png[12:29]).to_bytes(4, "big") + png[33:]
+    found["BMP"] = with_sides(encoded("BMP"), 18, side.to_bytes(4, "little"), side.to_bytes(4, "little"))
+    gif = with_sides(encoded("GIF"), 6, little, little)
+    found["GIF"] = with_sides(gif, gif.index(b"\x2c\0\0\0\0\x40\0\x40\0") + 5, little, little)
+    tiff = encoded("TIFF")
+    for tag in (256, 257):
+        at = tiff.index(tag.to_bytes(2, "little") + b"\4\0" + (1).to_bytes(4, "little"))
+        tiff = tiff[: at + 8] + side.to_bytes(4, "little") + tiff[at + 12 :]
+    found["TIFF"] = tiff
+    less_one = (side - 1).to_bytes(3, "little")
+    body = encoded("WEBP")[12:]
+    extended = b"WEBPVP8X" + (10).to_bytes(4, "little") + bytes(4) + less_one + less_one + body
+    found["WebP"] = b"RIFF" + len(extended).to_bytes(4, "little") + extended
+    return found
+
+
+@pytest.fixture
+def limit(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], None]:
+    def change(pixels: int | None) -> None:
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", pixels)
+
+    return change
+
+
+def test_the_bombs_are_bombs_to_pillow() -> None:
+    for name, data in bombs().items():
+        with pytest.raises(Image.DecompressionBombError), Image.open(io.BytesIO(data)):
+            pytest.fail(name)
+
+
+MEMORY = """
+import io, resource, sys
+from pathlib import Path
+from perfsuite.data import decode
+from perfsuite.data.pictures import PictureMaker
+from perfsuite.data.recipe import Recipe
+from perfsuite.data.sets import image_folder
+from perfsuite.errors import DataError
+from perfsuite.transforms.modes import Draw
+import numpy as np
+
+source = image_folder(sys.argv[1])
+good = Path(sys.argv[2]).read_bytes()
+files = [source.read(row) for row in range(len(source))]
+out = np.empty((32, 32, 3), np.uint8)
+makers = [PictureMaker(source, Recipe(32, reduce=reduce)) for reduce in (False, True)]
+random = PictureMaker(source, Recipe(32, "random"))
+ways = [decode.decoder(name) for name in decode.available()]
+ways += [lambda data, maker=maker: maker.picture(data, np.empty(0), Draw(), out) for maker in makers]
+ways += [lambda data: random.to_keep(data, 64, 64 * 64 * 3)]
+for way in ways:
+    way(good)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+refused = 0
+for way in ways:
+    for data in files:
+        try:
+            way(data)
+        except DataError as error:
+            refused += "pixels" in str(error)
+print(len(ways) * len(files), refused, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_no_decoder_takes_memory_for_what_is_claimed(tmp_path: Path) -> None:
+    """Decoded whole each file would take 600 MB or more."""
+    (tmp_path / "c").mkdir()
+    for name, data in bombs().items():
+        (tmp_path / "c" / f"{name}.jpg").write_bytes(data)
+    good = tmp_path / "good.jpg"
+    good.write_bytes(encoded("JPEG"))
+    command = [sys.executable, "-c", MEMORY, str(tmp_path), str(good)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    tried, refused, kilobytes = map(int, done.stdout.split())
+    assert refused == tried
+    assert kilobytes < 100 << 10
+
+
+@pytest.mark.parametrize("name", decode.available())
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
+def test_every_decoder_follows_pillows_limit(
+    name: str, kind: str, limit: Callable[[int | None], None]
+) -> None:
+    data = encoded(kind)
+    for allowed in (None, 64 * 64 // 2):
+        limit(allowed)
+        with warnings.catch_warnings():
+            # Image.open warns between once and twice the limit, and so does the TIFF plug-in by itself.
+            warnings.simplefilter("ignore" if kind == "TIFF" else "error")
+            assert decode.decoder(name)(data).shape == (64, 64, 3)
+    limit(64 * 64 // 2 - 1)
+    with pytest.raises(DataError, match=r"64 x 64 pixels, expected at most 4,094; raise PIL.Image.MAX_IMAGE"):
+        decode.decoder(name)(data)
+
+
+@pytest.mark.parametrize(("engine", "workers"), ENGINES)
+def test_the_limit_holds_in_every_engine_and_in_spawned_workers(
+    folder: Path, engine: str, workers: int, limit: Callable[[int | None], None]
+) -> None:
+    def faults() -> int:
+        options: dict[str, Any] = {"engine": engine, "on_error": "substitute", "start_method": "spawn"}
+        loader = make_loaders(dict.fromkeys(PARTS, image_folder(folder)), 20, workers, **options).val
+        for pixels in (100, 160 * 120, None):
+            limit(pixels)
+            list(loader)
+            counts.append(loader.faults.count)
+        loader.close()
+        return loader.faults.count
+
+    counts: list[int] = []
+    assert faults() == 40
+    assert counts == [40, 40, 40]
+
+
+@pytest.mark.parametrize("side", [(14_000, 14_000), (65_535, 3_000)])
+def test_a_cache_refuses_what_the_decoders_refuse(side: tuple[int, int], folder: Path) -> None:
+    jpeg = encoded("JPEG")
+    data = with_sides(jpeg, jpeg.index(b"\xff\xc0") + 5, *(one.to_bytes(2, "big") for one in side[::-1]))
+    maker = PictureMaker(image_folder(folder), Recipe(32, "random"))
+    with pytest.raises(DataError, match="pixels, expected at most"):
+        maker.to_keep(data, 64, 64 * 64 * 3)
+
+
+@pytest.mark.skipif(not windows.is_available(), reason="no numba or no libjpeg-turbo that can crop")
+def test_the_region_decoder_calls_nothing_for_a_size_beyond_the_limit(
+    limit: Callable[[int | None], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, out = windows.WindowReader(), np.zeros((32, 32, 3), np.uint8)
+    calls: list[object] = []
+    monkeypatch.setattr(reader, "_read", lambda *arguments: calls.append(arguments) or 0)
+    limit(64 * 64 // 2 - 1)
+    for eighths in (8, 1):
+        with pytest.raises(Image.DecompressionBombError):
+            reader.read(encoded("JPEG"), centre(64, 64, 32), (64, 64), out, eighths)
+    assert not calls
+    limit(64 * 64 // 2)
+    assert reader.read(encoded("JPEG"), centre(64, 64, 32), (64, 64), out)
+    assert calls
+
+
+@pytest.mark.skipif(not windows.is_available(), reason="no numba or no libjpeg-turbo that can crop")
+def test_the_region_decoder_refuses_a_file_larger_than_was_checked() -> None:
+    """Whoever checked one frame's size has not checked another's."""
+    window, out = Window((0, 0, 32, 32), (32, 32), (0, 0), (32, 32)), np.zeros((32, 32, 3), np.uint8)
+    assert windows.WindowReader().read(encoded("JPEG"), window, (64, 64), out)
+    assert not windows.WindowReader().read(encoded("JPEG"), window, (32, 32), out)
+
+
+@pytest.mark.parametrize("marker", [0x00, 0x01, 0x02, *range(0xD0, 0xDA)])
+def test_no_marker_without_a_length_hides_the_frame_that_libjpeg_reads(marker: int) -> None:
+    """The hidden frame would be skipped as the marker's content, and the small one after it believed."""
+    bomb, small = bombs()["JPEG"], encoded("JPEG")
+    hidden = b"\xff" + bytes([marker]) + len(bomb).to_bytes(2, "big") + bomb[2:]
+    assert read_header(small[:2] + hidden + small[2:]) is None
+
+
+def test_decoding_on_a_device_leaves_the_bomb_to_the_host(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from perfsuite.data import device_decoding
+
+    given: list[bytes] = []
+
+    def decoded(files: list[bytes], device: object) -> None:
+        given.extend(files)
+
+    monkeypatch.setattr(device_decoding, "_decoded", decoded)
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "bomb.jpg").write_bytes(bombs()["JPEG"])
+    (tmp_path / "c" / "good.jpg").write_bytes(encoded("JPEG"))
+    loader = skipping(tmp_path, "device", 1)
+    assert [len(labels) for _, labels in loader] == [1]
+    assert given == [encoded("JPEG")]
+    assert set(loader.faults.named) == {"c/bomb.jpg"}
+
+
+def skipping(folder: Path, engine: str, workers: int, **more: Any) -> Loader:
+    options: dict[str, Any] = {"engine": engine, "on_error": "skip", "start_method": "fork", "image_size": 32}
+    parts = dict.fromkeys(PARTS, image_folder(folder))
+    return make_loaders(parts, 8, workers, **(options | more)).val
+
+
+def test_a_bomb_in_a_shard_is_refused_when_it_is_decoded(tmp_path: Path) -> None:
+    (tmp_path / "p" / "c").mkdir(parents=True)
+    (tmp_path / "p" / "c" / "bomb.jpg").write_bytes(bombs()["JPEG"])
+    (tmp_path / "p" / "c" / "good.jpg").write_bytes(encoded("JPEG"))
+    write_shards(image_folder(tmp_path / "p"), tmp_path / "s")
+    loader = make_loaders(
+        dict.fromkeys(PARTS, read_shards(tmp_path / "s")), 8, 0, on_error="skip", image_size=32
+    ).val
+    assert [len(labels) for _, labels in loader] == [1]
+    (reason,) = loader.faults.named.values()
+    assert "14,000 x 14,000 pixels" in reason
+
+
+HOSTILE = {
+    "EPS": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n",
+    "PSD": b"8BPS\0\1" + bytes(6) + b"\0\3" + (9).to_bytes(4, "big") * 2 + b"\0\x08\0\3",
+    "FITS": b"SIMPLE  =                    T",
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_no_other_plug_in_of_pillow_sees_the_bytes(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        pytest.fail(f"{kind} was opened")
+
+    for plug_in in (
+        EpsImagePlugin.EpsImageFile,
+        PsdImagePlugin.PsdImageFile,
+        FitsImagePlugin.FitsImageFile,
+    ):
+        monkeypatch.setattr(plug_in, "_open", fail)
+    expected = (
+        f"of {len(HOSTILE[kind])} bytes: not a readable image, expected one of BMP, GIF, JPEG, PNG, TIFF"
+    )
+    with pytest.raises(DataError, match=expected):
+        decode.with_pillow(HOSTILE[kind])
+
+
+def test_the_formats_are_those_of_the_accepted_suffixes_and_gif() -> None:
+    Image.init()
+    assert {Image.EXTENSION[suffix] for suffix in EXTENSIONS} == set(FORMATS) - {"GIF"}
+    for suffix, name in FORMAT_OF_SUFFIX.items():
+        assert Image.EXTENSION[suffix] == name
+
+
+def test_a_multi_picture_jpeg_is_still_a_jpeg() -> None:
+    packed, image = io.BytesIO(), Image.new("RGB", (40, 24), (200, 10, 10))
+    image.save(packed, "MPO", save_all=True, append_images=[image])
+    assert open_image(io.BytesIO(packed.getvalue())).format == "MPO"
+    assert decode.with_pillow(packed.getvalue()).shape == (24, 40, 3)
