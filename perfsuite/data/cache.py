@@ -188,7 +188,7 @@ def fingerprint(source: Source) -> bytes:
         if path is not None:
             try:
                 found = os.stat(path, follow_symlinks=True)  # noqa: PTH116 - a path object per file is slow
-            except OSError:
+            except (OSError, ValueError):  # it cannot be read either, and that is said when it is
                 continue
             told.update(f"{found.st_size},{found.st_mtime_ns};".encode())
     return told.digest()

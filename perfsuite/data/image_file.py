@@ -1,4 +1,4 @@
-"""What is accepted as an image: a named format, a bounded number of pixels.
+"""What is accepted as an image: a regular file of bounded size, a named format, a bounded number of pixels.
 
 A header of a few bytes may claim any size, and every decoder allocates what the header claims. So the claim
 is checked first, by one rule for all decoders: Pillow's.
@@ -6,6 +6,12 @@ is checked first, by one rule for all decoders: Pillow's.
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import IO
 
 from PIL import (
@@ -33,7 +39,53 @@ FORMAT_OF_SUFFIX = {
 EXTENSIONS = tuple(FORMAT_OF_SUFFIX)
 # Any of these under any of those suffixes. GIF too: images from the web are often GIFs called .jpg.
 FORMATS = tuple(sorted({*FORMAT_OF_SUFFIX.values(), GifImagePlugin.GifImageFile.format}))
+# Larger than any image within the pixel limit: 179 million pixels of 4 bytes are 716 MB, uncompressed.
+MAX_FILE_BYTES = 1 << 30
 _PREFIX_BYTES = 30  # enough for every format's signature, and for WebP's size
+
+
+@contextmanager
+def regular_file(path: str | Path) -> Iterator[int]:
+    """Open a regular file and yield its descriptor; an OSError for a FIFO, a socket, a device or a folder.
+
+    O_NONBLOCK, because opening a FIFO that nobody writes to would wait for ever. The open file is checked, so
+    nothing can be put in its place between the check and the opening.
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except ValueError as error:  # a NUL, or a character that the file system's encoding lacks
+        raise OSError(errno.EINVAL, f"no possible name of a file ({error})") from error
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "a FIFO, a socket or a device, expected a regular file", str(path))
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def read_file(path: str | Path, offset: int = 0, length: int | None = None) -> bytes:
+    """The bytes of a regular file, or `length` of them from `offset`; fewer where the file ends before.
+
+    No more is read than the size that the file has when it is opened, and nothing beyond MAX_FILE_BYTES.
+    """
+    with regular_file(path) as descriptor:
+        there = max(0, os.fstat(descriptor).st_size - offset)
+        length = there if length is None else min(length, there)
+        check_file_bytes(length)
+        data = os.pread(descriptor, length, offset)
+        while len(data) < length and (more := os.pread(descriptor, length - len(data), offset + len(data))):
+            data += more
+    return data
+
+
+def check_file_bytes(length: int) -> None:
+    """Raise an OSError for an encoded image that is too large to be one; before it is read."""
+    if length > MAX_FILE_BYTES:
+        raise OSError(errno.EFBIG, f"a file of {length:,} bytes, expected at most {MAX_FILE_BYTES:,}")
 
 
 def is_within_pixel_limit(width: int, height: int) -> bool:

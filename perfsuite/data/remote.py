@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from perfsuite.data.image_file import EXTENSIONS
+from perfsuite.data.image_file import EXTENSIONS, check_file_bytes, read_file
 from perfsuite.data.index import Names
 from perfsuite.errors import DataError
 
@@ -24,6 +24,7 @@ class RemoteFiles:
     labels: NDArray[np.int32]
     class_names: tuple[str, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
+    sizes: NDArray[np.int64] | None = None  # bytes of each file, 0 where the store does not say
     _opened: tuple[int, Any, str] | None = None
 
     def __len__(self) -> int:
@@ -31,8 +32,13 @@ class RemoteFiles:
 
     def read(self, row: int) -> bytes:
         system, root = self._system()
+        path = f"{root}/{self.names[row]}"
+        if _is_local(system):
+            return read_file(path)
+        if self.sizes is not None:
+            check_file_bytes(int(self.sizes[row]))
         try:
-            data = system.cat_file(f"{root}/{self.names[row]}")
+            data = system.cat_file(path)
         except OSError:
             raise
         except Exception as error:  # each store has errors of its own
@@ -49,7 +55,7 @@ class RemoteFiles:
         return self._opened[1], self._opened[2]
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("address", "names", "labels", "class_names", "options")
+        kept = ("address", "names", "labels", "class_names", "options", "sizes")
         return {name: getattr(self, name) for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -62,18 +68,25 @@ def remote_folder(address: str, **options: Any) -> RemoteFiles:
     """A folder of class folders at an address; `options` go to fsspec (credentials, endpoints)."""
     system, root = _open(address, options)
     try:
-        found = sorted(system.find(root))
+        found = system.find(root, detail=True)
     except FileNotFoundError:
-        found = []
-    inside = [path.removeprefix(root).lstrip("/") for path in found]
-    pictures = [path for path in inside if path.lower().endswith(EXTENSIONS)]
+        found = {}
+    inside = {path.removeprefix(root).lstrip("/"): facts.get("size") or 0 for path, facts in found.items()}
+    pictures = sorted(path for path in inside if path.lower().endswith(EXTENSIONS))
     pictures = [path for path in pictures if path.count("/") == 1 and not path.startswith(".")]
     if not pictures:
         raise DataError(f"{address}: no pictures found, expected {address}/<class>/<picture>.jpg")
     classes = tuple(sorted({path.partition("/")[0] for path in pictures}))
     number = {name: index for index, name in enumerate(classes)}
     labels = np.fromiter((number[path.partition("/")[0]] for path in pictures), np.int32, len(pictures))
-    return RemoteFiles(address.rstrip("/"), Names.of(pictures), labels, classes, options)
+    sizes = np.fromiter((inside[path] for path in pictures), np.int64, len(pictures))
+    return RemoteFiles(address.rstrip("/"), Names.of(pictures), labels, classes, options, sizes)
+
+
+def _is_local(system: Any) -> bool:
+    from fsspec.implementations.local import LocalFileSystem
+
+    return isinstance(system, LocalFileSystem)
 
 
 def _open(address: str, options: Mapping[str, Any]) -> tuple[Any, str]:

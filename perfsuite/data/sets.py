@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from perfsuite.data.image_file import EXTENSIONS
+from perfsuite.data.image_file import EXTENSIONS, read_file
 from perfsuite.data.index import Names, Rows, split_rows
 from perfsuite.errors import DataError
 
@@ -48,8 +48,7 @@ class Files:
         return len(self.names)
 
     def read(self, row: int) -> bytes:
-        with open(os.path.join(self.root, self.names[row]), "rb", buffering=0) as file:  # noqa: PTH118, PTH123
-            return file.read()
+        return read_file(os.path.join(self.root, self.names[row]))  # noqa: PTH118 - per row
 
     def name(self, row: int) -> str:
         return self.names[row]

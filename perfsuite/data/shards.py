@@ -7,7 +7,6 @@ ranks and resumed like single files. They are also what WebDataset itself reads.
 from __future__ import annotations
 
 import json
-import os
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from perfsuite.data.image_file import EXTENSIONS
+from perfsuite.data.image_file import EXTENSIONS, read_file, regular_file
 from perfsuite.data.index import Names
 from perfsuite.data.photos import Progress
 from perfsuite.data.sets import Source
@@ -92,8 +91,7 @@ class Shards:
         return len(self.labels)
 
     def read(self, row: int) -> bytes:
-        with open(self.paths[self.shard[row]], "rb", buffering=0) as file:  # noqa: PTH123 - per picture
-            data = os.pread(file.fileno(), int(self.size[row]), int(self.offset[row]))
+        data = read_file(self.paths[self.shard[row]], int(self.offset[row]), int(self.size[row]))
         if len(data) != self.size[row]:
             raise DataError(f"{len(data):,} of {self.size[row]:,} bytes; the shard was cut off")
         return data
@@ -132,7 +130,11 @@ def read_shards(folder: str | Path | Sequence[str | Path]) -> Shards:
 def _index(path: Path) -> Iterator[tuple[str, int, int, int]]:
     """Name, offset, size and label of each picture. A sample is all neighbours that share a key."""
     try:
-        with tarfile.open(path, "r:") as tar:
+        with (
+            regular_file(path) as descriptor,
+            open(descriptor, "rb", closefd=False) as file,
+            tarfile.open(fileobj=file, mode="r:") as tar,
+        ):
             key, picture, label = None, None, None
             for entry in tar:
                 if not entry.isfile():

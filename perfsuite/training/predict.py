@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from threading import Lock
 
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from perfsuite.data.decode import upright_rgb
 from perfsuite.data.faults import reason_of
-from perfsuite.data.image_file import open_image
+from perfsuite.data.image_file import open_image, read_file
 from perfsuite.errors import DataError
 from perfsuite.stages import stage
 from perfsuite.training.checkpoint import Checkpoint, Recipe
@@ -172,7 +173,7 @@ def _open(picture: Picture) -> Image.Image:
     try:
         if isinstance(picture, Image.Image):
             return upright_rgb(picture)
-        with Path(picture).open("rb") as file, open_image(file) as image:
+        with open_image(BytesIO(read_file(picture))) as image:
             return upright_rgb(image)
     except FileNotFoundError as error:
         raise DataError(f"{picture}: no such picture") from error

@@ -267,6 +267,23 @@ def reader() -> Predictor:
     return Predictor(RECIPE, lambda pixels: pixels, torch.device("cpu"))
 
 
+def test_only_a_regular_file_is_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo.jpg")
+    held = os.open(tmp_path / "fifo.jpg", os.O_RDWR)
+    giving_up = threading.Timer(30, os.close, [held])  # whoever reads the FIFO after all is at its end then
+    giving_up.start()
+    os.write(held, b"no image")
+    (tmp_path / "device.jpg").symlink_to("/dev/null")
+    try:
+        for name in ("fifo.jpg", "device.jpg"):
+            with pytest.raises(DataError, match=rf"{name}: cannot be read as an image \(.*a regular file"):
+                reader().prepare(tmp_path / name)
+        assert os.read(held, 8) == b"no image"
+    finally:
+        giving_up.cancel()
+        os.close(held)
+
+
 def test_a_size_beyond_the_pixel_limit_is_not_decoded(picture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 60 * 30 // 2)
     assert reader().prepare(picture).shape == (3, 32, 32)
@@ -293,3 +310,8 @@ def test_any_error_of_decoding_names_the_file(
     monkeypatch.setattr(predict, "upright_rgb", fail)
     with pytest.raises(DataError, match=rf"picture.png: .*{kind.__name__}: '?planted"):
         reader().prepare(picture)
+
+
+def test_a_name_that_no_file_can_have_is_told() -> None:
+    with pytest.raises(DataError, match="no possible name of a file"):
+        reader().prepare("a\0.jpg")
