@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from importlib.util import find_spec
 from itertools import chain
@@ -93,8 +94,8 @@ class DeviceDecoding:
     def _read(self, row: int) -> bytes:
         try:
             return self._source.read(row)
-        except (OSError, DataError):
-            return b""  # the host reads it again, and says what is wrong
+        except Exception:
+            return b""  # the host reads it again, and applies the policy to what is raised then
 
     def _batch(self, task: Task, files: Sequence[bytes], slot: Slot, maker: PictureMaker) -> Batch:
         places = len(task.rows)
@@ -110,8 +111,10 @@ class DeviceDecoding:
             row, (height, width) = int(task.rows[place]), pixels.shape[1:]
             window = maker.window(width, height, numbers[place])
             room.rows[place], room.labels[place] = row, self._source.labels[row]
-            maker.follow(row, Shown((width, height), window), drawn[place], room, place)
-            shown[place] = show(pixels, window)
+            # Where its map cannot be read, the host finds that again and applies the policy to it.
+            with suppress(Exception):
+                maker.follow(row, Shown((width, height), window), drawn[place], room, place)
+                shown[place] = show(pixels, window)
         here = list(shown)
         faults: list[Fault] = []
         others = sorted(set(range(places)) - set(here))
@@ -159,7 +162,7 @@ def _decoded(files: list[bytes], device: torch.device) -> list[torch.Tensor] | N
     """All of them in one call; None where one of them cannot be decoded, and nobody says which."""
     try:
         return _by_nvjpeg(files, device) if device.type == "cuda" else _on_the_host(files)
-    except (RuntimeError, DataError):
+    except (RuntimeError, ValueError, MemoryError, DataError):
         return None
 
 

@@ -13,6 +13,10 @@ from perfsuite.errors import DataError
 Policy = Literal["raise", "skip", "substitute"]
 POLICIES = ("raise", "skip", "substitute")
 MOST_NAMED = 1000
+# Errors of an image or its file, from whatever source. With on_error="raise" they become a DataError that
+# names the image. Any other error is a mistake in the source's own code: it keeps its type and its traceback.
+# StopIteration is among them because a loop that it left would take it for the end of the epoch.
+IMAGE_ERRORS = (DataError, OSError, MemoryError, StopIteration)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from PIL import Image
 from perfsuite.data import crops, windows
 from perfsuite.data.chance import NOTHING_DRAWN, crop_numbers, mirrored_on_the_way, one_by_one
 from perfsuite.data.decode import decoder, image_errors
-from perfsuite.data.faults import Fault, raised, reason_of
+from perfsuite.data.faults import IMAGE_ERRORS, Fault, raised, reason_of
 from perfsuite.data.header import read_header
 from perfsuite.data.recipe import Recipe
 from perfsuite.data.rooms import Kept
@@ -104,8 +104,13 @@ class PictureMaker:
                 if self._finished is not None:
                     self._finished.finish(row, epoch, Kept(out, shown.sides))
             self.follow(row, shown, then, room, place)
-        except (DataError, OSError) as error:
-            return Fault(self._source.name(row), reason_of(error))
+        except Exception as error:  # whatever it is, it is this image's; what ends the process is none
+            fault = Fault(self._source.name(row), reason_of(error))
+            if self._recipe.on_error != "raise":
+                return fault
+            if isinstance(error, IMAGE_ERRORS):
+                raise raised(fault) from error
+            raise
         return None
 
     def picture(self, data: bytes, numbers: Numbers, drawn: Draw, out: Pixels) -> tuple[Shown, Draw]:
@@ -236,8 +241,6 @@ class PictureMaker:
     def _mend(self, fault: Fault, epoch: int, row: int, room: Room, place: int, faults: list[Fault]) -> None:
         """Do as the policy says: another image in its place, a grey one, or none."""
         recipe = self._recipe
-        if recipe.on_error == "raise":
-            raise raised(fault)
         if recipe.on_error == "substitute":
             _show_nothing(room, place)
             return

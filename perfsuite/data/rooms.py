@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from perfsuite.errors import DataError
 
 Pixels = NDArray[np.uint8]
+LONGEST_SIDE = (1 << 16) - 1  # shapes are stored as 16-bit numbers
 BESIDE = 16  # bytes beside each room: a checksum, the shape of what is kept, the sides of the picture
 
 
@@ -64,10 +65,11 @@ class Rooms:
         return Kept(room.reshape(height, width, 3), (across, down))
 
     def put(self, number: int, kept: Kept) -> None:
-        """Keep a picture where there is a room for it."""
-        if number >= self.place.kept:
-            return
+        """Keep an image where there is room for it; one that is very long and narrow does not fit."""
         flat = np.ascontiguousarray(kept.pixels).reshape(-1)
+        is_too_long = max(kept.pixels.shape[:2]) > LONGEST_SIDE or len(flat) > self.place.room_bytes
+        if number >= self.place.kept or is_too_long:
+            return
         self._shapes[number] = 0
         self._rooms[number, : len(flat)] = flat
         self._sides[number] = kept.sides

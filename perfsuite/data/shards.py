@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from perfsuite.data.faults import IMAGE_ERRORS, Fault, raised, reason_of
 from perfsuite.data.image_file import EXTENSIONS, read_file, regular_file
 from perfsuite.data.index import Names
 from perfsuite.data.photos import Progress
@@ -60,7 +61,12 @@ def write_shards(
 def _members(source: Source, rows: Iterable[int]) -> Iterator[tuple[str, bytes]]:
     for row in rows:
         ending = Path(source.name(row)).suffix.lower() or ".jpg"
-        yield f"{row:09d}{ending}", source.read(row)
+        try:
+            data = source.read(row)
+        except IMAGE_ERRORS as error:
+            fault = Fault(source.name(row), reason_of(error))
+            raise raised(fault, "repair or remove it; the shard was not written") from error
+        yield f"{row:09d}{ending}", data
         yield f"{row:09d}{LABEL}", str(int(source.labels[row])).encode()
 
 

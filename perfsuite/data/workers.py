@@ -128,10 +128,16 @@ class Processes:
             self._workers_of = os.getpid()
         with without_opencv_threads():
             batches = iter(self._loader)
+        given = 0
         while True:
             try:
                 found = next(batches)
-            except StopIteration:
+            except StopIteration as error:
+                if given < len(tasks):  # raised in a worker, where torch takes it for the end of the epoch
+                    raise DataError(
+                        f"loader: a StopIteration after {given} of {len(tasks)} batches, expected none from "
+                        f"a source; raise another error there ({error})"
+                    ) from error
                 return
             except (RuntimeError, OSError, EOFError) as error:
                 told = worker_lost(error, self._exit_codes())
@@ -141,6 +147,7 @@ class Processes:
                 raise told from error
             if isinstance(found, str):
                 raise DataError(found)
+            given += 1
             yield found
 
     def _exit_codes(self) -> list[int]:

@@ -141,6 +141,12 @@ def test_a_nul_in_a_name_is_a_fault_of_that_image(
         shown_by(loader_of(labelled_table(table, folder), engine, workers, "raise", cache=cache))
 
 
+def test_packing_shards_names_the_image_that_cannot_be_read(special: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"c/device.jpg: a FIFO, a socket or a device, .*not written"):
+        write_shards(image_folder(special), tmp_path / "shards")
+    assert not list((tmp_path / "shards").glob("*.tar"))
+
+
 def test_a_shard_is_a_regular_file_and_its_images_are_of_bounded_size(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
