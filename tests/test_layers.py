@@ -16,13 +16,14 @@ PACKAGE = ROOT / "perfsuite"
 # What a layer may import besides itself.
 MAY_IMPORT = {
     "errors": set(),
+    "paths": set(),
     "stages": set(),
     "transforms": {"errors", "stages"},
-    "data": {"errors", "stages", "transforms"},
+    "data": {"errors", "paths", "stages", "transforms"},
     "training": {"errors", "stages", "transforms", "data"},
     "measure": {"errors", "stages"},
     "judge": {"errors", "stages", "measure"},
-    "store": {"errors", "stages", "measure", "judge"},
+    "store": {"errors", "paths", "stages", "measure", "judge"},
     "report": {"errors", "stages", "measure", "judge", "store"},
 }
 DOORS = {"gate", "advise", "pytest_plugin", "cli", "__init__", "__main__"}

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perfsuite.data.index import Names
-from perfsuite.data.sets import Files, stays_inside
+from perfsuite.data.sets import Files
 from perfsuite.errors import DataError
+from perfsuite.paths import stays_inside
 from perfsuite.transforms.labels import area
 
 Point = tuple[float, float]

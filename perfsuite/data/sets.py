@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from perfsuite.data.image_file import EXTENSIONS, read_file
 from perfsuite.data.index import Names, Rows, split_rows
 from perfsuite.errors import DataError
+from perfsuite.paths import stays_inside
 
 PARTS = ("train", "val", "test")
 
@@ -116,10 +117,6 @@ def labelled_table(
     number = {name: index for index, name in enumerate(classes)}
     numbers = np.fromiter((number[label] for label in labels), np.int32, len(labels))
     return Files(str(root), Names.of(files), numbers, classes)
-
-
-def stays_inside(name: str) -> bool:
-    return not os.path.isabs(name) and ".." not in Path(name).parts  # noqa: PTH117 - per row
 
 
 def _number_first(label: str) -> tuple[int, float, str]:

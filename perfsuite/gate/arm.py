@@ -24,11 +24,11 @@ Said = dict[str, Any]
 
 
 class ArmError(PerfsuiteError):
-    """One side of a pair died, hung or said something that makes no sense."""
+    """One side of a pair died, hung, stopped early or said something that makes no sense."""
 
-    def __init__(self, side: str, how: str, what: str) -> None:
+    def __init__(self, side: str, how: str, what: str, node: str = "") -> None:
         super().__init__(f"{side}: {what}")
-        self.side, self.how = side, how
+        self.side, self.how, self.node = side, how, node  # the test in which it happened, where it is known
 
 
 class Arm:

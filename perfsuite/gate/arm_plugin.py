@@ -69,6 +69,8 @@ class ArmPlugin:
         self.outcomes: dict[str, list[tuple[str, str]]] = defaultdict(list)
         self.collect_errors: list[str] = []
         self.node = ""
+        self.not_ended: dict[str, None] = {}  # of the tests to run, in their order
+        self.stopped_by = ""  # pytest.exit, KeyboardInterrupt or an error inside pytest
         self.is_counting = False
         self.environment = _environment()
 
@@ -141,6 +143,7 @@ class ArmPlugin:
             node.own_markers = [mark for mark in node.own_markers if mark.name not in NOT_IN_AN_ARM]
         config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in wanted])
         items[:] = chosen
+        self.not_ended = dict.fromkeys(item.nodeid for item in chosen)
         # What is imported stays: collecting garbage before each workload need not look through it again.
         gc.freeze()
         return result
@@ -161,7 +164,14 @@ class ArmPlugin:
         outcome = "xfailed" if hasattr(report, "wasxfail") else report.outcome
         self.outcomes[report.nodeid].append((outcome, report.longreprtext[-3000:]))
 
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        self.stopped_by = excinfo.exconly()
+
+    def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        self.stopped_by = excinfo.exconly()
+
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        self.not_ended.pop(nodeid, None)
         seen = self.outcomes.pop(nodeid, [])
         worst = next(
             (found for kind in ("failed", "xfailed", "skipped") for found in seen if found[0] == kind),
@@ -170,7 +180,11 @@ class ArmPlugin:
         self.line.tell(say="end", node=nodeid, outcome=worst[0], detail=worst[1])
 
     def pytest_sessionfinish(self, exitstatus: int) -> None:
-        self.line.tell(say="finished", status=int(exitstatus), imported=self._imported())
+        stopped: Say = {}
+        if self.not_ended:
+            reason = self.stopped_by or f"exit status {int(exitstatus)}"
+            stopped = {"node": next(iter(self.not_ended)), "left": len(self.not_ended), "reason": reason}
+        self.line.tell(say="finished", imported=self._imported(), **stopped)
 
     def _imported(self) -> list[str]:
         """What a parent may import for this arm: nothing where the project first sets variables for it."""

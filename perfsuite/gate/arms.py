@@ -17,6 +17,7 @@ from perfsuite.errors import UsageError
 from perfsuite.gate import arm_plugin
 from perfsuite.gate.layout import Sources, make_way, sources
 from perfsuite.gate.workplace import RUN
+from perfsuite.paths import link_on_the_way, resolves_inside
 
 PLUGIN = "_perfsuite_arm"
 # Set for the process that started the gate, and wrong for another in another folder.
@@ -124,16 +125,21 @@ def copy_uncommitted(repository: Repository, tree: Tree) -> Tree:
 
 
 def lay_over(source_root: Path, target_root: Path, changed: Sequence[str]) -> None:
-    """Make these files of one tree what they are in another, and remove those that are no longer there."""
+    """Make these files of one tree what they are in another, and remove those that are no longer there.
+
+    What lies behind a link is not a file of the tree: git counts it as removed where a folder became a link.
+    """
     for name in changed:
         source, target = source_root / name, target_root / name
-        if source.is_dir() and not source.is_symlink():
+        is_behind_a_link = link_on_the_way(source, source_root) is not None
+        if source.is_dir() and not source.is_symlink() and not is_behind_a_link:
             continue  # a submodule or a repository inside this one
-        if source.is_symlink() or source.exists():
+        if not is_behind_a_link and (source.is_symlink() or source.exists()):
             make_way(target, target_root)
             shutil.copy2(source, target, follow_symlinks=False)
-        else:
-            with suppress(NotADirectoryError):  # its folder has become a file
+        elif link_on_the_way(target, target_root) is None:
+            # Its folder has become a file, or it was a submodule.
+            with suppress(NotADirectoryError, IsADirectoryError):
                 target.unlink(missing_ok=True)
 
 
@@ -143,10 +149,24 @@ def link_shared(repository: Repository, tree: Tree, names: Sequence[str]) -> Non
         source = Path(os.path.normpath(repository.project / name))
         if not source.exists() or repository.root not in source.parents:
             raise UsageError(f"--share {name}: not found in {repository.root}; name a file or folder in it")
-        target = tree.worktree / source.relative_to(repository.root)
-        if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.symlink_to(source)
+        worktree = tree.worktree.resolve()
+        target = worktree / source.relative_to(repository.root)
+        if target.exists():
+            continue
+        if resolves_inside(target.parent, worktree):
+            target = target.parent.resolve() / target.name
+        make_way(target, worktree)
+        target.symlink_to(source)
+
+
+def refuse_led_out(tree: Tree) -> None:
+    """A side whose project folder is a link to elsewhere would be prepared and run there."""
+    if not resolves_inside(tree.root, tree.worktree):
+        folder = tree.root.relative_to(tree.worktree)
+        raise UsageError(
+            f"{tree.side}: {folder} is a link or lies behind one that leads out of the checkout of "
+            f"{tree.label}, expected a folder inside it; gate from the repository's root"
+        )
 
 
 def with_python(tree: Tree, python: str) -> Tree:

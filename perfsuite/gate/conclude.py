@@ -7,6 +7,7 @@ from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING
 
+from perfsuite.gate import findings
 from perfsuite.gate.followed import Followed
 from perfsuite.judge import pairs
 from perfsuite.judge.gated import Gated, GateReport, Side
@@ -26,6 +27,12 @@ def conclude(run: Run, command: str, seed: int) -> GateReport:
         Gated(name, tuple(_exempt(run, verdict) for verdict in verdicts), *_place(run, name))
         for name, verdicts in run.verdicts.items()
         if name not in run.followed and verdicts
+    ]
+    workloads += [
+        Gated(verdict.workload, (_exempt(run, verdict),), *_place(run, verdict.workload))
+        for verdict in findings.unjudged(
+            run.on_base(), run.suites.nodes("head"), run.judged(), run.is_interrupted
+        )
     ]
     base, head = (_side(run, side) for side in ("base", "head"))
     held_back = sum(found.held_back for found in run.followed.values())

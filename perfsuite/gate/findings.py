@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from perfsuite.gate.turns import End
@@ -26,8 +26,9 @@ def judge_ends(node: str, ends: Mapping[str, End], on_base_before: bool) -> Ende
     >>> judge_ends("t", {"base": End("passed"), "head": End("failed", "boom")}, True).verdict.outcome
     <Outcome.ERROR: 'error'>
     """
-    bad = {side: end for side, end in ends.items() if end.outcome not in {"passed", "skipped", "xfailed"}}
-    if set(bad) == {"base"} and not on_base_before:
+    bad = {side: end for side, end in ends.items() if end.is_bad}
+    # Where base took the pair with it, nothing is known of head.
+    if set(bad) == {"base"} and "head" in ends and not on_base_before:
         return Ended(Verdict(node, "time", Outcome.NEW, "runs on head; base has nothing to compare it with"))
     if bad:
         side = "both sides" if len(bad) == 2 else next(iter(bad))
@@ -150,4 +151,28 @@ def absences(
         Verdict(name, "time", Outcome.NEW, "head has it, base does not")
         for name in sorted(head - base - compared)
     ]
+    return found
+
+
+def unjudged(
+    on_base: Iterable[str], on_head: Iterable[str], judged: Collection[str], interrupted: bool = False
+) -> list[Verdict]:
+    """A verdict for each benchmark that a side holds and that has none, however that came about.
+
+    >>> [v.outcome for v in unjudged(["t", "u"], ["t"], {"u"})]
+    [<Outcome.ERROR: 'error'>]
+    """
+    base, head = set(on_base), set(on_head)
+    found = []
+    for node in sorted((base | head) - set(judged)):
+        sides = "both sides" if node in base & head else "base" if node in base else "head"
+        if interrupted:
+            outcome, reason = Outcome.UNCLEAR, "interrupted before its turn"
+        else:
+            outcome = Outcome.ERROR if node in head else Outcome.MISSING
+            reason = (
+                f"collected on {sides}, but never reached when it was to run; does a test end the session, "
+                "or does its name change from one collection to the next?"
+            )
+        found.append(Verdict(node, "time", outcome, reason))
     return found

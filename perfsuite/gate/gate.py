@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from perfsuite.gate import findings
@@ -14,7 +14,7 @@ from perfsuite.gate.conclude import conclude
 from perfsuite.gate.followed import Followed
 from perfsuite.gate.settings import Settings
 from perfsuite.gate.stand import Stand, Suites, make_ready, survey
-from perfsuite.gate.turns import PairResult
+from perfsuite.gate.turns import End, PairResult
 from perfsuite.gate.workplace import workplace
 from perfsuite.judge import pairs
 from perfsuite.judge.gated import GateReport
@@ -52,6 +52,7 @@ class Run:
         self.deadline = begin + stand.settings.time_budget_seconds
         self.followed: dict[str, Followed] = {}
         self.verdicts: dict[str, list[Verdict]] = {}  # by workload: all that is not about time
+        self.dropped: set[str] = set()  # tests that left the gate with a verdict
         self.counters: dict[str, dict[str, tuple[int, int]]] = {}
         self.skipped: dict[str, str] = {}
         self.notes: list[str] = []
@@ -74,7 +75,9 @@ class Run:
         for verdict in findings.absences(
             suites.nodes("base"), suites.nodes("head"), self.settings.renames, compared, broken
         ):
-            if verdict.workload not in self.verdicts and verdict.workload not in self.skipped:
+            if verdict.outcome is Outcome.NEW and verdict.workload in wanted:
+                continue  # it was to run: where it was not reached it is no good news
+            if verdict.workload not in self.judged():
                 self.verdicts.setdefault(verdict.workload, []).append(verdict)
         for side, errors in broken.items():
             self.notes += [f"{side}: collection failed: {findings.in_short(error)}" for error in errors]
@@ -96,11 +99,16 @@ class Run:
         """Somebody ends the gate: what was decided stays, and nothing else counts as compared."""
         self.is_interrupted = True
         self.notes.append(f"interrupted after {self.pairs} pairs; what was not decided by then is unclear")
-        reached = {found.node for found in self.followed.values()} | set(self.verdicts) | set(self.skipped)
-        for node in self._nodes_to_run():
-            if node not in reached:
-                self.verdicts[node] = [Verdict(node, "time", Outcome.UNCLEAR, "interrupted before its turn")]
         self._last_words()
+
+    def on_base(self) -> list[str]:
+        """What base's own suite holds, by head's names."""
+        return [self.settings.renames.get(node, node) for node in self.suites.nodes("base")]
+
+    def judged(self) -> set[str]:
+        """The tests that have a verdict, will get one from their pairs, or were skipped with a reason."""
+        followed = {found.node for found in self.followed.values()}
+        return followed | self.dropped | set(self.verdicts) | set(self.skipped)
 
     def _note(self, said: str) -> None:
         if said:
@@ -108,7 +116,7 @@ class Run:
             self.notes.append(said)
 
     def _nodes_to_run(self) -> list[str]:
-        base = {self.settings.renames.get(n, n) for n in self.suites.nodes("base")}
+        base = set(self.on_base())
         giver = self.settings.harness
         if giver == "own":
             return [node for node in self.suites.nodes("head") if node in base]
@@ -119,21 +127,30 @@ class Run:
         self.tell(f"counting {len(nodes)} benchmarks on both sides")
         counted: dict[str, findings.Counts] = {}
         reached: dict[str, str] = {}
+        ends: dict[str, Mapping[str, End]] = {}
         left = nodes
         for _ in range(MOST_RECOUNTS):
             found = self._counted(left)
             self._take_ends(found)
             counted |= found.counted
             reached |= found.nodes
+            ends |= found.ends
             if found.lacking:
                 self.notes.append(f"counters: {found.lacking}")
-            left = [node for node in left if node not in found.ends and node not in found.nodes.values()]
+            done = {
+                *found.nodes.values(),
+                *self.judged(),
+                *(n for n, on in found.ends.items() if len(on) > 1),
+            }
+            left = [node for node in left if node not in done]
             if not found.broken_off or not found.ends or not left:
                 break
-        for node, ends in found.ends.items():
-            on_both = [end.outcome for end in ends.values()] == ["passed", "passed"]
-            if on_both and node not in reached.values():
+        for node, on in ends.items():
+            passed = all(end.outcome == "passed" for end in on.values())
+            is_whole = len(on) > 1 or not found.broken_off  # else the other side did not come to it
+            if passed and is_whole and node not in reached.values() and node not in self.judged():
                 self.skipped[node] = "it passed without measuring anything"
+                left = [other for other in left if other != node]
         if found.broken_off and left:
             for node in left:
                 self._drop(
@@ -165,7 +182,7 @@ class Run:
     def _take_ends(self, found: PairResult) -> None:
         """Errors, skips and one-sided tests leave the gate with a word of their own."""
         for node, ends in found.ends.items():
-            if len(ends) < 2 and not any(end.outcome in {"died", "hung", "failed"} for end in ends.values()):
+            if len(ends) < 2 and not any(end.is_bad for end in ends.values()):
                 continue  # the pair ended before the other side came to it
             meant = findings.judge_ends(node, ends, self._is_on_base(node))
             if meant.skipped is not None:
@@ -178,11 +195,12 @@ class Run:
             other = "base" if side == "head" else "head"
             errors = found.collect_errors.get(other, ())
             self._drop(name, findings.judge_alone(name, node, side, self._is_on_base(node), errors))
+            self.dropped.add(node)
 
     def _is_on_base(self, node: str) -> bool:
         """Whether base's own suite has this test, or a file of it that base itself cannot collect."""
         base, head = (self.suites.own[side] for side in ("base", "head"))
-        if node in {self.settings.renames.get(name, name) for name in base.places}:
+        if node in self.on_base():
             return True
         if not any(error.startswith(("base: ", node.partition("::")[0])) for error in base.errors):
             return False
@@ -248,12 +266,11 @@ class Run:
                 self.followed[seen.name].add(seen, result.first_side)
         if not result.seen and not result.out_of_time:
             # Nothing was seen at all: the same again would not help.
-            self.notes.append(f"pair {self.pairs}: {result.broken_off or 'no benchmark was reached'}")
+            reason = result.broken_off or "no benchmark was reached"
+            self.notes.append(f"pair {self.pairs}: {reason}")
             for found in open_:
                 if found.name in self.followed:
-                    self._drop(
-                        found.node, Verdict(found.node, "time", Outcome.ERROR, result.broken_off[:300])
-                    )
+                    self._drop(found.node, Verdict(found.node, "time", Outcome.ERROR, reason[:300]))
         for found in self._undecided():
             found.decision = found.decide(self.rule, self.tolerance(found.name))
         self.tell(

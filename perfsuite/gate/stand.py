@@ -136,6 +136,7 @@ def make_ready(
             tell(f"{side}: {len(changed)} uncommitted files are part of it")
         for lack in submodules.fill(repository.root, commit, tree.worktree, side == "head" and bool(changed)):
             tell(f"{side}: {lack}")
+        arms.refuse_led_out(tree)
         arms.link_shared(repository, tree, settings.share)
         if settings.prepare:
             tell(f"{side}: preparing ({'; '.join(settings.prepare)})")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from perfsuite.gate.arms import changed_in, git, lay_over, ran
+from perfsuite.paths import link_on_the_way
 
 
 def fill(repository: Path, commit: str, worktree: Path, as_it_is: bool = False) -> list[str]:
@@ -14,7 +15,10 @@ def fill(repository: Path, commit: str, worktree: Path, as_it_is: bool = False) 
     lacking = []
     for name, pinned in _pinned(repository, commit):
         clone, target = repository / name, worktree / name
-        if not (clone / ".git").exists():
+        if target.is_symlink() or link_on_the_way(target, worktree) is not None:
+            # Laid through the link, it would overwrite what the link leads to.
+            lacking.append(f"submodule {name} is or lies behind a link here; the link was left as it is")
+        elif not (clone / ".git").exists():
             lacking.append(f"submodule {name} is not here; git submodule update --init")
         elif ran(clone, "cat-file", "-e", f"{pinned}^{{commit}}").returncode:
             lacking.append(f"submodule {name} lacks {pinned[:12]} here; git -C {name} fetch")

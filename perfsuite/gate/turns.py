@@ -41,8 +41,12 @@ class Seen:
 class End:
     """How a test ended on one side."""
 
-    outcome: str  # passed, failed, skipped, xfailed, died, hung
+    outcome: str  # passed, failed, skipped, xfailed, died, hung, stopped
     detail: str = ""
+
+    @property
+    def is_bad(self) -> bool:
+        return self.outcome not in {"passed", "skipped", "xfailed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +147,7 @@ class Pair:
             if said["say"] == "at":
                 return said
             if said["say"] == "finished":
+                _require_whole(arm, said)
                 self.imported[arm.side] = said["imported"]
                 return None
             if said["say"] == "end":
@@ -239,9 +244,18 @@ class Pair:
             self._left.add(arm.side)
             self.ends.setdefault(said["node"], {})[arm.side] = End(said["outcome"], said["detail"])
             raise CutShortError(f"{said['node']} ended on {arm.side} while it was served")
+        if said.get("say") == "finished":
+            _require_whole(arm, said)
         if said.get("say") != kind:
             raise ArmError(arm.side, "died", f"said {said.get('say')!r}, expected {kind!r}")
         return said
+
+
+def _require_whole(arm: Arm, said: Said) -> None:
+    """Raise ArmError where a session ended before all of its tests did, as pytest.exit makes it do."""
+    if "left" in said:
+        after = f"{said['reason']}; {said['left']} of its tests had not ended, expected all"
+        raise ArmError(arm.side, "stopped", f"the pytest session ended early: {after}", str(said["node"]))
 
 
 def _medians(turns: Sequence[Turn]) -> list[float]:
@@ -296,7 +310,7 @@ def lead(
     except ArmError as error:
         found.broken_off = str(error)
         # Lost in the test being served, or in the first that this side did not end.
-        lost = node or next((n for n in nodes if error.side not in pair.ends.get(n, {})), "")
+        lost = node or error.node or next((n for n in nodes if error.side not in pair.ends.get(n, {})), "")
         if lost:
             found.ends.setdefault(lost, {})[error.side] = End(error.how, str(error))
     return found

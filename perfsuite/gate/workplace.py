@@ -40,6 +40,9 @@ def sweep() -> list[Path]:
     """Remove what gates that are no longer alive left behind: processes, worktrees, files."""
     swept = []
     for place in sorted(_root().iterdir()):
+        if place.is_symlink():  # no gate makes one, and what it leads to is somebody else's
+            place.unlink(missing_ok=True)
+            continue
         owner = _owner(place)
         if owner is None:
             # Killed between making the folder and signing it, or being signed at this moment.
@@ -128,7 +131,8 @@ def _owner(place: Path) -> dict[str, str] | None:
 
 def _root() -> Path:
     root = Path(tempfile.gettempdir()) / f"perfsuite-gate-{os.getuid()}"
-    root.mkdir(mode=0o700, exist_ok=True)
+    if not root.is_symlink():
+        root.mkdir(mode=0o700, exist_ok=True)
     if root.is_symlink() or root.stat().st_uid != os.getuid():
         raise UsageError(f"{root}: belongs to someone else, expected a folder of this user; set TMPDIR")
     return root

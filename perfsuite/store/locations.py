@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from perfsuite.errors import StoreError, UsageError
+from perfsuite.paths import resolves_inside, stays_inside
 from perfsuite.store import atomic
 
 
@@ -55,8 +56,9 @@ class LocalFolder:
         self.root = str(root)
 
     def stamps(self, folder: str = "") -> dict[str, str]:
+        place = self._inside(folder)
         try:
-            with os.scandir(self.path / folder) as entries:
+            with os.scandir(place) as entries:
                 return {
                     entry.name: _stamp(entry)
                     for entry in entries
@@ -65,7 +67,7 @@ class LocalFolder:
         except FileNotFoundError:
             return {}
         except OSError as error:
-            raise unreadable(str(self.path / folder), error) from error
+            raise unreadable(str(place), error) from error
 
     def read(self, name: str) -> bytes:
         path = self._inside(name)
@@ -78,8 +80,8 @@ class LocalFolder:
         found = {}
         for name in names:
             try:
-                found[name] = (self.path / name).read_bytes()
-            except OSError:
+                found[name] = self._inside(name).read_bytes()
+            except (OSError, StoreError):
                 continue
         return found
 
@@ -98,13 +100,7 @@ class LocalFolder:
         return sorted(path.name for path in self.path.iterdir() if path.is_dir() and path.name[0] != ".")
 
     def _inside(self, name: str) -> Path:
-        path = self.path / name
-        root = self.path.resolve()
-        if not path.resolve().is_relative_to(root):
-            raise StoreError(
-                f"{path}: leads out of {root} (to {path.resolve()}); nothing was read or written"
-            )
-        return path
+        return _checked(self.path / name, self.path)
 
 
 class RemoteFolder:
@@ -169,15 +165,32 @@ class RemoteFolder:
         return sorted(name for name in names if not name.startswith("."))
 
     def _put(self, path: str, data: bytes) -> None:
-        if getattr(self._files, "protocol", "") in ("file", ("file", "local")):
-            atomic.replace(Path(path), data)  # file:// is a folder after all, and can be torn
+        if self._is_local:
+            atomic.replace(Path(path), data)
         else:
             self._files.pipe_file(path, data)
 
     def _path(self, name: str) -> str:
-        if ".." in name.split("/"):
+        if not stays_inside(name):
             raise StoreError(f"{self.root}/{name}: leads out of {self.root}; nothing was read or written")
-        return f"{self._base}/{name}".rstrip("/")
+        path = f"{self._base}/{name}".rstrip("/")
+        if self._is_local:
+            _checked(Path(path), Path(self._base))
+        return path
+
+    @property
+    def _is_local(self) -> bool:
+        """file:// is a folder after all: writes can be torn, and links lead elsewhere."""
+        return getattr(self._files, "protocol", "") in ("file", ("file", "local"))
+
+
+def _checked(path: Path, root: Path) -> Path:
+    """The path, where every link on it stays in the root."""
+    if not resolves_inside(path, root):
+        raise StoreError(
+            f"{path}: leads out of {root}, through a link or ..; nothing was read or written; remove the link"
+        )
+    return path
 
 
 def read(source: str | Path) -> bytes:

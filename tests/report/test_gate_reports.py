@@ -138,6 +138,18 @@ def test_files_are_written_whole_and_nothing_else_is_left(tmp_path: Path) -> Non
         gate_files.write(report(), tmp_path / "file")
 
 
+@pytest.mark.parametrize("target", ["{outside}/mine.txt", "../outside/mine.txt", "{outside}/gone", "gate.md"])
+def test_a_report_replaces_a_link_and_does_not_write_through_it(tmp_path: Path, target: str) -> None:
+    outside, folder = tmp_path / "outside", tmp_path / "report"
+    outside.mkdir()
+    folder.mkdir()
+    (outside / "mine.txt").write_text("the user's")
+    (folder / "gate.md").symlink_to(target.format(outside=outside))
+    gate_files.write(report(), folder)
+    assert not (folder / "gate.md").is_symlink()
+    assert {path.name: path.read_text() for path in outside.iterdir()} == {"mine.txt": "the user's"}
+
+
 def test_outside_github_nothing_is_said_to_it() -> None:
     assert gate_files.to_github(many(3), {}) == []
 

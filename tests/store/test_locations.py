@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -110,6 +111,57 @@ def test_symlinks_do_not_lead_out(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="leads out"):
         locations.at(inside).replace("folder/outside.json", b"")
     assert outside.read_bytes() == b"secret"
+
+
+LINKS = {
+    "absolute": "{outside}",
+    "relative": "../outside",
+    "by way of another": "way",
+    "dangling": "{outside}/not_there",
+    "loop": "folder",
+}
+
+
+@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("scheme", ["folder", "file"])
+def test_no_link_to_a_folder_leads_out(tmp_path: Path, scheme: str, link: str) -> None:
+    outside, root = tmp_path / "outside", tmp_path / "runs"
+    outside.mkdir()
+    root.mkdir()
+    (outside / "a.json").write_bytes(b"secret")
+    (root / "way").symlink_to(outside)
+    (root / "folder").symlink_to(LINKS[link].format(outside=outside))
+    place = locations.at(root if scheme == "folder" else root.as_uri())
+    acts: list[Callable[[], object]] = [
+        lambda: place.read("folder/a.json"),
+        lambda: place.remove("folder/a.json"),
+        lambda: place.replace("folder/a.json", b""),
+        lambda: place.replace("folder/deep/b.json", b""),
+        lambda: place.create("folder/b.json", b""),
+        lambda: place.stamps("folder"),
+    ]
+    for act in acts:
+        with pytest.raises(StoreError, match="leads out"):
+            act()
+    assert {path.name: path.read_bytes() for path in outside.rglob("*")} == {"a.json": b"secret"}
+
+
+def test_of_many_files_those_behind_a_link_that_leads_out_are_not_read(tmp_path: Path) -> None:
+    """Summaries are convenience: without one the run itself is read."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "a.json").write_bytes(b"secret")
+    place = locations.at(tmp_path / "runs")
+    place.create("b.json", b"b")
+    (tmp_path / "runs" / "folder").symlink_to(tmp_path / "outside")
+    assert place.read_all(["folder/a.json", "b.json"]) == {"b.json": b"b"}
+
+
+def test_a_root_that_is_a_link_is_the_users_choice(tmp_path: Path) -> None:
+    """The negative control: only what lies below the named root is checked."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "runs").symlink_to(tmp_path / "disk")
+    locations.at(tmp_path / "runs").create("folder/a.json", b"a")
+    assert (tmp_path / "disk" / "folder" / "a.json").read_bytes() == b"a"
 
 
 def test_an_unknown_protocol_says_which_are_known() -> None:

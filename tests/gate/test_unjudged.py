@@ -1,0 +1,209 @@
+"""Whatever way a benchmark vanishes between its collection and the report, it is reported and never green."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perfsuite.gate.arms import Repository, Tree
+from perfsuite.gate.conclude import conclude
+from perfsuite.gate.findings import judge_ends, unjudged
+from perfsuite.gate.followed import Followed
+from perfsuite.gate.gate import Run
+from perfsuite.gate.stand import Stand, Suites
+from perfsuite.gate.turns import Collected, End
+from perfsuite.judge.gated import GateReport
+from perfsuite.judge.verdict import Outcome, Verdict
+from tests.gate.projects import BENCHMARKS, Project, jobs, one, outcomes, settings, src_layout
+
+DECODE, _, RESIZE = BENCHMARKS.partition("def test_resize")
+RESIZE = "def test_resize" + RESIZE
+WAYS = {
+    "exit": "pytest.exit('no camera')",
+    "exit_with_0": "pytest.exit('all done', returncode=0)",
+    "interrupt": "raise KeyboardInterrupt",
+    "os_exit": "__import__('os')._exit(0)",
+    "sys_exit": "__import__('sys').exit(0)",
+}
+
+
+def ends_by(way: str) -> str:
+    return f"def test_{way}(benchmark):\n    {WAYS[way]}\n    benchmark(jobs.decode)\n\n\n"
+
+
+def test_a_test_that_ends_the_process_takes_no_other_with_it(project: Project) -> None:
+    tests = DECODE + "".join(map(ends_by, WAYS)) + RESIZE
+    project.commit(src_layout(**{"benchmarks/test_jobs.py": tests}))
+    project.commit({"src/toy/jobs.py": jobs(decode=0.0011)})
+    report = project.gate()
+    assert outcomes(report) == {
+        "test_decode": Outcome.REGRESSED,
+        "test_resize": Outcome.KEPT,
+        **{f"test_{way}": Outcome.ERROR for way in WAYS},
+    }
+    reasons = {way: one(report, f"test_{way}").worst.reason for way in WAYS}
+    assert "no camera" in reasons["exit"]
+    assert "all done" in reasons["exit_with_0"]
+    assert "KeyboardInterrupt" in reasons["interrupt"]
+    assert "died" in reasons["os_exit"]
+    assert "SystemExit" in reasons["sys_exit"]
+
+
+@pytest.mark.parametrize("way", ["exit", "os_exit"])
+def test_where_nothing_else_is_wrong_the_gate_is_red(project: Project, way: str) -> None:
+    """Head's test runs on base too, so base ends the pair before anything is known of head."""
+    project.commit(src_layout(**{"benchmarks/test_jobs.py": DECODE}))
+    project.commit({"benchmarks/test_jobs.py": DECODE + ends_by(way) + RESIZE})
+    report = project.gate(pytest_words=("-k", f"decode or {way}"))
+    assert outcomes(report) == {"test_decode": Outcome.KEPT, f"test_{way}": Outcome.ERROR}
+    assert report.exit_code == 12
+
+
+LATE = """
+calls = 0
+
+
+def test_ends_late(benchmark):
+    def call():
+        global calls
+        calls += 1
+        jobs.decode()
+        if calls > 10:
+            pytest.exit("out of patience")
+    benchmark(call)
+
+
+"""
+
+
+def test_a_session_that_ends_while_it_is_timed_is_an_error(project: Project) -> None:
+    project.commit(src_layout(**{"benchmarks/test_jobs.py": DECODE + LATE + RESIZE}))
+    project.commit({"src/toy/jobs.py": jobs(decode=0.001) + "# changed\n"})
+    report = project.gate(max_pairs=4)  # the first pair ends before it comes to the last test
+    assert outcomes(report) == {
+        "test_decode": Outcome.KEPT,
+        "test_ends_late": Outcome.ERROR,
+        "test_resize": Outcome.KEPT,
+    }
+    assert "out of patience" in one(report, "test_ends_late").worst.reason
+    assert report.exit_code == 12
+
+
+UNSTEADY = """
+import os
+
+
+@pytest.mark.parametrize("name", [os.urandom(4).hex()])
+def test_unsteady(benchmark, name):
+    benchmark(jobs.decode)
+"""
+CONFTEST = """
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def stop(request):
+    yield
+    if "decode" in request.node.nodeid:
+        request.session.shouldstop = "enough"
+"""
+
+
+@pytest.mark.parametrize("harness", ["head", "base", "own"])
+def test_a_name_that_changes_with_every_collection_is_not_green(project: Project, harness: str) -> None:
+    project.commit(src_layout(**{"benchmarks/test_jobs.py": DECODE + UNSTEADY}))
+    project.commit({"src/toy/jobs.py": jobs() + "# changed\n"})
+    report = project.gate(harness=harness)
+    assert outcomes(report)["test_decode"] is Outcome.KEPT
+    of_others = {found.outcome for found in report.workloads if "unsteady" in found.name}
+    assert of_others & {Outcome.ERROR, Outcome.MISSING}
+    assert report.exit_code == 12
+
+
+def test_a_project_that_stops_the_session_itself_is_not_green(project: Project) -> None:
+    project.commit(src_layout(**{"conftest.py": CONFTEST}))
+    project.commit({"src/toy/jobs.py": jobs() + "# changed\n"})
+    report = project.gate()
+    assert outcomes(report)["test_resize"] is Outcome.ERROR
+    assert "enough" in one(report, "test_resize").worst.reason
+    assert report.exit_code == 12
+
+
+UNJUDGED = [
+    (["t"], ["t"], [], False, {"t": Outcome.ERROR}),
+    (["t"], ["t"], ["t"], False, {}),
+    ([], ["t"], [], False, {"t": Outcome.ERROR}),
+    (["t"], [], [], False, {"t": Outcome.MISSING}),
+    (["t", "u"], ["u", "v"], ["u"], False, {"t": Outcome.MISSING, "v": Outcome.ERROR}),
+    (["t"], ["t", "u"], [], True, {"t": Outcome.UNCLEAR, "u": Outcome.UNCLEAR}),
+    ([], [], ["t"], False, {}),
+]
+
+
+@pytest.mark.parametrize(("base", "head", "judged", "interrupted", "expected"), UNJUDGED)
+def test_what_was_collected_and_not_judged_has_a_verdict(
+    base: list[str], head: list[str], judged: list[str], interrupted: bool, expected: Mapping[str, Outcome]
+) -> None:
+    found = unjudged(base, head, judged, interrupted)
+    assert {verdict.workload: verdict.outcome for verdict in found} == expected
+    assert all(verdict.reason for verdict in found)
+
+
+def collected(*nodes: str) -> Collected:
+    return Collected(dict.fromkeys(nodes, ("test_a.py", 7)), (), (), "")
+
+
+@pytest.fixture
+def repository(project: Project) -> Repository:
+    project.commit({"README": ""})
+    return Repository.at(project.root)
+
+
+def report_of(repository: Repository, base: Collected, head: Collected, **state: Any) -> GateReport:
+    """The report of a gate that came to its end in this state."""
+    root = repository.root
+    trees = {side: Tree(side, root, root, repository.commit("HEAD"), side) for side in ("base", "head")}
+    asked = settings(renames={"old": "new"})
+    stand = Stand(repository, asked, root, trees, Path("plugin"), random.Random(1), gpu=None)
+    run = Run(stand, Suites({"base": base, "head": head}), time.monotonic(), lambda _: None)
+    for name, value in state.items():
+        setattr(run, name, value)
+    return conclude(run, "perfsuite gate", 1)
+
+
+def kept(name: str) -> dict[str, list[Verdict]]:
+    return {name: [Verdict(name, "time", Outcome.KEPT, "no change")]}
+
+
+def test_the_report_names_what_has_no_verdict(repository: Repository) -> None:
+    report = report_of(repository, collected("t", "u"), collected("t", "u"), verdicts=kept("t"))
+    assert outcomes(report) == {"t": Outcome.KEPT, "u": Outcome.ERROR}
+    assert (one(report, "u").file, one(report, "u").line) == ("test_a.py", 7)
+    assert report.exit_code == 12
+
+
+def test_the_report_names_nothing_twice(repository: Repository) -> None:
+    """The negative control: a race, a skipped, a dropped and a renamed test are judged."""
+    nodes = ("t", "race", "skipped", "dropped")
+    report = report_of(
+        repository,
+        collected("old", *nodes),
+        collected("new", *nodes),
+        verdicts={**kept("t"), **kept("new"), **kept("dropped::part")},
+        followed={"race::plain": Followed("race::plain", "race", log_ratios=[0.0] * 6, errors=[0.001] * 6)},
+        skipped={"skipped": "no camera"},
+        dropped={"dropped"},
+    )
+    assert {found.name for found in report.workloads} == {"t", "new", "race::plain", "dropped::part"}
+    assert report.exit_code in {0, 10}
+
+
+def test_where_base_takes_the_pair_with_it_a_new_benchmark_is_not_called_new() -> None:
+    alone = judge_ends("t", {"base": End("died", "signal SIGSEGV")}, on_base_before=False)
+    assert alone.verdict is not None
+    assert alone.verdict.outcome is Outcome.ERROR
