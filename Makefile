@@ -9,7 +9,7 @@ ARGS ?=
 .PHONY: help test bench coverage check format gpu constraints clean
 
 help:
-	@echo "make bench   run the benchmarks on pictures made here, judge and show them"
+	@echo "make bench   run the benchmarks on images made here, judge and show them"
 	@echo "make test    run the tests"
 	@echo "make check   format, lint, types, layers, docstring examples: what CI calls clean"
 	@echo "make coverage  lines of the right wing that its tests look at: 90 % or red"

@@ -1,4 +1,4 @@
-"""What benchmarks run on: pictures, few enough to be read often, and one core."""
+"""What benchmarks run on: images, few enough to be read often, and one core."""
 
 from __future__ import annotations
 
@@ -10,62 +10,62 @@ from pathlib import Path
 import pytest
 import torch
 
-from perfsuite.data import photos as made_photos
-from perfsuite.pytest_plugin.pictures import own_pictures
+from perfsuite.data.synthetic import dataset as made_images
+from perfsuite.pytest_plugin.images import own_images
 
-FEW = 96
-
-
-@pytest.fixture(scope="session")
-def annotated_photos() -> Path:
-    """Pictures made here, with what is to be seen in each."""
-    return made_photos.cached(images=FEW, classes=8)
+IMAGE_COUNT = 96
 
 
 @pytest.fixture(scope="session")
-def few_photos(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """So many that an epoch takes a second or less: of your own, where --perf-photos names them."""
-    own = own_pictures(request.config)
+def annotated_image_dir() -> Path:
+    """Images made here, with what is to be seen in each."""
+    return made_images.cached_dataset(images=IMAGE_COUNT, classes=8)
+
+
+@pytest.fixture(scope="session")
+def small_image_dir(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """So many that an epoch takes a second or less: of your own, where --perf-images names them."""
+    own = own_images(request.config)
     if own is None:
-        folder: Path = request.getfixturevalue("annotated_photos")
+        folder: Path = request.getfixturevalue("annotated_image_dir")
         return folder
-    return _every_so_many(own, tmp_path_factory.mktemp("few"))
+    return _link_subset(own, tmp_path_factory.mktemp("few"))
 
 
-def _every_so_many(own: Path, folder: Path) -> Path:
+def _link_subset(own: Path, folder: Path) -> Path:
     """Links to JPEGs from all over the folder, by class."""
     found = [path for path in sorted(own.rglob("*")) if path.suffix.lower() in (".jpg", ".jpeg")]
     if not found:
         pytest.skip(f"{own}: no JPEGs are in it")
-    for number, path in enumerate(found[:: -(-len(found) // FEW)]):
-        link = folder / (path.parent.name if path.parent != own else "pictures") / f"{number:06d}.jpg"
+    for number, path in enumerate(found[:: -(-len(found) // IMAGE_COUNT)]):
+        link = folder / (path.parent.name if path.parent != own else "images") / f"{number:06d}.jpg"
         link.parent.mkdir(exist_ok=True)
         link.symlink_to(path.resolve())
     return folder
 
 
 @pytest.fixture(scope="session")
-def photos_batch() -> torch.Tensor:
-    """32 pictures of noise at 224 pixels: uint8, NCHW."""
+def image_batch() -> torch.Tensor:
+    """32 images of noise at 224 pixels: uint8, NCHW."""
     generator = torch.Generator().manual_seed(42)
     return torch.randint(0, 256, (32, 3, 224, 224), dtype=torch.uint8, generator=generator)
 
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of mallopt
-LARGEST_BYTES = 32 << 20  # that glibc takes as a threshold
+MAX_THRESHOLD_BYTES = 32 << 20  # that glibc takes as a threshold
 
 
 @pytest.fixture
-def kept_memory() -> None:
+def retain_freed_memory() -> None:
     """malloc keeps what is given back, from here on.
 
     By itself it hands large outputs back to the kernel or not, as sizes happened to be asked for, and of two
     ways that allocate one then waits for pages to be cleared.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None or not mallopt(MMAP_THRESHOLD, LARGEST_BYTES):
+    if mallopt is None or not mallopt(MMAP_THRESHOLD, MAX_THRESHOLD_BYTES):
         pytest.skip("this malloc cannot be told to keep memory")
-    mallopt(TRIM_THRESHOLD, 8 * LARGEST_BYTES)
+    mallopt(TRIM_THRESHOLD, 8 * MAX_THRESHOLD_BYTES)
 
 
 @pytest.fixture

@@ -25,11 +25,11 @@ def fill(root: Path, runs: int) -> Path:
         measurements, plain = {}, []
         for workload in range(WORKLOADS):
             name = f"benchmarks/test_theme_{workload % 20}.py::test_workload[jpeg-224-{workload}]"
-            centre = 0.001 * (workload + 1) * noise.lognormvariate(0, 0.01)
-            samples = tuple(centre * each for each in shape)
+            center = 0.001 * (workload + 1) * noise.lognormvariate(0, 0.01)
+            samples = tuple(center * each for each in shape)
             counters = {"dispatched_ops": 120 + workload, "casts": 3, "copies": 7, "host_syncs": 0}
             measurements[name] = Measurement(name, samples, counters=counters)
-            stats = {"median": centre, "mean": centre, "stddev": 0.0, "iqr": 0.0, "ops": 1 / centre}
+            stats = {"median": center, "mean": center, "stddev": 0.0, "iqr": 0.0, "ops": 1 / center}
             plain.append({"fullname": name, "name": name, "stats": stats, "extra_info": {}})
         store.save(
             Run(

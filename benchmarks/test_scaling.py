@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from perfsuite.advise.ranks import run_ranks
+from perfsuite.advise.torchrun import run_ranks
 from perfsuite.training.models import make_model
 
 STARTING_SECONDS = 300

@@ -26,4 +26,4 @@ class NothingMeasuredError(PerfsuiteError):
 
 
 class DataError(PerfsuiteError):
-    """Pictures, labels or checkpoints that are missing, damaged or of the wrong kind."""
+    """Images, labels or checkpoints that are missing, damaged or of the wrong kind."""

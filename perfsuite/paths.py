@@ -9,7 +9,7 @@ from pathlib import Path
 def stays_inside(name: str) -> bool:
     """Whether a relative name stays in the folder that it is joined to. Only the text is looked at.
 
-    >>> stays_inside("photos/1.jpg"), stays_inside("../1.jpg"), stays_inside("/1.jpg")
+    >>> stays_inside("images/1.jpg"), stays_inside("../1.jpg"), stays_inside("/1.jpg")
     (True, False, False)
     """
     return not os.path.isabs(name) and ".." not in Path(name).parts  # noqa: PTH117 - per row

@@ -90,7 +90,7 @@ def test_every_layer_is_known() -> None:
     [
         ("from perfsuite.training import step", "data"),
         ("import torch", "judge"),
-        ("from perfsuite.data.photos import make", "measure"),
+        ("from perfsuite.data.synthetic.dataset import make", "measure"),
         ("import time", "judge"),
         ("def f():\n    from perfsuite.gate import arms", "store"),
     ],

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from perfsuite.data import photos
+from perfsuite.data.synthetic import dataset
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -15,8 +15,8 @@ README = Path(__file__).parents[1] / "README.md"
 def test_the_benchmark_of_the_readme_runs(pytester: pytest.Pytester, tmp_path: Path) -> None:
     (source,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     pytester.makepyfile(test_mine=source)
-    pictures = photos.make(tmp_path / "pictures", images=24, classes=2, size=(96, 64))
+    images = dataset.make_dataset(tmp_path / "images", images=24, classes=2, size=(96, 64))
     # Called once and not timed: whether its limits hold is for a machine that does nothing else.
-    run = pytester.runpytest_subprocess("--benchmark-disable", f"--perf-photos={pictures}")
+    run = pytester.runpytest_subprocess("--benchmark-disable", f"--perf-images={images}")
     run.assert_outcomes(passed=2)
     assert "error" not in run.stdout.str().lower()

@@ -1,3 +1,3 @@
-"""`eight` is a project of its own that the gate is proven on, not a benchmark of this repository."""
+"""`sample_project` is a project of its own that the gate is proven on, not a benchmark of this repository."""
 
-collect_ignore = ["eight"]
+collect_ignore = ["sample_project"]

@@ -1,4 +1,4 @@
-"""The ways of feeding pictures that people use today: the same crops, sizes and float32 output as ours.
+"""The ways of feeding images that people use today: the same crops, sizes and float32 output as ours.
 
 `PEERS` makes each by name, for some `work` (validation, training, moderate) with so many workers. What is not
 installed raises ImportError; what a library cannot do, NotImplementedError.
@@ -6,31 +6,37 @@ installed raises ImportError; what a library cannot do, NotImplementedError.
 
 from __future__ import annotations
 
-from perfsuite.data.folders import PilImageFolder
+from perfsuite.data.datasets import PilImageFolder
 
 from . import formats, pipelines
-from .datasets import Batches, OpenCV, Simplejpeg, Torchvision
+from .datasets import NormalizedBatches, OpenCvDataset, SimplejpegDataset, TorchvisionDataset
 
-WORKS = {"validation": "none", "training": None, "moderate": "moderate"}  # and our augmentation_mode
+AUGMENTATION_MODES = {
+    "validation": "none",
+    "training": None,
+    "moderate": "moderate",
+}  # and our augmentation_mode
 
 
 def pillow(files, work, workers, folder):
     """What most code does: slower than all the others."""
     if work == "moderate":
         raise NotImplementedError("Pillow: the reference has no moderate mode")
-    return Batches(PilImageFolder(files, training=work == "training"), workers, finish=lambda images: images)
+    return NormalizedBatches(
+        PilImageFolder(files, training=work == "training"), workers, finish=lambda images: images
+    )
 
 
 def torchvision(files, work, workers, folder):
-    return Batches(Torchvision(files, work), workers)
+    return NormalizedBatches(TorchvisionDataset(files, work), workers)
 
 
 def opencv(files, work, workers, folder):
-    return Batches(OpenCV(files, work), workers)
+    return NormalizedBatches(OpenCvDataset(files, work), workers)
 
 
 def simplejpeg(files, work, workers, folder):
-    return Batches(Simplejpeg(files, work), workers)
+    return NormalizedBatches(SimplejpegDataset(files, work), workers)
 
 
 PEERS = {

@@ -1,6 +1,6 @@
-"""Data sets of a picture at a time for torch's DataLoader: collated, then normalised once per batch.
+"""Data sets of an image at a time for torch's DataLoader: collated, then normalized once per batch.
 
-That is the fastest known way; only Pillow's arm normalises picture by picture, as most code does.
+That is the fastest known way; only Pillow's arm normalizes image by image, as most code does.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from perfsuite.data.crops import NUMBERS_PER_CROP, random_resized
+from perfsuite.data.crop import UNIFORMS_PER_CROP, random_resized_crop
 
 BATCH = 32
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1) * 255
 STD = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1) * 255
 
 
-class Peer(Dataset):
+class PeerDataset(Dataset):
     def __init__(self, files, work):
         self.files, self.work = files, work
         self.rng = np.random.default_rng(1)
@@ -24,32 +24,32 @@ class Peer(Dataset):
     def __len__(self):
         return len(self.files)
 
-    def box(self, width, height):
-        return random_resized(width, height, 224, self.rng.random(NUMBERS_PER_CROP)).box
+    def draw_crop_box(self, width, height):
+        return random_resized_crop(width, height, 224, self.rng.random(UNIFORMS_PER_CROP)).draw_crop_box
 
-    def numbers(self):
+    def draw_parameters(self):
         """Mirror, degrees, zoom, brightness, contrast, saturation: the moderate mode's."""
         u = self.rng.random(6)
         return u[0] < 0.5, 30 * u[1] - 15, 0.9 + 0.2 * u[2], *(0.8 + 0.4 * u[3:])
 
 
-class Torchvision(Peer):
+class TorchvisionDataset(PeerDataset):
     """torchvision.io and transforms v2 on bytes, antialiased."""
 
     def __getitem__(self, row):
-        return self.shown(self.files.read(row)), int(self.files.labels[row])
+        return self.preprocess(self.files.read(row)), int(self.files.labels[row])
 
-    def shown(self, data):
-        """A picture from its bytes."""
+    def preprocess(self, data):
+        """An image from its bytes."""
         import torchvision.io  # noqa: F401 - registers torch.ops.image
         from torchvision.transforms.v2 import functional as f
 
         image = torch.ops.image.decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8), 3, False)
         if self.work == "validation":
             return f.center_crop(f.resize(image, [256], antialias=True), [224])
-        left, top, width, height = self.box(image.shape[2], image.shape[1])
+        left, top, width, height = self.draw_crop_box(image.shape[2], image.shape[1])
         image = f.resized_crop(image, top, left, height, width, [224, 224], antialias=True)
-        mirror, degrees, zoom, brightness, contrast, saturation = self.numbers()
+        mirror, degrees, zoom, brightness, contrast, saturation = self.draw_parameters()
         if mirror:
             image = f.horizontal_flip(image)
         if self.work == "moderate":
@@ -59,7 +59,7 @@ class Torchvision(Peer):
         return image
 
 
-class OpenCV(Peer):
+class OpenCvDataset(PeerDataset):
     """OpenCV and albumentations: bilinear without antialiasing, as albumentations does."""
 
     def __init__(self, files, work):
@@ -88,7 +88,7 @@ class OpenCV(Peer):
         return torch.from_numpy(image).permute(2, 0, 1), int(self.files.labels[row])
 
 
-class Simplejpeg(OpenCV):
+class SimplejpegDataset(OpenCvDataset):
     """simplejpeg and albumentations."""
 
     def __init__(self, files, work):
@@ -103,22 +103,24 @@ class Simplejpeg(OpenCV):
         return torch.from_numpy(image).permute(2, 0, 1), int(self.files.labels[row])
 
 
-class Batches:
-    """A DataLoader whose batches are normalised when they come out."""
+class NormalizedBatches:
+    """A DataLoader whose batches are normalized when they come out."""
 
     def __init__(self, data, workers, finish=None, loader=DataLoader):
         many = {"persistent_workers": True, "multiprocessing_context": "fork"} if workers else {}
-        self.loader = loader(data, batch_size=BATCH, num_workers=workers, worker_init_fn=_alone, **many)
-        self.finish = finish or normalised
+        self.loader = loader(
+            data, batch_size=BATCH, num_workers=workers, worker_init_fn=_use_one_thread, **many
+        )
+        self.finish = finish or normalize_batch
 
     def __iter__(self):
         for images, labels in self.loader:
             yield self.finish(images), labels
 
 
-def normalised(images):
+def normalize_batch(images):
     return images.float().sub_(MEAN).div_(STD)
 
 
-def _alone(worker):
+def _use_one_thread(worker):
     torch.set_num_threads(1)

@@ -7,15 +7,15 @@ import time
 
 import torch
 
-from perfsuite.data.header import read_header
+from perfsuite.data.decoding.jpeg_header import read_jpeg_header
 
-from .datasets import BATCH, MEAN, STD, Batches, Peer, Torchvision, normalised
+from .datasets import BATCH, MEAN, STD, NormalizedBatches, PeerDataset, TorchvisionDataset, normalize_batch
 
-GREY = 128.0
+GRAY = 128.0
 
 
 def kornia(files, work, workers, folder):
-    """Crops by torchvision picture by picture; everything else by kornia, a batch at a time."""
+    """Crops by torchvision image by image; everything else by kornia, a batch at a time."""
     if work == "validation":
         raise NotImplementedError("kornia: nothing is left for it to do")
     import kornia.augmentation as k
@@ -28,14 +28,16 @@ def kornia(files, work, workers, folder):
         ]
     steps += [k.Normalize((MEAN / 255).flatten(), (STD / 255).flatten())]
     augment = k.AugmentationSequential(*steps, data_keys=["input"])
-    return Batches(Cropped(files, "training"), workers, finish=lambda images: augment(images.float() / 255))
+    return NormalizedBatches(
+        UnmirroredCrops(files, "training"), workers, finish=lambda images: augment(images.float() / 255)
+    )
 
 
-class Cropped(Torchvision):
+class UnmirroredCrops(TorchvisionDataset):
     """Random crops that are not mirrored: kornia does that."""
 
-    def numbers(self):
-        return False, *super().numbers()[1:]
+    def draw_parameters(self):
+        return False, *super().draw_parameters()[1:]
 
 
 def dali(files, work, workers, folder, on_gpu=False):
@@ -48,7 +50,7 @@ def dali(files, work, workers, folder, on_gpu=False):
     labels = [int(label) for label in files.labels]
 
     @pipeline_def(batch_size=BATCH, num_threads=max(1, workers), device_id=device_id, seed=1)
-    def pictures():
+    def images():
         data, label = fn.readers.file(files=paths, labels=labels)
         if work == "validation":
             image = fn.decoders.image(data, device=decoder)
@@ -62,7 +64,7 @@ def dali(files, work, workers, folder, on_gpu=False):
             mirror = fn.random.coin_flip()
         if work == "moderate":
             image = fn.rotate(
-                image, angle=fn.random.uniform(range=(-15.0, 15.0)), keep_size=True, fill_value=GREY
+                image, angle=fn.random.uniform(range=(-15.0, 15.0)), keep_size=True, fill_value=GRAY
             )
             numbers = {
                 name: fn.random.uniform(range=(0.8, 1.2)) for name in ("brightness", "contrast", "saturation")
@@ -79,12 +81,12 @@ def dali(files, work, workers, folder, on_gpu=False):
         )
         return image, label
 
-    pipeline = pictures()
+    pipeline = images()
     pipeline.build()
-    return Dali(pipeline, len(files))
+    return DaliBatches(pipeline, len(files))
 
 
-def _as_torch(made):
+def _copy_to_torch(made):
     """A copy, as DALI writes its own memory anew."""
     from nvidia.dali.backend import TensorListCPU
 
@@ -93,39 +95,39 @@ def _as_torch(made):
     return torch.from_dlpack(made.as_tensor()).clone()
 
 
-LOOK_SECONDS, QUIET_LOOKS = 0.0003, 4  # a thread may be between two pieces of work
+POLL_SECONDS, IDLE_POLLS = 0.0003, 4  # a thread may be between two pieces of work
 
 
 def wait_for_other_threads():
     """Until those of this process use no processor."""
     before, quiet = 0.0, 0
-    while quiet < QUIET_LOOKS:
-        time.sleep(LOOK_SECONDS)
+    while quiet < IDLE_POLLS:
+        time.sleep(POLL_SECONDS)
         used = time.process_time() - time.thread_time()
-        quiet = quiet + 1 if used - before < LOOK_SECONDS / 10 else 0
+        quiet = quiet + 1 if used - before < POLL_SECONDS / 10 else 0
         before = used
 
 
-class Dali:
+class DaliBatches:
     """One pass: so many batches are asked for, two ahead, and none is under way when it has ended.
 
     DALI begins one batch more than it is asked for, which the next pass begins with: this pass waits for it,
     or it would be made in the turn of whoever comes next.
     """
 
-    AHEAD = 2
+    PREFETCH = 2
 
-    def __init__(self, pipeline, pictures):
-        self.pipeline, self.batches = pipeline, -(-pictures // BATCH)
+    def __init__(self, pipeline, images):
+        self.pipeline, self.batches = pipeline, -(-images // BATCH)
 
     def __iter__(self):
         pipeline, asked = self.pipeline, 0
         for given in range(self.batches):
-            while asked < min(self.batches, given + self.AHEAD):
+            while asked < min(self.batches, given + self.PREFETCH):
                 pipeline.schedule_run()
                 asked += 1
             images, labels = pipeline.share_outputs()
-            yield _as_torch(images), _as_torch(labels)[:, 0]
+            yield _copy_to_torch(images), _copy_to_torch(labels)[:, 0]
             pipeline.release_outputs()
         wait_for_other_threads()
 
@@ -135,7 +137,7 @@ def spdl(files, work, workers, folder):
     from spdl import io
     from spdl.pipeline import PipelineBuilder
 
-    filters = Filters(files, work)
+    filters = FfmpegFilters(files, work)
 
     def decoded(row):
         data = files.read(row)
@@ -145,7 +147,7 @@ def spdl(files, work, workers, folder):
     def batch(found):
         frames, labels = zip(*found, strict=True)
         images = io.to_torch(io.convert_frames(list(frames)))
-        return normalised(images.permute(0, 3, 1, 2)), torch.tensor(labels)
+        return normalize_batch(images.permute(0, 3, 1, 2)), torch.tensor(labels)
 
     threads = max(1, workers)
 
@@ -153,10 +155,10 @@ def spdl(files, work, workers, folder):
         steps = PipelineBuilder().add_source(range(len(files))).pipe(decoded, concurrency=threads)
         return steps.aggregate(BATCH).pipe(batch).add_sink(2).build(num_threads=threads)
 
-    return Spdl(pipeline)
+    return SpdlBatches(pipeline)
 
 
-class Spdl:
+class SpdlBatches:
     """One pass: threads of its own, which have ended with it."""
 
     def __init__(self, pipeline):
@@ -168,15 +170,15 @@ class Spdl:
             yield from pipeline.get_iterator()
 
 
-class Filters(Peer):
-    """What FFmpeg is told to do with a picture."""
+class FfmpegFilters(PeerDataset):
+    """What FFmpeg is told to do with an image."""
 
     def chain(self, data):
         if self.work == "validation":
             return "scale=256:256:force_original_aspect_ratio=increase:flags=bilinear,crop=224:224"
-        header = read_header(data)
-        left, top, width, height = self.box(header.width, header.height)
-        mirror, degrees, _, brightness, contrast, saturation = self.numbers()  # it does not zoom
+        header = read_jpeg_header(data)
+        left, top, width, height = self.draw_crop_box(header.width, header.height)
+        mirror, degrees, _, brightness, contrast, saturation = self.draw_parameters()  # it does not zoom
         steps = [f"crop={width}:{height}:{left}:{top}:exact=1", "scale=224:224:flags=bilinear"]
         steps += ["hflip"] if mirror else []
         if self.work == "moderate":

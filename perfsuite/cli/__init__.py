@@ -22,17 +22,17 @@ class Command:
 
 
 COMMANDS = {
-    "data": Command("perfsuite.cli.data", "make pictures to measure with, draw maps, pack shards"),
+    "data": Command("perfsuite.cli.data", "make images to measure with, draw maps, pack shards"),
     "gate": Command("perfsuite.cli.gate", "judge a change: base against head in turns"),
     "bisect": Command("perfsuite.cli.bisect", "find the commit that made a benchmark slower"),
     "doctor": Command("perfsuite.cli.doctor", "say what this machine can see, and what disturbs it"),
     "profile": Command("perfsuite.cli.profile", "find the slowest transform, or stage of loading"),
     "sweep": Command("perfsuite.cli.sweep", "find how many workers to load with, and why"),
-    "train": Command("perfsuite.cli.train", "train a classifier, on pictures made here or on yours"),
-    "predict": Command("perfsuite.cli.predict", "classify pictures, with probability and time"),
+    "train": Command("perfsuite.cli.train", "train a classifier, on images made here or on yours"),
+    "predict": Command("perfsuite.cli.predict", "classify images, with probability and time"),
     "counters": Command("perfsuite.cli.counters", "count what training steps do, against what is expected"),
     "scaling": Command("perfsuite.cli.scaling", "measure what several ranks gain, under torchrun"),
-    "claims": Command("perfsuite.cli.claims", "measure what is claimed of training optimisations"),
+    "claims": Command("perfsuite.cli.claims", "measure what is claimed of training optimizations"),
     "compare": Command("perfsuite.cli.compare", "judge one stored run against another"),
     "baseline": Command("perfsuite.cli.baseline", "list, show, accept or prune accepted measurements"),
 }

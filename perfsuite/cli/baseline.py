@@ -52,55 +52,57 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _list(arguments: argparse.Namespace) -> int:
     from perfsuite.errors import StoreError
-    from perfsuite.report import baselines
-    from perfsuite.store.baselines import Baselines
+    from perfsuite.report.terminal import baseline_list
+    from perfsuite.store.baselines import BaselineStore
 
-    store = Baselines(arguments.baselines)
+    store = BaselineStore(arguments.baselines)
     found, damaged = [], []
     for reference in store.list():
         try:
             found.append((reference, store.load(reference)))
         except StoreError as damage:
             damaged.append(str(damage))
-    baselines.show_list(arguments.baselines, found, damaged)
+    baseline_list.print_baselines(arguments.baselines, found, damaged)
     return StoreError.exit_code if damaged else 0
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    from perfsuite.report import baselines
-    from perfsuite.store.baselines import Baselines
+    from perfsuite.report.terminal import baseline_list
+    from perfsuite.store.baselines import BaselineStore
 
-    baselines.show_one(Baselines(arguments.baselines).load(arguments.reference))
+    baseline_list.print_baseline(BaselineStore(arguments.baselines).load(arguments.reference))
     return 0
 
 
 def _accept(arguments: argparse.Namespace) -> int:
-    from perfsuite.cli import sides
-    from perfsuite.cli.compare import settings_of
-    from perfsuite.store.baselines import Baselines
+    from perfsuite.cli import run_references
+    from perfsuite.cli.compare import compare_settings
+    from perfsuite.store.baselines import BaselineStore
 
-    store = sides.store_at(arguments.store)
+    store = run_references.open_store(arguments.store)
     runs = store.select(arguments.reference)
-    reference = Baselines(arguments.baselines).accept(
+    reference = BaselineStore(arguments.baselines).accept(
         runs,
         arguments.name,
-        sides.history(store, runs),
-        settings_of(arguments),
+        run_references.history(store, runs),
+        compare_settings(arguments),
         arguments.allow_dirty,
         frozenset(arguments.drop),
     )
-    print(f"accepted as {arguments.baselines}/{reference}.json: {sides.told('runs', runs)}")
+    print(f"accepted as {arguments.baselines}/{reference}.json: {run_references.describe_runs('runs', runs)}")
     print("commit it alone, so that the change of a baseline is seen")
     return 0
 
 
 def _prune(arguments: argparse.Namespace) -> int:
     from perfsuite.errors import UsageError
-    from perfsuite.store.baselines import Baselines
+    from perfsuite.store.baselines import BaselineStore
 
     if not arguments.references and arguments.older_than is None:
         raise UsageError("prune: nothing named, expected FINGERPRINT/NAME or --older-than DAYS")
-    gone = Baselines(arguments.baselines).prune(arguments.references, arguments.older_than, arguments.dry_run)
+    gone = BaselineStore(arguments.baselines).prune(
+        arguments.references, arguments.older_than, arguments.dry_run
+    )
     for reference in gone:
         print(f"{'would remove' if arguments.dry_run else 'removed'} {arguments.baselines}/{reference}.json")
     if not gone:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from perfsuite.cli.gate import add_rule_arguments, settings_from, teller
+from perfsuite.cli.gate import add_rule_arguments, gate_settings, progress_printer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,18 +17,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from perfsuite.gate.arms import Repository
     from perfsuite.gate.bisect import bisect
-    from perfsuite.gate.ending import sigterm_as_ctrl_c
+    from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
+    from perfsuite.gate.worktree import Repository
     from perfsuite.judge.verdict import EXIT_INTERRUPTED
 
     here = Path.cwd()
     arguments.base, arguments.head = arguments.good, arguments.bad
     arguments.null, arguments.keyword, arguments.marker = False, None, None
-    settings = settings_from(arguments, here)
+    settings = gate_settings(arguments, here)
     try:
-        with sigterm_as_ctrl_c():
-            found, _ = bisect(settings, arguments.good, arguments.bad, here, teller("bisect"))
+        with sigterm_as_keyboard_interrupt():
+            found, _ = bisect(settings, arguments.good, arguments.bad, here, progress_printer("bisect"))
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     repository = Repository.at(here)

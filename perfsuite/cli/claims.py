@@ -1,4 +1,4 @@
-"""Measure what is claimed of training optimisations on this machine: met, not met here, or unclear.
+"""Measure what is claimed of training optimizations on this machine: met, not met here, or unclear.
 
   perfsuite claims
   perfsuite claims --model resnet18-cifar --image-size 32 --batch-size 256 --device cuda
@@ -16,28 +16,28 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perfsuite.cli.step_options import add_step_arguments, seconds
+from perfsuite.cli.arguments import add_step_arguments, positive_float
 
 if TYPE_CHECKING:
-    from perfsuite.advise.claims import Claimed
+    from perfsuite.advise.claims.results import ClaimsReport
 
-PICTURES = 160
+IMAGES = 160
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_step_arguments(parser)
-    parser.add_argument("--seconds", type=seconds, default=40.0, help="for each of the tables (40)")
+    parser.add_argument("--seconds", type=positive_float, default=40.0, help="for each of the tables (40)")
     parser.add_argument("--write", type=Path, metavar="FILE", help="the page as Markdown; else it is printed")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from perfsuite.advise.claims_measured import Question, measure_claims
-    from perfsuite.advise.claims_page import page
-    from perfsuite.data import photos
-    from perfsuite.store import atomic
+    from perfsuite import atomic
+    from perfsuite.advise.claims.markdown import render_claims
+    from perfsuite.advise.claims.measure import ClaimsConfig, measure_claims
+    from perfsuite.data.synthetic import dataset
     from perfsuite.training.devices import choose_device
 
-    question = Question(
+    question = ClaimsConfig(
         model=arguments.model,
         image_size=arguments.image_size,
         batch_size=arguments.batch_size,
@@ -46,14 +46,14 @@ def run(arguments: argparse.Namespace) -> int:
     )
     latest = ""
 
-    def keep(found: Claimed) -> None:
+    def keep(found: ClaimsReport) -> None:
         nonlocal latest
-        latest = page(found, _command(arguments))
+        latest = render_claims(found, _repro_command(arguments))
         if arguments.write is not None:
             atomic.replace(arguments.write, latest.encode())
 
     try:
-        measure_claims(question, photos.cached(images=PICTURES), _tell, keep)
+        measure_claims(question, dataset.cached_dataset(images=IMAGES), _print_progress, keep)
     finally:
         if arguments.write is None:
             print(latest, end="")
@@ -62,11 +62,11 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _tell(doing: str) -> None:
+def _print_progress(doing: str) -> None:
     print(doing, file=sys.stderr, flush=True)
 
 
-def _command(arguments: argparse.Namespace) -> str:
+def _repro_command(arguments: argparse.Namespace) -> str:
     words = ["perfsuite claims", f"--model {arguments.model}", f"--image-size {arguments.image_size}"]
     words += [f"--batch-size {arguments.batch_size}", f"--seconds {arguments.seconds:g}"]
     if arguments.device != "auto":

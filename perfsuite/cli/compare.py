@@ -1,6 +1,6 @@
 """Judge stored run B against stored run A, workload by workload.
 
-Time is judged by how much runs of the same code differ on this machine, learnt from the runs that are kept;
+Time is judged by how much runs of the same code differ on this machine, learned from the runs that are kept;
 counters are compared exactly. What the runs cannot tell is unclear, which is not green.
 """
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from perfsuite.judge.stored import Comparison, Past, Settings
+    from perfsuite.judge.stored_runs import ComparisonReport, ComparisonSettings, HistoricalRun
 
 EPILOG = """\
 A and B are each
@@ -51,19 +51,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_judging_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--alpha",
-        type=_share,
+        type=_positive_fraction,
         default=0.01,
         help="chance of any false alarm in the whole comparison (default 0.01)",
     )
     parser.add_argument(
         "--tolerance",
-        type=_share_or_zero,
+        type=_fraction,
         default=0.01,
         help="slower by no more than this is no regression (default 0.01, that is 1 %%)",
     )
     parser.add_argument(
         "--wanted-mde",
-        type=_share,
+        type=_positive_fraction,
         default=0.05,
         help="a slowdown of this size must have been visible, else unclear (default 0.05)",
     )
@@ -72,7 +72,7 @@ def add_judging_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="OLD=NEW",
         action="append",
         default=[],
-        type=_renaming,
+        type=_parse_rename,
         help="a workload that is called otherwise now; repeat for more",
     )
 
@@ -92,67 +92,76 @@ def add_store_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from perfsuite.cli import sides
-    from perfsuite.judge.stored import compare
+    from perfsuite.cli import run_references
+    from perfsuite.judge.stored_runs import compare_runs
     from perfsuite.judge.verdict import exit_code
 
-    store = sides.store_at(arguments.store)
-    old, new, past = sides.both(arguments.a, arguments.b, store, arguments.baselines)
-    history: list[Past] = [*past, *sides.history(store, [*old, *new])]
-    found = compare(old, new, history, settings_of(arguments))
+    store = run_references.open_store(arguments.store)
+    old, new, past = run_references.resolve_sides(arguments.a, arguments.b, store, arguments.baselines)
+    history: list[HistoricalRun] = [*past, *run_references.history(store, [*old, *new])]
+    found = compare_runs(old, new, history, compare_settings(arguments))
     code = exit_code(found.verdicts)
-    _report(arguments, [sides.told("A", old), sides.told("B", new)], len(history), found, code)
+    _report(
+        arguments,
+        [run_references.describe_runs("A", old), run_references.describe_runs("B", new)],
+        len(history),
+        found,
+        code,
+    )
     return code
 
 
-def settings_of(arguments: argparse.Namespace) -> Settings:
-    from perfsuite.judge.stored import Settings
+def compare_settings(arguments: argparse.Namespace) -> ComparisonSettings:
+    from perfsuite.judge.stored_runs import ComparisonSettings
 
-    return Settings(
+    return ComparisonSettings(
         alpha=arguments.alpha,
         tolerance=arguments.tolerance,
-        wanted_mde=arguments.wanted_mde,
-        renamed=dict(arguments.rename),
+        target_mde=arguments.wanted_mde,
+        renames=dict(arguments.rename),
     )
 
 
 def _report(
-    arguments: argparse.Namespace, told: Sequence[str], runs: int, found: Comparison, code: int
+    arguments: argparse.Namespace, told: Sequence[str], runs: int, found: ComparisonReport, code: int
 ) -> None:
     from rich.console import Console
 
-    from perfsuite.report import machine, markdown, verdicts
+    from perfsuite.report import json_, markdown
+    from perfsuite.report.terminal import verdict_table
 
     quiet = "-" in (arguments.json, arguments.markdown)
     console = Console(stderr=quiet, highlight=False)
     for line in [*told, f"history: {runs} other run{'s' * (runs != 1)} of this environment"]:
         console.print(line, style="dim", markup=False)
-    verdicts.show(found.verdicts, console, found.warnings, show_kept=arguments.all)
+    verdict_table.print_verdicts(found.verdicts, console, found.warnings, show_kept=arguments.all)
     if arguments.json:
-        _write(arguments.json, machine.render(found.verdicts, found.warnings, code))
+        _write_report(arguments.json, json_.render(found.verdicts, found.warnings, code))
     if arguments.markdown:
-        _write(arguments.markdown, markdown.render(found.verdicts, "Stored runs", [*told, *found.warnings]))
+        _write_report(
+            arguments.markdown, markdown.render(found.verdicts, "Stored runs", [*told, *found.warnings])
+        )
 
 
-def _write(where: str, text: str) -> None:
+def _write_report(where: str, text: str) -> None:
     if where == "-":
         print(text, end="")
     else:
         from pathlib import Path
 
-        from perfsuite.store import atomic
+        from perfsuite import atomic
 
         atomic.replace(Path(where), text.encode())
 
 
-def _share(text: str) -> float:
-    value = _share_or_zero(text)
+def _positive_fraction(text: str) -> float:
+    value = _fraction(text)
     if value == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is nothing, expected a share above 0")
     return value
 
 
-def _share_or_zero(text: str) -> float:
+def _fraction(text: str) -> float:
     try:
         value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
@@ -162,8 +171,8 @@ def _share_or_zero(text: str) -> float:
     return value
 
 
-def _renaming(text: str) -> tuple[str, str]:
-    # Node ids of parametrised tests may hold "=" themselves; "==" then separates.
+def _parse_rename(text: str) -> tuple[str, str]:
+    # Node ids of parametrized tests may hold "=" themselves; "==" then separates.
     old, _, new = text.partition("==" if "==" in text else "=")
     if not old or not new:
         raise argparse.ArgumentTypeError(

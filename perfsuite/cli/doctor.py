@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from perfsuite.cli.gate import teller
+from perfsuite.cli.gate import progress_printer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,22 +18,22 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.table import Table
 
     from perfsuite.errors import UsageError
-    from perfsuite.gate.doctor import PAIRS_SHOWN, examine
-    from perfsuite.gate.ending import sigterm_as_ctrl_c
+    from perfsuite.gate.doctor import PAIRS_SHOWN, diagnose
+    from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
     from perfsuite.judge.verdict import EXIT_INTERRUPTED, EXIT_KEPT, EXIT_UNFIT
 
     if arguments.pairs < 2:
         raise UsageError(f"--pairs {arguments.pairs}: a spread needs at least 2")
-    tell = teller("doctor")
+    tell = progress_printer("doctor")
     try:
-        with sigterm_as_ctrl_c():
-            found = examine(arguments.pairs, arguments.alpha, arguments.tolerance, tell)
+        with sigterm_as_keyboard_interrupt():
+            found = diagnose(arguments.pairs, arguments.alpha, arguments.tolerance, tell)
     except KeyboardInterrupt:
         tell("interrupted; nothing can be said before the last pair, and nothing is left behind")
         return EXIT_INTERRUPTED
     console = Console()
     table = Table("workload", "spread of a pair", *(f"found with {n} pairs" for n in PAIRS_SHOWN))
-    for sight in found.sights:
+    for sight in found.workloads:
         cells = [f"{mde:.1%}" + ("" if a <= arguments.alpha else " *") for mde, a in sight.mde.values()]
         table.add_row(sight.workload, f"{sight.spread:.1%}", *cells)
     console.print(table)
@@ -41,10 +41,10 @@ def run(arguments: argparse.Namespace) -> int:
     console.print(
         f"* at a chance of false alarm of {least:.1%}, the least that {PAIRS_SHOWN[0]} coin tosses allow"
     )
-    for fact in found.facts:
-        console.print(f"{'!' if fact.disturbs else ' '} {fact.name}: {fact.found}", markup=False)
-        if fact.cure:
-            console.print(f"    {fact.cure}", markup=False)
+    for fact in found.checks:
+        console.print(f"{'!' if fact.is_disturbance else ' '} {fact.name}: {fact.observed}", markup=False)
+        if fact.remedy:
+            console.print(f"    {fact.remedy}", markup=False)
     if found.unfit:
         console.print(f"unfit: base differs from base in {', '.join(found.unfit)}", markup=False)
     return EXIT_UNFIT if found.unfit else EXIT_KEPT

@@ -17,13 +17,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from perfsuite.gate.ending import sigterm_as_ctrl_c
-from perfsuite.gate.pace import Pace
-from perfsuite.gate.settings import Settings, from_project
+from perfsuite.gate.schedule import TurnSchedule
+from perfsuite.gate.settings import GateSettings, read_project_settings
+from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
 from perfsuite.judge.verdict import EXIT_INTERRUPTED
-from perfsuite.report import gate_files, gate_terminal
+from perfsuite.report import formats
+from perfsuite.report.terminal import gate as gate_terminal
 
-_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+_UNIT_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +47,9 @@ def add_rule_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tolerance", type=float, help="slowdowns up to this are nobody's concern (0.01)")
     parser.add_argument("--mde", type=float, help="unclear where a slowdown of this size could hide (0.05)")
     parser.add_argument("--max-pairs", type=int, metavar="N", help="pairs of processes at most (24)")
-    parser.add_argument("--time-budget", type=seconds, default=600.0, metavar="TIME", help="such as 10m")
+    parser.add_argument(
+        "--time-budget", type=parse_duration, default=600.0, metavar="TIME", help="such as 10m"
+    )
     parser.add_argument(
         "--harness",
         choices=("head", "base", "own"),
@@ -68,7 +71,7 @@ def add_rule_arguments(parser: argparse.ArgumentParser) -> None:
         help="ignored files that both sides need: data",
     )
     parser.add_argument(
-        "--patience", type=seconds, default=120.0, metavar="TIME", help="a longer silence is a hang"
+        "--patience", type=parse_duration, default=120.0, metavar="TIME", help="a longer silence is a hang"
     )
     parser.add_argument("--seed", type=int, help="repeat the coin tosses of another gate")
 
@@ -81,70 +84,70 @@ def add_pytest_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def seconds(told: str) -> float:
+def parse_duration(told: str) -> float:
     """`90`, `90s`, `10m` or `1h`.
 
-    >>> seconds("10m")
+    >>> parse_duration("10m")
     600.0
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", told.strip())
     if not match:
         raise argparse.ArgumentTypeError(f"{told!r}, expected a time such as 90s, 10m or 1h")
-    return float(match[1]) * _SECONDS[match[2]]
+    return float(match[1]) * _UNIT_SECONDS[match[2]]
 
 
 def run(arguments: argparse.Namespace) -> int:
     from perfsuite.gate.gate import gate
 
     here = Path.cwd()
-    settings = settings_from(arguments, here)
-    tell = teller("gate")
+    settings = gate_settings(arguments, here)
+    tell = progress_printer("gate")
     try:
-        with sigterm_as_ctrl_c():
-            report = gate(settings, here, repeat(settings), tell)
+        with sigterm_as_keyboard_interrupt():
+            report = gate(settings, here, repro_command(settings), tell)
     except KeyboardInterrupt:
         tell("interrupted before anything was judged; nothing is left behind")
         return EXIT_INTERRUPTED
-    gate_terminal.show(report, Console(width=None if sys.stdout.isatty() else 120))
+    gate_terminal.print_gate(report, Console(width=None if sys.stdout.isatty() else 120))
     if arguments.report:
-        for path in gate_files.write(report, arguments.report):
+        for path in formats.write_reports(report, arguments.report):
             tell(f"wrote {path}")
-    for line in gate_files.to_github(report, os.environ):
+    for line in formats.publish_to_github(report, os.environ):
         print(line)
     return report.exit_code
 
 
-def settings_from(arguments: argparse.Namespace, here: Path) -> Settings:
-    told = from_project(here, datetime.now(UTC).date())
+def gate_settings(arguments: argparse.Namespace, here: Path) -> GateSettings:
+    told = read_project_settings(here, datetime.now(UTC).date())
     for name in ("alpha", "tolerance", "mde", "max_pairs"):
         if getattr(arguments, name) is not None:
             told[name] = getattr(arguments, name)
     told["share"] = (*told.get("share", ()), *arguments.share)
-    words = [*arguments.pytest_words]
+    words = [*arguments.pytest_args]
     for option, value in (("-k", arguments.keyword), ("-m", arguments.marker)):
         words += [option, value] if value else []
-    return Settings(
+    return GateSettings(
         base=arguments.base,
         head=arguments.head,
         time_budget_seconds=arguments.time_budget,
         harness=arguments.harness,
         null=arguments.null,
         prepare=tuple(arguments.prepare),
-        pytest_words=tuple(words),
-        pace=Pace(patience_seconds=arguments.patience),
+        pytest_args=tuple(words),
+        schedule=TurnSchedule(hang_timeout_seconds=arguments.patience),
         seed=arguments.seed,
         **told,
     )
 
 
-def repeat(settings: Settings) -> str:
+def repro_command(settings: GateSettings) -> str:
     """The command that does the same again.
 
-    >>> repeat(Settings(base="main", pytest_words=("benchmarks",)))
+    >>> repro_command(GateSettings(base="main", pytest_args=("benchmarks",)))
     'perfsuite gate --base main benchmarks'
     """
     words = ["perfsuite", "gate", "--base", settings.base]
-    usual = Settings(base=settings.base)
+    usual = GateSettings(base=settings.base)
     for option, name in (
         ("--head", "head"),
         ("--alpha", "alpha"),
@@ -157,16 +160,16 @@ def repeat(settings: Settings) -> str:
         value = getattr(settings, name)
         if value != getattr(usual, name):
             words += [option, f"{value:g}" if isinstance(value, float) else str(value)]
-    patience = settings.pace.patience_seconds
-    words += ["--patience", f"{patience:g}"] if patience != usual.pace.patience_seconds else []
+    patience = settings.schedule.hang_timeout_seconds
+    words += ["--patience", f"{patience:g}"] if patience != usual.schedule.hang_timeout_seconds else []
     words += ["--null"] if settings.null else []
     for option, values in (("--prepare", settings.prepare), ("--share", settings.share)):
         words += [word for value in values for word in (option, value)]
-    if any(word.startswith("-") for word in settings.pytest_words):
+    if any(word.startswith("-") for word in settings.pytest_args):
         words.append("--")
-    return shlex.join([*words, *settings.pytest_words])
+    return shlex.join([*words, *settings.pytest_args])
 
 
-def teller(command: str) -> Callable[[str], None]:
+def progress_printer(command: str) -> Callable[[str], None]:
     """Progress, beside what is printed to be read."""
     return lambda line: print(f"perfsuite {command}: {line}", file=sys.stderr, flush=True)

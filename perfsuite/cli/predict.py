@@ -1,11 +1,11 @@
-"""Classify pictures with a trained model: class, probability and time for each.
+"""Classify images with a trained model: class, probability and time for each.
 
   perfsuite predict --model-path m.pth cat.jpg dog.png
   perfsuite predict --model-path m.pth --repeat 200 cat.jpg       latency: p50, p95, p99
   perfsuite predict --model-path m.pth --json *.jpg
 
-Pictures keep their aspect: they are letterboxed to the size that the model was trained at.
-The first picture pays for loading the model, which is told apart.
+Images keep their aspect: they are letterboxed to the size that the model was trained at.
+The first image pays for loading the model, which is told apart.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from perfsuite.cli.step_options import COMPILE_MODES, natural
+from perfsuite.cli.arguments import COMPILE_MODES, nonnegative_int
 from perfsuite.errors import DataError
 
 if TYPE_CHECKING:
-    from perfsuite.training.predict import Prediction, Predictor
+    from perfsuite.training.inference.predict import Prediction, Predictor
 
-WARM_UP = 10
+WARMUP_CALLS = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE")
+    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
     parser.add_argument(
         "--model-path", type=Path, default=Path("model.pth"), metavar="FILE", help="(model.pth)"
     )
@@ -41,75 +41,75 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODE",
         help="torch.compile: pays in many calls, not in one",
     )
-    parser.add_argument("--batch", action="store_true", help="all pictures as one batch, not one by one")
+    parser.add_argument("--batch", action="store_true", help="all images as one batch, not one by one")
     parser.add_argument(
-        "--repeat", type=natural, default=0, metavar="N", help="then time N more calls of the first"
+        "--repeat", type=nonnegative_int, default=0, metavar="N", help="then time N more calls of the first"
     )
-    parser.add_argument("--json", action="store_true", help="a line of JSON for each picture")
+    parser.add_argument("--json", action="store_true", help="a line of JSON for each image")
 
 
 def run(arguments: argparse.Namespace) -> int:
     from perfsuite.training.devices import choose_device
-    from perfsuite.training.predict import ModelCache
+    from perfsuite.training.inference.predict import ModelCache
 
     cache = ModelCache(device=choose_device(arguments.device), compile_mode=arguments.compile)
     began = perf_counter()
     predictor = cache.get(arguments.model_path)
     if not arguments.json:
-        told = predictor.recipe
+        told = predictor.spec
         seconds = perf_counter() - began
         what = f"{told.model}, {len(told.class_names)} classes"
         print(f"{arguments.model_path}: {what}, loaded in {seconds:.2f} s")
-    missed = _batch(predictor, arguments) if arguments.batch else _one_by_one(predictor, arguments)
+    missed = _predict_batch(predictor, arguments) if arguments.batch else _predict_each(predictor, arguments)
     if missed:
-        print(f"{missed} of {len(arguments.pictures)} pictures could not be read", file=sys.stderr)
+        print(f"{missed} of {len(arguments.images)} images could not be read", file=sys.stderr)
         return 2
     if arguments.repeat > 0:
-        _show_latency(predictor, arguments)
+        _print_latency(predictor, arguments)
     return 0
 
 
-def _one_by_one(predictor: Predictor, arguments: argparse.Namespace) -> int:
+def _predict_each(predictor: Predictor, arguments: argparse.Namespace) -> int:
     missed = 0
-    for picture in arguments.pictures:
+    for image in arguments.images:
         began = perf_counter()
         try:
-            (prediction,) = predictor([picture])
+            (prediction,) = predictor([image])
         except DataError as error:
             print(f"perfsuite predict: {error}", file=sys.stderr)
             missed += 1
             continue
-        _show(picture, prediction, perf_counter() - began, arguments.json)
+        _print_prediction(image, prediction, perf_counter() - began, arguments.json)
     return missed
 
 
-def _batch(predictor: Predictor, arguments: argparse.Namespace) -> int:
+def _predict_batch(predictor: Predictor, arguments: argparse.Namespace) -> int:
     began = perf_counter()
-    predictions = predictor(arguments.pictures)
+    predictions = predictor(arguments.images)
     seconds = (perf_counter() - began) / len(predictions)
-    for picture, prediction in zip(arguments.pictures, predictions, strict=True):
-        _show(picture, prediction, seconds, arguments.json)
+    for image, prediction in zip(arguments.images, predictions, strict=True):
+        _print_prediction(image, prediction, seconds, arguments.json)
     return 0
 
 
-def _show(picture: Path, prediction: Prediction, seconds: float, as_json: bool) -> None:
+def _print_prediction(image: Path, prediction: Prediction, seconds: float, as_json: bool) -> None:
     if as_json:
         told: dict[str, Any] = {
-            "picture": str(picture),
+            "image": str(image),
             "class": prediction.label,
             "probability": prediction.probability,
             "milliseconds": seconds * 1e3,
         }
         print(json.dumps(told))
     else:
-        print(f"{picture}: {prediction.label} {prediction.probability:.1%} ({seconds * 1e3:.1f} ms)")
+        print(f"{image}: {prediction.label} {prediction.probability:.1%} ({seconds * 1e3:.1f} ms)")
 
 
-def _show_latency(predictor: Predictor, arguments: argparse.Namespace) -> None:
-    from perfsuite.judge.statistics import quantile
+def _print_latency(predictor: Predictor, arguments: argparse.Namespace) -> None:
+    from perfsuite.judge.order_statistics import quantile
 
-    first = [arguments.pictures[0]]
-    for _ in range(WARM_UP):
+    first = [arguments.images[0]]
+    for _ in range(WARMUP_CALLS):
         predictor(first)
     seconds = []
     for _ in range(arguments.repeat):
@@ -121,4 +121,4 @@ def _show_latency(predictor: Predictor, arguments: argparse.Namespace) -> None:
         print(json.dumps({"repeated": arguments.repeat, "milliseconds": shares}))
     else:
         told = ", ".join(f"{name} {value:.1f} ms" for name, value in shares.items())
-        print(f"{arguments.repeat} calls after {WARM_UP} to warm up, from file to answer: {told}")
+        print(f"{arguments.repeat} calls after {WARMUP_CALLS} to warm up, from file to answer: {told}")

@@ -1,7 +1,7 @@
 """Find out where the time goes: in the transforms of a pipeline, or in the stages of loading.
 
 perfsuite profile transforms --pipeline albumentations --size 1280x720
-perfsuite profile loading --data-dir photos/ --mode moderate
+perfsuite profile loading --data-dir images/ --mode moderate
 """
 
 from __future__ import annotations

@@ -13,10 +13,16 @@ import json
 from dataclasses import asdict
 from math import isfinite
 
-from perfsuite.advise.profile_transforms import Profile, Timed, made_sample, pipeline, profile
+from perfsuite.advise.profile.transforms import (
+    PipelineProfile,
+    StepTimes,
+    load_pipeline,
+    profile_pipeline,
+    synthetic_sample,
+)
 from perfsuite.errors import UsageError
 
-MILLI = 1000
+MS_PER_SECOND = 1000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,15 +31,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="letterbox",
         metavar="NAME",
         help="letterbox, albumentations, parts, conservative, moderate, aggressive, or module:name of "
-        "your own, a list of perfsuite.advise.profile_transforms.Step, or an albumentations Compose "
+        "your own, a list of perfsuite.advise.profile.transforms.PipelineStep, or an albumentations Compose "
         "(default: letterbox)",
     )
     parser.add_argument(
         "--size",
         action="append",
-        type=_size,
+        type=_parse_size,
         metavar="WxH",
-        help="width and height of the picture; may be given several times (default: 1280x720)",
+        help="width and height of the image; may be given several times (default: 1280x720)",
     )
     parser.add_argument(
         "--keypoints",
@@ -60,9 +66,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(
             "profile: expected --seconds above 0, --keypoints of 0 or more, --frame of 1 or more"
         )
-    steps = pipeline(arguments.pipeline, arguments.frame)
+    steps = load_pipeline(arguments.pipeline, arguments.frame)
     found = [
-        profile(steps, made_sample(height, width, keypoints), arguments.seconds)
+        profile_pipeline(steps, synthetic_sample(height, width, keypoints), arguments.seconds)
         for width, height in arguments.size or [(1280, 720)]
         for keypoints in ([0, arguments.keypoints] if arguments.keypoints else [0])
     ]
@@ -73,36 +79,36 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _table(name: str, found: Profile) -> str:
+def _table(name: str, found: PipelineProfile) -> str:
     height, width = found.shape[:2]
     with_keypoints = f", {found.keypoints} keypoints" if found.keypoints else ""
-    wide = max(len(part.name) for part in (*found.parts, found.whole))
+    wide = max(len(part.name) for part in (*found.steps, found.whole))
     lines = [
-        f"{name} at {width}x{height}{with_keypoints} ({len(found.whole.seconds)} turns each, ms a picture)",
+        f"{name} at {width}x{height}{with_keypoints} ({len(found.whole.seconds)} turns each, ms an image)",
         f"  {'':{wide}}     mean  deviation      min      max   share",
-        *(f"  {_row(part, wide)}  {found.share(part):6.1%}" for part in found.parts),
-        f"  {'sum':{wide}} {found.sum_of_parts * MILLI:8.3f}",
+        *(f"  {_row(part, wide)}  {found.share(part):6.1%}" for part in found.steps),
+        f"  {'sum':{wide}} {found.sum_of_step_means * MS_PER_SECOND:8.3f}",
         f"  {_row(found.whole, wide)}",
-        f"  slowest: {found.slowest.name}; {_gain(found)}",
+        f"  slowest: {found.slowest.name}; {_format_gain(found)}",
     ]
     if found.slowest.advice:
         lines.append(f"  try: {found.slowest.advice}")
     return "\n".join(lines)
 
 
-def _gain(found: Profile) -> str:
-    gain = found.most_to_gain(found.slowest)
+def _format_gain(found: PipelineProfile) -> str:
+    gain = found.max_speedup(found.slowest)
     return f"without it at most {gain:.2f} times as fast" if isfinite(gain) else "nothing else takes time"
 
 
-def _row(part: Timed, wide: int) -> str:
+def _row(part: StepTimes, wide: int) -> str:
     mean, deviation, least, most = (
-        seconds * MILLI for seconds in (part.mean, part.deviation, part.least, part.most)
+        seconds * MS_PER_SECOND for seconds in (part.mean, part.std, part.minimum, part.maximum)
     )
     return f"{part.name:{wide}} {mean:8.3f}  {deviation:9.3f} {least:8.3f} {most:8.3f}"
 
 
-def _size(written: str) -> tuple[int, int]:
+def _parse_size(written: str) -> tuple[int, int]:
     width, _, height = written.lower().partition("x")
     if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
         raise argparse.ArgumentTypeError(f"{written!r}, expected width x height such as 1280x720")

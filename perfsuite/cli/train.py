@@ -1,11 +1,11 @@
-"""Train a picture classifier; with nothing else given, on pictures made here.
+"""Train an image classifier; with nothing else given, on images made here.
 
   perfsuite train --epochs 1 --batch-size 32 --model-path m.pth
-  perfsuite train --data-dir photos/ --model resnet18 --epochs 20 --amp --channels-last --compile
+  perfsuite train --data-dir images/ --model resnet18 --epochs 20 --amp --channels-last --compile
   perfsuite train --data-dir cifar-10-batches-bin/ --model resnet18-cifar --epochs 30
   torchrun --nproc-per-node 2 -m perfsuite train --device cpu     --fsdp shards the parameters
 
---data-dir takes a folder with a folder of pictures for each class, or CIFAR-10's binary version.
+--data-dir takes a folder with a folder of images for each class, or CIFAR-10's binary version.
 A run that was stopped goes on with the same options and --resume.
 """
 
@@ -17,19 +17,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perfsuite.cli import train_speed
-from perfsuite.cli.step_options import natural, positive, rate, share
-from perfsuite.cli.train_bar import Bar
+from perfsuite.cli import train_preset
+from perfsuite.cli.arguments import fraction, nonnegative_float, nonnegative_int, positive_int
+from perfsuite.cli.train_progress import TrainingProgressBar
 from perfsuite.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from perfsuite.measure.measurement import GpuReadings
-    from perfsuite.training.evaluation import Evaluation
-    from perfsuite.training.presets import Preset
-    from perfsuite.training.sources import Source
-    from perfsuite.training.trainer import Trainer, TrainerOptions
+    from perfsuite.training.run.evaluation import Evaluation
+    from perfsuite.training.run.trainer import Trainer, TrainerOptions
+    from perfsuite.training.run.training_data import TrainingData
+    from perfsuite.training.step.presets import Preset
 
 
 GPU_BUSY_PERCENT = 90
@@ -38,9 +38,13 @@ GPU_BUSY_PERCENT = 90
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     data = parser.add_argument_group("data")
-    data.add_argument("--data-dir", type=Path, metavar="DIR", help="pictures; without it they are made here")
-    data.add_argument("--image-size", type=positive, metavar="PX", help="side in pixels (64, or the data's)")
-    data.add_argument("--workers", "--num-workers", type=natural, metavar="N", help="loading processes")
+    data.add_argument("--data-dir", type=Path, metavar="DIR", help="images; without it they are made here")
+    data.add_argument(
+        "--image-size", type=positive_int, metavar="PX", help="side in pixels (64, or the data's)"
+    )
+    data.add_argument(
+        "--workers", "--num-workers", type=nonnegative_int, metavar="N", help="loading processes"
+    )
     data.add_argument(
         "--mode",
         "--augmentation-mode",
@@ -51,25 +55,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     learning.add_argument(
         "--model", help="small, resnet18, resnet18-cifar, resnet50 (small, or that of the run resumed)"
     )
-    learning.add_argument("--epochs", type=positive, default=1, metavar="N", help="passes over the data (1)")
     learning.add_argument(
-        "--batch-size", type=positive, default=32, metavar="N", help="pictures a batch (32)"
+        "--epochs", type=positive_int, default=1, metavar="N", help="passes over the data (1)"
     )
-    learning.add_argument("--learning-rate", "--lr", type=rate, default=0.05, help="at its peak (0.05)")
+    learning.add_argument(
+        "--batch-size", type=positive_int, default=32, metavar="N", help="images a batch (32)"
+    )
+    learning.add_argument(
+        "--learning-rate", "--lr", type=nonnegative_float, default=0.05, help="at its peak (0.05)"
+    )
     learning.add_argument("--schedule", default="cosine", choices=("cosine", "one_cycle", "constant"))
-    learning.add_argument("--optimiser", "--optimizer", default="sgd", choices=("sgd", "adamw"))
-    learning.add_argument("--weight-decay", type=rate, default=5e-4, help="of convolutions, not norms (5e-4)")
-    learning.add_argument("--label-smoothing", type=share, default=0.0, help="(0)")
-    learning.add_argument("--seed", type=natural, default=42, help="the same seed, the same run (42)")
+    learning.add_argument("--optimizer", default="sgd", choices=("sgd", "adamw"))
+    learning.add_argument(
+        "--weight-decay", type=nonnegative_float, default=5e-4, help="of convolutions, not norms (5e-4)"
+    )
+    learning.add_argument("--label-smoothing", type=fraction, default=0.0, help="(0)")
+    learning.add_argument("--seed", type=nonnegative_int, default=42, help="the same seed, the same run (42)")
     learning.add_argument(
         "--on-bad-loss", choices=("stop", "skip"), default="stop", help="when a loss is no number (stop)"
     )
-    train_speed.add_arguments(parser.add_argument_group("speed", "what changes how fast, not what is learnt"))
+    train_preset.add_arguments(
+        parser.add_argument_group("speed", "what changes how fast, not what is learned")
+    )
     kept = parser.add_argument_group("what is kept")
     kept.add_argument(
         "--model-path", type=Path, default=Path("model.pth"), metavar="FILE", help="(model.pth)"
     )
-    kept.add_argument("--checkpoint-every", type=positive, metavar="STEPS", help="beside each epoch's end")
+    kept.add_argument(
+        "--checkpoint-every", type=positive_int, metavar="STEPS", help="beside each epoch's end"
+    )
     kept.add_argument("--resume", action="store_true", help="go on where --model-path was left")
     kept.add_argument("--log", type=Path, metavar="FILE", help="JSON lines (the model path, .jsonl)")
     kept.add_argument(
@@ -83,19 +97,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from perfsuite.measure.gpu import watching_gpu
-    from perfsuite.training.distributed import joined, rank_of_torchrun
-    from perfsuite.training.sources import open_source
+    from perfsuite.measure.gpu import monitor_gpu
+    from perfsuite.training.distributed.ranks import process_group, rank_from_torchrun
+    from perfsuite.training.run.training_data import open_training_data
 
     if arguments.model_path.is_dir():
         raise UsageError(f"train: --model-path {arguments.model_path} is a folder, expected a file in one")
-    arguments.model = arguments.model or _usual_model(arguments)
-    with joined(rank_of_torchrun(arguments.device)) as rank:
-        preset = train_speed.preset_of(arguments, rank.device)
+    arguments.model = arguments.model or _default_model(arguments)
+    with process_group(rank_from_torchrun(arguments.device)) as rank:
+        preset = train_preset.preset_from_arguments(arguments, rank.device)
         if arguments.fastest is not None:
-            preset = train_speed.fastest_of(arguments, preset, rank)
-        bar = Bar(quiet=arguments.quiet or not rank.is_first)
-        source = open_source(
+            preset = train_preset.search_fastest(arguments, preset, rank)
+        bar = TrainingProgressBar(quiet=arguments.quiet or not rank.is_first)
+        source = open_training_data(
             arguments.data_dir,
             batch_size=arguments.batch_size,
             image_size=arguments.image_size,
@@ -104,15 +118,15 @@ def run(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
             rank=rank,
             channels_last=preset.channels_last,
-            progress=bar.making,
+            progress=bar.on_synthesis,
         )
         log = arguments.log or arguments.model_path.with_suffix(".jsonl")
         settings = _settings(arguments, preset, rank.world_size)
         watchers: list[Any] = [bar]
         if rank.is_first:
-            from perfsuite.training.tracking import JsonLog
+            from perfsuite.training.run.tracking import JsonLinesLogger
 
-            watchers.append(JsonLog(log, settings, resumed=arguments.resume))
+            watchers.append(JsonLinesLogger(log, settings, resumed=arguments.resume))
         mlflow = _mlflow(arguments, settings) if rank.is_first else None
         if mlflow is not None:
             watchers.append(mlflow)
@@ -121,8 +135,8 @@ def run(arguments: argparse.Namespace) -> int:
             if arguments.resume:
                 trainer.resume(arguments.model_path)
             if not bar.quiet:
-                print(_beginning(trainer), file=sys.stderr)
-            with bar, watching_gpu() as watch:
+                print(_start_message(trainer), file=sys.stderr)
+            with bar, monitor_gpu() as watch:
                 trainer.fit()
             tested = trainer.evaluate(source.test) if source.test is not None else None
         except BaseException:
@@ -133,33 +147,33 @@ def run(arguments: argparse.Namespace) -> int:
             source.close()
         if rank.is_first:
             if watch.readings is not None and rank.device.type == "cuda":
-                print(_busy(watch.readings))
-            _conclude(trainer, tested, arguments.model_path, log)
+                print(_gpu_use_message(watch.readings))
+            _print_summary(trainer, tested, arguments.model_path, log)
         if mlflow is not None:
             mlflow.finish(arguments.model_path, log)
     return 0
 
 
-def _beginning(trainer: Trainer) -> str:
+def _start_message(trainer: Trainer) -> str:
     at = f" from step {trainer.steps_done + 1}" if trainer.steps_done else ""
-    what = f"{trainer.recipe.model}, {len(trainer.recipe.class_names)} classes"
+    what = f"{trainer.spec.model}, {len(trainer.spec.class_names)} classes"
     return f"{what}, {trainer.preset.name} on {trainer.device}: {trainer.steps} steps{at}"
 
 
-def _usual_model(arguments: argparse.Namespace) -> str:
-    from perfsuite.training.checkpoint import Checkpoint
+def _default_model(arguments: argparse.Namespace) -> str:
+    from perfsuite.training.run.checkpoint import Checkpoint
 
-    return Checkpoint.load(arguments.model_path).recipe.model if arguments.resume else "small"
+    return Checkpoint.load(arguments.model_path).spec.model if arguments.resume else "small"
 
 
-def _options(arguments: argparse.Namespace) -> TrainerOptions:
-    from perfsuite.training.trainer import TrainerOptions
+def _trainer_options(arguments: argparse.Namespace) -> TrainerOptions:
+    from perfsuite.training.run.trainer import TrainerOptions
 
     return TrainerOptions(
         epochs=arguments.epochs,
         learning_rate=arguments.learning_rate,
         schedule=arguments.schedule,
-        optimiser=arguments.optimiser,
+        optimizer=arguments.optimizer,
         weight_decay=arguments.weight_decay,
         label_smoothing=arguments.label_smoothing,
         seed=arguments.seed,
@@ -169,40 +183,40 @@ def _options(arguments: argparse.Namespace) -> TrainerOptions:
 
 
 def _trainer(
-    arguments: argparse.Namespace, source: Source, preset: Preset, rank: Any, watchers: Sequence[Any]
+    arguments: argparse.Namespace, source: TrainingData, preset: Preset, rank: Any, watchers: Sequence[Any]
 ) -> Trainer:
-    from perfsuite.training.checkpoint import Recipe
-    from perfsuite.training.trainer import Trainer
+    from perfsuite.training.run.checkpoint import ModelSpec
+    from perfsuite.training.run.trainer import Trainer
 
     return Trainer(
-        recipe=Recipe(arguments.model, source.class_names, source.image_size, source.mean, source.std),
+        spec=ModelSpec(arguments.model, source.class_names, source.image_size, source.mean, source.std),
         train=source.train,
         val=source.val,
-        options=_options(arguments),
+        options=_trainer_options(arguments),
         preset=preset,
         device=rank.device,
         checkpoint_path=arguments.model_path,
-        watchers=watchers,
+        callbacks=watchers,
         wrap=rank.shard if arguments.fsdp else rank.wrap,
-        writes=rank.is_first,
+        writes_checkpoints=rank.is_first,
     )
 
 
 def _settings(arguments: argparse.Namespace, preset: Preset, world_size: int) -> dict[str, Any]:
     import torch
 
-    from perfsuite.measure.environment import environment
+    from perfsuite.measure.environment import detect_environment
 
-    return asdict(_options(arguments)) | {
+    return asdict(_trainer_options(arguments)) | {
         "preset": preset.name,
         "model": arguments.model,
         "batch_size": arguments.batch_size,
-        "data_dir": str(arguments.data_dir or "pictures made here"),
+        "data_dir": str(arguments.data_dir or "images made here"),
         "device": arguments.device,
         "world_size": world_size,
         "fsdp": arguments.fsdp,
         "threads": torch.get_num_threads(),
-        **environment().hard,
+        **detect_environment().hard,
         "torch": str(torch.__version__),
     }
 
@@ -210,28 +224,28 @@ def _settings(arguments: argparse.Namespace, preset: Preset, world_size: int) ->
 def _mlflow(arguments: argparse.Namespace, settings: dict[str, Any]) -> Any:
     if arguments.mlflow is None:
         return None
-    from perfsuite.training.tracking import MlflowLog
+    from perfsuite.training.run.tracking import MlflowLogger
 
-    return MlflowLog(arguments.mlflow, settings, name=arguments.model_path.stem)
+    return MlflowLogger(arguments.mlflow, settings, name=arguments.model_path.stem)
 
 
-def _busy(readings: GpuReadings) -> str:
-    busy = f"the GPU was busy {readings.utilisation_percent:.0f} % of the time, by NVML"
-    if readings.utilisation_percent >= GPU_BUSY_PERCENT:
+def _gpu_use_message(readings: GpuReadings) -> str:
+    busy = f"the GPU was busy {readings.utilization_percent:.0f} % of the time, by NVML"
+    if readings.utilization_percent >= GPU_BUSY_PERCENT:
         return busy
     expected = f"expected {GPU_BUSY_PERCENT} % or more"
     return f"{busy}, {expected}; `perfsuite profile loading` says what loading waits for"
 
 
-def _conclude(trainer: Trainer, tested: Evaluation | None, path: Path, log: Path) -> None:
-    if trainer.step.fell_back is not None:
-        print(f"not compiled: {trainer.step.fell_back}")
+def _print_summary(trainer: Trainer, tested: Evaluation | None, path: Path, log: Path) -> None:
+    if trainer.step.fallback_reason is not None:
+        print(f"not compiled: {trainer.step.fallback_reason}")
     elif trainer.preset.is_compiled:
-        done = trainer.step.compilation
+        done = trainer.step.compile_counts
         print(
             f"compiled: {done.graphs} graphs, {done.graph_breaks} graph breaks, "
             f"{trainer.step.recompiles} recompiles"
         )
     if tested is not None:
-        print(f"test accuracy {tested.accuracy:.1%} of {tested.images} pictures, loss {tested.loss:.3f}")
-    print(f"{path}: {trainer.recipe.model}, {len(trainer.recipe.class_names)} classes; log in {log}")
+        print(f"test accuracy {tested.accuracy:.1%} of {tested.images} images, loss {tested.loss:.3f}")
+    print(f"{path}: {trainer.spec.model}, {len(trainer.spec.class_names)} classes; log in {log}")

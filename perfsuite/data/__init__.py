@@ -1,4 +1,4 @@
-"""What is loaded: pictures made here, decoders, data sets, caches, shards, loaders."""
+"""What is loaded: images made here, decoders, data sets, caches, shards, loaders."""
 
 from __future__ import annotations
 

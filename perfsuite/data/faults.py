@@ -1,4 +1,4 @@
-"""Pictures that cannot be read: what to do about them, and a full account of it."""
+"""Images that cannot be read: what to do about them, and a full account of it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from PIL import Image
 
 from perfsuite.errors import DataError
 
-Policy = Literal["raise", "skip", "substitute"]
-POLICIES = ("raise", "skip", "substitute")
-MOST_NAMED = 1000
+FaultPolicy = Literal["raise", "skip", "substitute"]
+FAULT_POLICIES = ("raise", "skip", "substitute")
+MAX_RECORDED_FAULTS = 1000
 # Errors of an image or its file, from whatever source. With on_error="raise" they become a DataError that
 # names the image. Any other error is a mistake in the source's own code: it keeps its type and its traceback.
 # StopIteration is among them because a loop that it left would take it for the end of the epoch.
@@ -21,7 +21,7 @@ IMAGE_ERRORS = (DataError, OSError, MemoryError, StopIteration)
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One picture that could not be read."""
+    """One image that could not be read."""
 
     name: str
     reason: str
@@ -32,22 +32,22 @@ class Fault:
 
 @dataclass(slots=True)
 class FaultLog:
-    """How many pictures could not be read, and which; the first thousand are named."""
+    """How many images could not be read, and which; the first thousand are named."""
 
     count: int = 0
-    named: dict[str, str] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
 
     def add(self, faults: Iterable[Fault]) -> None:
         for fault in faults:
             self.count += 1
-            if len(self.named) < MOST_NAMED:
-                self.named.setdefault(fault.name, fault.reason)
+            if len(self.reasons) < MAX_RECORDED_FAULTS:
+                self.reasons.setdefault(fault.name, fault.reason)
 
     def __str__(self) -> str:
         if not self.count:
-            return "every picture was read"
-        first = "; ".join(f"{name}: {reason}" for name, reason in list(self.named.items())[:3])
-        return f"{self.count} times a picture could not be read, {len(self.named)} files; {first}"
+            return "every image was read"
+        first = "; ".join(f"{name}: {reason}" for name, reason in list(self.reasons.items())[:3])
+        return f"{self.count} times an image could not be read, {len(self.reasons)} files; {first}"
 
 
 def reason_of(error: Exception) -> str:
@@ -64,12 +64,12 @@ def reason_of(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-def check_policy(policy: str) -> None:
-    if policy not in POLICIES:
-        raise ValueError(f"on_error: {policy!r}, expected one of {', '.join(POLICIES)}")
+def check_fault_policy(policy: str) -> None:
+    if policy not in FAULT_POLICIES:
+        raise ValueError(f"on_error: {policy!r}, expected one of {', '.join(FAULT_POLICIES)}")
 
 
-def raised(
+def fault_error(
     fault: Fault, action: str = "set on_error='skip' or 'substitute' to go on without it"
 ) -> DataError:
     return DataError(f"{fault}; {action}")

@@ -1,4 +1,4 @@
-"""Batches of an epoch: filled by an engine, normalised once, with their labels."""
+"""Batches of an epoch: filled by an engine, normalized once, with their labels."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import Any
 
 import torch
 
+from perfsuite.data.batch import Batch, BatchTask
+from perfsuite.data.engines.base import Engine, InlineEngine
 from perfsuite.data.faults import FaultLog
-from perfsuite.data.feed import Engine, Inline
+from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.order import Order
-from perfsuite.data.recipe import Recipe
-from perfsuite.data.sets import Source
-from perfsuite.data.slots import Batch, Task
-from perfsuite.data.targets import Targets
+from perfsuite.data.sources.files import ImageSource
+from perfsuite.data.targets import TargetBuilder
 from perfsuite.errors import DataError
 from perfsuite.stages import stage
 from perfsuite.transforms import normalize
-from perfsuite.transforms.statistics import IMAGENET
+from perfsuite.transforms.normalization.channel_stats import IMAGENET
 
-# Pictures and what they are labelled with: numbers of classes, a list of targets, or maps.
-Pair = tuple[torch.Tensor, Any]
+# Images and what they are labeled with: numbers of classes, a list of targets, or maps.
+LabeledBatch = tuple[torch.Tensor, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Normalise:
+class Normalize:
     """What becomes of a batch of bytes; `dtype` torch.uint8 leaves them as they are, for the device to do."""
 
     mean: tuple[float, ...] = IMAGENET.mean
@@ -65,21 +65,21 @@ class Loader:
 
     def __init__(
         self,
-        source: Source,
+        source: ImageSource,
         order: Order,
-        recipe: Recipe,
+        recipe: ImageConfig,
         fed_by: Engine,
-        then: Normalise,
-        targets: Targets | None = None,
+        then: Normalize,
+        targets: TargetBuilder | None = None,
         lives_on: bool = True,
     ) -> None:
         self.source, self.order, self.recipe = source, order, recipe
         self.faults = FaultLog()
-        self._engine, self._normalise, self._targets = fed_by, then, targets
-        self._lives_on = lives_on  # its workers, from one epoch to the next
-        self._epoch, self._given, self._resume_at = 0, 0, 0
+        self._engine, self._normalize, self._targets = fed_by, then, targets
+        self._persistent_workers = lives_on  # its workers, from one epoch to the next
+        self._epoch, self._batches_given, self._resume_at = 0, 0, 0
         self._running = False
-        self._turn = 0  # which iteration it is that says how far the epoch is
+        self._iteration = 0  # which iteration it is that says how far the epoch is
 
     @property
     def batch_size(self) -> int:
@@ -87,7 +87,7 @@ class Loader:
 
     @property
     def samples(self) -> int:
-        """Pictures of one epoch, of this rank."""
+        """Images of one epoch, of this rank."""
         return len(self.order.rows(0))
 
     @property
@@ -103,18 +103,18 @@ class Loader:
         if epoch < 0:
             raise ValueError(f"set_epoch: {epoch}, expected 0 or more")
         self._epoch, self._resume_at, self._running = epoch, 0, False
-        self._turn += 1
+        self._iteration += 1
 
-    def __iter__(self) -> Iterator[Pair]:
+    def __iter__(self) -> Iterator[LabeledBatch]:
         if self._running:  # the one before was left early, or is still held by somebody: a new epoch begins
             self._epoch += 1
         epoch, first = self._epoch, self._resume_at
-        self._given, self._resume_at, self._running = first, 0, True
-        self._turn += 1
-        tasks = [Task(epoch, rows) for rows in self.order.batches(epoch)[first:]]
-        return self._batches(tasks, self._turn)
+        self._batches_given, self._resume_at, self._running = first, 0, True
+        self._iteration += 1
+        tasks = [BatchTask(epoch, rows) for rows in self.order.batches(epoch)[first:]]
+        return self._batches(tasks, self._iteration)
 
-    def _batches(self, tasks: Sequence[Task], turn: int) -> Generator[Pair]:
+    def _batches(self, tasks: Sequence[BatchTask], turn: int) -> Generator[LabeledBatch]:
         try:
             with closing(self._engine.run(tasks)) as batches:  # type: ignore[type-var]
                 while True:
@@ -123,24 +123,24 @@ class Loader:
                     if batch is None:
                         break
                     self.faults.add(batch.faults)
-                    with stage("normalise"):
-                        images = self._normalise(batch.images)
+                    with stage("normalize"):
+                        images = self._normalize(batch.images)
                     labels = self._labels(batch)
-                    if turn == self._turn:
-                        self._given += 1
+                    if turn == self._iteration:
+                        self._batches_given += 1
                     yield images, labels
         finally:
-            if not self._lives_on and turn == self._turn:
+            if not self._persistent_workers and turn == self._iteration:
                 self.close()
-        if turn == self._turn:
-            self._epoch, self._given, self._running = self._epoch + 1, 0, False
+        if turn == self._iteration:
+            self._epoch, self._batches_given, self._running = self._epoch + 1, 0, False
 
     def _labels(self, batch: Batch) -> Any:
         if self._targets is not None:
             with stage("targets"):
-                return self._targets.of(batch, self.source)
+                return self._targets.build(batch, self.source)
         labels = batch.labels.clone() if batch.maps is None else batch.maps.clone()
-        return labels.pin_memory() if self._normalise.pinned and not labels.is_cuda else labels
+        return labels.pin_memory() if self._normalize.pinned and not labels.is_cuda else labels
 
     def state_dict(self) -> dict[str, int]:
         """Where the epoch stands: the batches given so far are not given again after `load_state_dict`."""
@@ -148,11 +148,11 @@ class Loader:
         return {
             "version": 1,
             "epoch": self._epoch,
-            "batches_given": self._given if self._running else self._resume_at,
+            "batches_given": self._batches_given if self._running else self._resume_at,
             "seed": order.seed,
             "samples": order.samples,
             "batch_size": order.batch_size,
-            "world": order.world,
+            "world": order.world_size,
         }
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
@@ -166,12 +166,12 @@ class Loader:
                 )
         self._epoch, self._resume_at = state["epoch"], state["batches_given"]
         self._running = False
-        self._turn += 1
+        self._iteration += 1
 
-    def alone(self) -> Loader:
+    def without_workers(self) -> Loader:
         """The same batches without workers: what one thread makes of them is what can be measured."""
-        inline = Inline(self.source, self.recipe)
-        return Loader(self.source, self.order, self.recipe, inline, self._normalise, self._targets)
+        inline = InlineEngine(self.source, self.recipe)
+        return Loader(self.source, self.order, self.recipe, inline, self._normalize, self._targets)
 
     def close(self) -> None:
         """End workers; the next iteration starts new ones."""

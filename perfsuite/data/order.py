@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from perfsuite.errors import DataError
 
 Rows = NDArray[np.int64]
-Uneven = Literal["pad", "drop", "keep"]
+UnevenPolicy = Literal["pad", "drop", "keep"]
 
 
 class Sampler(Iterable[int], Protocol):
@@ -22,7 +22,7 @@ class Sampler(Iterable[int], Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Sampled:
+class SeededSampler:
     """A sampler's rows as a pure function of seed and epoch, so that an epoch can be gone on with.
 
     torch's samplers draw from torch's own random numbers, which are set for the occasion and put back; one
@@ -30,16 +30,16 @@ class Sampled:
     """
 
     sampler: Sampler
-    pictures: int
+    source_length: int
     seed: int
 
     @classmethod
-    def checked(cls, sampler: Sampler, pictures: int, seed: int) -> Self:
+    def wrap(cls, sampler: Sampler, images: int, seed: int) -> Self:
         if hasattr(sampler, "num_replicas"):
             raise ValueError(
                 "sampler: shards by itself, expected the rows of all ranks; make_loaders shards by rank"
             )
-        return cls(sampler, pictures, seed)
+        return cls(sampler, images, seed)
 
     def rows(self, epoch: int) -> Rows:
         import torch
@@ -53,8 +53,10 @@ class Sampled:
             rows = np.fromiter(self.sampler, np.int64)
         if len(rows) != len(self.sampler):
             raise DataError(f"sampler: gave {len(rows)} rows, its length is {len(self.sampler)}")
-        if len(rows) and (rows.min() < 0 or rows.max() >= self.pictures):
-            raise DataError(f"sampler: rows {rows.min()} to {rows.max()}, there are {self.pictures} pictures")
+        if len(rows) and (rows.min() < 0 or rows.max() >= self.source_length):
+            raise DataError(
+                f"sampler: rows {rows.min()} to {rows.max()}, there are {self.source_length} images"
+            )
         return rows
 
 
@@ -69,7 +71,7 @@ class Order:
 
     >>> [batch.tolist() for batch in Order(5, 2, shuffle=False).batches(epoch=0)]
     [[0, 1], [2, 3], [4]]
-    >>> ranks = [Order(5, 2, shuffle=False, rank=rank, world=2, uneven="keep") for rank in (0, 1)]
+    >>> ranks = [Order(5, 2, shuffle=False, rank=rank, world_size=2, uneven="keep") for rank in (0, 1)]
     >>> [order.batches(0)[-1].tolist() for order in ranks]
     [[4], []]
     """
@@ -80,33 +82,35 @@ class Order:
     seed: int = 42
     drop_last: bool = False
     rank: int = 0
-    world: int = 1
-    uneven: Uneven = "pad"
-    sampled: Sampled | None = None  # says which rows come in which order, in the place of `shuffle`
+    world_size: int = 1
+    uneven: UnevenPolicy = "pad"
+    sampler: SeededSampler | None = None  # says which rows come in which order, in the place of `shuffle`
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
             raise ValueError(f"order: batch_size {self.batch_size}, expected at least 1")
-        if not 0 <= self.rank < self.world:
-            raise ValueError(f"order: rank {self.rank} of {self.world}, expected 0 to {self.world - 1}")
+        if not 0 <= self.rank < self.world_size:
+            raise ValueError(
+                f"order: rank {self.rank} of {self.world_size}, expected 0 to {self.world_size - 1}"
+            )
         if self.uneven not in ("pad", "drop", "keep"):
             raise ValueError(f"order: uneven {self.uneven!r}, expected pad, drop or keep")
 
     def rows(self, epoch: int) -> Rows:
         """All rows of this rank in this epoch."""
-        rows = np.arange(self.samples, dtype=np.int64) if self.sampled is None else self.sampled.rows(epoch)
-        if self.shuffle and self.sampled is None:
+        rows = np.arange(self.samples, dtype=np.int64) if self.sampler is None else self.sampler.rows(epoch)
+        if self.shuffle and self.sampler is None:
             key = np.array([self.seed, epoch], np.uint64)
             # A stream apart from those of the augmentation, which have the same key and count from 0.
             generator = np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, 1]))
             generator.shuffle(rows)
-        if self.world == 1 or self.samples == 0:
+        if self.world_size == 1 or self.samples == 0:
             return rows
         if self.uneven == "drop":
-            rows = rows[: self.samples - self.samples % self.world]
+            rows = rows[: self.samples - self.samples % self.world_size]
         elif self.uneven == "pad":
-            rows = np.resize(rows, -(-self.samples // self.world) * self.world)
-        return rows[self.rank :: self.world]
+            rows = np.resize(rows, -(-self.samples // self.world_size) * self.world_size)
+        return rows[self.rank :: self.world_size]
 
     def batches(self, epoch: int) -> list[Rows]:
         rows = self.rows(epoch)
@@ -114,11 +118,11 @@ class Order:
 
     def __len__(self) -> int:
         """Batches an epoch: the same for every rank."""
-        if self.uneven == "drop" and self.world > 1:
-            most = self.samples // self.world
+        if self.uneven == "drop" and self.world_size > 1:
+            most = self.samples // self.world_size
         else:
-            most = -(-self.samples // self.world)
+            most = -(-self.samples // self.world_size)
         if self.drop_last:
-            least = self.samples // self.world if self.uneven == "keep" else most
+            least = self.samples // self.world_size if self.uneven == "keep" else most
             return least // self.batch_size
         return -(-most // self.batch_size)

@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perfsuite.errors import NothingMeasuredError
-from perfsuite.gate import disturbances
-from perfsuite.gate.arms import Repository
-from perfsuite.gate.disturbances import Fact
-from perfsuite.gate.followed import Followed
-from perfsuite.gate.gate import Tell
-from perfsuite.gate.settings import Settings
-from perfsuite.gate.stand import make_ready, survey
-from perfsuite.gate.workplace import workplace
-from perfsuite.judge import flips, pairs
-from perfsuite.judge.pairs import Rule
+from perfsuite.gate import machine_checks
+from perfsuite.gate.gate import OnProgress
+from perfsuite.gate.machine_checks import MachineCheck
+from perfsuite.gate.pair_runner import collect_suites, prepare_sides
+from perfsuite.gate.settings import GateSettings
+from perfsuite.gate.workload_state import WorkloadState
+from perfsuite.gate.workspace import gate_workspace
+from perfsuite.gate.worktree import Repository
+from perfsuite.judge import sequential_rule, sign_flip
+from perfsuite.judge.sequential_rule import SequentialRule
 
 PAIRS_SHOWN = (6, 12, 20)
-PROJECT = {
+PROBE_PROJECT = {
     "test_doctor.py": """\
 import io
 
@@ -30,12 +30,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-PICTURE = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+IMAGE = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
 
 
 def test_decode(benchmark):
     packed = io.BytesIO()
-    Image.fromarray(PICTURE).resize((640, 480)).save(packed, "JPEG")
+    Image.fromarray(IMAGE).resize((640, 480)).save(packed, "JPEG")
     benchmark(lambda: [Image.open(io.BytesIO(packed.getvalue())).convert("RGB") for _ in range(4)])
 
 
@@ -61,7 +61,7 @@ def test_memory_bound(benchmark):
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class WorkloadSensitivity:
     """What can be seen of one workload: the spread of a pair and, by number of pairs, (MDE, alpha)."""
 
     workload: str
@@ -71,35 +71,37 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True)
-class Diagnosis:
+class MachineDiagnosis:
     """All that the doctor found."""
 
-    sights: tuple[Sight, ...]
-    facts: tuple[Fact, ...]
+    workloads: tuple[WorkloadSensitivity, ...]
+    checks: tuple[MachineCheck, ...]
     unfit: tuple[str, ...]
 
 
-def examine(number: int, alpha: float, tolerance: float, tell: Tell) -> Diagnosis:
+def diagnose(number: int, alpha: float, tolerance: float, tell: OnProgress) -> MachineDiagnosis:
     """Run `number` null pairs."""
-    before = disturbances.cpu_ticks()
+    before = machine_checks.cpu_seconds()
     with tempfile.TemporaryDirectory(prefix="perfsuite-doctor-") as folder:
         place = Path(folder) / "doctor"
-        _make_project(place)
-        followed = _null_pairs(place, number, tell)
-    facts = disturbances.look(before, disturbances.cpu_ticks())
+        _write_probe_project(place)
+        followed = _run_null_pairs(place, number, tell)
+    facts = machine_checks.run_checks(before, machine_checks.cpu_seconds())
     if not followed:
         raise NothingMeasuredError("doctor: no null pair could be run; are torch and pytest-benchmark here?")
     ratios = {found.name: found.log_ratios for found in followed}
-    sights = tuple(sight(found.name, found.log_ratios, alpha, tolerance, found.error) for found in followed)
-    return Diagnosis(sights, tuple(facts), pairs.unfit(ratios, tolerance))
+    sights = tuple(
+        sensitivity(found.name, found.log_ratios, alpha, tolerance, found.error) for found in followed
+    )
+    return MachineDiagnosis(sights, tuple(facts), sequential_rule.unfit_workloads(ratios, tolerance))
 
 
-def sight(
+def sensitivity(
     workload: str, log_ratios: list[float], alpha: float, tolerance: float, error: float = 0.0
-) -> Sight:
+) -> WorkloadSensitivity:
     """What would be found in pairs that scatter like these, each known to no less than `error`.
 
-    >>> found = sight("decode", [0.01, -0.01, 0.005, -0.005, 0.002, -0.003], 0.01, 0.01)
+    >>> found = sensitivity("decode", [0.01, -0.01, 0.005, -0.005, 0.002, -0.003], 0.01, 0.01)
     >>> found.mde[6][1], found.mde[12][1], found.mde[20][0] < found.mde[12][0]
     (0.015625, 0.01, True)
     """
@@ -107,34 +109,34 @@ def sight(
     for number in PAIRS_SHOWN:
         # So few coins cannot promise less than one pattern in 2^n.
         able = max(alpha, 2.0**-number)
-        rule = Rule(workloads=1, alpha=able, tolerance=tolerance, max_pairs=number)
-        seen[number] = (pairs.mde(rule, log_ratios, error=error), able)
-    return Sight(workload, flips.spread(log_ratios), seen, tuple(log_ratios))
+        rule = SequentialRule(workloads=1, alpha=able, tolerance=tolerance, max_pairs=number)
+        seen[number] = (sequential_rule.minimum_detectable_effect(rule, log_ratios, error=error), able)
+    return WorkloadSensitivity(workload, sign_flip.pair_deviation(log_ratios), seen, tuple(log_ratios))
 
 
-def _make_project(place: Path) -> None:
+def _write_probe_project(place: Path) -> None:
     place.mkdir()
-    for name, text in PROJECT.items():
+    for name, text in PROBE_PROJECT.items():
         (place / name).write_text(text)
     who = ["-c", "user.name=doctor", "-c", "user.email=doctor@localhost", "-c", "commit.gpgsign=false"]
     for words in (["init", "--quiet"], ["add", "--all"], [*who, "commit", "--quiet", "--message", "doctor"]):
         subprocess.run(["git", *words], cwd=place, check=True, capture_output=True)  # noqa: S607
 
 
-def _null_pairs(place: Path, number: int, tell: Tell) -> list[Followed]:
+def _run_null_pairs(place: Path, number: int, tell: OnProgress) -> list[WorkloadState]:
     """Identical code on both sides, at the pace of a gate: what it would see."""
-    settings = Settings(base="HEAD", head="HEAD", null=True)
+    settings = GateSettings(base="HEAD", head="HEAD", null=True)
     repository = Repository.at(place)
-    followed: dict[str, Followed] = {}
+    followed: dict[str, WorkloadState] = {}
     with (
-        workplace(repository.git_directory) as work,
-        make_ready(repository, settings, work, random.Random(), lambda _: None) as stand,
+        gate_workspace(repository.git_directory) as work,
+        prepare_sides(repository, settings, work, random.Random(), lambda _: None) as stand,
     ):
-        nodes = survey(stand).nodes("head")
+        nodes = collect_suites(stand).nodes("head")
         for done in range(number):
             result = stand.run(nodes)
-            for seen in result.seen:
+            for seen in result.workload_turns:
                 name = seen.name.partition("::test_")[2]
-                followed.setdefault(name, Followed(name, seen.node)).add(seen, result.first_side)
+                followed.setdefault(name, WorkloadState(name, seen.node)).add_pair(seen, result.first_side)
             tell(f"null pair {done + 1} of {number}")
     return list(followed.values())

@@ -5,53 +5,55 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from perfsuite.gate.turns import End
+from perfsuite.gate.turns import NodeOutcome
 from perfsuite.judge.verdict import Outcome, Verdict
-from perfsuite.measure.counters import LESS_IS_BETTER
+from perfsuite.measure.counters.registry import LESS_IS_BETTER
 
-Counts = Mapping[str, Sequence[Mapping[str, int]]]  # side -> repeated counts
+SideCounts = Mapping[str, Sequence[Mapping[str, int]]]  # side -> repeated counts
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class NodeFinding:
     """What a test's ends on both sides mean: a verdict, a skip, or nothing where it simply ran."""
 
     verdict: Verdict | None = None
     skipped: str | None = None
 
 
-def judge_ends(node: str, ends: Mapping[str, End], on_base_before: bool) -> Ended:
+def judge_outcomes(node: str, ends: Mapping[str, NodeOutcome], on_base_before: bool) -> NodeFinding:
     """A crash is an error, never a regression. `on_base_before`: base's own suite has this test.
 
-    >>> judge_ends("t", {"base": End("passed"), "head": End("failed", "boom")}, True).verdict.outcome
+    >>> judge_outcomes("t", {"base": NodeOutcome("passed"), "head": NodeOutcome("failed", "boom")}, True).verdict.outcome
     <Outcome.ERROR: 'error'>
     """
     bad = {side: end for side, end in ends.items() if end.is_bad}
     # Where base took the pair with it, nothing is known of head.
     if set(bad) == {"base"} and "head" in ends and not on_base_before:
-        return Ended(Verdict(node, "time", Outcome.NEW, "runs on head; base has nothing to compare it with"))
+        return NodeFinding(
+            Verdict(node, "time", Outcome.NEW, "runs on head; base has nothing to compare it with")
+        )
     if bad:
         side = "both sides" if len(bad) == 2 else next(iter(bad))
         end = bad.get("head") or bad["base"]
-        return Ended(
-            Verdict(node, "time", Outcome.ERROR, f"{end.outcome} on {side}: {_last_line(end.detail)}")
+        return NodeFinding(
+            Verdict(node, "time", Outcome.ERROR, f"{end.outcome} on {side}: {_failure_reason(end.detail)}")
         )
     skipped = {side: end for side, end in ends.items() if end.outcome in {"skipped", "xfailed"}}
     if len(skipped) == 2:
-        return Ended(skipped=_last_line(skipped["head"].detail))
+        return NodeFinding(skipped=_failure_reason(skipped["head"].detail))
     if set(skipped) == {"head"}:
-        why = _last_line(skipped["head"].detail)
-        return Ended(Verdict(node, "time", Outcome.MISSING, f"skipped on head, ran on base: {why}"))
+        why = _failure_reason(skipped["head"].detail)
+        return NodeFinding(Verdict(node, "time", Outcome.MISSING, f"skipped on head, ran on base: {why}"))
     if set(skipped) == {"base"}:
-        why = _last_line(skipped["base"].detail)
-        return Ended(Verdict(node, "time", Outcome.NEW, f"skipped on base, ran on head: {why}"))
-    return Ended()
+        why = _failure_reason(skipped["base"].detail)
+        return NodeFinding(Verdict(node, "time", Outcome.NEW, f"skipped on base, ran on head: {why}"))
+    return NodeFinding()
 
 
-def judge_alone(name: str, node: str, side: str, on_base_before: bool, errors: Sequence[str]) -> Verdict:
+def judge_one_sided(name: str, node: str, side: str, on_base_before: bool, errors: Sequence[str]) -> Verdict:
     """A benchmark that only one side came to. What base itself has is never called new.
 
-    >>> judge_alone("t", "t", "head", True, ["t: ImportError: no name 'f'"]).outcome
+    >>> judge_one_sided("t", "t", "head", True, ["t: ImportError: no name 'f'"]).outcome
     <Outcome.ERROR: 'error'>
     """
     if side == "base":
@@ -60,15 +62,16 @@ def judge_alone(name: str, node: str, side: str, on_base_before: bool, errors: S
         return Verdict(name, "time", Outcome.NEW, "runs on head; base has nothing to compare it with")
     file = node.partition("::")[0]
     wrong = next((error for error in errors if error.startswith(file)), "")
-    why = f": {_last_line(wrong)}" if wrong else ""
+    why = f": {_failure_reason(wrong)}" if wrong else ""
     cure = "split what is new from what was there, or use --harness own"
     return Verdict(name, "time", Outcome.ERROR, f"head's benchmark does not run on base{why}; {cure}")
 
 
-def in_short(error: str) -> str:
+def summarize_collect_error(error: str) -> str:
     """The cause of a failed collection in one line, without the way that led to it.
 
-    >>> in_short("test_a.py: ImportError while importing\\nTraceback:\\nE   ImportError: no name 'f'")
+    >>> error = "test_a.py: ImportError while importing\\nTraceback:\\nE   ImportError: no name 'f'"
+    >>> summarize_collect_error(error)
     "test_a.py: ImportError: no name 'f'"
     """
     causes = [line.removeprefix("E").strip() for line in error.splitlines() if line.startswith("E ")]
@@ -77,14 +80,14 @@ def in_short(error: str) -> str:
     return " ".join(error.split())[:500]
 
 
-def _last_line(detail: str) -> str:
+def _failure_reason(detail: str) -> str:
     lines = [line.strip() for line in detail.splitlines() if line.strip()]
     told = [line.removeprefix("E").strip() for line in lines if line.startswith("E ")] or lines[-1:]
     return (told[0] if told else "no reason given")[:300]
 
 
 def judge_counters(
-    name: str, first: Counts, again: Counts | None, allowed: Mapping[str, int] | None = None
+    name: str, first: SideCounts, again: SideCounts | None, allowed: Mapping[str, int] | None = None
 ) -> tuple[tuple[Verdict, ...], dict[str, tuple[int, int]], tuple[str, ...]]:
     """Verdicts on counters that differ, all steady counters (base, head), and those that do not repeat.
 
@@ -120,12 +123,12 @@ def _counter_verdict(name: str, counter: str, was: int, now: int, allowed: int) 
     )
 
 
-def differing(counts: Mapping[str, Counts]) -> list[str]:
+def find_counter_changes(counts: Mapping[str, SideCounts]) -> list[str]:
     """The workloads that are worth counting again: the two sides do not agree."""
     return [name for name, sides in counts.items() if judge_counters(name, sides, None)[0]]
 
 
-def absences(
+def find_missing_and_new(
     on_base: Iterable[str],
     on_head: Iterable[str],
     renames: Mapping[str, str],
@@ -140,7 +143,9 @@ def absences(
         file = name.split("::", 1)[0]
         wrong = next((error for error in broken.get("head", ()) if error.startswith(file)), "")
         if wrong:
-            found.append(Verdict(name, "time", Outcome.ERROR, f"not collected on head: {_last_line(wrong)}"))
+            found.append(
+                Verdict(name, "time", Outcome.ERROR, f"not collected on head: {_failure_reason(wrong)}")
+            )
         else:
             reason = (
                 "base has it, head does not; where it was renamed say so under tool.perfsuite.gate.renames, "

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from perfsuite.errors import UsageError
-from perfsuite.gate.layout import read_toml
-from perfsuite.gate.pace import Pace
-from perfsuite.judge.pairs import Rule
+from perfsuite.gate.project_layout import read_toml
+from perfsuite.gate.schedule import TurnSchedule
+from perfsuite.judge.sequential_rule import SequentialRule
 
 Harness = Literal["head", "base", "own"]
-NUMBERS = {"alpha", "tolerance", "mde", "max-pairs"}
-KNOWN = NUMBERS | {"quarantine", "tolerances", "renames", "share"}
+NUMBER_KEYS = {"alpha", "tolerance", "mde", "max-pairs"}
+KNOWN_KEYS = NUMBER_KEYS | {"quarantine", "tolerances", "renames", "share"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +28,15 @@ class Exemption:
     expires: date
     tolerance: float | None = None
 
-    def covers(self, name: str) -> bool:
+    def matches(self, name: str) -> bool:
         return name.startswith(self.test[:-1]) if self.test.endswith("*") else name == self.test
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class GateSettings:
     """One gate's settings.
 
-    >>> Settings(base="main").harness
+    >>> GateSettings(base="main").harness
     'head'
     """
 
@@ -52,13 +52,13 @@ class Settings:
     prepare: tuple[str, ...] = ()
     share: tuple[str, ...] = ()
     python: str = sys.executable
-    pytest_words: tuple[str, ...] = ()
-    pace: Pace = field(default_factory=Pace)
+    pytest_args: tuple[str, ...] = ()
+    schedule: TurnSchedule = field(default_factory=TurnSchedule)
     quarantine: tuple[Exemption, ...] = ()
     tolerances: tuple[Exemption, ...] = ()
     renames: Mapping[str, str] = field(default_factory=dict)  # base's name -> head's name
     seed: int | None = None
-    sentinels: int = 3  # workloads that also run base against base
+    null_workloads: int = 3  # workloads that also run base against base
 
     def __post_init__(self) -> None:
         for name, value, low, high in (
@@ -72,39 +72,41 @@ class Settings:
             raise UsageError(
                 f"mde: {self.mde:g} is not beyond the tolerance of {self.tolerance:g}; nothing could be kept"
             )
-        fewest = Rule(1, self.alpha).fewest_pairs
+        fewest = SequentialRule(1, self.alpha).min_pairs
         if self.max_pairs < fewest:
             raise UsageError(
                 f"max-pairs: {self.max_pairs}, expected at least {fewest} (more with many benchmarks) to "
                 f"tell a slowdown from luck with a chance of error of {self.alpha:g}"
             )
 
-    def tolerance_of(self, name: str, marked: float | None = None) -> float:
+    def tolerance_for(self, name: str, marked: float | None = None) -> float:
         """The project's word on a test, then the test's own marker, then the usual."""
-        told = [entry.tolerance for entry in self.tolerances if entry.covers(name)]
+        told = [entry.tolerance for entry in self.tolerances if entry.matches(name)]
         usual = self.tolerance if marked is None else marked
         return next((value for value in told if value is not None), usual)
 
-    def quarantined(self, name: str) -> Exemption | None:
-        return next((entry for entry in self.quarantine if entry.covers(name)), None)
+    def quarantine_for(self, name: str) -> Exemption | None:
+        return next((entry for entry in self.quarantine if entry.matches(name)), None)
 
 
-def from_project(root: Path, today: date) -> dict[str, Any]:
-    """The project's own settings, as words of `Settings`. An entry that has expired is an error."""
+def read_project_settings(root: Path, today: date) -> dict[str, Any]:
+    """The project's own settings, as words of `GateSettings`. An entry that has expired is an error."""
     path = root / "pyproject.toml"
     table = read_toml(path).get("tool", {}).get("perfsuite", {}).get("gate", {})
-    unknown = sorted(set(table) - KNOWN)
+    unknown = sorted(set(table) - KNOWN_KEYS)
     if unknown:
-        raise UsageError(f"{path}: [tool.perfsuite.gate] has {unknown[0]!r}, expected one of {sorted(KNOWN)}")
-    told: dict[str, Any] = {name.replace("-", "_"): table[name] for name in NUMBERS & set(table)}
-    told["quarantine"] = _entries(path, "quarantine", table.get("quarantine", []), today)
-    told["tolerances"] = _entries(path, "tolerances", table.get("tolerances", []), today)
+        raise UsageError(
+            f"{path}: [tool.perfsuite.gate] has {unknown[0]!r}, expected one of {sorted(KNOWN_KEYS)}"
+        )
+    told: dict[str, Any] = {name.replace("-", "_"): table[name] for name in NUMBER_KEYS & set(table)}
+    told["quarantine"] = _read_exemptions(path, "quarantine", table.get("quarantine", []), today)
+    told["tolerances"] = _read_exemptions(path, "tolerances", table.get("tolerances", []), today)
     told["renames"] = dict(table.get("renames", {}))
     told["share"] = tuple(table.get("share", ()))
     return told
 
 
-def _entries(path: Path, kind: str, entries: Sequence[Any], today: date) -> tuple[Exemption, ...]:
+def _read_exemptions(path: Path, kind: str, entries: Sequence[Any], today: date) -> tuple[Exemption, ...]:
     wanted = {"test", "reason", "expires"} | ({"tolerance"} if kind == "tolerances" else set())
     found = []
     for entry in entries:

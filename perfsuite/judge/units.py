@@ -9,7 +9,7 @@ from math import isfinite
 from perfsuite.errors import UsageError
 
 
-class Kind(StrEnum):
+class MetricKind(StrEnum):
     RATE = "items per second"
     SECONDS = "seconds"
     BYTES = "bytes"
@@ -17,40 +17,42 @@ class Kind(StrEnum):
     COUNT = "a count"
 
 
-_FACTORS: dict[Kind, dict[str, float]] = {
-    Kind.SECONDS: {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0},
-    Kind.BYTES: {
+_FACTORS: dict[MetricKind, dict[str, float]] = {
+    MetricKind.SECONDS: {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0},
+    MetricKind.BYTES: {
         "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12,
         "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40,
     },
-    Kind.RATIO: {"%": 0.01, "x": 1.0},
-    Kind.RATE: {"/s": 1.0},
-    Kind.COUNT: {},
+    MetricKind.RATIO: {"%": 0.01, "x": 1.0},
+    MetricKind.RATE: {"/s": 1.0},
+    MetricKind.COUNT: {},
 }  # fmt: skip
 _QUANTITY = re.compile(r"\s*([+-]?[\d_]*\.?\d+(?:[eE][+-]?\d+)?)\s*([^\s\d]*)\s*")
 
 
-def parse(written: object, kind: Kind, who: str) -> float:
+def parse_quantity(written: object, kind: MetricKind, who: str) -> float:
     """The number behind what was written, in seconds, bytes, items per second or as a ratio.
 
-    >>> parse("50 ms", Kind.SECONDS, "ceiling(p95)"), parse("400 MiB", Kind.BYTES, "ceiling(peak_memory)")
-    (0.05, 419430400.0)
-    >>> parse("400 ms", Kind.BYTES, "ceiling(peak_memory)")
+    >>> parse_quantity("50 ms", MetricKind.SECONDS, "ceiling(p95)")
+    0.05
+    >>> parse_quantity("400 MiB", MetricKind.BYTES, "ceiling(peak_memory)")
+    419430400.0
+    >>> parse_quantity("400 ms", MetricKind.BYTES, "ceiling(peak_memory)")
     Traceback (most recent call last):
     perfsuite.errors.UsageError: ceiling(peak_memory): '400 ms' is not in bytes; write a number or one of B, \
 kB, MB, GB, TB, KiB, MiB, GiB, TiB
     """
     if isinstance(written, bool) or not isinstance(written, int | float | str):
         raise UsageError(f"{who}: {written!r} is not a number; expected {kind}")
-    value = float(written) if not isinstance(written, str) else _parse_text(written, kind, who)
+    value = float(written) if not isinstance(written, str) else _parse_string(written, kind, who)
     if not isfinite(value) or value < 0:
         raise UsageError(f"{who}: {written!r} is not a limit that can be kept; expected a finite number >= 0")
-    if kind is Kind.COUNT and value != int(value):
+    if kind is MetricKind.COUNT and value != int(value):
         raise UsageError(f"{who}: {written!r} is not a whole number; counters count")
     return value
 
 
-def _parse_text(written: str, kind: Kind, who: str) -> float:
+def _parse_string(written: str, kind: MetricKind, who: str) -> float:
     factors = _FACTORS[kind]
     found = _QUANTITY.fullmatch(written)
     if found is None or (found[2] and found[2] not in factors):
@@ -59,32 +61,33 @@ def _parse_text(written: str, kind: Kind, who: str) -> float:
     return float(found[1]) * factors.get(found[2], 1.0)
 
 
-def show(value: float, kind: Kind) -> str:
+def format_quantity(value: float, kind: MetricKind) -> str:
     """A quantity with three figures and the unit that suits it.
 
-    >>> show(0.0123, Kind.SECONDS), show(419430400, Kind.BYTES), show(1234.5, Kind.RATE)
+    >>> quantities = (0.0123, MetricKind.SECONDS), (419430400, MetricKind.BYTES), (1234.5, MetricKind.RATE)
+    >>> tuple(format_quantity(*one) for one in quantities)
     ('12.3 ms', '400 MiB', '1,234/s')
     """
     if not isfinite(value):
         return "unbounded"
-    if kind is Kind.SECONDS:
-        return _scaled(value, (("s", 1.0), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9)))
-    if kind is Kind.BYTES:
-        return _scaled(value, (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10), ("B", 1)))
-    if kind is Kind.RATE:
-        return f"{figures(value)}/s"
-    if kind is Kind.RATIO:
+    if kind is MetricKind.SECONDS:
+        return _format_scaled(value, (("s", 1.0), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9)))
+    if kind is MetricKind.BYTES:
+        return _format_scaled(value, (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10), ("B", 1)))
+    if kind is MetricKind.RATE:
+        return f"{format_significant(value)}/s"
+    if kind is MetricKind.RATIO:
         return f"{value:.2f}" if abs(value) >= 0.095 else f"{value:.3f}"
     return f"{value:,.0f}"
 
 
-def figures(value: float) -> str:
+def format_significant(value: float) -> str:
     """Three figures and no exponent: 0.123, 12.3, 1,234."""
     if abs(value) >= 100 or value == 0:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 1 else f"{value:.3g}"
 
 
-def _scaled(value: float, units: tuple[tuple[str, float], ...]) -> str:
+def _format_scaled(value: float, units: tuple[tuple[str, float], ...]) -> str:
     name, size = next((unit for unit in units if abs(value) >= unit[1]), units[-1])
-    return f"{figures(value / size)} {name}"
+    return f"{format_significant(value / size)} {name}"

@@ -33,7 +33,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One judgement of one workload. Changes are ratios less one: +0.05 is 5 % slower (or more)."""
+    """One judgment of one workload. Changes are ratios less one: +0.05 is 5 % slower (or more)."""
 
     workload: str
     metric: str  # "time", "images_per_second", "overhead", a counter's name ...

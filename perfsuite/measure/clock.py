@@ -22,7 +22,7 @@ class Clock(Protocol):
         """Return when the device has nothing left to do."""
 
 
-def do_not_wait() -> None:
+def no_wait() -> None:
     """For work that is done when the call returns."""
 
 
@@ -30,7 +30,7 @@ def do_not_wait() -> None:
 class WallClock:
     """What a person with a stopwatch sees: host and device together, one wait at each end."""
 
-    wait_for_device: Callable[[], None] = do_not_wait
+    wait_for_device: Callable[[], None] = no_wait
 
     def wait(self) -> None:
         self.wait_for_device()
@@ -64,7 +64,7 @@ class CudaEventClock:
         return float(began.elapsed_time(ended)) / 1e3
 
 
-def clock_for(device: str | None = None, kind: str = "wall") -> Clock:
+def make_clock(device: str | None = None, kind: str = "wall") -> Clock:
     """The clock that waits for `device` ("cpu", "cuda", "cuda:1", "mps"); None waits for what is in use.
 
     Torch is not imported for this: a process that never did has no device to wait for.
@@ -76,15 +76,15 @@ def clock_for(device: str | None = None, kind: str = "wall") -> Clock:
         return CudaEventClock(torch.cuda)
     if kind != "wall":
         raise UsageError(f"clock: {kind!r} is not a clock; expected 'wall' or 'events'")
-    return WallClock(_waiter(torch, device))
+    return WallClock(_device_wait(torch, device))
 
 
-def _waiter(torch: Any, device: str | None) -> Callable[[], None]:
+def _device_wait(torch: Any, device: str | None) -> Callable[[], None]:
     if device == "cpu":
-        return do_not_wait
+        return no_wait
     if device is None:
         # Looked at anew on every wait: the first call may be what starts the device.
-        return wait_for_what_is_in_use
+        return wait_for_active_device
     if torch is None:
         raise UsageError(f"clock: device {device!r} was named, but torch is not imported")
     if device.startswith("cuda") and torch.cuda.is_available():
@@ -95,7 +95,7 @@ def _waiter(torch: Any, device: str | None) -> Callable[[], None]:
     raise UsageError(f"clock: there is no device {device!r} here; expected cpu, or a device that torch sees")
 
 
-def wait_for_what_is_in_use() -> None:
+def wait_for_active_device() -> None:
     torch = sys.modules.get("torch")
     cuda = getattr(torch, "cuda", None)
     if cuda is None:  # absent, or still being imported
@@ -106,7 +106,7 @@ def wait_for_what_is_in_use() -> None:
         torch.mps.synchronize()
 
 
-def grain_seconds(readings: int = 200) -> float:
+def clock_resolution_seconds(readings: int = 200) -> float:
     """The smallest step that the wall clock was seen to make."""
     steps = []
     for _ in range(readings):

@@ -14,22 +14,22 @@ from typing import Any
 
 import psutil
 
-from perfsuite.measure.gpu import first_visible_device, nvml
+from perfsuite.measure.gpu import first_visible_device, load_nvml
 from perfsuite.measure.measurement import Environment
 
 _LIBRARIES = ("torch", "torchvision", "numpy", "pillow", "albumentations", "opencv-python-headless")
 
 
 @cache
-def environment() -> Environment:
+def detect_environment() -> Environment:
     """The environment of this process. Torch is asked for its version without being imported."""
-    gpu_hard, gpu_soft = _gpu()
+    gpu_hard, gpu_soft = _gpu_facts()
     hard = {
         "os": f"{platform.system()} {platform.machine()}",
         "cpu": cpu_model(),
         "cores": str(usable_cores()),
         "python": ".".join(platform.python_version_tuple()[:2]),
-        "torch": _minor(version_of("torch")),
+        "torch": _major_minor(version_of("torch")),
         "cuda": _cuda_major(),
         **gpu_hard,
     }
@@ -68,7 +68,7 @@ def version_of(distribution: str) -> str:
         return "absent"
 
 
-def _minor(version: str) -> str:
+def _major_minor(version: str) -> str:
     return ".".join(version.split("+")[0].split(".")[:2])
 
 
@@ -84,26 +84,26 @@ def _cuda_major() -> str:
     return "none"
 
 
-def _gpu() -> tuple[dict[str, str], dict[str, str]]:
-    module = nvml()
+def _gpu_facts() -> tuple[dict[str, str], dict[str, str]]:
+    module = load_nvml()
     device = first_visible_device(module) if module is not None else None
     if module is None or device is None:
         return {"gpu": "none", "gpus": "0"}, {}
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     count = len(visible.split(",")) if visible else module.nvmlDeviceGetCount()
     hard = {
-        "gpu": _text(module.nvmlDeviceGetName(device)),
+        "gpu": _decode(module.nvmlDeviceGetName(device)),
         "gpus": str(count),
-        "mig": _mig(module, device),
+        "mig": _mig_mode(module, device),
     }
     soft = {
-        "driver": _text(module.nvmlSystemGetDriverVersion()),
+        "driver": _decode(module.nvmlSystemGetDriverVersion()),
         "power_limit_watts": str(round(module.nvmlDeviceGetEnforcedPowerLimit(device) / 1e3)),
     }
     return hard, soft
 
 
-def _mig(module: Any, device: Any) -> str:
+def _mig_mode(module: Any, device: Any) -> str:
     try:
         current, _pending = module.nvmlDeviceGetMigMode(device)
     except Exception:  # a GPU that knows no MIG answers with an error
@@ -111,7 +111,7 @@ def _mig(module: Any, device: Any) -> str:
     return "on" if current else "off"
 
 
-def _text(name: str | bytes) -> str:
+def _decode(name: str | bytes) -> str:
     return name.decode() if isinstance(name, bytes) else name
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from perfsuite.measure.measurement import GpuReadings
 
-_SECONDS_BETWEEN_LOOKS = 0.05
+_SECONDS_BETWEEN_READINGS = 0.05
 # Reasons that slow a GPU down; being idle or having its clocks set by an application is none.
-_THROTTLES = {
+_THROTTLE_REASONS = {
     "SwPowerCap": "power cap",
     "HwSlowdown": "hardware slowdown",
     "SwThermalSlowdown": "thermal (software)",
@@ -25,7 +25,7 @@ _THROTTLES = {
 }
 
 
-def nvml() -> ModuleType | None:
+def load_nvml() -> ModuleType | None:
     """NVML, started; None where the package, the driver or a device is missing."""
     try:
         module = import_module("pynvml")
@@ -46,7 +46,7 @@ def first_visible_device(module: Any) -> Any:
     return module.nvmlDeviceGetHandleByUUID(first)
 
 
-class GpuWatch:
+class GpuMonitor:
     """Readings taken every 50 ms by a thread while the block ran; `readings` is None without a GPU."""
 
     def __init__(self, module: Any) -> None:
@@ -62,7 +62,7 @@ class GpuWatch:
         if self._device is None:
             return
         self._joules_before = self._joules()
-        self._thread = threading.Thread(target=self._look_on, name="perfsuite-nvml", daemon=True)
+        self._thread = threading.Thread(target=self._poll_until_stopped, name="perfsuite-nvml", daemon=True)
         self._thread.start()
 
     def end(self) -> None:
@@ -70,12 +70,12 @@ class GpuWatch:
             return
         self._done.set()
         self._thread.join()
-        self._look()
+        self._poll()
         busy, sm_clock, memory_clock, watts, celsius = (
             median(column) for column in zip(*self._looks, strict=True)
         )
         self.readings = GpuReadings(
-            utilisation_percent=busy,
+            utilization_percent=busy,
             sm_clock_mhz=sm_clock,
             memory_clock_mhz=memory_clock,
             power_watts=watts,
@@ -84,11 +84,11 @@ class GpuWatch:
             throttled=tuple(sorted(self._throttled)),
         )
 
-    def _look_on(self) -> None:
-        while not self._done.wait(_SECONDS_BETWEEN_LOOKS):
-            self._look()
+    def _poll_until_stopped(self) -> None:
+        while not self._done.wait(_SECONDS_BETWEEN_READINGS):
+            self._poll()
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         nvml, device = self._nvml, self._device
         self._looks.append(
             (
@@ -110,15 +110,15 @@ def throttle_reasons(module: Any, device: Any) -> list[str]:
     now = module.nvmlDeviceGetCurrentClocksThrottleReasons(device)
     return [
         told
-        for name, told in _THROTTLES.items()
+        for name, told in _THROTTLE_REASONS.items()
         if now & getattr(module, f"nvmlClocksThrottleReason{name}", 0)
     ]
 
 
 @contextmanager
-def watching_gpu() -> Iterator[GpuWatch]:
+def monitor_gpu() -> Iterator[GpuMonitor]:
     """Watch the GPU while the block runs; does nothing where there is none."""
-    watch = GpuWatch(nvml())
+    watch = GpuMonitor(load_nvml())
     watch.begin()
     try:
         yield watch

@@ -43,7 +43,7 @@ def _differences(mine: Mapping[str, str], theirs: Mapping[str, str]) -> dict[str
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class MemoryPeaks:
     """Peaks while the workload ran, in bytes; None where there was no way to see."""
 
     peak_rss_bytes: int | None = None  # of the process tree, shared pages counted once
@@ -56,7 +56,7 @@ class Memory:
 class GpuReadings:
     """Medians of what NVML said beside the run; `throttled` lists the reasons it ever gave."""
 
-    utilisation_percent: float
+    utilization_percent: float
     sm_clock_mhz: float
     memory_clock_mhz: float
     power_watts: float
@@ -81,7 +81,7 @@ class Measurement:
     unit: str = "calls"  # what an item is: images, batches, calls
     seconds_per_call_by_stage: Mapping[str, float] = field(default_factory=dict)
     counters: Mapping[str, int] = field(default_factory=dict)
-    memory: Memory | None = None
+    memory: MemoryPeaks | None = None
     gpu: GpuReadings | None = None
 
     @property

@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from math import ceil
 from time import perf_counter
 
-from perfsuite.measure.clock import Call, Clock, grain_seconds
+from perfsuite.measure.clock import Call, Clock, clock_resolution_seconds
 
-Enough = Callable[[Sequence[float], int], bool]  # samples so far, which look this is -> stop?
-OnRound = Callable[[str, int], None]  # what is being done, how many rounds of it
-
-
-def tell_nobody(doing: str, rounds: int) -> None: ...
+StoppingCriterion = Callable[[Sequence[float], int], bool]  # samples so far, which look this is -> stop?
+RoundCallback = Callable[[str, int], None]  # what is being done, how many rounds of it
 
 
-_GRAINS_PER_ROUND = 10_000  # then the clock's grain is 0.01 % of a round
+def ignore_progress(doing: str, rounds: int) -> None: ...
+
+
+_RESOLUTIONS_PER_ROUND = 10_000  # then the clock's grain is 0.01 % of a round
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SamplingPlan:
     """How long a workload may be looked at, in seconds and rounds."""
 
     min_rounds: int = 9  # the fewest whose interval of the median has ends at the first look's 99.5 %
@@ -44,11 +44,17 @@ class Rounds:
     seconds_per_call: tuple[float, ...]
     calls_per_round: int
     warmup_rounds: int
-    was_warm: bool
+    reached_steady_state: bool
     looks: int
 
 
-def sample(call: Call, clock: Clock, plan: Plan, enough: Enough, on_round: OnRound = tell_nobody) -> Rounds:
+def sample(
+    call: Call,
+    clock: Clock,
+    plan: SamplingPlan,
+    enough: StoppingCriterion,
+    on_round: RoundCallback = ignore_progress,
+) -> Rounds:
     """Warm up, then take rounds until `enough` says so or the time is spent."""
     samples: list[float] = []
 
@@ -60,28 +66,28 @@ def sample(call: Call, clock: Clock, plan: Plan, enough: Enough, on_round: OnRou
     with _garbage_collection(disabled=plan.disable_gc):
         calls = calibrate(call, clock, plan)
         warmup_rounds, was_warm = warm_up(call, clock, calls, plan, on_round)
-        looks = look_until(plan, take_one, lambda look: enough(samples, look))
+        looks = sample_until(plan, take_one, lambda look: enough(samples, look))
     return Rounds(tuple(samples), calls, warmup_rounds, was_warm, looks)
 
 
-def calibrate(call: Call, clock: Clock, plan: Plan) -> int:
+def calibrate(call: Call, clock: Clock, plan: SamplingPlan) -> int:
     """Calls per round, so that a round is long against the clock's grain and the reading's cost."""
-    aim = max(plan.round_seconds, grain_seconds() * _GRAINS_PER_ROUND)
+    aim = max(plan.round_seconds, clock_resolution_seconds() * _RESOLUTIONS_PER_ROUND)
     calls = 1
-    while (took := _undisturbed(call, clock, calls, aim)) < aim:
+    while (took := _confirmed_seconds(call, clock, calls, aim)) < aim:
         # A first call that compiles or reads from disk says little: grow by at most ten at a time.
         calls = max(calls + 1, min(ceil(calls * aim / max(took, 1e-9)), calls * 10))
     return calls
 
 
-def _undisturbed(call: Call, clock: Clock, calls: int, aim: float) -> float:
+def _confirmed_seconds(call: Call, clock: Clock, calls: int, aim: float) -> float:
     """What is long enough is read again: a machine that stalls for a moment would leave rounds too short."""
     took = clock.seconds(call, calls)
     return took if took < aim else min(took, clock.seconds(call, calls))
 
 
 def warm_up(
-    call: Call, clock: Clock, calls: int, plan: Plan, on_round: OnRound = tell_nobody
+    call: Call, clock: Clock, calls: int, plan: SamplingPlan, on_round: RoundCallback = ignore_progress
 ) -> tuple[int, bool]:
     """Rounds until the last three are no faster than the three before; how many, and whether warm."""
     took: list[float] = []
@@ -95,7 +101,7 @@ def warm_up(
     return len(took), False
 
 
-def look_until(plan: Plan, take_one: Callable[[], int], enough: Callable[[int], bool]) -> int:
+def sample_until(plan: SamplingPlan, take_one: Callable[[], int], enough: Callable[[int], bool]) -> int:
     """Rounds until `enough(look)` or the time is spent; how many looks that took.
 
     `take_one` tells how many rounds there are. Looks come at growing distances: each costs confidence

@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from time import perf_counter
 
-from perfsuite.measure.clock import Call, do_not_wait
-from perfsuite.stages import listening
+from perfsuite.measure.clock import Call, no_wait
+from perfsuite.stages import listen_to_stages
 
 
 class StageClock:
@@ -18,7 +18,7 @@ class StageClock:
     overlapped run, so stages are taken in calls of their own and never in timed rounds.
     """
 
-    def __init__(self, wait_for_device: Callable[[], None] = do_not_wait) -> None:
+    def __init__(self, wait_for_device: Callable[[], None] = no_wait) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
         self.times: dict[str, int] = defaultdict(int)
         self._wait = wait_for_device
@@ -41,14 +41,14 @@ class StageClock:
             self.seconds[stage] += took - inside
             self.times[stage] += 1
 
-    def tell(self, what: str, count: int) -> None:
+    def count_event(self, what: str, count: int) -> None:
         """Counted things are the counters' business."""
 
 
 def seconds_by_stage(call: Call, calls: int, wait_for_device: Callable[[], None]) -> dict[str, float]:
     """Seconds per call of each stage that the call announces, over `calls` calls."""
     clock = StageClock(wait_for_device)
-    with listening(clock):
+    with listen_to_stages(clock):
         for _ in range(calls):
             call()
     return {stage: seconds / calls for stage, seconds in clock.seconds.items()}

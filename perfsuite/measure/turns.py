@@ -1,6 +1,6 @@
-"""Several workloads in turns, A B B A: what drifts cancels in the ratios of neighbours.
+"""Several workloads in turns, A B B A: what drifts cancels in the ratios of neighbors.
 
-Who goes first is drawn for each block: a neighbour that takes the core in step with a fixed order would fall
+Who goes first is drawn for each block: a neighbor that takes the core in step with a fixed order would fall
 on the same arm every time, and twins would differ.
 """
 
@@ -12,14 +12,21 @@ from math import sqrt
 from random import Random
 
 from perfsuite.measure.clock import Clock
-from perfsuite.measure.sampling import OnRound, Plan, calibrate, look_until, tell_nobody, warm_up
+from perfsuite.measure.sampling import (
+    RoundCallback,
+    SamplingPlan,
+    calibrate,
+    ignore_progress,
+    sample_until,
+    warm_up,
+)
 from perfsuite.measure.workload import Workload
 
-BlockEnough = Callable[[Mapping[str, Sequence[float]], int], bool]
+BlockStoppingCriterion = Callable[[Mapping[str, Sequence[float]], int], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Turns:
+class TurnSamples:
     """Seconds per item of each arm, one for each block of turns (forward, then backward)."""
 
     seconds_per_item: Mapping[str, tuple[float, ...]]
@@ -28,13 +35,13 @@ class Turns:
 
     def ratios(self, arm: str, reference: str) -> list[float]:
         """Time of `arm` over time of `reference`, block by block."""
-        return ratios(self.seconds_per_item, arm, reference)
+        return paired_ratios(self.seconds_per_item, arm, reference)
 
 
-def ratios(seconds: Mapping[str, Sequence[float]], arm: str, reference: str) -> list[float]:
+def paired_ratios(seconds: Mapping[str, Sequence[float]], arm: str, reference: str) -> list[float]:
     """Paired ratios of two arms.
 
-    >>> ratios({"a": [1.0, 2.0], "b": [1.5, 3.0]}, "b", "a")
+    >>> paired_ratios({"a": [1.0, 2.0], "b": [1.5, 3.0]}, "b", "a")
     [1.5, 1.5]
     """
     return [mine / theirs for mine, theirs in zip(seconds[arm], seconds[reference], strict=True)]
@@ -43,10 +50,10 @@ def ratios(seconds: Mapping[str, Sequence[float]], arm: str, reference: str) -> 
 def take_turns(
     arms: Sequence[Workload],
     clock: Clock,
-    plan: Plan,
-    enough: BlockEnough,
-    on_round: OnRound = tell_nobody,
-) -> Turns:
+    plan: SamplingPlan,
+    enough: BlockStoppingCriterion,
+    on_round: RoundCallback = ignore_progress,
+) -> TurnSamples:
     """Blocks of turns until `enough` says so or the time is spent."""
     chance = Random()
     calls = {}
@@ -56,16 +63,16 @@ def take_turns(
     seconds: dict[str, list[float]] = {arm.name: [] for arm in arms}
 
     def take_one() -> int:
-        _one_block(chance.sample(arms, len(arms)), clock, calls, seconds)
+        _take_block(chance.sample(arms, len(arms)), clock, calls, seconds)
         blocks = len(seconds[arms[0].name])
         on_round("turns", blocks)
         return blocks
 
-    looks = look_until(plan, take_one, lambda look: enough(seconds, look))
-    return Turns({name: tuple(taken) for name, taken in seconds.items()}, calls, looks)
+    looks = sample_until(plan, take_one, lambda look: enough(seconds, look))
+    return TurnSamples({name: tuple(taken) for name, taken in seconds.items()}, calls, looks)
 
 
-def _one_block(
+def _take_block(
     arms: Sequence[Workload], clock: Clock, calls: Mapping[str, int], seconds: dict[str, list[float]]
 ) -> None:
     """Each arm once forward and once backward; the geometric mean of its two turns is one observation."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from perfsuite.errors import UsageError
-from perfsuite.stages import each
+from perfsuite.stages import iterate_in_stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +18,12 @@ class Workload:
     unit: str = "calls"
 
 
-def workload_of(name: str, given: object, items: float | None = None, unit: str | None = None) -> Workload:
+def make_workload(name: str, given: object, items: float | None = None, unit: str | None = None) -> Workload:
     """A workload from a callable, or from an iterable of batches of which one call is one full pass.
 
     The items of an iterable are counted in a pass made for it, and called images unless told otherwise.
 
-    >>> passes = workload_of("loader", [[1, 2, 3], [4, 5]])
+    >>> passes = make_workload("loader", [[1, 2, 3], [4, 5]])
     >>> passes.items_per_call, passes.unit
     (5.0, 'images')
     """
@@ -37,22 +37,22 @@ def workload_of(name: str, given: object, items: float | None = None, unit: str 
             " be passed over again; wrap it in a lambda"
         )
     batches = given
-    counted = items if items is not None else float(sum(items_in(batch) for batch in batches))
+    counted = items if items is not None else float(sum(count_items(batch) for batch in batches))
     if not counted > 0:
         raise UsageError(f"{name}: a pass over it gave no items; is the data set empty?")
-    return Workload(name, lambda: pass_over(batches), counted, unit or "images")
+    return Workload(name, lambda: iterate_once(batches), counted, unit or "images")
 
 
-def pass_over(batches: Iterable[object]) -> None:
+def iterate_once(batches: Iterable[object]) -> None:
     """One full pass; the waiting for each batch is the stage `load`."""
-    for _ in each("load", batches):
+    for _ in iterate_in_stage("load", batches):
         pass
 
 
-def items_in(batch: Any) -> int:
+def count_items(batch: Any) -> int:
     """How many items a batch holds: the length of its first sized part.
 
-    >>> items_in({"image": [1, 2], "label": 0}), items_in(([1, 2, 3], [0, 1, 0])), items_in("a name")
+    >>> count_items({"image": [1, 2], "label": 0}), count_items(([1, 2, 3], [0, 1, 0])), count_items("a name")
     (2, 3, 1)
     """
     if shape := getattr(batch, "shape", None):
@@ -60,11 +60,11 @@ def items_in(batch: Any) -> int:
     if isinstance(batch, str | bytes):
         return 1
     if isinstance(batch, Mapping):
-        return next((items_in(part) for part in batch.values() if _is_sized(part)), 1)
+        return next((count_items(part) for part in batch.values() if _is_sized(part)), 1)
     if isinstance(batch, tuple) and batch and _is_sized(batch[0]):
-        return items_in(batch[0])
+        return count_items(batch[0])
     if isinstance(batch, list) and batch and getattr(batch[0], "shape", None):
-        return items_in(batch[0])  # default collate gives [images, labels]
+        return count_items(batch[0])  # default collate gives [images, labels]
     if _is_sized(batch):
         return len(batch)
     return 1

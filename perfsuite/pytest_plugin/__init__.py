@@ -11,18 +11,18 @@ from typing import Any
 import pytest
 
 from perfsuite.errors import PerfsuiteError
-from perfsuite.gate.ending import sigterm_as_ctrl_c
-from perfsuite.pytest_plugin.conclude import judge_plain_benchmark
+from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
 from perfsuite.pytest_plugin.fixture import Perf
-from perfsuite.pytest_plugin.markers import MARKERS, limits_of
+from perfsuite.pytest_plugin.images import image_dir
+from perfsuite.pytest_plugin.markers import MARKERS, limits_for
 from perfsuite.pytest_plugin.options import add_options
-from perfsuite.pytest_plugin.pictures import photos
+from perfsuite.pytest_plugin.outcome import judge_plain_benchmark
 from perfsuite.pytest_plugin.session import PerfSession
 
-__all__ = ["perf", "photos"]  # the fixtures
+__all__ = ["image_dir", "perf"]  # the fixtures
 
 SESSION = pytest.StashKey[PerfSession]()
-RAN_THROUGH = pytest.StashKey[bool]()
+TEST_FINISHED = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,7 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     try:
-        config.stash[SESSION] = PerfSession.begin(config)
+        config.stash[SESSION] = PerfSession.from_config(config)
     except PerfsuiteError as error:
         raise pytest.UsageError(str(error)) from error
 
@@ -53,14 +53,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     session = config.stash[SESSION]
     for item in items:
         try:
-            limits_of(item, session.environment.hard, session.file_limits)
+            limits_for(item, session.environment.hard, session.file_limits)
         except PerfsuiteError as error:
             raise pytest.UsageError(f"{item.nodeid}: {error}") from error
     if any({"perf", "benchmark"} & set(getattr(item, "fixturenames", ())) for item in items):
         from perfsuite.pytest_plugin import reference  # opens a store: not for runs that measure nothing
 
         try:
-            session.reference = reference.find(session.options, session.environment)
+            session.reference = reference.find_reference(session.options, session.environment)
         except PerfsuiteError as error:
             raise pytest.UsageError(str(error)) from error
 
@@ -69,7 +69,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     if not any({"perf", "benchmark"} & set(getattr(item, "fixturenames", ())) for item in session.items):
         return (yield)  # others may mean something else by the signal
-    with sigterm_as_ctrl_c():
+    with sigterm_as_keyboard_interrupt():
         return (yield)
 
 
@@ -78,12 +78,12 @@ def perf(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[Perf]:
     """Measure and judge one workload: `perf(call, items=32)`, `perf(loader)`, `perf.pair(a=..., b=...)`."""
     session = request.config.stash[SESSION]
     item: pytest.Item = request.node
-    limits = limits_of(item, session.environment.hard, session.file_limits)
+    limits = limits_for(item, session.environment.hard, session.file_limits)
     fixture = Perf(item, benchmark, limits, session)
     yield fixture
     if not fixture.was_used and not benchmark.skipped and not benchmark.has_error:
         benchmark._mode = "perf(...)"  # one complaint is enough
-        if item.stash.get(RAN_THROUGH, False):
+        if item.stash.get(TEST_FINISHED, False):
             pytest.fail(f"{item.nodeid}: perf was never called, so nothing was measured", pytrace=False)
 
 
@@ -91,11 +91,11 @@ def perf(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[Perf]:
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Limits hold for plain `benchmark` tests too, and on a test that measures nothing they are a mistake."""
     result = yield
-    pyfuncitem.stash[RAN_THROUGH] = True
+    pyfuncitem.stash[TEST_FINISHED] = True
     if "perf" in pyfuncitem.fixturenames:
         return result
     session = pyfuncitem.config.stash[SESSION]
-    limits = limits_of(pyfuncitem, session.environment.hard, session.file_limits)
+    limits = limits_for(pyfuncitem, session.environment.hard, session.file_limits)
     if limits:
         judge_plain_benchmark(pyfuncitem, limits, session)
     return result
@@ -107,14 +107,16 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     benchmarks = getattr(session.config, "_benchmarksession", None)
     if benchmarks is None or benchmarks.disabled:
         return
-    mine.keep_plain_benchmarks(benchmarks.benchmarks)
-    if mine.judged and mine.options.saves_every_run:
-        from perfsuite.pytest_plugin import storing  # no store is opened in runs that measure nothing
+    mine.record_plain_benchmarks(benchmarks.benchmarks)
+    if mine.results and mine.options.saves_runs:
+        from perfsuite.pytest_plugin import save_run  # no store is opened in runs that measure nothing
 
-        storing.save(mine, session.config, is_complete=exitstatus != pytest.ExitCode.INTERRUPTED)
+        save_run.save_run(mine, session.config, is_complete=exitstatus != pytest.ExitCode.INTERRUPTED)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     benchmarks = getattr(config, "_benchmarksession", None)
-    config.stash[SESSION].show(terminalreporter, is_disabled=benchmarks is not None and benchmarks.disabled)
+    config.stash[SESSION].write_summary(
+        terminalreporter, is_disabled=benchmarks is not None and benchmarks.disabled
+    )

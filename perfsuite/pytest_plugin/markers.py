@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from perfsuite.errors import UsageError
-from perfsuite.judge.limits import Limit, Side
+from perfsuite.judge.limits import Limit, LimitType
 
 MARKERS = (
     "floor(images_per_second=..., speedup=..., where={...}): the test fails when the whole interval is below",
@@ -21,49 +21,51 @@ MARKERS = (
 )
 
 
-def limits_of(item: pytest.Item, facts: Mapping[str, str], written: Sequence[FileLimit]) -> tuple[Limit, ...]:
+def limits_for(
+    item: pytest.Item, facts: Mapping[str, str], written: Sequence[LimitsFileEntry]
+) -> tuple[Limit, ...]:
     """Every limit that holds for this test in an environment with these hard facts.
 
     A limit from the file takes the place of the marker's on the same metric.
     """
-    chosen: dict[tuple[Side, str], Limit] = {}
-    for side in Side:
+    chosen: dict[tuple[LimitType, str], Limit] = {}
+    for side in LimitType:
         # Closest last, so that a function's marker replaces its class's or module's.
         for mark in reversed(list(item.iter_markers(side.value))):
             for limit in _limits_of_mark(mark, side, facts):
-                chosen[limit.side, limit.metric] = limit
+                chosen[limit.limit_type, limit.metric] = limit
     for entry in written:
-        if fnmatchcase(item.nodeid, entry.test) and matches(entry.where, facts):
+        if fnmatchcase(item.nodeid, entry.test) and environment_matches(entry.where, facts):
             for limit in entry.limits:
-                chosen[limit.side, limit.metric] = limit
+                chosen[limit.limit_type, limit.metric] = limit
     return tuple(chosen.values())
 
 
-def _limits_of_mark(mark: pytest.Mark, side: Side, facts: Mapping[str, str]) -> Iterable[Limit]:
+def _limits_of_mark(mark: pytest.Mark, side: LimitType, facts: Mapping[str, str]) -> Iterable[Limit]:
     if mark.args or not mark.kwargs:
         raise UsageError(f"{side}: expected limits by name, such as {side}({_EXAMPLES[side]})")
     bounds = dict(mark.kwargs)
     where = bounds.pop("where", {})
     if not isinstance(where, Mapping) or not set(where) <= set(facts):
         raise UsageError(f"{side}: where={where!r}, expected some of the keys {', '.join(sorted(facts))}")
-    limits = [Limit.written(side, metric, bound) for metric, bound in bounds.items()]
-    return limits if matches(where, facts) else []
+    limits = [Limit.parse(side, metric, bound) for metric, bound in bounds.items()]
+    return limits if environment_matches(where, facts) else []
 
 
-_EXAMPLES = {Side.FLOOR: "images_per_second=50", Side.CEILING: "overhead=0.30"}
+_EXAMPLES = {LimitType.FLOOR: "images_per_second=50", LimitType.CEILING: "overhead=0.30"}
 
 
-def matches(where: Mapping[str, str], facts: Mapping[str, str]) -> bool:
+def environment_matches(where: Mapping[str, str], facts: Mapping[str, str]) -> bool:
     """Whether each fact named is as it says; shell-style wildcards are understood.
 
-    >>> matches({"gpu": "*H200*"}, {"gpu": "NVIDIA H200", "cores": "16"})
+    >>> environment_matches({"gpu": "*H200*"}, {"gpu": "NVIDIA H200", "cores": "16"})
     True
     """
     return all(fnmatchcase(facts.get(key, "absent"), str(wanted)) for key, wanted in where.items())
 
 
 @dataclass(frozen=True, slots=True)
-class FileLimit:
+class LimitsFileEntry:
     """One `[[limit]]` of the file of limits: which tests, in which environments, what must hold."""
 
     test: str
@@ -71,7 +73,7 @@ class FileLimit:
     where: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_limits_file(path: Path) -> tuple[FileLimit, ...]:
+def read_limits_file(path: Path) -> tuple[LimitsFileEntry, ...]:
     """The limits that a project keeps for particular environments; none where there is no file."""
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -82,22 +84,22 @@ def read_limits_file(path: Path) -> tuple[FileLimit, ...]:
     entries = document.get("limit", [])
     if set(document) - {"limit"} or not isinstance(entries, list):
         raise UsageError(f"{path}: expected [[limit]] tables and nothing else")
-    return tuple(_file_limit(entry, f"{path}: limit {number}") for number, entry in enumerate(entries, 1))
+    return tuple(_parse_entry(entry, f"{path}: limit {number}") for number, entry in enumerate(entries, 1))
 
 
-def _file_limit(entry: Any, who: str) -> FileLimit:
+def _parse_entry(entry: Any, who: str) -> LimitsFileEntry:
     if not isinstance(entry, dict) or not isinstance(entry.get("test"), str):
         raise UsageError(f"{who}: expected test = 'benchmarks/test_loaders.py::*'")
     if unknown := set(entry) - {"test", "where", "floor", "ceiling"}:
         raise UsageError(f"{who}: {', '.join(sorted(unknown))} is not known; expected where, floor, ceiling")
     try:
         limits = tuple(
-            Limit.written(side, metric, bound)
-            for side in Side
+            Limit.parse(side, metric, bound)
+            for side in LimitType
             for metric, bound in entry.get(side.value, {}).items()
         )
     except UsageError as error:
         raise UsageError(f"{who}: {error}") from error
     if not limits:
         raise UsageError(f"{who}: it limits nothing; expected floor.images_per_second = 50 or the like")
-    return FileLimit(entry["test"], limits, entry.get("where", {}))
+    return LimitsFileEntry(entry["test"], limits, entry.get("where", {}))

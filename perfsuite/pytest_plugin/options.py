@@ -11,16 +11,16 @@ from perfsuite.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class PerfOptions:
     """What the command line and the project's settings ask for."""
 
     max_seconds: float
     level: float
     fail_on_unclear: bool
     with_extras: bool
-    save_as: str | None
+    run_name: str | None
     compare_with: str | None
-    saves_every_run: bool
+    saves_runs: bool
     store: str
     baselines: str
     limits_file: Path
@@ -61,9 +61,9 @@ def add_options(parser: pytest.Parser) -> None:
         help="time only: no counters, stages or memory, which take two more calls of each workload",
     )
     group.addoption(
-        "--perf-photos",
+        "--perf-images",
         metavar="DIR",
-        help="your own pictures, a folder for each class, for the fixture photos (made here without it)",
+        help="your own images, a folder for each class, for the fixture image_dir (made here without it)",
     )
     group.addoption("--perf-store", metavar="DIR|URL", help="where runs are kept (ini: perf_store)")
     parser.addini("perf_max_time", "seconds a workload may be looked at", default="10")
@@ -74,21 +74,21 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("perf_limits", "the file of limits by environment", default="benchmarks/limits.toml")
 
 
-def read_options(config: pytest.Config) -> Options:
+def read_options(config: pytest.Config) -> PerfOptions:
     """The options of this run, checked; the command line comes before the ini file."""
     unclear = config.getoption("perf_unclear") or config.getini("perf_unclear")
     if unclear not in ("fail", "keep"):
         raise UsageError(f"perf_unclear: {unclear!r}, expected fail or keep")
-    return Options(
+    return PerfOptions(
         max_seconds=_number(config, "perf_max_time", above=0, below=float("inf")),
         level=_number(config, "perf_level", above=0.5, below=1),
         fail_on_unclear=unclear == "fail",
         with_extras=not config.getoption("perf_no_extras"),
-        save_as=config.getoption("perf_save"),
+        run_name=config.getoption("perf_save"),
         compare_with=config.getoption("perf_compare"),
-        saves_every_run=not config.getoption("perf_no_save"),
-        store=_place(config, config.getoption("perf_store") or config.getini("perf_store")),
-        baselines=_place(config, config.getini("perf_baselines")),
+        saves_runs=not config.getoption("perf_no_save"),
+        store=_resolve_location(config, config.getoption("perf_store") or config.getini("perf_store")),
+        baselines=_resolve_location(config, config.getini("perf_baselines")),
         limits_file=config.rootpath / config.getini("perf_limits"),
     )
 
@@ -104,6 +104,6 @@ def _number(config: pytest.Config, name: str, above: float, below: float) -> flo
     return value
 
 
-def _place(config: pytest.Config, written: str) -> str:
+def _resolve_location(config: pytest.Config, written: str) -> str:
     """A folder is meant from the project's root; a URL is left as it is."""
     return written if "://" in written else str(config.rootpath / written)

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-_SECONDS_BEFORE_THE_FIRST = 2.0
-_SECONDS_BETWEEN = {True: 0.5, False: 15.0}  # on a terminal; in a log
+_FIRST_AFTER_SECONDS = 2.0
+_INTERVAL_SECONDS = {True: 0.5, False: 15.0}  # on a terminal; in a log
 
 
-class Progress:
+class SessionProgress:
     """Writes past pytest's capture, and only where a person asked to see progress."""
 
     def __init__(self, config: pytest.Config) -> None:
@@ -24,7 +24,7 @@ class Progress:
         self._is_terminal = not self._is_quiet and bool(self._reporter.isatty)
 
     @contextmanager
-    def of(self, workload: str) -> Iterator[WorkloadProgress]:
+    def for_workload(self, workload: str) -> Iterator[WorkloadProgress]:
         """Progress of one workload; what was written on the terminal is wiped at the end."""
         progress = WorkloadProgress(self, workload)
         try:
@@ -52,18 +52,18 @@ class Progress:
 class WorkloadProgress:
     """Told of every round; speaks after two seconds, and then seldom."""
 
-    def __init__(self, progress: Progress, workload: str) -> None:
+    def __init__(self, progress: SessionProgress, workload: str) -> None:
         self._progress = progress
         self._workload = workload.rpartition("/")[2]
         self._began = monotonic()
-        self._next = self._began + _SECONDS_BEFORE_THE_FIRST
+        self._next = self._began + _FIRST_AFTER_SECONDS
         self.has_written = False
 
     def on_round(self, doing: str, rounds: int) -> None:
         now = monotonic()
         if self._progress.is_quiet or now < self._next:
             return
-        self._next = now + _SECONDS_BETWEEN[self._progress.is_terminal]
+        self._next = now + _INTERVAL_SECONDS[self._progress.is_terminal]
         counted = f", {rounds} rounds" if rounds else ""
         told = f"{self._workload}: {doing}{counted}, {now - self._began:.0f} s"
         self._progress.write(f"\r\x1b[K{told}" if self._progress.is_terminal else f"\n  {told}\n")

@@ -8,11 +8,11 @@ from functools import cached_property
 from pathlib import Path
 
 from perfsuite.errors import StoreError
-from perfsuite.judge.stored import Past, Settings, compare
+from perfsuite.judge.stored_runs import ComparisonSettings, HistoricalRun, compare_runs
 from perfsuite.judge.verdict import Verdict
 from perfsuite.measure.measurement import Environment, Measurement
-from perfsuite.pytest_plugin.options import Options
-from perfsuite.store.baselines import Baselines
+from perfsuite.pytest_plugin.options import PerfOptions
+from perfsuite.store.baselines import BaselineStore
 from perfsuite.store.runs import RunStore
 from perfsuite.store.schema import Run
 
@@ -21,9 +21,9 @@ from perfsuite.store.schema import Run
 class Reference:
     """Accepted or named runs, and the other runs of this environment, which tell how much runs differ."""
 
-    told: str
+    description: str
     runs: tuple[Run, ...]
-    past: tuple[Run, ...]
+    earlier_runs: tuple[Run, ...]
     store: str
     warnings: dict[str, None] = field(default_factory=dict)  # each once, in the order they came
 
@@ -46,34 +46,34 @@ class Reference:
             measurements={name: measurement},
         )
         workloads = len({each for run in self.runs for each in run.measurements})
-        settings = Settings(alpha=Settings().alpha / workloads)
-        found = compare(before, [now], self.history, settings)
+        settings = ComparisonSettings(alpha=ComparisonSettings().alpha / workloads)
+        found = compare_runs(before, [now], self.history, settings)
         self.warnings.update(dict.fromkeys(found.warnings))
         return found.verdicts
 
     @cached_property
-    def history(self) -> list[Past]:
-        taken = {(run.created_at, run.commit) for run in (*self.runs, *self.past)}
+    def history(self) -> list[HistoricalRun]:
+        taken = {(run.created_at, run.commit) for run in (*self.runs, *self.earlier_runs)}
         if "://" not in self.store and not Path(self.store).is_dir():
-            return [*self.past]
-        store = RunStore(self.store, tell=self._tell)
+            return [*self.earlier_runs]
+        store = RunStore(self.store, tell=self._add_warning)
         kept = store.history(self.runs[-1].fingerprint)
-        return [*self.past, *(run for run in kept if (run.created_at, run.commit) not in taken)]
+        return [*self.earlier_runs, *(run for run in kept if (run.created_at, run.commit) not in taken)]
 
-    def _tell(self, damage: str) -> None:
+    def _add_warning(self, damage: str) -> None:
         self.warnings[damage] = None
 
 
-def find(options: Options, environment: Environment) -> Reference | None:
+def find_reference(options: PerfOptions, environment: Environment) -> Reference | None:
     """What --perf-compare names; without it the baseline of this environment, None where there is none."""
     named = options.compare_with
     kind, _, called = (named or "baseline").partition(":")
     if kind != "baseline" or "://" in (named or ""):
         runs = RunStore(options.store).select(str(named))
         return Reference(str(named), runs, (), options.store)
-    found = Baselines(options.baselines).find(environment, called or None)
+    found = BaselineStore(options.baselines).find(environment, called or None)
     if found is not None:
-        return Reference(f"baseline {found.name}", found.runs, found.past, options.store)
+        return Reference(f"baseline {found.name}", found.runs, found.earlier_runs, options.store)
     if named is None:
         return None
     raise StoreError(

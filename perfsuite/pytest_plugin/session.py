@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from perfsuite.judge.judged import Judged
+from perfsuite.judge.run_result import WorkloadRunResult
 from perfsuite.judge.verdict import Verdict
-from perfsuite.measure.environment import environment
+from perfsuite.measure.environment import detect_environment
 from perfsuite.measure.measurement import Environment, Measurement
-from perfsuite.pytest_plugin.markers import FileLimit, read_limits_file
-from perfsuite.pytest_plugin.options import Options, read_options
-from perfsuite.pytest_plugin.pictures import key_of, own_pictures
-from perfsuite.pytest_plugin.progress import Progress
+from perfsuite.pytest_plugin.images import image_dir_key, own_images
+from perfsuite.pytest_plugin.markers import LimitsFileEntry, read_limits_file
+from perfsuite.pytest_plugin.options import PerfOptions, read_options
+from perfsuite.pytest_plugin.progress import SessionProgress
 
 if TYPE_CHECKING:
     from perfsuite.pytest_plugin.reference import Reference
@@ -25,34 +25,39 @@ if TYPE_CHECKING:
 class PerfSession:
     """What was judged so far, by workload."""
 
-    options: Options
-    progress: Progress
+    options: PerfOptions
+    progress: SessionProgress
     environment: Environment
-    file_limits: tuple[FileLimit, ...]
-    judged: dict[str, Judged] = field(default_factory=dict)
-    measured_by_perf: set[str] = field(default_factory=set)  # node ids; those of turns have many workloads
+    file_limits: tuple[LimitsFileEntry, ...]
+    results: dict[str, WorkloadRunResult] = field(default_factory=dict)
+    perf_node_ids: set[str] = field(default_factory=set)  # node ids; those of turns have many workloads
     reference: Reference | None = None  # what every workload is also held against
-    stored_as: str | None = None
-    not_stored_because: str | None = None
+    stored_run_id: str | None = None
+    store_error: str | None = None
 
     @classmethod
-    def begin(cls, config: pytest.Config) -> PerfSession:
+    def from_config(cls, config: pytest.Config) -> PerfSession:
         options = read_options(config)
-        return cls(options, Progress(config), _environment(config), read_limits_file(options.limits_file))
+        return cls(
+            options,
+            SessionProgress(config),
+            _session_environment(config),
+            read_limits_file(options.limits_file),
+        )
 
-    def keep(self, measurement: Measurement, limits: Sequence[Verdict] = ()) -> Judged:
+    def record(self, measurement: Measurement, limits: Sequence[Verdict] = ()) -> WorkloadRunResult:
         """Note what was measured, with what its limits and its reference say of it."""
         changes = self.reference.judge(measurement, self.environment) if self.reference else ()
-        judged = self.judged[measurement.name] = Judged(measurement, tuple(limits), changes)
+        judged = self.results[measurement.name] = WorkloadRunResult(measurement, tuple(limits), changes)
         return judged
 
-    def keep_plain_benchmarks(self, benchmarks: list[Any]) -> None:
+    def record_plain_benchmarks(self, benchmarks: list[Any]) -> None:
         """Tests that use pytest-benchmark's own fixture are shown and stored beside ours."""
         for measurement in plain_measurements(benchmarks):
-            if measurement.name not in self.measured_by_perf | set(self.judged):
-                self.keep(measurement)
+            if measurement.name not in self.perf_node_ids | set(self.results):
+                self.record(measurement)
 
-    def show(self, reporter: Any, is_disabled: bool) -> None:
+    def write_summary(self, reporter: Any, is_disabled: bool) -> None:
         """The table, and what became of the run."""
         if is_disabled:
             reporter.write_line(
@@ -60,27 +65,31 @@ class PerfSession:
                 yellow=True,
             )
             return
-        if not self.judged:
+        if not self.results:
             return
-        from perfsuite.report.terminal import render_run  # rich is not for runs that measure nothing
+        from perfsuite.report.terminal.run_table import (
+            render_run,  # rich is not for runs that measure nothing
+        )
 
-        has_colour = bool(reporter._tw.hasmarkup)
+        has_color = bool(reporter._tw.hasmarkup)
         reporter.section("perfsuite", bold=True)
-        reporter.write(render_run(list(self.judged.values()), reporter._tw.fullwidth, has_colour))
+        reporter.write(render_run(list(self.results.values()), reporter._tw.fullwidth, has_color))
         if self.reference is not None:
-            reporter.write_line(f"changes are against {self.reference.told}")
+            reporter.write_line(f"changes are against {self.reference.description}")
             for warning in self.reference.warnings:
                 reporter.write_line(warning, yellow=True)
-        if self.not_stored_because:
-            reporter.write_line(f"not stored: {self.not_stored_because}", red=True)
-        elif self.stored_as:
-            reporter.write_line(f"stored as {self.stored_as}; perfsuite compare {self.stored_as} OTHER")
+        if self.store_error:
+            reporter.write_line(f"not stored: {self.store_error}", red=True)
+        elif self.stored_run_id:
+            reporter.write_line(
+                f"stored as {self.stored_run_id}; perfsuite compare {self.stored_run_id} OTHER"
+            )
 
 
-def _environment(config: pytest.Config) -> Environment:
-    """The machine's, and whose pictures are measured on: other pictures, another environment."""
-    found, own = environment(), own_pictures(config)
-    return found if own is None else replace(found, hard={**found.hard, "photos": key_of(own)})
+def _session_environment(config: pytest.Config) -> Environment:
+    """The machine's, and whose images are measured on: other images, another environment."""
+    found, own = detect_environment(), own_images(config)
+    return found if own is None else replace(found, hard={**found.hard, "images": image_dir_key(own)})
 
 
 def plain_measurements(benchmarks: list[Any]) -> Iterator[Measurement]:

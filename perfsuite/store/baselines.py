@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from perfsuite.errors import StoreError, UsageError
-from perfsuite.judge.stored import Past, Settings, compare
+from perfsuite.judge.stored_runs import ComparisonSettings, HistoricalRun, compare_runs
 from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.measure.measurement import Environment
 from perfsuite.store import DEFAULT_BASELINES, locations, schema
 from perfsuite.store.schema import Run
 
-MOST_RUNS = 40  # kept in a baseline: enough to know the spread, little enough for git
+MAX_RUNS = 40  # kept in a baseline: enough to know the spread, little enough for git
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Baseline:
 
     name: str
     runs: tuple[Run, ...]  # fresh processes of the newest commit
-    past: tuple[Run, ...]
+    earlier_runs: tuple[Run, ...]
     source: str
 
     @property
@@ -32,12 +32,12 @@ class Baseline:
         return self.runs[-1].environment
 
 
-class Baselines:
+class BaselineStore:
     """Baselines under `<fingerprint>/<name>.json`; `accept` is the only way in."""
 
     def __init__(self, root: str | Path = DEFAULT_BASELINES) -> None:
         self.root = str(root)
-        self._place = locations.at(root)
+        self._place = locations.open_location(root)
 
     def list(self) -> builtins.list[str]:
         """Every baseline, as `<fingerprint>/<name>`."""
@@ -55,9 +55,9 @@ class Baselines:
             raise StoreError(
                 f"{source}: of environment {found[0].fingerprint}, in the folder of another; was it moved?"
             )
-        code = _code(found[0])
-        runs = tuple(run for run in found if _code(run) == code)[::-1]
-        past = tuple(run for run in found if _code(run) != code)[::-1]
+        code = _code_version(found[0])
+        runs = tuple(run for run in found if _code_version(run) == code)[::-1]
+        past = tuple(run for run in found if _code_version(run) != code)[::-1]
         return Baseline(reference.split("/")[-1], runs, past, source)
 
     def find(self, environment: Environment, name: str | None = None) -> Baseline | None:
@@ -71,8 +71,8 @@ class Baselines:
         self,
         runs: Sequence[Run],
         name: str | None = None,
-        history: Iterable[Past] = (),
-        settings: Settings | None = None,
+        history: Iterable[HistoricalRun] = (),
+        settings: ComparisonSettings | None = None,
         allow_dirty: bool = False,
         dropped: frozenset[str] = frozenset(),
     ) -> str:
@@ -82,16 +82,16 @@ class Baselines:
         commit that is there already are added to it: they tell how much runs differ.
         """
         newest = runs[-1]
-        name = schema.checked_name(name or newest.name)
-        _require_fit(runs, allow_dirty)
+        name = schema.validate_name(name or newest.name)
+        _require_acceptable(runs, allow_dirty)
         before = self.find(newest.environment, name)
         if before is not None:
-            if {_identity(run) for run in runs} <= {_identity(run) for run in before.runs}:
+            if {_run_identity(run) for run in runs} <= {_run_identity(run) for run in before.runs}:
                 raise UsageError(f"{before.source}: has accepted these runs already; nothing was changed")
-            same_code = _code(before.runs[-1]) == _code(newest)
+            same_code = _code_version(before.runs[-1]) == _code_version(newest)
             self._require_kept(before, runs, history, settings, dropped, same_code)
-        kept = [*(before.past if before else ()), *(before.runs if before else ()), *runs]
-        unique = list({_identity(run): run for run in kept}.values())[-MOST_RUNS:]
+        kept = [*(before.earlier_runs if before else ()), *(before.runs if before else ()), *runs]
+        unique = list({_run_identity(run): run for run in kept}.values())[-MAX_RUNS:]
         told = (
             schema.pytest_benchmark_part(locations.read(newest.source), newest.source)
             if newest.source
@@ -114,7 +114,7 @@ class Baselines:
             )
         if older_than_days is not None:
             oldest = datetime.now(UTC) - timedelta(days=older_than_days)
-            going += [each for each in known if _when(self.load(each).runs[-1]) < oldest]
+            going += [each for each in known if _creation_time(self.load(each).runs[-1]) < oldest]
         going = sorted(set(going))
         for reference in going if not dry_run else ():
             self._place.remove(f"{reference}.json")
@@ -124,12 +124,12 @@ class Baselines:
         self,
         before: Baseline,
         runs: Sequence[Run],
-        history: Iterable[Past],
-        settings: Settings | None,
+        history: Iterable[HistoricalRun],
+        settings: ComparisonSettings | None,
         dropped: frozenset[str],
         same_code: bool,
     ) -> None:
-        found = compare(before.runs, runs, [*history, *before.past], settings)
+        found = compare_runs(before.runs, runs, [*history, *before.earlier_runs], settings)
         # Of the same commit more runs are wanted exactly while it is unclear how much they differ.
         harmless = {Outcome.UNCLEAR} if same_code else set()
         wrong = [
@@ -150,7 +150,7 @@ def _refusal(before: Baseline, wrong: Sequence[Verdict]) -> str:
     )
 
 
-def _require_fit(runs: Sequence[Run], allow_dirty: bool) -> None:
+def _require_acceptable(runs: Sequence[Run], allow_dirty: bool) -> None:
     for run in runs:
         who = run.source or run.name
         if not run.complete:
@@ -165,21 +165,21 @@ def _require_fit(runs: Sequence[Run], allow_dirty: bool) -> None:
         if run.fingerprint != runs[-1].fingerprint:
             apart = run.environment.hard_differences(runs[-1].environment)
             raise StoreError(f"{who}: of another environment than the newest run ({', '.join(apart)} differ)")
-        if _code(run) != _code(runs[-1]):
+        if _code_version(run) != _code_version(runs[-1]):
             raise StoreError(
                 f"{who}: of commit {run.commit}, the newest run of {runs[-1].commit}; accept one commit"
             )
 
 
-def _identity(run: Run) -> tuple[str, str, str]:
+def _run_identity(run: Run) -> tuple[str, str, str]:
     return run.created_at, run.commit, run.name
 
 
-def _code(run: Run) -> str:
+def _code_version(run: Run) -> str:
     return f"{run.commit}{' dirty' if run.dirty else ''}"
 
 
-def _when(run: Run) -> datetime:
+def _creation_time(run: Run) -> datetime:
     try:
         when = datetime.fromisoformat(run.created_at)
     except ValueError:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from perfsuite import atomic
 from perfsuite.errors import StoreError, UsageError
 from perfsuite.paths import resolves_inside, stays_inside
-from perfsuite.store import atomic
 
 
 class Location(Protocol):
@@ -35,10 +35,10 @@ class Location(Protocol):
     def folders(self) -> list[str]: ...
 
 
-def at(root: str | Path) -> Location:
+def open_location(root: str | Path) -> Location:
     """The place that a path or URL names.
 
-    >>> at("benchmarks/baselines").root
+    >>> open_location("benchmarks/baselines").root
     'benchmarks/baselines'
     """
     return RemoteFolder(str(root)) if is_url(str(root)) else LocalFolder(Path(root))
@@ -67,14 +67,14 @@ class LocalFolder:
         except FileNotFoundError:
             return {}
         except OSError as error:
-            raise unreadable(str(place), error) from error
+            raise read_error(str(place), error) from error
 
     def read(self, name: str) -> bytes:
         path = self._inside(name)
         try:
             return path.read_bytes()
         except OSError as error:
-            raise unreadable(str(path), error) from error
+            raise read_error(str(path), error) from error
 
     def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
         found = {}
@@ -108,10 +108,10 @@ class RemoteFolder:
 
     def __init__(self, url: str) -> None:
         self.root = url.rstrip("/")
-        self._files, self._base = filesystem(self.root)
+        self._files, self._base = open_filesystem(self.root)
 
     def stamps(self, folder: str = "") -> dict[str, str]:
-        with _told(f"{self.root}/{folder}"):
+        with _name_url_in_errors(f"{self.root}/{folder}"):
             try:
                 self._files.invalidate_cache()
                 listed = self._files.ls(self._path(folder), detail=True)
@@ -125,7 +125,7 @@ class RemoteFolder:
         }
 
     def read(self, name: str) -> bytes:
-        with _told(f"{self.root}/{name}"):
+        with _name_url_in_errors(f"{self.root}/{name}"):
             data: bytes = self._files.cat_file(self._path(name))
             return data
 
@@ -133,28 +133,28 @@ class RemoteFolder:
         paths = {self._path(name): name for name in names}
         if not paths:
             return {}
-        with _told(self.root):
+        with _name_url_in_errors(self.root):
             # One call for all: s3fs and gcsfs then fetch many at a time.
             found = self._files.cat(list(paths), on_error="omit")
         return {paths[path]: data for path, data in found.items() if path in paths}
 
     def create(self, name: str, data: bytes) -> None:
-        with _told(f"{self.root}/{name}"):
+        with _name_url_in_errors(f"{self.root}/{name}"):
             path = self._path(name)
             if self._files.exists(path):
                 raise FileExistsError(path)
             self._put(path, data)
 
     def replace(self, name: str, data: bytes, durable: bool = True) -> None:
-        with _told(f"{self.root}/{name}"):
+        with _name_url_in_errors(f"{self.root}/{name}"):
             self._put(self._path(name), data)
 
     def remove(self, name: str) -> None:
-        with _told(f"{self.root}/{name}"):
+        with _name_url_in_errors(f"{self.root}/{name}"):
             self._files.rm_file(self._path(name))
 
     def folders(self) -> list[str]:
-        with _told(self.root):
+        with _name_url_in_errors(self.root):
             try:
                 listed = self._files.ls(self._base, detail=True)
             except FileNotFoundError:
@@ -200,17 +200,17 @@ def read(source: str | Path) -> bytes:
     try:
         return Path(source).read_bytes()
     except OSError as error:
-        raise unreadable(str(source), error) from error
+        raise read_error(str(source), error) from error
 
 
 def _read_url(url: str) -> bytes:
-    files, path = filesystem(url)
-    with _told(url):
+    files, path = open_filesystem(url)
+    with _name_url_in_errors(url):
         data: bytes = files.cat_file(path)
         return data
 
 
-def filesystem(url: str) -> tuple[Any, str]:
+def open_filesystem(url: str) -> tuple[Any, str]:
     """fsspec's file system for a URL and the path in it; says which extra is missing."""
     try:
         import fsspec
@@ -232,7 +232,7 @@ def filesystem(url: str) -> tuple[Any, str]:
     return files, str(path).rstrip("/")
 
 
-class _told:  # noqa: N801 - reads as a statement
+class _name_url_in_errors:  # noqa: N801 - reads as a statement
     """Turns what a remote file system raises into a StoreError that names the URL."""
 
     def __init__(self, url: str) -> None:
@@ -244,10 +244,10 @@ class _told:  # noqa: N801 - reads as a statement
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, FileExistsError | StoreError | UsageError) or not isinstance(error, Exception):
             return
-        raise unreadable(self.url, error) from error
+        raise read_error(self.url, error) from error
 
 
-def unreadable(source: str, error: Exception) -> StoreError:
+def read_error(source: str, error: Exception) -> StoreError:
     path = Path(source)
     if isinstance(error, IsADirectoryError):
         found = "is a folder, expected a file"

@@ -11,15 +11,15 @@ from typing import Any
 
 from perfsuite.errors import StoreError
 from perfsuite.measure.measurement import Environment, Measurement
-from perfsuite.store import fields, foreign
+from perfsuite.store import benchmark_json, fields
 
-SCHEMA = 1
+SCHEMA_VERSION = 1
 
 # The checksum stands first in the file, so that verifying it needs no parsing: it is the SHA-256
 # of every byte of the file with its own 64 digits blanked.
-_HEAD = b'{"perfsuite": {"checksum": "sha256:'
-_BLANK = b"0" * 64
-_DIGITS = slice(len(_HEAD), len(_HEAD) + 64)
+_CHECKSUM_PREFIX = b'{"perfsuite": {"checksum": "sha256:'
+_BLANK_CHECKSUM = b"0" * 64
+_CHECKSUM_SLICE = slice(len(_CHECKSUM_PREFIX), len(_CHECKSUM_PREFIX) + 64)
 _NAME = re.compile(r"(?!\d+$)[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 
 
@@ -55,14 +55,14 @@ class Run:
         }
 
 
-def checked_name(name: str) -> str:
+def validate_name(name: str) -> str:
     """The name of a run or baseline, or a UsageError: names become file names.
 
-    >>> checked_name("main-2026.08")
+    >>> validate_name("main-2026.08")
     'main-2026.08'
     """
     if not _NAME.fullmatch(name):
-        raise fields.bad_name(name)
+        raise fields.invalid_name_error(name)
     return name
 
 
@@ -73,12 +73,15 @@ def dump(run: Run, pytest_benchmark: Mapping[str, Any], replicates: Iterable[Run
     >>> parse(data, "main.json").commit
     'c0ffee'
     """
-    told = foreign.cleaned(pytest_benchmark)
+    told = benchmark_json.to_json_values(pytest_benchmark)
     body = fields.run_fields(run) | {"replicates": [fields.run_fields(each) for each in replicates]}
-    parts = [_HEAD + _BLANK + b'", "schema": %d,\n' % SCHEMA, _lines(body)[1:]]
+    parts = [
+        _CHECKSUM_PREFIX + _BLANK_CHECKSUM + b'", "schema": %d,\n' % SCHEMA_VERSION,
+        _dump_by_lines(body)[1:],
+    ]
     rest = {key: value for key, value in told.items() if key != "perfsuite"}
-    data = b"".join([*parts, b",\n", _lines({"benchmarks": []} | rest)[1:], b"\n"])
-    data = _HEAD + hashlib.sha256(data).hexdigest().encode() + data[_DIGITS.stop :]
+    data = b"".join([*parts, b",\n", _dump_by_lines({"benchmarks": []} | rest)[1:], b"\n"])
+    data = _CHECKSUM_PREFIX + hashlib.sha256(data).hexdigest().encode() + data[_CHECKSUM_SLICE.stop :]
     parse_all(data, f"{run.name} (not written)")  # nothing is stored that could not be read back
     return data
 
@@ -90,19 +93,19 @@ def parse(data: bytes, source: str) -> Run:
 
 def parse_all(data: bytes, source: str) -> tuple[Run, ...]:
     """All runs of a file, the newest first; only baselines hold more than one."""
-    told = _decoded(data, source)
+    told = _decode_json(data, source)
     if not isinstance(told, dict):
-        raise StoreError(f"{source}: holds a JSON {_kind(told)}, expected an object; not a run")
+        raise StoreError(f"{source}: holds a JSON {_json_kind(told)}, expected an object; not a run")
     if not isinstance(told.get("benchmarks"), list):
         raise StoreError(
             f"{source}: JSON without a list `benchmarks`; not a run of perfsuite or pytest-benchmark"
         )
     try:
-        plain = foreign.measurements(told["benchmarks"])
+        plain = benchmark_json.parse_benchmarks(told["benchmarks"])
         own = told.get("perfsuite")
         if own is None:
-            _refuse_renamed(told, source)
-            return (Run(**foreign.run_fields(told, source), measurements=plain, source=source),)
+            _reject_damaged_key(told, source)
+            return (Run(**benchmark_json.run_fields(told, source), measurements=plain, source=source),)
         return _own_runs(own, plain, data, source)
     except fields.FieldError as wrong:
         raise StoreError(f"{source}: {wrong}; the file was left as it is") from wrong
@@ -119,23 +122,23 @@ def pytest_benchmark_part(data: bytes, source: str) -> dict[str, Any]:
 def _own_runs(own: Any, plain: Mapping[str, Measurement], data: bytes, source: str) -> tuple[Run, ...]:
     own = fields.mapping(own, "perfsuite")
     schema = fields.integer(own, "schema")
-    if schema > SCHEMA:
+    if schema > SCHEMA_VERSION:
         raise StoreError(
-            f"{source}: written by a newer perfsuite (schema {schema}, this one reads {SCHEMA}); "
+            f"{source}: written by a newer perfsuite (schema {schema}, this one reads {SCHEMA_VERSION}); "
             "upgrade perfsuite"
         )
-    _verify(data, source)
-    newest = Run(**fields.parsed_run(own), source=source)
+    _verify_checksum(data, source)
+    newest = Run(**fields.parse_run_fields(own), source=source)
     # Plain `benchmark` tests of the same session are in pytest-benchmark's part only.
     newest = replace(newest, measurements={**plain, **newest.measurements})
     earlier = [
-        Run(**fields.parsed_run(fields.mapping(each, "replicates")), source=source)
+        Run(**fields.parse_run_fields(fields.mapping(each, "replicates")), source=source)
         for each in fields.sequence(own, "replicates")
     ]
     return (newest, *earlier)
 
 
-def _refuse_renamed(told: Mapping[str, Any], source: str) -> None:
+def _reject_damaged_key(told: Mapping[str, Any], source: str) -> None:
     """An own file whose key was damaged is not taken for one of pytest-benchmark's."""
     for key, value in told.items():
         if isinstance(value, dict) and {"checksum", "measurements"} <= value.keys():
@@ -144,17 +147,20 @@ def _refuse_renamed(told: Mapping[str, Any], source: str) -> None:
             )
 
 
-def _verify(data: bytes, source: str) -> None:
-    digits = data[_DIGITS]
-    if not data.startswith(_HEAD):
+def _verify_checksum(data: bytes, source: str) -> None:
+    digits = data[_CHECKSUM_SLICE]
+    if not data.startswith(_CHECKSUM_PREFIX):
         raise StoreError(
             f"{source}: the checksum is not where it was written; the file was edited or reformatted"
         )
-    if hashlib.sha256(_HEAD + _BLANK + data[_DIGITS.stop :]).hexdigest().encode() != digits:
+    if (
+        hashlib.sha256(_CHECKSUM_PREFIX + _BLANK_CHECKSUM + data[_CHECKSUM_SLICE.stop :]).hexdigest().encode()
+        != digits
+    ):
         raise StoreError(f"{source}: the checksum does not match; the file was changed after it was written")
 
 
-def _decoded(data: bytes, source: str) -> Any:
+def _decode_json(data: bytes, source: str) -> Any:
     if not data.strip():
         raise StoreError(f"{source}: empty ({len(data)} bytes), expected a run")
     try:
@@ -162,7 +168,7 @@ def _decoded(data: bytes, source: str) -> Any:
     except UnicodeDecodeError as wrong:
         raise StoreError(f"{source}: not UTF-8 (byte {wrong.start}); not a run") from wrong
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_reject_constant)
     except json.JSONDecodeError as wrong:
         cut = text.lstrip().startswith("{") and not text.rstrip().endswith("}")
         found = f"truncated ({len(data)} bytes, ends inside the JSON)" if cut else f"not JSON ({wrong})"
@@ -171,28 +177,28 @@ def _decoded(data: bytes, source: str) -> Any:
         raise StoreError(f"{source}: {wrong or 'nested too deeply'}; the file was left as it is") from wrong
 
 
-def _refuse_constant(name: str) -> float:
+def _reject_constant(name: str) -> float:
     raise ValueError(f"holds {name}, expected finite numbers only")
 
 
-def _kind(value: object) -> str:
+def _json_kind(value: object) -> str:
     kinds = {list: "array", str: "string", bool: "boolean", type(None): "null"}
     return kinds.get(type(value), "number")
 
 
-def _lines(told: Mapping[str, Any]) -> bytes:
+def _dump_by_lines(told: Mapping[str, Any]) -> bytes:
     """JSON with a line for each member of each list at the top: small differences in git."""
     members = []
     for key, value in told.items():
         if isinstance(value, list) and value:
-            each = ",\n".join(_compact(member) for member in value)
-            members.append(f"{_compact(key)}: [\n{each}\n]")
+            each = ",\n".join(_dump_compact(member) for member in value)
+            members.append(f"{_dump_compact(key)}: [\n{each}\n]")
         else:
-            members.append(f"{_compact(key)}: {_compact(value)}")
+            members.append(f"{_dump_compact(key)}: {_dump_compact(value)}")
     return ("{" + ",\n".join(members) + "}").encode()
 
 
-def _compact(value: Any) -> str:
+def _dump_compact(value: Any) -> str:
     try:
         return json.dumps(value, allow_nan=False)
     except ValueError as wrong:

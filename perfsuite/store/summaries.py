@@ -19,7 +19,7 @@ VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class RunSummary:
     """A stored run without its samples: when, of what, where, and how long each workload took."""
 
     reference: str  # the name it is stored under
@@ -32,8 +32,8 @@ class Summary:
     seconds_per_item: Mapping[str, float]
 
 
-def of_run(run: Run, reference: str) -> Summary:
-    return Summary(
+def summarize_run(run: Run, reference: str) -> RunSummary:
+    return RunSummary(
         reference,
         run.name,
         run.created_at,
@@ -45,7 +45,7 @@ def of_run(run: Run, reference: str) -> Summary:
     )
 
 
-def write(place: Location, summary: Summary, stamp: str) -> None:
+def write(place: Location, summary: RunSummary, stamp: str) -> None:
     """Keep a summary; where that is not possible it is made anew each time, which is only slower."""
     told = json.dumps({"version": VERSION, "stamp": stamp, **asdict(summary)})
     try:
@@ -54,30 +54,30 @@ def write(place: Location, summary: Summary, stamp: str) -> None:
         return
 
 
-def read_all(place: Location, stamps: Mapping[str, str]) -> dict[str, Summary]:
+def read_all(place: Location, stamps: Mapping[str, str]) -> dict[str, RunSummary]:
     """Those summaries that still fit their runs; `stamps` maps references to the runs' stamps."""
     found = {}
     kept = place.read_all(f"{FOLDER}/{reference}.json" for reference in stamps)
     for path, data in kept.items():
         reference = path.removeprefix(f"{FOLDER}/").removesuffix(".json")
-        summary = _parsed(data, reference, stamps[reference])
+        summary = _parse_summary(data, reference, stamps[reference])
         if summary is not None:
             found[reference] = summary
     return found
 
 
-def rebuild(place: Location, reference: str, stamp: str) -> Summary:
+def rebuild(place: Location, reference: str, stamp: str) -> RunSummary:
     run = parse(place.read(f"{reference}.json"), f"{place.root}/{reference}.json")
-    summary = of_run(run, reference)
+    summary = summarize_run(run, reference)
     write(place, summary, stamp)
     return summary
 
 
-def _parsed(data: bytes, reference: str, stamp: str) -> Summary | None:
+def _parse_summary(data: bytes, reference: str, stamp: str) -> RunSummary | None:
     try:
         told = json.loads(data)
         if told.pop("version") != VERSION or told.pop("stamp") != stamp or told["reference"] != reference:
             return None
-        return Summary(**told)
+        return RunSummary(**told)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None

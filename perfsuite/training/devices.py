@@ -10,10 +10,10 @@ from torch import Tensor
 
 from perfsuite.errors import UsageError
 from perfsuite.stages import stage
-from perfsuite.transforms.normalise import Layout, normalize
-from perfsuite.transforms.statistics import IMAGENET
+from perfsuite.transforms.normalization.api import Layout, normalize
+from perfsuite.transforms.normalization.channel_stats import IMAGENET
 
-Batch = tuple[Tensor, Tensor]
+TensorBatch = tuple[Tensor, Tensor]
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -40,26 +40,26 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 @dataclass(frozen=True, slots=True)
-class Transfer:
-    """Brings a loader's batch to the device: without waiting, bytes as bytes, normalised there."""
+class DeviceTransfer:
+    """Brings a loader's batch to the device: without waiting, bytes as bytes, normalized there."""
 
     device: torch.device
     channels_last: bool = False
     mean: tuple[float, ...] = IMAGENET.mean
     std: tuple[float, ...] = IMAGENET.std
 
-    def __call__(self, batch: Any) -> Batch:
+    def __call__(self, batch: Any) -> TensorBatch:
         images, labels = batch[0], batch[1]
         with stage("transfer"):
             images = images.to(self.device, non_blocking=True)
             labels = labels.to(self.device, non_blocking=True)
         if images.dtype == torch.uint8:
-            with stage("normalise"):
-                images = self._normalised(images)
+            with stage("normalize"):
+                images = self._normalized(images)
         if self.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         return images, labels
 
-    def _normalised(self, images: Tensor) -> Tensor:
+    def _normalized(self, images: Tensor) -> Tensor:
         layout: Layout = "NCHW" if images.shape[1] == 3 else "NHWC"
         return normalize(images, mean=self.mean, std=self.std, layout=layout)

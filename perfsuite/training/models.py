@@ -1,4 +1,4 @@
-"""Models by name: a small one of our own, torchvision's ResNets, and one with a stem for small pictures."""
+"""Models by name: a small one of our own, torchvision's ResNets, and one with a stem for small images."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ResidualBlock(nn.Module):
 
 
 class SmallResNet(nn.Module):
-    """Three residual blocks, about 0.3 million parameters: learns pictures of 32-96 px on 2 cores in seconds.
+    """Three residual blocks, about 0.3 million parameters: learns images of 32-96 px on 2 cores in seconds.
 
     >>> SmallResNet(10)(torch.zeros(2, 3, 32, 32)).shape
     torch.Size([2, 10])
@@ -70,7 +70,7 @@ def _resnet50(classes: int) -> nn.Module:
 
 
 def _resnet18_cifar(classes: int) -> nn.Module:
-    """ResNet-18 that keeps 32-px pictures whole at the start: with the usual stem they end as one pixel."""
+    """ResNet-18 that keeps 32-px images whole at the start: with the usual stem they end as one pixel."""
     model = _resnet18(classes)
     model.conv1 = nn.Conv2d(3, 64, 3, 1, 1, bias=False)
     model.maxpool = nn.Identity()

@@ -1,8 +1,8 @@
-"""What is done to pictures: modes, normalise, letterbox, geometry with its labels, on-device twins.
+"""What is done to images: modes, normalize, letterbox, geometry with its labels, on-device twins.
 
 >>> from perfsuite.transforms import normalize
 >>> normalize.__module__
-'perfsuite.transforms.normalise'
+'perfsuite.transforms.normalization.api'
 """
 
 from __future__ import annotations
@@ -11,13 +11,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from perfsuite.transforms.modes import Draw as Draw
-    from perfsuite.transforms.modes import Mode as Mode
-    from perfsuite.transforms.normalise import normalize as normalize
-    from perfsuite.transforms.statistics import Statistics as Statistics
+    from perfsuite.transforms.augment.modes import AugmentationMode as AugmentationMode
+    from perfsuite.transforms.augment.modes import Draw as Draw
+    from perfsuite.transforms.normalization.api import normalize as normalize
+    from perfsuite.transforms.normalization.channel_stats import ChannelStatistics as ChannelStatistics
 
 # torch is imported by whoever asks for a name, not by whoever imports the folder.
-_HOMES = {"Draw": "modes", "Mode": "modes", "Statistics": "statistics", "normalize": "normalise"}
+_HOMES = {
+    "AugmentationMode": "augment.modes",
+    "ChannelStatistics": "normalization.channel_stats",
+    "Draw": "augment.modes",
+    "normalize": "normalization.api",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -1,7 +1,7 @@
-"""The whole picture in a frame of another shape: its proportions kept, centred on grey; and the way back.
+"""The whole image in a frame of another shape: its proportions kept, centered on gray; and the way back.
 
 >>> Letterbox(height=10, width=10).place(height=20, width=40)
-Placement(height=5, width=10, top=2, left=0, scale_x=0.25, scale_y=0.25)
+LetterboxPlacement(height=5, width=10, top=2, left=0, scale_x=0.25, scale_y=0.25)
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from perfsuite.errors import UsageError
 from perfsuite.transforms.geometry import Matrix
 
-Picture = NDArray[np.uint8]
-Filter = Literal["lanczos", "bilinear"]
+ImageArray = NDArray[np.uint8]
+ResizeFilter = Literal["lanczos", "bilinear"]
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
-    """Where the resized picture lies in its frame, in pixels."""
+class LetterboxPlacement:
+    """Where the resized image lies in its frame, in pixels."""
 
     height: int
     width: int
@@ -32,12 +32,12 @@ class Placement:
 
     @property
     def forward(self) -> Matrix:
-        """From the picture's pixels to the frame's."""
+        """From the image's pixels to the frame's."""
         return np.array([[self.scale_x, 0.0, self.left], [0.0, self.scale_y, self.top], [0.0, 0.0, 1.0]])
 
     @property
     def backward(self) -> Matrix:
-        """From the frame's pixels to the picture's: where a box that a network found really is."""
+        """From the frame's pixels to the image's: where a box that a network found really is."""
         return np.array(
             [
                 [1 / self.scale_x, 0.0, -self.left / self.scale_x],
@@ -54,7 +54,7 @@ class Letterbox:
     height: int
     width: int
     fill: int = 128
-    filter: Filter = "lanczos"
+    filter: ResizeFilter = "lanczos"
 
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1:
@@ -62,14 +62,14 @@ class Letterbox:
         if not 0 <= self.fill <= 255:
             raise UsageError(f"letterbox: fill {self.fill}, expected 0..255")
 
-    def place(self, height: int, width: int) -> Placement:
+    def place(self, height: int, width: int) -> LetterboxPlacement:
         """The largest size that fits, in the middle; half a pixel too much goes below and to the right."""
         if height < 1 or width < 1:
-            raise ValueError(f"letterbox: picture of {height} x {width}, expected at least 1 x 1")
+            raise ValueError(f"letterbox: image of {height} x {width}, expected at least 1 x 1")
         scale = min(self.height / height, self.width / width)
-        new_height = max(1, min(self.height, _rounded(height * scale)))
-        new_width = max(1, min(self.width, _rounded(width * scale)))
-        return Placement(
+        new_height = max(1, min(self.height, _round_half_even(height * scale)))
+        new_width = max(1, min(self.width, _round_half_even(width * scale)))
+        return LetterboxPlacement(
             height=new_height,
             width=new_width,
             top=(self.height - new_height) // 2,
@@ -78,37 +78,35 @@ class Letterbox:
             scale_y=new_height / height,
         )
 
-    def __call__(self, picture: Picture) -> tuple[Picture, Placement]:
-        """The framed picture (height x width, or with channels) and where in it the picture lies."""
-        if picture.dtype != np.uint8 or picture.ndim not in (2, 3):
-            raise ValueError(
-                f"letterbox: picture is {picture.dtype} {picture.shape}, expected uint8 of 2 or 3"
-            )
-        placed = self.place(picture.shape[0], picture.shape[1])
-        frame = np.full((self.height, self.width, *picture.shape[2:]), self.fill, dtype=np.uint8)
+    def __call__(self, image: ImageArray) -> tuple[ImageArray, LetterboxPlacement]:
+        """The framed image (height x width, or with channels) and where in it the image lies."""
+        if image.dtype != np.uint8 or image.ndim not in (2, 3):
+            raise ValueError(f"letterbox: image is {image.dtype} {image.shape}, expected uint8 of 2 or 3")
+        placed = self.place(image.shape[0], image.shape[1])
+        frame = np.full((self.height, self.width, *image.shape[2:]), self.fill, dtype=np.uint8)
         rows = slice(placed.top, placed.top + placed.height)
         columns = slice(placed.left, placed.left + placed.width)
-        frame[rows, columns] = _resized(picture, placed.height, placed.width, self.filter)
+        frame[rows, columns] = _resize(image, placed.height, placed.width, self.filter)
         return frame, placed
 
 
-def _rounded(value: float) -> int:
+def _round_half_even(value: float) -> int:
     """Halves go up to even, but for float dust: 149.99999999 and 150.00000001 are both 150."""
     return round(round(value, 6))
 
 
-def _resized(picture: Picture, height: int, width: int, kind: Filter) -> Picture:
-    if picture.shape[:2] == (height, width):
-        return picture
+def _resize(image: ImageArray, height: int, width: int, kind: ResizeFilter) -> ImageArray:
+    if image.shape[:2] == (height, width):
+        return image
     if kind == "bilinear":
         import cv2
 
-        made = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
-        return np.asarray(made, dtype=np.uint8).reshape(height, width, *picture.shape[2:])
+        made = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(made, dtype=np.uint8).reshape(height, width, *image.shape[2:])
     from PIL import Image
 
-    if picture.ndim == 3 and picture.shape[2] not in (3, 4):
-        planes = [_resized(picture[..., c], height, width, kind) for c in range(picture.shape[2])]
+    if image.ndim == 3 and image.shape[2] not in (3, 4):
+        planes = [_resize(image[..., c], height, width, kind) for c in range(image.shape[2])]
         return np.stack(planes, axis=2)
-    image = Image.fromarray(np.ascontiguousarray(picture))
-    return np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))
+    unsized = Image.fromarray(np.ascontiguousarray(image))
+    return np.asarray(unsized.resize((width, height), Image.Resampling.LANCZOS))

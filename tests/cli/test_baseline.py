@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from perfsuite.cli import main
-from perfsuite.store.baselines import Baselines
+from perfsuite.store.baselines import BaselineStore
 from perfsuite.store.runs import RunStore
-from tests.store.invented_runs import HERE, a_run
+from tests.store.sample_runs import HERE, a_run
 
 REFERENCE = f"{HERE.fingerprint}/main"
 
@@ -42,9 +42,9 @@ def test_accept_list_show_prune(capsys: pytest.CaptureFixture[str]) -> None:
     assert "300 ns/call" in out
     assert main(["baseline", "prune", REFERENCE, "--dry-run"]) == 0
     assert "would remove" in capsys.readouterr().out
-    assert Baselines().list() == [REFERENCE]
+    assert BaselineStore().list() == [REFERENCE]
     assert main(["baseline", "prune", REFERENCE]) == 0
-    assert Baselines().list() == []
+    assert BaselineStore().list() == []
 
 
 def test_one_run_has_no_spread_to_show(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,9 +11,9 @@ import pytest
 
 from perfsuite.cli import main
 from perfsuite.measure.measurement import Environment
-from perfsuite.store.baselines import Baselines
+from perfsuite.store.baselines import BaselineStore
 from perfsuite.store.runs import RunStore
-from tests.store.invented_runs import HERE, a_run
+from tests.store.sample_runs import HERE, a_run
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +85,7 @@ def test_against_the_baseline_of_this_environment(capsys: pytest.CaptureFixture[
     assert main(["compare", "baseline", "head"]) == 13
     assert "accept one with" in capsys.readouterr().err
     save("main", "c0", BEFORE)
-    Baselines().accept(RunStore().select("main"))
+    BaselineStore().accept(RunStore().select("main"))
     assert main(["compare", "baseline", "head"]) == 1
     assert main(["compare", "baseline:main", "head"]) == 1
     assert main(["compare", "baseline:nightly", "head"]) == 13

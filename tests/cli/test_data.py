@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from perfsuite.cli import main
-from perfsuite.data.shards import read_shards
+from perfsuite.data.sources.shards import read_shards
 
 
 def test_make_says_what_it_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "p"
     assert main(["data", "make", str(folder), "--images", "4", "--classes", "2", "--size", "96x64"]) == 0
     assert len(list(folder.rglob("*.jpg"))) == 4
-    assert "4 pictures in 2 classes" in capsys.readouterr().out
+    assert "4 images in 2 classes" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -37,19 +37,19 @@ def test_a_folder_that_is_not_ours_is_refused(tmp_path: Path, capsys: pytest.Cap
     assert "did not make" in capsys.readouterr().err
 
 
-def test_maps_are_drawn_once_and_shards_hold_every_picture(
+def test_maps_are_drawn_once_and_shards_hold_every_image(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pictures = tmp_path / "p"
-    assert main(["data", "make", str(pictures), "--images", "5", "--classes", "2", "--size", "96x64"]) == 0
-    words = ["data", "maps", str(pictures / "annotations.json"), str(tmp_path / "maps")]
+    images = tmp_path / "p"
+    assert main(["data", "make", str(images), "--images", "5", "--classes", "2", "--size", "96x64"]) == 0
+    words = ["data", "maps", str(images / "annotations.json"), str(tmp_path / "maps")]
     assert main(words) == main(words) == 0
     told = capsys.readouterr().out
     assert "5 maps drawn, 0 were there already" in told
     assert "0 maps drawn, 5 were there already" in told
     assert len(list((tmp_path / "maps").rglob("*.npy"))) == 5
-    assert main(["data", "shards", str(pictures), str(tmp_path / "s"), "--per-shard", "2"]) == 0
-    assert "5 pictures in 3 shards" in capsys.readouterr().out
+    assert main(["data", "shards", str(images), str(tmp_path / "s"), "--per-shard", "2"]) == 0
+    assert "5 images in 3 shards" in capsys.readouterr().out
     assert len(read_shards(tmp_path / "s")) == 5
 
 

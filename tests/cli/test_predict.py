@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 from perfsuite.cli import main
-from perfsuite.training.checkpoint import Checkpoint, Recipe
+from perfsuite.training.run.checkpoint import Checkpoint, ModelSpec
 
-RECIPE = Recipe("small", ("cat", "dog"), image_size=32)
+RECIPE = ModelSpec("small", ("cat", "dog"), image_size=32)
 
 
 @pytest.fixture
@@ -22,15 +22,15 @@ def model_path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Path:
+def image(tmp_path: Path) -> Path:
     Image.new("RGB", (40, 30), (200, 0, 0)).save(tmp_path / "a.jpg")
     return tmp_path / "a.jpg"
 
 
-def test_each_picture_gets_class_probability_and_time(
-    model_path: Path, picture: Path, capsys: pytest.CaptureFixture[str]
+def test_each_image_gets_class_probability_and_time(
+    model_path: Path, image: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["predict", "--model-path", str(model_path), str(picture), str(picture)]) == 0
+    assert main(["predict", "--model-path", str(model_path), str(image), str(image)]) == 0
     loaded, *answers = capsys.readouterr().out.splitlines()
     assert "small, 2 classes, loaded in" in loaded
     assert len(answers) == 2
@@ -38,30 +38,30 @@ def test_each_picture_gets_class_probability_and_time(
         assert re.fullmatch(r".*a\.jpg: (cat|dog) \d+\.\d% \(\d+\.\d ms\)", answer)
 
 
-def test_json_is_a_line_for_each_picture(
-    model_path: Path, picture: Path, capsys: pytest.CaptureFixture[str]
+def test_json_is_a_line_for_each_image(
+    model_path: Path, image: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["predict", "--json", "--batch", "--repeat", "3", "--model-path", str(model_path)]
-    assert main([*words, str(picture), str(picture)]) == 0
+    assert main([*words, str(image), str(image)]) == 0
     *answers, latency = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert answers[0]["class"] in RECIPE.class_names
-    assert set(answers[0]) == {"picture", "class", "probability", "milliseconds"}
+    assert set(answers[0]) == {"image", "class", "probability", "milliseconds"}
     assert set(latency["milliseconds"]) == {"p50", "p95", "p99"}
 
 
-def test_a_picture_that_cannot_be_read_is_named_and_the_others_answered(
-    model_path: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_image_that_cannot_be_read_is_named_and_the_others_answered(
+    model_path: Path, image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "bad.jpg").write_bytes(b"no picture")
-    assert main(["predict", "--model-path", str(model_path), str(tmp_path / "bad.jpg"), str(picture)]) == 2
+    (tmp_path / "bad.jpg").write_bytes(b"no image")
+    assert main(["predict", "--model-path", str(model_path), str(tmp_path / "bad.jpg"), str(image)]) == 2
     told = capsys.readouterr()
-    assert "bad.jpg: cannot be read as a picture" in told.err
-    assert "1 of 2 pictures could not be read" in told.err
+    assert "bad.jpg: cannot be read as an image" in told.err
+    assert "1 of 2 images could not be read" in told.err
     assert "a.jpg: " in told.out
 
 
 def test_a_missing_model_is_told_without_a_traceback(
-    picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["predict", "--model-path", str(tmp_path / "none.pth"), str(picture)]) == 2
+    assert main(["predict", "--model-path", str(tmp_path / "none.pth"), str(image)]) == 2
     assert "`perfsuite train --model-path" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from perfsuite.cli import main
-from perfsuite.data import photos
+from perfsuite.data.synthetic import dataset
 
 QUICK = ["profile", "transforms", "--size", "64x48", "--seconds", "0.02", "--frame", "32"]
 
@@ -16,7 +16,7 @@ QUICK = ["profile", "transforms", "--size", "64x48", "--seconds", "0.02", "--fra
 def test_the_table_shows_each_step_the_sum_and_the_whole(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*QUICK, "--pipeline", "moderate"]) == 0
     shown = capsys.readouterr().out
-    for word in ("moderate at 64x48", "17 keypoints", "random numbers", "geometry", "colour", "normalise"):
+    for word in ("moderate at 64x48", "17 keypoints", "random numbers", "geometry", "color", "normalize"):
         assert word in shown
     for word in ("deviation", "share", "sum", "whole", "slowest:"):
         assert word in shown
@@ -45,11 +45,11 @@ def test_a_size_that_is_none_is_refused(size: str, capsys: pytest.CaptureFixture
 
 
 def test_loading_is_profiled_by_stage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = photos.make(tmp_path / "photos", images=12, classes=2, size=(80, 60))
+    folder = dataset.make_dataset(tmp_path / "images", images=12, classes=2, size=(80, 60))
     quick = ["profile", "loading", "--data-dir", str(folder), "--image-size", "32", "--batch-size", "4"]
     assert main([*quick, "--seconds", "0.1", "--mode", "moderate"]) == 0
     shown = capsys.readouterr().out
-    for word in ("on one core", "pictures/s", "share", "decode", "augment", "normalise", "slowest:", "try:"):
+    for word in ("on one core", "images/s", "share", "decode", "augment", "normalize", "slowest:", "try:"):
         assert word in shown
     assert main([*quick, "--seconds", "0.1", "--json"]) == 0
     assert {stage["name"] for stage in json.loads(capsys.readouterr().out)["stages"]} >= {"decode", "read"}

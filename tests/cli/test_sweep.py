@@ -9,20 +9,20 @@ from typing import Any
 
 import pytest
 
-from perfsuite.advise import sweep_measured
+from perfsuite.advise.sweep import measure
 from perfsuite.cli import main, sweep
-from perfsuite.data import photos
+from perfsuite.data.synthetic import dataset
 from perfsuite.errors import UsageError
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return photos.make(tmp_path_factory.mktemp("p") / "p", images=8, classes=2, size=(80, 60))
+    return dataset.make_dataset(tmp_path_factory.mktemp("p") / "p", images=8, classes=2, size=(80, 60))
 
 
 @pytest.fixture
 def quick(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    monkeypatch.setattr(sweep_measured, "TURN_SECONDS", 0.001)
+    monkeypatch.setattr(measure, "TURN_SECONDS", 0.001)
     small = ["--image-size", "32", "--batch-size", "4", "--seconds", "0.01"]
     return ["sweep", "--data-dir", str(folder), *small]
 
@@ -30,7 +30,7 @@ def quick(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def parsed(*words: str) -> dict[str, Any]:
     parser = argparse.ArgumentParser()
     sweep.add_arguments(parser)
-    return sweep.options_of(parser.parse_args(words))
+    return sweep.merged_options(parser.parse_args(words))
 
 
 def test_tables_checks_and_advice_are_shown_and_written(
@@ -61,13 +61,13 @@ def test_tables_checks_and_advice_are_shown_and_written(
 def test_with_check_a_broken_target_is_an_exit_code(
     quick: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from perfsuite.advise import sweep as judged
-    from perfsuite.judge.limits import Side
+    from perfsuite.advise.sweep import results as judged
+    from perfsuite.judge.limits import LimitType
 
     few = [*quick, "--workers", "0", "--mode", "none"]
-    monkeypatch.setattr(judged, "TARGETS", ((Side.FLOOR, "images_per_second", 1e-6),))
+    monkeypatch.setattr(judged, "TARGETS", ((LimitType.FLOOR, "images_per_second", 1e-6),))
     assert main([*few, "--check"]) == 0
-    monkeypatch.setattr(judged, "TARGETS", ((Side.FLOOR, "images_per_second", 1e12),))
+    monkeypatch.setattr(judged, "TARGETS", ((LimitType.FLOOR, "images_per_second", 1e12),))
     assert main([*few, "--check"]) == 1
     assert main(few) == 0
 
@@ -80,11 +80,11 @@ def test_a_csv_beside_a_folder(quick: list[str], folder: Path, capsys: pytest.Ca
 def test_the_command_line_is_above_the_file_and_the_file_above_the_defaults(tmp_path: Path) -> None:
     settings = tmp_path / "sweep.toml"
     settings.write_text(
-        'workers = [0, 2]\nbatch-size = 8\ndata_dir = "photos"\nengine = "threads"\ncheck = true\n'
+        'workers = [0, 2]\nbatch-size = 8\ndata_dir = "images"\nengine = "threads"\ncheck = true\n'
     )
     told = parsed("--settings", str(settings), "--batch-size", "16")
     assert (told["workers"], told["engine"], told["batch_size"]) == ([0, 2], ["threads"], 16)
-    assert (told["mode"], told["check"], told["data_dir"]) == ("moderate", True, tmp_path / "photos")
+    assert (told["mode"], told["check"], told["data_dir"]) == ("moderate", True, tmp_path / "images")
     assert parsed()["workers"] == [0, 1, 2, 4, 8]
 
 

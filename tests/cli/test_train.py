@@ -15,15 +15,15 @@ import pytest
 import torch
 from PIL import Image
 
-from perfsuite.advise import fastest
-from perfsuite.advise.ranks import run_ranks
-from perfsuite.cli import main, train_speed
+from perfsuite.advise import preset_search
+from perfsuite.advise.torchrun import run_ranks
+from perfsuite.cli import main, train_preset
 from perfsuite.cli import train as train_command
 from perfsuite.errors import UsageError
 from perfsuite.measure.environment import cpu_model
 from perfsuite.measure.measurement import GpuReadings
-from perfsuite.training.checkpoint import Checkpoint
-from perfsuite.training.presets import CHANNELS_LAST
+from perfsuite.training.run.checkpoint import Checkpoint
+from perfsuite.training.step.presets import CHANNELS_LAST
 
 
 @pytest.fixture(autouse=True)
@@ -36,20 +36,20 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two classes that a glance tells apart."""
-    folder = tmp_path_factory.mktemp("pictures")
+    folder = tmp_path_factory.mktemp("images")
     rng = np.random.default_rng(0)
-    for label, colour in (("blue", (30, 30, 200)), ("red", (200, 30, 30))):
+    for label, color in (("blue", (30, 30, 200)), ("red", (200, 30, 30))):
         (folder / label).mkdir()
         for number in range(30):
-            pixels = np.clip(rng.normal(colour, 20, (40, 48, 3)), 0, 255).astype(np.uint8)
+            pixels = np.clip(rng.normal(color, 20, (40, 48, 3)), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(folder / label / f"{number:02}.jpg")
     return folder
 
 
-def train(pictures: Path, path: Path, *more: str) -> int:
-    words = ["train", "--data-dir", str(pictures), "--model-path", str(path), "--image-size", "32"]
+def train(data_dir: Path, path: Path, *more: str) -> int:
+    words = ["train", "--data-dir", str(images), "--model-path", str(path), "--image-size", "32"]
     return main([*words, "--batch-size", "8", "--workers", "0", *more])
 
 
@@ -57,15 +57,15 @@ def log_of(path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.with_suffix(".jsonl").read_text().splitlines()]
 
 
-def test_a_folder_of_pictures_is_learnt_and_kept(
-    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_folder_of_images_is_learned_and_kept(
+    data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "m.pth"
-    assert train(pictures, path, "--epochs", "3") == 0
+    assert train(data_dir, path, "--epochs", "3") == 0
     assert "small, 2 classes" in capsys.readouterr().out
     kept = Checkpoint.load(path)
-    assert kept.recipe.class_names == ("blue", "red")
-    assert kept.recipe.image_size == 32
+    assert kept.spec.class_names == ("blue", "red")
+    assert kept.spec.image_size == 32
     epochs = [line for line in log_of(path) if line["event"] == "epoch"]
     assert len(epochs) == 3
     assert epochs[-1]["val_accuracy"] == 1.0
@@ -74,10 +74,10 @@ def test_a_folder_of_pictures_is_learnt_and_kept(
 
 
 def test_the_fastest_preset_is_measured_and_named(
-    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "m.pth"
-    assert train(pictures, path, "--fastest", "0.5", "--no-amp", "--clip-norm", "1") == 0
+    assert train(data_dir, path, "--fastest", "0.5", "--no-amp", "--clip-norm", "1") == 0
     told = capsys.readouterr().out
     assert "channels_last+fused: " in told
     assert "bf16" not in told
@@ -85,19 +85,19 @@ def test_the_fastest_preset_is_measured_and_named(
 
 
 def test_compiled_presets_are_timed_where_compiling_is_allowed(
-    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     timed: list[Sequence[str]] = []
 
     def choose(
         model: Any, images: Any, labels: Any, candidates: Sequence[str], seconds: float, tell: Any
-    ) -> fastest.Choice:
+    ) -> preset_search.PresetChoice:
         timed.append(candidates)
-        return fastest.Choice(CHANNELS_LAST, {}, {})
+        return preset_search.PresetChoice(CHANNELS_LAST, {}, {})
 
-    monkeypatch.setattr(fastest, "fastest_preset", choose)
-    assert train(pictures, tmp_path / "m.pth", "--fastest", "--compile", "--quiet") == 0
-    assert train(pictures, tmp_path / "n.pth", "--fastest", "--quiet") == 0
+    monkeypatch.setattr(preset_search, "find_fastest_preset", choose)
+    assert train(data_dir, tmp_path / "m.pth", "--fastest", "--compile", "--quiet") == 0
+    assert train(data_dir, tmp_path / "n.pth", "--fastest", "--quiet") == 0
     assert log_of(tmp_path / "m.pth")[0]["preset"] == "channels_last"
     assert ["compiled" in candidates for candidates in timed] == [True, False]
 
@@ -112,8 +112,8 @@ def test_compiled_presets_are_timed_where_compiling_is_allowed(
         ["--resume"],
     ],
 )
-def test_the_fastest_preset_is_not_chosen_twice(words: list[str], pictures: Path, tmp_path: Path) -> None:
-    assert train(pictures, tmp_path / "m.pth", "--fastest", "0.1", *words) == 2
+def test_the_fastest_preset_is_not_chosen_twice(words: list[str], data_dir: Path, tmp_path: Path) -> None:
+    assert train(data_dir, tmp_path / "m.pth", "--fastest", "0.1", *words) == 2
     assert not (tmp_path / "m.pth").exists()
 
 
@@ -122,16 +122,16 @@ def test_the_fastest_preset_is_not_chosen_twice(words: list[str], pictures: Path
     [
         ["--amp", "--channels-last", "--fused", "--clip-norm", "1"],
         ["--no-amp", "--accumulate-grad-steps", "3", "--schedule", "one_cycle"],
-        ["--checkpointing", "--optimiser", "adamw", "--lr", "0.003", "--label-smoothing", "0.1"],
+        ["--checkpointing", "--optimizer", "adamw", "--lr", "0.003", "--label-smoothing", "0.1"],
         pytest.param(["--compile"], marks=pytest.mark.slow),
     ],
     ids=lambda words: " ".join(words),
 )
 def test_every_option_of_speed_trains(
-    more: list[str], pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    more: list[str], data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     torch.compiler.reset()
-    assert train(pictures, tmp_path / "m.pth", *more) == 0
+    assert train(data_dir, tmp_path / "m.pth", *more) == 0
     told = capsys.readouterr().out
     assert "test accuracy" in told
     assert ("0 graph breaks" in told) == ("--compile" in more)
@@ -146,19 +146,19 @@ def test_cifar_files_are_read_when_given(tmp_path: Path, capsys: pytest.CaptureF
     path = tmp_path / "m.pth"
     words = ["train", "--data-dir", str(tmp_path), "--model-path", str(path), "--batch-size", "16", "--quiet"]
     assert main(words) == 0
-    recipe = Checkpoint.load(path).recipe
+    recipe = Checkpoint.load(path).spec
     assert (recipe.image_size, recipe.class_names[0], recipe.mean[0]) == (32, "airplane", 0.4914)
     assert main([*words, "--mode", "moderate"]) == 2
     assert "leave --image-size and --mode out" in capsys.readouterr().err
 
 
 @pytest.mark.slow
-def test_a_run_killed_for_good_goes_on_with_resume(pictures: Path, tmp_path: Path) -> None:
+def test_a_run_killed_for_good_goes_on_with_resume(data_dir: Path, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole.pth", tmp_path / "killed.pth"
     more = ["--epochs", "6", "--checkpoint-every", "1", "--quiet"]
-    assert train(pictures, whole, *more) == 0
+    assert train(data_dir, whole, *more) == 0
     command = [
-        *(sys.executable, "-m", "perfsuite", "train", "--data-dir", str(pictures), "--image-size", "32"),
+        *(sys.executable, "-m", "perfsuite", "train", "--data-dir", str(images), "--image-size", "32"),
         *("--batch-size", "8", "--workers", "0", "--model-path", str(killed), *more),
     ]
     # As many threads as this process has: sums in another order round otherwise.
@@ -168,7 +168,7 @@ def test_a_run_killed_for_good_goes_on_with_resume(pictures: Path, tmp_path: Pat
             time.sleep(0.002)
         process.kill()
     assert Checkpoint.load(killed).training["steps_done"] < 36
-    assert train(pictures, killed, *more, "--resume") == 0
+    assert train(data_dir, killed, *more, "--resume") == 0
     one, other = Checkpoint.load(whole), Checkpoint.load(killed)
     assert other.training["history"] == one.training["history"]
     for name, value in one.weights.items():
@@ -176,27 +176,27 @@ def test_a_run_killed_for_good_goes_on_with_resume(pictures: Path, tmp_path: Pat
 
 
 def test_a_run_is_resumed_with_the_model_it_has(
-    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "m.pth"
-    assert train(pictures, path, "--model", "resnet18-cifar", "--quiet") == 0
-    assert train(pictures, path, "--resume", "--quiet") == 0
+    assert train(data_dir, path, "--model", "resnet18-cifar", "--quiet") == 0
+    assert train(data_dir, path, "--resume", "--quiet") == 0
     assert "resnet18-cifar, 2 classes" in capsys.readouterr().out
-    assert train(pictures, path, "--resume", "--model", "small") == 2
+    assert train(data_dir, path, "--resume", "--model", "small") == 2
     assert "holds a 'resnet18-cifar', expected a 'small'; leave --model out" in capsys.readouterr().err
 
 
 @pytest.mark.slow
-def test_several_processes_share_the_parameters_of_one_model(pictures: Path, tmp_path: Path) -> None:
+def test_several_processes_share_the_parameters_of_one_model(data_dir: Path, tmp_path: Path) -> None:
     path = tmp_path / "m.pth"
-    words = ["-m", "perfsuite", "train", "--fsdp", "--data-dir", str(pictures), "--model-path", str(path)]
+    words = ["-m", "perfsuite", "train", "--fsdp", "--data-dir", str(images), "--model-path", str(path)]
     words += ["--image-size", "32", "--batch-size", "4", "--workers", "0", "--device", "cpu", "--epochs", "3"]
     said = run_ranks(2, words, 200.0, {"OMP_NUM_THREADS": "1"})
     assert said.count("test accuracy 100.0%") == 1  # the first rank alone speaks
     assert (log_of(path)[0]["world_size"], log_of(path)[0]["fsdp"]) == (2, True)
-    red = str(next((pictures / "red").glob("*.jpg")))
+    red = str(next((images / "red").glob("*.jpg")))
     assert main(["predict", "--model-path", str(path), red]) == 0
-    assert train(pictures, path, "--resume", "--epochs", "3", "--quiet") == 2  # in one process: other batches
+    assert train(data_dir, path, "--resume", "--epochs", "3", "--quiet") == 2  # in one process: other batches
 
 
 def one_class(folder: Path) -> None:
@@ -217,7 +217,7 @@ def empty(folder: Path) -> None:
     ("prepare", "more", "named"),
     [
         (one_class, [], "one class (only), expected at least two"),
-        (empty, [], "no pictures found"),
+        (empty, [], "no images found"),
         (pickled_cifar, [], "give the binary version"),
         (None, ["--data-dir", "/nowhere/at/all"], "no such folder"),
         (None, ["--model", "vgg"], "'vgg' is not known"),
@@ -234,11 +234,11 @@ def test_mistakes_are_told_without_a_traceback(
     prepare: object,
     more: list[str],
     named: str,
-    pictures: Path,
+    data_dir: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    folder = pictures
+    folder = images
     if prepare is not None:
         folder = tmp_path / "data"
         folder.mkdir()
@@ -271,9 +271,9 @@ def test_numbers_out_of_range_are_refused_before_anything_is_read(
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
 def test_a_gpu_asked_for_and_not_there_is_told(
-    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert train(pictures, tmp_path / "m.pth", "--device", "cuda") == 2
+    assert train(data_dir, tmp_path / "m.pth", "--device", "cuda") == 2
     assert "torch sees no CUDA device" in capsys.readouterr().err
 
 
@@ -284,12 +284,15 @@ def test_a_gpu_asked_for_and_not_there_is_told(
 def test_amp_means_bf16_and_is_off_on_a_cpu_unless_asked_for(words: list[str], precision: str) -> None:
     parser = argparse.ArgumentParser()
     train_command.add_arguments(parser)
-    assert train_speed.preset_of(parser.parse_args(words), torch.device("cpu")).precision == precision
+    assert (
+        train_preset.preset_from_arguments(parser.parse_args(words), torch.device("cpu")).precision
+        == precision
+    )
 
 
 @pytest.mark.parametrize(("percent", "is_told"), [(60, True), (89.9, True), (90, False)])
 def test_a_gpu_that_waits_is_told_with_what_to_do(percent: float, is_told: bool) -> None:
-    said = train_command._busy(GpuReadings(percent, 1.0, 1.0, 1.0, 1.0, 1.0))
+    said = train_command._gpu_use_message(GpuReadings(percent, 1.0, 1.0, 1.0, 1.0, 1.0))
     assert ("perfsuite profile loading" in said) == is_told
 
 
@@ -297,4 +300,6 @@ def test_contradicting_options_are_refused() -> None:
     parser = argparse.ArgumentParser()
     train_command.add_arguments(parser)
     with pytest.raises(UsageError, match="exclude each other"):
-        train_speed.preset_of(parser.parse_args(["--compile", "--checkpointing"]), torch.device("cpu"))
+        train_preset.preset_from_arguments(
+            parser.parse_args(["--compile", "--checkpointing"]), torch.device("cpu")
+        )

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from perfsuite.data import photos
+from perfsuite.data.synthetic import dataset
 
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """40 pictures of 4 classes; nobody writes into it."""
-    return photos.make(tmp_path_factory.mktemp("photos") / "p", images=40, classes=4, size=(160, 120))
+    """40 images of 4 classes; nobody writes into it."""
+    return dataset.make_dataset(
+        tmp_path_factory.mktemp("images") / "p", images=40, classes=4, size=(160, 120)
+    )

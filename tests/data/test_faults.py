@@ -8,16 +8,16 @@ import numpy as np
 import psutil
 import pytest
 
-from perfsuite.data import decode
-from perfsuite.data.crops import NUMBERS_PER_CROP
+from perfsuite.data.crop import UNIFORMS_PER_CROP
+from perfsuite.data.decoding import registry
 from perfsuite.data.faults import Fault, FaultLog
+from perfsuite.data.image_config import ImageConfig
+from perfsuite.data.image_maker import ImageMaker
 from perfsuite.data.loader import Loader
 from perfsuite.data.loaders import make_loaders
-from perfsuite.data.pictures import PictureMaker
-from perfsuite.data.recipe import Recipe
-from perfsuite.data.sets import image_folder
+from perfsuite.data.sources.files import image_folder
 from perfsuite.errors import DataError
-from perfsuite.transforms.modes import Draw
+from perfsuite.transforms.augment.modes import Draw
 
 SPOILERS: dict[str, Callable[[Path, bytes], object]] = {
     "empty": lambda path, data: path.write_bytes(b""),
@@ -32,7 +32,7 @@ SPOILERS: dict[str, Callable[[Path, bytes], object]] = {
 
 @pytest.fixture
 def spoiled(folder: Path, tmp_path: Path) -> Path:
-    """40 pictures of which one in each of seven ways is no picture."""
+    """40 images of which one in each of seven ways is no image."""
     for source in folder.rglob("*.jpg"):
         target = tmp_path / source.relative_to(folder)
         target.parent.mkdir(exist_ok=True)
@@ -52,7 +52,7 @@ def whole(spoiled: Path, engine: str = "threads", workers: int = 0, on_error: st
 
 
 @pytest.mark.parametrize(("engine", "workers"), [("threads", 0), ("threads", 2), ("processes", 2)])
-def test_skipping_leaves_out_the_bad_and_loses_no_good_picture(
+def test_skipping_leaves_out_the_bad_and_loses_no_good_image(
     spoiled: Path, engine: str, workers: int
 ) -> None:
     loader = whole(spoiled, engine, workers, on_error="skip")
@@ -60,7 +60,7 @@ def test_skipping_leaves_out_the_bad_and_loses_no_good_picture(
     loader.close()
     assert shown == 40 - len(SPOILERS)
     assert loader.faults.count == len(SPOILERS)
-    assert len(loader.faults.named) == len(SPOILERS)
+    assert len(loader.faults.reasons) == len(SPOILERS)
     assert len(loader) == 5
 
 
@@ -78,7 +78,7 @@ def test_training_batches_stay_full_and_are_the_same_for_any_engine(spoiled: Pat
     assert all((a[0] == b[0]).all() and (a[1] == b[1]).all() for a, b in zip(*shown, strict=True))
 
 
-def test_a_substitute_is_grey_and_keeps_its_label(spoiled: Path) -> None:
+def test_a_substitute_is_gray_and_keeps_its_label(spoiled: Path) -> None:
     loader = whole(spoiled, on_error="substitute")
     labels = np.concatenate([labels.numpy() for _, labels in loader])
     np.testing.assert_array_equal(labels, image_folder(spoiled).labels)
@@ -113,7 +113,7 @@ def test_no_permission_is_a_fault_like_any_other(spoiled: Path) -> None:
 def test_a_log_counts_all_and_names_the_first_thousand() -> None:
     log = FaultLog()
     log.add(Fault(f"{number}.jpg", "bad") for number in range(1500))
-    assert (log.count, len(log.named)) == (1500, 1000)
+    assert (log.count, len(log.reasons)) == (1500, 1000)
     assert str(log).startswith("1500 times")
 
 
@@ -139,17 +139,17 @@ def broken_files(folder: Path, many: int) -> Iterator[bytes]:
 
 def agreement(folder: Path, many: int) -> tuple[int, int]:
     """Of so many broken files: refused by both ways, and told apart by them."""
-    maker = PictureMaker(image_folder(folder), Recipe(size=32))
-    none, refused, apart = np.empty(NUMBERS_PER_CROP), 0, 0
+    maker = ImageMaker(image_folder(folder), ImageConfig(size=32))
+    none, refused, apart = np.empty(UNIFORMS_PER_CROP), 0, 0
     out = np.zeros((32, 32, 3), np.uint8)
     for data in broken_files(folder, many):
         try:
-            maker.picture(data, none, Draw(), out)
+            maker.make_from_bytes(data, none, Draw(), out)
             ours = True
         except DataError:
             ours = False
         try:
-            decode.with_pillow(data)
+            registry.decode_with_pillow(data)
             theirs = True
         except DataError:
             theirs = False

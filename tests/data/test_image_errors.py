@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from perfsuite.data import decode
+from perfsuite.data.decoding import registry
 from perfsuite.data.image_file import read_file
 from perfsuite.data.loader import Loader
 from perfsuite.data.loaders import make_loaders
-from perfsuite.data.maps import Maps
-from perfsuite.data.sets import PARTS, Files, Source, image_folder
+from perfsuite.data.sources.files import SPLITS, FileSource, ImageSource, image_folder
+from perfsuite.data.sources.maps import MapSource
 from perfsuite.errors import DataError
 
 ENGINES = [("threads", 0), ("threads", 2), ("processes", 1), ("subprocess", 1), ("device", 1)]
@@ -34,7 +34,7 @@ ERRORS: list[type[Exception]] = [
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Failing(Files):
+class Failing(FileSource):
     """The first rows each raise another of ERRORS; with `only`, every row raises that."""
 
     only: type[BaseException] | None = None
@@ -52,9 +52,9 @@ def failing(folder: Path, only: type[BaseException] | None = None) -> Failing:
     return Failing(found.root, found.names, found.labels, found.class_names, only)
 
 
-def loader_of(source: Source, engine: str, workers: int, on_error: str, **more: Any) -> Loader:
+def loader_of(source: ImageSource, engine: str, workers: int, on_error: str, **more: Any) -> Loader:
     options: dict[str, Any] = {"engine": engine, "on_error": on_error, "start_method": "fork"}
-    return make_loaders(dict.fromkeys(PARTS, source), 8, workers, image_size=32, **(options | more)).val
+    return make_loaders(dict.fromkeys(SPLITS, source), 8, workers, image_size=32, **(options | more)).val
 
 
 def shown_by(loader: Loader) -> int:
@@ -125,7 +125,7 @@ def test_any_error_of_decoding_is_the_images(
     def fail(image: Image.Image) -> None:
         raise kind("planted")
 
-    monkeypatch.setattr(decode, "upright_rgb", fail)
+    monkeypatch.setattr(registry, "to_upright_rgb", fail)
     loader = loader_of(image_folder(folder), "threads", 0, policy, decoder="pillow")
     if policy == "raise":
         with pytest.raises(DataError, match=r"class_00/\d+.jpg: JPEG of [\d,]+ bytes: .*planted"):
@@ -149,7 +149,7 @@ def test_a_very_long_image_is_shown_though_no_cache_has_room_for_it(tmp_path: Pa
     (tmp_path / "c").mkdir()
     Image.new("RGB", (90_000, 1), (9, 200, 9)).save(tmp_path / "c" / "long.png")
     loader = make_loaders(
-        dict.fromkeys(PARTS, image_folder(tmp_path)), 1, 0, image_size=32, cache="ram"
+        dict.fromkeys(SPLITS, image_folder(tmp_path)), 1, 0, image_size=32, cache="ram"
     ).train
     for _ in range(2):
         ((images, _),) = loader
@@ -163,6 +163,6 @@ def test_a_missing_map_is_a_fault_of_its_image(folder: Path, tmp_path: Path, eng
         path = (tmp_path / source.name(row)).with_suffix(".npy")
         path.parent.mkdir(exist_ok=True)
         np.save(path, np.zeros((120, 160), np.uint8))
-    loader = loader_of(source, engine, 1, "skip", maps=Maps(tmp_path))
+    loader = loader_of(source, engine, 1, "skip", maps=MapSource(tmp_path))
     assert shown_by(loader) == 39
     assert list(loader.faults.named) == [source.name(0)]

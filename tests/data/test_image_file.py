@@ -15,16 +15,16 @@ import numpy as np
 import pytest
 from PIL import EpsImagePlugin, FitsImagePlugin, Image, PsdImagePlugin
 
-from perfsuite.data import decode, windows
-from perfsuite.data.crops import Window, centre
-from perfsuite.data.header import read_header
+from perfsuite.data.crop import CropWindow, center_crop
+from perfsuite.data.decoding import region, registry
+from perfsuite.data.decoding.jpeg_header import read_jpeg_header
+from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.image_file import EXTENSIONS, FORMAT_OF_SUFFIX, FORMATS, open_image
+from perfsuite.data.image_maker import ImageMaker
 from perfsuite.data.loader import Loader
 from perfsuite.data.loaders import make_loaders
-from perfsuite.data.pictures import PictureMaker
-from perfsuite.data.recipe import Recipe
-from perfsuite.data.sets import PARTS, image_folder
-from perfsuite.data.shards import read_shards, write_shards
+from perfsuite.data.sources.files import SPLITS, image_folder
+from perfsuite.data.sources.shards import read_shards, write_shards
 from perfsuite.errors import DataError
 
 SIDE = 14_000  # 196 million pixels; Pillow's limit is 179 million
@@ -85,21 +85,21 @@ MEMORY = """
 import io, resource, sys
 from pathlib import Path
 from perfsuite.data import decode
-from perfsuite.data.pictures import PictureMaker
-from perfsuite.data.recipe import Recipe
-from perfsuite.data.sets import image_folder
+from perfsuite.data.image_maker import ImageMaker
+from perfsuite.data.image_config import Recipe
+from perfsuite.data.sources.files import image_folder
 from perfsuite.errors import DataError
-from perfsuite.transforms.modes import Draw
+from perfsuite.transforms.augment.modes import Draw
 import numpy as np
 
 source = image_folder(sys.argv[1])
 good = Path(sys.argv[2]).read_bytes()
 files = [source.read(row) for row in range(len(source))]
 out = np.empty((32, 32, 3), np.uint8)
-makers = [PictureMaker(source, Recipe(32, reduce=reduce)) for reduce in (False, True)]
-random = PictureMaker(source, Recipe(32, "random"))
+makers = [ImageMaker(source, Recipe(32, reduce=reduce)) for reduce in (False, True)]
+random = ImageMaker(source, Recipe(32, "random"))
 ways = [decode.decoder(name) for name in decode.available()]
-ways += [lambda data, maker=maker: maker.picture(data, np.empty(0), Draw(), out) for maker in makers]
+ways += [lambda data, maker=maker: maker.image(data, np.empty(0), Draw(), out) for maker in makers]
 ways += [lambda data: random.to_keep(data, 64, 64 * 64 * 3)]
 for way in ways:
     way(good)
@@ -130,7 +130,7 @@ def test_no_decoder_takes_memory_for_what_is_claimed(tmp_path: Path) -> None:
     assert kilobytes < 100 << 10
 
 
-@pytest.mark.parametrize("name", decode.available())
+@pytest.mark.parametrize("name", registry.available_decoders())
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
 def test_every_decoder_follows_pillows_limit(
     name: str, kind: str, limit: Callable[[int | None], None]
@@ -141,10 +141,10 @@ def test_every_decoder_follows_pillows_limit(
         with warnings.catch_warnings():
             # Image.open warns between once and twice the limit, and so does the TIFF plug-in by itself.
             warnings.simplefilter("ignore" if kind == "TIFF" else "error")
-            assert decode.decoder(name)(data).shape == (64, 64, 3)
+            assert registry.get_decoder(name)(data).shape == (64, 64, 3)
     limit(64 * 64 // 2 - 1)
     with pytest.raises(DataError, match=r"64 x 64 pixels, expected at most 4,094; raise PIL.Image.MAX_IMAGE"):
-        decode.decoder(name)(data)
+        registry.get_decoder(name)(data)
 
 
 @pytest.mark.parametrize(("engine", "workers"), ENGINES)
@@ -153,7 +153,7 @@ def test_the_limit_holds_in_every_engine_and_in_spawned_workers(
 ) -> None:
     def faults() -> int:
         options: dict[str, Any] = {"engine": engine, "on_error": "substitute", "start_method": "spawn"}
-        loader = make_loaders(dict.fromkeys(PARTS, image_folder(folder)), 20, workers, **options).val
+        loader = make_loaders(dict.fromkeys(SPLITS, image_folder(folder)), 20, workers, **options).val
         for pixels in (100, 160 * 120, None):
             limit(pixels)
             list(loader)
@@ -170,34 +170,34 @@ def test_the_limit_holds_in_every_engine_and_in_spawned_workers(
 def test_a_cache_refuses_what_the_decoders_refuse(side: tuple[int, int], folder: Path) -> None:
     jpeg = encoded("JPEG")
     data = with_sides(jpeg, jpeg.index(b"\xff\xc0") + 5, *(one.to_bytes(2, "big") for one in side[::-1]))
-    maker = PictureMaker(image_folder(folder), Recipe(32, "random"))
+    maker = ImageMaker(image_folder(folder), ImageConfig(32, "random"))
     with pytest.raises(DataError, match="pixels, expected at most"):
         maker.to_keep(data, 64, 64 * 64 * 3)
 
 
-@pytest.mark.skipif(not windows.is_available(), reason="no numba or no libjpeg-turbo that can crop")
+@pytest.mark.skipif(not region.is_available(), reason="no numba or no libjpeg-turbo that can crop")
 def test_the_region_decoder_calls_nothing_for_a_size_beyond_the_limit(
     limit: Callable[[int | None], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reader, out = windows.WindowReader(), np.zeros((32, 32, 3), np.uint8)
+    reader, out = region.RegionDecoder(), np.zeros((32, 32, 3), np.uint8)
     calls: list[object] = []
     monkeypatch.setattr(reader, "_read", lambda *arguments: calls.append(arguments) or 0)
     limit(64 * 64 // 2 - 1)
     for eighths in (8, 1):
         with pytest.raises(Image.DecompressionBombError):
-            reader.read(encoded("JPEG"), centre(64, 64, 32), (64, 64), out, eighths)
+            reader.read(encoded("JPEG"), center_crop(64, 64, 32), (64, 64), out, eighths)
     assert not calls
     limit(64 * 64 // 2)
-    assert reader.read(encoded("JPEG"), centre(64, 64, 32), (64, 64), out)
+    assert reader.read(encoded("JPEG"), center_crop(64, 64, 32), (64, 64), out)
     assert calls
 
 
-@pytest.mark.skipif(not windows.is_available(), reason="no numba or no libjpeg-turbo that can crop")
+@pytest.mark.skipif(not region.is_available(), reason="no numba or no libjpeg-turbo that can crop")
 def test_the_region_decoder_refuses_a_file_larger_than_was_checked() -> None:
     """Whoever checked one frame's size has not checked another's."""
-    window, out = Window((0, 0, 32, 32), (32, 32), (0, 0), (32, 32)), np.zeros((32, 32, 3), np.uint8)
-    assert windows.WindowReader().read(encoded("JPEG"), window, (64, 64), out)
-    assert not windows.WindowReader().read(encoded("JPEG"), window, (32, 32), out)
+    window, out = CropWindow((0, 0, 32, 32), (32, 32), (0, 0), (32, 32)), np.zeros((32, 32, 3), np.uint8)
+    assert region.RegionDecoder().read(encoded("JPEG"), window, (64, 64), out)
+    assert not region.RegionDecoder().read(encoded("JPEG"), window, (32, 32), out)
 
 
 @pytest.mark.parametrize("marker", [0x00, 0x01, 0x02, *range(0xD0, 0xDA)])
@@ -205,20 +205,20 @@ def test_no_marker_without_a_length_hides_the_frame_that_libjpeg_reads(marker: i
     """The hidden frame would be skipped as the marker's content, and the small one after it believed."""
     bomb, small = bombs()["JPEG"], encoded("JPEG")
     hidden = b"\xff" + bytes([marker]) + len(bomb).to_bytes(2, "big") + bomb[2:]
-    assert read_header(small[:2] + hidden + small[2:]) is None
+    assert read_jpeg_header(small[:2] + hidden + small[2:]) is None
 
 
 def test_decoding_on_a_device_leaves_the_bomb_to_the_host(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from perfsuite.data import device_decoding
+    from perfsuite.data.engines import device
 
     given: list[bytes] = []
 
     def decoded(files: list[bytes], device: object) -> None:
         given.extend(files)
 
-    monkeypatch.setattr(device_decoding, "_decoded", decoded)
+    monkeypatch.setattr(device, "_decode_batch", decoded)
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "bomb.jpg").write_bytes(bombs()["JPEG"])
     (tmp_path / "c" / "good.jpg").write_bytes(encoded("JPEG"))
@@ -230,7 +230,7 @@ def test_decoding_on_a_device_leaves_the_bomb_to_the_host(
 
 def skipping(folder: Path, engine: str, workers: int, **more: Any) -> Loader:
     options: dict[str, Any] = {"engine": engine, "on_error": "skip", "start_method": "fork", "image_size": 32}
-    parts = dict.fromkeys(PARTS, image_folder(folder))
+    parts = dict.fromkeys(SPLITS, image_folder(folder))
     return make_loaders(parts, 8, workers, **(options | more)).val
 
 
@@ -240,7 +240,7 @@ def test_a_bomb_in_a_shard_is_refused_when_it_is_decoded(tmp_path: Path) -> None
     (tmp_path / "p" / "c" / "good.jpg").write_bytes(encoded("JPEG"))
     write_shards(image_folder(tmp_path / "p"), tmp_path / "s")
     loader = make_loaders(
-        dict.fromkeys(PARTS, read_shards(tmp_path / "s")), 8, 0, on_error="skip", image_size=32
+        dict.fromkeys(SPLITS, read_shards(tmp_path / "s")), 8, 0, on_error="skip", image_size=32
     ).val
     assert [len(labels) for _, labels in loader] == [1]
     (reason,) = loader.faults.named.values()
@@ -269,7 +269,7 @@ def test_no_other_plug_in_of_pillow_sees_the_bytes(kind: str, monkeypatch: pytes
         f"of {len(HOSTILE[kind])} bytes: not a readable image, expected one of BMP, GIF, JPEG, PNG, TIFF"
     )
     with pytest.raises(DataError, match=expected):
-        decode.with_pillow(HOSTILE[kind])
+        registry.decode_with_pillow(HOSTILE[kind])
 
 
 def test_the_formats_are_those_of_the_accepted_suffixes_and_gif() -> None:
@@ -279,8 +279,8 @@ def test_the_formats_are_those_of_the_accepted_suffixes_and_gif() -> None:
         assert Image.EXTENSION[suffix] == name
 
 
-def test_a_multi_picture_jpeg_is_still_a_jpeg() -> None:
+def test_a_multi_image_jpeg_is_still_a_jpeg() -> None:
     packed, image = io.BytesIO(), Image.new("RGB", (40, 24), (200, 10, 10))
     image.save(packed, "MPO", save_all=True, append_images=[image])
     assert open_image(io.BytesIO(packed.getvalue())).format == "MPO"
-    assert decode.with_pillow(packed.getvalue()).shape == (24, 40, 3)
+    assert registry.decode_with_pillow(packed.getvalue()).shape == (24, 40, 3)

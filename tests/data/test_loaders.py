@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from perfsuite.data import photos
-from perfsuite.data.loader import Loader, Normalise
-from perfsuite.data.loaders import Loaders, default_workers, make_loaders
-from perfsuite.data.workers import worker_lost
+from perfsuite.data.engines.processes import explain_worker_death
+from perfsuite.data.loader import Loader, Normalize
+from perfsuite.data.loaders import Loaders, default_num_workers, make_loaders
+from perfsuite.data.synthetic import dataset
 from perfsuite.errors import DataError
 
 SMALL = {"batch_size": 8, "image_size": 32}
@@ -57,7 +57,7 @@ def test_parts_are_disjoint_and_hold_everything(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("engine", "workers", "start"), ENGINES)
-def test_every_engine_shows_the_same_pictures_in_every_epoch(
+def test_every_engine_shows_the_same_images_in_every_epoch(
     folder: Path, expected: dict[int, list[tuple[torch.Tensor, ...]]], engine: str, workers: int, start: str
 ) -> None:
     loaders = make_loaders(
@@ -79,7 +79,7 @@ def test_every_engine_shows_the_same_pictures_in_every_epoch(
     assert not same(expected[0], expected[1])
 
 
-def test_another_seed_shows_other_pictures(folder: Path, expected: dict[int, list[object]]) -> None:
+def test_another_seed_shows_other_images(folder: Path, expected: dict[int, list[object]]) -> None:
     loader = make_loaders(folder, num_workers=0, augmentation_mode="moderate", seed=43, **SMALL).train
     assert not same(everything(loader), expected[0])  # type: ignore[arg-type]
 
@@ -140,9 +140,9 @@ def test_leaving_an_epoch_early_begins_the_next(
     assert same(everything(loader), expected[1])
 
 
-def test_large_pictures_decoded_smaller_look_nearly_the_same(tmp_path: Path) -> None:
-    large = photos.make(tmp_path / "p", images=10, classes=2, size=(640, 480))
-    options = {"num_workers": 0, "augmentation_mode": "none", "normalise": Normalise(dtype=torch.uint8)}
+def test_large_images_decoded_smaller_look_nearly_the_same(tmp_path: Path) -> None:
+    large = dataset.make_dataset(tmp_path / "p", images=10, classes=2, size=(640, 480))
+    options = {"num_workers": 0, "augmentation_mode": "none", "normalize": Normalize(dtype=torch.uint8)}
     shown = [
         [images for images, _ in make_loaders(large, **{**SMALL, **options, "reduce": reduce}).train]  # type: ignore[arg-type]
         for reduce in (False, True)
@@ -172,19 +172,19 @@ def test_a_state_of_other_data_is_refused(folder: Path) -> None:
         loader.load_state_dict(state)
 
 
-def test_batches_are_normalised_floats_or_bytes_as_asked(folder: Path) -> None:
+def test_batches_are_normalized_floats_or_bytes_as_asked(folder: Path) -> None:
     floats = make_loaders(folder, num_workers=0, **SMALL).val
-    raw = make_loaders(folder, num_workers=0, normalise=Normalise(dtype=torch.uint8), **SMALL).val
-    for (normalised, _), (images, _) in zip(floats, raw, strict=True):
+    raw = make_loaders(folder, num_workers=0, normalize=Normalize(dtype=torch.uint8), **SMALL).val
+    for (normalized, _), (images, _) in zip(floats, raw, strict=True):
         assert images.dtype == torch.uint8
         mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
         std = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
-        torch.testing.assert_close(normalised, (images / 255 - mean) / std, atol=1e-5, rtol=0)
+        torch.testing.assert_close(normalized, (images / 255 - mean) / std, atol=1e-5, rtol=0)
 
 
 def test_batches_that_are_kept_are_never_overwritten(folder: Path) -> None:
     for dtype in (torch.float32, torch.uint8):
-        loader = make_loaders(folder, num_workers=2, normalise=Normalise(dtype=dtype), **SMALL).train
+        loader = make_loaders(folder, num_workers=2, normalize=Normalize(dtype=dtype), **SMALL).train
         kept = list(loader)
         loader.set_epoch(0)
         assert same(kept, everything(loader))
@@ -251,7 +251,7 @@ def test_a_killed_worker_is_an_error_and_not_a_hang(folder: Path) -> None:
     ],
 )
 def test_a_worker_that_dies_is_told_whenever_it_dies(error: Exception) -> None:
-    found = worker_lost(error)
+    found = explain_worker_death(error)
     assert isinstance(found, DataError)
     assert "engine='threads'" in str(found)
 
@@ -260,7 +260,7 @@ def test_a_worker_that_dies_is_told_whenever_it_dies(error: Exception) -> None:
     "error", [RuntimeError("of another kind"), OSError("Caught OSError in DataLoader worker process 0.")]
 )
 def test_an_error_of_the_work_stays_what_it_is(error: Exception) -> None:
-    assert worker_lost(error) is error
+    assert explain_worker_death(error) is error
 
 
 def _kill_while_loading(loader: Loader) -> None:
@@ -275,21 +275,21 @@ def _kill_while_loading(loader: Loader) -> None:
 
 
 def test_workers_are_counted_from_the_cores_this_process_may_use() -> None:
-    assert 1 <= default_workers() <= 8
+    assert 1 <= default_num_workers() <= 8
 
 
 @pytest.mark.parametrize("mode", ["none", "moderate"])
 @pytest.mark.parametrize("decoder", ["auto", "pillow", "torchvision"])
-def test_without_the_compiled_way_the_pictures_are_the_same_to_a_level(
+def test_without_the_compiled_way_the_images_are_the_same_to_a_level(
     folder: Path, monkeypatch: pytest.MonkeyPatch, mode: str, decoder: str
 ) -> None:
-    from perfsuite.data import windows
+    from perfsuite.data.decoding import region
 
-    raw = Normalise(dtype=torch.uint8)
-    options = {"num_workers": 0, "augmentation_mode": mode, "normalise": raw, **SMALL}
+    raw = Normalize(dtype=torch.uint8)
+    options = {"num_workers": 0, "augmentation_mode": mode, "normalize": raw, **SMALL}
     fast = make_loaders(folder, **options).train  # type: ignore[arg-type]
     with monkeypatch.context() as changed:
-        changed.setattr(windows, "is_available", lambda: False)
+        changed.setattr(region, "is_available", lambda: False)
         plain = everything(make_loaders(folder, decoder=decoder, **options).train)  # type: ignore[arg-type]
     for (ours, labels), (theirs, their_labels) in zip(fast, plain, strict=True):
         difference = (ours.int() - theirs.int()).abs().float()

@@ -16,17 +16,17 @@ from perfsuite.data import image_file
 from perfsuite.data.image_file import read_file
 from perfsuite.data.loader import Loader
 from perfsuite.data.loaders import make_loaders
-from perfsuite.data.remote import remote_folder
-from perfsuite.data.sets import PARTS, Source, image_folder, labelled_table
-from perfsuite.data.shards import read_shards, write_shards
+from perfsuite.data.sources.files import SPLITS, ImageSource, image_folder, labeled_csv
+from perfsuite.data.sources.remote import remote_folder
+from perfsuite.data.sources.shards import read_shards, write_shards
 from perfsuite.errors import DataError
 
 ENGINES = [("threads", 0), ("threads", 2), ("processes", 1), ("subprocess", 1), ("device", 1)]
 
 
-def loader_of(source: Source, engine: str, workers: int, on_error: str, **more: Any) -> Loader:
+def loader_of(source: ImageSource, engine: str, workers: int, on_error: str, **more: Any) -> Loader:
     options: dict[str, Any] = {"engine": engine, "on_error": on_error, "start_method": "fork"}
-    return make_loaders(dict.fromkeys(PARTS, source), 8, workers, image_size=32, **(options | more)).val
+    return make_loaders(dict.fromkeys(SPLITS, source), 8, workers, image_size=32, **(options | more)).val
 
 
 def shown_by(loader: Loader) -> int:
@@ -134,11 +134,11 @@ def test_a_nul_in_a_name_is_a_fault_of_that_image(
     good = next(folder.rglob("*.jpg")).relative_to(folder)
     table = tmp_path / "labels.csv"
     table.write_text(f"file,label\n{good},1\na\0b.jpg,1\n")
-    loader = loader_of(labelled_table(table, folder), engine, workers, "skip", cache=cache)
+    loader = loader_of(labeled_csv(table, folder), engine, workers, "skip", cache=cache)
     assert shown_by(loader) == 1
     assert list(loader.faults.named) == ["a\0b.jpg"]
     with pytest.raises(DataError, match="no possible name of a file"):
-        shown_by(loader_of(labelled_table(table, folder), engine, workers, "raise", cache=cache))
+        shown_by(loader_of(labeled_csv(table, folder), engine, workers, "raise", cache=cache))
 
 
 def test_packing_shards_names_the_image_that_cannot_be_read(special: Path, tmp_path: Path) -> None:

@@ -10,23 +10,28 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from perfsuite.data.annotations import Annotated, Annotations, Outline, read_annotations
-from perfsuite.data.cache import ram_cache
-from perfsuite.data.loader import Normalise
+from perfsuite.data.cache.cached_source import ram_cache
+from perfsuite.data.image_config import ImageConfig
+from perfsuite.data.loader import Normalize
 from perfsuite.data.loaders import Loaders, make_loaders
-from perfsuite.data.maps import write_map
-from perfsuite.data.recipe import Recipe
-from perfsuite.data.sets import PARTS
+from perfsuite.data.sources.annotations import (
+    Annotations,
+    ImageAnnotation,
+    ObjectAnnotation,
+    read_annotations,
+)
+from perfsuite.data.sources.files import SPLITS
+from perfsuite.data.sources.maps import write_map
 from perfsuite.errors import DataError
 
-BYTES = Normalise(dtype=torch.uint8)
+BYTES = Normalize(dtype=torch.uint8)
 RED, BLACK = (255, 0, 0), (0, 0, 0)
 SIDE = 96
 
 
 @pytest.fixture(scope="module")
 def red(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Annotations]:
-    """Black pictures of several shapes, each with one red rectangle: a box can be read off the pixels."""
+    """Black images of several shapes, each with one red rectangle: a box can be read off the pixels."""
     root = tmp_path_factory.mktemp("red")
     chance = np.random.default_rng(7)
     annotated = []
@@ -45,8 +50,11 @@ def red(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Annotations]:
         corners = ((box[0], box[1]), (box[2], box[1]), (box[2], box[3]), (box[0], box[3]))
         middle = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
         annotated.append(
-            Annotated(
-                name, width, height, (Outline(3, box, (corners,), (middle, corners[0]), (True, False)),)
+            ImageAnnotation(
+                name,
+                width,
+                height,
+                (ObjectAnnotation(3, box, (corners,), (middle, corners[0]), (True, False)),),
             )
         )
     return root, Annotations.of(annotated, ("a", "b", "c", "red"))
@@ -54,13 +62,13 @@ def red(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Annotations]:
 
 def loaders(red: tuple[Path, Annotations], **options: Any) -> Loaders:
     root, annotations = red
-    settings = {"batch_size": 8, "num_workers": 0, "image_size": SIDE, "normalise": BYTES, **options}
+    settings = {"batch_size": 8, "num_workers": 0, "image_size": SIDE, "normalize": BYTES, **options}
     return make_loaders(root, annotations=annotations, **settings)
 
 
 def shown(all_of: Loaders) -> Iterator[tuple[torch.Tensor, dict[str, Any]]]:
-    """Every picture with its target."""
-    for part in PARTS:
+    """Every image with its target."""
+    for part in SPLITS:
         for images, targets in getattr(all_of, part):
             assert len(images) == len(targets)
             yield from zip(images, targets, strict=True)
@@ -70,7 +78,7 @@ CACHES: list[dict[str, Any]] = [{}, {"cache": "ram"}, {"cache": "ram", "cache_ep
 
 
 @pytest.mark.parametrize("mode", ["none", None, "conservative"])
-@pytest.mark.parametrize("crop", ["random", "centre", "whole"])
+@pytest.mark.parametrize("crop", ["random", "center", "whole"])
 @pytest.mark.parametrize("kept", CACHES, ids=["no cache", "decoded", "finished"])
 def test_boxes_lie_where_the_pixels_are(
     red: tuple[Path, Annotations], mode: str | None, crop: str, kept: dict[str, Any]
@@ -92,7 +100,7 @@ def test_boxes_lie_where_the_pixels_are(
     assert seen > 15
 
 
-def test_polygons_joints_and_maps_follow_a_turned_picture(
+def test_polygons_joints_and_maps_follow_a_turned_image(
     red: tuple[Path, Annotations], tmp_path: Path
 ) -> None:
     root, annotations = red
@@ -104,8 +112,8 @@ def test_polygons_joints_and_maps_follow_a_turned_picture(
     moderate = loaders(red, augmentation_mode="moderate", maps=tmp_path)
     turned = 0
     for image, target in shown(moderate):
-        colour = (image[0].int() - image[1].int()).numpy()  # what comes in at the edges is grey
-        is_red = colour > colour.max() / 2
+        color = (image[0].int() - image[1].int()).numpy()  # what comes in at the edges is gray
+        is_red = color > color.max() / 2
         is_mapped = (target["map"] == 1).numpy()
         assert (is_red != is_mapped).mean() < 0.015
         for polygons in target["polygons"]:
@@ -136,17 +144,17 @@ def test_targets_are_the_same_for_every_engine(red: tuple[Path, Annotations], tm
         there.close()
 
 
-def test_a_picture_that_is_not_what_was_annotated_is_named(red: tuple[Path, Annotations]) -> None:
+def test_a_image_that_is_not_what_was_annotated_is_named(red: tuple[Path, Annotations]) -> None:
     root, annotations = red
-    wrong = [Annotated(one.file, one.height, one.width, one.objects) for one in annotations]
+    wrong = [ImageAnnotation(one.file, one.height, one.width, one.objects) for one in annotations]
     with pytest.raises(DataError, match=r"\.png: is \d+x\d+ pixels, its annotation is for"):
         list(shown(loaders((root, Annotations.of(wrong)))))
 
 
-def test_a_picture_without_annotation_is_named(red: tuple[Path, Annotations]) -> None:
+def test_a_image_without_annotation_is_named(red: tuple[Path, Annotations]) -> None:
     root, annotations = red
-    files = annotations.files(root)
-    sources = dict.fromkeys(PARTS, files)
+    files = annotations.as_source(root)
+    sources = dict.fromkeys(SPLITS, files)
     some = Annotations.of(list(annotations)[:3])
     found = make_loaders(sources, 4, 0, image_size=16, annotations=some)
     with pytest.raises(DataError, match="no annotation is of this file"):
@@ -154,16 +162,16 @@ def test_a_picture_without_annotation_is_named(red: tuple[Path, Annotations]) ->
 
 
 @pytest.mark.parametrize("on_error", ["skip", "substitute"])
-def test_what_stands_in_for_a_damaged_picture_has_its_own_targets(
+def test_what_stands_in_for_a_damaged_image_has_its_own_targets(
     red: tuple[Path, Annotations], tmp_path: Path, on_error: str
 ) -> None:
     root, annotations = red
     for one in annotations:
         (tmp_path / one.file).write_bytes((root / one.file).read_bytes())
-    (tmp_path / "05.png").write_bytes(b"no picture")
-    sources = dict.fromkeys(PARTS, annotations.files(tmp_path))
+    (tmp_path / "05.png").write_bytes(b"no image")
+    sources = dict.fromkeys(SPLITS, annotations.as_source(tmp_path))
     found = make_loaders(
-        sources, 24, 0, image_size=SIDE, normalise=BYTES, annotations=annotations, maps=tmp_path / "maps",
+        sources, 24, 0, image_size=SIDE, normalize=BYTES, annotations=annotations, maps=tmp_path / "maps",
         on_error=on_error, augmentation_mode="none",
     )  # fmt: skip
     for loader, refills in ((found.train, True), (found.val, False)):
@@ -186,7 +194,7 @@ def test_what_stands_in_for_a_damaged_picture_has_its_own_targets(
 def test_a_cache_feeds_the_same_targets_and_maps(
     red: tuple[Path, Annotations], tmp_path: Path, kept: dict[str, Any]
 ) -> None:
-    options = {"augmentation_mode": "moderate", "train_crop": "centre", "maps": str(tmp_path)}
+    options = {"augmentation_mode": "moderate", "train_crop": "center", "maps": str(tmp_path)}
     plain = list(shown(loaders(red, **options)))
     cached = loaders(red, **options, **kept)
     for _ in range(2):
@@ -201,13 +209,13 @@ def test_a_cache_feeds_the_same_targets_and_maps(
 
 def test_a_cache_made_for_other_crops_is_refused(red: tuple[Path, Annotations]) -> None:
     root, annotations = red
-    cache = ram_cache(annotations.files(root), Recipe(size=16))
-    found = make_loaders(dict.fromkeys(PARTS, cache), 4, 0, image_size=16, annotations=annotations)
-    with pytest.raises(DataError, match="for crop 'centre' at 16 pixels, the loader shows 'random' at 16"):
+    cache = ram_cache(annotations.as_source(root), ImageConfig(size=16))
+    found = make_loaders(dict.fromkeys(SPLITS, cache), 4, 0, image_size=16, annotations=annotations)
+    with pytest.raises(DataError, match="for crop 'center' at 16 pixels, the loader shows 'random' at 16"):
         next(iter(found.train))
 
 
-def test_our_own_pictures_and_annotations_make_loaders(folder: Path) -> None:
+def test_our_own_images_and_annotations_make_loaders(folder: Path) -> None:
     found = make_loaders(folder, 8, 0, image_size=64, annotations=folder / "annotations.json")
     images, targets = next(iter(found.train))
     assert images.shape == (8, 3, 64, 64)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perfsuite.gate.gate import gate
-from perfsuite.gate.pace import Pace
-from perfsuite.gate.settings import Settings
-from perfsuite.judge.gated import Gated, GateReport
+from perfsuite.gate.schedule import TurnSchedule
+from perfsuite.gate.settings import GateSettings
+from perfsuite.judge.reports import GateReport, WorkloadGateResult
 from perfsuite.judge.verdict import Outcome
 
 # A clock that only work moves; every process has some luck of its own, as real ones do.
@@ -59,7 +59,7 @@ def decode():
 def resize(factor):
     work({resize} * factor)
 """
-QUICK = Pace(
+QUICK_SCHEDULE = TurnSchedule(
     turn_seconds=0.004,
     fewest_turns=2,
     side_seconds=0.0,
@@ -67,7 +67,7 @@ QUICK = Pace(
     sample_seconds=0.002,
     patience_seconds=600.0,
 )
-PYTEST = ("-p", "pytest_benchmark.plugin")
+PYTEST_ARGS = ("-p", "pytest_benchmark.plugin")
 
 
 def jobs(decode: float = 0.001, resize: float = 0.001) -> str:
@@ -123,21 +123,21 @@ class Project:
         return done.stdout
 
     def gate(self, base: str = "HEAD~1", head: str | None = "HEAD", **more: object) -> GateReport:
-        return gate(settings(base, head, **more), self.root, "perfsuite gate")
+        return gate(quick_settings(base, head, **more), self.root, "perfsuite gate")
 
 
-def settings(base: str = "HEAD~1", head: str | None = "HEAD", **more: object) -> Settings:
+def quick_settings(base: str = "HEAD~1", head: str | None = "HEAD", **more: object) -> GateSettings:
     """Few and short pairs: with an invented clock they say as much as many; the machine may take long."""
     words = {
         "alpha": 0.9,
         "max_pairs": 2,
         "sentinels": 0,
-        "pace": QUICK,
+        "pace": QUICK_SCHEDULE,
         "time_budget_seconds": 3600.0,
         **more,
     }
-    words["pytest_words"] = (*PYTEST, *words.get("pytest_words", ()))  # type: ignore[misc]
-    return Settings(base=base, head=head, **words)  # type: ignore[arg-type]
+    words["pytest_words"] = (*PYTEST_ARGS, *words.get("pytest_words", ()))  # type: ignore[misc]
+    return GateSettings(base=base, head=head, **words)  # type: ignore[arg-type]
 
 
 def outcomes(report: GateReport) -> dict[str, Outcome]:
@@ -145,6 +145,6 @@ def outcomes(report: GateReport) -> dict[str, Outcome]:
     return {found.name.rpartition("::")[2]: found.outcome for found in report.workloads}
 
 
-def one(report: GateReport, name: str) -> Gated:
+def workload_named(report: GateReport, name: str) -> WorkloadGateResult:
     (found,) = [each for each in report.workloads if each.name.endswith(name)]
     return found

@@ -9,25 +9,32 @@ import pytest
 
 from perfsuite.errors import NothingMeasuredError, UsageError
 from perfsuite.gate import bisect as bisect_module
-from perfsuite.gate.arms import Repository
-from perfsuite.gate.bisect import Answer, bisect, commits_between, search
+from perfsuite.gate.bisect import CommitStatus, bisect, commits_between, find_first_bad
+from perfsuite.gate.worktree import Repository
 from perfsuite.judge.verdict import Outcome
-from tests.gate.projects import Project, jobs, settings, src_layout
-from tests.report.gates import report, workload
+from tests.gate.projects import Project, jobs, quick_settings, src_layout
+from tests.report.sample_reports import report, workload
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 8, 31])
 def test_every_culprit_is_found_in_the_fewest_gates(length: int) -> None:
     commits = [f"{n:03}" for n in range(length)]
     for culprit in commits:
-        found = search(commits, lambda c, culprit=culprit: Answer.BAD if c >= culprit else Answer.GOOD)  # type: ignore[misc]
+        found = find_first_bad(
+            commits, lambda c, culprit=culprit: CommitStatus.BAD if c >= culprit else CommitStatus.GOOD
+        )  # type: ignore[misc]
         assert found.suspects == (culprit,)
         assert found.gates <= math.ceil(math.log2(length)) if length > 1 else found.gates == 0
 
 
 def test_commits_that_cannot_be_judged_stay_suspects() -> None:
-    answers = {"a": Answer.GOOD, "b": Answer.UNKNOWN, "c": Answer.UNKNOWN, "d": Answer.BAD}
-    assert search("abcd", lambda commit: answers[commit]).suspects == ("b", "c", "d")
+    answers = {
+        "a": CommitStatus.GOOD,
+        "b": CommitStatus.UNKNOWN,
+        "c": CommitStatus.UNKNOWN,
+        "d": CommitStatus.BAD,
+    }
+    assert find_first_bad("abcd", lambda commit: answers[commit]).suspects == ("b", "c", "d")
 
 
 def test_the_slower_commit_is_found(project: Project) -> None:
@@ -35,7 +42,7 @@ def test_the_slower_commit_is_found(project: Project) -> None:
     project.commit({"README": "1"})
     culprit = project.commit({"src/toy/jobs.py": jobs(decode=0.0012)})
     project.commit({"README": "2"})
-    asked = settings(
+    asked = quick_settings(
         harness="base", pytest_words=("benchmarks/test_jobs.py::test_decode",), alpha=0.3, max_pairs=2
     )
     found, whole = bisect(asked, good, "HEAD", project.root, print)
@@ -52,7 +59,7 @@ def test_interrupted_it_says_which_commits_are_left(
     answers = iter([slower, slower, replace(slower, interrupted=True)])
     monkeypatch.setattr(bisect_module, "gate", lambda *_, **__: next(answers))
     with pytest.raises(KeyboardInterrupt):
-        bisect(settings(), commits[0], "HEAD", project.root, said.append)
+        bisect(quick_settings(), commits[0], "HEAD", project.root, said.append)
     assert said[-1] == f"interrupted; 4 commits are left, {commits[1][:12]} to {commits[4][:12]}"
 
 
@@ -67,6 +74,6 @@ def test_nothing_between_is_refused(project: Project) -> None:
 def test_ends_that_do_not_differ_are_told(project: Project) -> None:
     good = project.commit(src_layout())
     project.commit({"README": "1"})
-    asked = settings(harness="base", pytest_words=("-k", "decode"), alpha=0.3, max_pairs=2)
+    asked = quick_settings(harness="base", pytest_words=("-k", "decode"), alpha=0.3, max_pairs=2)
     with pytest.raises(NothingMeasuredError, match="expected a regression"):
         bisect(asked, good, "HEAD", project.root, print)

@@ -8,35 +8,35 @@ import numpy as np
 import pytest
 
 from perfsuite.cli import main
-from perfsuite.gate import disturbances, doctor
-from perfsuite.gate.doctor import PAIRS_SHOWN, PROJECT, sight
+from perfsuite.gate import doctor, machine_checks
+from perfsuite.gate.doctor import PAIRS_SHOWN, PROBE_PROJECT, sensitivity
 
 QUIET = list(np.random.default_rng(1).normal(0, 0.005, 12))
 
 
 def test_more_pairs_see_more() -> None:
-    found = sight("decode", QUIET, alpha=0.01, tolerance=0.01)
+    found = sensitivity("decode", QUIET, alpha=0.01, tolerance=0.01)
     assert list(found.mde) == list(PAIRS_SHOWN)
     assert found.mde[20][0] < found.mde[12][0] < 0.05
 
 
 def test_six_coins_cannot_promise_one_percent() -> None:
-    found = sight("decode", QUIET, alpha=0.01, tolerance=0.01)
+    found = sensitivity("decode", QUIET, alpha=0.01, tolerance=0.01)
     assert [alpha for _, alpha in found.mde.values()] == [2.0**-6, 0.01, 0.01]
 
 
 def test_a_restless_machine_sees_less() -> None:
-    restless = sight("decode", [10 * ratio for ratio in QUIET], alpha=0.01, tolerance=0.01)
-    assert restless.mde[12][0] > sight("decode", QUIET, alpha=0.01, tolerance=0.01).mde[12][0]
+    restless = sensitivity("decode", [10 * ratio for ratio in QUIET], alpha=0.01, tolerance=0.01)
+    assert restless.mde[12][0] > sensitivity("decode", QUIET, alpha=0.01, tolerance=0.01).mde[12][0]
 
 
 def test_what_turns_do_not_tell_is_not_promised() -> None:
-    blurred = sight("decode", QUIET, alpha=0.01, tolerance=0.01, error=0.05)
-    assert blurred.mde[12][0] > 2 * sight("decode", QUIET, alpha=0.01, tolerance=0.01).mde[12][0]
+    blurred = sensitivity("decode", QUIET, alpha=0.01, tolerance=0.01, error=0.05)
+    assert blurred.mde[12][0] > 2 * sensitivity("decode", QUIET, alpha=0.01, tolerance=0.01).mde[12][0]
 
 
 def test_its_three_workloads_are_benchmarks() -> None:
-    text = PROJECT["test_doctor.py"]
+    text = PROBE_PROJECT["test_doctor.py"]
     compile(text, "test_doctor.py", "exec")
     assert text.count("def test_") == 3
 
@@ -54,28 +54,38 @@ CPU = "devices/system/cpu"
 @pytest.mark.parametrize(
     ("look", "files", "found", "disturbs"),
     [
-        (disturbances.governor, {f"{CPU}/cpu0/cpufreq/scaling_governor": "powersave\n"}, "powersave", True),
         (
-            disturbances.governor,
+            machine_checks.check_governor,
+            {f"{CPU}/cpu0/cpufreq/scaling_governor": "powersave\n"},
+            "powersave",
+            True,
+        ),
+        (
+            machine_checks.check_governor,
             {f"{CPU}/cpu0/cpufreq/scaling_governor": "performance\n"},
             "performance",
             False,
         ),
-        (disturbances.governor, {}, "not visible (a virtual machine, mostly)", False),
-        (disturbances.turbo, {f"{CPU}/intel_pstate/no_turbo": "0"}, "on", True),
-        (disturbances.turbo, {f"{CPU}/intel_pstate/no_turbo": "1"}, "off", False),
-        (disturbances.turbo, {f"{CPU}/cpufreq/boost": "1"}, "on", True),
-        (disturbances.turbo, {}, "not visible", False),
-        (disturbances.heat, {"class/thermal/thermal_zone0/temp": "91000"}, "91 °C", True),
-        (disturbances.heat, {"class/thermal/thermal_zone0/temp": "41000"}, "41 °C", False),
-        (disturbances.heat, {"class/thermal/thermal_zone0/temp": "broken"}, "not visible", False),
+        (machine_checks.check_governor, {}, "not visible (a virtual machine, mostly)", False),
+        (machine_checks.check_turbo, {f"{CPU}/intel_pstate/no_turbo": "0"}, "on", True),
+        (machine_checks.check_turbo, {f"{CPU}/intel_pstate/no_turbo": "1"}, "off", False),
+        (machine_checks.check_turbo, {f"{CPU}/cpufreq/boost": "1"}, "on", True),
+        (machine_checks.check_turbo, {}, "not visible", False),
+        (machine_checks.check_temperature, {"class/thermal/thermal_zone0/temp": "91000"}, "91 °C", True),
+        (machine_checks.check_temperature, {"class/thermal/thermal_zone0/temp": "41000"}, "41 °C", False),
+        (
+            machine_checks.check_temperature,
+            {"class/thermal/thermal_zone0/temp": "broken"},
+            "not visible",
+            False,
+        ),
     ],
 )
 def test_what_disturbs_is_told_with_a_cure(
     tmp_path: Path, look: object, files: dict[str, str], found: str, disturbs: bool
 ) -> None:
     fact = look(sys_with(tmp_path, files))  # type: ignore[operator]
-    assert fact.found == found
+    assert fact.observed == found
     assert fact.disturbs is disturbs
 
 
@@ -91,14 +101,14 @@ def test_what_others_took_is_told_though_they_rest_now(
     own: float, now: str, found: str, disturbs: bool
 ) -> None:
     before = {"user": 10.0, "idle": 1.0, "own": 2.0}
-    fact = disturbances.others(before, {"user": 18.0, "idle": 3.0, "own": 2.0 + own}, now)
-    assert fact.found == found
+    fact = machine_checks.check_other_processes(before, {"user": 18.0, "idle": 3.0, "own": 2.0 + own}, now)
+    assert fact.observed == found
     assert fact.disturbs is disturbs
 
 
 def test_two_readings_of_this_machine_make_shares() -> None:
-    before = disturbances.cpu_ticks()
-    facts = {fact.name for fact in disturbances.look(before, disturbances.cpu_ticks())}
+    before = machine_checks.cpu_seconds()
+    facts = {fact.name for fact in machine_checks.run_checks(before, machine_checks.cpu_seconds())}
     assert {"stolen by the host", "other processes", "governor"} <= facts
 
 
@@ -108,14 +118,14 @@ def test_interrupted_it_promises_nothing(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(doctor, "examine", interrupt)
+    monkeypatch.setattr(doctor, "diagnose", interrupt)
     assert main(["doctor"]) == 130
     assert capsys.readouterr().err.startswith("perfsuite doctor: interrupted; nothing can be said")
 
 
 def test_stolen_time_is_a_share_of_all_time() -> None:
     before, after = {"user": 10.0, "steal": 1.0}, {"user": 19.0, "steal": 2.0}
-    fact = disturbances.stolen(before, after)
-    assert fact.found == "10.0 % of the time"
+    fact = machine_checks.check_steal_time(before, after)
+    assert fact.observed == "10.0 % of the time"
     assert fact.disturbs
-    assert not disturbances.stolen(before, before).disturbs
+    assert not machine_checks.check_steal_time(before, before).disturbs

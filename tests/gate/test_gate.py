@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from perfsuite.errors import UsageError
-from perfsuite.gate.gate import Run
+from perfsuite.gate.gate import GateRun
 from perfsuite.judge.verdict import Outcome
-from tests.gate.projects import Project, flat_layout, jobs, one, outcomes, src_layout
+from tests.gate.projects import Project, flat_layout, jobs, outcomes, src_layout, workload_named
 
 STYLES = """
 import pytest
@@ -19,25 +19,25 @@ pytestmark = pytest.mark.benchmark(timer=clock.now)
 
 
 @pytest.fixture(scope="module")
-def pictures():
+def images():
     return list(range(3))
 
 
-class TestPictures:
+class TestImages:
     @pytest.mark.parametrize("factor", [1, 4])
     def test_resize(self, benchmark, factor):
         benchmark(jobs.resize, factor)
 
-    def test_module_fixture(self, benchmark, pictures):
-        benchmark(jobs.resize, len(pictures))
+    def test_module_fixture(self, benchmark, images):
+        benchmark(jobs.resize, len(images))
 
 
-def test_pedantic(benchmark, pictures):
+def test_pedantic(benchmark, images):
     tidied = []
 
     def make():
         clock.work(0.5)  # not part of what is timed
-        return (list(pictures),), {}
+        return (list(images),), {}
 
     def use(fresh):
         assert fresh == [0, 1, 2], "every round gets its own"
@@ -78,7 +78,7 @@ def test_a_slowdown_is_found_and_no_other_workload_accused(project: Project) -> 
     project.commit({"src/toy/jobs.py": jobs(decode=0.00105)})
     report = project.gate()
     assert outcomes(report) == {"test_decode": Outcome.REGRESSED, "test_resize": Outcome.KEPT}
-    assert one(report, "test_decode").worst.estimate == pytest.approx(0.05, abs=0.01)
+    assert workload_named(report, "test_decode").worst.estimate == pytest.approx(0.05, abs=0.01)
     assert report.exit_code == 1
 
 
@@ -116,7 +116,7 @@ def test_every_style_of_benchmark_is_gated(project: Project) -> None:
         "test_measures_nothing",
     }
     assert "no camera here" in str(report.skipped)
-    assert one(report, "test_pedantic").seconds_per_call == pytest.approx((0.001, 0.001), rel=0.02)
+    assert workload_named(report, "test_pedantic").seconds_per_call == pytest.approx((0.001, 0.001), rel=0.02)
 
 
 def test_a_project_cannot_stop_record_or_split_the_run_by_its_settings(project: Project) -> None:
@@ -144,7 +144,7 @@ def test_a_pair_that_came_too_late_is_unclear_and_no_error(
     """The time may end while both sides are still being collected."""
     project.commit(src_layout())
     project.commit({"src/toy/jobs.py": jobs(decode=0.0012)})
-    monkeypatch.setattr(Run, "_time_for_another", lambda run: run.pairs < 1)
+    monkeypatch.setattr(GateRun, "_has_time_for_another_pair", lambda run: run.pairs < 1)
     report = project.gate(time_budget_seconds=0.001)
     assert set(outcomes(report).values()) == {Outcome.UNCLEAR}
     assert report.exit_code == 10

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 from perfsuite.errors import UsageError
-from perfsuite.gate import submodules, workplace
-from perfsuite.gate.arms import Repository, Tree, lay_over, link_shared
-from perfsuite.gate.layout import lay_harness, make_way, sources
+from perfsuite.gate import submodules, workspace
+from perfsuite.gate.project_layout import clear_path, copy_harness, find_sources
+from perfsuite.gate.worktree import Repository, Worktree, copy_files, link_shared_files
 from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import BENCHMARKS, Project, jobs, outcomes, src_layout
 
 USERS = {
     "test_a.py": "the user's",
     "only_here.py": "the user's",
-    "sub/photos/1.jpg": "the user's",
+    "sub/images/1.jpg": "the user's",
     "__pycache__/test_a.cpython-311.pyc": "the user's",
     "__pycache__/only_here.cpython-311.pyc": "the user's",
 }
@@ -38,7 +38,7 @@ LINKS = {
     "loop of two": ("b", "by_way_of_b"),
     "bytecode": ("b/__pycache__", "{outside}/__pycache__"),
 }
-HARNESS = {"b/test_a.py": "new", "b/sub/photos/1.jpg": "new", "b/only_there.py": "new"}
+HARNESS = {"b/test_a.py": "new", "b/sub/images/1.jpg": "new", "b/only_there.py": "new"}
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_a_harness_is_laid_in_place_of_a_link_and_not_through_it(
     giver.write(HARNESS)
     lay_link(taker, outside, case, {**HARNESS, "b/test_a.py": "old", "b/only_here.py": "old"})
     before = contents(outside.root)
-    lay_harness(giver.root, taker.root, ["b"])
+    copy_harness(giver.root, taker.root, ["b"])
     assert contents(outside.root) == before
     laid = {file: (taker.root / file).read_text() for file in HARNESS}
     assert laid == HARNESS
@@ -94,7 +94,7 @@ def test_a_link_of_the_giver_that_leads_out_stays_a_link(tmp_path: Path, outside
     link = lay_link(giver, outside, case, HARNESS)
     before = contents(outside.root)
     for _ in range(2):
-        changed = lay_harness(giver.root, taker.root, ["b"])
+        changed = copy_harness(giver.root, taker.root, ["b"])
         assert contents(outside.root) == before
         laid = taker.root / link.relative_to(giver.root)
         assert laid.readlink() == link.readlink()
@@ -107,7 +107,7 @@ def test_a_link_that_both_sides_have_is_left_alone(tmp_path: Path, outside: Proj
     for side in (giver, taker):
         lay_link(side, outside, case, HARNESS)
     before = contents(outside.root)
-    assert lay_harness(giver.root, taker.root, ["b"]) == ()
+    assert copy_harness(giver.root, taker.root, ["b"]) == ()
     assert contents(outside.root) == before
 
 
@@ -119,7 +119,7 @@ def test_links_inside_a_side_are_followed_on_the_givers_only(tmp_path: Path) -> 
     for side in (giver, taker):
         (side.root / "b").symlink_to("real")
         (side.root / "real" / "conftest.py").symlink_to("../tests/conftest.py")
-    lay_harness(giver.root, taker.root, ["b"])
+    copy_harness(giver.root, taker.root, ["b"])
     assert {path.name: path.read_text() for path in (taker.root / "b").iterdir()} == {
         "test_a.py": "new",
         "same.py": "same",
@@ -135,7 +135,7 @@ def test_where_a_folder_becomes_a_link_the_bytecode_behind_it_stays(tmp_path: Pa
     giver.root.mkdir()
     (giver.root / "b").symlink_to(outside.root)
     before = contents(outside.root)
-    assert "b/only_here.py" in lay_harness(giver.root, taker.root, ["b"])
+    assert "b/only_here.py" in copy_harness(giver.root, taker.root, ["b"])
     assert contents(outside.root) == before
 
 
@@ -143,7 +143,7 @@ def test_where_a_folder_becomes_a_link_the_bytecode_behind_it_stays(tmp_path: Pa
 def test_no_way_is_made_out_of_a_side(tmp_path: Path, outside: Project, name: str) -> None:
     (tmp_path / "taker").mkdir()
     with pytest.raises(UsageError, match="leads out"):
-        make_way(tmp_path / "taker" / name, tmp_path / "taker")
+        clear_path(tmp_path / "taker" / name, tmp_path / "taker")
     assert (outside.root / "test_a.py").read_text() == "the user's"
 
 
@@ -153,7 +153,7 @@ def test_packages_behind_a_link_are_named_and_not_listed(
     (tmp_path / "side" / "src").mkdir(parents=True)
     (tmp_path / "side" / "src" / "toy").symlink_to(outside.root)
     monkeypatch.setattr(Path, "rglob", lambda *_: pytest.fail("listed"))
-    assert sources(tmp_path / "side").packages == ("toy",)
+    assert find_sources(tmp_path / "side").packages == ("toy",)
 
 
 # What changed in the working tree, laid over a checkout; {outside} is the link's target.
@@ -201,7 +201,7 @@ def test_uncommitted_changes_are_not_laid_through_links(
     (checkout.root / "was_a_link").symlink_to(outside.root)
     changed = change(tree, outside)
     before = contents(outside.root)
-    lay_over(tree.root, checkout.root, changed)
+    copy_files(tree.root, checkout.root, changed)
     assert contents(outside.root) == before
     for name in changed:
         source, target = tree.root / name, checkout.root / name
@@ -221,7 +221,7 @@ def test_what_is_shared_is_not_linked_from_outside_a_side(
     (side / "data").symlink_to(target.format(outside=outside.root))
     before = contents(outside.root)
     repository = Repository(tmp_path / "repository", tmp_path / "repository" / ".git")
-    link_shared(repository, Tree("base", side, side, "", "main"), ["data/weights.bin"])
+    link_shared_files(repository, Worktree("base", side, side, "", "main"), ["data/weights.bin"])
     assert contents(outside.root) == before
     assert (side / "data" / "weights.bin").read_text() == "shared"
     assert not (tmp_path / "outside" / "not_there").exists()
@@ -244,9 +244,9 @@ def test_a_submodule_is_not_laid_over_the_clone_that_a_link_leads_to(
     clone.write({"part.py": "the user's unfinished work"})
     checkout = tmp_path / "checkout"
     project.git("worktree", "add", "--quiet", "--detach", str(checkout))
-    lay_over(project.root, checkout, Repository.at(project.root).changed_here())
+    copy_files(project.root, checkout, Repository.at(project.root).changed_here())
     assert (checkout / link).is_symlink()
-    (told,) = submodules.fill(project.root, "HEAD", checkout, as_it_is=True)
+    (told,) = submodules.check_out_submodules(project.root, "HEAD", checkout, as_it_is=True)
     assert "libs/part is or lies behind a link" in told
     assert (clone.root / "part.py").read_text() == "the user's unfinished work"
 
@@ -260,7 +260,7 @@ def test_a_link_among_the_gates_folders_is_removed_and_not_followed(project: Pro
     for name, target in (("1-a", users.root), ("2-b", tmp_path / "not_there"), ("3-c", "3-c")):
         (root / name).symlink_to(target)
     before = contents(users.root)
-    workplace.sweep()
+    workspace.remove_leftovers()
     assert contents(users.root) == before
     assert list(root.iterdir()) == []
 
@@ -272,7 +272,7 @@ def test_a_link_in_place_of_all_gates_folders_is_refused(
     (tmp_path / "tmp" / f"perfsuite-gate-{os.getuid()}").symlink_to(tmp_path / target)
     before = contents(outside.root)
     with pytest.raises(UsageError, match="expected a folder of this user"):
-        workplace.sweep()
+        workspace.remove_leftovers()
     assert contents(outside.root) == before
     assert not (tmp_path / "not_there").exists()
 
@@ -284,13 +284,13 @@ def test_clearing_a_gates_folder_leaves_what_its_links_lead_to(
     project.commit({"README": ""})
     records = project.root / ".git" / "worktrees"
     before = contents(outside.root)
-    with workplace.workplace(project.root / ".git") as place:
+    with workspace.gate_workspace(project.root / ".git") as place:
         outside.write({"gitdir": f"{place}/base/.git\n"})
         before = contents(outside.root)
         records.mkdir()
         (records / "base").symlink_to(outside.root)
         (place / "base").mkdir()
-        (place / "base" / "photos").symlink_to(outside.root)
+        (place / "base" / "images").symlink_to(outside.root)
         (place / "head").symlink_to(outside.root)
     assert not place.exists()
     assert contents(outside.root) == before

@@ -10,16 +10,24 @@ from typing import Any
 
 import pytest
 
-from perfsuite.gate.arms import Repository, Tree
-from perfsuite.gate.conclude import conclude
-from perfsuite.gate.findings import judge_ends, unjudged
-from perfsuite.gate.followed import Followed
-from perfsuite.gate.gate import Run
-from perfsuite.gate.stand import Stand, Suites
-from perfsuite.gate.turns import Collected, End
-from perfsuite.judge.gated import GateReport
+from perfsuite.gate.build_report import build_report
+from perfsuite.gate.findings import judge_outcomes, unjudged
+from perfsuite.gate.gate import GateRun
+from perfsuite.gate.pair_runner import CollectedSuites, PairRunner
+from perfsuite.gate.turns import NodeOutcome, SideCollection
+from perfsuite.gate.workload_state import WorkloadState
+from perfsuite.gate.worktree import Repository, Worktree
+from perfsuite.judge.reports import GateReport
 from perfsuite.judge.verdict import Outcome, Verdict
-from tests.gate.projects import BENCHMARKS, Project, jobs, one, outcomes, settings, src_layout
+from tests.gate.projects import (
+    BENCHMARKS,
+    Project,
+    jobs,
+    outcomes,
+    quick_settings,
+    src_layout,
+    workload_named,
+)
 
 DECODE, _, RESIZE = BENCHMARKS.partition("def test_resize")
 RESIZE = "def test_resize" + RESIZE
@@ -46,7 +54,7 @@ def test_a_test_that_ends_the_process_takes_no_other_with_it(project: Project) -
         "test_resize": Outcome.KEPT,
         **{f"test_{way}": Outcome.ERROR for way in WAYS},
     }
-    reasons = {way: one(report, f"test_{way}").worst.reason for way in WAYS}
+    reasons = {way: workload_named(report, f"test_{way}").worst.reason for way in WAYS}
     assert "no camera" in reasons["exit"]
     assert "all done" in reasons["exit_with_0"]
     assert "KeyboardInterrupt" in reasons["interrupt"]
@@ -90,7 +98,7 @@ def test_a_session_that_ends_while_it_is_timed_is_an_error(project: Project) -> 
         "test_ends_late": Outcome.ERROR,
         "test_resize": Outcome.KEPT,
     }
-    assert "out of patience" in one(report, "test_ends_late").worst.reason
+    assert "out of patience" in workload_named(report, "test_ends_late").worst.reason
     assert report.exit_code == 12
 
 
@@ -130,7 +138,7 @@ def test_a_project_that_stops_the_session_itself_is_not_green(project: Project) 
     project.commit({"src/toy/jobs.py": jobs() + "# changed\n"})
     report = project.gate()
     assert outcomes(report)["test_resize"] is Outcome.ERROR
-    assert "enough" in one(report, "test_resize").worst.reason
+    assert "enough" in workload_named(report, "test_resize").worst.reason
     assert report.exit_code == 12
 
 
@@ -154,8 +162,8 @@ def test_what_was_collected_and_not_judged_has_a_verdict(
     assert all(verdict.reason for verdict in found)
 
 
-def collected(*nodes: str) -> Collected:
-    return Collected(dict.fromkeys(nodes, ("test_a.py", 7)), (), (), "")
+def collected(*nodes: str) -> SideCollection:
+    return SideCollection(dict.fromkeys(nodes, ("test_a.py", 7)), (), (), "")
 
 
 @pytest.fixture
@@ -164,16 +172,16 @@ def repository(project: Project) -> Repository:
     return Repository.at(project.root)
 
 
-def report_of(repository: Repository, base: Collected, head: Collected, **state: Any) -> GateReport:
+def report_of(repository: Repository, base: SideCollection, head: SideCollection, **state: Any) -> GateReport:
     """The report of a gate that came to its end in this state."""
     root = repository.root
-    trees = {side: Tree(side, root, root, repository.commit("HEAD"), side) for side in ("base", "head")}
-    asked = settings(renames={"old": "new"})
-    stand = Stand(repository, asked, root, trees, Path("plugin"), random.Random(1), gpu=None)
-    run = Run(stand, Suites({"base": base, "head": head}), time.monotonic(), lambda _: None)
+    trees = {side: Worktree(side, root, root, repository.commit("HEAD"), side) for side in ("base", "head")}
+    asked = quick_settings(renames={"old": "new"})
+    stand = PairRunner(repository, asked, root, trees, Path("plugin"), random.Random(1), gpu=None)
+    run = GateRun(stand, CollectedSuites({"base": base, "head": head}), time.monotonic(), lambda _: None)
     for name, value in state.items():
         setattr(run, name, value)
-    return conclude(run, "perfsuite gate", 1)
+    return build_report(run, "perfsuite gate", 1)
 
 
 def kept(name: str) -> dict[str, list[Verdict]]:
@@ -183,7 +191,7 @@ def kept(name: str) -> dict[str, list[Verdict]]:
 def test_the_report_names_what_has_no_verdict(repository: Repository) -> None:
     report = report_of(repository, collected("t", "u"), collected("t", "u"), verdicts=kept("t"))
     assert outcomes(report) == {"t": Outcome.KEPT, "u": Outcome.ERROR}
-    assert (one(report, "u").file, one(report, "u").line) == ("test_a.py", 7)
+    assert (workload_named(report, "u").file, workload_named(report, "u").line) == ("test_a.py", 7)
     assert report.exit_code == 12
 
 
@@ -195,7 +203,9 @@ def test_the_report_names_nothing_twice(repository: Repository) -> None:
         collected("old", *nodes),
         collected("new", *nodes),
         verdicts={**kept("t"), **kept("new"), **kept("dropped::part")},
-        followed={"race::plain": Followed("race::plain", "race", log_ratios=[0.0] * 6, errors=[0.001] * 6)},
+        followed={
+            "race::plain": WorkloadState("race::plain", "race", log_ratios=[0.0] * 6, errors=[0.001] * 6)
+        },
         skipped={"skipped": "no camera"},
         dropped={"dropped"},
     )
@@ -204,6 +214,6 @@ def test_the_report_names_nothing_twice(repository: Repository) -> None:
 
 
 def test_where_base_takes_the_pair_with_it_a_new_benchmark_is_not_called_new() -> None:
-    alone = judge_ends("t", {"base": End("died", "signal SIGSEGV")}, on_base_before=False)
+    alone = judge_outcomes("t", {"base": NodeOutcome("died", "signal SIGSEGV")}, on_base_before=False)
     assert alone.verdict is not None
     assert alone.verdict.outcome is Outcome.ERROR

@@ -6,124 +6,133 @@ from math import inf
 import pytest
 
 from perfsuite.errors import UsageError
-from perfsuite.judge.limits import Found, Limit, Side, find, found_ratio, judge
+from perfsuite.judge.limits import (
+    Limit,
+    LimitType,
+    MetricEstimate,
+    estimate_metric,
+    estimate_ratio,
+    judge_limit,
+)
 from perfsuite.judge.verdict import Interval, Outcome
-from perfsuite.measure.measurement import GpuReadings, Measurement, Memory
+from perfsuite.measure.measurement import GpuReadings, Measurement, MemoryPeaks
 
 
 def took(*seconds: float, **rest: object) -> Measurement:
     return Measurement("w", seconds_per_call=seconds, items_per_call=10, unit="images", **rest)
 
 
-def found(low: float, high: float) -> Found:
-    return Found((low + high) / 2, Interval(low, high, 0.99))
+def found(low: float, high: float) -> MetricEstimate:
+    return MetricEstimate((low + high) / 2, Interval(low, high, 0.99))
 
 
 @pytest.mark.parametrize(
     ("side", "metric", "low", "high", "outcome"),
     [
-        (Side.FLOOR, "images_per_second", 101, 120, Outcome.KEPT),
-        (Side.FLOOR, "images_per_second", 100, 120, Outcome.KEPT),
-        (Side.FLOOR, "images_per_second", 80, 99, Outcome.BROKEN),
-        (Side.FLOOR, "images_per_second", 80, 120, Outcome.UNCLEAR),
-        (Side.FLOOR, "images_per_second", 0, inf, Outcome.UNCLEAR),
-        (Side.CEILING, "overhead", 80, 99, Outcome.KEPT),
-        (Side.CEILING, "overhead", 101, 120, Outcome.BROKEN),
-        (Side.CEILING, "overhead", 80, 120, Outcome.UNCLEAR),
-        (Side.FLOOR, "speedup", 80, 99, Outcome.BROKEN),
+        (LimitType.FLOOR, "images_per_second", 101, 120, Outcome.KEPT),
+        (LimitType.FLOOR, "images_per_second", 100, 120, Outcome.KEPT),
+        (LimitType.FLOOR, "images_per_second", 80, 99, Outcome.BROKEN),
+        (LimitType.FLOOR, "images_per_second", 80, 120, Outcome.UNCLEAR),
+        (LimitType.FLOOR, "images_per_second", 0, inf, Outcome.UNCLEAR),
+        (LimitType.CEILING, "overhead", 80, 99, Outcome.KEPT),
+        (LimitType.CEILING, "overhead", 101, 120, Outcome.BROKEN),
+        (LimitType.CEILING, "overhead", 80, 120, Outcome.UNCLEAR),
+        (LimitType.FLOOR, "speedup", 80, 99, Outcome.BROKEN),
     ],
 )
 def test_the_whole_interval_decides(
-    side: Side, metric: str, low: float, high: float, outcome: Outcome
+    side: LimitType, metric: str, low: float, high: float, outcome: Outcome
 ) -> None:
-    assert judge(Limit(side, metric, 100.0), found(low, high), "w").outcome is outcome
+    assert judge_limit(Limit(side, metric, 100.0), found(low, high), "w").outcome is outcome
 
 
 def test_what_was_never_found_is_an_error_and_not_kept() -> None:
-    verdict = judge(Limit(Side.CEILING, "casts", 0), None, "w")
+    verdict = judge_limit(Limit(LimitType.CEILING, "casts", 0), None, "w")
     assert verdict.outcome is Outcome.ERROR
     assert verdict.is_red
 
 
 @pytest.mark.parametrize("metric", ["images_per_second", "items_per_second"])
 def test_a_rate_is_items_over_the_median(metric: str) -> None:
-    rate = find(metric, took(*[0.1] * 8, 9.0), 0.99)
+    rate = estimate_metric(metric, took(*[0.1] * 8, 9.0), 0.99)
     assert rate is not None
     assert rate.estimate == pytest.approx(100)
     assert rate.interval.low <= 100 <= rate.interval.high
 
 
 def test_a_rate_of_another_unit_is_not_found() -> None:
-    assert find("batches_per_second", took(0.1), 0.99) is None
+    assert estimate_metric("batches_per_second", took(0.1), 0.99) is None
 
 
 def test_a_slower_workload_has_a_lower_rate() -> None:
-    slow, fast = (find("images_per_second", took(*[s] * 9), 0.99) for s in (0.2, 0.1))
+    slow, fast = (estimate_metric("images_per_second", took(*[s] * 9), 0.99) for s in (0.2, 0.1))
     assert slow is not None
     assert fast is not None
     assert slow.interval.high < fast.interval.low
 
 
 def test_a_zero_time_leaves_the_rate_open_above() -> None:
-    rate = find("images_per_second", took(*[0.0] * 8, *[0.1] * 9), 0.99)
+    rate = estimate_metric("images_per_second", took(*[0.0] * 8, *[0.1] * 9), 0.99)
     assert rate is not None
     assert rate.interval.high == inf
 
 
 def test_counters_and_memory_are_exact() -> None:
-    seen = took(0.1, counters={"casts": 2}, memory=Memory(peak_rss_bytes=2**20))
-    casts, memory = find("casts", seen, 0.99), find("peak_memory", seen, 0.99)
-    assert casts == Found.exactly(2)
-    assert memory == Found.exactly(2**20)
-    assert find("peak_cuda_memory", seen, 0.99) is None
-    assert find("host_syncs", seen, 0.99) is None
+    seen = took(0.1, counters={"casts": 2}, memory=MemoryPeaks(peak_rss_bytes=2**20))
+    casts, memory = estimate_metric("casts", seen, 0.99), estimate_metric("peak_memory", seen, 0.99)
+    assert casts == MetricEstimate.exactly(2)
+    assert memory == MetricEstimate.exactly(2**20)
+    assert estimate_metric("peak_cuda_memory", seen, 0.99) is None
+    assert estimate_metric("host_syncs", seen, 0.99) is None
 
 
 def test_how_busy_the_gpu_was_is_a_floor_and_nothing_without_one() -> None:
     readings = GpuReadings(93.0, 1980, 2619, 600, 50, 1000)
-    limit = Limit.written(Side.FLOOR, "gpu_utilisation", "90 %")
-    busy = find("gpu_utilisation", took(0.1, gpu=readings), 0.99)
-    assert judge(limit, busy, "w").outcome is Outcome.KEPT
-    idle = find("gpu_utilisation", took(0.1, gpu=replace(readings, utilisation_percent=60.0)), 0.99)
-    assert judge(limit, idle, "w").outcome is Outcome.BROKEN
-    assert find("gpu_utilisation", took(0.1), 0.99) is None
+    limit = Limit.parse(LimitType.FLOOR, "gpu_utilization", "90 %")
+    busy = estimate_metric("gpu_utilization", took(0.1, gpu=readings), 0.99)
+    assert judge_limit(limit, busy, "w").outcome is Outcome.KEPT
+    idle = estimate_metric(
+        "gpu_utilization", took(0.1, gpu=replace(readings, utilization_percent=60.0)), 0.99
+    )
+    assert judge_limit(limit, idle, "w").outcome is Outcome.BROKEN
+    assert estimate_metric("gpu_utilization", took(0.1), 0.99) is None
     with pytest.raises(UsageError, match="it wants a floor"):
-        Limit.written(Side.CEILING, "gpu_utilisation", 0.9)
+        Limit.parse(LimitType.CEILING, "gpu_utilization", 0.9)
 
 
 def test_percentiles_are_of_single_rounds() -> None:
     seen = took(*[float(number) for number in range(1, 401)])
-    p95 = find("p95", seen, 0.99)
+    p95 = estimate_metric("p95", seen, 0.99)
     assert p95 is not None
     assert p95.estimate == pytest.approx(380, abs=1)
     assert p95.interval.low < 380 < p95.interval.high < 400
 
 
 def test_the_overhead_of_equal_arms_is_zero_and_of_double_time_is_one() -> None:
-    assert found_ratio([1.0] * 9, 0.99, less=1.0).estimate == 0
-    assert found_ratio([2.0] * 9, 0.99, less=1.0).estimate == 1
+    assert estimate_ratio([1.0] * 9, 0.99, less=1.0).estimate == 0
+    assert estimate_ratio([2.0] * 9, 0.99, less=1.0).estimate == 1
 
 
 @pytest.mark.parametrize(
     ("side", "metric"),
     [
-        (Side.CEILING, "images_per_second"),
-        (Side.CEILING, "speedup"),
-        (Side.FLOOR, "overhead"),
-        (Side.FLOOR, "peak_memory"),
-        (Side.FLOOR, "casts"),
+        (LimitType.CEILING, "images_per_second"),
+        (LimitType.CEILING, "speedup"),
+        (LimitType.FLOOR, "overhead"),
+        (LimitType.FLOOR, "peak_memory"),
+        (LimitType.FLOOR, "casts"),
     ],
 )
-def test_a_limit_on_the_wrong_side_is_refused(side: Side, metric: str) -> None:
+def test_a_limit_on_the_wrong_side_is_refused(side: LimitType, metric: str) -> None:
     with pytest.raises(UsageError, match="so it wants a"):
-        Limit.written(side, metric, 1)
+        Limit.parse(side, metric, 1)
 
 
 def test_reasons_name_found_bound_and_cure() -> None:
-    limit = Limit.written(Side.CEILING, "p95", "50 ms")
-    assert judge(limit, found(0.04, 0.06), "w").reason == (
+    limit = Limit.parse(LimitType.CEILING, "p95", "50 ms")
+    assert judge_limit(limit, found(0.04, 0.06), "w").reason == (
         "p95 of 50.0 ms (40.0 ms to 60.0 ms with 99 % confidence) spans the ceiling of 50.0 ms;"
         " take more samples (--perf-max-time)"
     )
-    assert "is above the ceiling" in judge(limit, found(0.06, 0.07), "w").reason
+    assert "is above the ceiling" in judge_limit(limit, found(0.06, 0.07), "w").reason
     assert str(limit) == "p95 <= 50.0 ms"

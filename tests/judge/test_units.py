@@ -3,62 +3,62 @@ from __future__ import annotations
 import pytest
 
 from perfsuite.errors import UsageError
-from perfsuite.judge.units import Kind, parse, show
+from perfsuite.judge.units import MetricKind, format_quantity, parse_quantity
 
 
 @pytest.mark.parametrize(
     ("written", "kind", "value"),
     [
-        ("50 ms", Kind.SECONDS, 0.05),
-        ("50ms", Kind.SECONDS, 0.05),
-        ("1.5 s", Kind.SECONDS, 1.5),
-        ("1e3 us", Kind.SECONDS, 1e-3),
-        (0.25, Kind.SECONDS, 0.25),
-        ("400 MiB", Kind.BYTES, 400 * 2**20),
-        ("400 MB", Kind.BYTES, 4e8),
-        ("30 %", Kind.RATIO, 0.3),
-        ("1.25x", Kind.RATIO, 1.25),
-        ("1_000", Kind.COUNT, 1000),
-        (0, Kind.COUNT, 0),
-        ("50 /s", Kind.RATE, 50),
+        ("50 ms", MetricKind.SECONDS, 0.05),
+        ("50ms", MetricKind.SECONDS, 0.05),
+        ("1.5 s", MetricKind.SECONDS, 1.5),
+        ("1e3 us", MetricKind.SECONDS, 1e-3),
+        (0.25, MetricKind.SECONDS, 0.25),
+        ("400 MiB", MetricKind.BYTES, 400 * 2**20),
+        ("400 MB", MetricKind.BYTES, 4e8),
+        ("30 %", MetricKind.RATIO, 0.3),
+        ("1.25x", MetricKind.RATIO, 1.25),
+        ("1_000", MetricKind.COUNT, 1000),
+        (0, MetricKind.COUNT, 0),
+        ("50 /s", MetricKind.RATE, 50),
     ],
 )
-def test_quantities_are_read_as_people_write_them(written: object, kind: Kind, value: float) -> None:
-    assert parse(written, kind, "limit") == pytest.approx(value)
+def test_quantities_are_read_as_people_write_them(written: object, kind: MetricKind, value: float) -> None:
+    assert parse_quantity(written, kind, "limit") == pytest.approx(value)
 
 
 @pytest.mark.parametrize(
     ("written", "kind"),
     [
-        ("400 ms", Kind.BYTES),
-        ("400 mb", Kind.BYTES),
-        ("50 MiB", Kind.SECONDS),
-        ("fast", Kind.RATE),
-        ("", Kind.RATE),
-        (True, Kind.COUNT),
-        (None, Kind.RATIO),
-        ([1], Kind.RATIO),
-        (-1, Kind.SECONDS),
-        (float("nan"), Kind.SECONDS),
-        (float("inf"), Kind.BYTES),
-        (1.5, Kind.COUNT),
+        ("400 ms", MetricKind.BYTES),
+        ("400 mb", MetricKind.BYTES),
+        ("50 MiB", MetricKind.SECONDS),
+        ("fast", MetricKind.RATE),
+        ("", MetricKind.RATE),
+        (True, MetricKind.COUNT),
+        (None, MetricKind.RATIO),
+        ([1], MetricKind.RATIO),
+        (-1, MetricKind.SECONDS),
+        (float("nan"), MetricKind.SECONDS),
+        (float("inf"), MetricKind.BYTES),
+        (1.5, MetricKind.COUNT),
     ],
 )
-def test_a_wrong_unit_or_number_names_what_was_expected(written: object, kind: Kind) -> None:
+def test_a_wrong_unit_or_number_names_what_was_expected(written: object, kind: MetricKind) -> None:
     with pytest.raises(UsageError, match=r"limit: .*(expected|write|whole)"):
-        parse(written, kind, "limit")
+        parse_quantity(written, kind, "limit")
 
 
 @pytest.mark.parametrize(
     ("value", "kind", "shown"),
     [
-        (float("inf"), Kind.RATE, "unbounded"),
-        (0, Kind.COUNT, "0"),
-        (0, Kind.SECONDS, "0 ns"),
-        (1.5e-6, Kind.SECONDS, "1.50 us"),
-        (3 * 2**30, Kind.BYTES, "3.00 GiB"),
-        (-0.02, Kind.RATIO, "-0.020"),
+        (float("inf"), MetricKind.RATE, "unbounded"),
+        (0, MetricKind.COUNT, "0"),
+        (0, MetricKind.SECONDS, "0 ns"),
+        (1.5e-6, MetricKind.SECONDS, "1.50 us"),
+        (3 * 2**30, MetricKind.BYTES, "3.00 GiB"),
+        (-0.02, MetricKind.RATIO, "-0.020"),
     ],
 )
-def test_quantities_are_shown_in_three_figures(value: float, kind: Kind, shown: str) -> None:
-    assert show(value, kind) == shown
+def test_quantities_are_shown_in_three_figures(value: float, kind: MetricKind, shown: str) -> None:
+    assert format_quantity(value, kind) == shown

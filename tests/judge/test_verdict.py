@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from perfsuite.judge.judged import Judged
+from perfsuite.judge.run_result import WorkloadRunResult
 from perfsuite.judge.verdict import Outcome, Verdict, exit_code
 from perfsuite.measure.measurement import Measurement
 
@@ -37,6 +37,6 @@ def test_unclear_is_neither_red_nor_green() -> None:
 
 def test_a_workload_is_as_bad_as_its_worst_limit() -> None:
     seen = Measurement("w", (1.0,))
-    assert Judged(seen).outcome is None
-    both = Judged(seen, tuple(verdicts(Outcome.KEPT, Outcome.BROKEN)))
+    assert WorkloadRunResult(seen).outcome is None
+    both = WorkloadRunResult(seen, tuple(verdicts(Outcome.KEPT, Outcome.BROKEN)))
     assert both.outcome is Outcome.BROKEN

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from perfsuite.errors import UsageError
-from perfsuite.measure.clock import WallClock, clock_for, grain_seconds, wait_for_what_is_in_use
+from perfsuite.measure.clock import WallClock, clock_resolution_seconds, make_clock, wait_for_active_device
 
 
 class Device:
@@ -61,13 +61,13 @@ def test_a_clock_that_waits_returns_with_the_work_done() -> None:
 
 def test_time_goes_forward() -> None:
     assert WallClock().seconds(lambda: None, 1) >= 0
-    assert grain_seconds() > 0
+    assert clock_resolution_seconds() > 0
 
 
 def test_waiting_without_a_device_returns() -> None:
-    wait_for_what_is_in_use()
-    clock_for().wait()
-    clock_for("cpu").wait()
+    wait_for_active_device()
+    make_clock().wait()
+    make_clock("cpu").wait()
 
 
 @pytest.mark.parametrize(
@@ -82,13 +82,13 @@ def test_a_device_or_clock_that_is_not_there_is_refused(device: str | None, kind
     import torch  # noqa: F401 - a process that never imported it has other errors
 
     with pytest.raises(UsageError, match=told):
-        clock_for(device, kind)
+        make_clock(device, kind)
 
 
 @pytest.mark.skipif("__import__('torch').cuda.is_available()", reason="only without a CUDA device")
 def test_events_without_cuda_are_refused() -> None:
     with pytest.raises(UsageError, match="need a CUDA device"):
-        clock_for(kind="events")
+        make_clock(kind="events")
 
 
 @pytest.mark.gpu
@@ -97,7 +97,7 @@ def test_a_clock_that_does_not_wait_for_cuda_is_caught() -> None:
 
     cycles = 20_000_000
     queue: Callable[[], None] = lambda: torch.cuda._sleep(cycles)  # noqa: E731
-    waiting, events = clock_for("cuda").seconds(queue, 5), clock_for("cuda", "events").seconds(queue, 5)
+    waiting, events = make_clock("cuda").seconds(queue, 5), make_clock("cuda", "events").seconds(queue, 5)
     torch.cuda.synchronize()
     careless = WallClock().seconds(queue, 5)
     torch.cuda.synchronize()

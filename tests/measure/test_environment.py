@@ -34,9 +34,9 @@ def test_this_environment_has_every_hard_fact_without_importing_torch() -> None:
 
 
 def test_the_same_machine_has_the_same_fingerprint() -> None:
-    first = module.environment().fingerprint
-    module.environment.cache_clear()
-    assert module.environment().fingerprint == first
+    first = module.detect_environment().fingerprint
+    module.detect_environment.cache_clear()
+    assert module.detect_environment().fingerprint == first
 
 
 def test_a_gpu_is_a_hard_fact_and_its_driver_a_soft_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,11 +51,11 @@ def test_a_gpu_is_a_hard_fact_and_its_driver_a_soft_one(monkeypatch: pytest.Monk
     fake.nvmlDeviceGetMigMode = no_mig
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(module, "nvml", lambda: fake)
-    hard, soft = module._gpu()
+    hard, soft = module._gpu_facts()
     assert hard == {"gpu": "NVIDIA H200", "gpus": "2", "mig": "off"}
     assert soft == {"driver": "580.1", "power_limit_watts": "700"}
     fake.nvmlDeviceGetMigMode = lambda device: (1, 1)
-    assert module._gpu()[0]["mig"] == "on"
+    assert module._gpu_facts()[0]["mig"] == "on"
 
 
 def test_what_is_not_installed_is_absent() -> None:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from perfsuite.measure import gpu
-from perfsuite.measure.gpu import GpuWatch, first_visible_device, nvml, throttle_reasons
+from perfsuite.measure.gpu import GpuMonitor, first_visible_device, load_nvml, throttle_reasons
 
 
 def fake_nvml(throttle: int = 0) -> SimpleNamespace:
@@ -32,19 +32,19 @@ def fake_nvml(throttle: int = 0) -> SimpleNamespace:
 
 
 def test_readings_are_medians_with_units() -> None:
-    watch = GpuWatch(fake_nvml(throttle=4))
+    watch = GpuMonitor(fake_nvml(throttle=4))
     watch.begin()
     time.sleep(0.12)
     watch.end()
     assert watch.readings is not None
-    assert watch.readings.utilisation_percent == 97
+    assert watch.readings.utilization_percent == 97
     assert watch.readings.power_watts == 650
     assert watch.readings.energy_joules > 0
     assert watch.readings.throttled == ("power cap",)
 
 
 def test_without_a_gpu_nothing_is_read() -> None:
-    watch = GpuWatch(None)
+    watch = GpuMonitor(None)
     watch.begin()
     watch.end()
     assert watch.readings is None
@@ -75,6 +75,6 @@ def test_a_missing_package_or_driver_means_no_gpu(monkeypatch: pytest.MonkeyPatc
     broken = fake_nvml()
     broken.nvmlInit = fails
     monkeypatch.setitem(sys.modules, "pynvml", broken)
-    assert nvml() is None
+    assert load_nvml() is None
     monkeypatch.setitem(sys.modules, "pynvml", fake_nvml())
-    assert gpu.nvml() is not None
+    assert gpu.load_nvml() is not None

@@ -5,32 +5,32 @@ import subprocess
 import sys
 import time
 
-from perfsuite.measure.memory import peak_memory, tree_bytes
+from perfsuite.measure.memory import measure_peak_memory, process_tree_bytes
 
 SIZE = 64 * 2**20
 
 
 def test_the_peak_is_seen_though_it_was_freed() -> None:
-    found = peak_memory(lambda: bytearray(b"x") * SIZE)
+    found = measure_peak_memory(lambda: bytearray(b"x") * SIZE)
     assert found.peak_growth_bytes is not None
     assert SIZE * 0.9 < found.peak_growth_bytes < SIZE * 2.5
 
 
 def test_a_call_that_takes_nothing_grows_little() -> None:
-    found = peak_memory(lambda: None)
+    found = measure_peak_memory(lambda: None)
     assert found.peak_growth_bytes is not None
     assert found.peak_growth_bytes < SIZE / 4
 
 
 def test_children_are_part_of_the_tree() -> None:
     hold = f"x = bytearray(b'x') * {SIZE}; import time; time.sleep(60)"
-    before = tree_bytes()
+    before = process_tree_bytes()
     child = subprocess.Popen([sys.executable, "-c", hold])
     try:
         deadline = time.monotonic() + 30
-        while tree_bytes() - before < SIZE * 0.9 and time.monotonic() < deadline:
+        while process_tree_bytes() - before < SIZE * 0.9 and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert tree_bytes() - before >= SIZE * 0.9
+        assert process_tree_bytes() - before >= SIZE * 0.9
     finally:
         child.kill()
         child.wait()
@@ -46,10 +46,10 @@ def test_shared_pages_are_counted_once() -> None:
         os._exit(0)
     try:
         os.read(ready[0], 1)
-        assert peak_memory(lambda: None).peak_rss_bytes is not None
-        with_child = tree_bytes()
+        assert measure_peak_memory(lambda: None).peak_rss_bytes is not None
+        with_child = process_tree_bytes()
     finally:
         os.write(done[1], b"x")
         os.waitpid(child, 0)
-    assert with_child - tree_bytes() < SIZE / 2
+    assert with_child - process_tree_bytes() < SIZE / 2
     assert len(shared) == SIZE

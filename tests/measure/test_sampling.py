@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 
 from perfsuite.measure import sampling
-from perfsuite.measure.sampling import Plan, Rounds, calibrate, sample, warm_up
+from perfsuite.measure.sampling import Rounds, SamplingPlan, calibrate, sample, warm_up
 
 
 def nothing() -> None: ...
@@ -26,7 +26,7 @@ class ScriptedClock:
         return each * calls
 
 
-PLAN = Plan(min_rounds=8, min_seconds=0.0, max_seconds=60.0, round_seconds=0.01)
+PLAN = SamplingPlan(min_rounds=8, min_seconds=0.0, max_seconds=60.0, round_seconds=0.01)
 
 
 def test_a_round_of_short_calls_is_long_against_the_clock() -> None:
@@ -43,21 +43,23 @@ def test_a_slow_first_call_does_not_spoil_the_calibration() -> None:
 
 @pytest.mark.parametrize("stalled", [0, 1, 2])
 def test_a_stall_does_not_spoil_the_calibration(stalled: int) -> None:
-    """A neighbour takes the core during one of the readings."""
+    """A neighbor takes the core during one of the readings."""
     script = [1e-5] * stalled + [0.08, *[1e-5] * 9]
     assert calibrate(nothing, ScriptedClock(script), PLAN) * 1e-5 >= 0.01
 
 
 def test_warm_up_goes_on_while_rounds_get_faster() -> None:
     cooling = [1 / (n + 1) for n in range(20)]
-    rounds, was_warm = warm_up(nothing, ScriptedClock([*cooling, 0.05]), 1, Plan(max_warmup_seconds=60))
+    rounds, was_warm = warm_up(
+        nothing, ScriptedClock([*cooling, 0.05]), 1, SamplingPlan(max_warmup_seconds=60)
+    )
     assert was_warm
     assert rounds > 20
 
 
 def test_warm_up_that_never_ends_says_so() -> None:
     halving = [0.9**n for n in range(200)]
-    rounds, was_warm = warm_up(nothing, ScriptedClock(halving), 1, Plan(max_warmup_seconds=5.0))
+    rounds, was_warm = warm_up(nothing, ScriptedClock(halving), 1, SamplingPlan(max_warmup_seconds=5.0))
     assert not was_warm
     assert rounds < 20
 
@@ -69,7 +71,7 @@ def test_samples_are_seconds_per_call_and_not_per_round() -> None:
 
 
 def test_sampling_stops_when_enough_is_known() -> None:
-    plan = Plan(min_rounds=8, min_seconds=0.0, max_seconds=60.0)
+    plan = SamplingPlan(min_rounds=8, min_seconds=0.0, max_seconds=60.0)
     rounds = sample(nothing, ScriptedClock([0.5]), plan, enough=lambda samples, look: look == 3)
     assert isinstance(rounds, Rounds)
     assert rounds.looks == 3
@@ -79,14 +81,14 @@ def test_sampling_stops_when_enough_is_known() -> None:
 def test_sampling_stops_when_the_time_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = iter(range(1000))
     monkeypatch.setattr(sampling, "perf_counter", lambda: float(next(seconds)))
-    plan = Plan(min_rounds=8, min_seconds=0.0, max_seconds=20.0)
+    plan = SamplingPlan(min_rounds=8, min_seconds=0.0, max_seconds=20.0)
     rounds = sample(nothing, ScriptedClock([0.5]), plan, enough=lambda samples, look: False)
     assert len(rounds.seconds_per_call) == 20
     assert rounds.looks == 3  # after 8, 12 and 18
 
 
 def test_a_slow_workload_is_not_sampled_for_ever() -> None:
-    plan = Plan(min_rounds=8, max_seconds=10.0)
+    plan = SamplingPlan(min_rounds=8, max_seconds=10.0)
     assert plan.is_spent(10.0, 8)
     assert not plan.is_spent(10.0, 7)
     assert plan.is_spent(40.0, 3)

@@ -5,9 +5,9 @@ import threading
 import pytest
 
 from perfsuite.measure import stage_clock
-from perfsuite.measure.clock import do_not_wait
+from perfsuite.measure.clock import no_wait
 from perfsuite.measure.stage_clock import StageClock, seconds_by_stage
-from perfsuite.stages import each, listening, stage
+from perfsuite.stages import iterate_in_stage, listen_to_stages, stage
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def ticks(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("ticks")
 def test_a_stage_inside_another_is_not_counted_twice() -> None:
     clock = StageClock()
-    with listening(clock), stage("load"), stage("decode"):
+    with listen_to_stages(clock), stage("load"), stage("decode"):
         pass
     assert dict(clock.seconds) == {"decode": 1.0, "load": 2.0}
 
@@ -31,13 +31,13 @@ def test_seconds_are_per_call() -> None:
         with stage("forward"):
             pass
 
-    assert seconds_by_stage(call, 5, do_not_wait) == {"forward": 1.0}
+    assert seconds_by_stage(call, 5, no_wait) == {"forward": 1.0}
 
 
 def test_the_end_of_an_iterator_is_waited_for_too() -> None:
     clock = StageClock()
-    with listening(clock):
-        assert list(each("load", "ab")) == ["a", "b"]
+    with listen_to_stages(clock):
+        assert list(iterate_in_stage("load", "ab")) == ["a", "b"]
     assert clock.times["load"] == 3
 
 
@@ -49,7 +49,7 @@ def test_threads_do_not_end_each_others_stages() -> None:
         with stage(name):
             barrier.wait()
 
-    with listening(clock):
+    with listen_to_stages(clock):
         threads = [threading.Thread(target=work, args=(name,)) for name in ("read", "decode")]
         for thread in threads:
             thread.start()
@@ -60,14 +60,14 @@ def test_threads_do_not_end_each_others_stages() -> None:
 
 def test_the_device_has_finished_when_a_stage_ends() -> None:
     events: list[str] = []
-    with listening(StageClock(lambda: events.append("wait"))), stage("forward"):
+    with listen_to_stages(StageClock(lambda: events.append("wait"))), stage("forward"):
         events.append("work")
     assert events == ["wait", "work", "wait"]
 
 
 def test_a_stage_that_raises_has_ended() -> None:
     clock = StageClock()
-    with listening(clock):
+    with listen_to_stages(clock):
         with pytest.raises(ValueError, match="bad"), stage("decode"):
             raise ValueError("bad")
         with stage("decode"):

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from perfsuite.judge.limits import found_ratio
-from perfsuite.measure.sampling import Plan
+from perfsuite.judge.limits import estimate_ratio
+from perfsuite.measure.sampling import SamplingPlan
 from perfsuite.measure.turns import take_turns
 from perfsuite.measure.workload import Workload
 
@@ -28,13 +28,13 @@ class DriftingClock:
 
 
 ARMS = [Workload("a", lambda: "a"), Workload("b", lambda: "b")]
-PLAN = Plan(min_rounds=20, min_seconds=0.0, max_seconds=60.0, max_warmup_seconds=0.0)
+PLAN = SamplingPlan(min_rounds=20, min_seconds=0.0, max_seconds=60.0, max_warmup_seconds=0.0)
 
 
 @pytest.mark.parametrize("ratio", [1.0, 1.05, 0.5])
 def test_a_drift_that_ruins_blocks_leaves_turns_alone(ratio: float) -> None:
     turns = take_turns(ARMS, DriftingClock(ratio), PLAN, enough=lambda seconds, look: True)
-    assert found_ratio(turns.ratios("b", "a"), 0.99).estimate == pytest.approx(ratio, rel=1e-9)
+    assert estimate_ratio(turns.ratios("b", "a"), 0.99).estimate == pytest.approx(ratio, rel=1e-9)
 
 
 def test_the_same_drift_is_seen_by_blocks() -> None:
@@ -52,22 +52,22 @@ def test_turns_go_forward_and_back_and_either_arm_may_be_first() -> None:
 
 
 class DisturbedInStep(DriftingClock):
-    """A neighbour takes the core whenever the second turn of a block begins, and keeps it for two."""
+    """A neighbor takes the core whenever the second turn of a block begins, and keeps it for two."""
 
     def seconds(self, call: object, calls: int) -> float:
         plain = super().seconds(call, calls)
         return plain * (3.0 if len(self.order) % 4 in (2, 3) else 1.0)
 
 
-def test_a_neighbour_in_step_with_the_turns_is_noise_and_no_verdict() -> None:
+def test_a_neighbor_in_step_with_the_turns_is_noise_and_no_verdict() -> None:
     """In a fixed order the second arm would always have taken three times as long as its twin."""
     plan = replace(PLAN, min_rounds=64)
     turns = take_turns(ARMS, DisturbedInStep(1.0, drift=0.0), plan, enough=lambda seconds, look: True)
-    found = found_ratio(turns.ratios("b", "a"), 0.999999)  # lots may fall unevenly, but hardly so
+    found = estimate_ratio(turns.ratios("b", "a"), 0.999999)  # lots may fall unevenly, but hardly so
     assert found.interval.low < 1.0 < found.interval.high
 
 
 def test_arms_of_different_size_are_compared_per_item() -> None:
     arms = [ARMS[0], Workload("b", lambda: "b", items_per_call=2.0)]
     turns = take_turns(arms, DriftingClock(2.0), PLAN, enough=lambda seconds, look: True)
-    assert found_ratio(turns.ratios("b", "a"), 0.99).estimate == pytest.approx(1.0)
+    assert estimate_ratio(turns.ratios("b", "a"), 0.99).estimate == pytest.approx(1.0)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from perfsuite.errors import UsageError
-from perfsuite.measure.workload import items_in, workload_of
+from perfsuite.measure.workload import count_items, make_workload
 
 
 @pytest.mark.parametrize(
@@ -21,12 +21,12 @@ from perfsuite.measure.workload import items_in, workload_of
     ],
 )
 def test_items_of_a_batch_are_the_length_of_its_first_part(batch: object, items: int) -> None:
-    assert items_in(batch) == items
+    assert count_items(batch) == items
 
 
 def test_a_callable_counts_calls_unless_told_otherwise() -> None:
-    plain = workload_of("w", lambda: None)
-    told = workload_of("w", lambda: None, items=32)
+    plain = make_workload("w", lambda: None)
+    told = make_workload("w", lambda: None, items=32)
     assert (plain.items_per_call, plain.unit) == (1.0, "calls")
     assert (told.items_per_call, told.unit) == (32, "images")
 
@@ -40,7 +40,7 @@ def test_an_iterable_is_passed_over_once_a_call() -> None:
                 seen.append(len(batch))
                 yield batch
 
-    workload = workload_of("w", Batches())
+    workload = make_workload("w", Batches())
     seen.clear()
     workload.call()
     assert seen == [2, 1]
@@ -53,9 +53,9 @@ def test_an_iterable_is_passed_over_once_a_call() -> None:
 )
 def test_what_cannot_be_measured_is_refused(given: object, told: str) -> None:
     with pytest.raises(UsageError, match=told):
-        workload_of("w", given)
+        make_workload("w", given)
 
 
 def test_no_items_at_all_are_refused() -> None:
     with pytest.raises(UsageError, match="items=0"):
-        workload_of("w", lambda: None, items=0)
+        make_workload("w", lambda: None, items=0)

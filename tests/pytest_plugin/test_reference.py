@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from perfsuite.measure.environment import environment
+from perfsuite.measure.environment import detect_environment
 from perfsuite.measure.measurement import Environment, Measurement
-from perfsuite.store.baselines import Baselines
+from perfsuite.store.baselines import BaselineStore
 from perfsuite.store.runs import RunStore
 from perfsuite.store.schema import Run as StoredRun
 from tests.pytest_plugin.conftest import Run
@@ -31,21 +31,21 @@ def history(root: Path, seconds: float, where: Environment) -> None:
 
 
 def test_a_run_slower_than_its_history_fails_the_test_itself(run: Run, pytester: pytest.Pytester) -> None:
-    history(pytester.path, 0.0005, environment())
+    history(pytester.path, 0.0005, detect_environment())
     result = run(SOURCE, "--perf-compare=main")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["regressed: *", "*it *+*%*regressed*", "changes are against main"])
 
 
 def test_a_run_quicker_than_its_history_is_improved(run: Run, pytester: pytest.Pytester) -> None:
-    history(pytester.path, 20.0, environment())  # no machine is that busy
+    history(pytester.path, 20.0, detect_environment())  # no machine is that busy
     result = run(SOURCE, "--perf-compare=main")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*it *-*%*improved*"])
 
 
 def test_one_stored_run_is_too_little_to_accuse(run: Run, pytester: pytest.Pytester) -> None:
-    RunStore(pytester.path / ".perfsuite/runs").save(stored(0.0005, 1, environment()), {})
+    RunStore(pytester.path / ".perfsuite/runs").save(stored(0.0005, 1, detect_environment()), {})
     result = run(SOURCE, "--perf-compare=main")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*it *unclear*", "changes are against main", "*may be drift*"])
@@ -54,7 +54,9 @@ def test_one_stored_run_is_too_little_to_accuse(run: Run, pytester: pytest.Pytes
 def test_the_baseline_of_this_environment_is_used_without_being_asked_for(
     run: Run, pytester: pytest.Pytester
 ) -> None:
-    Baselines(pytester.path / "benchmarks/baselines").accept([stored(0.002, 1, environment())], name="main")
+    BaselineStore(pytester.path / "benchmarks/baselines").accept(
+        [stored(0.002, 1, detect_environment())], name="main"
+    )
     result = run(SOURCE)
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["changes are against baseline main"])
@@ -62,14 +64,14 @@ def test_the_baseline_of_this_environment_is_used_without_being_asked_for(
 
 def test_the_baseline_of_another_environment_is_not(run: Run, pytester: pytest.Pytester) -> None:
     elsewhere = Environment({"cpu": "another"})
-    Baselines(pytester.path / "benchmarks/baselines").accept([stored(0.002, 1, elsewhere)], name="main")
+    BaselineStore(pytester.path / "benchmarks/baselines").accept([stored(0.002, 1, elsewhere)], name="main")
     result = run(SOURCE)
     result.assert_outcomes(passed=1)
     assert "changes are against" not in result.stdout.str()
 
 
 def test_a_counter_that_grew_is_a_finding_without_any_history(run: Run, pytester: pytest.Pytester) -> None:
-    one_run = stored(0.002, 1, environment(), counters={"opened_files": 0})
+    one_run = stored(0.002, 1, detect_environment(), counters={"opened_files": 0})
     RunStore(pytester.path / ".perfsuite/runs").save(one_run, {})
     result = run("def test_it(perf): perf(lambda: open('x', 'w').close())", "--perf-compare=main")
     result.assert_outcomes(failed=1)

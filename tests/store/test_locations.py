@@ -11,9 +11,9 @@ import pytest
 
 from perfsuite.errors import StoreError, UsageError
 from perfsuite.store import locations
-from perfsuite.store.baselines import Baselines
+from perfsuite.store.baselines import BaselineStore
 from perfsuite.store.runs import RunStore
-from tests.store.invented_runs import a_run
+from tests.store.sample_runs import a_run
 
 pytest.importorskip("fsspec")
 
@@ -49,16 +49,16 @@ def test_a_store_anywhere_keeps_and_finds(root: str) -> None:
 
 
 def test_baselines_anywhere(root: str) -> None:
-    baselines = Baselines(root)
+    baselines = BaselineStore(root)
     run = a_run("main")
     assert baselines.find(run.environment) is None
     reference = baselines.accept([run])
-    assert Baselines(root).list() == [reference]
-    found = Baselines(root).find(run.environment)
+    assert BaselineStore(root).list() == [reference]
+    found = BaselineStore(root).find(run.environment)
     assert found is not None
     assert found.runs == (run,)
     baselines.prune([reference])
-    assert Baselines(root).list() == []
+    assert BaselineStore(root).list() == []
 
 
 def test_writers_of_one_bucket_lose_nothing(bucket: str) -> None:
@@ -91,7 +91,7 @@ def test_a_bucket_that_does_not_exist_is_named(bucket: str) -> None:
 
 @pytest.mark.parametrize("name", ["../a.json", "x/../../a.json"])
 def test_names_do_not_lead_out(name: str, root: str) -> None:
-    place = locations.at(root)
+    place = locations.open_location(root)
     for act in (place.read, place.remove):
         with pytest.raises(StoreError, match="leads out"):
             act(name)
@@ -109,7 +109,7 @@ def test_symlinks_do_not_lead_out(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="leads out"):
         RunStore(inside).load("main")
     with pytest.raises(StoreError, match="leads out"):
-        locations.at(inside).replace("folder/outside.json", b"")
+        locations.open_location(inside).replace("folder/outside.json", b"")
     assert outside.read_bytes() == b"secret"
 
 
@@ -131,7 +131,7 @@ def test_no_link_to_a_folder_leads_out(tmp_path: Path, scheme: str, link: str) -
     (outside / "a.json").write_bytes(b"secret")
     (root / "way").symlink_to(outside)
     (root / "folder").symlink_to(LINKS[link].format(outside=outside))
-    place = locations.at(root if scheme == "folder" else root.as_uri())
+    place = locations.open_location(root if scheme == "folder" else root.as_uri())
     acts: list[Callable[[], object]] = [
         lambda: place.read("folder/a.json"),
         lambda: place.remove("folder/a.json"),
@@ -150,7 +150,7 @@ def test_of_many_files_those_behind_a_link_that_leads_out_are_not_read(tmp_path:
     """Summaries are convenience: without one the run itself is read."""
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "a.json").write_bytes(b"secret")
-    place = locations.at(tmp_path / "runs")
+    place = locations.open_location(tmp_path / "runs")
     place.create("b.json", b"b")
     (tmp_path / "runs" / "folder").symlink_to(tmp_path / "outside")
     assert place.read_all(["folder/a.json", "b.json"]) == {"b.json": b"b"}
@@ -160,7 +160,7 @@ def test_a_root_that_is_a_link_is_the_users_choice(tmp_path: Path) -> None:
     """The negative control: only what lies below the named root is checked."""
     (tmp_path / "disk").mkdir()
     (tmp_path / "runs").symlink_to(tmp_path / "disk")
-    locations.at(tmp_path / "runs").create("folder/a.json", b"a")
+    locations.open_location(tmp_path / "runs").create("folder/a.json", b"a")
     assert (tmp_path / "disk" / "folder" / "a.json").read_bytes() == b"a"
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from perfsuite.errors import StoreError, UsageError
 from perfsuite.store.runs import RunStore
-from tests.store.invented_runs import a_run
+from tests.store.sample_runs import a_run
 
 
 @pytest.fixture

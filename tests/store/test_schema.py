@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perfsuite.errors import StoreError
-from perfsuite.measure.measurement import Environment, GpuReadings, Measurement, Memory
+from perfsuite.measure.measurement import Environment, GpuReadings, Measurement, MemoryPeaks
 from perfsuite.store import schema
 from perfsuite.store.runs import RunStore
 from perfsuite.store.schema import Run
-from tests.store.invented_runs import a_run
+from tests.store.sample_runs import a_run
 
 TOLD = {"machine_info": {"node": "x"}, "datetime": "2026-08-01", "version": "5.3.0"}
 
@@ -132,9 +132,9 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
             try:
                 schema.parse((path).read_bytes(), "x")
             except PermissionError as error:
-                from perfsuite.store.locations import unreadable
+                from perfsuite.store.locations import read_error
 
-                os.write(writer, str(unreadable(str(path), error)).encode())
+                os.write(writer, str(read_error(str(path), error)).encode())
             os._exit(0)
         os.waitpid(child, 0)
         os.close(writer)
@@ -178,7 +178,7 @@ measurements = st.builds(
     unit=names,
     seconds_per_call_by_stage=st.dictionaries(names, seconds, max_size=3),
     counters=st.dictionaries(names, st.integers(0, 2**70), max_size=3),
-    memory=st.none() | st.builds(Memory, st.none() | st.integers(0, 2**50), st.none()),
+    memory=st.none() | st.builds(MemoryPeaks, st.none() | st.integers(0, 2**50), st.none()),
     gpu=st.none() | st.just(GpuReadings(1.0, 2.0, 3.0, 4.0, 5.0, 6.0, ("thermal",))),
 )
 runs = st.builds(

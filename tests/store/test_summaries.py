@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from perfsuite.store.runs import RunStore
-from tests.store.invented_runs import a_run
+from tests.store.sample_runs import a_run
 
 
 @pytest.fixture

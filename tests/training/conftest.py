@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from tests.training.learners import Dispatched
+from tests.training.tiny_models import OperatorCounter
 
 
 @pytest.fixture
-def dispatched() -> Dispatched:
-    return Dispatched()
+def dispatched() -> OperatorCounter:
+    return OperatorCounter()
 
 
 @pytest.fixture

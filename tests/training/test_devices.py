@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from perfsuite.errors import UsageError
-from perfsuite.training.devices import Transfer, choose_device
+from perfsuite.training.devices import DeviceTransfer, choose_device
 
 CPU = torch.device("cpu")
 
@@ -22,10 +22,10 @@ def test_an_unknown_device_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
-def test_bytes_are_normalised_whatever_their_layout(layout: str) -> None:
+def test_bytes_are_normalized_whatever_their_layout(layout: str) -> None:
     pixels = torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)
     given = pixels if layout == "NCHW" else pixels.permute(0, 2, 3, 1).contiguous()
-    transfer = Transfer(CPU, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
+    transfer = DeviceTransfer(CPU, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
     images, _ = transfer((given, torch.zeros(2)))
     dull = (pixels.double() / 255 - torch.tensor([0.5, 0.4, 0.3]).double().view(3, 1, 1)) / torch.tensor(
         [0.2, 0.3, 0.4]
@@ -34,11 +34,11 @@ def test_bytes_are_normalised_whatever_their_layout(layout: str) -> None:
     assert (images - dull).abs().max() < 1e-5
 
 
-def test_floats_are_taken_as_normalised() -> None:
+def test_floats_are_taken_as_normalized() -> None:
     images = torch.randn(2, 3, 4, 4)
-    assert Transfer(CPU)((images, torch.zeros(2)))[0] is images
+    assert DeviceTransfer(CPU)((images, torch.zeros(2)))[0] is images
 
 
 def test_channels_last_is_made_once_here() -> None:
-    images, _ = Transfer(CPU, channels_last=True)((torch.randn(2, 3, 4, 4), torch.zeros(2)))
+    images, _ = DeviceTransfer(CPU, channels_last=True)((torch.randn(2, 3, 4, 4), torch.zeros(2)))
     assert images.is_contiguous(memory_format=torch.channels_last)

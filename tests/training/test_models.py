@@ -14,7 +14,7 @@ def test_every_model_scores_every_class(name: str) -> None:
         assert model(torch.zeros(1, 3, 32, 32)).shape == (1, 7)
 
 
-def test_the_cifar_stem_keeps_small_pictures_whole() -> None:
+def test_the_cifar_stem_keeps_small_images_whole() -> None:
     model = make_model("resnet18-cifar", 10).eval()
     last: list[torch.Size] = []
     model.layer4.register_forward_hook(lambda module, inputs, output: last.append(output.shape))

@@ -18,11 +18,13 @@ def interpreted() -> Iterator[Callable[[str], ModuleType]]:
             spec = importlib.util.find_spec(f"perfsuite.transforms.{module}")
             assert spec is not None
             assert spec.origin is not None
-            copy = importlib.util.spec_from_file_location(f"{module}_interpreted", spec.origin)
+            copy = importlib.util.spec_from_file_location(
+                f"{module.replace('.', '_')}_interpreted", spec.origin
+            )
             assert copy is not None
             assert copy.loader is not None
             made = importlib.util.module_from_spec(copy)
-            patch.setitem(sys.modules, f"{module}_interpreted", made)
+            patch.setitem(sys.modules, f"{module.replace('.', '_')}_interpreted", made)
             copy.loader.exec_module(made)
             return made
 

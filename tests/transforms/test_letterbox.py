@@ -1,4 +1,4 @@
-"""Letterbox: proportions kept, centred on grey, and the way back."""
+"""Letterbox: proportions kept, centered on gray, and the way back."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from perfsuite.errors import UsageError
-from perfsuite.transforms.labels import Labels, follow, move
+from perfsuite.transforms.labels.labels import Labels, transform_labels, transform_points
 from perfsuite.transforms.letterbox import Letterbox
 
 
-def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
+def random_image(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
-def test_the_picture_is_pillow_s_lanczos_centred_on_grey() -> None:
-    framed, placed = Letterbox(64, 64)(picture(90, 120))
+def test_the_image_is_pillow_s_lanczos_centered_on_gray() -> None:
+    framed, placed = Letterbox(64, 64)(random_image(90, 120))
     assert (placed.height, placed.width, placed.top, placed.left) == (48, 64, 8, 0)
-    right = np.asarray(Image.fromarray(picture(90, 120)).resize((64, 48), Image.Resampling.LANCZOS))
+    right = np.asarray(Image.fromarray(random_image(90, 120)).resize((64, 48), Image.Resampling.LANCZOS))
     assert np.array_equal(framed[8:56], right)
     assert (framed[:8] == 128).all()
     assert (framed[56:] == 128).all()
 
 
-def test_a_picture_of_the_frame_s_size_is_untouched() -> None:
-    framed, placed = Letterbox(20, 30)(picture(20, 30))
-    assert np.array_equal(framed, picture(20, 30))
+def test_a_image_of_the_frame_s_size_is_untouched() -> None:
+    framed, placed = Letterbox(20, 30)(random_image(20, 30))
+    assert np.array_equal(framed, random_image(20, 30))
     assert np.array_equal(placed.forward, np.eye(3))
 
 
@@ -61,8 +61,10 @@ def test_it_fits_touches_and_lies_in_the_middle(height: int, width: int, frame_h
 def test_the_way_back_undoes_the_way_there(height: int, width: int, frame_h: int, frame_w: int) -> None:
     placed = Letterbox(frame_h, frame_w).place(height, width)
     points = np.array([[0.0, 0.0], [width, height], [width / 3, height / 7]])
-    assert move(move(points, placed.forward), placed.backward) == pytest.approx(points, abs=1e-6)
-    corner = move(points[1:2], placed.forward)[0]
+    assert transform_points(transform_points(points, placed.forward), placed.backward) == pytest.approx(
+        points, abs=1e-6
+    )
+    corner = transform_points(points[1:2], placed.forward)[0]
     assert corner == pytest.approx([placed.left + placed.width, placed.top + placed.height], abs=1e-6)
 
 
@@ -73,8 +75,8 @@ def test_boxes_keypoints_and_polygons_come_back() -> None:
         keypoints=np.array([[33.0, 44.0]]),
         polygons=(np.array([[1.0, 1.0], [100.0, 5.0], [60.0, 88.0]]),),
     )
-    there = follow(labels, placed.forward, 64, 64).labels
-    back = follow(there, placed.backward, 90, 120).labels
+    there = transform_labels(labels, placed.forward, 64, 64).labels
+    back = transform_labels(there, placed.backward, 90, 120).labels
     assert back.boxes == pytest.approx(labels.boxes)
     assert back.keypoints == pytest.approx(labels.keypoints)
     # Cutting may begin the polygon at another corner.
@@ -83,7 +85,7 @@ def test_boxes_keypoints_and_polygons_come_back() -> None:
 
 @pytest.mark.parametrize(("height", "width"), [(720, 1280), (91, 60), (33, 33), (101, 203), (64, 200)])
 def test_it_is_longest_max_size_and_pad_if_needed(height: int, width: int) -> None:
-    """With the same filter, albumentations' pair gives the same picture and the same labels."""
+    """With the same filter, albumentations' pair gives the same image and the same labels."""
     albumentations = pytest.importorskip("albumentations", reason="albumentations is not installed")
     import cv2
 
@@ -95,10 +97,10 @@ def test_it_is_longest_max_size_and_pad_if_needed(height: int, width: int) -> No
         bbox_params=albumentations.BboxParams("pascal_voc", label_fields=["kinds"]),
     )
     box = [width * 0.2, height * 0.3, width * 0.6, height * 0.9]
-    made = theirs(image=picture(height, width), bboxes=[box], kinds=[0])
-    framed, placed = Letterbox(96, 96, filter="bilinear")(picture(height, width))
+    made = theirs(image=random_image(height, width), bboxes=[box], kinds=[0])
+    framed, placed = Letterbox(96, 96, filter="bilinear")(random_image(height, width))
     assert np.array_equal(framed, made["image"])
-    ours = follow(Labels(boxes=np.array([box])), placed.forward, 96, 96).labels.boxes[0]
+    ours = transform_labels(Labels(boxes=np.array([box])), placed.forward, 96, 96).labels.boxes[0]
     assert ours == pytest.approx(made["bboxes"][0], abs=1e-3)
 
 
@@ -108,7 +110,7 @@ def test_a_frame_that_cannot_be_is_refused(wrong: dict[str, int]) -> None:
         Letterbox(**({"height": 4, "width": 4} | wrong))
 
 
-def test_what_is_not_a_picture_is_refused() -> None:
+def test_what_is_not_a_image_is_refused() -> None:
     with pytest.raises(ValueError, match="expected uint8"):
         Letterbox(4, 4)(np.zeros((3, 3)))
     with pytest.raises(ValueError, match="at least 1 x 1"):

@@ -1,0 +1,210 @@
+"""A mode and a draw as other libraries would build them: to compare images, and to race in turns.
+
+For one draw the images agree up to how the libraries round: both cut off where the law rounds,
+albumentations shifts by whole pixels, torchvision blends the fill into the edge twice. For a mode they draw
+for themselves, from the same ranges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from perfsuite.errors import UsageError
+from perfsuite.transforms.augment.cpu import GRAY_FILL
+from perfsuite.transforms.augment.modes import (
+    AugmentationMode,
+    Brightness,
+    Contrast,
+    Draw,
+    Erase,
+    Mirror,
+    Rotate,
+    Saturation,
+    Shift,
+    Zoom,
+    get_mode,
+)
+from perfsuite.transforms.geometry import erase_rectangle
+
+ImageArray = NDArray[np.uint8]
+
+
+def albumentations_of_draw(drawn: Draw, fill: int = GRAY_FILL) -> Callable[[ImageArray], ImageArray]:
+    """One transform for each thing that was drawn, with its range shut to what was drawn."""
+    import albumentations
+
+    _reject_quarter_turns(drawn)
+    steps = _affine_flip_and_jitter(
+        degrees=(drawn.degrees, drawn.degrees),
+        zoom=(drawn.zoom, drawn.zoom),
+        shift_x=(drawn.shift_x, drawn.shift_x),
+        shift_y=(drawn.shift_y, drawn.shift_y),
+        mirror=float(drawn.mirror),
+        color=((drawn.brightness,) * 2, (drawn.contrast,) * 2, (drawn.saturation,) * 2),
+        fill=fill,
+    )
+
+    pipeline = albumentations.Compose(steps)
+
+    def apply(image: ImageArray) -> ImageArray:
+        made = np.array(pipeline(image=image)["image"])
+        rectangle = erase_rectangle(drawn, *image.shape[:2])
+        if rectangle is not None:
+            top, left, bottom, right = rectangle
+            made[top:bottom, left:right] = fill
+        return made
+
+    return apply
+
+
+def albumentations_of_mode(mode: AugmentationMode | str, fill: int = GRAY_FILL) -> Any:
+    """The mode as an albumentations pipeline at its fastest, with one affine and one jitter."""
+    import albumentations
+
+    operations: dict[type, Any] = {type(operation): operation for operation in get_mode(mode).operations}
+    rotate, zoom, shift = operations.get(Rotate), operations.get(Zoom), operations.get(Shift)
+    color = tuple(
+        (found.low, found.high) if (found := operations.get(kind)) is not None else (1.0, 1.0)
+        for kind in (Brightness, Contrast, Saturation)
+    )
+    part = shift.max_fraction if shift else 0.0
+    steps = _affine_flip_and_jitter(
+        degrees=(-rotate.degrees, rotate.degrees) if rotate else (0.0, 0.0),
+        zoom=(zoom.low, zoom.high) if zoom else (1.0, 1.0),
+        shift_x=(-part, part),
+        shift_y=(-part, part),
+        mirror=operations[Mirror].probability if Mirror in operations else 0.0,
+        color=color,
+        fill=fill,
+    )
+    erase = operations.get(Erase)
+    if erase is not None:
+        sides = (erase.min_side_fraction, erase.max_side_fraction)
+        steps.append(
+            albumentations.CoarseDropout(
+                num_holes_range=(1, 1),
+                hole_height_range=sides,
+                hole_width_range=sides,
+                fill=fill,
+                p=erase.probability,
+            )
+        )
+    return albumentations.Compose(steps)
+
+
+def _affine_flip_and_jitter(
+    degrees: Any, zoom: Any, shift_x: Any, shift_y: Any, mirror: float, color: Any, fill: int
+) -> list[Any]:
+    """Rotation and zoom about the center, mirroring, color; the shift is given as after mirroring."""
+    import albumentations
+    import cv2
+
+    steps: list[Any] = []
+    if (degrees, zoom, shift_x, shift_y) != ((0.0, 0.0), (1.0, 1.0), (0.0, 0.0), (0.0, 0.0)):
+        side = -1 if mirror == 1.0 else 1
+        steps.append(
+            albumentations.Affine(
+                rotate=degrees,
+                scale=zoom,
+                translate_percent={"x": tuple(sorted(side * s for s in shift_x)), "y": shift_y},
+                interpolation=cv2.INTER_LINEAR,
+                border_mode=cv2.BORDER_CONSTANT,
+                fill=fill,
+                p=1.0,
+            )
+        )
+    if mirror:
+        steps.append(albumentations.HorizontalFlip(p=mirror))
+    fixed = all(low == high for low, high in color)
+    for jitter in _one_jitter_per_factor(color) if fixed else [color]:
+        if jitter != ((1.0, 1.0),) * 3:
+            steps.append(
+                albumentations.ColorJitter(
+                    brightness=jitter[0], contrast=jitter[1], saturation=jitter[2], hue=(0.0, 0.0), p=1.0
+                )
+            )
+    return steps
+
+
+def _one_jitter_per_factor(color: Any) -> list[Any]:
+    """albumentations jitters in a random order; one at a time keeps ours."""
+    none = (1.0, 1.0)
+    return [(color[0], none, none), (none, color[1], none), (none, none, color[2])]
+
+
+def torchvision_of_draw(drawn: Draw, fill: int = GRAY_FILL) -> Callable[[torch.Tensor], torch.Tensor]:
+    """torchvision v2's functions in our order, on uint8 (..., 3, H, W)."""
+    from torchvision.transforms.v2 import InterpolationMode
+    from torchvision.transforms.v2 import functional as tv
+
+    _reject_quarter_turns(drawn)
+
+    def apply(images: torch.Tensor) -> torch.Tensor:
+        h, w = images.shape[-2:]
+        side = -1 if drawn.mirror else 1
+        if (drawn.degrees, drawn.zoom, drawn.shift_x, drawn.shift_y) != (0.0, 1.0, 0.0, 0.0):
+            images = tv.affine(
+                images,
+                angle=-drawn.degrees,
+                translate=[side * drawn.shift_x * w, drawn.shift_y * h],
+                scale=drawn.zoom,
+                shear=[0.0, 0.0],
+                interpolation=InterpolationMode.BILINEAR,
+                fill=float(fill),
+            )
+        if drawn.mirror:
+            images = tv.horizontal_flip(images)
+        images = tv.adjust_brightness(images, drawn.brightness)
+        images = tv.adjust_contrast(images, drawn.contrast)
+        images = tv.adjust_saturation(images, drawn.saturation)
+        rectangle = erase_rectangle(drawn, h, w)
+        if rectangle is not None:
+            top, left, bottom, right = rectangle
+            value = torch.full((1, 1, 1), fill, dtype=images.dtype, device=images.device)
+            images = tv.erase(images, top, left, bottom - top, right - left, value)
+        return images
+
+    return apply
+
+
+def torchvision_of_mode(mode: AugmentationMode | str, fill: int = GRAY_FILL) -> Any:
+    """The mode as torchvision v2 modules: one draw for everything that they are given at once."""
+    from torchvision.transforms import v2
+
+    steps: list[Any] = []
+    operations: dict[type, Any] = {type(operation): operation for operation in get_mode(mode).operations}
+    rotate, zoom, shift = operations.get(Rotate), operations.get(Zoom), operations.get(Shift)
+    if rotate or zoom or shift:
+        steps.append(
+            v2.RandomAffine(
+                degrees=rotate.degrees if rotate else 0,
+                translate=(shift.max_fraction, shift.max_fraction) if shift else None,
+                scale=(zoom.low, zoom.high) if zoom else None,
+                interpolation=v2.InterpolationMode.BILINEAR,
+                fill=fill,
+            )
+        )
+    if Mirror in operations:
+        steps.append(v2.RandomHorizontalFlip(operations[Mirror].probability))
+    ranges = {
+        kind.__name__.lower(): (found.low, found.high)
+        for kind in (Brightness, Contrast, Saturation)
+        if (found := operations.get(kind)) is not None
+    }
+    if ranges:
+        steps.append(v2.ColorJitter(**ranges))
+    erase = operations.get(Erase)
+    if erase is not None:
+        area = (erase.min_side_fraction**2, erase.max_side_fraction**2)
+        steps.append(v2.RandomErasing(p=erase.probability, scale=area, value=fill))
+    return v2.Compose(steps or [v2.Identity()])
+
+
+def _reject_quarter_turns(drawn: Draw) -> None:
+    if drawn.quarter_turns:
+        raise UsageError("twin: a draw with quarter turns, expected none; use numpy.rot90 or torch.rot90")

@@ -1,0 +1,30 @@
+"""A million files: how long until the first can be read, and in how much memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from perfsuite.data.sources.files import image_folder, split_source
+
+FOLDERS, FILES = 100, 10_000
+
+
+@pytest.fixture(scope="module")
+def million_files_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Empty ones: finding them is what is timed."""
+    root = tmp_path_factory.mktemp("million")
+    for label in range(FOLDERS):
+        folder = root / f"class_{label:03d}"
+        folder.mkdir()
+        for number in range(FILES):
+            (folder / f"image_{number:06d}.jpg").touch()
+    return root
+
+
+@pytest.mark.slow
+@pytest.mark.ceiling(seconds_per_call="10 s", peak_memory_growth="200 MiB")
+def test_a_million_files_are_indexed_and_split(perf, million_files_dir):
+    assert len(image_folder(million_files_dir)) == FOLDERS * FILES
+    perf(lambda: split_source(image_folder(million_files_dir), 0.1, 0.1))

@@ -1,0 +1,201 @@
+"""Training steps counted, not timed: what must stay exactly as it is on a machine without a GPU.
+
+Values are kept for each minor version of torch, since its operators change with it.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from perfsuite.errors import StoreError
+from perfsuite.measure.counters.registry import count
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from perfsuite.training.step.presets import Preset
+
+CounterValues = dict[str, int]
+COUNTERS = (
+    *("dispatched_ops", "casts", "copies", "copied_bytes", "layout_copies", "host_syncs", "flops"),
+    *("saved_bytes", "graph_breaks", "compiled_graphs", "recompiles", "generated_kernels"),
+)
+BATCH_SIZE = 4
+IMAGE_SIZE = 32
+
+
+def count_all_cases() -> dict[str, CounterValues]:
+    """Every case, counted here and now."""
+    return {name: case() for name, case in CASES.items()}
+
+
+def expected_file(folder: Path) -> Path:
+    import torch
+
+    minor = ".".join(torch.__version__.split("+")[0].split(".")[:2])
+    return folder / f"torch-{minor}.json"
+
+
+def read_expected(path: Path) -> dict[str, CounterValues]:
+    try:
+        found = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"{path}: not JSON ({error}); write it anew with `perfsuite counters --update`"
+        ) from error
+    if not isinstance(found, dict) or not all(isinstance(case, dict) for case in found.values()):
+        raise StoreError(
+            f"{path}: expected an object of cases; write it anew with `perfsuite counters --update`"
+        )
+    return found
+
+
+def diff_counters(expected: Mapping[str, CounterValues], found: Mapping[str, CounterValues]) -> list[str]:
+    """A line for each counter that differs, in either direction; absent ones count as 0.
+
+    >>> diff_counters({"bf16": {"casts": 4}}, {"bf16": {"casts": 5}})
+    ['bf16: casts 4 -> 5 (+1)']
+    """
+    lines = []
+    for case in sorted({*expected, *found}):
+        before, after = expected.get(case, {}), found.get(case, {})
+        for name in sorted({*before, *after}):
+            was, now = before.get(name, 0), after.get(name, 0)
+            if was != now:
+                lines.append(f"{case}: {name} {was:,} -> {now:,} ({now - was:+,})")
+    return lines
+
+
+def _step_case(chosen: str, accumulate: int = 1) -> Callable[[], CounterValues]:
+    def case() -> CounterValues:
+        from perfsuite.training.step.presets import parse_preset
+
+        return _count_call(_step_call(parse_preset(chosen), accumulate))
+
+    return case
+
+
+def _clipped_case() -> CounterValues:
+    from perfsuite.training.step.presets import Preset
+
+    return _count_call(_step_call(Preset(clip_norm=1.0)))
+
+
+def _compiled_case() -> CounterValues:
+    """Caches off: a kernel taken from a cache is not generated, and would not be counted."""
+    import torch
+    from torch._inductor import config
+
+    from perfsuite.measure.counters.torch_operators import compile_counters
+    from perfsuite.training.step.presets import COMPILED
+
+    torch.compiler.reset()
+    call = _step_call(COMPILED)
+    before = compile_counters()
+    with config.patch(force_disable_caches=True), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that caches are off, which was asked for
+        call()
+        call()
+    return {name: value - before.get(name, 0) for name, value in sorted(compile_counters().items())}
+
+
+def _inference_case() -> CounterValues:
+    import torch
+
+    from perfsuite.training.inference.predict import Predictor
+    from perfsuite.training.run.checkpoint import ModelSpec
+
+    torch.manual_seed(0)
+    recipe = ModelSpec("small", tuple("abc"), image_size=IMAGE_SIZE)
+    predictor = Predictor(recipe, recipe.build().eval(), torch.device("cpu"))
+    pixels = torch.zeros(BATCH_SIZE, 3, IMAGE_SIZE, IMAGE_SIZE, dtype=torch.uint8)
+    predictor.predict(pixels)
+    return _count_call(lambda: predictor.predict(pixels))
+
+
+def _distributed_case() -> CounterValues:
+    """One rank suffices to see what each of many would send."""
+    import torch.distributed as dist
+    from torch import nn
+
+    from perfsuite.training.distributed.ranks import AllReduceCounter
+    from perfsuite.training.step.presets import EAGER
+
+    with TemporaryDirectory() as folder:
+        dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=0, world_size=1)
+        try:
+            model = nn.parallel.DistributedDataParallel(_make_model())
+            exchanged = AllReduceCounter.attach(model)
+            _step_call(EAGER, accumulate=2, model=model)()
+        finally:
+            dist.destroy_process_group()
+    return {"all_reduces": exchanged.all_reduces, "all_reduced_bytes": exchanged.all_reduced_bytes}
+
+
+CASES: dict[str, Callable[[], CounterValues]] = {
+    "eager": _step_case("eager"),
+    "accumulated": _step_case("eager", accumulate=2),
+    "bf16": _step_case("bf16"),
+    "channels_last": _step_case("channels_last"),
+    "fused": _step_case("fused"),
+    "foreach": _step_case("foreach"),
+    "checkpointing": _step_case("checkpointing"),
+    "clipped": _clipped_case,
+    "compiled": _compiled_case,
+    "answered": _inference_case,
+    "distributed": _distributed_case,
+}
+
+
+def _count_call(call: Callable[[], object]) -> CounterValues:
+    from perfsuite.measure.counters.torch_operators import count_operators
+
+    call()  # first calls make what later ones find
+    with _one_thread():
+        found = count(call)
+        named = count_operators(call)
+    return {name: found[name] for name in COUNTERS if name in found} | named
+
+
+def _make_model() -> nn.Module:
+    import torch
+
+    from perfsuite.training.models import make_model
+
+    torch.manual_seed(0)
+    return make_model("small", 3)
+
+
+def _step_call(chosen: Preset, accumulate: int = 1, model: nn.Module | None = None) -> Callable[[], Tensor]:
+    import torch
+
+    from perfsuite.training.step.optimizers import make_optimizer
+    from perfsuite.training.step.step import TrainingStep
+
+    own = model if model is not None else _make_model()
+    path = chosen.optimizer_implementation if chosen.optimizer_implementation != "auto" else "loop"
+    step = TrainingStep(own, make_optimizer(own, learning_rate=1e-3, path=path), chosen)
+    batch = torch.zeros(BATCH_SIZE, 3, IMAGE_SIZE, IMAGE_SIZE), torch.zeros(BATCH_SIZE, dtype=torch.int64)
+    if chosen.channels_last:
+        batch = batch[0].contiguous(memory_format=torch.channels_last), batch[1]
+    return lambda: step.accumulate([batch] * accumulate)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

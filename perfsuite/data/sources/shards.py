@@ -1,0 +1,200 @@
+"""WebDataset shards, written and read: plain tar files in which `key.jpg` and `key.cls` stand side by side.
+
+Only the tars' headers are indexed; an image is read at its offset, so shards can be shuffled, split between
+ranks and resumed like single files. They are also what WebDataset itself reads.
+"""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perfsuite.atomic_file import open_replacing
+from perfsuite.data.faults import IMAGE_ERRORS, Fault, fault_error, reason_of
+from perfsuite.data.image_file import EXTENSIONS, read_file, regular_file
+from perfsuite.data.sources.file_index import PackedStrings
+from perfsuite.data.sources.files import ImageSource
+from perfsuite.data.synthetic.dataset import ProgressCallback
+from perfsuite.errors import DataError
+
+LABEL_SUFFIX = ".cls"
+CLASS_NAMES_FILE = "classes.json"
+
+
+def write_shards(
+    source: ImageSource,
+    folder: str | Path,
+    per_shard: int = 1000,
+    prefix: str = "shard",
+    progress: ProgressCallback | None = None,
+) -> list[Path]:
+    """Write the source's images as they are, with their labels, into `prefix-000000.tar` and on.
+
+    Each shard appears whole or not at all; shards that are there already are not overwritten.
+    """
+    if per_shard < 1:
+        raise ValueError(f"write_shards: per_shard {per_shard}, expected at least 1")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for number, first in enumerate(range(0, len(source), per_shard)):
+        path = folder / f"{prefix}-{number:06d}.tar"
+        if path.exists():
+            raise DataError(f"{path}: is there already; choose an empty folder or another prefix")
+        rows = range(first, min(first + per_shard, len(source)))
+        _write_shard(path, _shard_members(source, rows))
+        written.append(path)
+        if progress is not None:
+            progress(rows.stop, len(source))
+    with open_replacing(folder / CLASS_NAMES_FILE) as out:
+        out.write(json.dumps(list(source.class_names)).encode())
+    return written
+
+
+def _shard_members(source: ImageSource, rows: Iterable[int]) -> Iterator[tuple[str, bytes]]:
+    for row in rows:
+        ending = Path(source.name(row)).suffix.lower() or ".jpg"
+        try:
+            data = source.read(row)
+        except IMAGE_ERRORS as error:
+            fault = Fault(source.name(row), reason_of(error))
+            raise fault_error(fault, "repair or remove it; the shard was not written") from error
+        yield f"{row:09d}{ending}", data
+        yield f"{row:09d}{LABEL_SUFFIX}", str(int(source.labels[row])).encode()
+
+
+def _write_shard(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
+    try:
+        with (
+            open_replacing(path) as out,
+            tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar,
+        ):
+            for name, data in members:
+                entry = tarfile.TarInfo(name)
+                entry.size = len(data)
+                tar.addfile(entry, BytesIO(data))
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}; the shard was not written") from error
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShardSource:
+    """Images inside tar files: which shard, at which byte, how many bytes."""
+
+    paths: tuple[str, ...]
+    names: PackedStrings
+    shard: NDArray[np.int32]
+    offset: NDArray[np.int64]
+    size: NDArray[np.int64]
+    labels: NDArray[np.int32]
+    class_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def read(self, row: int) -> bytes:
+        data = read_file(self.paths[self.shard[row]], int(self.offset[row]), int(self.size[row]))
+        if len(data) != self.size[row]:
+            raise DataError(f"{len(data):,} of {self.size[row]:,} bytes; the shard was cut off")
+        return data
+
+    def name(self, row: int) -> str:
+        return f"{self.paths[self.shard[row]]}:{self.names[row]}"
+
+
+def read_shards(folder: str | Path | Sequence[str | Path]) -> ShardSource:
+    """Index the shards of a folder (or those given), in the order of their names, or as given."""
+    paths = (
+        sorted(Path(folder).glob("*.tar")) if isinstance(folder, str | Path) else [Path(p) for p in folder]
+    )
+    if not paths:
+        raise DataError(f"{folder}: no shards found, expected *.tar")
+    names: list[str] = []
+    labels: list[int] = []
+    places: list[tuple[int, int, int]] = []
+    for number, path in enumerate(paths):
+        for name, start, length, label in _index_shard(path):
+            names.append(name)
+            labels.append(label)
+            places.append((number, start, length))
+    shard, offset, size = np.array(places, np.int64).reshape(-1, 3).T
+    return ShardSource(
+        tuple(map(str, paths)),
+        PackedStrings.of(names),
+        shard.astype(np.int32),
+        offset.copy(),
+        size.copy(),
+        np.array(labels, np.int32),
+        _read_class_names(paths[0].parent, labels),
+    )
+
+
+def _index_shard(path: Path) -> Iterator[tuple[str, int, int, int]]:
+    """Name, offset, size and label of each image. A sample is all neighbors that share a key."""
+    try:
+        with (
+            regular_file(path) as descriptor,
+            open(descriptor, "rb", closefd=False) as file,
+            tarfile.open(fileobj=file, mode="r:") as tar,
+        ):
+            key, image, label = None, None, None
+            for entry in tar:
+                if not entry.isfile():
+                    continue
+                stem, ending = _split_key(entry.name)
+                if stem != key:
+                    if image is not None:
+                        yield *image, _require_label(label, path, image[0])
+                    key, image, label = stem, None, None
+                if ending in EXTENSIONS:
+                    image = (entry.name, entry.offset_data, entry.size)
+                elif ending == LABEL_SUFFIX:
+                    label = _read_label(tar, entry, path)
+            if image is not None:
+                yield *image, _require_label(label, path, image[0])
+    except (tarfile.TarError, EOFError) as error:
+        raise DataError(f"{path}: {error}; the shard is damaged or no plain tar, write it again") from error
+
+
+def _split_key(name: str) -> tuple[str, str]:
+    """WebDataset's rule: the key ends at the first dot of the file's name.
+
+    >>> _split_key("a.b/000123.seg.png")
+    ('a.b/000123', '.png')
+    """
+    folder, _, file = name.rpartition("/")
+    stem, _, endings = file.partition(".")
+    return (f"{folder}/{stem}" if folder else stem), f".{endings.rpartition('.')[2].lower()}"
+
+
+def _read_label(tar: tarfile.TarFile, entry: tarfile.TarInfo, path: Path) -> int:
+    opened = tar.extractfile(entry)
+    told = opened.read(32).decode("ascii", "replace").strip() if opened is not None else ""
+    if not told.isdigit():
+        raise DataError(f"{path}: {entry.name} says {told!r}, expected the number of a class")
+    return int(told)
+
+
+def _require_label(label: int | None, path: Path, name: str) -> int:
+    if label is None:
+        raise DataError(f"{path}: {name} has no {LABEL_SUFFIX} beside it, expected the number of its class")
+    return label
+
+
+def _read_class_names(folder: Path, labels: Sequence[int]) -> tuple[str, ...]:
+    """The names written beside the shards; numbers where there are none."""
+    most = max(labels, default=-1) + 1
+    try:
+        found = json.loads((folder / CLASS_NAMES_FILE).read_text())
+    except (OSError, ValueError):
+        found = None
+    if isinstance(found, list) and len(found) >= most and all(isinstance(name, str) for name in found):
+        return tuple(found)
+    return tuple(str(number) for number in range(most))

@@ -1,0 +1,153 @@
+"""What on this machine disturbs timing: governor, turbo, stolen time, other processes, heat, GPU clocks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from perfsuite.measure.gpu import first_visible_device, load_nvml
+
+BUSY_PERCENT = 10.0
+HOT_CELSIUS = 85.0
+
+
+@dataclass(frozen=True, slots=True)
+class MachineCheck:
+    """One thing looked at, what was found, and what to do where it disturbs."""
+
+    name: str
+    observed: str
+    remedy: str = ""
+
+    @property
+    def is_disturbance(self) -> bool:
+        return bool(self.remedy)
+
+
+OWN_SECONDS = "own"  # seconds of this process and all that it started and waited for
+IDLE_STATES = frozenset({"idle", "iowait", "steal"})
+
+
+def cpu_seconds() -> Mapping[str, float]:
+    """Seconds of every state of the processors since the machine began; two readings make a share."""
+    return {**psutil.cpu_times()._asdict(), OWN_SECONDS: sum(os.times()[:4])}
+
+
+def run_checks(
+    before: Mapping[str, float], after: Mapping[str, float], root: Path = Path("/sys")
+) -> list[MachineCheck]:
+    """All facts; `before` and `after` are readings of `cpu_seconds` around the work."""
+    return [
+        check_governor(root),
+        check_turbo(root),
+        check_steal_time(before, after),
+        check_other_processes(before, after, busiest_processes()),
+        check_temperature(root),
+        *check_gpu(),
+    ]
+
+
+def check_governor(root: Path) -> MachineCheck:
+    name = _read(root / "devices/system/cpu/cpu0/cpufreq/scaling_governor")
+    if not name:
+        return MachineCheck("governor", "not visible (a virtual machine, mostly)")
+    cure = "" if name == "performance" else "set it to performance: cpupower frequency-set -g performance"
+    return MachineCheck("governor", name, cure)
+
+
+def check_turbo(root: Path) -> MachineCheck:
+    no_turbo = _read(root / "devices/system/cpu/intel_pstate/no_turbo")
+    boost = _read(root / "devices/system/cpu/cpufreq/boost")
+    if not no_turbo and not boost:
+        return MachineCheck("turbo", "not visible")
+    is_on = no_turbo == "0" if no_turbo else boost == "1"
+    return MachineCheck(
+        "turbo", "on" if is_on else "off", "the clock follows heat and load; turn it off" if is_on else ""
+    )
+
+
+def check_steal_time(before: Mapping[str, float], after: Mapping[str, float]) -> MachineCheck:
+    """The share of time that the host gave to other machines.
+
+    >>> check_steal_time({"user": 0.0, "steal": 0.0}, {"user": 9.0, "steal": 1.0}).observed
+    '10.0 % of the time'
+    """
+    spent, whole = _elapsed_by_state(before, after)
+    share = spent.get("steal", 0.0) / whole
+    cure = "another guest takes the processor; use a dedicated machine" if share > 0.01 else ""
+    return MachineCheck("stolen by the host", f"{100 * share:.1f} % of the time", cure)
+
+
+def _elapsed_by_state(
+    before: Mapping[str, float], after: Mapping[str, float]
+) -> tuple[dict[str, float], float]:
+    """Seconds in each state, and all of them."""
+    spent = {state: seconds - before.get(state, 0.0) for state, seconds in after.items()}
+    return spent, max(1e-9, sum(seconds for state, seconds in spent.items() if state != OWN_SECONDS))
+
+
+def check_other_processes(before: Mapping[str, float], after: Mapping[str, float], now: str) -> MachineCheck:
+    """What other processes took while this one worked; those of them that are at work `now` have names.
+
+    >>> check_other_processes({}, {"user": 5.0, "idle": 5.0, "own": 3.0}, "make 90 %").observed
+    '20 % of the time; now make 90 %'
+    """
+    spent, whole = _elapsed_by_state(before, after)
+    work = sum(
+        seconds for state, seconds in spent.items() if state not in IDLE_STATES and state != OWN_SECONDS
+    )
+    share = 100 * max(0.0, work - spent.get(OWN_SECONDS, 0.0)) / whole
+    found = f"{share:.0f} % of the time; now {now or 'none at work'}"
+    return MachineCheck(
+        "other processes", found, "stop them while timing" if share >= BUSY_PERCENT or now else ""
+    )
+
+
+def busiest_processes(seconds: float = 0.5) -> str:
+    """The busiest other processes by name."""
+    living = list(psutil.process_iter(["name"]))
+    for process in living:
+        with suppress(psutil.Error):
+            process.cpu_percent()
+    psutil.cpu_percent(interval=seconds)
+    busy = []
+    for process in living:
+        with suppress(psutil.Error):
+            share = process.cpu_percent()
+            if share >= BUSY_PERCENT and process.pid != psutil.Process().pid:
+                busy.append((share, f"{process.info['name']} {share:.0f} %"))
+    return ", ".join(name for _, name in sorted(busy, reverse=True)[:5])
+
+
+def check_temperature(root: Path) -> MachineCheck:
+    zones = [_read(zone) for zone in root.glob("class/thermal/thermal_zone*/temp")]
+    degrees = [int(zone) / 1000 for zone in zones if zone.lstrip("-").isdigit()]
+    if not degrees:
+        return MachineCheck("temperature", "not visible")
+    hottest = max(degrees)
+    return MachineCheck("temperature", f"{hottest:.0f} °C", "let it cool" if hottest >= HOT_CELSIUS else "")
+
+
+def check_gpu() -> list[MachineCheck]:
+    module = load_nvml()
+    device = first_visible_device(module) if module is not None else None
+    if module is None or device is None:
+        return [MachineCheck("GPU", "none")]
+    now = module.nvmlDeviceGetClockInfo(device, module.NVML_CLOCK_SM)
+    most = module.nvmlDeviceGetMaxClockInfo(device, module.NVML_CLOCK_SM)
+    degrees = module.nvmlDeviceGetTemperature(device, module.NVML_TEMPERATURE_GPU)
+    return [
+        MachineCheck("GPU clock", f"{now} of {most} MHz"),
+        MachineCheck("GPU temperature", f"{degrees} °C", "let it cool" if degrees >= HOT_CELSIUS else ""),
+    ]
+
+
+def _read(path: Path) -> str:
+    with suppress(OSError):
+        return path.read_text().strip()
+    return ""

@@ -1,0 +1,52 @@
+"""How finely and how long the two sides of a pair take turns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from perfsuite.judge.sequential_rule import pair_standard_error
+
+
+@dataclass(frozen=True, slots=True)
+class TurnSchedule:
+    """How long and how often each side works."""
+
+    turn_seconds: float = 0.005  # fine: a core's neighbor comes and goes within tenths of a second
+    threads_turn_seconds: float = 0.01  # several threads take milliseconds to come to rest
+    device_turn_seconds: float = 0.04  # a GPU changes hands slowly, and its readings take time
+    min_turns: int = 8  # of each side
+    max_side_seconds: float = 1.0  # the most one side works, beyond its fewest turns
+    target_error: float = 0.015  # standard error of a pair's number at which no more turns are taken
+    threads_target_error: float = 0.011  # of several threads, whose turns scatter more than the processes do
+    idle_wait_seconds: float = 0.002  # where it is unknown which threads have to come to rest
+    settle_seconds: float = 0.001  # not counted: caches and sleeping threads
+    sample_seconds: float = 0.001
+    pin: bool = True  # threads to cores while they work
+    max_retakes: int = 3  # of a turn in which the GPU was held back
+    cooling_seconds: float = 0.5
+    hang_timeout_seconds: float = 120.0  # the longest silence before a side counts as hung
+
+    def for_null_pairs(self) -> TurnSchedule:
+        """Shorter: they are to show that base differs from base for life, not by how much."""
+        return replace(self, max_side_seconds=self.max_side_seconds / 4)
+
+    def for_workload(self, threads: Sequence[int], on_device: bool) -> TurnSchedule:
+        """That of one workload, by how many threads work on either side (0: unknown)."""
+        if on_device:
+            return replace(self, turn_seconds=self.device_turn_seconds)
+        if set(threads) == {1}:
+            return self
+        return replace(self, turn_seconds=self.threads_turn_seconds, target_error=self.threads_target_error)
+
+    def is_enough(self, base: Sequence[float], head: Sequence[float], turn: float) -> bool:
+        """Whether these turns say enough of a pair. How they scatter decides, never which way they point.
+
+        >>> TurnSchedule().is_enough([1.0] * 8, [1.1] * 8, turn=0.005)
+        True
+        """
+        if len(base) < self.min_turns:
+            return False
+        return (
+            len(base) * turn >= self.max_side_seconds or pair_standard_error(base, head) <= self.target_error
+        )

@@ -1,0 +1,93 @@
+"""Intervals that assume nothing of the noise but that its order statistics are order statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil, exp, floor, inf, lgamma, log, sqrt
+from statistics import NormalDist
+
+from perfsuite.judge.verdict import Interval
+
+_MAX_EXACT_SAMPLES = 2_000  # samples; beyond it the normal approximation is off by less than one rank
+
+
+def quantile(samples: Sequence[float], share: float) -> float:
+    """The value below which `share` of the samples lie, between neighbors by proportion.
+
+    >>> quantile([1.0, 2.0, 4.0], 0.5)
+    2.0
+    """
+    ordered = sorted(samples)
+    place = share * (len(ordered) - 1)
+    below = floor(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
+
+
+def quantile_interval(samples: Sequence[float], share: float, level: float) -> Interval:
+    """Where the true quantile lies with chance `level`; open-ended where there are too few samples.
+
+    >>> quantile_interval([1.0, 1.1, 1.2], 0.5, 0.99)
+    Interval(low=-inf, high=inf, level=0.99)
+    """
+    ordered = sorted(samples)
+    tail = (1 - level) / 2
+    low = _rank_with_tail_below(len(ordered), share, tail)
+    high = len(ordered) + 1 - _rank_with_tail_below(len(ordered), 1 - share, tail)
+    return Interval(
+        low=ordered[low - 1] if low >= 1 else -inf,
+        high=ordered[high - 1] if high <= len(ordered) else inf,
+        level=level,
+    )
+
+
+def median_interval(samples: Sequence[float], level: float) -> Interval:
+    """Where the true median lies with chance `level`.
+
+    >>> median_interval([5.0] * 7 + [9.0], 0.99)
+    Interval(low=5.0, high=9.0, level=0.99)
+    """
+    return quantile_interval(samples, 0.5, level)
+
+
+def relative_half_iqr(samples: Sequence[float]) -> float:
+    """Half the middle half, over the median: what a single sample typically differs by.
+
+    >>> relative_half_iqr([1.0, 1.0, 1.0, 9.0])
+    1.0
+    >>> relative_half_iqr([99.0, 100.0, 101.0])
+    0.005
+    """
+    middle = quantile(samples, 0.5)
+    return (quantile(samples, 0.75) - quantile(samples, 0.25)) / 2 / middle if middle else 0.0
+
+
+def confidence_at_look(level: float, look: int) -> float:
+    """The level of the interval at the `look`-th look (from 1) at samples that keep coming.
+
+    Whoever looks until something is significant finds something: so each look spends half of the
+    chance of error that is left, and all looks together keep to `1 - level`.
+
+    >>> confidence_at_look(0.99, 1), confidence_at_look(0.99, 2)
+    (0.995, 0.9975)
+    """
+    return 1 - (1 - level) / float(2**look)
+
+
+def _rank_with_tail_below(count: int, share: float, tail: float) -> int:
+    """The largest rank r with P(Binomial(count, share) < r) <= tail; 0 where there is none."""
+    if count > _MAX_EXACT_SAMPLES:
+        z = NormalDist().inv_cdf(tail)
+        return max(0, ceil(count * share + z * sqrt(count * share * (1 - share))) - 1)
+    total, rank = 0.0, 0
+    while rank < count:
+        total += _binomial_probability(count, rank, share)
+        if total > tail:
+            break
+        rank += 1
+    return rank
+
+
+def _binomial_probability(count: int, hits: int, share: float) -> float:
+    ways: float = lgamma(count + 1) - lgamma(hits + 1) - lgamma(count - hits + 1)
+    return exp(ways + hits * log(share) + (count - hits) * log(1 - share))

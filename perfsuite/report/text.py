@@ -1,0 +1,76 @@
+"""What every report agrees on: the worst comes first, and names are harmless wherever they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import isfinite
+
+from perfsuite.judge.verdict import Outcome, Verdict
+
+WORST_FIRST = (
+    Outcome.BROKEN,
+    Outcome.REGRESSED,
+    Outcome.ERROR,
+    Outcome.MISSING,
+    Outcome.UNCLEAR,
+    Outcome.IMPROVED,
+    Outcome.NEW,
+    Outcome.QUARANTINED,
+    Outcome.KEPT,
+)
+
+
+def sort_by_severity(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """By outcome, then by size of the change."""
+    rank = {outcome: place for place, outcome in enumerate(WORST_FIRST)}
+    return sorted(verdicts, key=lambda each: (rank[each.outcome], -abs(each.estimate or 0), each.workload))
+
+
+def format_outcome_counts(verdicts: Iterable[Verdict]) -> str:
+    """How many of each outcome.
+
+    >>> kept, missing = Verdict("a", "time", Outcome.KEPT, ""), Verdict("b", "time", Outcome.MISSING, "")
+    >>> format_outcome_counts([kept, missing])
+    '1 missing, 1 kept'
+    """
+    found = [each.outcome for each in verdicts]
+    return (
+        ", ".join(f"{found.count(each)} {each}" for each in WORST_FIRST if each in found)
+        or "nothing compared"
+    )
+
+
+def format_change(ratio_less_one: float | None) -> str:
+    """A change as people read it.
+
+    >>> format_change(0.0312), format_change(-0.5), format_change(2.0), format_change(None)
+    ('+3.1 %', '-50.0 %', '3.0 x', '')
+    """
+    if ratio_less_one is None:
+        return ""
+    if not isfinite(ratio_less_one):
+        return "any"
+    return (
+        f"{1 + ratio_less_one:,.1f} x" if ratio_less_one >= 1 else f"{ratio_less_one:+.1%}".replace("%", " %")
+    )
+
+
+def format_interval(verdict: Verdict) -> str:
+    """The interval of a change, or nothing.
+
+    >>> from perfsuite.judge.verdict import Interval
+    >>> format_interval(Verdict("a", "time", Outcome.KEPT, "", interval=Interval(-0.01, 0.02, 0.99)))
+    '-1.0 % to +2.0 %'
+    """
+    if verdict.interval is None:
+        return ""
+    return f"{format_change(verdict.interval.low)} to {format_change(verdict.interval.high)}"
+
+
+def escape_control_characters(text: str) -> str:
+    r"""Text that cannot steer a terminal: what is not printable is shown as its escape.
+
+    >>> escape_control_characters("a\x1b[31mb")
+    'a\\x1b[31mb'
+    """
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)

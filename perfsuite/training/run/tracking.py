@@ -1,0 +1,97 @@
+"""What a training came to, kept: lines of JSON always, MLflow where it is installed and asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from perfsuite.errors import DataError, UsageError
+from perfsuite.training.run.trainer import EpochResult
+
+
+class JsonLinesLogger:
+    """A file of JSON lines: the settings, then each step's loss and each epoch's result.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     log = JsonLinesLogger(f"{folder}/run.jsonl", {"epochs": 1})
+    ...     log.on_losses(2, [1.5, 1.25])
+    ...     print(Path(f"{folder}/run.jsonl").read_text(), end="")
+    {"event": "settings", "epochs": 1}
+    {"event": "losses", "first_step": 1, "losses": [1.5, 1.25]}
+    """
+
+    def __init__(self, path: str | Path, settings: Mapping[str, Any], *, resumed: bool = False) -> None:
+        self.path = Path(path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if not resumed:
+                self.path.write_text("")
+        except OSError as error:
+            raise DataError(f"{self.path}: the log cannot be written ({error.strerror})") from error
+        self.write_event("resumed" if resumed else "settings", settings)
+
+    def write_event(self, event: str, figures: Mapping[str, Any]) -> None:
+        line = json.dumps({"event": event, **figures}, default=str) + "\n"
+        # One write for a line: a reader, or a kill, never meets half of two.
+        file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(file, line.encode())
+        finally:
+            os.close(file)
+
+    def on_step(self, step: int, steps: int, images: int) -> None: ...
+
+    def on_losses(self, step: int, losses: Sequence[float]) -> None:
+        self.write_event("losses", {"first_step": step - len(losses) + 1, "losses": list(losses)})
+
+    def on_epoch(self, result: EpochResult) -> None:
+        self.write_event("epoch", asdict(result))
+
+
+class MlflowLogger:
+    """A run in MLflow, written between epochs only: its database must not disturb a step."""
+
+    def __init__(self, uri: str, settings: Mapping[str, Any], name: str | None = None) -> None:
+        try:
+            import mlflow
+        except ImportError as error:
+            raise UsageError("tracking: MLflow is not installed; pip install 'perfsuite[track]'") from error
+        try:
+            self._client = mlflow.MlflowClient(tracking_uri=uri)
+            experiment = self._client.get_experiment_by_name("perfsuite")
+            made = experiment.experiment_id if experiment else self._client.create_experiment("perfsuite")
+        except mlflow.exceptions.MlflowException as error:
+            raise UsageError(
+                f"tracking: {uri} cannot be logged to ({str(error).strip()[:200]}); give a URI such as "
+                "sqlite:///mlflow.db, or a server's"
+            ) from error
+        self.run_id: str = self._client.create_run(made, run_name=name).info.run_id
+        for key, value in settings.items():
+            self._client.log_param(self.run_id, key, value)
+        self._losses: list[tuple[int, float]] = []
+
+    def on_step(self, step: int, steps: int, images: int) -> None: ...
+
+    def on_losses(self, step: int, losses: Sequence[float]) -> None:
+        first = step - len(losses) + 1
+        self._losses += [(first + index, loss) for index, loss in enumerate(losses)]
+
+    def on_epoch(self, result: EpochResult) -> None:
+        for step, loss in self._losses:
+            self._client.log_metric(self.run_id, "loss", loss, step=step)
+        self._losses = []
+        for name, value in asdict(result).items():
+            if value is not None and name != "epoch":
+                self._client.log_metric(self.run_id, name, value, step=result.epoch)
+
+    def finish(self, *artifacts: Path, status: str = "FINISHED") -> None:
+        """End the run, with the files that belong to it."""
+        for path in artifacts:
+            if path.is_file():
+                self._client.log_artifact(self.run_id, str(path))
+        self._client.set_terminated(self.run_id, status)

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from torch import Tensor
+
+from perfsuite.advise import step_counters
+from perfsuite.advise.step_counters import CASES, diff_counters
+from perfsuite.cli import main
+from perfsuite.training.step.step import TrainingStep
+
+
+@pytest.mark.parametrize("case", ["eager", "bf16", "distributed", "answered"])
+def test_counting_twice_gives_the_same(case: str) -> None:
+    assert CASES[case]() == CASES[case]()
+
+
+def test_each_preset_leaves_its_mark() -> None:
+    eager, bf16, fused, parts = (CASES[name]() for name in ("eager", "bf16", "fused", "accumulated"))
+    assert eager["host_syncs"] == eager["casts"] == eager["layout_copies"] == 0
+    assert bf16["casts"] > 0
+    assert bf16["saved_bytes"] < eager["saved_bytes"]
+    assert fused["aten._fused_sgd_"] == 2
+    assert parts["flops"] == 2 * eager["flops"]
+    assert CASES["distributed"]()["all_reduces"] == 1  # of two accumulated batches
+
+
+@pytest.mark.parametrize(
+    ("plant", "named"),
+    [
+        (lambda loss, images: loss.item(), "host_syncs 0 -> 1"),
+        (lambda loss, images: images.transpose(1, 3).contiguous(), "layout_copies 0 -> 1"),
+        (lambda loss, images: images.double(), "casts 0 -> 1"),
+    ],
+    ids=["wait", "layout copy", "cast"],
+)
+def test_a_planted_fault_is_found_without_noise(
+    plant: Any, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = CASES["eager"]()
+    plain = TrainingStep._one
+
+    def planted(self: TrainingStep, images: Tensor, labels: Tensor, weight: Any) -> Tensor:
+        loss = plain(self, images, labels, weight)
+        plant(loss, images)
+        return loss
+
+    monkeypatch.setattr(TrainingStep, "_forward_backward_one", planted)
+    assert any(named in line for line in diff_counters({"eager": before}, {"eager": CASES["eager"]()}))
+
+
+@pytest.fixture
+def _few_cases(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step_counters, "CASES", {"one": lambda: {"casts": 2, "flops": 1000}})
+
+
+@pytest.mark.usefixtures("_few_cases")
+def test_updating_writes_and_shows_the_difference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["counters", "--folder", str(tmp_path)]
+    assert main(command) == 12
+    assert main([*command, "--update"]) == 0
+    assert main(command) == 0
+    (path,) = tmp_path.iterdir()
+    path.write_text(json.dumps({"one": {"casts": 1, "flops": 1000}}))
+    capsys.readouterr()
+    assert main(command) == 1
+    assert "one: casts 1 -> 2 (+1)" in capsys.readouterr().out
+    assert main([*command, "--update"]) == 0
+    assert "one: casts 1 -> 2 (+1)" in capsys.readouterr().out
+    assert main(command) == 0
+
+
+@pytest.mark.usefixtures("_few_cases")
+def test_a_damaged_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["counters", "--folder", str(tmp_path), "--update"])
+    (path,) = tmp_path.iterdir()
+    path.write_text("{")
+    assert main(["counters", "--folder", str(tmp_path)]) == 13
+    assert "not JSON" in capsys.readouterr().err
+
+
+def test_cases_that_came_or_went_are_changes() -> None:
+    assert diff_counters({"a": {"x": 1}}, {"b": {"x": 1}}) == ["a: x 1 -> 0 (-1)", "b: x 0 -> 1 (+1)"]

@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+import torch
+
+from perfsuite.data.cache.cached_source import (
+    AugmentedCache,
+    DecodedCache,
+    augmented_cache,
+    disk_cache,
+    ram_cache,
+)
+from perfsuite.data.image_config import ImageConfig
+from perfsuite.data.image_maker import ImageMaker
+from perfsuite.data.loader import Loader
+from perfsuite.data.loaders import make_loaders
+from perfsuite.data.sources.files import image_folder
+from perfsuite.errors import DataError
+
+SHOWN = ImageConfig(size=48)
+CROPPED = ImageConfig(size=48, crop="random")
+
+
+def loader(source: object, part: str = "val", **options: object) -> Loader:
+    parts = {"train": source, "val": source, "test": source}
+    settings = {"num_workers": 0, "image_size": 48, "batch_size": 8} | options
+    return getattr(make_loaders(parts, **settings), part)  # type: ignore[arg-type, no-any-return]
+
+
+def test_what_is_kept_is_what_is_shown_without_a_cache(folder: Path, tmp_path: Path) -> None:
+    source = image_folder(folder)
+    plain = list(loader(source))
+    for cache in (ram_cache(source, SHOWN), disk_cache(source, SHOWN, folder=tmp_path)):
+        for _ in range(2):
+            for (images, labels), (expected, expected_labels) in zip(loader(cache), plain, strict=True):
+                assert torch.equal(images, expected)
+                assert torch.equal(labels, expected_labels)
+        assert cache.cached_count == 40
+
+
+@pytest.mark.parametrize("kind", ["ram", "disk"])
+def test_loaders_keep_their_own_images(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Literal["ram", "disk"]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    plain = make_loaders(folder, 8, 0, image_size=48)
+    cached = make_loaders(folder, 8, 0, image_size=48, cache=kind)
+    for _ in range(2):
+        assert all(torch.equal(a[0], b[0]) for a, b in zip(cached.val, plain.val, strict=True))
+        assert sum(len(images) for images, _ in cached.train) == 32
+    for part, expected in (("train", 32), ("val", 4)):
+        source = getattr(cached, part).source
+        assert isinstance(source, DecodedCache)
+        assert source.cached_count == source.capacity == expected
+    with pytest.raises(ValueError, match="cache: 'tape', expected one of ram, disk"):
+        make_loaders(folder, cache="tape")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["ram", "disk"])
+def test_finished_images_of_some_epochs_are_shown_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Literal["ram", "disk"]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def by_name(loader: Loader, epoch: int) -> dict[str, torch.Tensor]:
+        rows = [row for rows in loader.order.batches(epoch) for row in rows]
+        loader.set_epoch(epoch)
+        images = torch.cat([images for images, _ in loader])
+        return {loader.source.name(int(row)): image for row, image in zip(rows, images, strict=True)}
+
+    options = {"image_size": 48, "augmentation_mode": "moderate"}
+    plain = make_loaders(folder, 8, 0, **options).train  # type: ignore[arg-type]
+    finished = make_loaders(folder, 8, 2, cache=kind, cache_epochs=2, **options).train  # type: ignore[arg-type]
+    expected = {epoch: by_name(plain, epoch) for epoch in (0, 1)}
+    for epoch in range(4):
+        found = by_name(finished, epoch)
+        assert all(torch.equal(found[name], image) for name, image in expected[epoch % 2].items())
+        assert isinstance(finished.source, AugmentedCache)
+        assert finished.source.cached_count == min(epoch + 1, 2) * 32
+    assert not any(torch.equal(expected[0][name], expected[1][name]) for name in expected[0])
+    assert loader_order(finished, 0) != loader_order(finished, 2)
+
+
+def test_a_part_without_images_has_an_empty_cache(folder: Path) -> None:
+    loaders = make_loaders(folder, 8, 0, image_size=16, cache="ram", val_fraction=0, test_fraction=0)
+    assert list(loaders.val) == []
+    assert sum(len(images) for images, _ in loaders.train) == 40
+
+
+def loader_order(loader: Loader, epoch: int) -> list[int]:
+    return [int(row) for rows in loader.order.batches(epoch) for row in rows]
+
+
+def test_finished_images_of_another_recipe_are_refused(folder: Path) -> None:
+    kept = augmented_cache(image_folder(folder), ImageConfig(size=48, crop="random", mode="moderate"), 2)
+    with pytest.raises(DataError, match="kept by another recipe"):
+        list(loader(kept, "train"))
+    with pytest.raises(ValueError, match="4 without a cache"):
+        make_loaders(folder, cache_epochs=4)
+    with pytest.raises(ValueError, match="0 epochs, expected at least 1"):
+        augmented_cache(image_folder(folder), SHOWN, 0)
+
+
+def test_every_image_is_decoded_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    cache = ram_cache(image_folder(folder), CROPPED, side=64)
+    monkeypatch.setattr(
+        DecodedCache, "read", lambda self, row: pytest.fail("read beside the cache"), raising=True
+    )
+    kept = ImageMaker.prepare_for_cache
+
+    def counted(self: ImageMaker, data: bytes, side: int, room: int) -> np.ndarray:
+        read.append(side)
+        return kept(self, data, side, room)
+
+    monkeypatch.setattr(ImageMaker, "prepare_for_cache", counted)
+    train = loader(cache, "train")
+    for _ in range(3):
+        list(train)
+    assert len(read) == 40
+
+
+def test_random_crops_of_a_kept_image_look_like_those_of_the_file(folder: Path) -> None:
+    source = image_folder(folder)
+    plain, cached = loader(source, "train"), loader(ram_cache(source, CROPPED, side=120), "train")
+    differences = [float((a - b).abs().mean()) for (a, _), (b, _) in zip(plain, cached, strict=True)]
+    # The kept image is of the file's own size here, so only the box's rounding is left: none.
+    assert max(differences) < 0.02
+
+
+def test_a_quota_is_kept_and_the_rest_decoded_each_time(folder: Path) -> None:
+    source = image_folder(folder)
+    cache = ram_cache(source, SHOWN, quota_bytes=15 * (48 * 48 * 3 + 64))
+    assert 10 <= cache.capacity <= 15
+    plain = list(loader(source))
+    for _ in range(2):
+        assert all(torch.equal(a[0], b[0]) for a, b in zip(loader(cache), plain, strict=True))
+    assert cache.cached_count == cache.capacity
+
+
+def test_forked_workers_share_one_cache(folder: Path) -> None:
+    cache = ram_cache(image_folder(folder), SHOWN)
+    shared = loader(cache, num_workers=2, engine="processes", start_method="fork")
+    list(shared)
+    shared.close()
+    assert cache.cached_count == 40
+
+
+def test_memory_without_a_name_is_not_sent_to_new_processes(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="a cache on disk"):
+        pickle.dumps(ram_cache(image_folder(folder), SHOWN))
+    there = pickle.loads(pickle.dumps(disk_cache(image_folder(folder), SHOWN, folder=tmp_path)))  # noqa: S301
+    assert there.capacity == 40
+
+
+def test_a_cache_on_disk_is_found_again_and_only_by_the_same_source_and_settings(
+    folder: Path, tmp_path: Path
+) -> None:
+    source = image_folder(folder)
+    first = disk_cache(source, SHOWN, folder=tmp_path)
+    list(loader(first))
+    assert disk_cache(source, SHOWN, folder=tmp_path).cached_count == 40
+    assert disk_cache(source, ImageConfig(size=40), folder=tmp_path).cached_count == 0
+    assert disk_cache(source, CROPPED, folder=tmp_path).cached_count == 0
+
+
+def test_a_file_that_changed_is_decoded_anew(folder: Path, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(folder, tmp_path / "copy")
+    list(loader(disk_cache(image_folder(tmp_path / "copy"), SHOWN, folder=tmp_path / "cache")))
+    os.utime(next((tmp_path / "copy").rglob("*.jpg")), (1, 1))
+    assert disk_cache(image_folder(tmp_path / "copy"), SHOWN, folder=tmp_path / "cache").cached_count == 0
+
+
+def test_damage_on_disk_is_noticed_and_mended(folder: Path, tmp_path: Path) -> None:
+    source = image_folder(folder)
+    list(loader(disk_cache(source, SHOWN, folder=tmp_path)))
+    (file,) = tmp_path.iterdir()
+    data = bytearray(file.read_bytes())
+    data[5000] ^= 0xFF
+    file.write_bytes(data)
+    again = disk_cache(source, SHOWN, folder=tmp_path)
+    assert all(torch.equal(a[0], b[0]) for a, b in zip(loader(again), loader(source), strict=True))
+
+
+def test_a_full_disk_is_an_error_before_anything_is_written(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(DataError, match=r"No space left on device, .* bytes wanted; lower quota_bytes"):
+        disk_cache(image_folder(folder), SHOWN, folder=tmp_path)
+
+
+def test_a_killed_process_leaves_a_cache_that_goes_on(folder: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys, time\n"
+        "from perfsuite.data.cache.cached_source import disk_cache\n"
+        "from perfsuite.data.image_maker import ImageMaker\n"
+        "from perfsuite.data.image_config import Recipe\n"
+        "from perfsuite.data.sources.files import image_folder\n"
+        "source = image_folder(sys.argv[1])\n"
+        "cache = disk_cache(source, Recipe(size=48), folder=sys.argv[2])\n"
+        "maker = ImageMaker(cache, Recipe(size=48))\n"
+        "for row in range(40):\n"
+        "    cache.decoded(row, maker); print(row, flush=True); time.sleep(0.01)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(folder), str(tmp_path)], env=environment, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        for _ in range(12):
+            process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+    time.sleep(0)
+    source = image_folder(folder)
+    again = disk_cache(source, SHOWN, folder=tmp_path)
+    assert 12 <= again.cached_count < 40
+    assert all(torch.equal(a[0], b[0]) for a, b in zip(loader(again), loader(source), strict=True))

@@ -1,0 +1,87 @@
+"""A sampler of the user: its rows, again for the same epoch, shared out to ranks; what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.data import DistributedSampler, RandomSampler, WeightedRandomSampler
+
+from perfsuite.data.loaders import make_loaders
+from perfsuite.data.order import Order, SeededSampler
+from perfsuite.errors import DataError
+
+
+class Rows:
+    def __init__(self, *rows: int, says: int | None = None) -> None:
+        self.rows, self.says, self.epochs = rows, says, list[int]()
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epochs.append(epoch)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows) if self.says is None else self.says
+
+
+def order(sampler: object, batch_size: int = 4, **more: int) -> Order:
+    sampled = SeededSampler.wrap(sampler, 40, seed=42)  # type: ignore[arg-type]
+    return Order(len(sampler), batch_size, sampled=sampled, **more)  # type: ignore[arg-type]
+
+
+def test_rows_come_as_the_sampler_says() -> None:
+    rows = Rows(5, 3, 3, 9, 1)
+    assert [batch.tolist() for batch in order(rows).batches(7)] == [[5, 3, 3, 9], [1]]
+    assert rows.epochs == [7]
+
+
+def test_torchs_samplers_repeat_by_seed_and_epoch_and_leave_torchs_numbers_alone() -> None:
+    for sampler in (RandomSampler(range(40)), WeightedRandomSampler([1.0] * 40, 40)):
+        before = torch.get_rng_state()
+        first, again, other = (order(sampler).rows(epoch).tolist() for epoch in (0, 0, 1))
+        assert first == again != other
+        assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_ranks_share_what_the_sampler_says() -> None:
+    rows = [order(Rows(*range(9, 0, -1)), rank=rank, world=3).rows(0).tolist() for rank in range(3)]
+    assert rows == [[9, 6, 3], [8, 5, 2], [7, 4, 1]]
+
+
+def test_a_loader_goes_on_in_the_middle_of_a_sampled_epoch(folder: Path) -> None:
+    def fresh() -> object:
+        sampler = RandomSampler(range(32), replacement=True, num_samples=20)
+        return make_loaders(folder, 4, 2, image_size=32, sampler=sampler)
+
+    first, second = fresh(), fresh()
+    batches = iter(first.train)  # type: ignore[attr-defined]
+    given = [labels for _, labels in (next(batches), next(batches))]
+    second.train.load_state_dict(first.train.state_dict())  # type: ignore[attr-defined]
+    rest = [labels for _, labels in second.train]  # type: ignore[attr-defined]
+    whole = torch.cat([labels for _, labels in fresh().train])  # type: ignore[attr-defined]
+    assert torch.equal(torch.cat([*given, *rest]), whole)
+    assert len(whole) == 20
+    assert len(second.val) == len(make_loaders(folder, 4, 0, image_size=32).val)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (Rows(1, 40), "rows 1 to 40, there are 40 images"),
+        (Rows(-1, 3), "rows -1 to 3, there are 40 images"),
+        (Rows(1, 2, says=3), "gave 2 rows, its length is 3"),
+    ],
+)
+def test_rows_that_are_not_there_are_an_error(wrong: Rows, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        order(wrong).rows(0)
+
+
+def test_a_sampler_that_shards_by_itself_is_refused(folder: Path) -> None:
+    sharding = DistributedSampler(range(32), num_replicas=2, rank=0)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="make_loaders shards by rank"):
+        make_loaders(folder, 4, 0, image_size=32, sampler=sharding)

@@ -1,0 +1,212 @@
+"""What runs on one side only, dies, hangs or is skipped gets a word of its own, and nothing hangs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from perfsuite.gate.findings import find_counter_changes, find_missing_and_new, judge_counters, judge_outcomes
+from perfsuite.gate.side_process import Message, SideProcess, SideProcessError
+from perfsuite.gate.turns import NodeOutcome
+from perfsuite.judge.verdict import Outcome
+from tests.gate.projects import BENCHMARKS, Project, jobs, outcomes, src_layout
+
+FRAGILE = (
+    BENCHMARKS
+    + """
+
+def test_dies(benchmark):
+    benchmark(jobs.dies)
+
+
+def test_raises(benchmark):
+    benchmark(jobs.raises)
+
+
+@pytest.mark.skipif(jobs.NO_CAMERA, reason="no camera")
+def test_camera(benchmark):
+    benchmark(jobs.decode)
+
+
+def test_brand_new(benchmark):
+    benchmark(jobs.brand_new)
+"""
+)
+SOUND = """
+NO_CAMERA = False
+def dies(): work(0.001)
+def raises(): work(0.001)
+"""
+BROKEN = """
+import os
+NO_CAMERA = True
+def dies(): os._exit(3)
+def raises(): raise ValueError("cannot resize")
+def brand_new(): work(0.001)
+"""
+
+
+def test_a_crash_is_an_error_and_never_a_regression(project: Project) -> None:
+    before = FRAGILE.partition("def test_brand_new")[0]
+    project.commit(src_layout(**{"src/toy/jobs.py": jobs() + SOUND, "benchmarks/test_jobs.py": before}))
+    project.commit({"src/toy/jobs.py": jobs() + BROKEN, "benchmarks/test_jobs.py": FRAGILE})
+    report = project.gate()
+    assert outcomes(report) == {
+        "test_decode": Outcome.KEPT,
+        "test_resize": Outcome.KEPT,
+        "test_dies": Outcome.ERROR,
+        "test_raises": Outcome.ERROR,
+        "test_camera": Outcome.MISSING,
+        "test_brand_new": Outcome.NEW,
+    }
+    reasons = {found.name.rpartition("::")[2]: found.worst.reason for found in report.workloads}
+    assert "exit status 3" in reasons["test_dies"] or "died" in reasons["test_dies"]
+    assert "cannot resize" in reasons["test_raises"]
+    assert "no camera" in reasons["test_camera"]
+    assert report.exit_code == 12
+
+
+def test_a_side_that_dies_between_its_turns_lets_the_other_go(project: Project) -> None:
+    late = "\ncalls = 0\ndef dies():\n    global calls\n    calls += 1\n    work(0.001)\n"
+    tests = BENCHMARKS + "\ndef test_dies(benchmark):\n    benchmark(jobs.dies)\n"
+    project.commit(src_layout(**{"src/toy/jobs.py": jobs() + late, "benchmarks/test_jobs.py": tests}))
+    project.commit({"src/toy/jobs.py": jobs() + late + "    if calls > 10: import os; os.abort()\n"})
+    report = project.gate()
+    assert outcomes(report)["test_dies"] is Outcome.ERROR
+    assert outcomes(report)["test_decode"] is Outcome.KEPT
+
+
+HANG = """
+    import os, time
+    from pathlib import Path
+    Path(os.environ["TMPDIR"], "hangs").touch()
+    time.sleep(3600)
+"""
+
+
+def test_a_side_that_hangs_is_ended(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Silence is called hanging only where it is known to be: a busy machine is silent for a while too."""
+    hangs, hear = Path(os.environ["TMPDIR"], "hangs"), SideProcess.receive
+
+    def patient(arm: SideProcess, patience_seconds: float) -> Message:
+        while True:
+            try:
+                return hear(arm, 0.2)
+            except SideProcessError as error:
+                if error.cause != "hung" or (arm.side == "head" and hangs.exists()):
+                    hangs.unlink(missing_ok=True)
+                    raise
+
+    monkeypatch.setattr(SideProcess, "receive", patient)
+    project.commit(src_layout())
+    project.commit({"src/toy/jobs.py": jobs().replace("    work(0.001)\n    return", HANG + "    return")})
+    report = project.gate()
+    assert outcomes(report) == {"test_decode": Outcome.ERROR, "test_resize": Outcome.KEPT}
+
+
+def test_a_module_that_base_cannot_import_is_an_error_and_not_new(project: Project) -> None:
+    project.commit(src_layout())
+    test = "\ndef test_new(benchmark):\n    benchmark(thing)\n"
+    new = "from toy.brand_new import thing\n" + BENCHMARKS + test
+    project.commit({"benchmarks/test_jobs.py": new, "src/toy/brand_new.py": "def thing(): ...\n"})
+    report = project.gate()
+    assert outcomes(report) == {
+        "test_decode": Outcome.ERROR,
+        "test_resize": Outcome.ERROR,
+        "test_new": Outcome.NEW,
+    }
+    assert "brand_new" in report.workloads[0].worst.reason
+    assert report.exit_code == 12
+
+
+def test_a_removed_benchmark_is_missing_and_a_renamed_one_is_not(project: Project) -> None:
+    project.commit(src_layout())
+    project.commit({"benchmarks/test_jobs.py": BENCHMARKS.replace("def test_resize", "def test_scale")})
+    report = project.gate()
+    assert outcomes(report) == {
+        "test_decode": Outcome.KEPT,
+        "test_scale": Outcome.KEPT,  # head's benchmarks run on base too
+        "test_resize": Outcome.MISSING,
+    }
+    assert report.exit_code == 12
+    renames = {"benchmarks/test_jobs.py::test_resize": "benchmarks/test_jobs.py::test_scale"}
+    again = project.gate(harness="own", renames=renames)
+    assert outcomes(again) == {"test_decode": Outcome.KEPT, "test_scale": Outcome.KEPT}
+
+
+ENDS = [
+    ("passed", "passed", None, None),
+    ("passed", "failed", Outcome.ERROR, None),
+    ("failed", "passed", Outcome.ERROR, None),
+    ("failed", "failed", Outcome.ERROR, None),
+    ("passed", "died", Outcome.ERROR, None),
+    ("passed", "hung", Outcome.ERROR, None),
+    ("skipped", "skipped", None, "why"),
+    ("xfailed", "skipped", None, "why"),
+    ("passed", "skipped", Outcome.MISSING, None),
+    ("skipped", "passed", Outcome.NEW, None),
+]
+
+
+@pytest.mark.parametrize(("base", "head", "outcome", "skipped"), ENDS)
+def test_every_pair_of_ends_has_a_meaning(
+    base: str, head: str, outcome: Outcome | None, skipped: str | None
+) -> None:
+    found = judge_outcomes(
+        "t", {"base": NodeOutcome(base, "why"), "head": NodeOutcome(head, "why")}, on_base_before=True
+    )
+    assert (found.verdict.outcome if found.verdict else None) == outcome
+    assert found.skipped == skipped
+
+
+def test_what_only_head_can_run_is_new() -> None:
+    ends = {"base": NodeOutcome("failed", "E   no such function"), "head": NodeOutcome("passed")}
+    found = judge_outcomes("t", ends, on_base_before=False)
+    assert found.verdict is not None
+    assert found.verdict.outcome is Outcome.NEW
+
+
+def test_absences_are_told_apart() -> None:
+    found = find_missing_and_new(
+        ["a.py::x", "b.py::y", "c.py::z"],
+        ["a.py::n"],
+        {"a.py::x": "a.py::n"},
+        frozenset(),
+        {"head": ["b.py: ImportError: no module named b"]},
+    )
+    assert {verdict.workload: verdict.outcome for verdict in found} == {
+        "b.py::y": Outcome.ERROR,
+        "c.py::z": Outcome.MISSING,
+    }
+
+
+COUNTS = {"base": [{"host_syncs": 0}] * 2, "head": [{"host_syncs": 1}] * 2}
+
+
+def test_one_more_host_sync_regresses_by_itself() -> None:
+    verdicts, steady, restless = judge_counters("t", COUNTS, COUNTS)
+    assert [v.outcome for v in verdicts] == [Outcome.REGRESSED]
+    assert steady == {"host_syncs": (0, 1)}
+    assert restless == ()
+    assert find_counter_changes({"t": COUNTS}) == ["t"]
+
+
+def test_one_less_is_improved() -> None:
+    swapped = {"base": COUNTS["head"], "head": COUNTS["base"]}
+    assert [v.outcome for v in judge_counters("t", swapped, swapped)[0]] == [Outcome.IMPROVED]
+
+
+def test_a_counter_that_does_not_repeat_itself_never_gates() -> None:
+    other = {"base": [{"host_syncs": 1}] * 2, "head": [{"host_syncs": 1}] * 2}
+    assert judge_counters("t", COUNTS, other) == ((), {}, ("host_syncs",))
+
+
+def test_a_count_that_is_neither_good_nor_bad_is_told_and_does_not_gate() -> None:
+    counts = {"base": [{"images": 1}] * 2, "head": [{"images": 2}] * 2}
+    assert [v.outcome for v in judge_counters("t", counts, counts)[0]] == [Outcome.KEPT]
+
+
+def test_no_counters_are_no_finding() -> None:
+    assert judge_counters("t", {}, None) == ((), {}, ())

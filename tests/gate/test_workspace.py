@@ -1,0 +1,141 @@
+"""Killed at any moment, a gate leaves nothing after the next start."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from perfsuite.gate import workspace
+from perfsuite.gate.worktree import Repository, add_worktree
+from tests.gate.projects import Project, jobs, src_layout
+
+GATE = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background is deaf to it
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from tests.gate.projects import settings
+from perfsuite.gate.gate import gate
+gate(settings(max_pairs=3), Path({project!r}))
+"""
+ROOT = Path(__file__).parents[2]
+
+
+def start(project: Project) -> subprocess.Popen[bytes]:
+    code = GATE.format(root=str(ROOT), project=str(project.root))
+    return subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+
+
+def leftovers(project: Project, tmp: Path) -> list[str]:
+    """Everything that a gate could have left: files, worktrees, processes."""
+    runs = list(tmp.glob("perfsuite-gate-*/*"))
+    worktrees = project.git("worktree", "list", "--porcelain").count("worktree ") - 1
+    mine = [pid for run in runs for pid in workspace.processes_of_run(run.name)]
+    return [*map(str, runs), *["worktree"] * worktrees, *(f"process {pid}" for pid in mine)]
+
+
+def state(project: Project) -> list[tuple[str, bytes]]:
+    paths = sorted(path for path in project.root.rglob("*") if path.is_file())
+    return [(str(path), path.read_bytes()) for path in paths]
+
+
+@pytest.fixture
+def ready(project: Project) -> Project:
+    project.commit(src_layout())
+    project.commit({"src/toy/jobs.py": jobs(decode=0.0011)})
+    return project
+
+
+def kill_and_look(project: Project, tmp: Path, after_seconds: float, number: int) -> None:
+    before = state(project)
+    running = start(project)
+    time.sleep(after_seconds)
+    running.send_signal(number)
+    running.wait(timeout=30)
+    runs = [path.name for path in tmp.glob("perfsuite-gate-*/*")]
+    workspace.remove_leftovers()
+    # A run killed before it was signed is swept once it is old enough not to be one that just begins.
+    for path in tmp.glob("perfsuite-gate-*/*"):
+        os.utime(path, (time.time() - 60, time.time() - 60))
+    workspace.remove_leftovers()
+    assert leftovers(project, tmp) == []
+    assert [pid for run in runs for pid in workspace.processes_of_run(run)] == []
+    assert state(project) == before
+
+
+@pytest.mark.parametrize("after_seconds", [0.9, 2.1, 4.5])
+def test_killed_it_leaves_nothing_after_the_next_start(
+    ready: Project, tmp_path: Path, after_seconds: float
+) -> None:
+    kill_and_look(ready, tmp_path / "tmp", after_seconds, signal.SIGKILL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", range(50))
+def test_killed_at_a_random_moment_it_leaves_nothing(ready: Project, tmp_path: Path, moment: int) -> None:
+    chance = random.Random(moment)
+    kill_and_look(ready, tmp_path / "tmp", chance.uniform(0.2, 9.0), signal.SIGKILL)
+
+
+def test_interrupted_it_cleans_up_by_itself(ready: Project, tmp_path: Path) -> None:
+    running = start(ready)
+    time.sleep(3.0)
+    running.send_signal(signal.SIGINT)
+    running.wait(timeout=30)
+    assert leftovers(ready, tmp_path / "tmp") == []
+
+
+def test_a_process_started_while_others_were_being_ended_is_ended_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with subprocess.Popen(sleeper) as early, subprocess.Popen(sleeper) as late:
+        seen = iter([[early.pid], [late.pid], []])
+        monkeypatch.setattr(workspace, "processes_of_run", lambda run: next(seen))
+        workspace.remove_workspace(tmp_path / "place", None)
+        assert {early.wait(), late.wait()} == {-signal.SIGKILL}
+
+
+def test_gits_own_processes_are_ended_too(project: Project, tmp_path: Path) -> None:
+    """One that a killed gate left at work would register its worktree after the sweep."""
+    tool = tmp_path / "bin" / "git"
+    tool.parent.mkdir()
+    tool.write_text('#!/bin/sh\nenv > "$0.environment"\n')
+    tool.chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{tool.parent}:{os.environ['PATH']}")
+        add_worktree(Repository(tmp_path, tmp_path), "base", "HEAD", tmp_path / "run-7" / "base", "base")
+    assert (
+        f"{workspace.RUN_VARIABLE}=run-7" in (tmp_path / "bin" / "git.environment").read_text().splitlines()
+    )
+
+
+def test_a_living_gate_is_left_alone(ready: Project, tmp_path: Path) -> None:
+    with workspace.gate_workspace(ready.root / ".git") as place:
+        assert place not in workspace.remove_leftovers()
+        assert place.exists()
+    assert not place.exists()
+
+
+def test_a_process_number_that_was_used_again_does_not_protect_a_dead_gate(
+    ready: Project, tmp_path: Path
+) -> None:
+    with workspace.gate_workspace(ready.root / ".git") as place:
+        owner = (place / "owner.json").read_text()
+        (place / "owner.json").write_text(owner.replace(workspace.process_start_time(os.getpid()), "1"))
+        assert place in workspace.remove_leftovers()
+
+
+def test_worktrees_of_others_are_not_touched(ready: Project, tmp_path: Path) -> None:
+    ready.git("worktree", "add", "--quiet", "--detach", str(tmp_path / "mine"))
+    with workspace.gate_workspace(ready.root / ".git") as place:
+        ready.git("worktree", "add", "--quiet", "--detach", str(place / "base"))
+    assert ready.git("worktree", "list").count("\n") == 2
+    assert (tmp_path / "mine" / "pyproject.toml").exists()

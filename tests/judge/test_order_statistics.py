@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import random
+from math import inf
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perfsuite.judge.order_statistics import (
+    confidence_at_look,
+    median_interval,
+    quantile,
+    quantile_interval,
+    relative_half_iqr,
+)
+
+TIMES = st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=60)
+
+
+def covers(count: int, level: float, draw: random.Random) -> bool:
+    samples = [draw.lognormvariate(0, 1) for _ in range(count)]
+    return 1.0 in median_interval(samples, level)  # the true median of this noise
+
+
+@pytest.mark.parametrize("count", [8, 15, 40])
+@pytest.mark.parametrize("level", [0.9, 0.99])
+def test_the_interval_holds_the_true_median_as_often_as_it_says(count: int, level: float) -> None:
+    draw = random.Random(42)
+    hits = sum(covers(count, level, draw) for _ in range(2_000))
+    assert hits / 2_000 >= level - 0.015
+
+
+def test_an_interval_that_promises_too_much_would_be_caught() -> None:
+    draw = random.Random(42)
+    samples = [[draw.lognormvariate(0, 1) for _ in range(15)] for _ in range(2_000)]
+    too_narrow = sum(quantile(each, 0.4) <= 1.0 <= quantile(each, 0.6) for each in samples)
+    assert too_narrow / 2_000 < 0.9
+
+
+@pytest.mark.parametrize(("count", "is_bounded"), [(7, False), (8, True)])
+def test_eight_samples_are_the_fewest_for_99_percent(count: int, is_bounded: bool) -> None:
+    interval = median_interval([float(number) for number in range(count)], 0.99)
+    assert (interval.low > -inf and interval.high < inf) is is_bounded
+
+
+def test_many_samples_are_bounded_by_the_normal_approximation() -> None:
+    draw = random.Random(1)
+    interval = median_interval([draw.gauss(1.0, 0.1) for _ in range(5_000)], 0.99)
+    assert 1.0 in interval
+    assert interval.high - interval.low < 0.02
+
+
+def test_the_p95_needs_more_samples_than_the_median() -> None:
+    samples = [float(number) for number in range(50)]
+    assert quantile_interval(samples, 0.95, 0.99).high == inf
+    assert quantile_interval(samples * 10, 0.95, 0.99).high < inf
+
+
+@given(TIMES, st.floats(0.5, 0.999))
+def test_the_interval_holds_the_sample_median(samples: list[float], level: float) -> None:
+    assert quantile(samples, 0.5) in median_interval(samples, level)
+
+
+@given(TIMES)
+def test_a_quantile_lies_among_the_samples(samples: list[float]) -> None:
+    assert min(samples) <= quantile(samples, 0.3) <= max(samples)
+
+
+def test_one_slow_sample_does_not_move_the_spread() -> None:
+    assert relative_half_iqr([1.0] * 20 + [90.0]) == 0.0
+
+
+def test_all_looks_together_keep_to_the_level() -> None:
+    assert sum(1 - confidence_at_look(0.99, look) for look in range(1, 40)) <= 0.01 + 1e-12
+
+
+def test_looking_often_alarms_no_oftener_than_the_level_says() -> None:
+    draw = random.Random(7)
+    alarms = 0
+    for _ in range(600):
+        samples = [draw.lognormvariate(0, 0.3) for _ in range(8)]
+        for look in range(1, 8):
+            interval = median_interval(samples, confidence_at_look(0.95, look))
+            if 1.0 not in interval:
+                alarms += 1
+                break
+            samples += [draw.lognormvariate(0, 0.3) for _ in range(len(samples) // 2)]
+    assert alarms / 600 <= 0.05

@@ -1,0 +1,294 @@
+"""Two sides of stored runs, on invented noise: what is claimed of false alarms and of power holds."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import exp, log
+
+import pytest
+
+from perfsuite.judge import spread_rule
+from perfsuite.judge.spread_rule import SpreadRule
+from perfsuite.judge.stored_runs import ComparisonReport, ComparisonSettings, compare_runs
+from perfsuite.judge.verdict import EXIT_NOT_COMPARED, EXIT_REGRESSED, EXIT_UNCLEAR, Outcome, exit_code
+from perfsuite.measure.measurement import Environment, Measurement
+
+HERE = Environment({"cpu": "invented", "torch": "2.11", "python": "3.12"}, {"kernel": "6.1"})
+WORKLOADS = 20
+
+
+@dataclass(frozen=True)
+class Invented:
+    """A run as the judge sees it; the store's own runs look the same."""
+
+    measurements: dict[str, Measurement]
+    environment: Environment = HERE
+    commit: str = "c0"
+    dirty: bool = False
+    created_at: str = "2026-08-01T12:00"
+
+    @property
+    def seconds_per_item(self) -> dict[str, float]:
+        return {
+            name: took.median_seconds_per_call / took.items_per_call
+            for name, took in self.measurements.items()
+            if took.seconds_per_call
+        }
+
+
+def a_run(
+    seconds: dict[str, float] | float = 0.01, commit: str = "c0", at: int = 0, **told: object
+) -> Invented:
+    each = seconds if isinstance(seconds, dict) else {"t": seconds}
+    took = {name: Measurement(name, (value,), **told) for name, value in each.items()}  # type: ignore[arg-type]
+    return Invented(took, commit=commit, created_at=f"2026-08-01T{at:06d}")
+
+
+def noisy_runs(
+    count: int,
+    deviation: float,
+    source: random.Random,
+    slower: dict[str, float] | None = None,
+    commit: str = "c0",
+) -> list[Invented]:
+    names = [f"w{number}" for number in range(WORKLOADS)]
+    return [
+        a_run(
+            {name: 0.01 * exp(source.gauss(0, deviation)) * (slower or {}).get(name, 1.0) for name in names},
+            commit,
+            at=source.randrange(10**6),
+        )
+        for _ in range(count)
+    ]
+
+
+def outcomes(found: ComparisonReport) -> dict[str, Outcome]:
+    return {each.workload: each.outcome for each in found.verdicts if each.metric == "time"}
+
+
+def false_alarms(
+    comparisons: int, history: int, each_side: int, settings: ComparisonSettings, seed: int = 1
+) -> float:
+    """The share of comparisons of equal code in which any of the workloads is called slower."""
+    source, alarms = random.Random(seed), 0
+    for _ in range(comparisons):
+        past = [run for n in range(history) for run in noisy_runs(1, 0.02, source, commit=f"h{n}")]
+        old, new = (noisy_runs(each_side, 0.02, source) for _ in range(2))
+        found = compare_runs(old, new, past, settings)
+        alarms += Outcome.REGRESSED in {each.outcome for each in found.verdicts}
+    return alarms / comparisons
+
+
+CASES = {"five runs a side": (0, 5), "a run a side and a history": (20, 1)}
+
+
+@pytest.mark.parametrize(("history", "each_side"), CASES.values(), ids=CASES.keys())
+def test_false_alarms_keep_to_alpha(history: int, each_side: int) -> None:
+    # Without a tolerance, so that nothing but the test itself holds them down; 5 % so that few runs tell.
+    settings = ComparisonSettings(alpha=0.05, tolerance=0.0)
+    # P(share > 0.08) of 400 is under 0.6 % where the truth is 0.05.
+    assert false_alarms(400, history, each_side, settings) <= 0.08
+
+
+@pytest.mark.parametrize(("history", "each_side"), CASES.values(), ids=CASES.keys())
+def test_a_hundredfold_alpha_is_noticed(history: int, each_side: int) -> None:
+    """The negative control: were alpha ignored or not divided, the test above would be red."""
+    assert false_alarms(60, history, each_side, ComparisonSettings(alpha=5.0, tolerance=0.0)) > 0.5
+    assert (
+        false_alarms(150, history, each_side, ComparisonSettings(alpha=0.05 * WORKLOADS, tolerance=0.0)) > 0.2
+    )
+
+
+def test_a_planted_tenth_is_found_and_nothing_else() -> None:
+    source = random.Random(3)
+    found = [
+        outcomes(compare_runs(noisy_runs(5, 0.01, source), noisy_runs(5, 0.01, source, {"w7": 1.1})))
+        for _ in range(40)
+    ]
+    assert sum(each["w7"] is Outcome.REGRESSED for each in found) >= 38
+    assert all(set(each.values()) <= {Outcome.KEPT, Outcome.UNCLEAR, Outcome.REGRESSED} for each in found)
+    assert sum(list(each.values()).count(Outcome.REGRESSED) for each in found) <= 41
+
+
+def test_swapped_sides_turn_a_regression_into_an_improvement() -> None:
+    source = random.Random(4)
+    old, new = noisy_runs(5, 0.01, source), noisy_runs(5, 0.01, source, {"w7": 1.1})
+    assert outcomes(compare_runs(old, new))["w7"] is Outcome.REGRESSED
+    assert outcomes(compare_runs(new, old))["w7"] is Outcome.IMPROVED
+
+
+def test_swapped_arms_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The negative control of the test above: a judge that confuses its sides calls it improved."""
+    straight: Callable[[Sequence[float], Sequence[float]], float] = spread_rule.hodges_lehmann_shift
+    monkeypatch.setattr(spread_rule, "hodges_lehmann_shift", lambda old, new: straight(new, old))
+    source = random.Random(4)
+    old, new = noisy_runs(5, 0.01, source), noisy_runs(5, 0.01, source, {"w7": 1.1})
+    assert outcomes(compare_runs(old, new))["w7"] is Outcome.IMPROVED
+
+
+def test_the_power_promised_by_the_mde_is_there() -> None:
+    """A slowdown of the size that was promised is found about as often as promised (90 %)."""
+    source, rule = random.Random(5), SpreadRule(alpha=0.001, tolerance=0.01, wanted_mde=1.0)
+    found, tried = 0, 300
+    for _ in range(tried):
+        old, new = ([source.gauss(0, 0.02) for _ in range(8)] for _ in range(2))
+        mde = rule.judge("t", [source.gauss(0, 0.02) for _ in range(8)], new).mde
+        assert mde is not None
+        found += rule.judge("t", old, [value + log(1 + mde) for value in new]).outcome is Outcome.REGRESSED
+    assert found / tried > 0.8
+
+
+def test_samples_of_one_run_are_no_replicates() -> None:
+    """Two runs with thousands of samples that agree to a hair, 10 % apart: who knows."""
+    one = Invented({"t": Measurement("t", (0.01,) * 5000)})
+    other = Invented({"t": Measurement("t", (0.011,) * 5000)})
+    found = compare_runs([one], [other])
+    assert outcomes(found) == {"t": Outcome.UNCLEAR}
+    assert "take 4 more runs of either side" in found.verdicts[0].reason
+    assert exit_code(found.verdicts) == EXIT_UNCLEAR
+
+
+def test_an_unclear_one_says_how_many_runs_are_wanted_and_they_suffice() -> None:
+    source = random.Random(6)
+    old, new = ([source.gauss(0, 0.02) for _ in range(3)] for _ in range(2))
+    rule = SpreadRule(alpha=0.01, tolerance=0.01, wanted_mde=0.05)
+    found = rule.judge("t", old, new)
+    assert found.outcome is Outcome.UNCLEAR
+    more = int(found.reason.split("take ")[1].split()[0])
+    enough = [
+        rule.judge("t", *([source.gauss(0, 0.02) for _ in range(3 + more)] for _ in range(2))).outcome
+        for _ in range(100)
+    ]
+    assert enough.count(Outcome.UNCLEAR) < 60
+
+
+def test_runs_that_differ_too_much_are_sent_to_the_gate() -> None:
+    found = SpreadRule(0.01, 0.01, 0.05).judge("t", [0.0, 0.9, -0.8], [0.1, -0.7, 0.8])
+    assert found.outcome is Outcome.UNCLEAR
+    assert "perfsuite gate" in found.reason
+
+
+def test_slower_within_the_tolerance_is_kept_however_certain() -> None:
+    old, new = [log(0.01)] * 5, [log(0.01009)] * 5
+    assert SpreadRule(0.01, 0.01, 0.05).judge("t", old, new).outcome is Outcome.KEPT
+    assert SpreadRule(0.01, 0.005, 0.05).judge("t", old, new).outcome is Outcome.REGRESSED
+
+
+def test_a_marker_may_set_the_tolerance_of_one_workload() -> None:
+    old, new = ([a_run({"a": s, "b": s}) for _ in range(4)] for s in (0.01, 0.0105))
+    found = compare_runs(old, new, settings=ComparisonSettings(tolerances={"b": 0.1}))
+    assert outcomes(found) == {"a": Outcome.REGRESSED, "b": Outcome.KEPT}
+
+
+def test_other_hard_facts_make_it_unclear_and_both_are_named() -> None:
+    there = replace(HERE, hard={**HERE.hard, "cpu": "other"})
+    found = compare_runs([a_run()] * 5, [replace(a_run(0.02), environment=there)] * 5)
+    assert outcomes(found) == {"t": Outcome.UNCLEAR}
+    assert "cpu invented against other" in found.verdicts[0].reason
+
+
+def test_other_soft_facts_only_warn() -> None:
+    there = replace(HERE, soft={"kernel": "6.9"})
+    found = compare_runs([a_run()] * 5, [replace(a_run(), environment=there)] * 5)
+    assert outcomes(found) == {"t": Outcome.KEPT}
+    assert "kernel differs: 6.1 against 6.9" in found.warnings
+
+
+@pytest.mark.parametrize(("key", "compared"), [("cpu", True), ("torch", False), ("python", False)])
+def test_counters_travel_between_machines_of_the_same_torch_and_python(key: str, compared: bool) -> None:
+    there = replace(HERE, hard={**HERE.hard, key: "9.9"})
+    old = a_run(counters={"casts": 2})
+    new = replace(a_run(counters={"casts": 3}), environment=there)
+    found = {each.metric: each.outcome for each in compare_runs([old], [new]).verdicts}
+    assert (found.get("casts") is Outcome.REGRESSED) == compared
+
+
+def test_missing_and_new_workloads_are_findings() -> None:
+    found = compare_runs([a_run({"a": 1.0, "b": 1.0})] * 5, [a_run({"a": 1.0, "c": 1.0})] * 5)
+    assert outcomes(found) == {"a": Outcome.KEPT, "b": Outcome.MISSING, "c": Outcome.NEW}
+    assert exit_code(found.verdicts) == EXIT_NOT_COMPARED
+
+
+def test_a_renamed_workload_is_compared_and_brings_its_history() -> None:
+    past = [a_run({"old": 1.0}, f"h{number}", number) for number in range(10)]
+    settings = ComparisonSettings(renamed={"old": "new"})
+    found = compare_runs([a_run({"old": 1.0})], [a_run({"new": 1.2})], past, settings)
+    assert outcomes(found) == {"new": Outcome.REGRESSED}
+
+
+def test_nothing_in_common_is_never_green() -> None:
+    assert exit_code(compare_runs([a_run({})], [a_run({})]).verdicts) == EXIT_NOT_COMPARED
+    assert exit_code(compare_runs([a_run({})], [a_run({"t": 1.0})]).verdicts) == EXIT_NOT_COMPARED
+
+
+@pytest.mark.parametrize(("before", "after"), [(0.0, 0.0), (0.0, 1.0), (1.0, 0.0)])
+def test_zero_seconds_are_unclear(before: float, after: float) -> None:
+    assert outcomes(compare_runs([a_run(before)] * 5, [a_run(after)] * 5)) == {"t": Outcome.UNCLEAR}
+
+
+def test_tiny_times_are_judged_like_others() -> None:
+    assert outcomes(compare_runs([a_run(1e-300)] * 5, [a_run(2e-300)] * 5)) == {"t": Outcome.REGRESSED}
+
+
+def test_seconds_are_compared_per_item_and_never_across_units() -> None:
+    old = [a_run(0.32, items_per_call=32.0, unit="images")] * 5
+    twice_the_batch = [a_run(0.64, items_per_call=64.0, unit="images")] * 5
+    assert outcomes(compare_runs(old, twice_the_batch)) == {"t": Outcome.KEPT}
+    batches = [a_run(0.32, items_per_call=1.0, unit="batches")] * 5
+    assert outcomes(compare_runs(old, batches)) == {"t": Outcome.UNCLEAR}
+
+
+def test_a_workload_that_was_only_counted_is_judged_by_its_counters() -> None:
+    old, new = (Invented({"t": Measurement("t", (), counters={"casts": n})}) for n in (2, 3))
+    found = compare_runs([old], [new])
+    assert [(each.metric, each.outcome) for each in found.verdicts] == [("casts", Outcome.REGRESSED)]
+    assert exit_code(found.verdicts) == EXIT_REGRESSED
+
+
+def test_sides_taken_in_blocks_warn_until_the_history_knows_the_drift() -> None:
+    old, new = [a_run(at=1)] * 5, [a_run(at=9)] * 5
+    assert any("drift" in each for each in compare_runs(old, new).warnings)
+    turns = compare_runs([a_run(at=n) for n in (1, 4, 5)], [a_run(at=n) for n in (2, 3, 6)])
+    assert not any("drift" in each for each in turns.warnings)
+    past = [a_run(0.01, f"h{number}", number) for number in range(10)]
+    assert not any("drift" in each for each in compare_runs(old, new, past).warnings)
+
+
+def test_an_outlier_in_the_history_does_not_blind_three_runs_a_side() -> None:
+    source = random.Random(8)
+    past = [a_run(0.01 * exp(source.gauss(0, 0.01)), f"h{number}", number) for number in range(30)]
+    past[11] = a_run(0.05, "h11", 11)
+    old, new = ([a_run(0.01 * f * exp(source.gauss(0, 0.01))) for _ in range(4)] for f in (1.0, 1.15))
+    assert outcomes(compare_runs(old, new, past)) == {"t": Outcome.REGRESSED}
+
+
+def test_an_unlucky_run_among_many_does_not_make_a_side_slow() -> None:
+    source = random.Random(9)
+    old, new = ([a_run(0.01 * exp(source.gauss(0, 0.005))) for _ in range(6)] for _ in range(2))
+    new[2] = a_run(0.03)
+    assert outcomes(compare_runs(old, new)) == {"t": Outcome.KEPT}
+
+
+def alarms_of_one_workload(evenings_known: int, comparisons: int = 400) -> float:
+    """Equal code, five runs a side, each on an evening of its own; evenings differ twice as much as runs."""
+    source, rule, alarms = random.Random(10), SpreadRule(0.01, 0.0, 0.05), 0
+
+    def evening(runs: int) -> list[float]:
+        level = source.gauss(0, 0.02)
+        return [level + source.gauss(0, 0.01) for _ in range(runs)]
+
+    for _ in range(comparisons):
+        series = [evening(1) for _ in range(evenings_known)]
+        alarms += rule.judge("t", evening(5), evening(5), series).outcome is Outcome.REGRESSED
+    return alarms / comparisons
+
+
+def test_a_history_keeps_drift_between_evenings_from_being_called_a_change() -> None:
+    assert alarms_of_one_workload(evenings_known=20) <= 0.025
+
+
+def test_without_a_history_drift_is_called_a_change_which_is_why_it_warns() -> None:
+    """A known gap, kept in sight: were it closed, the warning could go."""
+    assert alarms_of_one_workload(evenings_known=0) > 0.1

@@ -1,0 +1,185 @@
+"""How the fixture is used and misused."""
+
+from __future__ import annotations
+
+import pytest
+
+from perfsuite.pytest_plugin import fixture
+from perfsuite.store.runs import RunStore
+from tests.pytest_plugin.conftest import Run
+
+WORK = "def work(): return sum(range(2000))\n"
+
+
+def test_plain_benchmark_tests_run_untouched_and_are_shown(run: Run) -> None:
+    result = run(WORK + "def test_it(benchmark): assert benchmark(work) > 0")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*it *calls/s*measured*"])
+
+
+def test_perf_returns_what_was_measured(run: Run) -> None:
+    run(
+        WORK + "def test_it(perf):\n    found = perf(work, items=8)\n"
+        "    assert found.items_per_second > 0 and len(found.seconds_per_call) >= 8\n"
+        "    assert found.counters['opened_files'] == 0 and found.memory.peak_rss_bytes > 0"
+    ).assert_outcomes(passed=1)
+
+
+def test_time_only_takes_no_extras(run: Run) -> None:
+    calls = "calls = []\ndef work(): calls.append(1)\n"
+    source = (
+        calls
+        + "def test_it(perf):\n    found = perf(work)\n    assert not found.counters and not found.memory"
+    )
+    run(source, "--perf-no-extras").assert_outcomes(passed=1)
+
+
+def test_stages_of_the_workload_are_found(run: Run) -> None:
+    source = (
+        "from perfsuite.stages import stage\n"
+        "def work():\n    with stage('decode'): sum(range(2000))\n"
+        "def test_it(perf): assert perf(work).seconds_per_call_by_stage['decode'] > 0"
+    )
+    run(source).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("perf(work); perf(work)", "*perf was called twice*"),
+        ("perf(3)", "*int is neither a callable*"),
+        ("perf(work, items=0)", "*items=0, expected a number above 0*"),
+        ("perf.pair(a=work)", "*perf.pair got 1 workloads, expected two by name*"),
+        ("perf.race(a=work)", "*perf.race got 1 workloads, expected several by name*"),
+        ("perf(work, device='cuda:9')", "*cuda:9*"),
+    ],
+)
+def test_a_misuse_is_named(run: Run, body: str, told: str) -> None:
+    result = run(WORK + f"def test_it(perf): {body}")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([told])
+
+
+def test_a_ratio_limit_wants_two_workloads(run: Run) -> None:
+    result = run(WORK + "@pytest.mark.ceiling(overhead=0.1)\ndef test_it(perf): perf(work)")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*ceiling(overhead) wants two workloads; use perf.pair"])
+
+
+def test_a_benchmark_that_never_calls_perf_is_an_error(run: Run) -> None:
+    result = run("def test_it(perf): pass")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*perf was never called, so nothing was measured*"])
+
+
+def test_a_benchmark_that_skips_or_fails_first_is_not_accused_twice(run: Run) -> None:
+    result = run("def test_a(perf): pytest.skip('no GPU')\ndef test_b(perf): assert False")
+    result.assert_outcomes(skipped=1, failed=1)
+
+
+def test_a_workload_that_raises_fails_with_its_own_error_and_loses_nothing_else(run: Run) -> None:
+    result = run(WORK + "def test_a(perf): perf(work)\ndef test_b(perf): perf(lambda: 1 / 0)")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*ZeroDivisionError*", "1 measured"])
+
+
+@pytest.mark.parametrize("options", [["--benchmark-disable"], ["-n", "1"]])
+def test_where_measuring_is_off_it_says_that_nothing_was_measured(run: Run, options: list[str]) -> None:
+    marked = "@pytest.mark.floor(images_per_second=1e15)\ndef test_it(perf): perf(work)"
+    result = run(WORK + marked, *options, "-W", "ignore")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*nothing was measured*"])
+
+
+def test_every_run_is_stored_and_reads_back(run: Run, pytester: pytest.Pytester) -> None:
+    result = run(WORK + "def test_it(perf): perf(work, items=8)", "--perf-save=mine", stores=True)
+    result.stdout.fnmatch_lines(["stored as 0001_mine*"])
+    stored = RunStore(pytester.path / ".perfsuite/runs").load("mine")
+    (measurement,) = stored.measurements.values()
+    assert measurement.items_per_call == 8
+    assert measurement.name.endswith("::test_it")
+    assert stored.complete
+
+
+def test_nothing_is_stored_with_perf_no_save(run: Run, pytester: pytest.Pytester) -> None:
+    run(WORK + "def test_it(perf): perf(work)")
+    assert not (pytester.path / ".perfsuite").exists()
+
+
+def test_a_store_that_cannot_be_written_loses_no_result_shown(run: Run, pytester: pytest.Pytester) -> None:
+    (pytester.path / ".perfsuite").write_text("a file in the way")
+    result = run(WORK + "def test_it(perf): perf(work)", stores=True)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["1 measured", "not stored: *"])
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("--perf-level=1.5", "perf_level: 1.5, expected above 0.5 and below 1"),
+        ("--perf-max-time=-1", "perf_max_time: -1, expected above 0*"),
+    ],
+)
+def test_an_option_out_of_range_is_a_usage_error(run: Run, option: str, told: str) -> None:
+    result = run(WORK + "def test_it(perf): perf(work)", option)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {told}"])
+
+
+def test_the_table_fits_80_columns(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    name = "test_" + "a_very_long_name_" * 5
+    source = WORK + f"@pytest.mark.floor(images_per_second=1)\ndef {name}(perf): perf(work, items=8)"
+    lines = run(source).outlines
+    start = next(index for index, line in enumerate(lines) if "= perfsuite =" in line)
+    assert all(len(line) <= 80 for line in lines[start : start + 12])
+
+
+def test_names_are_shown_and_not_obeyed(run: Run) -> None:
+    source = "@pytest.mark.parametrize('x', ['[bold]', '[/]'])\ndef test_it(perf, x): perf(lambda: None)"
+    result = run(source)
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["*it[[][[]bold[]][]]*", "*it[[][[]/[]][]]*"])
+
+
+def test_a_serving_arm_is_handed_the_call_and_measures_nothing(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[tuple[str, float]] = []
+    monkeypatch.setattr(fixture, "serve_workload", lambda name, call, items: served.append((name, items)))
+    source = WORK + "def test_a(perf): perf(work, items=8)\ndef test_b(perf): perf.pair(x=work, y=work)"
+    run(source).assert_outcomes(passed=2)
+    assert [(name.partition("::")[2], items) for name, items in served] == [
+        ("test_a", 8),
+        ("test_b::x", 1),
+        ("test_b::y", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    "stop", ["raise KeyboardInterrupt", "os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)"]
+)
+def test_an_interrupted_run_keeps_what_was_done_and_is_marked_incomplete(
+    pytester: pytest.Pytester, stop: str
+) -> None:
+    interrupt = f"import os, signal, time\ndef stop(): {stop}\n"
+    source = WORK + interrupt + "def test_a(perf): perf(work)\ndef test_b(perf): perf(stop)"
+    pytester.makepyfile(test_project=source)
+    result = pytester.runpytest_subprocess("--benchmark-max-time=0.02", "--benchmark-quiet")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    kept = RunStore(pytester.path / ".perfsuite/runs").latest()
+    assert list(kept.measurements) == ["test_project.py::test_a"]
+    assert not kept.complete
+
+
+def test_a_run_that_broke_a_limit_is_stored_too(run: Run, pytester: pytest.Pytester) -> None:
+    source = "@pytest.mark.floor(images_per_second=1e15)\ndef test_it(perf): perf(work, items=8)"
+    run(WORK + source, stores=True).assert_outcomes(failed=1)
+    assert len(RunStore(pytester.path / ".perfsuite/runs").latest().measurements) == 1
+
+
+def test_a_setup_that_fails_is_told_once(run: Run) -> None:
+    """Not also as a test that measured nothing: it was never begun."""
+    result = run("def test_it(perf, nothing_of_this_name): perf(lambda: None)")
+    result.assert_outcomes(errors=1)
+    result.stdout.no_fnmatch_line("*never called*")

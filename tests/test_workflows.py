@@ -1,0 +1,99 @@
+"""What CI is told to do, here and in the manual: the command exists, and nobody's code gets rights."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from perfsuite.cli.gate import add_arguments
+
+ROOT = Path(__file__).parents[1]
+OURS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+MANUAL = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "gate.md").read_text(), re.DOTALL)
+TEXTS = {
+    **{path.name: path.read_text() for path in OURS},
+    **{f"manual {n}": text for n, text in enumerate(MANUAL)},
+}
+
+
+def events(workflow: dict[Any, Any]) -> set[str]:
+    on = workflow[True]  # YAML 1.1 takes the word `on` for a truth value
+    return {on} if isinstance(on, str) else set(on)
+
+
+def steps(workflow: dict[Any, Any]) -> Iterator[dict[str, Any]]:
+    for job in workflow["jobs"].values():
+        yield from job["steps"]
+
+
+def workflow_faults(text: str) -> list[str]:
+    """Ways in which a stranger's pull request could get at more than it is given."""
+    workflow = yaml.safe_load(text)
+    found = []
+    if "permissions" not in workflow:
+        found.append("no permissions are named, and so all are given")
+    may_write = "write" in workflow.get("permissions", {}).values()
+    takes_code = any("actions/checkout" in step.get("uses", "") for step in steps(workflow))
+    if (may_write or events(workflow) & {"pull_request_target", "workflow_run"}) and takes_code:
+        found.append("it has rights and checks code out")
+    for step in steps(workflow):
+        if "${{" in step.get("run", ""):
+            found.append(f"a script is put together from what others write: {step['run']}")
+    if any("timeout-minutes" not in job for job in workflow["jobs"].values()):
+        found.append("a job may run for six hours")
+    return found
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_nobodys_code_gets_rights(name: str) -> None:
+    assert workflow_faults(TEXTS[name]) == []
+
+
+@pytest.mark.parametrize(
+    ("sound", "planted", "told"),
+    [
+        ("on: pull_request", "on: pull_request_target", "checks code out"),
+        ("contents: read", "pull-requests: write", "checks code out"),
+        ("permissions:\n  contents: read\n", "", "no permissions"),
+        ("pip install -e .", "echo ${{ github.head_ref }}", "what others write"),
+        ("    timeout-minutes: 60\n", "", "six hours"),
+    ],
+)
+def test_each_of_these_faults_is_seen(sound: str, planted: str, told: str) -> None:
+    assert sound in MANUAL[0]
+    assert told in str(workflow_faults(MANUAL[0].replace(sound, planted)))
+
+
+def test_what_runs_here_is_pinned() -> None:
+    for path in OURS:
+        for step in steps(yaml.safe_load(path.read_text())):
+            assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", step.get("uses", f"a/b@{'0' * 40}")), step
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    for step in steps(yaml.safe_load(text)):
+        for line in step.get("run", "").splitlines():
+            _, is_gate, words = line.partition("perfsuite gate ")
+            if is_gate:
+                yield shlex.split(words.partition("||")[0])
+
+
+@pytest.mark.parametrize("name", ["gate.yml", "manual 0"])
+def test_the_gate_is_asked_in_words_that_it_knows(name: str) -> None:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    asked = [parser.parse_args(words) for words in commands(TEXTS[name])]
+    assert asked
+    for words in asked:
+        assert (words.base, words.head, words.report) == ("HEAD^1", "HEAD", Path("report"))
+    (checkout, *_) = [
+        step for step in steps(yaml.safe_load(TEXTS[name])) if "checkout" in step.get("uses", "")
+    ]
+    assert checkout["with"]["fetch-depth"] == 2

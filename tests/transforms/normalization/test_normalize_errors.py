@@ -1,0 +1,97 @@
+"""What normalizing refuses, and who does it where the fastest cannot."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from perfsuite.errors import UsageError
+from perfsuite.transforms import normalize
+from perfsuite.transforms.normalization import registry, torch_
+from perfsuite.transforms.normalization.registry import IMPLEMENTATIONS, select_implementation
+
+BAD_STATISTICS = [
+    ({"std": (0.2, 0.0, 0.2)}, "channel 1 has std 0.0, expected above 0"),
+    ({"std": (0.2, -0.1, 0.2)}, "expected above 0"),
+    ({"std": (0.2, float("nan"), 0.2)}, "expected finite"),
+    ({"mean": (float("inf"), 0.5, 0.5)}, "expected finite"),
+    ({"mean": (0.5, 0.5)}, "2 means and 3 deviations"),
+    ({"mean": (), "std": ()}, "0 means"),
+    ({"mean": (123.7, 116.3, 103.5)}, "are the statistics in 0..255"),
+    ({"std": (58.4, 57.1, 57.4)}, "are the statistics in 0..255"),
+    ({"mean": (0.5,), "std": (0.2,)}, "has 3 channels, expected 1"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "says"), BAD_STATISTICS)
+def test_bad_statistics_are_refused_before_anything_is_written(
+    wrong: dict[str, tuple[float, ...]], says: str
+) -> None:
+    out = torch.full((1, 3, 2, 2), 7.0)
+    with pytest.raises(ValueError, match=says):
+        normalize(
+            torch.zeros(1, 3, 2, 2, dtype=torch.uint8),
+            **({"mean": (0.5,) * 3, "std": (0.2,) * 3} | wrong),
+            out=out,
+        )  # type: ignore[arg-type]
+    assert (out == 7).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.int64, torch.bool])
+def test_what_is_not_bytes_is_refused(dtype: torch.dtype) -> None:
+    with pytest.raises(TypeError, match=r"expected torch\.uint8"):
+        normalize(torch.zeros(1, 3, 2, 2, dtype=dtype), mean=(0.5,) * 3, std=(0.5,) * 3)
+
+
+@pytest.mark.parametrize(
+    ("images", "options", "says"),
+    [
+        (torch.zeros(3, dtype=torch.uint8), {}, "1 dimensions"),
+        (torch.zeros(1, 4, 4, 3, dtype=torch.uint8), {}, "give layout='NHWC'"),
+        (torch.zeros(1, 3, 4, 4, dtype=torch.uint8), {"layout": "CHWN"}, "expected 'NCHW' or 'NHWC'"),
+        (torch.zeros(1, 3, 4, 4, dtype=torch.uint8), {"out": torch.zeros(1, 3, 4, 5)}, "out is"),
+    ],
+)
+def test_what_does_not_fit_is_named(images: torch.Tensor, options: dict[str, object], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        normalize(images, mean=(0.5,) * 3, std=(0.5,) * 3, **options)  # type: ignore[arg-type]
+
+
+def test_an_output_of_integers_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"expected one of torch\.float32"):
+        normalize(
+            torch.zeros(1, 3, 2, 2, dtype=torch.uint8), mean=(0.5,) * 3, std=(0.5,) * 3, dtype=torch.int32
+        )
+
+
+def test_without_numba_the_door_goes_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_is_installed", lambda module: False)
+    registry._fastest_for_device.cache_clear()
+    try:
+        assert select_implementation(torch.zeros(1, 3, 4, 4, dtype=torch.uint8)) is torch_.write
+    finally:
+        registry._fastest_for_device.cache_clear()
+
+
+def test_a_broken_numba_is_said_and_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = registry.NormalizeImplementation("no_such_module", needs="torch")
+    monkeypatch.setitem(IMPLEMENTATIONS, "numba", broken)
+    registry._fastest_for_device.cache_clear()
+    registry._load_implementation.cache_clear()
+    try:
+        with pytest.warns(UserWarning, match="numba is installed but broken"):
+            assert select_implementation(torch.zeros(1, 3, 4, 4, dtype=torch.uint8)) is torch_.write
+    finally:
+        registry._fastest_for_device.cache_clear()
+        registry._load_implementation.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("fastest", "expected one of numba"), ("triton", "was asked for on cpu, expected one of cuda")],
+)
+def test_an_implementation_that_cannot_be_is_refused(name: str, says: str) -> None:
+    if not IMPLEMENTATIONS.get(name, IMPLEMENTATIONS["torch"]).is_available:
+        pytest.skip(f"{name} is not installed")
+    with pytest.raises(UsageError, match=says):
+        select_implementation(torch.zeros(1, 3, 4, 4, dtype=torch.uint8), name)
