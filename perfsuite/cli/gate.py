@@ -17,9 +17,10 @@ from pathlib import Path
 
 from rich.console import Console
 
+from perfsuite.cli.step_options import within
 from perfsuite.gate.ending import sigterm_as_ctrl_c
 from perfsuite.gate.pace import Pace
-from perfsuite.gate.settings import Settings, from_project
+from perfsuite.gate.settings import RANGES, TIME, Settings, from_project
 from perfsuite.judge.verdict import EXIT_INTERRUPTED
 from perfsuite.report import gate_files, gate_terminal
 
@@ -42,10 +43,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_rule_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--alpha", type=float, help="chance of any false alarm in the whole gate (0.01)")
-    parser.add_argument("--tolerance", type=float, help="slowdowns up to this are nobody's concern (0.01)")
-    parser.add_argument("--mde", type=float, help="unclear where a slowdown of this size could hide (0.05)")
-    parser.add_argument("--max-pairs", type=int, metavar="N", help="pairs of processes at most (24)")
+    parser.add_argument(
+        "--alpha", type=within(RANGES["alpha"]), help="chance of any false alarm in the whole gate (0.01)"
+    )
+    parser.add_argument(
+        "--tolerance",
+        type=within(RANGES["tolerance"]),
+        help="slowdowns up to this are nobody's concern (0.01)",
+    )
+    parser.add_argument(
+        "--mde", type=within(RANGES["mde"]), help="unclear where a slowdown of this size could hide (0.05)"
+    )
+    parser.add_argument(
+        "--max-pairs", type=within(RANGES["max-pairs"]), metavar="N", help="pairs of processes at most (24)"
+    )
     parser.add_argument("--time-budget", type=seconds, default=600.0, metavar="TIME", help="such as 10m")
     parser.add_argument(
         "--harness",
@@ -90,7 +101,10 @@ def seconds(told: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", told.strip())
     if not match:
         raise argparse.ArgumentTypeError(f"{told!r}, expected a time such as 90s, 10m or 1h")
-    return float(match[1]) * _SECONDS[match[2]]
+    found = float(match[1]) * _SECONDS[match[2]]
+    if found not in TIME:
+        raise argparse.ArgumentTypeError(f"{told!r}, expected {TIME}")
+    return found
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -267,7 +267,17 @@ def _described(item: pytest.Item) -> Say:
     file = os.path.relpath(item.path, Path(os.environ[ROOT]).resolve())
     told: Say = {"id": item.nodeid, "file": file, "line": item.location[1]}
     mark = item.get_closest_marker("tolerance")
-    return {**told, "tolerance": float(mark.args[0])} if mark is not None and mark.args else told
+    return {**told, "tolerance": _as_json(mark.args[0])} if mark is not None and mark.args else told
+
+
+def _as_json(written: Any) -> Any:
+    """A marker's number as it was written: the gate refuses what is none."""
+    if isinstance(written, bool | str):
+        return written
+    try:
+        return float(written)
+    except (TypeError, ValueError, OverflowError):
+        return repr(written)
 
 
 def _strangers() -> list[list[str]]:

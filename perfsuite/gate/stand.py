@@ -16,7 +16,7 @@ from perfsuite.gate.arm import Arm, ArmError
 from perfsuite.gate.arms import Repository, Tree
 from perfsuite.gate.layout import harness_of, lay_harness, sources
 from perfsuite.gate.parent import Parent, ParentError, Parents, can_fork
-from perfsuite.gate.settings import Settings
+from perfsuite.gate.settings import RANGES, Settings
 from perfsuite.gate.turns import Collected, Pair, PairResult, lead
 from perfsuite.measure.gpu import nvml
 
@@ -162,9 +162,16 @@ class Suites:
     def tolerance(self, node: str) -> float | None:
         """What the marker `tolerance` says, on head where head has the test."""
         for side in reversed(SIDES):
-            if node in self.own[side].tolerances:
-                return self.own[side].tolerances[node]
+            if node in self.own[side].places:
+                return self.own[side].tolerances.get(node)
         return None
+
+    def refuse_tolerances(self) -> None:
+        """UsageError where a marker that would be used says what no tolerance can be."""
+        for side in reversed(SIDES):
+            for node, (file, line) in self.own[side].places.items():
+                if (written := self.tolerance(node)) is not None:
+                    RANGES["tolerance"].check(f"{file}:{line}: {node}: mark.tolerance", written)
 
 
 def survey(stand: Stand) -> Suites:
@@ -176,6 +183,8 @@ def survey(stand: Stand) -> Suites:
             own[side] = _collected(arm, stand.settings)
     stand.parents.learn(**{side: found.imported for side, found in own.items()})
     _refuse_strangers(own)
+    suites = Suites(own)
+    suites.refuse_tolerances()
     giver = stand.settings.harness
     if giver in SIDES:
         taker = "base" if giver == "head" else "head"
@@ -183,7 +192,7 @@ def survey(stand: Stand) -> Suites:
         worktree, inside = stand.trees[giver].worktree, stand.repository.inside
         names = harness_of(worktree, files, own[giver].pytest_config, inside)
         lay_harness(worktree, stand.trees[taker].worktree, names)
-    return Suites(own)
+    return suites
 
 
 def _collected(arm: Arm, settings: Settings) -> Collected:

@@ -57,7 +57,7 @@ class Collected:
     errors: tuple[str, ...]
     strangers: tuple[tuple[str, str], ...]
     pytest_config: str
-    tolerances: Mapping[str, float] = field(default_factory=dict)
+    tolerances: Mapping[str, float] = field(default_factory=dict)  # of markers, as they were written
     imported: tuple[str, ...] = ()
 
 
@@ -96,7 +96,7 @@ class Pair:
             tuple(said["errors"]),
             tuple((name, place) for name, place in said["strangers"]),
             said["pytest_config"],
-            {item["id"]: float(item["tolerance"]) for item in said["items"] if "tolerance" in item},
+            {item["id"]: item["tolerance"] for item in said["items"] if "tolerance" in item},
             tuple(said["imported"]),
         )
 

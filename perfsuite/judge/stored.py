@@ -10,6 +10,7 @@ from typing import Protocol
 from perfsuite.judge import counted
 from perfsuite.judge.change import Rule
 from perfsuite.judge.spread import LEAST_NEIGHBOURS
+from perfsuite.judge.units import Range
 from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.measure.counters import LESS_IS_BETTER
 from perfsuite.measure.measurement import Environment, Measurement
@@ -60,6 +61,14 @@ class Settings:
     tolerances: Mapping[str, float] = field(default_factory=dict)
     renamed: Mapping[str, str] = field(default_factory=dict)  # old name -> new name
     less_is_better: frozenset[str] = LESS_IS_BETTER
+
+    def __post_init__(self) -> None:
+        Range(0).check("alpha", self.alpha)  # shared among the workloads, and only each share is a chance
+        for name in ("wanted_mde", "power"):
+            Range(0, 1).check(name, getattr(self, name))
+        Range(0, 1, with_low=True).check("tolerance", self.tolerance)
+        for workload, tolerance in self.tolerances.items():
+            Range(0, 1, with_low=True).check(f"tolerance of {workload}", tolerance)
 
     def rule_for(self, workload: str, workloads: int) -> Rule:
         """Each of the workloads may spend its part of alpha, so that all together keep to it (Bonferroni)."""

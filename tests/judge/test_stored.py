@@ -6,9 +6,11 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import exp, log
+from typing import Any
 
 import pytest
 
+from perfsuite.errors import UsageError
 from perfsuite.judge import change
 from perfsuite.judge.change import Rule
 from perfsuite.judge.stored import Comparison, Settings, compare
@@ -288,3 +290,12 @@ def test_a_history_keeps_drift_between_evenings_from_being_called_a_change() -> 
 def test_without_a_history_drift_is_called_a_change_which_is_why_it_warns() -> None:
     """A known gap, kept in sight: were it closed, the warning could go."""
     assert alarms_of_one_workload(evenings_known=0) > 0.1
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.1, True, "0.05"])
+@pytest.mark.parametrize("name", ["alpha", "tolerance", "wanted_mde", "power"])
+def test_settings_that_are_no_numbers_in_range_are_refused(name: str, value: Any) -> None:
+    with pytest.raises(UsageError, match=f"{name}: "):
+        Settings(**{name: value})
+    with pytest.raises(UsageError, match="tolerance of t: "):
+        Settings(tolerances={"t": value})
