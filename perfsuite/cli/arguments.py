@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Callable
 from math import isfinite
 
+from perfsuite.judge.units import Range
+
 COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 
 
@@ -33,6 +35,22 @@ def nonnegative_float(text: str) -> float:
 
 def fraction(text: str) -> float:
     return _bounded_float(text, lambda number: 0 <= number < 1, "0 or more and below 1")
+
+
+def within(expected: Range) -> Callable[[str], float]:
+    """For argparse: a number in a range of the settings.
+
+    >>> within(Range(0, 1))("0.05")
+    0.05
+    """
+
+    def number(text: str) -> float:
+        value = int(text) if expected.whole else float(text)
+        if value not in expected:
+            raise argparse.ArgumentTypeError(f"{text}, expected {expected}")
+        return value
+
+    return number
 
 
 def _bounded_float(text: str, is_good: Callable[[float], bool], expected: str) -> float:

@@ -18,7 +18,9 @@ runs are judged by. A change that is meant: prune the old baseline in a commit t
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from perfsuite.cli.arguments import within
     from perfsuite.cli.compare import add_judging_arguments, add_store_arguments
+    from perfsuite.judge.units import Range
 
     parser.epilog = EPILOG
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
@@ -39,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_judging_arguments(accepting)
     pruning = actions.add_parser("prune", help="remove baselines; git keeps what they were")
     pruning.add_argument("references", metavar="FINGERPRINT/NAME", nargs="*")
-    pruning.add_argument("--older-than", metavar="DAYS", type=float, help="whose newest run is older")
+    days = within(Range(0, 500_000, with_low=True))
+    pruning.add_argument("--older-than", metavar="DAYS", type=days, help="whose newest run is older")
     pruning.add_argument("--dry-run", action="store_true", help="only say what would go")
     for action in (listing, showing, accepting, pruning):
         add_store_arguments(action)

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import argparse
 
+from perfsuite.cli.arguments import within
 from perfsuite.cli.gate import progress_printer
+from perfsuite.gate.settings import RANGES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pairs", type=int, default=12, metavar="N", help="null pairs to run (12)")
-    parser.add_argument("--alpha", type=float, default=0.01, help="chance of a false alarm (0.01)")
-    parser.add_argument("--tolerance", type=float, default=0.01, help="smaller slowdowns do not count")
+    parser.add_argument(
+        "--alpha", type=within(RANGES["alpha"]), default=0.01, help="chance of a false alarm (0.01)"
+    )
+    parser.add_argument(
+        "--tolerance", type=within(RANGES["tolerance"]), default=0.01, help="smaller slowdowns do not count"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from perfsuite.cli.arguments import within
 from perfsuite.gate.schedule import TurnSchedule
-from perfsuite.gate.settings import GateSettings, read_project_settings
+from perfsuite.gate.settings import RANGES, TIME, GateSettings, read_project_settings
 from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
 from perfsuite.judge.verdict import EXIT_INTERRUPTED
 from perfsuite.report import formats
@@ -43,10 +44,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_rule_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--alpha", type=float, help="chance of any false alarm in the whole gate (0.01)")
-    parser.add_argument("--tolerance", type=float, help="slowdowns up to this are nobody's concern (0.01)")
-    parser.add_argument("--mde", type=float, help="unclear where a slowdown of this size could hide (0.05)")
-    parser.add_argument("--max-pairs", type=int, metavar="N", help="pairs of processes at most (24)")
+    parser.add_argument(
+        "--alpha", type=within(RANGES["alpha"]), help="chance of any false alarm in the whole gate (0.01)"
+    )
+    parser.add_argument(
+        "--tolerance",
+        type=within(RANGES["tolerance"]),
+        help="slowdowns up to this are nobody's concern (0.01)",
+    )
+    parser.add_argument(
+        "--mde", type=within(RANGES["mde"]), help="unclear where a slowdown of this size could hide (0.05)"
+    )
+    parser.add_argument(
+        "--max-pairs", type=within(RANGES["max-pairs"]), metavar="N", help="pairs of processes at most (24)"
+    )
     parser.add_argument(
         "--time-budget", type=parse_duration, default=600.0, metavar="TIME", help="such as 10m"
     )
@@ -93,7 +104,10 @@ def parse_duration(told: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", told.strip())
     if not match:
         raise argparse.ArgumentTypeError(f"{told!r}, expected a time such as 90s, 10m or 1h")
-    return float(match[1]) * _UNIT_SECONDS[match[2]]
+    found = float(match[1]) * _UNIT_SECONDS[match[2]]
+    if found not in TIME:
+        raise argparse.ArgumentTypeError(f"{told!r}, expected {TIME}")
+    return found
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -95,8 +95,8 @@ def make_loaders(
 
     `reduce` decodes a large JPEG smaller, where that leaves twice what is shown: faster, and not quite the
     same pixels. `cache` keeps decoded images, in memory or in a file, as far as there is room
-    (more options: perfsuite.data.cache.cached_source); with `cache_epochs` the finished training images of so many
-    epochs, which are then shown again. With a `device` batches are copied there ahead of time, and
+    (more options: perfsuite.data.cache.cached_source); with `cache_epochs` the finished training images
+    of so many epochs, which are then shown again. With a `device` batches are copied there ahead of time, and
     normalized there. `cores` binds the workers to these, one after the other.
 
     `pin_memory` (by default where there is a GPU, and without one it does nothing) gives batches that a GPU

@@ -23,7 +23,8 @@ class NodeFinding:
 def judge_outcomes(node: str, ends: Mapping[str, NodeOutcome], on_base_before: bool) -> NodeFinding:
     """A crash is an error, never a regression. `on_base_before`: base's own suite has this test.
 
-    >>> judge_outcomes("t", {"base": NodeOutcome("passed"), "head": NodeOutcome("failed", "boom")}, True).verdict.outcome
+    >>> ends = {"base": NodeOutcome("passed"), "head": NodeOutcome("failed", "boom")}
+    >>> judge_outcomes("t", ends, True).verdict.outcome
     <Outcome.ERROR: 'error'>
     """
     bad = {side: end for side, end in ends.items() if end.is_bad}

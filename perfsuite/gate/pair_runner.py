@@ -14,7 +14,7 @@ from perfsuite.errors import UsageError
 from perfsuite.gate import submodules, worktree
 from perfsuite.gate.fork_client import ForkServerClient, ForkServerError, ForkServerRotation, can_fork
 from perfsuite.gate.project_layout import copy_harness, find_harness, find_sources
-from perfsuite.gate.settings import GateSettings
+from perfsuite.gate.settings import RANGES, GateSettings
 from perfsuite.gate.side_process import SideProcess, SideProcessError
 from perfsuite.gate.turns import PairResult, ProcessPair, SideCollection, run_pair
 from perfsuite.gate.worktree import Repository, Worktree
@@ -177,9 +177,16 @@ class CollectedSuites:
     def tolerance(self, node: str) -> float | None:
         """What the marker `tolerance` says, on head where head has the test."""
         for side in reversed(SIDES):
-            if node in self.by_side[side].tolerances:
-                return self.by_side[side].tolerances[node]
+            if node in self.by_side[side].locations:
+                return self.by_side[side].tolerances.get(node)
         return None
+
+    def refuse_tolerances(self) -> None:
+        """UsageError where a marker that would be used says what no tolerance can be."""
+        for side in reversed(SIDES):
+            for node, (file, line) in self.by_side[side].locations.items():
+                if (written := self.tolerance(node)) is not None:
+                    RANGES["tolerance"].check(f"{file}:{line}: {node}: mark.tolerance", written)
 
 
 def collect_suites(stand: PairRunner) -> CollectedSuites:
@@ -191,6 +198,8 @@ def collect_suites(stand: PairRunner) -> CollectedSuites:
             own[side] = _collect_side(arm, stand.settings)
     stand.fork_servers.set_shared_imports(**{side: found.shared_imports for side, found in own.items()})
     _refuse_foreign_packages(own)
+    suites = CollectedSuites(own)
+    suites.refuse_tolerances()
     giver = stand.settings.harness
     if giver in SIDES:
         taker = "base" if giver == "head" else "head"
@@ -198,7 +207,7 @@ def collect_suites(stand: PairRunner) -> CollectedSuites:
         worktree, inside = stand.worktrees[giver].path, stand.repository.project_subfolder
         names = find_harness(worktree, files, own[giver].pytest_config, inside)
         copy_harness(worktree, stand.worktrees[taker].path, names)
-    return CollectedSuites(own)
+    return suites
 
 
 def _collect_side(arm: SideProcess, settings: GateSettings) -> SideCollection:

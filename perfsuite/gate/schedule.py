@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from perfsuite.judge.sequential_rule import pair_standard_error
+from perfsuite.judge.units import Range
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,12 @@ class TurnSchedule:
     max_retakes: int = 3  # of a turn in which the GPU was held back
     cooling_seconds: float = 0.5
     hang_timeout_seconds: float = 120.0  # the longest silence before a side counts as hung
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if field.name != "pin":
+                is_number_of = field.name in ("min_turns", "max_retakes")
+                Range(0, with_low=True, whole=is_number_of).check(field.name, getattr(self, field.name))
 
     def for_null_pairs(self) -> TurnSchedule:
         """Shorter: they are to show that base differs from base for life, not by how much."""

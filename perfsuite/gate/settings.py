@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,10 +13,17 @@ from perfsuite.errors import UsageError
 from perfsuite.gate.project_layout import read_toml
 from perfsuite.gate.schedule import TurnSchedule
 from perfsuite.judge.sequential_rule import SequentialRule
+from perfsuite.judge.units import Range
 
 Harness = Literal["head", "base", "own"]
-NUMBER_KEYS = {"alpha", "tolerance", "mde", "max-pairs"}
-KNOWN_KEYS = NUMBER_KEYS | {"quarantine", "tolerances", "renames", "share"}
+RANGES = {
+    "alpha": Range(0, 1),
+    "tolerance": Range(0, 1, with_low=True),
+    "mde": Range(0, 10),
+    "max-pairs": Range(1, with_low=True, whole=True),
+}
+TIME = Range(0)  # of the time budget and of patience, in seconds
+KNOWN_KEYS = set(RANGES) | {"quarantine", "tolerances", "renames", "share"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +68,15 @@ class GateSettings:
     null_workloads: int = 3  # workloads that also run base against base
 
     def __post_init__(self) -> None:
-        for name, value, low, high in (
-            ("alpha", self.alpha, 0.0, 1.0),
-            ("tolerance", self.tolerance, 0.0, 1.0),
-            ("mde", self.mde, 0.0, 10.0),
-        ):
-            if not low < value < high and not (name == "tolerance" and value == 0.0):
-                raise UsageError(f"{name}: {value}, expected between {low} and {high}")
+        for name, expected in RANGES.items():
+            expected.check(name, getattr(self, name.replace("-", "_")))
+        for entry in self.tolerances:
+            RANGES["tolerance"].check(f"tolerance of {entry.test}", entry.tolerance)
+        TIME.check("time-budget", self.time_budget_seconds)
+        TIME.check("patience", self.schedule.hang_timeout_seconds)
+        Range(0, with_low=True, whole=True).check("null-workloads", self.null_workloads)
+        if self.seed is not None:
+            Range(whole=True).check("seed", self.seed)
         if self.mde <= self.tolerance:
             raise UsageError(
                 f"mde: {self.mde:g} is not beyond the tolerance of {self.tolerance:g}; nothing could be kept"
@@ -98,7 +107,10 @@ def read_project_settings(root: Path, today: date) -> dict[str, Any]:
         raise UsageError(
             f"{path}: [tool.perfsuite.gate] has {unknown[0]!r}, expected one of {sorted(KNOWN_KEYS)}"
         )
-    told: dict[str, Any] = {name.replace("-", "_"): table[name] for name in NUMBER_KEYS & set(table)}
+    told: dict[str, Any] = {}
+    for name in set(RANGES) & set(table):
+        RANGES[name].check(f"{path}: [tool.perfsuite.gate] {name}", table[name])
+        told[name.replace("-", "_")] = table[name]
     told["quarantine"] = _read_exemptions(path, "quarantine", table.get("quarantine", []), today)
     told["tolerances"] = _read_exemptions(path, "tolerances", table.get("tolerances", []), today)
     told["renames"] = dict(table.get("renames", {}))
@@ -113,12 +125,15 @@ def _read_exemptions(path: Path, kind: str, entries: Sequence[Any], today: date)
         who = f"{path}: [[tool.perfsuite.gate.{kind}]]"
         if not isinstance(entry, dict) or set(entry) != wanted:
             raise UsageError(f"{who} {entry!r}, expected exactly {sorted(wanted)}")
-        if not str(entry["reason"]).strip() or not isinstance(entry["expires"], date):
+        is_day = isinstance(entry["expires"], date) and not isinstance(entry["expires"], datetime)
+        if not str(entry["reason"]).strip() or not is_day:
             raise UsageError(f"{who} {entry['test']}: needs a reason, and expires as a date (2030-01-31)")
         if entry["expires"] < today:
             raise UsageError(
                 f"{who} {entry['test']}: expired on {entry['expires']} ({entry['reason']}); "
                 "mend the cause and remove the entry, or renew it knowingly"
             )
+        if "tolerance" in entry:
+            RANGES["tolerance"].check(f"{who} {entry['test']}: tolerance", entry["tolerance"])
         found.append(Exemption(**entry))
     return tuple(found)

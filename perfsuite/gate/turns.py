@@ -57,7 +57,7 @@ class SideCollection:
     errors: tuple[str, ...]
     foreign_packages: tuple[tuple[str, str], ...]
     pytest_config: str
-    tolerances: Mapping[str, float] = field(default_factory=dict)
+    tolerances: Mapping[str, float] = field(default_factory=dict)  # of markers, as they were written
     shared_imports: tuple[str, ...] = ()
 
 
@@ -96,7 +96,7 @@ class ProcessPair:
             tuple(said["errors"]),
             tuple((name, place) for name, place in said["strangers"]),
             said["pytest_config"],
-            {item["id"]: float(item["tolerance"]) for item in said["items"] if "tolerance" in item},
+            {item["id"]: item["tolerance"] for item in said["items"] if "tolerance" in item},
             tuple(said["imported"]),
         )
 

@@ -10,6 +10,7 @@ from typing import Protocol
 from perfsuite.judge import counter_diff
 from perfsuite.judge.spread import MIN_SUCCESSIVE_DIFFERENCES
 from perfsuite.judge.spread_rule import SpreadRule
+from perfsuite.judge.units import Range
 from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.measure.counters.registry import LESS_IS_BETTER
 from perfsuite.measure.measurement import Environment, Measurement
@@ -60,6 +61,14 @@ class ComparisonSettings:
     tolerances: Mapping[str, float] = field(default_factory=dict)
     renames: Mapping[str, str] = field(default_factory=dict)  # old name -> new name
     less_is_better: frozenset[str] = LESS_IS_BETTER
+
+    def __post_init__(self) -> None:
+        Range(0).check("alpha", self.alpha)  # shared among the workloads, and only each share is a chance
+        for name in ("target_mde", "power"):
+            Range(0, 1).check(name, getattr(self, name))
+        Range(0, 1, with_low=True).check("tolerance", self.tolerance)
+        for workload, tolerance in self.tolerances.items():
+            Range(0, 1, with_low=True).check(f"tolerance of {workload}", tolerance)
 
     def rule_for(self, workload: str, workloads: int) -> SpreadRule:
         """Each of the workloads may spend its part of alpha, so that all together keep to it (Bonferroni)."""

@@ -1,10 +1,11 @@
-"""Quantities as people write them: "50 ms", "400 MiB", 0.3."""
+"""Quantities as people write them: "50 ms", "400 MiB", 0.3; and the range that a setting must lie in."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from enum import StrEnum
-from math import isfinite
+from math import inf, isfinite
 
 from perfsuite.errors import UsageError
 
@@ -44,7 +45,10 @@ kB, MB, GB, TB, KiB, MiB, GiB, TiB
     """
     if isinstance(written, bool) or not isinstance(written, int | float | str):
         raise UsageError(f"{who}: {written!r} is not a number; expected {kind}")
-    value = float(written) if not isinstance(written, str) else _parse_string(written, kind, who)
+    try:
+        value = _parse_string(written, kind, who) if isinstance(written, str) else float(written)
+    except OverflowError:  # a whole number that no float holds
+        value = inf
     if not isfinite(value) or value < 0:
         raise UsageError(f"{who}: {written!r} is not a limit that can be kept; expected a finite number >= 0")
     if kind is MetricKind.COUNT and value != int(value):
@@ -59,6 +63,41 @@ def _parse_string(written: str, kind: MetricKind, who: str) -> float:
         units = f" or one of {', '.join(factors)}" if factors else ""
         raise UsageError(f"{who}: {written!r} is not in {kind}; write a number{units}")
     return float(found[1]) * factors.get(found[2], 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Where a number in the settings must lie. NaN and infinity are in no range.
+
+    >>> str(Range(0, 1)), str(Range(0, 1, with_low=True)), str(Range(1, with_low=True, whole=True))
+    ('a number above 0 and below 1', 'a number of 0 or more and below 1', 'a whole number of 1 or more')
+    """
+
+    low: float = -inf
+    high: float = inf  # not in the range itself
+    with_low: bool = False
+    whole: bool = False
+
+    def __contains__(self, value: object) -> bool:
+        if isinstance(value, bool) or not isinstance(value, int if self.whole else int | float):
+            return False
+        return self.low < value < self.high or (self.with_low and value == self.low)
+
+    def check(self, who: str, value: object) -> None:
+        """Raise UsageError where the value is no number or out of range.
+
+        >>> Range(0, 1).check("pyproject.toml: alpha", float("nan"))
+        Traceback (most recent call last):
+        perfsuite.errors.UsageError: pyproject.toml: alpha: nan, expected a number above 0 and below 1
+        """
+        if value not in self:
+            raise UsageError(f"{who}: {value!r}, expected {self}")
+
+    def __str__(self) -> str:
+        kind = "a whole number" if self.whole else "a number"
+        low = f"of {self.low:g} or more" if self.with_low else f"above {self.low:g}"
+        bounds = [low] * isfinite(self.low) + [f"below {self.high:g}"] * isfinite(self.high)
+        return " ".join([kind, " and ".join(bounds)]).strip()
 
 
 def format_quantity(value: float, kind: MetricKind) -> str:

@@ -120,6 +120,96 @@ def test_what_is_quarantined_does_not_gate(there: Project) -> None:
     assert run() == 0
 
 
+TOLERANCES = """
+[[tool.perfsuite.gate.tolerances]]
+test = "benchmarks/test_jobs.py::test_decode"
+tolerance = {}
+reason = "reads from disk"
+expires = 2999-01-01
+"""
+
+
+@pytest.mark.parametrize("written", ["nan", "inf", "-0.1", "true", '"0.05"'])
+def test_a_tolerance_that_is_no_number_is_a_mistake_and_nothing_runs(
+    there: Project, written: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = src_layout()
+    files["pyproject.toml"] += TOLERANCES.format(written)
+    there.commit(files)
+    there.commit({"src/toy/jobs.py": jobs(decode=0.003)})
+    assert run() == 2
+    err = capsys.readouterr().err
+    for told in ("pyproject.toml", "test_decode: tolerance: ", "expected a number of 0 or more and below 1"):
+        assert told in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("written", ["float('nan')", "float('inf')", "-0.1", "True", "'0.05'", "None", "1"])
+def test_a_marker_that_is_no_tolerance_is_a_mistake(
+    there: Project, written: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    marked = BENCHMARKS.replace("def test_decode", f"@pytest.mark.tolerance({written})\ndef test_decode")
+    there.commit(src_layout(**{"benchmarks/test_jobs.py": marked}))
+    there.commit({"src/toy/jobs.py": jobs(decode=0.003)})
+    assert run() == 2
+    err = capsys.readouterr().err
+    assert "benchmarks/test_jobs.py:8: benchmarks/test_jobs.py::test_decode: mark.tolerance: " in err
+    assert "expected a number of 0 or more and below 1" in err
+
+
+def test_a_mistaken_marker_of_base_does_not_keep_head_from_mending_it(there: Project) -> None:
+    """Nor does base's marker hold where head took it away: the slowdown is beyond the usual tolerance."""
+    one = BENCHMARKS.partition("def test_resize")[0]
+    marked = one.replace("def test_decode", "@pytest.mark.tolerance(float('nan'))\ndef test_decode")
+    there.commit(src_layout(**{"benchmarks/test_jobs.py": marked}))
+    there.commit({"benchmarks/test_jobs.py": one, "src/toy/jobs.py": jobs(decode=0.003)})
+    assert run() == 1
+
+
+@pytest.mark.parametrize("command", ["gate --base main", "doctor", "compare a b"])
+@pytest.mark.parametrize("option", ["--alpha", "--tolerance"])
+@pytest.mark.parametrize("written", ["nan", "inf", "-inf", "-0.1", "1"])
+def test_no_command_takes_a_limit_that_is_no_number(
+    command: str,
+    option: str,
+    written: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main([*command.split(), f"{option}={written}"])
+    assert ended.value.code == 2
+    err = capsys.readouterr().err
+    assert option in err
+    assert written in err
+    assert "expected" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "gate --base main --mde nan",
+        "gate --base main --time-budget nan",
+        "gate --base main --patience 0",
+        "gate --base main --max-pairs 0",
+        "bisect --good a --bad b t --alpha nan",
+        "compare a b --wanted-mde nan",
+        "baseline prune --older-than nan",
+        "baseline prune --older-than 1e300",
+    ],
+)
+def test_nor_any_other_number(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(words.split())
+    assert ended.value.code == 2
+    assert "expected" in capsys.readouterr().err
+
+
 def test_the_command_needs_no_torch() -> None:
     import subprocess
     import sys

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import tomllib
+from dataclasses import fields
 from datetime import date
+from math import inf, nan
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,6 +81,77 @@ def test_a_mistake_is_named(tmp_path: Path, old: str, new: str, message: str | N
         read(tmp_path, GOOD.replace(old, new, 1))
 
 
+NO_NUMBERS = ["nan", "inf", "-inf", "-0.5", "true", "false", '"0.05"', "[0.05]", "2000-01-01", "1e400"]
+
+
+@pytest.mark.parametrize("written", [*NO_NUMBERS, "1.0", "3"])
+@pytest.mark.parametrize(
+    ("old", "key"),
+    [("tolerance = 0.1", "tolerance"), ("alpha = 0.02", "alpha"), ("max-pairs = 12", "max-pairs")],
+    ids=["of one test", "alpha", "pairs"],
+)
+def test_what_is_no_number_in_range_is_refused_by_name(
+    tmp_path: Path, old: str, key: str, written: str
+) -> None:
+    if key == "max-pairs" and written == "3":
+        written = "0"
+    with pytest.raises(UsageError) as refused:
+        read(tmp_path, GOOD.replace(old, f"{key} = {written}"))
+    message = str(refused.value)
+    assert message.startswith(f"{tmp_path / 'pyproject.toml'}: [")
+    assert f"{key}: {tomllib.loads(f'x = {written}')['x']!r}, expected a" in message
+    assert " of " in message or " above " in message
+
+
+@pytest.mark.parametrize("written", NO_NUMBERS)
+@pytest.mark.parametrize("key", ["tolerance", "mde"])
+def test_other_numbers_of_the_project_are_refused_alike(tmp_path: Path, key: str, written: str) -> None:
+    with pytest.raises(
+        UsageError, match=rf"pyproject\.toml: \[tool\.perfsuite\.gate\] {key}: .*expected a number"
+    ):
+        read(tmp_path, GOOD.replace("alpha = 0.02", f"{key} = {written}"))
+
+
+@pytest.mark.parametrize("written", ["0", "0.0", "0.5", "0.999"])
+def test_a_tolerance_in_range_is_taken(tmp_path: Path, written: str) -> None:
+    """The negative control."""
+    found = read(tmp_path, GOOD.replace("tolerance = 0.1", f"tolerance = {written}"))
+    assert found.tolerance_of("test_a.py::rough") == float(written)
+
+
+@pytest.mark.parametrize("value", [nan, inf, -inf, -1, True, "5", None])
+@pytest.mark.parametrize(
+    "name", ["alpha", "tolerance", "mde", "max_pairs", "time_budget_seconds", "null_workloads"]
+)
+def test_settings_made_in_python_are_checked_too(name: str, value: Any) -> None:
+    with pytest.raises(UsageError, match=r"expected a (whole )?number"):
+        GateSettings(base="main", **{name: value})
+
+
+@pytest.mark.parametrize("value", [nan, inf, -1.0, True, "5", None])
+@pytest.mark.parametrize("name", [field.name for field in fields(TurnSchedule) if field.name != "pin"])
+def test_a_pace_is_checked(name: str, value: Any) -> None:
+    with pytest.raises(UsageError, match=name):
+        TurnSchedule(**{name: value})
+
+
+@pytest.mark.parametrize("value", [nan, inf, -0.1, 1.0, True, "0.1"])
+def test_an_exemption_made_in_python_is_checked(value: Any) -> None:
+    rough = Exemption("test_a.py::rough", "bound by the disk", TODAY, value)
+    with pytest.raises(UsageError, match=r"tolerance of test_a\.py::rough: "):
+        GateSettings(base="main", tolerances=(rough,))
+
+
+def test_no_patience_at_all_is_refused() -> None:
+    with pytest.raises(UsageError, match="patience: 0, expected a number above 0"):
+        GateSettings(base="main", schedule=TurnSchedule(hang_timeout_seconds=0))
+
+
+def test_an_end_with_a_time_of_day_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="expires as a date"):
+        read(tmp_path, GOOD.replace("expires = 2026-12-31", "expires = 2026-12-31T12:00:00", 1))
+
+
 def test_an_exemption_ends_in_a_star_or_names_one_test() -> None:
     assert Exemption("a.py::x[*", "r", TODAY).covers("a.py::x[1]")
     assert not Exemption("a.py::x", "r", TODAY).covers("a.py::x[1]")
@@ -87,7 +162,7 @@ def test_times_are_read(told_: str, is_: float) -> None:
     assert parse_duration(told_) == is_
 
 
-@pytest.mark.parametrize("told_", ["", "ten", "10x", "-5m"])
+@pytest.mark.parametrize("told_", ["", "ten", "10x", "-5m", "nan", "inf", "0", "0.0h", "9" * 400])
 def test_other_times_are_refused(told_: str) -> None:
     import argparse
 
@@ -96,12 +171,12 @@ def test_other_times_are_refused(told_: str) -> None:
 
 
 def test_the_command_that_repeats_a_gate_is_quoted() -> None:
-    settings = GateSettings(base="main", prepare=("uv sync",), pytest_words=("-k", "a or b"))
+    settings = GateSettings(base="main", prepare=("uv sync",), pytest_args=("-k", "a or b"))
     assert repro_command(settings) == "perfsuite gate --base main --prepare 'uv sync' -- -k 'a or b'"
 
 
 def test_who_is_patient_is_patient_again() -> None:
-    settings = GateSettings(base="main", pace=TurnSchedule(patience_seconds=600.0))
+    settings = GateSettings(base="main", schedule=TurnSchedule(hang_timeout_seconds=600.0))
     assert repro_command(settings) == "perfsuite gate --base main --patience 600"
 
 

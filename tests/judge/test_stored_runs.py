@@ -6,9 +6,11 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import exp, log
+from typing import Any
 
 import pytest
 
+from perfsuite.errors import UsageError
 from perfsuite.judge import spread_rule
 from perfsuite.judge.spread_rule import SpreadRule
 from perfsuite.judge.stored_runs import ComparisonReport, ComparisonSettings, compare_runs
@@ -130,7 +132,7 @@ def test_swapped_arms_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_power_promised_by_the_mde_is_there() -> None:
     """A slowdown of the size that was promised is found about as often as promised (90 %)."""
-    source, rule = random.Random(5), SpreadRule(alpha=0.001, tolerance=0.01, wanted_mde=1.0)
+    source, rule = random.Random(5), SpreadRule(alpha=0.001, tolerance=0.01, target_mde=1.0)
     found, tried = 0, 300
     for _ in range(tried):
         old, new = ([source.gauss(0, 0.02) for _ in range(8)] for _ in range(2))
@@ -153,7 +155,7 @@ def test_samples_of_one_run_are_no_replicates() -> None:
 def test_an_unclear_one_says_how_many_runs_are_wanted_and_they_suffice() -> None:
     source = random.Random(6)
     old, new = ([source.gauss(0, 0.02) for _ in range(3)] for _ in range(2))
-    rule = SpreadRule(alpha=0.01, tolerance=0.01, wanted_mde=0.05)
+    rule = SpreadRule(alpha=0.01, tolerance=0.01, target_mde=0.05)
     found = rule.judge("t", old, new)
     assert found.outcome is Outcome.UNCLEAR
     more = int(found.reason.split("take ")[1].split()[0])
@@ -292,3 +294,12 @@ def test_a_history_keeps_drift_between_evenings_from_being_called_a_change() -> 
 def test_without_a_history_drift_is_called_a_change_which_is_why_it_warns() -> None:
     """A known gap, kept in sight: were it closed, the warning could go."""
     assert alarms_of_one_workload(evenings_known=0) > 0.1
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.1, True, "0.05"])
+@pytest.mark.parametrize("name", ["alpha", "tolerance", "target_mde", "power"])
+def test_settings_that_are_no_numbers_in_range_are_refused(name: str, value: Any) -> None:
+    with pytest.raises(UsageError, match=f"{name}: "):
+        ComparisonSettings(**{name: value})
+    with pytest.raises(UsageError, match="tolerance of t: "):
+        ComparisonSettings(tolerances={"t": value})

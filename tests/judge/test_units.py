@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from perfsuite.errors import UsageError
-from perfsuite.judge.units import MetricKind, format_quantity, parse_quantity
+from perfsuite.judge.units import MetricKind, Range, format_quantity, parse_quantity
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,11 @@ def test_quantities_are_read_as_people_write_them(written: object, kind: MetricK
         ([1], MetricKind.RATIO),
         (-1, MetricKind.SECONDS),
         (float("nan"), MetricKind.SECONDS),
+        (float("inf"), MetricKind.RATE),
+        (10**400, MetricKind.COUNT),
+        ("1e400", MetricKind.RATIO),
+        ("nan", MetricKind.RATIO),
+        ("inf s", MetricKind.SECONDS),
         (float("inf"), MetricKind.BYTES),
         (1.5, MetricKind.COUNT),
     ],
@@ -62,3 +67,26 @@ def test_a_wrong_unit_or_number_names_what_was_expected(written: object, kind: M
 )
 def test_quantities_are_shown_in_three_figures(value: float, kind: MetricKind, shown: str) -> None:
     assert format_quantity(value, kind) == shown
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("within", "inside", "outside"),
+    [
+        (Range(0, 1), [0.5, 1e-300, 0.999], [0, 0.0, 1, 1.0, -0.1, 2]),
+        (Range(0, 1, with_low=True), [0, 0.0, 0.5], [1, -1e-300]),
+        (Range(0), [1, 1e300, 10**400], [0, -1]),
+        (Range(1, with_low=True, whole=True), [1, 10**400], [0, 1.5, 2.0]),
+        (Range(whole=True), [0, -5, 10**400], [0.0]),
+    ],
+)
+def test_a_range_holds_numbers_and_nothing_else(
+    within: Range, inside: list[object], outside: list[object]
+) -> None:
+    for value in inside:
+        within.check("limit", value)
+    for value in [*outside, NAN, INF, -INF, True, False, "0.5", None, [0.5]]:
+        with pytest.raises(UsageError, match=r"^limit: .*, expected a"):
+            within.check("limit", value)

@@ -118,6 +118,9 @@ def test_a_store_that_cannot_be_written_loses_no_result_shown(run: Run, pytester
     [
         ("--perf-level=1.5", "perf_level: 1.5, expected above 0.5 and below 1"),
         ("--perf-max-time=-1", "perf_max_time: -1, expected above 0*"),
+        ("--perf-level=nan", "perf_level: nan, expected above 0.5 and below 1"),
+        ("--perf-max-time=nan", "perf_max_time: nan, expected above 0*"),
+        ("--perf-max-time=inf", "perf_max_time: inf, expected above 0*"),
     ],
 )
 def test_an_option_out_of_range_is_a_usage_error(run: Run, option: str, told: str) -> None:

@@ -278,7 +278,17 @@ def _describe_item(item: pytest.Item) -> Message:
     file = os.path.relpath(item.path, Path(os.environ[ROOT_VARIABLE]).resolve())
     told: Message = {"id": item.nodeid, "file": file, "line": item.location[1]}
     mark = item.get_closest_marker("tolerance")
-    return {**told, "tolerance": float(mark.args[0])} if mark is not None and mark.args else told
+    return {**told, "tolerance": _as_json(mark.args[0])} if mark is not None and mark.args else told
+
+
+def _as_json(written: Any) -> Any:
+    """A marker's number as it was written: the gate refuses what is none."""
+    if isinstance(written, bool | str):
+        return written
+    try:
+        return float(written)
+    except (TypeError, ValueError, OverflowError):
+        return repr(written)
 
 
 def _foreign_packages() -> list[list[str]]:

@@ -89,9 +89,7 @@ class Preset:
             wanted = getattr(other, field.name)
             if mine.get(field.name, wanted) != wanted:
                 one, two = _format_field(field.name, mine[field.name]), _format_field(field.name, wanted)
-                raise UsageError(
-                    f"preset: {one} and {two} both set {field.name}; choose one"
-                )
+                raise UsageError(f"preset: {one} and {two} both set {field.name}; choose one")
             mine[field.name] = wanted
         return replace(Preset(), **mine)
 

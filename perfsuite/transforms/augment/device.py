@@ -1,8 +1,8 @@
 """Draws applied to a whole batch where it lies: uint8 NCHW in and out, another draw for every image.
 
 One sampling for all geometry, one pass for all color, as two Triton kernels where there is Triton. Nothing
-comes back to the host: `upload_draws` copies what was drawn to the device, and `augment_prepared` may be recorded in
-a CUDA graph and replayed with other numbers.
+comes back to the host: `upload_draws` copies what was drawn to the device, and `augment_prepared` may be
+recorded in a CUDA graph and replayed with other numbers.
 
 >>> from perfsuite.transforms.augment.modes import draws
 >>> batch = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
