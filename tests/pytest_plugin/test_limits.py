@@ -52,7 +52,7 @@ class Undecided:
 
 @pytest.fixture
 def undecided(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fixture, "clock_for", lambda *_: Undecided())
+    monkeypatch.setattr(fixture, "make_clock", lambda *_: Undecided())
 
 
 UNCLEAR = "@pytest.mark.ceiling(seconds_per_call='10 ms')\ndef test_it(perf): perf(lambda: None)"
