@@ -19,8 +19,14 @@ def judged(name: str, *limits: Verdict, changes: tuple[Verdict, ...] = ()) -> Wo
     return WorkloadRunResult(Measurement(name, SAMPLES, items_per_call=32, unit="images"), limits, changes)
 
 
-def verdict(outcome: Outcome, metric: str = "images_per_second", **numbers: float) -> Verdict:
-    return Verdict("w", metric, outcome, "because", **numbers)
+def verdict(
+    outcome: Outcome,
+    metric: str = "images_per_second",
+    *,
+    estimate: float | None = None,
+    bound: float | None = None,
+) -> Verdict:
+    return Verdict("w", metric, outcome, "because", estimate=estimate, bound=bound)
 
 
 def test_rate_spread_limit_and_outcome_are_in_one_place() -> None:
