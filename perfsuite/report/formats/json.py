@@ -21,7 +21,8 @@ def dump_json(value: object) -> str:
     >>> dump_json({"low": -1.0, "high": float("inf")})
     '{\n "low": -1.0,\n "high": null\n}\n'
     """
-    return json.dumps(_replace_non_finite(value), indent=1, default=str, allow_nan=False) + "\n"
+    text = json.dumps(_replace_non_finite(value), indent=1, default=str, allow_nan=False)
+    return text.replace("##[", "##\\u005b") + "\n"  # GitHub's runner would execute it on stdout
 
 
 def _replace_non_finite(value: object) -> object:

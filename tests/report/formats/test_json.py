@@ -50,3 +50,9 @@ def test_gate_and_comparison_share_the_keys_that_a_reader_needs() -> None:
 def test_dump_json_replaces_what_is_not_finite_at_any_depth(number: float) -> None:
     text = json_format.dump_json({"a": [number, {"b": (number, 1.5)}], 3: number})
     assert json.loads(text, parse_constant=pytest.fail) == {"a": [None, {"b": [None, 1.5]}], "3": None}
+
+
+def test_dump_json_has_no_workflow_command_and_loses_no_character() -> None:
+    text = json_format.dump_json(["##[add-mask]x", "[##["])
+    assert "##[" not in text
+    assert json.loads(text) == ["##[add-mask]x", "[##["]
