@@ -24,8 +24,13 @@ def print_report(
     console = Console(file=stream, width=None if stream.isatty() else LOG_WIDTH)
     color = console.is_terminal and not console.no_color and console.color_system is not None
     text = terminal.render(report, width=console.width, color=color, show_kept=show_kept)
-    stream.write(github.disarm_commands(text) if is_github_job(environment) else text)
+    stream.write(printable(text, environment))
     stream.flush()
+
+
+def printable(text: str, environment: Mapping[str, str]) -> str:
+    """Return the text to print: in a GitHub job without anything that the runner would execute."""
+    return github.disarm_commands(text) if is_github_job(environment) else text
 
 
 def write_reports(report: Report, folder: Path) -> tuple[Path, ...]:

@@ -208,7 +208,7 @@ class AgentPlugin:
             perf: Any = importlib.import_module("perfsuite.pytest_plugin.fixture")
         except ImportError:
             return
-        perf.serve_workload = self._serve_perf_call
+        perf.set_workload_server(self._serve_perf_call)
 
     def _serve_perf_call(self, name: str, call: Callable[[], Any], items: float) -> None:
         self.worker.serve(self.node, name, BenchmarkCall(call), items)
