@@ -19,7 +19,8 @@ class SessionProgress:
     """Writes progress past pytest's capture, and nothing with `-q`."""
 
     def __init__(self, config: pytest.Config) -> None:
-        self._reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+        reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+        self._reporter = reporter
         self._capture: Any = config.pluginmanager.get_plugin("capturemanager")
         self._is_quiet = config.get_verbosity() < 0 or self._reporter is None
         self._is_terminal = not self._is_quiet and bool(self._reporter.isatty)
