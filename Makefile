@@ -21,7 +21,8 @@ $(READY): pyproject.toml constraints.txt
 	@echo "setting up $(VENV) (about a minute; PyTorch is large)"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt \
+		--group dev --editable '.[vision,gpu,remote]'
 	@touch $(READY)
 
 test: $(READY)
