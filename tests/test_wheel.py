@@ -83,7 +83,7 @@ def run_or_skip(command: Sequence[str]) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A repository of two commits; the second does twice the work. It knows nothing of perfsuite but a marker."""
+    """A repository of two commits, the second with twice the work, that uses nothing of ours but a marker."""
     (tmp_path / "test_toy.py").write_text(SUITE)
     for source in (FAST, SLOW):
         (tmp_path / "toy.py").write_text(source)
