@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import numpy  # noqa: F401 - inner runs drop the modules that they import, and numpy cannot be imported twice
 import pytest
-import scipy.special  # noqa: F401 - inner runs drop new modules afterward, and numpy cannot be imported twice
 
 
 class Run(Protocol):

@@ -58,23 +58,21 @@ def _escape_controls(value: object) -> object:
     return escape_lines(value) if type(value) is str else value
 
 
-def _plot_workload(workload: WorkloadGateResult, tolerance: float) -> object:
+def _plot_workload(workload: WorkloadGateResult, tolerance: float) -> str:
     time = next((verdict for verdict in workload.verdicts if verdict.metric == "time"), None)
     return _plot(workload.log_ratios, tolerance, time)
 
 
-def _plot_null_pairs(log_ratios: Sequence[float], tolerance: float) -> object:
+def _plot_null_pairs(log_ratios: Sequence[float], tolerance: float) -> str:
     return _plot(log_ratios, tolerance, None)
 
 
-def _plot(log_ratios: Sequence[float], tolerance: float, time: Verdict | None) -> object:
-    from markupsafe import Markup
-
+def _plot(log_ratios: Sequence[float], tolerance: float, time: Verdict | None) -> str:
     if time is not None and time.bound is not None:
         tolerance = time.bound
     interval, estimate = (time.interval, time.estimate) if time else (None, None)
     changes = [math.expm1(ratio) for ratio in log_ratios]
-    return Markup(render_dot_plot(changes, tolerance, interval, estimate))  # noqa: S704 - numbers only
+    return render_dot_plot(changes, tolerance, interval, estimate)
 
 
 def _changed_counters(workload: WorkloadGateResult) -> dict[str, tuple[int, int]]:
