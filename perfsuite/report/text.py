@@ -5,36 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import isfinite
 
-from perfsuite.judge.verdict import Outcome, Verdict
-
-WORST_FIRST = (
-    Outcome.BROKEN,
-    Outcome.REGRESSED,
-    Outcome.ERROR,
-    Outcome.MISSING,
-    Outcome.UNCLEAR,
-    Outcome.IMPROVED,
-    Outcome.NEW,
-    Outcome.QUARANTINED,
-    Outcome.KEPT,
-)
+from perfsuite.judge.reports import SEVERITY
+from perfsuite.judge.verdict import Verdict
 
 
 def sort_by_severity(verdicts: Iterable[Verdict]) -> list[Verdict]:
     """Sort by outcome, then by the size of the change."""
-    rank = {outcome: position for position, outcome in enumerate(WORST_FIRST)}
-    return sorted(verdicts, key=lambda each: (rank[each.outcome], -abs(each.estimate or 0), each.workload))
+    return sorted(
+        verdicts,
+        key=lambda each: (SEVERITY.index(each.outcome), -abs(each.estimate or 0), each.workload),
+    )
 
 
 def format_outcome_counts(verdicts: Iterable[Verdict]) -> str:
     """Count the verdicts of each outcome, the worst first.
 
+    >>> from perfsuite.judge.verdict import Outcome
     >>> kept, missing = Verdict("a", "time", Outcome.KEPT, ""), Verdict("b", "time", Outcome.MISSING, "")
     >>> format_outcome_counts([kept, missing])
     '1 missing, 1 kept'
     """
     outcomes = [verdict.outcome for verdict in verdicts]
-    counts = [f"{outcomes.count(each)} {each}" for each in WORST_FIRST if each in outcomes]
+    counts = [f"{outcomes.count(each)} {each}" for each in SEVERITY if each in outcomes]
     return ", ".join(counts) or "nothing compared"
 
 
@@ -56,7 +48,7 @@ def format_change(ratio_less_one: float | None) -> str:
 def format_interval(verdict: Verdict) -> str:
     """Format the interval of a change; empty where there is none.
 
-    >>> from perfsuite.judge.verdict import Interval
+    >>> from perfsuite.judge.verdict import Interval, Outcome
     >>> format_interval(Verdict("a", "time", Outcome.KEPT, "", interval=Interval(-0.01, 0.02, 0.99)))
     '-1.0 % to +2.0 %'
     """

@@ -18,7 +18,7 @@ def test_a_comparison_has_its_exit_code_warnings_and_all_verdicts_worst_first() 
     assert value["exit_code"] == 1
     assert value["warnings"] == ["w"]
     assert len(value["verdicts"]) == len(Outcome)
-    assert value["verdicts"][0]["outcome"] == "broken"
+    assert value["verdicts"][0]["outcome"] == "regressed"
 
 
 def test_a_number_that_is_not_finite_is_null() -> None:

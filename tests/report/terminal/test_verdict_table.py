@@ -26,7 +26,7 @@ def render(verdicts: list[Verdict], width: int = 80, color: bool = False, show_k
 
 def test_the_worst_verdict_comes_first_and_kept_ones_are_only_counted() -> None:
     text = render(ONE_OF_EACH)
-    order = [text.index(f"test_{each}") for each in ("broken", "regressed", "unclear", "improved", "new")]
+    order = [text.index(f"test_{each}") for each in ("regressed", "broken", "unclear", "improved", "new")]
     assert order == sorted(order)
     assert "test_kept" not in text
     assert "1 kept (kept: slowdowns of 3.1% and more would have been found)" in " ".join(text.split())
