@@ -11,7 +11,7 @@ from torch import nn
 from perfsuite.advise.preset_search import CPU_COMPILED_CANDIDATES, find_fastest_preset
 from perfsuite.data.loaders import make_loaders
 from perfsuite.training.inference.export import export
-from perfsuite.training.inference.predict import ModelCache
+from perfsuite.training.inference.model_cache import ModelCache
 from perfsuite.training.models import make_model
 from perfsuite.training.run.checkpoint import Checkpoint, ModelSpec
 from perfsuite.training.step.presets import COMBINED, EAGER, Preset
