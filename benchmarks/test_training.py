@@ -27,7 +27,7 @@ def batch_of(count: int, size: int, device: str = "cpu") -> tuple[torch.Tensor, 
 
 
 def step_of(model: nn.Module, preset: Preset = EAGER) -> TrainingStep:
-    fused = True if preset.optimizer_path == "fused" else None
+    fused = True if preset.optimizer_implementation == "fused" else None
     return TrainingStep(
         model, torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, fused=fused), preset
     )
