@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,7 +68,8 @@ class Checkpoint:
                 std=tuple(spec_fields["std"]),
             )
             checkpoint = Checkpoint(spec, content["weights"], content["training"])
-        except (KeyError, TypeError, ValueError) as error:
+            checkpoint.check_types()
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path}: incomplete checkpoint ({error!r}); train again") from error
         if spec.model not in MODELS:
             raise DataError(
@@ -77,6 +77,14 @@ class Checkpoint:
                 "use the perfsuite version that wrote it"
             )
         return checkpoint
+
+    def check_types(self) -> None:
+        """Raise TypeError unless the model is named by text, and the weights are tensors by name."""
+        if not isinstance(self.spec.model, str):
+            raise TypeError(f"model is {type(self.spec.model).__name__}, expected text")
+        for name, tensor in self.weights.items():
+            if not (isinstance(name, str) and isinstance(tensor, Tensor)):
+                raise TypeError(f"weight {name!r} is {type(tensor).__name__}, expected a tensor")
 
     def load_into(self, model: nn.Module, path: str | Path = "checkpoint") -> None:
         """Load the weights into `model`; if any tensor does not fit, load none."""
@@ -125,7 +133,7 @@ def _read_checkpoint(path: Path, device: torch.device | str) -> dict[str, Any]:
             f"{path}: damaged, or holds more than tensors and numbers ({size}); not read further, since that "
             "could run code; train again or restore the file"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except Exception as error:  # damaged bytes make the unpickler raise nearly anything
         first_line = (str(error).splitlines() or [""])[0][:200]
         raise DataError(
             f"{path}: damaged, or not a checkpoint ({size}; {first_line}); train again or restore the file"

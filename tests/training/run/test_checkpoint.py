@@ -14,6 +14,14 @@ from perfsuite.training.run.checkpoint import Checkpoint, ModelSpec
 SPEC = ModelSpec("small", ("cat", "dog"), image_size=32)
 
 
+CONTENT = {
+    "perfsuite": 2,
+    "model_spec": {"model": "small", "class_names": ["a", "b"], "image_size": 8, "mean": [0], "std": [1]},
+    "weights": {},
+    "training": {},
+}
+
+
 def save(path: Path) -> Path:
     Checkpoint(SPEC, SPEC.build().state_dict()).save(path)
     return path
@@ -100,6 +108,8 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
             },
             "holds a 'vgg', expected one of small",
         ),
+        (CONTENT | {"weights": {"head.bias": "text"}}, "weight 'head.bias' is str, expected a tensor"),
+        (CONTENT | {"weights": [1, 2]}, "incomplete checkpoint"),
     ],
 )
 def test_other_torch_files_are_refused(content: Any, message: str, tmp_path: Path) -> None:
