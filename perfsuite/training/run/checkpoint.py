@@ -109,7 +109,7 @@ class Checkpoint:
         if class_names != self.spec.class_names:
             raise DataError(
                 f"{path}: trained on {_format_class_names(self.spec.class_names)}, the data have "
-                f"{_format_class_names(class_names)}; train anew or give the data it was trained on"
+                f"{_format_class_names(class_names)}; train again or give the data it was trained on"
             )
 
 

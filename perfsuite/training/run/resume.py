@@ -35,11 +35,11 @@ class TrainingState:
     def from_checkpoint(checkpoint: Checkpoint, path: str | Path) -> TrainingState:
         """Return the state that `checkpoint` contains; refuse a checkpoint of weights alone."""
         if not checkpoint.training:
-            raise DataError(f"{path}: weights without the training's state, nothing to resume; train anew")
+            raise DataError(f"{path}: weights without the training's state, nothing to resume; train again")
         try:
             return TrainingState(**checkpoint.training)
         except TypeError as error:
-            raise DataError(f"{path}: incomplete training state ({error}); train anew") from error
+            raise DataError(f"{path}: incomplete training state ({error}); train again") from error
 
     def check_same_settings(self, settings: Mapping[str, Any], path: str | Path) -> None:
         """Refuse to resume with settings that would change what is learned."""

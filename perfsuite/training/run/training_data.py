@@ -16,7 +16,7 @@ from perfsuite.training.run.batch_loader import BatchLoader
 from perfsuite.transforms.normalization.channel_stats import IMAGENET
 
 SYNTHETIC_IMAGE_COUNT = 512
-DEFAULT_IMAGE_SIZE = 64  # small enough for two cores, large enough to tell the classes apart
+DEFAULT_IMAGE_SIZE = 64  # small enough for two cores, large enough to distinguish the classes
 
 
 def _close_nothing() -> None: ...

@@ -199,7 +199,7 @@ class TrainingStep:
 
 
 def _check_fsdp_supports(preset: Preset) -> None:
-    """Refuse what torch cannot do with sharded parameters, and what no test here has shown to agree."""
+    """Refuse what torch cannot do with sharded parameters, or what no test covers with them."""
     unsupported = {
         "fp16": preset.needs_scaler,
         "compile_mode": preset.is_compiled,
