@@ -10,10 +10,11 @@ from tests.gate.projects import Project
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """An empty project; arms start without plugins they do not need, and work in a folder of this test."""
+    """An empty project, gated without plugins that it does not need, in this test's environment and folder."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
     for name in [name for name in os.environ if name.startswith("GITHUB_")]:
         monkeypatch.delenv(name)
     (tmp_path / "tmp").mkdir()

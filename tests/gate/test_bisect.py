@@ -10,7 +10,7 @@ import pytest
 from perfsuite.errors import NothingMeasuredError, UsageError
 from perfsuite.gate import bisect as bisect_module
 from perfsuite.gate.bisect import CommitStatus, bisect, commits_between, find_first_bad
-from perfsuite.gate.worktree import Repository
+from perfsuite.gate.git import Repository
 from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import Project, jobs, quick_settings, src_layout
 from tests.report.sample_reports import report, workload
@@ -43,7 +43,7 @@ def test_the_slower_commit_is_found(project: Project) -> None:
     culprit = project.commit({"src/toy/jobs.py": jobs(decode=0.0012)})
     project.commit({"README": "2"})
     asked = quick_settings(
-        harness="base", pytest_words=("benchmarks/test_jobs.py::test_decode",), alpha=0.3, max_pairs=2
+        harness="base", pytest_args=("benchmarks/test_jobs.py::test_decode",), alpha=0.3, max_pairs=2
     )
     found, whole = bisect(asked, good, "HEAD", project.root, print)
     assert found.suspects == (culprit,)
@@ -74,6 +74,6 @@ def test_nothing_between_is_refused(project: Project) -> None:
 def test_ends_that_do_not_differ_are_told(project: Project) -> None:
     good = project.commit(src_layout())
     project.commit({"README": "1"})
-    asked = quick_settings(harness="base", pytest_words=("-k", "decode"), alpha=0.3, max_pairs=2)
+    asked = quick_settings(harness="base", pytest_args=("-k", "decode"), alpha=0.3, max_pairs=2)
     with pytest.raises(NothingMeasuredError, match="expected a regression"):
         bisect(asked, good, "HEAD", project.root, print)

@@ -7,9 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from perfsuite.gate.findings import find_counter_changes, find_missing_and_new, judge_counters, judge_outcomes
+from perfsuite.gate.findings import (
+    CounterFindings,
+    find_counter_changes,
+    find_missing_and_new,
+    judge_counters,
+    judge_outcomes,
+)
+from perfsuite.gate.pair_result import NodeOutcome, WorkloadName
 from perfsuite.gate.side_process import Message, SideProcess, SideProcessError
-from perfsuite.gate.turns import NodeOutcome
 from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import BENCHMARKS, Project, jobs, outcomes, src_layout
 
@@ -155,7 +161,7 @@ def test_every_pair_of_ends_has_a_meaning(
     base: str, head: str, outcome: Outcome | None, skipped: str | None
 ) -> None:
     found = judge_outcomes(
-        "t", {"base": NodeOutcome(base, "why"), "head": NodeOutcome(head, "why")}, on_base_before=True
+        "t", {"base": NodeOutcome(base, "why"), "head": NodeOutcome(head, "why")}, is_on_base=True
     )
     assert (found.verdict.outcome if found.verdict else None) == outcome
     assert found.skipped == skipped
@@ -163,7 +169,7 @@ def test_every_pair_of_ends_has_a_meaning(
 
 def test_what_only_head_can_run_is_new() -> None:
     ends = {"base": NodeOutcome("failed", "E   no such function"), "head": NodeOutcome("passed")}
-    found = judge_outcomes("t", ends, on_base_before=False)
+    found = judge_outcomes("t", ends, is_on_base=False)
     assert found.verdict is not None
     assert found.verdict.outcome is Outcome.NEW
 
@@ -186,27 +192,29 @@ COUNTS = {"base": [{"host_syncs": 0}] * 2, "head": [{"host_syncs": 1}] * 2}
 
 
 def test_one_more_host_sync_regresses_by_itself() -> None:
-    verdicts, steady, restless = judge_counters("t", COUNTS, COUNTS)
-    assert [v.outcome for v in verdicts] == [Outcome.REGRESSED]
-    assert steady == {"host_syncs": (0, 1)}
-    assert restless == ()
-    assert find_counter_changes({"t": COUNTS}) == ["t"]
+    result = judge_counters("t", COUNTS, COUNTS)
+    assert [verdict.outcome for verdict in result.verdicts] == [Outcome.REGRESSED]
+    assert result.stable == {"host_syncs": (0, 1)}
+    assert result.unstable == ()
+    assert find_counter_changes({WorkloadName("t"): COUNTS}) == ["t"]
 
 
 def test_one_less_is_improved() -> None:
     swapped = {"base": COUNTS["head"], "head": COUNTS["base"]}
-    assert [v.outcome for v in judge_counters("t", swapped, swapped)[0]] == [Outcome.IMPROVED]
+    assert [verdict.outcome for verdict in judge_counters("t", swapped, swapped).verdicts] == [
+        Outcome.IMPROVED
+    ]
 
 
 def test_a_counter_that_does_not_repeat_itself_never_gates() -> None:
     other = {"base": [{"host_syncs": 1}] * 2, "head": [{"host_syncs": 1}] * 2}
-    assert judge_counters("t", COUNTS, other) == ((), {}, ("host_syncs",))
+    assert judge_counters("t", COUNTS, other) == CounterFindings(unstable=("host_syncs",))
 
 
 def test_a_count_that_is_neither_good_nor_bad_is_told_and_does_not_gate() -> None:
     counts = {"base": [{"images": 1}] * 2, "head": [{"images": 2}] * 2}
-    assert [v.outcome for v in judge_counters("t", counts, counts)[0]] == [Outcome.KEPT]
+    assert [verdict.outcome for verdict in judge_counters("t", counts, counts).verdicts] == [Outcome.KEPT]
 
 
 def test_no_counters_are_no_finding() -> None:
-    assert judge_counters("t", {}, None) == ((), {}, ())
+    assert judge_counters("t", {}, None) == CounterFindings()

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from perfsuite.gate import worktree
+from perfsuite.gate import launch
 from perfsuite.gate.fork_client import ForkServerClient, ForkServerError, can_fork
-from perfsuite.gate.pair_runner import collect_suites, prepare_sides
+from perfsuite.gate.git import Repository
+from perfsuite.gate.launch import Launcher
+from perfsuite.gate.pair_runner import collect_suites, open_pair_runner
 from perfsuite.gate.side_process import SideProcess, SideProcessError
-from perfsuite.gate.workspace import gate_workspace
-from perfsuite.gate.worktree import Repository, Worktree
+from perfsuite.gate.worktree import Worktree
 from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import BENCHMARKS, Project, jobs, quick_settings, src_layout
 
@@ -67,12 +68,8 @@ def test_a_project_that_sets_variables_before_it_imports_is_left_alone(project: 
 
 def test_a_parent_that_is_gone_is_done_without(project: Project) -> None:
     project.commit(src_layout(**{"benchmarks/test_jobs.py": "import numpy\n" + BENCHMARKS}))
-    repository = Repository.at(project.root)
-    asked = quick_settings("HEAD", null=True)
-    with (
-        gate_workspace(repository.git_directory) as place,
-        prepare_sides(repository, asked, place, random.Random(1), print) as stand,
-    ):
+    settings = quick_settings("HEAD", null=True)
+    with open_pair_runner(project.root, settings, random.Random(1)) as stand:
         nodes = collect_suites(stand).nodes("head")
         assert len(stand.run(nodes).workload_turns) == len(nodes) == 2
         assert stand.fork_servers.current is not None
@@ -83,10 +80,10 @@ def test_a_parent_that_is_gone_is_done_without(project: Project) -> None:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    plugin = worktree.install_agent(folder)
+    plugin = launch.install_agent(folder)
     (folder / "modules").mkdir()
-    luck = worktree.randomized_environment(random.Random(0))
-    around = worktree.fork_server_environment(plugin, "run", luck)
+    launcher = Launcher(Repository(folder, folder), plugin, folder)
+    around = launcher.fork_server_environment(launch.randomized_environment(random.Random(0)))
     return {**around, "PYTHONPATH": f"{plugin}{os.pathsep}{folder / 'modules'}"}
 
 
@@ -98,7 +95,7 @@ def parent(tmp_path: Path) -> Iterator[ForkServerClient]:
 
 
 def command() -> list[str]:
-    return [sys.executable, "-m", f"{worktree.AGENT_PACKAGE}.fork_server"]
+    return [sys.executable, "-m", f"{launch.AGENT_PACKAGE}.fork_server"]
 
 
 @pytest.mark.parametrize(
@@ -139,9 +136,9 @@ def waiting_side(folder: Path, parent: ForkServerClient) -> SideProcess:
     plugin = str(folder / "plugin")
     around = {**os.environ, "PYTHONPATH": plugin, "PERFSUITE_GATE_ROOT": str(folder)}
     tree = Worktree("head", folder, folder, "", "")
-    words = worktree.pytest_command(tree, ["-p", "pytest_benchmark.plugin", "test_waits.py"])
+    words = launch.pytest_command(tree, ["-p", "pytest_benchmark.plugin", "test_waits.py"])
     arm = SideProcess("head", words, around, folder, folder / "log", parent)
-    assert arm.receive(600.0)["say"] == "collected", arm.tail()
+    assert arm.receive(600.0)["event"] == "collected", arm.tail()
     return arm
 
 

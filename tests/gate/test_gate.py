@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from perfsuite.errors import UsageError
-from perfsuite.gate.gate import GateRun
+from perfsuite.gate import timing
 from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import Project, flat_layout, jobs, outcomes, src_layout, workload_named
 
@@ -131,7 +131,7 @@ def test_the_repository_is_left_as_it_was(project: Project, tmp_path: Path) -> N
     project.commit(src_layout())
     project.commit({"src/toy/jobs.py": jobs(decode=0.0012)})
     before = sorted(str(p) for p in project.root.rglob("*"))
-    report = project.gate(pytest_words=("-k", "decode"), max_pairs=1)
+    report = project.gate(pytest_args=("-k", "decode"), max_pairs=1)
     assert list(outcomes(report)) == ["test_decode"], "a selection is gated alone"
     assert sorted(str(p) for p in project.root.rglob("*")) == before
     assert project.git("worktree", "list").count("\n") == 1
@@ -144,11 +144,13 @@ def test_a_pair_that_came_too_late_is_unclear_and_no_error(
     """The time may end while both sides are still being collected."""
     project.commit(src_layout())
     project.commit({"src/toy/jobs.py": jobs(decode=0.0012)})
-    monkeypatch.setattr(GateRun, "_has_time_for_another_pair", lambda run: run.pairs < 1)
+    monkeypatch.setattr(
+        timing, "has_time_for_another_pair", lambda context, state, pair_seconds: state.timed_pairs < 1
+    )
     report = project.gate(time_budget_seconds=0.001)
     assert set(outcomes(report).values()) == {Outcome.UNCLEAR}
     assert report.exit_code == 10
-    assert "the time of 0 s ended after 1 of 2 pairs" in report.notes[-1]
+    assert "the time budget of 0 s ended after 1 of 2 pairs" in report.notes[-1]
 
 
 def test_both_sides_at_one_commit_are_refused(project: Project) -> None:
@@ -163,7 +165,7 @@ def test_base_that_differs_from_base_gates_nothing(project: Project) -> None:
     files = src_layout()
     project.commit(files | {"src/toy/clock.py": files["src/toy/clock.py"] + role})
     project.commit({"README": "nothing that matters"})
-    report = project.gate(sentinels=1)
+    report = project.gate(null_workloads=1)
     assert {len(seen) for seen in report.null_log_ratios.values()} == {6}
     assert report.unfit
     assert Outcome.REGRESSED not in outcomes(report).values()

@@ -44,7 +44,7 @@ def interrupted_at(line: str, project: Project, **more: object) -> GateReport:
         if told.startswith(line):
             raise KeyboardInterrupt
 
-    return gate(quick_settings(**more), project.root, tell=tell)
+    return gate(quick_settings(**more), project.root, on_progress=tell)
 
 
 def test_while_it_counts_nothing_is_judged_and_nothing_is_green(ready: Project) -> None:

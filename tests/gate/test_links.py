@@ -11,8 +11,10 @@ import pytest
 
 from perfsuite.errors import UsageError
 from perfsuite.gate import submodules, workspace
-from perfsuite.gate.project_layout import clear_path, copy_harness, find_sources
-from perfsuite.gate.worktree import Repository, Worktree, copy_files, link_shared_files
+from perfsuite.gate.git import Repository
+from perfsuite.gate.harness import copy_harness
+from perfsuite.gate.project_layout import find_sources
+from perfsuite.gate.worktree import Worktree, clear_path, copy_files, link_shared_files
 from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import BENCHMARKS, Project, jobs, outcomes, src_layout
 
@@ -244,9 +246,9 @@ def test_a_submodule_is_not_laid_over_the_clone_that_a_link_leads_to(
     clone.write({"part.py": "the user's unfinished work"})
     checkout = tmp_path / "checkout"
     project.git("worktree", "add", "--quiet", "--detach", str(checkout))
-    copy_files(project.root, checkout, Repository.at(project.root).changed_here())
+    copy_files(project.root, checkout, Repository.at(project.root).uncommitted_files())
     assert (checkout / link).is_symlink()
-    (told,) = submodules.check_out_submodules(project.root, "HEAD", checkout, as_it_is=True)
+    (told,) = submodules.check_out_submodules(project.root, "HEAD", checkout, is_working_tree=True)
     assert "libs/part is or lies behind a link" in told
     assert (clone.root / "part.py").read_text() == "the user's unfinished work"
 
@@ -354,5 +356,5 @@ def test_a_slowdown_behind_a_link_is_still_found(project: Project, tmp_path: Pat
     (project.root / "benchmarks").symlink_to("real")
     project.commit({})
     project.commit({"src/toy/jobs.py": jobs(decode=0.0012)})
-    report = project.gate(pytest_words=("benchmarks",))
+    report = project.gate(pytest_args=("benchmarks",))
     assert outcomes(report)["test_decode"] is Outcome.REGRESSED

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from perfsuite.errors import UsageError
-from perfsuite.gate.project_layout import copy_harness, find_harness, find_sources
-from perfsuite.gate.worktree import Repository, refuse_in_place_extensions
+from perfsuite.gate.git import Repository
+from perfsuite.gate.harness import copy_harness, find_harness
+from perfsuite.gate.project_layout import find_sources
+from perfsuite.gate.worktree import refuse_in_place_extensions
 from tests.gate.projects import Project, flat_layout, src_layout
 
 LAYOUTS = [

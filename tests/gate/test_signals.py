@@ -31,9 +31,9 @@ def test_who_has_a_use_for_the_signal_keeps_it() -> None:
 def test_a_forked_worker_dies_of_it_as_it_always_did() -> None:
     code = """
 import os, signal
-from perfsuite.gate.signals import sigterm_as_ctrl_c
+from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
 
-with sigterm_as_ctrl_c():
+with sigterm_as_keyboard_interrupt():
     child = os.fork()
     if child == 0:
         try:

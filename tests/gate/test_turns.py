@@ -21,13 +21,13 @@ import json, os, socket
 line = socket.socket(fileno=int(os.environ["PERFSUITE_GATE_SOCKET"])).makefile("rwb", buffering=0)
 for said in line:
     word = json.loads(said)
-    print(word["do"], flush=True)
-    answer = {"warm": {"say": "warm", "seconds_per_call": 0.001, "threads": 0, "on_device": False},
-              "turn": {"say": "turn", "median": 0.001, "low": 0.001, "stages": {}},
-              "nonsense": {"say": "nonsense"}}[word["do"]]
+    print(word["command"], flush=True)
+    answer = {"warm_up": {"event": "warmed_up", "seconds_per_call": 0.001, "threads": 0, "on_device": False},
+              "turn": {"event": "turn_ended", "median": 0.001, "low": 0.001, "seconds_by_stage": {}},
+              "nonsense": {"event": "nonsense"}}[word["command"]]
     line.write(json.dumps(answer).encode() + b"\\n")
 """
-SCHEDULE = TurnSchedule(fewest_turns=4, side_seconds=0.0, rest_seconds=0.0, cooling_seconds=0.0)
+SCHEDULE = TurnSchedule(min_turns=4, max_side_seconds=0.0, idle_wait_seconds=0.0, cooling_seconds=0.0)
 
 
 @contextmanager
@@ -50,13 +50,13 @@ def test_turns_go_a_b_b_a_and_the_second_warms_up_first(
     tell = SideProcess.send
 
     def noted(self: SideProcess, **words: Any) -> None:
-        told.append(f"{self.side} {words['do']}")
+        told.append(f"{self.side} {words['command']}")
         tell(self, **words)
 
     monkeypatch.setattr(SideProcess, "send", noted)
     with side_processes(tmp_path) as (base, head):
         seen = ProcessPair(base, head, SCHEDULE).take_turns("t", "t", 1.0)
-    assert told[:2] == ["head warm", "base warm"]
+    assert told[:2] == ["head warm_up", "base warm_up"]
     order = "".join({"base turn": "A", "head turn": "B"}[word] for word in told[2:])
     assert order == "ABBAABBA"
     assert len(seen.first_turns) == len(seen.second_turns) == 4
@@ -72,11 +72,11 @@ def test_a_side_that_is_gone_is_named_with_its_last_words(tmp_path: Path) -> Non
 
 
 def test_a_silent_side_is_not_waited_for_for_ever(tmp_path: Path) -> None:
-    pace = TurnSchedule(patience_seconds=0.5)
+    pace = TurnSchedule(hang_timeout_seconds=0.5)
     silent = "import time; time.sleep(60)"
     with (
         side_processes(tmp_path, silent) as (base, head),
-        pytest.raises(SideProcessError, match="--patience"),
+        pytest.raises(SideProcessError, match="--hang-timeout"),
     ):
         ProcessPair(base, head, pace).collect()
     assert base.process.returncode is not None
@@ -86,9 +86,9 @@ def test_a_silent_side_is_not_waited_for_for_ever(tmp_path: Path) -> None:
 def test_a_side_that_says_nonsense_is_an_error(tmp_path: Path) -> None:
     with side_processes(tmp_path) as (base, head):
         pair = ProcessPair(base, head, SCHEDULE)
-        base.send(do="nonsense")
-        with pytest.raises(SideProcessError, match="said 'nonsense', expected 'turn'"):
-            pair._expect(base, "turn")
+        base.send(command="nonsense")
+        with pytest.raises(SideProcessError, match="sent 'nonsense', expected 'turn_ended'"):
+            pair._expect(base, "turn_ended")
 
 
 @pytest.mark.parametrize(("throttled_for", "taken"), [(0, 1), (1, 2), (2, 3), (99, 4)])
@@ -106,9 +106,9 @@ def test_a_throttled_turn_is_taken_again_a_bounded_number_of_times(
             reasons = ("power cap",) if turns <= throttled_for else ()
             self.readings = GpuReadings(90.0, 1200.0, 2600.0, 700.0, 80.0, 1.0, reasons)
 
-    monkeypatch.setattr("perfsuite.gate.turns.GpuWatch", Watch)
+    monkeypatch.setattr("perfsuite.gate.turns.GpuMonitor", Watch)
     with side_processes(tmp_path) as (base, head):
-        turn = ProcessPair(base, head, SCHEDULE)._take_turn(base, True, calls=1, settle=0, cores=[])
+        turn = ProcessPair(base, head, SCHEDULE)._take_turn(base, True, calls=1, settle_rounds=0, cores=[])
     assert turns == taken
     assert turn.gpu is not None
     assert bool(turn.gpu.throttled) is (throttled_for >= taken)

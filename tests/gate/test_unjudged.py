@@ -6,17 +6,18 @@ import random
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from perfsuite.gate.build_report import build_report
+from perfsuite.gate.collection import CollectedSuites, SideCollection
 from perfsuite.gate.findings import judge_outcomes, unjudged
-from perfsuite.gate.gate import GateRun
-from perfsuite.gate.pair_runner import CollectedSuites, PairRunner
-from perfsuite.gate.turns import NodeOutcome, SideCollection
+from perfsuite.gate.gate_state import GateContext, GateState
+from perfsuite.gate.git import Repository
+from perfsuite.gate.pair_result import NodeId, NodeOutcome, WorkloadName
+from perfsuite.gate.pair_runner import PairRunner
 from perfsuite.gate.workload_state import WorkloadState
-from perfsuite.gate.worktree import Repository, Worktree
+from perfsuite.gate.worktree import Worktree
 from perfsuite.judge.reports import GateReport
 from perfsuite.judge.verdict import Outcome, Verdict
 from tests.gate.projects import (
@@ -67,7 +68,7 @@ def test_where_nothing_else_is_wrong_the_gate_is_red(project: Project, way: str)
     """Head's test runs on base too, so base ends the pair before anything is known of head."""
     project.commit(src_layout(**{"benchmarks/test_jobs.py": DECODE}))
     project.commit({"benchmarks/test_jobs.py": DECODE + ends_by(way) + RESIZE})
-    report = project.gate(pytest_words=("-k", f"decode or {way}"))
+    report = project.gate(pytest_args=("-k", f"decode or {way}"))
     assert outcomes(report) == {"test_decode": Outcome.KEPT, f"test_{way}": Outcome.ERROR}
     assert report.exit_code == 12
 
@@ -163,7 +164,7 @@ def test_what_was_collected_and_not_judged_has_a_verdict(
 
 
 def collected(*nodes: str) -> SideCollection:
-    return SideCollection(dict.fromkeys(nodes, ("test_a.py", 7)), (), (), "")
+    return SideCollection(locations={NodeId(node): ("test_a.py", 7) for node in nodes})
 
 
 @pytest.fixture
@@ -172,24 +173,37 @@ def repository(project: Project) -> Repository:
     return Repository.at(project.root)
 
 
-def report_of(repository: Repository, base: SideCollection, head: SideCollection, **state: Any) -> GateReport:
-    """The report of a gate that came to its end in this state."""
+def report_of(
+    repository: Repository, base: SideCollection, head: SideCollection, state: GateState
+) -> GateReport:
+    """The report of a gate that ended in this state."""
     root = repository.root
     trees = {side: Worktree(side, root, root, repository.commit("HEAD"), side) for side in ("base", "head")}
-    asked = quick_settings(renames={"old": "new"})
-    stand = PairRunner(repository, asked, root, trees, Path("plugin"), random.Random(1), gpu=None)
-    run = GateRun(stand, CollectedSuites({"base": base, "head": head}), time.monotonic(), lambda _: None)
-    for name, value in state.items():
-        setattr(run, name, value)
-    return build_report(run, "perfsuite gate", 1)
+    runner = PairRunner(
+        repository=repository,
+        settings=quick_settings(renames={"old": "new"}),
+        workspace=root,
+        worktrees=trees,
+        agent_path=Path("plugin"),
+        rng=random.Random(1),
+        gpu=None,
+    )
+    suites = CollectedSuites({"base": base, "head": head})
+    context = GateContext(runner=runner, suites=suites, started_at=time.monotonic())
+    return build_report(context, state, "perfsuite gate", 1)
 
 
-def kept(name: str) -> dict[str, list[Verdict]]:
-    return {name: [Verdict(name, "time", Outcome.KEPT, "no change")]}
+def kept(name: str) -> list[Verdict]:
+    return [Verdict(name, "time", Outcome.KEPT, "no change")]
 
 
 def test_the_report_names_what_has_no_verdict(repository: Repository) -> None:
-    report = report_of(repository, collected("t", "u"), collected("t", "u"), verdicts=kept("t"))
+    report = report_of(
+        repository,
+        collected("t", "u"),
+        collected("t", "u"),
+        GateState(node_verdicts={NodeId("t"): kept("t")}),
+    )
     assert outcomes(report) == {"t": Outcome.KEPT, "u": Outcome.ERROR}
     assert (workload_named(report, "u").file, workload_named(report, "u").line) == ("test_a.py", 7)
     assert report.exit_code == 12
@@ -197,23 +211,27 @@ def test_the_report_names_what_has_no_verdict(repository: Repository) -> None:
 
 def test_the_report_names_nothing_twice(repository: Repository) -> None:
     """The negative control: a race, a skipped, a dropped and a renamed test are judged."""
-    nodes = ("t", "race", "skipped", "dropped")
+    nodes = ("t", "race", "skipped", "excluded")
+    race = WorkloadName("race::plain")
     report = report_of(
         repository,
         collected("old", *nodes),
         collected("new", *nodes),
-        verdicts={**kept("t"), **kept("new"), **kept("dropped::part")},
-        followed={
-            "race::plain": WorkloadState("race::plain", "race", log_ratios=[0.0] * 6, errors=[0.001] * 6)
-        },
-        skipped={"skipped": "no camera"},
-        dropped={"dropped"},
+        GateState(
+            verdicts={WorkloadName("excluded::plain"): kept("excluded::plain")},
+            node_verdicts={NodeId(name): kept(name) for name in ("t", "new")},
+            workloads={
+                race: WorkloadState(race, NodeId("race"), log_ratios=[0.0] * 6, standard_errors=[0.001] * 6)
+            },
+            skipped={NodeId("skipped"): "no camera"},
+            excluded_nodes={NodeId("excluded")},
+        ),
     )
-    assert {found.name for found in report.workloads} == {"t", "new", "race::plain", "dropped::part"}
+    assert {found.name for found in report.workloads} == {"t", "new", "race::plain", "excluded::plain"}
     assert report.exit_code in {0, 10}
 
 
 def test_where_base_takes_the_pair_with_it_a_new_benchmark_is_not_called_new() -> None:
-    alone = judge_outcomes("t", {"base": NodeOutcome("died", "signal SIGSEGV")}, on_base_before=False)
+    alone = judge_outcomes("t", {"base": NodeOutcome("died", "signal SIGSEGV")}, is_on_base=False)
     assert alone.verdict is not None
     assert alone.verdict.outcome is Outcome.ERROR

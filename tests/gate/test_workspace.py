@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from perfsuite.gate import workspace
-from perfsuite.gate.worktree import Repository, add_worktree
+from perfsuite.gate.git import Repository
+from perfsuite.gate.worktree import add_worktree
 from tests.gate.projects import Project, jobs, src_layout
 
 GATE = """
@@ -21,9 +22,9 @@ import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background is deaf to it
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from tests.gate.projects import settings
+from tests.gate.projects import quick_settings
 from perfsuite.gate.gate import gate
-gate(settings(max_pairs=3), Path({project!r}))
+gate(quick_settings(max_pairs=3), Path({project!r}))
 """
 ROOT = Path(__file__).parents[2]
 

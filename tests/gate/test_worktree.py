@@ -9,8 +9,9 @@ import pytest
 
 from perfsuite.errors import UsageError
 from perfsuite.gate.gate import gate
+from perfsuite.gate.git import Repository
 from perfsuite.gate.submodules import check_out_submodules
-from perfsuite.gate.worktree import Repository, Worktree, add_worktree, copy_uncommitted, link_shared_files
+from perfsuite.gate.worktree import Worktree, add_worktree, copy_uncommitted, link_shared_files
 from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import (
     BENCHMARKS,
@@ -31,7 +32,7 @@ def test_benchmarks_with_settings_of_their_own_are_compared_with_themselves(proj
     del files["benchmarks/test_jobs.py"]
     project.commit(files)
     project.commit({"perf/test_jobs.py": CHANGED})
-    report = project.gate(pytest_words=("perf",))
+    report = project.gate(pytest_args=("perf",))
     assert outcomes(report) == {"test_decode": Outcome.KEPT, "test_resize": Outcome.KEPT}
     assert workload_named(report, "test_resize").file == "perf/test_jobs.py"
 
@@ -107,9 +108,9 @@ def test_commits_of_base_that_head_lacks_are_told(project: Project) -> None:
     project.commit({"README": "1"})
     repository = Repository.at(project.root)
     head, base = repository.commit("feature"), repository.commit("main")
-    assert "head lacks 1 commit of base" in repository.lacks(head, base)
-    assert f"--base {fork[:12]}" in repository.lacks(head, base)
-    assert repository.lacks(head, fork) == repository.lacks(fork, head) == ""
+    assert "head lacks 1 commit of base" in repository.divergence_note(head, base)
+    assert f"--base {fork[:12]}" in repository.divergence_note(head, base)
+    assert repository.divergence_note(head, fork) == repository.lacks(fork, head) == ""
 
 
 def test_inside_a_hook_the_commit_being_made_is_left_alone(
@@ -145,9 +146,9 @@ def test_a_file_a_link_and_a_folder_may_take_each_others_place(project: Project)
     (project.root / "folder").rmdir()
     project.write({"file/x": "2", "folder": "2", "link/x": "2"})
     copy_uncommitted(repository, tree)
-    found = {name: (tree.root / name).read_text() for name in ("file/x", "folder", "link/x")}
+    found = {name: (tree.project_root / name).read_text() for name in ("file/x", "folder", "link/x")}
     assert set(found.values()) == {"2"}
-    assert not (tree.root / "gone").exists()
+    assert not (tree.project_root / "gone").exists()
     assert (outside / "x").read_text() == "the user's own"
 
 
@@ -168,7 +169,7 @@ def test_what_base_lacks_is_new_though_its_file_was_named(project: Project) -> N
     project.commit(src_layout())
     later = BENCHMARKS.replace("from toy import", "from toy import later,")
     project.commit({"benchmarks/test_later.py": later, "src/toy/later.py": ""})
-    report = project.gate(pytest_words=("benchmarks/test_later.py",))
+    report = project.gate(pytest_args=("benchmarks/test_later.py",))
     assert outcomes(report) == {"test_decode": Outcome.NEW, "test_resize": Outcome.NEW}
     assert report.exit_code == 12
 
@@ -252,7 +253,7 @@ def test_a_slower_submodule_is_found(with_submodule: Project) -> None:
 
 def test_uncommitted_changes_of_a_submodule_are_part_of_head(with_submodule: Project, tmp_path: Path) -> None:
     with_submodule.write({"libs/part/text": "3", "libs/part/new": "3"})
-    assert check_out_submodules(with_submodule.root, "HEAD", tmp_path / "side", as_it_is=True) == []
+    assert check_out_submodules(with_submodule.root, "HEAD", tmp_path / "side", is_working_tree=True) == []
     laid = tmp_path / "side" / "libs" / "part"
     assert (laid / "text").read_text() == (laid / "new").read_text() == "3"
     assert check_out_submodules(with_submodule.root, "HEAD", tmp_path / "other") == []

@@ -47,11 +47,11 @@ def test_a_living_child_process_means_that_nobody_is_pinned() -> None:
     """In a process of its own: other tests may have left a child in this one."""
     code = """
 import subprocess, sys
-from perfsuite.gate.agent.randomize import spent
+from perfsuite.gate.agent.randomize import read_cpu_times
 
-assert spent() is not None
+assert read_cpu_times() is not None
 with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
-    assert spent() is None
+    assert read_cpu_times() is None
     child.kill()
 """
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -72,7 +72,7 @@ def test_a_thread_that_has_ended_is_no_error() -> None:
     gone.start()
     gone.join()
     with pinned_to_cores([gone.native_id or 0], [0]):
-        wait_until_idle([threading.get_native_id(), gone.native_id or 0], otherwise=0.0)
+        wait_until_idle([threading.get_native_id(), gone.native_id or 0], unknown_wait_seconds=0.0)
 
 
 def places(heap: HeapRandomizer, shaken: bool) -> set[int]:
@@ -81,10 +81,10 @@ def places(heap: HeapRandomizer, shaken: bool) -> set[int]:
     library.malloc.restype, library.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
     library.free.restype, library.free.argtypes = None, [ctypes.c_void_p]
     found = set()
-    heap.plug()
+    heap.fill_holes()
     for _ in range(30):
         if shaken:
-            heap.shake()
+            heap.randomize()
         place = library.malloc(20_000)
         library.free(place)
         found.add(place)
@@ -101,10 +101,10 @@ def test_a_shaken_heap_gives_out_other_places() -> None:
 def test_memory_is_kept() -> None:
     code = """
 import resource, sys
-from perfsuite.gate.agent.randomize import keep_memory
+from perfsuite.gate.agent.randomize import keep_freed_memory
 
 if sys.argv[1] == "keep":
-    keep_memory()
+    keep_freed_memory()
 for call in range(20):
     if call == 10:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -144,7 +144,7 @@ def test_both_sides_get_the_same_cores(
 
 
 def test_when_turns_are_enough_does_not_depend_on_who_is_slower() -> None:
-    pace = TurnSchedule(fewest_turns=4, side_seconds=0.8)
+    pace = TurnSchedule(min_turns=4, max_side_seconds=0.8)
     quick, slow = [1.0, 1.2, 0.9, 1.1, 1.3, 0.8] * 4, [1.1, 1.3, 1.2, 0.9, 1.4, 1.0] * 4
     for turns in range(2, 25):
         said = {pace.is_enough(a[:turns], b[:turns], 0.01) for a, b in ((quick, slow), (slow, quick))}
