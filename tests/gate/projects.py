@@ -68,6 +68,13 @@ QUICK_SCHEDULE = TurnSchedule(
     sample_seconds=0.002,
     hang_timeout_seconds=600.0,
 )
+USER_FILES = {
+    "test_a.py": "the user's",
+    "only_here.py": "the user's",
+    "sub/images/1.jpg": "the user's",
+    "__pycache__/test_a.cpython-311.pyc": "the user's",
+    "__pycache__/only_here.cpython-311.pyc": "the user's",
+}
 PYTEST_ARGS = ("-p", "pytest_benchmark.plugin")
 
 
@@ -151,3 +158,11 @@ def outcomes(report: GateReport) -> dict[str, Outcome]:
 def workload_named(report: GateReport, name: str) -> WorkloadGateResult:
     (workload,) = [workload for workload in report.workloads if workload.name.endswith(name)]
     return workload
+
+
+def contents(folder: Path) -> dict[str, bytes | str]:
+    """Everything in a folder, by relative name."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else "folder"
+        for path in folder.rglob("*")
+    }

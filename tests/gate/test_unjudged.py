@@ -1,4 +1,4 @@
-"""Whatever way a benchmark vanishes between its collection and the report, it is reported and never green."""
+"""A benchmark that was collected and never judged is reported and never green."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def ends_by(way: str) -> str:
     return f"def test_{way}(benchmark):\n    {WAYS[way]}\n    benchmark(jobs.decode)\n\n\n"
 
 
-def test_a_test_that_ends_the_process_takes_no_other_with_it(project: Project) -> None:
+def test_a_test_that_ends_the_process_does_not_affect_others(project: Project) -> None:
     tests = DECODE + "".join(map(ends_by, WAYS)) + RESIZE
     project.commit(src_layout(**{"benchmarks/test_jobs.py": tests}))
     project.commit({"src/toy/jobs.py": jobs(decode=0.0011)})
@@ -64,8 +64,8 @@ def test_a_test_that_ends_the_process_takes_no_other_with_it(project: Project) -
 
 
 @pytest.mark.parametrize("way", ["exit", "os_exit"])
-def test_where_nothing_else_is_wrong_the_gate_is_red(project: Project, way: str) -> None:
-    """Head's test runs on base too, so base ends the pair before anything is known of head."""
+def test_a_test_that_ends_the_process_makes_the_gate_red(project: Project, way: str) -> None:
+    """Head's test runs on base too, so base ends the pair before head's outcome is known."""
     project.commit(src_layout(**{"benchmarks/test_jobs.py": DECODE}))
     project.commit({"benchmarks/test_jobs.py": DECODE + ends_by(way) + RESIZE})
     report = project.gate(pytest_args=("-k", f"decode or {way}"))
@@ -90,7 +90,7 @@ def test_ends_late(benchmark):
 """
 
 
-def test_a_session_that_ends_while_it_is_timed_is_an_error(project: Project) -> None:
+def test_a_session_that_ends_during_timing_is_an_error(project: Project) -> None:
     project.commit(src_layout(**{"benchmarks/test_jobs.py": DECODE + LATE + RESIZE}))
     project.commit({"src/toy/jobs.py": jobs(decode=0.001) + "# changed\n"})
     report = project.gate(max_pairs=4)  # the first pair ends before it comes to the last test
@@ -124,17 +124,17 @@ def stop(request):
 
 
 @pytest.mark.parametrize("harness", ["head", "base", "own"])
-def test_a_name_that_changes_with_every_collection_is_not_green(project: Project, harness: str) -> None:
+def test_a_name_that_changes_with_every_collection_is_red(project: Project, harness: str) -> None:
     project.commit(src_layout(**{"benchmarks/test_jobs.py": DECODE + UNSTEADY}))
     project.commit({"src/toy/jobs.py": jobs() + "# changed\n"})
     report = project.gate(harness=harness)
     assert outcomes(report)["test_decode"] is Outcome.KEPT
-    of_others = {found.outcome for found in report.workloads if "unsteady" in found.name}
-    assert of_others & {Outcome.ERROR, Outcome.MISSING}
+    other_outcomes = {workload.outcome for workload in report.workloads if "unsteady" in workload.name}
+    assert other_outcomes & {Outcome.ERROR, Outcome.MISSING}
     assert report.exit_code == 12
 
 
-def test_a_project_that_stops_the_session_itself_is_not_green(project: Project) -> None:
+def test_a_project_that_stops_the_session_is_red(project: Project) -> None:
     project.commit(src_layout(**{"conftest.py": CONFTEST}))
     project.commit({"src/toy/jobs.py": jobs() + "# changed\n"})
     report = project.gate()
@@ -155,12 +155,12 @@ UNJUDGED = [
 
 
 @pytest.mark.parametrize(("base", "head", "judged", "interrupted", "expected"), UNJUDGED)
-def test_what_was_collected_and_not_judged_has_a_verdict(
+def test_collected_tests_without_a_verdict_get_one(
     base: list[str], head: list[str], judged: list[str], interrupted: bool, expected: Mapping[str, Outcome]
 ) -> None:
-    found = unjudged(base, head, judged, interrupted)
-    assert {verdict.workload: verdict.outcome for verdict in found} == expected
-    assert all(verdict.reason for verdict in found)
+    verdicts = unjudged(base, head, judged, interrupted)
+    assert {verdict.workload: verdict.outcome for verdict in verdicts} == expected
+    assert all(verdict.reason for verdict in verdicts)
 
 
 def collected(*nodes: str) -> SideCollection:
@@ -197,7 +197,7 @@ def kept(name: str) -> list[Verdict]:
     return [Verdict(name, "time", Outcome.KEPT, "no change")]
 
 
-def test_the_report_names_what_has_no_verdict(repository: Repository) -> None:
+def test_the_report_includes_tests_without_a_verdict(repository: Repository) -> None:
     report = report_of(
         repository,
         collected("t", "u"),
@@ -209,8 +209,8 @@ def test_the_report_names_what_has_no_verdict(repository: Repository) -> None:
     assert report.exit_code == 12
 
 
-def test_the_report_names_nothing_twice(repository: Repository) -> None:
-    """The negative control: a race, a skipped, a dropped and a renamed test are judged."""
+def test_the_report_includes_judged_tests_once(repository: Repository) -> None:
+    """The negative control: pairs of workloads, skipped, excluded and renamed tests are judged."""
     nodes = ("t", "race", "skipped", "excluded")
     race = WorkloadName("race::plain")
     report = report_of(
@@ -227,11 +227,11 @@ def test_the_report_names_nothing_twice(repository: Repository) -> None:
             excluded_nodes={NodeId("excluded")},
         ),
     )
-    assert {found.name for found in report.workloads} == {"t", "new", "race::plain", "excluded::plain"}
+    assert {workload.name for workload in report.workloads} == {"t", "new", "race::plain", "excluded::plain"}
     assert report.exit_code in {0, 10}
 
 
-def test_where_base_takes_the_pair_with_it_a_new_benchmark_is_not_called_new() -> None:
-    alone = judge_outcomes("t", {"base": NodeOutcome("died", "signal SIGSEGV")}, is_on_base=False)
-    assert alone.verdict is not None
-    assert alone.verdict.outcome is Outcome.ERROR
+def test_a_crash_on_base_alone_is_an_error_and_not_new() -> None:
+    finding = judge_outcomes("t", {"base": NodeOutcome("died", "signal SIGSEGV")}, is_on_base=False)
+    assert finding.verdict is not None
+    assert finding.verdict.outcome is Outcome.ERROR
