@@ -220,7 +220,9 @@ def real(arguments: argparse.Namespace) -> None:
         with sample_repository() as place, background_load(arguments.state):
             report = gate(GateSettings(base="HEAD~1", head="HEAD"), place)
         append_record(name, summary(report, state=arguments.state))
-        print(f"{name}: {len(read_records(name))} gates; {report.headline}, {report.seconds:.0f} s", flush=True)
+        print(
+            f"{name}: {len(read_records(name))} gates; {report.headline}, {report.seconds:.0f} s", flush=True
+        )
 
 
 def plant(arguments: argparse.Namespace) -> None:

@@ -20,9 +20,11 @@ from tests.report.sample_reports import report, workload
 def test_every_culprit_is_found_in_the_fewest_gates(length: int) -> None:
     commits = [f"{n:03}" for n in range(length)]
     for culprit in commits:
-        result = find_first_bad(
-            commits, lambda c, culprit=culprit: CommitStatus.BAD if c >= culprit else CommitStatus.GOOD
-        )  # type: ignore[misc]
+
+        def judge(commit: str, culprit: str = culprit) -> CommitStatus:
+            return CommitStatus.BAD if commit >= culprit else CommitStatus.GOOD
+
+        result = find_first_bad(commits, judge)
         assert result.suspects == (culprit,)
         assert result.gates <= math.ceil(math.log2(length)) if length > 1 else result.gates == 0
 

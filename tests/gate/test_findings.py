@@ -14,7 +14,7 @@ from perfsuite.gate.findings import (
     judge_counters,
     judge_outcomes,
 )
-from perfsuite.gate.pair_result import NodeOutcome, WorkloadName
+from perfsuite.gate.pair_result import NodeId, NodeOutcome, WorkloadName
 from perfsuite.gate.side_process import Message, SideProcess, SideProcessError
 from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import BENCHMARKS, Project, jobs, outcomes, src_layout
@@ -161,7 +161,7 @@ def test_every_pair_of_outcomes_has_a_finding(
     base: str, head: str, outcome: Outcome | None, skipped: str | None
 ) -> None:
     finding = judge_outcomes(
-        "t", {"base": NodeOutcome(base, "why"), "head": NodeOutcome(head, "why")}, is_on_base=True
+        NodeId("t"), {"base": NodeOutcome(base, "why"), "head": NodeOutcome(head, "why")}, is_on_base=True
     )
     assert (finding.verdict.outcome if finding.verdict else None) == outcome
     assert finding.skipped == skipped
@@ -169,15 +169,15 @@ def test_every_pair_of_outcomes_has_a_finding(
 
 def test_a_test_that_only_head_can_run_is_new() -> None:
     outcomes_by_side = {"base": NodeOutcome("failed", "E   no such function"), "head": NodeOutcome("passed")}
-    finding = judge_outcomes("t", outcomes_by_side, is_on_base=False)
+    finding = judge_outcomes(NodeId("t"), outcomes_by_side, is_on_base=False)
     assert finding.verdict is not None
     assert finding.verdict.outcome is Outcome.NEW
 
 
 def test_missing_tests_and_collection_errors_are_distinguished() -> None:
     verdicts = find_missing_and_new(
-        ["a.py::x", "b.py::y", "c.py::z"],
-        ["a.py::n"],
+        [NodeId("a.py::x"), NodeId("b.py::y"), NodeId("c.py::z")],
+        [NodeId("a.py::n")],
         {"a.py::x": "a.py::n"},
         frozenset(),
         {"head": ["b.py: ImportError: no module named b"]},

@@ -42,7 +42,8 @@ def test_a_workload_that_one_side_reached_leaves_and_the_other_of_its_test_stays
 def test_a_test_that_fails_leaves_with_all_its_workloads(state: GateState) -> None:
     outcomes = {"base": NodeOutcome("passed"), "head": NodeOutcome("failed", "boom")}
     state.record_outcomes(PairResult(outcomes={RACE: outcomes}), on_base)
-    assert state.workloads == state.verdicts == {}
+    assert state.workloads == {}
+    assert state.verdicts == {}
     assert [verdict.outcome for verdict in state.node_verdicts[RACE]] == [Outcome.ERROR]
 
 

@@ -29,7 +29,7 @@ def test_the_note_counts_commits_of_base_that_head_lacks(project: Project) -> No
     head, base = repository.commit("feature"), repository.commit("main")
     assert "head lacks 1 commit of base" in repository.divergence_note(head, base)
     assert f"--base {fork[:12]}" in repository.divergence_note(head, base)
-    assert repository.divergence_note(head, fork) == repository.lacks(fork, head) == ""
+    assert repository.divergence_note(head, fork) == repository.divergence_note(fork, head) == ""
 
 
 def test_inside_a_hook_the_index_of_the_commit_is_left_alone(

@@ -37,14 +37,14 @@ def ready(project: Project) -> Project:
     return project
 
 
-def interrupted_at(line: str, project: Project, **more: object) -> GateReport:
+def interrupted_at(line: str, project: Project, **settings: Any) -> GateReport:
     """A gate that Ctrl-C interrupts when its progress reaches this line."""
 
     def interrupt(progress: str) -> None:
         if progress.startswith(line):
             raise KeyboardInterrupt
 
-    return gate(quick_settings(**more), project.root, on_progress=interrupt)
+    return gate(quick_settings(**settings), project.root, on_progress=interrupt)
 
 
 def test_interrupted_while_counting_everything_is_unclear(ready: Project) -> None:

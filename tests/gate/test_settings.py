@@ -179,10 +179,15 @@ def test_the_repro_command_is_quoted() -> None:
 
 def test_the_repro_command_repeats_the_hang_timeout() -> None:
     settings = GateSettings(base="main", schedule=TurnSchedule(hang_timeout_seconds=600.0))
-    assert repro_command(settings) == "perfsuite gate --base main --patience 600"
+    assert repro_command(settings) == "perfsuite gate --base main --hang-timeout 600"
 
 
 def test_a_tolerance_in_the_settings_overrides_the_marker(tmp_path: Path) -> None:
     settings = read(tmp_path, GOOD)
     assert settings.tolerance_for("test_a.py::rough", marked=0.02) == 0.1
     assert settings.tolerance_for("test_a.py::other", marked=0.02) == 0.02
+
+
+def test_the_repro_command_repeats_the_interpreter() -> None:
+    settings = GateSettings(base="main", python="../envs/bench/bin/python")
+    assert repro_command(settings) == "perfsuite gate --base main --python ../envs/bench/bin/python"

@@ -16,7 +16,7 @@ from perfsuite.gate.schedule import TurnSchedule
 from perfsuite.gate.side_process import SideProcess, SideProcessError
 from perfsuite.gate.turns import ProcessPair
 from perfsuite.measure import gpu
-from perfsuite.measure.gpu import GpuReadings
+from perfsuite.measure.measurement import GpuReadings
 
 # A process that is no pytest: it answers every command.
 FAKE_SIDE = """
@@ -83,8 +83,8 @@ def test_a_silent_side_times_out(tmp_path: Path) -> None:
         pytest.raises(SideProcessError, match="--hang-timeout"),
     ):
         ProcessPair(base, head, schedule).collect()
-    assert base.process.returncode is not None
-    assert head.process.returncode is not None
+    assert base.process.poll() is not None
+    assert head.process.poll() is not None
 
 
 def test_an_unexpected_message_is_an_error(tmp_path: Path) -> None:

@@ -156,7 +156,11 @@ UNJUDGED = [
 
 @pytest.mark.parametrize(("base", "head", "judged", "interrupted", "expected"), UNJUDGED)
 def test_collected_tests_without_a_verdict_get_one(
-    base: list[str], head: list[str], judged: list[str], interrupted: bool, expected: Mapping[str, Outcome]
+    base: list[NodeId],
+    head: list[NodeId],
+    judged: list[NodeId],
+    interrupted: bool,
+    expected: Mapping[str, Outcome],
 ) -> None:
     verdicts = unjudged(base, head, judged, interrupted)
     assert {verdict.workload: verdict.outcome for verdict in verdicts} == expected
@@ -232,6 +236,6 @@ def test_the_report_includes_judged_tests_once(repository: Repository) -> None:
 
 
 def test_a_crash_on_base_alone_is_an_error_and_not_new() -> None:
-    finding = judge_outcomes("t", {"base": NodeOutcome("died", "signal SIGSEGV")}, is_on_base=False)
+    finding = judge_outcomes(NodeId("t"), {"base": NodeOutcome("died", "signal SIGSEGV")}, is_on_base=False)
     assert finding.verdict is not None
     assert finding.verdict.outcome is Outcome.ERROR
