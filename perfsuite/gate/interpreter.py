@@ -28,12 +28,12 @@ def project_interpreter(requested: str | None, repository: Repository) -> str:
 
 
 def _named_interpreter(requested: str) -> str:
-    found = shutil.which(requested)
-    if found is None:
+    executable = shutil.which(requested)
+    if executable is None:
         raise UsageError(
             f"--python {requested}: not an executable file, expected an interpreter such as .venv/bin/python"
         )
-    return str(Path(found).absolute())  # links are kept: Python finds its environment beside the link
+    return str(Path(executable).absolute())  # links are kept: Python finds its environment beside the link
 
 
 def _environment_interpreter(repository: Repository) -> str:

@@ -147,7 +147,7 @@ class PairRunner:
         try:
             with self.start_pair(null) as (pair, collections):
                 result = run_pair(pair, nodes, counting, skip, is_out_of_time)
-                result.collect_errors = {side: found.errors for side, found in collections.items()}
+                result.collect_errors = {side: collection.errors for side, collection in collections.items()}
                 return result
         except SideProcessError as error:
             return PairResult(abort_reason=str(error))
