@@ -80,7 +80,16 @@ def add_rule_arguments(parser: argparse.ArgumentParser) -> None:
         help="ignored files that both sides need: data",
     )
     parser.add_argument(
-        "--patience", type=parse_duration, default=120.0, metavar="TIME", help="a longer silence is a hang"
+        "--python",
+        metavar="PATH",
+        help="the interpreter that runs the project (default: its .venv, else the active environment)",
+    )
+    parser.add_argument(
+        "--hang-timeout",
+        type=parse_duration,
+        default=120.0,
+        metavar="TIME",
+        help="treat a side as hung after this long without output",
     )
     parser.add_argument("--seed", type=int, help="repeat the coin tosses of another gate")
 
@@ -89,7 +98,7 @@ def add_pytest_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-k", dest="keyword", metavar="EXPRESSION", help="as in pytest")
     parser.add_argument("-m", dest="marker", metavar="EXPRESSION", help="as in pytest")
     parser.add_argument(
-        "pytest_words", nargs="*", metavar="PYTEST", help="paths, and after -- any pytest option"
+        "pytest_args", nargs="*", metavar="PYTEST", help="paths, and after -- any pytest option"
     )
 
 
@@ -144,8 +153,9 @@ def gate_settings(arguments: argparse.Namespace, here: Path) -> GateSettings:
         harness=arguments.harness,
         null=arguments.null,
         prepare=tuple(arguments.prepare),
+        python=arguments.python,
         pytest_args=tuple(words),
-        schedule=TurnSchedule(hang_timeout_seconds=arguments.patience),
+        schedule=TurnSchedule(hang_timeout_seconds=arguments.hang_timeout),
         seed=arguments.seed,
         **told,
     )
@@ -167,12 +177,13 @@ def repro_command(settings: GateSettings) -> str:
         ("--max-pairs", "max_pairs"),
         ("--time-budget", "time_budget_seconds"),
         ("--harness", "harness"),
+        ("--python", "python"),
     ):
         value = getattr(settings, name)
         if value != getattr(usual, name):
             words += [option, f"{value:g}" if isinstance(value, float) else str(value)]
-    patience = settings.schedule.hang_timeout_seconds
-    words += ["--patience", f"{patience:g}"] if patience != usual.schedule.hang_timeout_seconds else []
+    timeout = settings.schedule.hang_timeout_seconds
+    words += ["--hang-timeout", f"{timeout:g}"] if timeout != usual.schedule.hang_timeout_seconds else []
     words += ["--null"] if settings.null else []
     for option, values in (("--prepare", settings.prepare), ("--share", settings.share)):
         words += [word for value in values for word in (option, value)]
