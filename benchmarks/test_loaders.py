@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from perfsuite.data.datasets import PilImageFolder
-from perfsuite.data.decoding.registry import DECODERS, available_decoders
+from benchmarks.peers.datasets import PilImageFolder
+from perfsuite.data.decoding.registry import available_decoders, get_decoder
+from perfsuite.data.fast_image_folder import FastImageFolder
 from perfsuite.data.loaders import default_num_workers, make_loaders
 from perfsuite.data.sources.files import FileSource, image_folder
 from perfsuite.data.sources.shards import read_shards, write_shards
@@ -17,6 +18,12 @@ from perfsuite.data.synthetic import dataset as made_images
 @pytest.mark.floor(images_per_second=50)
 def test_slow_reference_feeds_training(perf, small_image_dir):
     perf(DataLoader(PilImageFolder(image_folder(small_image_dir), training=True), batch_size=32))
+
+
+@pytest.mark.floor(images_per_second=100)
+def test_fast_image_folder_feeds_training(perf, small_image_dir):
+    """The same work as the slow reference, except that batches are not normalized."""
+    perf(DataLoader(FastImageFolder(small_image_dir, crop="random"), batch_size=32))
 
 
 @pytest.mark.floor(images_per_second=100)
@@ -67,7 +74,7 @@ def test_auto_takes_processes_where_reading_holds_the_lock(perf, small_image_dir
 @pytest.mark.floor(speedup=1.5)
 def test_large_images_are_decoded_smaller(perf):
     large = made_images.cached_dataset(images=24, classes=2, size=(2400, 1800))
-    whole, reduced = (make_loaders(large, 8, 0, "none", reduce=reduce).train for reduce in (False, True))
+    whole, reduced = (make_loaders(large, 8, 0, "none", scaled_decode=on).train for on in (False, True))
     perf.pair(whole=whole, reduced=reduced)
 
 
@@ -79,7 +86,7 @@ def test_decoders_side_by_side(perf, small_image_dir):
     def decoding(decode):
         return lambda: [decode(data) for data in images]
 
-    arms = {name: decoding(DECODERS[name]) for name in available_decoders()}
+    arms = {name: decoding(get_decoder(name)) for name in available_decoders()}
     if len(arms) < 2:
         pytest.skip("only Pillow is installed")
     perf.race(items=len(images), **arms)

@@ -102,13 +102,18 @@ def test_a_store_root_that_is_a_file_is_named(tmp_path: Path) -> None:
         RunStore(tmp_path / "runs").save(a_run(), {})
 
 
+def _write_half(path: Path) -> None:
+    with atomic.open_replacing(path) as file:
+        file.write(b"half")
+        raise RuntimeError("planted")
+
+
 def test_a_stream_that_fails_leaves_the_old_file_and_no_temporary_file(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b.bin"
     with atomic.open_replacing(path) as file:
         file.write(b"whole")
-    with pytest.raises(RuntimeError, match="planted"), atomic.open_replacing(path) as file:
-        file.write(b"half")
-        raise RuntimeError("planted")
+    with pytest.raises(RuntimeError, match="planted"):
+        _write_half(path)
     assert path.read_bytes() == b"whole"
     assert [entry.name for entry in path.parent.iterdir()] == ["b.bin"]
 

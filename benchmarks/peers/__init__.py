@@ -6,10 +6,14 @@ installed raises ImportError; what a library cannot do, NotImplementedError.
 
 from __future__ import annotations
 
-from perfsuite.data.datasets import PilImageFolder
-
 from . import formats, pipelines
-from .datasets import NormalizedBatches, OpenCvDataset, SimplejpegDataset, TorchvisionDataset
+from .datasets import (
+    NormalizedBatches,
+    OpenCvDataset,
+    PilImageFolder,
+    SimplejpegDataset,
+    TorchvisionDataset,
+)
 
 AUGMENTATION_MODES = {
     "validation": "none",

@@ -15,8 +15,10 @@ from perfsuite.data.decoding import registry
 from perfsuite.data.image_file import read_file
 from perfsuite.data.loader import Loader
 from perfsuite.data.loaders import make_loaders
-from perfsuite.data.sources.files import SPLITS, FileSource, ImageSource, image_folder
+from perfsuite.data.sources.base import ImageSource
+from perfsuite.data.sources.files import FileSource, image_folder
 from perfsuite.data.sources.maps import MapSource
+from perfsuite.data.sources.splits import SPLITS
 from perfsuite.errors import DataError
 
 ENGINES = [("threads", 0), ("threads", 2), ("processes", 1), ("subprocess", 1), ("device", 1)]

@@ -23,8 +23,9 @@ from perfsuite.data.image_file import EXTENSIONS, FORMAT_OF_SUFFIX, FORMATS, ope
 from perfsuite.data.image_maker import ImageMaker
 from perfsuite.data.loader import Loader
 from perfsuite.data.loaders import make_loaders
-from perfsuite.data.sources.files import SPLITS, image_folder
+from perfsuite.data.sources.files import image_folder
 from perfsuite.data.sources.shards import read_shards, write_shards
+from perfsuite.data.sources.splits import SPLITS
 from perfsuite.errors import DataError
 
 SIDE = 14_000  # 196 million pixels; Pillow's limit is 179 million

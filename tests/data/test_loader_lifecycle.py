@@ -20,7 +20,9 @@ import torch
 
 from perfsuite.data.loader import Loader
 from perfsuite.data.loaders import Loaders, make_loaders
-from perfsuite.data.sources.files import SPLITS, FileSource, Subset, image_folder
+from perfsuite.data.sources.base import Subset
+from perfsuite.data.sources.files import FileSource, image_folder
+from perfsuite.data.sources.splits import SPLITS
 from perfsuite.errors import DataError
 
 ENGINES = ["threads", "processes", "subprocess"]

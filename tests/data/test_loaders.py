@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from perfsuite.data.engines.processes import explain_worker_death
+from perfsuite.data.engines.worker_setup import explain_worker_death
 from perfsuite.data.loader import Loader, Normalize
 from perfsuite.data.loaders import Loaders, default_num_workers, make_loaders
 from perfsuite.data.synthetic import dataset

@@ -16,9 +16,11 @@ from perfsuite.data import image_file
 from perfsuite.data.image_file import read_file
 from perfsuite.data.loader import Loader
 from perfsuite.data.loaders import make_loaders
-from perfsuite.data.sources.files import SPLITS, ImageSource, image_folder, labeled_csv
+from perfsuite.data.sources.base import ImageSource
+from perfsuite.data.sources.files import image_folder, labeled_csv
 from perfsuite.data.sources.remote import remote_folder
 from perfsuite.data.sources.shards import read_shards, write_shards
+from perfsuite.data.sources.splits import SPLITS
 from perfsuite.errors import DataError
 
 ENGINES = [("threads", 0), ("threads", 2), ("processes", 1), ("subprocess", 1), ("device", 1)]

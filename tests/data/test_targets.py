@@ -14,14 +14,10 @@ from perfsuite.data.cache.cached_source import ram_cache
 from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.loader import Normalize
 from perfsuite.data.loaders import Loaders, make_loaders
-from perfsuite.data.sources.annotations import (
-    Annotations,
-    ImageAnnotation,
-    ObjectAnnotation,
-    read_annotations,
-)
-from perfsuite.data.sources.files import SPLITS
+from perfsuite.data.sources.annotation_formats import read_annotations
+from perfsuite.data.sources.annotations import Annotations, ImageAnnotation, ObjectAnnotation
 from perfsuite.data.sources.maps import write_map
+from perfsuite.data.sources.splits import SPLITS
 from perfsuite.errors import DataError
 
 BYTES = Normalize(dtype=torch.uint8)

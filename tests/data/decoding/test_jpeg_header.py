@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from perfsuite.data.decoding.jpeg_header import read_jpeg_header
-from perfsuite.data.decoding.registry import EXIF_ORIENTATION
+from perfsuite.data.decoding.jpeg_header import EXIF_ORIENTATION, read_jpeg_header
 
 PIXELS = np.random.default_rng(3).integers(0, 256, (48, 80, 3), np.uint8)
 

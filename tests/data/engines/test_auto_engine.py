@@ -12,7 +12,8 @@ from perfsuite.data.engines.auto import is_gil_bound, preferred_start_method, ti
 from perfsuite.data.engines.base import WorkerConfig
 from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.loaders import Loaders, make_loaders
-from perfsuite.data.sources.files import SPLITS, FileSource, image_folder
+from perfsuite.data.sources.files import FileSource, image_folder
+from perfsuite.data.sources.splits import SPLITS
 
 SMALL = {"batch_size": 8, "image_size": 32}
 FREE, WAITING = (0.004, 0.002), (0.004, 0.0041)

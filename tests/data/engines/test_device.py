@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from perfsuite.data import crop
+from perfsuite.data.decoding.pillow_resize import resize_with_pillow as show_on_the_host
 from perfsuite.data.engines.device import resize_on_device
-from perfsuite.data.image_maker import resize_with_pillow as show_on_the_host
 from perfsuite.data.loader import Normalize
 from perfsuite.data.loaders import Loaders, make_loaders
 

@@ -7,13 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from perfsuite.data.sources.annotations import (
-    Annotations,
-    ImageAnnotation,
-    ObjectAnnotation,
-    is_degenerate,
-    read_annotations,
-)
+from perfsuite.data.sources.annotation_formats import is_degenerate, read_annotations
+from perfsuite.data.sources.annotations import Annotations, ImageAnnotation, ObjectAnnotation
 from perfsuite.errors import DataError
 
 TRIANGLE = ((0.0, 0.0), (9.0, 0.0), (9.0, 9.0))

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfsuite.data.sources.file_index import PackedStrings, split_rows
+from perfsuite.data.sources.file_index import PackedStrings
+from perfsuite.data.sources.splits import split_rows
 
 
 @given(st.lists(st.lists(st.text())))

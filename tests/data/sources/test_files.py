@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perfsuite.data.sources.files import class_weights, image_folder, labeled_csv, split_source
+from perfsuite.data.sources.files import image_folder, labeled_csv
+from perfsuite.data.sources.splits import class_weights, split_source
 from perfsuite.errors import DataError
 
 
@@ -76,7 +77,7 @@ def test_weights_make_classes_count_alike(folder: Path) -> None:
     some = split_source(whole, 0.0, 0.0)["train"]
     assert class_weights(some).tolist() == [1.0] * 4
     (rows,) = [np.array([0, 1, 2, 10, 20])]
-    from perfsuite.data.sources.files import Subset
+    from perfsuite.data.sources.base import Subset
 
     weights = class_weights(Subset(whole, rows))
     assert weights.tolist() == pytest.approx([5 / 9, 5 / 3, 5 / 3, 0.0])

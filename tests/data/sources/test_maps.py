@@ -7,12 +7,8 @@ import pytest
 import torch
 
 from perfsuite.data.loaders import make_loaders
-from perfsuite.data.sources.annotations import (
-    Annotations,
-    ImageAnnotation,
-    ObjectAnnotation,
-    read_annotations,
-)
+from perfsuite.data.sources.annotation_formats import read_annotations
+from perfsuite.data.sources.annotations import Annotations, ImageAnnotation, ObjectAnnotation
 from perfsuite.data.sources.maps import MapSource, draw_map, read_map, store_maps, write_map
 from perfsuite.errors import DataError
 
