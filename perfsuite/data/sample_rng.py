@@ -25,9 +25,10 @@ def crop_uniforms(config: ImageConfig, epoch: int, rows: NDArray[np.int64]) -> N
     """Uniform numbers for the crop of each row; no columns unless the crop is random."""
     if config.crop != "random":
         return np.empty((len(rows), 0))
-    # The generator gives 11 numbers per sample, so each row takes those of two.
+    # The generator gives fewer numbers per sample than a crop needs, so each row takes those of two samples.
     pairs = np.stack([2 * rows, 2 * rows + 1], axis=1).reshape(-1)
-    return uniforms(config.seed ^ _CROP_STREAM_KEY, epoch, pairs).reshape(len(rows), UNIFORMS_PER_CROP)
+    numbers = uniforms(config.seed ^ _CROP_STREAM_KEY, epoch, pairs).reshape(len(rows), -1)
+    return numbers[:, :UNIFORMS_PER_CROP]
 
 
 def iterate_draws(draws: Draws) -> Iterator[Draw]:

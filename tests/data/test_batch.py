@@ -97,7 +97,7 @@ def test_too_little_shared_memory_is_an_error_and_no_hanging(folder: Path, engin
         pytest.skip("mounting is not allowed here")
     done = _with_little_shared_memory("1m", sys.executable, "-c", LOADING, str(folder), engine)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("told loader: 6,291,456 bytes of a batch, and no room for them")
+    assert done.stdout.startswith("told loader: no shared memory for 6,291,456 bytes of a batch")
     assert "--shm-size" in done.stdout
     enough = _with_little_shared_memory("64m", sys.executable, "-c", LOADING, str(folder), engine)
     assert enough.stdout == "loaded 32\n", enough.stderr

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from perfsuite.data.crop import UNIFORMS_PER_CROP
-from perfsuite.data.decoding import registry
+from perfsuite.data.decoding.decoders.pillow import decode_with_pillow
 from perfsuite.data.faults import Fault, FaultLog
 from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.image_maker import ImageMaker
@@ -97,7 +97,7 @@ def test_a_set_of_nothing_but_bad_files_ends_with_an_error(tmp_path: Path) -> No
     (tmp_path / "c").mkdir()
     for number in range(9):
         (tmp_path / "c" / f"{number}.jpg").write_bytes(b"no")
-    with pytest.raises(DataError, match="others drawn in its place"):
+    with pytest.raises(DataError, match="20 other images drawn to replace it"):
         list(make_loaders(tmp_path, 4, 0, on_error="skip", image_size=32).train)
 
 
@@ -149,7 +149,7 @@ def agreement(folder: Path, many: int) -> tuple[int, int]:
         except DataError:
             ours = False
         try:
-            registry.decode_with_pillow(data)
+            decode_with_pillow(data)
             theirs = True
         except DataError:
             theirs = False

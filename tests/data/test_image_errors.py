@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from perfsuite.data.decoding import registry
+from perfsuite.data.decoding.decoders import pillow
 from perfsuite.data.image_file import read_file
 from perfsuite.data.loader import Loader
 from perfsuite.data.loaders import make_loaders
@@ -127,7 +127,7 @@ def test_any_error_of_decoding_is_the_images(
     def fail(image: Image.Image) -> None:
         raise kind("planted")
 
-    monkeypatch.setattr(registry, "to_upright_rgb", fail)
+    monkeypatch.setattr(pillow, "to_upright_rgb", fail)
     loader = loader_of(image_folder(folder), "threads", 0, policy, decoder="pillow")
     if policy == "raise":
         with pytest.raises(DataError, match=r"class_00/\d+.jpg: JPEG of [\d,]+ bytes: .*planted"):

@@ -17,6 +17,7 @@ from PIL import EpsImagePlugin, FitsImagePlugin, Image, PsdImagePlugin
 
 from perfsuite.data.crop import CropWindow, center_crop
 from perfsuite.data.decoding import region, registry
+from perfsuite.data.decoding.decoders.pillow import decode_with_pillow
 from perfsuite.data.decoding.jpeg_header import read_jpeg_header
 from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.image_file import EXTENSIONS, FORMAT_OF_SUFFIX, FORMATS, open_image
@@ -97,7 +98,7 @@ source = image_folder(sys.argv[1])
 good = Path(sys.argv[2]).read_bytes()
 files = [source.read(row) for row in range(len(source))]
 out = np.empty((32, 32, 3), np.uint8)
-makers = [ImageMaker(source, ImageConfig(32, reduce=reduce)) for reduce in (False, True)]
+makers = [ImageMaker(source, ImageConfig(32, scaled_decode=scaled)) for scaled in (False, True)]
 random = ImageMaker(source, ImageConfig(32, "random"))
 ways = [registry.get_decoder(name) for name in registry.available_decoders()]
 ways += [lambda data, maker=maker: maker.make_from_bytes(data, np.empty(0), Draw(), out) for maker in makers]
@@ -182,14 +183,14 @@ def test_the_region_decoder_calls_nothing_for_a_size_beyond_the_limit(
 ) -> None:
     reader, out = region.RegionDecoder(), np.zeros((32, 32, 3), np.uint8)
     calls: list[object] = []
-    monkeypatch.setattr(reader, "_read", lambda *arguments: calls.append(arguments) or 0)
+    monkeypatch.setattr(reader, "_decode_window", lambda *arguments: calls.append(arguments) or 0)
     limit(64 * 64 // 2 - 1)
     for eighths in (8, 1):
         with pytest.raises(Image.DecompressionBombError):
-            reader.read(encoded("JPEG"), center_crop(64, 64, 32), (64, 64), out, eighths)
+            reader.decode(encoded("JPEG"), center_crop(64, 64, 32), (64, 64), out, eighths)
     assert not calls
     limit(64 * 64 // 2)
-    assert reader.read(encoded("JPEG"), center_crop(64, 64, 32), (64, 64), out)
+    assert reader.decode(encoded("JPEG"), center_crop(64, 64, 32), (64, 64), out)
     assert calls
 
 
@@ -197,8 +198,8 @@ def test_the_region_decoder_calls_nothing_for_a_size_beyond_the_limit(
 def test_the_region_decoder_refuses_a_file_larger_than_was_checked() -> None:
     """Whoever checked one frame's size has not checked another's."""
     window, out = CropWindow((0, 0, 32, 32), (32, 32), (0, 0), (32, 32)), np.zeros((32, 32, 3), np.uint8)
-    assert region.RegionDecoder().read(encoded("JPEG"), window, (64, 64), out)
-    assert not region.RegionDecoder().read(encoded("JPEG"), window, (32, 32), out)
+    assert region.RegionDecoder().decode(encoded("JPEG"), window, (64, 64), out)
+    assert not region.RegionDecoder().decode(encoded("JPEG"), window, (32, 32), out)
 
 
 @pytest.mark.parametrize("marker", [0x00, 0x01, 0x02, *range(0xD0, 0xDA)])
@@ -219,7 +220,7 @@ def test_decoding_on_a_device_leaves_the_bomb_to_the_host(
     def decoded(files: list[bytes], device: object) -> None:
         given.extend(files)
 
-    monkeypatch.setattr(device, "_decode_batch", decoded)
+    monkeypatch.setattr(device, "decode_batch", decoded)
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "bomb.jpg").write_bytes(bombs()["JPEG"])
     (tmp_path / "c" / "good.jpg").write_bytes(encoded("JPEG"))
@@ -270,7 +271,7 @@ def test_no_other_plug_in_of_pillow_sees_the_bytes(kind: str, monkeypatch: pytes
         f"of {len(HOSTILE[kind])} bytes: not a readable image, expected one of BMP, GIF, JPEG, PNG, TIFF"
     )
     with pytest.raises(DataError, match=expected):
-        registry.decode_with_pillow(HOSTILE[kind])
+        decode_with_pillow(HOSTILE[kind])
 
 
 def test_the_formats_are_those_of_the_accepted_suffixes_and_gif() -> None:
@@ -284,4 +285,4 @@ def test_a_multi_image_jpeg_is_still_a_jpeg() -> None:
     packed, image = io.BytesIO(), Image.new("RGB", (40, 24), (200, 10, 10))
     image.save(packed, "MPO", save_all=True, append_images=[image])
     assert open_image(io.BytesIO(packed.getvalue())).format == "MPO"
-    assert registry.decode_with_pillow(packed.getvalue()).shape == (24, 40, 3)
+    assert decode_with_pillow(packed.getvalue()).shape == (24, 40, 3)

@@ -321,7 +321,7 @@ def test_labels_of_a_part_are_gathered_once(folder: Path) -> None:
 
 
 def test_too_few_images_for_a_whole_batch_are_told(folder: Path) -> None:
-    with pytest.raises(ValueError, match="batch_size: 64, and 32 images over 1 ranks do not fill one"):
+    with pytest.raises(ValueError, match="batch_size: 64, expected one that 32 images over 1 ranks can fill"):
         make_loaders(folder, 64, 0, image_size=32, drop_last=True)
     assert [len(images) for images, _ in make_loaders(folder, 64, 0, image_size=32).train] == [32]
 

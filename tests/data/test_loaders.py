@@ -144,8 +144,8 @@ def test_large_images_decoded_smaller_look_nearly_the_same(tmp_path: Path) -> No
     large = dataset.make_dataset(tmp_path / "p", images=10, classes=2, size=(640, 480))
     options = {"num_workers": 0, "augmentation_mode": "none", "normalize": Normalize(dtype=torch.uint8)}
     shown = [
-        [images for images, _ in make_loaders(large, **{**SMALL, **options, "reduce": reduce}).train]  # type: ignore[arg-type]
-        for reduce in (False, True)
+        [images for images, _ in make_loaders(large, **{**SMALL, **options, "scaled_decode": scaled}).train]  # type: ignore[arg-type]
+        for scaled in (False, True)
     ]
     for images, reduced in zip(*shown, strict=True):
         assert not torch.equal(images, reduced)

@@ -71,9 +71,9 @@ def test_a_loader_goes_on_in_the_middle_of_a_sampled_epoch(folder: Path) -> None
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (Rows(1, 40), "rows 1 to 40, there are 40 images"),
-        (Rows(-1, 3), "rows -1 to 3, there are 40 images"),
-        (Rows(1, 2, says=3), "gave 2 rows, its length is 3"),
+        (Rows(1, 40), "rows 1 to 40, expected 0 to 39"),
+        (Rows(-1, 3), "rows -1 to 3, expected 0 to 39"),
+        (Rows(1, 2, says=3), "gave 2 rows, expected 3, its length"),
     ],
 )
 def test_rows_that_are_not_there_are_an_error(wrong: Rows, said: str) -> None:

@@ -139,7 +139,7 @@ def test_a_nul_in_a_name_is_a_fault_of_that_image(
     loader = loader_of(labeled_csv(table, folder), engine, workers, "skip", cache=cache)
     assert shown_by(loader) == 1
     assert list(loader.faults.reasons) == ["a\0b.jpg"]
-    with pytest.raises(DataError, match="no possible name of a file"):
+    with pytest.raises(DataError, match="not a valid file name"):
         shown_by(loader_of(labeled_csv(table, folder), engine, workers, "raise", cache=cache))
 
 

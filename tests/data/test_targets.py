@@ -53,7 +53,7 @@ def red(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Annotations]:
                 (ObjectAnnotation(3, box, (corners,), (middle, corners[0]), (True, False)),),
             )
         )
-    return root, Annotations.of(annotated, ("a", "b", "c", "red"))
+    return root, Annotations.from_images(annotated, ("a", "b", "c", "red"))
 
 
 def loaders(red: tuple[Path, Annotations], **options: Any) -> Loaders:
@@ -143,17 +143,17 @@ def test_targets_are_the_same_for_every_engine(red: tuple[Path, Annotations], tm
 def test_a_image_that_is_not_what_was_annotated_is_named(red: tuple[Path, Annotations]) -> None:
     root, annotations = red
     wrong = [ImageAnnotation(one.file, one.height, one.width, one.objects) for one in annotations]
-    with pytest.raises(DataError, match=r"\.png: is \d+x\d+ pixels, its annotation is for"):
-        list(shown(loaders((root, Annotations.of(wrong)))))
+    with pytest.raises(DataError, match=r"\.png: the image is \d+x\d+ pixels, expected its annotation's"):
+        list(shown(loaders((root, Annotations.from_images(wrong)))))
 
 
 def test_a_image_without_annotation_is_named(red: tuple[Path, Annotations]) -> None:
     root, annotations = red
     files = annotations.as_source(root)
     sources = dict.fromkeys(SPLITS, files)
-    some = Annotations.of(list(annotations)[:3])
+    some = Annotations.from_images(list(annotations)[:3])
     found = make_loaders(sources, 4, 0, image_size=16, annotations=some)
-    with pytest.raises(DataError, match="no annotation is of this file"):
+    with pytest.raises(DataError, match="no annotation for this file"):
         list(shown(found))
 
 
@@ -207,7 +207,7 @@ def test_a_cache_made_for_other_crops_is_refused(red: tuple[Path, Annotations]) 
     root, annotations = red
     cache = ram_cache(annotations.as_source(root), ImageConfig(size=16))
     found = make_loaders(dict.fromkeys(SPLITS, cache), 4, 0, image_size=16, annotations=annotations)
-    with pytest.raises(DataError, match="for crop 'center' at 16 pixels, the loader shows 'random' at 16"):
+    with pytest.raises(DataError, match="for crop 'center' at 16 pixels, the loader needs 'random' at 16"):
         next(iter(found.train))
 
 

@@ -24,7 +24,7 @@ from perfsuite.transforms.augment.cpu import import_opencv
 
 ADVICE = {
     "read": "pack the files (perfsuite data shards), keep them nearer, or decoded: cache='ram' or 'disk'",
-    "decode": "decode once: cache='ram' or 'disk'; scaled_decode=True decodes large JPEGs smaller; more workers",
+    "decode": "decode once: cache='ram' or 'disk'; scaled_decode=True shrinks large JPEGs; more workers",
     "resize": "decode once: cache='ram' or 'disk' keeps images near the training size",
     "augment": "augment on the device (perfsuite.transforms.augment.device), or use cache_epochs=",
     "normalize": "hand bytes to the device and normalize there: device='cuda'",

@@ -103,7 +103,7 @@ def loader_order(loader: Loader, epoch: int) -> list[int]:
 
 def test_finished_images_of_another_recipe_are_refused(folder: Path) -> None:
     kept = augmented_cache(image_folder(folder), ImageConfig(size=48, crop="random", mode="moderate"), 2)
-    with pytest.raises(DataError, match="kept by another recipe"):
+    with pytest.raises(DataError, match="made with another ImageConfig"):
         list(loader(kept, "train"))
     with pytest.raises(ValueError, match="4 without a cache"):
         make_loaders(folder, cache_epochs=4)
@@ -113,7 +113,7 @@ def test_finished_images_of_another_recipe_are_refused(folder: Path) -> None:
 
 def test_every_image_is_decoded_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
-    cache = ram_cache(image_folder(folder), CROPPED, side=64)
+    cache = ram_cache(image_folder(folder), CROPPED, shorter_side=64)
     monkeypatch.setattr(
         DecodedCache, "read", lambda self, row: pytest.fail("read beside the cache"), raising=True
     )
@@ -132,7 +132,7 @@ def test_every_image_is_decoded_once(folder: Path, monkeypatch: pytest.MonkeyPat
 
 def test_random_crops_of_a_kept_image_look_like_those_of_the_file(folder: Path) -> None:
     source = image_folder(folder)
-    plain, cached = loader(source, "train"), loader(ram_cache(source, CROPPED, side=120), "train")
+    plain, cached = loader(source, "train"), loader(ram_cache(source, CROPPED, shorter_side=120), "train")
     differences = [float((a - b).abs().mean()) for (a, _), (b, _) in zip(plain, cached, strict=True)]
     # The kept image is of the file's own size here, so only the box's rounding is left: none.
     assert max(differences) < 0.02
@@ -201,7 +201,9 @@ def test_a_full_disk_is_an_error_before_anything_is_written(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(DataError, match=r"No space left on device, .* bytes wanted; lower quota_bytes"):
+    with pytest.raises(
+        DataError, match=r"No space left on device, expected room for .* bytes; lower quota_bytes"
+    ):
         disk_cache(image_folder(folder), SHOWN, folder=tmp_path)
 
 
@@ -216,7 +218,7 @@ def test_a_killed_process_leaves_a_cache_that_goes_on(folder: Path, tmp_path: Pa
         "cache = disk_cache(source, ImageConfig(size=48), folder=sys.argv[2])\n"
         "maker = ImageMaker(cache, ImageConfig(size=48))\n"
         "for row in range(40):\n"
-        "    cache.decoded(row, maker); print(row, flush=True); time.sleep(0.01)\n"
+        "    cache.get_decoded(row, maker); print(row, flush=True); time.sleep(0.01)\n"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
     with subprocess.Popen(

@@ -44,7 +44,7 @@ def by_pillow(data: bytes, window: CropWindow) -> np.ndarray:
 
 def by_us(data: bytes, window: CropWindow, sides: tuple[int, int]) -> np.ndarray:
     out = np.zeros((window.size[1], window.size[0], 3), np.uint8)
-    assert RegionDecoder().read(data, window, sides, out)
+    assert RegionDecoder().decode(data, window, sides, out)
     return out.astype(int)
 
 
@@ -99,23 +99,23 @@ def test_damage_is_reported_and_the_reader_goes_on(photograph: Image.Image) -> N
     reader = RegionDecoder()
     window = center_crop(500, 375, 64)
     expected, out = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64, 3), np.uint8)
-    assert reader.read(good, window, SIDES, expected)
+    assert reader.decode(good, window, SIDES, expected)
     rng = np.random.default_rng(1)
     refused = 0
     for _ in range(300):
         bad = bytearray(good)
         for at in rng.integers(2, len(bad), 3):
             bad[at] = rng.integers(0, 256)
-        refused += not reader.read(bytes(bad), window, SIDES, out)
-        refused += not reader.read(good[: int(rng.integers(0, len(good)))], window, SIDES, out)
+        refused += not reader.decode(bytes(bad), window, SIDES, out)
+        refused += not reader.decode(good[: int(rng.integers(0, len(good)))], window, SIDES, out)
     assert refused > 250
-    assert reader.read(good, window, SIDES, out)
+    assert reader.decode(good, window, SIDES, out)
     np.testing.assert_array_equal(out, expected)
 
 
 def test_a_size_that_is_not_the_files_is_refused(photograph: Image.Image) -> None:
     out = np.zeros((64, 64, 3), np.uint8)
-    assert not RegionDecoder().read(jpeg(photograph), center_crop(900, 900, 64), (900, 900), out)
+    assert not RegionDecoder().decode(jpeg(photograph), center_crop(900, 900, 64), (900, 900), out)
 
 
 def test_a_image_borrows_no_tables_from_the_one_before(photograph: Image.Image) -> None:
@@ -125,8 +125,8 @@ def test_a_image_borrows_no_tables_from_the_one_before(photograph: Image.Image) 
     without = good[:tables] + good[tables + 2 + length :]
     reader, window = RegionDecoder(), center_crop(500, 375, 64)
     out = np.zeros((64, 64, 3), np.uint8)
-    assert reader.read(good, window, SIDES, out)
-    assert not reader.read(without, window, SIDES, out)
+    assert reader.decode(good, window, SIDES, out)
+    assert not reader.decode(without, window, SIDES, out)
 
 
 @pytest.mark.parametrize("eighths", [1, 2, 4])
@@ -151,7 +151,7 @@ def test_a_image_decoded_smaller_is_libjpeg_s_own(
         box = (left * per, top * per, width * per, height * per)
         out = np.zeros((height, width, 3), np.uint8)
         window = CropWindow(box, (width, height), (0, 0), (width, height))
-        assert RegionDecoder().read(data, window, SIDES, out, eighths)
+        assert RegionDecoder().decode(data, window, SIDES, out, eighths)
         np.testing.assert_array_equal(out, smaller[top : top + height, left : left + width])
 
 
@@ -166,7 +166,7 @@ def test_decoding_smaller_shows_nearly_the_same(photograph: Image.Image) -> None
         fewer = scale_eighths(window)
         seen.add(fewer)
         out = np.zeros((window.size[1], window.size[0], 3), np.uint8)
-        assert RegionDecoder().read(data, window, (2000, 1500), out, fewer)
+        assert RegionDecoder().decode(data, window, (2000, 1500), out, fewer)
         difference = np.abs(out.astype(int) - by_pillow(data, window))
         assert difference.mean() < 1
         # A box that was moved by one pixel of the smaller image would differ more than the right one.

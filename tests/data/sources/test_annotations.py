@@ -55,10 +55,10 @@ def test_what_is_kept_flat_comes_back() -> None:
             (ObjectAnnotation(1, (0, 0, 1, 1), (), ((1.5, 2.5), (0.0, 0.0)), (True, False)),),
         ),
     ]
-    kept = Annotations.of(images)
+    kept = Annotations.from_images(images)
     assert list(kept) == images
     assert kept.class_names == ("0", "1", "2")
-    assert kept.rows() == {"none.jpg": 0, "two.jpg": 1, "joint.jpg": 2}
+    assert kept.row_by_file() == {"none.jpg": 0, "two.jpg": 1, "joint.jpg": 2}
     with pytest.raises(IndexError):
         kept[3]
 

@@ -61,7 +61,7 @@ def test_an_empty_folder_says_what_was_expected(tmp_path: Path) -> None:
 
 
 def test_a_class_that_training_does_not_know_is_refused(folder: Path) -> None:
-    with pytest.raises(DataError, match="'class_00' is not among those of train"):
+    with pytest.raises(DataError, match="class 'class_00', expected one of train's"):
         image_folder(folder, class_names=("class_01", "class_02", "class_03"))
 
 

@@ -51,7 +51,7 @@ def test_loaders_read_every_map_and_draw_none_that_is_stored(
 ) -> None:
     store_maps(annotations, tmp_path)
     stored = MapSource(tmp_path, annotations)
-    loaders = make_loaders(folder, 8, 2, image_size=32, maps=stored, drop_last=False)
+    loaders = make_loaders(folder, 8, 2, image_size=32, maps=stored, engine="threads")
     for images, maps in loaders.train:
         assert maps.shape == (len(images), 32, 32)
         assert maps.dtype == torch.uint8
@@ -80,7 +80,7 @@ def test_maps_kept_in_memory_are_read_once(annotations: Annotations, tmp_path: P
 
 def test_a_map_that_is_nowhere_is_named(folder: Path, tmp_path: Path) -> None:
     loaders = make_loaders(folder, 4, 0, image_size=16, maps=tmp_path)
-    with pytest.raises(DataError, match=r"class_.*\.jpg: its map .*\.npy is not there; store_maps"):
+    with pytest.raises(DataError, match=r"class_.*\.jpg: its map .*\.npy does not exist; store_maps"):
         next(iter(loaders.train))
 
 
@@ -107,7 +107,7 @@ def test_a_damaged_map_is_named_and_objects_are_never_loaded(tmp_path: Path, suf
 def test_a_map_of_another_size_is_refused(annotations: Annotations, tmp_path: Path) -> None:
     first = annotations[0]
     write_map((tmp_path / "a.npy"), np.zeros((3, 3), np.uint8))
-    with pytest.raises(DataError, match=r"its map is of \(3, 3\)"):
+    with pytest.raises(DataError, match=r"its map has shape \(3, 3\)"):
         MapSource(tmp_path).get_map("a.jpg", first.width, first.height)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from perfsuite.data.decoding import registry
+from perfsuite.data.decoding.decoders.pillow import decode_with_pillow
 from perfsuite.data.synthetic import dataset
 from perfsuite.errors import DataError
 
@@ -43,7 +43,7 @@ def test_images_cost_what_photographs_cost(tmp_path: Path) -> None:
 
 def test_sizes_vary_around_500x375_unless_named(tmp_path: Path) -> None:
     folder = dataset.make_dataset(tmp_path / "p", images=40, classes=4)
-    sizes = {registry.decode_with_pillow(path.read_bytes()).shape[1::-1] for path in folder.rglob("*.jpg")}
+    sizes = {decode_with_pillow(path.read_bytes()).shape[1::-1] for path in folder.rglob("*.jpg")}
     assert len(sizes) >= 4
     assert (500, 375) in sizes
 
@@ -68,7 +68,7 @@ def _object_color(folder: Path, path: Path) -> np.ndarray:
     annotations = json.loads((folder / "annotations.json").read_text())["images"]
     row = next(row for row in annotations if row["file"] == path.relative_to(folder).as_posix())
     x, y = row["objects"][-1]["keypoints"][0]
-    pixels = registry.decode_with_pillow(path.read_bytes()).astype(np.float64)
+    pixels = decode_with_pillow(path.read_bytes()).astype(np.float64)
     patch = pixels[int(y) - 4 : int(y) + 5, int(x) - 4 : int(x) + 5].reshape(-1, 3).mean(0)
     return patch - patch.mean()
 
@@ -108,7 +108,7 @@ def test_images_of_other_settings_are_left_alone(tmp_path: Path) -> None:
     [{"images": 0}, {"classes": 0}, {"images": 2, "classes": 3}, {"size": (10, 500)}, {"seed": -1}],
 )
 def test_settings_without_sense_are_refused(tmp_path: Path, wrong: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="image_dir: "):
+    with pytest.raises(ValueError, match="synthetic data set: "):
         dataset.make_dataset(tmp_path / "p", **{"images": 4, "classes": 2, **wrong})
 
 
@@ -117,9 +117,9 @@ def test_the_cache_is_made_once_and_mended_when_damaged(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     folder = dataset.cached_dataset(images=4, classes=2, size=(64, 48))
-    made = (folder / "image_dir.json").stat().st_mtime_ns
+    made = (folder / "dataset.json").stat().st_mtime_ns
     assert dataset.cached_dataset(images=4, classes=2, size=(64, 48)) == folder
-    assert (folder / "image_dir.json").stat().st_mtime_ns == made
+    assert (folder / "dataset.json").stat().st_mtime_ns == made
     before = digest(folder)
     next(folder.rglob("*.jpg")).write_bytes(b"cut")
     assert digest(dataset.cached_dataset(images=4, classes=2, size=(64, 48))) == before
