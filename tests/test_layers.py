@@ -41,7 +41,7 @@ HEAVY = ("torch", "torchvision", "cv2", "albumentations", "PIL", "numba")
 FILES_AND_CLOCKS = {"time", "pathlib", "os", "io", "tempfile", "datetime"}
 # Modules of the left wing that import `time`, and why. They wait or give up; they measure nothing.
 MAY_WAIT: dict[str, str] = {}
-# Modules of the left wing that choose by speed. Their functions take a `timer`, whose default is perfsuite.timer's.
+# Modules of the left wing that choose by speed: a `timer` argument, with the default of perfsuite.timer.
 MAY_CHOOSE_BY_TIME = {"perfsuite.data.decoding.auto", "perfsuite.data.engines.auto"}
 # What runs inside a gated project's process may import only this, at import time.
 AGENT_MAY_IMPORT = {"pytest", "_pytest", "pytest_benchmark"} | set(sys.stdlib_module_names)

@@ -63,6 +63,7 @@ class FastImageFolder(Dataset[tuple[torch.Tensor, int]]):
         if self._maker is None:
             self._maker = ImageMaker(self.source, self.image_config)
         buffer = BatchBuffer.new(1, self.image_config.batch_layout)
+        # With on_error="raise", the default of ImageConfig, no image is skipped.
         self._maker.fill(int(self._epoch), np.array([row]), buffer.view(1))
         return buffer.images[0].permute(2, 0, 1), int(buffer.labels[0])
 

@@ -12,6 +12,7 @@ import torch
 from perfsuite.data.engines.worker_setup import explain_worker_death
 from perfsuite.data.loader import Loader, Normalize
 from perfsuite.data.loaders import Loaders, default_num_workers, make_loaders
+from perfsuite.data.sources.files import image_folder
 from perfsuite.data.synthetic import dataset
 from perfsuite.errors import DataError
 
@@ -54,6 +55,33 @@ def test_parts_are_disjoint_and_hold_everything(folder: Path) -> None:
     assert len(set.union(*names)) == 40
     assert loaders.class_names == ("class_00", "class_01", "class_02", "class_03")
     assert loaders.info["class_weights"] == [1.0] * 4
+
+
+def test_loaders_unpack_into_three_loaders_class_names_and_info(folder: Path) -> None:
+    loaders = make_loaders(
+        data_dir=folder,
+        batch_size=32,
+        num_workers=8,
+        augmentation_mode="moderate",
+        image_size=32,
+        engine="threads",
+    )
+    train_loader, val_loader, test_loader, class_names, info = loaders
+    try:
+        assert (train_loader, val_loader, test_loader) == (loaders.train, loaders.val, loaders.test)
+        assert class_names == loaders.class_names
+        assert info is loaders.info
+        assert set(info) == {"samples", "class_weights", "num_workers", "engine", "decoder", "seed"}
+        images, labels = next(iter(train_loader))
+        assert images.shape == (32, 3, 32, 32)
+        assert labels.shape == (32,)
+    finally:
+        loaders.close()
+
+
+def test_a_mapping_without_a_split_is_an_error(folder: Path) -> None:
+    with pytest.raises(ValueError, match="data_dir: no source for 'test', expected train, val and test"):
+        make_loaders(dict.fromkeys(("train", "val"), image_folder(folder)), **SMALL)
 
 
 @pytest.mark.parametrize(("engine", "workers", "start"), ENGINES)
