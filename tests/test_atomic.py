@@ -132,7 +132,7 @@ def test_only_a_durable_write_syncs_the_file_and_its_folder(
 def test_a_temporary_file_never_follows_or_overwrites_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(atomic.uuid, "uuid4", lambda: uuid.UUID(int=0))
+    monkeypatch.setattr(uuid, "uuid4", lambda: uuid.UUID(int=0))
     taken = tmp_path / f"{atomic.TEMPORARY_PREFIX}{uuid.UUID(int=0).hex}"
     taken.symlink_to(tmp_path / "target")
     with pytest.raises(FileExistsError), atomic.open_replacing(tmp_path / "a.bin"):

@@ -38,6 +38,9 @@ from perfsuite.transforms import AugmentationMode
 # The training default, a random crop and a mirror. The named modes add their operations to the crop.
 MIRROR_ONLY = "mirror"
 
+# Both, because a Mapping is invariant in its keys.
+SourcesBySplit = Mapping[str, ImageSource] | Mapping[Split, ImageSource]
+
 
 @dataclass(frozen=True, slots=True)
 class Loaders:
@@ -62,7 +65,7 @@ class Loaders:
 
 
 def make_loaders(
-    data_dir: str | Path | Mapping[str, ImageSource],
+    data_dir: str | Path | SourcesBySplit,
     batch_size: int = 32,
     num_workers: int | None = None,
     augmentation_mode: str | AugmentationMode | None = None,
@@ -210,12 +213,13 @@ def default_num_workers() -> int:
 
 
 def _open_splits(
-    data_dir: str | Path | Mapping[str, ImageSource], labels: Annotations | None, val: float, test: float
+    data_dir: str | Path | SourcesBySplit, labels: Annotations | None, val: float, test: float
 ) -> dict[Split, ImageSource]:
     if isinstance(data_dir, Mapping):
-        if missing := [split for split in SPLITS if split not in data_dir]:
+        sources = {split: source for split in SPLITS for name, source in data_dir.items() if name == split}
+        if missing := [split for split in SPLITS if split not in sources]:
             raise ValueError(f"data_dir: no source for {missing[0]!r}, expected train, val and test")
-        return {split: data_dir[split] for split in SPLITS}
+        return sources
     if labels is not None:
         return split_source(labels.as_source(data_dir), val, test)
     return read_splits(data_dir, val, test)

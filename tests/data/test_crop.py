@@ -34,11 +34,12 @@ def test_random_boxes_are_inside_with_torchvisions_areas_and_aspect_ratios(width
     torch.manual_seed(5)
     image = torch.empty(1, height, width)
     theirs = [v2.RandomResizedCrop(224).make_params([image]) for _ in range(4000)]
-    for ours, other in [
+    samples: list[tuple[list[float], list[float]]] = [
         ([w * h for _, _, w, h in boxes], [p["height"] * p["width"] for p in theirs]),
         ([w / h for _, _, w, h in boxes], [p["width"] / p["height"] for p in theirs]),
         ([x for x, *_ in boxes], [p["left"] for p in theirs]),
         ([box[1] for box in boxes], [p["top"] for p in theirs]),
-    ]:
+    ]
+    for ours, other in samples:
         spread = np.std(ours) / 4000**0.5 + np.std(other) / 4000**0.5
         assert abs(np.mean(ours) - np.mean(other)) <= 4 * spread + 1e-9

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -20,9 +22,7 @@ def random_images(number: int = 50) -> torch.Tensor:
     )
 
 
-def device_dataset(
-    device: str = "cpu", batch_size: int = 16, padding: int = 2, **more: bool
-) -> DeviceDataset:
+def device_dataset(device: str = "cpu", batch_size: int = 16, padding: int = 2, **more: Any) -> DeviceDataset:
     labels = torch.arange(50).to(device)
     return DeviceDataset(
         random_images().to(device), labels, CIFAR10, batch_size, padding=padding, mirror=True, **more

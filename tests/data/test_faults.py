@@ -116,7 +116,7 @@ def test_a_log_counts_all_faults_and_names_the_first_thousand() -> None:
 
 
 def damaged_files(folder: Path, count: int) -> Iterator[bytes]:
-    """Yield files that are truncated, or have flipped bits, overwritten bytes, or the signature of another format."""
+    """Yield files that are truncated, or have flipped bits, overwritten bytes or another signature."""
     rng = np.random.default_rng(8)
     files = [path.read_bytes() for path in sorted(folder.rglob("*.jpg"))]
     for number in range(count):
@@ -136,7 +136,7 @@ def damaged_files(folder: Path, count: int) -> Iterator[bytes]:
 
 
 def agreement(folder: Path, count: int) -> tuple[int, int]:
-    """Of so many broken files: refused by both ways, and told apart by them."""
+    """Of `count` damaged files: how many both refuse, and how many only one of them refuses."""
     maker = ImageMaker(image_folder(folder), ImageConfig(size=32))
     none, refused, disagreed = np.empty(UNIFORMS_PER_CROP), 0, 0
     out = np.zeros((32, 32, 3), np.uint8)

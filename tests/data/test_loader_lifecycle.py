@@ -31,7 +31,7 @@ WITH_PROCESSES = ["processes", "subprocess"]
 
 def fresh(folder: Path | FileSource, engine: str, workers: int = 2, **overrides: Any) -> Loaders:
     data: Any = folder if isinstance(folder, Path) else dict.fromkeys(SPLITS, folder)
-    options = {"image_size": 32, "engine": engine, "start_method": "fork"} | overrides
+    options: dict[str, Any] = {"image_size": 32, "engine": engine, "start_method": "fork"} | overrides
     return make_loaders(data, 8, workers, **options)
 
 

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from perfsuite.data.sources.files import image_folder
 from perfsuite.data.synthetic import dataset
 from perfsuite.errors import DataError
 
-SMALL = {"batch_size": 8, "image_size": 32}
+SMALL: dict[str, Any] = {"batch_size": 8, "image_size": 32}
 ENGINES = [
     ("threads", 0, None),
     ("threads", 1, None),

@@ -33,13 +33,13 @@ COCO: dict[str, Any] = {
 }
 
 
-def written(folder: Path, told: object) -> Path:
+def write_json(folder: Path, content: object) -> Path:
     path = folder / "a.json"
-    path.write_text(json.dumps(told))
+    path.write_text(json.dumps(content))
     return path
 
 
-def test_what_is_kept_flat_comes_back() -> None:
+def test_packed_annotations_are_unpacked_unchanged() -> None:
     images = [
         ImageAnnotation("none.jpg", 5, 6, ()),
         ImageAnnotation(
@@ -55,19 +55,19 @@ def test_what_is_kept_flat_comes_back() -> None:
             (ObjectAnnotation(1, (0, 0, 1, 1), (), ((1.5, 2.5), (0.0, 0.0)), (True, False)),),
         ),
     ]
-    kept = Annotations.from_images(images)
-    assert list(kept) == images
-    assert kept.class_names == ("0", "1", "2")
-    assert kept.row_by_file() == {"none.jpg": 0, "two.jpg": 1, "joint.jpg": 2}
+    packed = Annotations.from_images(images)
+    assert list(packed) == images
+    assert packed.class_names == ("0", "1", "2")
+    assert packed.row_by_file() == {"none.jpg": 0, "two.jpg": 1, "joint.jpg": 2}
     with pytest.raises(IndexError):
-        kept[3]
+        packed[3]
 
 
-def test_our_own_annotations_are_read(folder: Path) -> None:
-    told = json.loads((folder / "annotations.json").read_text())["images"]
-    found = read_annotations(folder / "annotations.json")
-    assert len(found) == len(told) == 40
-    for image, row in zip(found, told, strict=True):
+def test_perfsuites_format_is_read(folder: Path) -> None:
+    content = json.loads((folder / "annotations.json").read_text())["images"]
+    annotations = read_annotations(folder / "annotations.json")
+    assert len(annotations) == len(content) == 40
+    for image, row in zip(annotations, content, strict=True):
         assert (image.file, image.width, image.height) == (row["file"], row["width"], row["height"])
         for outline, thing in zip(image.objects, row["objects"], strict=True):
             assert outline.label == thing["label"]
@@ -76,29 +76,29 @@ def test_our_own_annotations_are_read(folder: Path) -> None:
             assert np.allclose(outline.keypoints, thing["keypoints"], atol=1e-4)
 
 
-def test_coco_is_read_with_its_classes_in_the_order_of_their_numbers(tmp_path: Path) -> None:
-    found = read_annotations(written(tmp_path, COCO))
-    assert found.class_names == ("person", "toothbrush")
-    assert [image.file for image in found] == ["b/2.jpg", "a/1.jpg"]
-    assert found[0].objects == ()
-    brush, person = found[1].objects
+def test_coco_is_read_with_its_classes_sorted_by_id(tmp_path: Path) -> None:
+    annotations = read_annotations(write_json(tmp_path, COCO))
+    assert annotations.class_names == ("person", "toothbrush")
+    assert [image.file for image in annotations] == ["b/2.jpg", "a/1.jpg"]
+    assert annotations[0].objects == ()
+    brush, person = annotations[1].objects
     assert brush == ObjectAnnotation(1, (1, 2, 4, 6), (TRIANGLE,))
     assert person.box == (0, 0, 5, 5)
     assert len(person.polygons) == 2
     assert person.keypoints == ((1, 2), (0, 0))
     assert person.visible == (True, False)
-    assert (found.skipped_polygons, found.skipped_objects) == (
+    assert (annotations.skipped_polygons, annotations.skipped_objects) == (
         1,
         2,
     )  # a polygon; a crowd and a box without width
 
 
-def test_degenerate_polygons_are_left_out_and_counted(tmp_path: Path) -> None:
+def test_degenerate_polygons_are_skipped_and_counted(tmp_path: Path) -> None:
     good = {"label": 0, "polygon": [[0, 0], [9, 0], [9, 9]], "box": [0, 0, 9, 9]}
     bad = good | {"polygon": [[0, 0], [9, 9]]}
     row = {"file": "a.jpg", "width": 10, "height": 10, "objects": [bad, good, bad]}
-    found = read_annotations(written(tmp_path, {"images": [row]}))
-    assert (len(found[0].objects), found.skipped_polygons) == (1, 2)
+    annotations = read_annotations(write_json(tmp_path, {"images": [row]}))
+    assert (len(annotations[0].objects), annotations.skipped_polygons) == (1, 2)
 
 
 @pytest.mark.parametrize(
@@ -112,12 +112,12 @@ def test_degenerate_polygons_are_left_out_and_counted(tmp_path: Path) -> None:
         ([], True),
     ],
 )
-def test_degenerate_polygons_are_known(polygon: list[tuple[float, float]], degenerate: bool) -> None:
+def test_degenerate_polygons_are_recognized(polygon: list[tuple[float, float]], degenerate: bool) -> None:
     assert is_degenerate(polygon) == degenerate
 
 
 @pytest.mark.parametrize(
-    "told",
+    "content",
     [
         {},
         {"images": [{}]},
@@ -130,12 +130,12 @@ def test_degenerate_polygons_are_known(polygon: list[tuple[float, float]], degen
         COCO | {"images": [COCO["images"][0] | {"file_name": "/etc/out.jpg"}]},
     ],
 )
-def test_annotations_without_sense_are_refused(tmp_path: Path, told: object) -> None:
+def test_invalid_annotations_are_an_error(tmp_path: Path, content: object) -> None:
     with pytest.raises(DataError, match=r"a\.json: .*expected what 'perfsuite data make' writes, or COCO"):
-        read_annotations(written(tmp_path, told))
+        read_annotations(write_json(tmp_path, content))
 
 
-def test_a_file_that_is_no_json_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_json_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{")
     with pytest.raises(DataError, match="or COCO"):
         read_annotations(tmp_path / "a.json")
