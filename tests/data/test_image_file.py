@@ -183,7 +183,12 @@ def test_the_region_decoder_is_not_called_beyond_the_limit(
 ) -> None:
     reader, out = region.RegionDecoder(), np.zeros((32, 32, 3), np.uint8)
     calls: list[object] = []
-    monkeypatch.setattr(reader, "_decode_window", lambda *arguments: calls.append(arguments) or 0)
+
+    def record(*arguments: object) -> int:
+        calls.append(arguments)
+        return 0
+
+    monkeypatch.setattr(reader, "_decode_window", record)
     limit(64 * 64 // 2 - 1)
     for eighths in (8, 1):
         with pytest.raises(Image.DecompressionBombError):

@@ -101,10 +101,10 @@ def test_polygons_keypoints_and_maps_follow_a_rotated_image(
 ) -> None:
     root, annotations = red_rectangles
     for image_annotation in annotations:
-        with Image.open(root / image_annotation.file) as image:
+        with Image.open(root / image_annotation.file) as stored:
             write_map(
                 (tmp_path / image_annotation.file).with_suffix(".npy"),
-                (np.asarray(image)[..., 0] > 0).astype(np.uint8),
+                (np.asarray(stored)[..., 0] > 0).astype(np.uint8),
             )
     moderate = loaders(red_rectangles, augmentation_mode="moderate", maps=tmp_path)
     rotated = 0

@@ -120,9 +120,9 @@ def test_every_image_is_decoded_once(folder: Path, monkeypatch: pytest.MonkeyPat
     )
     cache_ = ImageMaker.prepare_for_cache
 
-    def counted(self: ImageMaker, data: bytes, side: int, slot_bytes: int) -> CachedImage:
-        read.append(side)
-        return cache_(self, data, side, slot_bytes)
+    def counted(self: ImageMaker, data: bytes, shorter_side: int, slot_bytes: int) -> CachedImage:
+        read.append(shorter_side)
+        return cache_(self, data, shorter_side, slot_bytes)
 
     monkeypatch.setattr(ImageMaker, "prepare_for_cache", counted)
     train = loader(cache, "train")
@@ -213,8 +213,7 @@ def test_the_cache_of_a_killed_process_is_continued(folder: Path, tmp_path: Path
         "import sys, time\n"
         "from perfsuite.data.cache.cached_source import disk_cache\n"
         "from perfsuite.data.image_maker import ImageMaker\n"
-        "from perfsuite.data.cache.storage import CachedImage
-from perfsuite.data.image_config import ImageConfig\n"
+        "from perfsuite.data.image_config import ImageConfig\n"
         "from perfsuite.data.sources.files import image_folder\n"
         "source = image_folder(sys.argv[1])\n"
         "cache = disk_cache(source, ImageConfig(size=48), folder=sys.argv[2])\n"
