@@ -71,7 +71,7 @@ SPECIAL: dict[str, tuple[Callable[[Path], None], str]] = {
 
 @pytest.fixture
 def special_files(folder: Path, tmp_path: Path) -> Iterator[Path]:
-    """Eight images, and files that are none. A writer opens the FIFO after a minute, so that no test hangs."""
+    """Eight images and the special files. A writer opens the FIFO after a minute, so that no test hangs."""
     (tmp_path / "c").mkdir()
     for name, (make, _) in SPECIAL.items():
         make(tmp_path / "c" / f"{name}.jpg")

@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import pytest
 import torch
 
