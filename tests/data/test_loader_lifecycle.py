@@ -20,7 +20,6 @@ import torch
 
 from perfsuite.data.loader import Loader
 from perfsuite.data.loaders import Loaders, make_loaders
-from perfsuite.data.sources.base import Subset
 from perfsuite.data.sources.files import FileSource, image_folder
 from perfsuite.data.sources.splits import SPLITS
 from perfsuite.errors import DataError
@@ -307,13 +306,6 @@ def test_workers_of_a_killed_caller_end(loading: subprocess.Popen[str]) -> None:
     loading.kill()
     _, alive = psutil.wait_procs(workers, timeout=20)  # torch's workers check their caller every few seconds
     assert not alive
-
-
-def test_labels_of_a_subset_are_gathered_once(folder: Path) -> None:
-    whole = image_folder(folder)
-    part = Subset(whole, torch.tensor([3, 1, 39]).numpy())
-    assert part.labels.tolist() == whole.labels[[3, 1, 39]].tolist()
-    assert part.labels is part.labels
 
 
 def test_too_few_images_for_a_whole_batch_are_an_error(folder: Path) -> None:

@@ -173,7 +173,7 @@ def test_scaled_decode_changes_pixels_only_slightly(tmp_path: Path) -> None:
     large = dataset.make_dataset(tmp_path / "p", images=10, classes=2, size=(640, 480))
     options = {"num_workers": 0, "augmentation_mode": "none", "normalize": Normalize(dtype=torch.uint8)}
     batches = [
-        [images for images, _ in make_loaders(large, **{**SMALL, **options, "scaled_decode": scaled}).train]  # type: ignore[arg-type]
+        [images for images, _ in make_loaders(large, **{**SMALL, **options, "scaled_decode": scaled}).train]
         for scaled in (False, True)
     ]
     for images, reduced in zip(*batches, strict=True):
@@ -251,7 +251,7 @@ def test_an_invalid_argument_is_an_error_with_the_expected_values(
     folder: Path, overrides: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        list(make_loaders(folder, **{"num_workers": 1, **SMALL, **overrides}).train)  # type: ignore[arg-type]
+        list(make_loaders(folder, **{"num_workers": 1, **SMALL, **overrides}).train)
 
 
 def test_the_error_for_a_missing_folder_names_the_command_that_makes_one(tmp_path: Path) -> None:
@@ -316,10 +316,10 @@ def test_without_the_region_decoder_images_differ_by_at_most_a_few_levels(
 
     raw = Normalize(dtype=torch.uint8)
     options = {"num_workers": 0, "augmentation_mode": mode, "normalize": raw, **SMALL}
-    fast = make_loaders(folder, **options).train  # type: ignore[arg-type]
+    fast = make_loaders(folder, **options).train
     with monkeypatch.context() as changed:
         changed.setattr(region, "is_available", lambda: False)
-        plain = collect(make_loaders(folder, decoder=decoder, **options).train)  # type: ignore[arg-type]
+        plain = collect(make_loaders(folder, decoder=decoder, **options).train)
     for (ours, labels), (theirs, their_labels) in zip(fast, plain, strict=True):
         difference = (ours.int() - theirs.int()).abs().float()
         assert difference.mean() < 0.5

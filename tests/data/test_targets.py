@@ -11,6 +11,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from perfsuite.data.cache.cached_source import ram_cache
+from perfsuite.data.faults import FaultPolicy
 from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.loader import Normalize
 from perfsuite.data.loaders import Loaders, make_loaders
@@ -171,7 +172,7 @@ def test_an_image_without_annotation_is_an_error(red_rectangles: tuple[Path, Ann
 
 @pytest.mark.parametrize("on_error", ["skip", "substitute"])
 def test_the_replacement_of_a_damaged_image_has_its_own_targets(
-    red_rectangles: tuple[Path, Annotations], tmp_path: Path, on_error: str
+    red_rectangles: tuple[Path, Annotations], tmp_path: Path, on_error: FaultPolicy
 ) -> None:
     root, annotations = red_rectangles
     for image_annotation in annotations:
@@ -186,10 +187,10 @@ def test_the_replacement_of_a_damaged_image_has_its_own_targets(
         ((images, targets),) = list(loader)
         rows = [target["row"] for target in targets]
         if on_error == "substitute":
-            (place,) = [place for place, row in enumerate(rows) if row == 5]
-            assert (images[place] == 128).all()
-            assert len(targets[place]["boxes"]) == 0
-            assert not targets[place]["map"].any()
+            (position,) = [position for position, row in enumerate(rows) if row == 5]
+            assert (images[position] == 128).all()
+            assert len(targets[position]["boxes"]) == 0
+            assert not targets[position]["map"].any()
         else:
             assert 5 not in rows
             assert len(rows) == (24 if refills else 23)

@@ -84,7 +84,7 @@ def test_the_host_makes_what_nvjpeg_cannot_decode(tmp_path: Path, folder: Path, 
         mode = options.pop("mode", "RGB")
         image = Image.fromarray(rng.integers(0, 256, (7, 9, 3), np.uint8)).resize((90, 70)).convert(str(mode))
         packed = io.BytesIO()
-        image.save(packed, "JPEG", **options)  # type: ignore[arg-type]
+        image.save(packed, "JPEG", **options)
         (tmp_path / "tensor" / f"{number}.jpg").write_bytes(packed.getvalue())
     (tmp_path / "tensor" / "5.jpg").write_bytes(b"")
     (tmp_path / "tensor" / "6.jpg").unlink()

@@ -1,16 +1,13 @@
 from __future__ import annotations
 
 import os
-import pickle
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from perfsuite.data.sources.files import image_folder, labeled_csv
-from perfsuite.data.sources.splits import class_weights, split_source
 from perfsuite.errors import DataError
 
 
@@ -63,24 +60,6 @@ def test_the_error_for_an_empty_folder_describes_the_layout(tmp_path: Path) -> N
 def test_a_class_that_training_lacks_is_an_error(folder: Path) -> None:
     with pytest.raises(DataError, match="class 'class_00', expected one of train's"):
         image_folder(folder, class_names=("class_01", "class_02", "class_03"))
-
-
-def test_sources_can_be_pickled(folder: Path) -> None:
-    part = split_source(image_folder(folder), 0.25, 0.0)["val"]
-    there = pickle.loads(pickle.dumps(part))  # noqa: S301 - our own bytes, as multiprocessing does it
-    assert [there.name(row) for row in range(8)] == [part.name(row) for row in range(8)]
-    np.testing.assert_array_equal(there.labels, part.labels)
-
-
-def test_weights_make_classes_count_alike(folder: Path) -> None:
-    whole = image_folder(folder)
-    some = split_source(whole, 0.0, 0.0)["train"]
-    assert class_weights(some).tolist() == [1.0] * 4
-    (rows,) = [np.array([0, 1, 2, 10, 20])]
-    from perfsuite.data.sources.base import Subset
-
-    weights = class_weights(Subset(whole, rows))
-    assert weights.tolist() == pytest.approx([5 / 9, 5 / 3, 5 / 3, 0.0])
 
 
 @pytest.mark.slow

@@ -85,3 +85,11 @@ def test_a_file_that_was_deleted_is_a_fault(in_memory: str) -> None:
 def test_invalid_addresses_are_an_error(address: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         remote_folder(address)
+
+
+def test_hidden_and_nested_files_are_ignored_as_in_a_local_folder(folder: Path, in_memory: str) -> None:
+    store = fsspec.filesystem("memory")
+    for name in ("class_00/.hidden.jpg", "class_00/nested/a.jpg", ".hidden/a.jpg", "a.jpg", "class_00/a.txt"):
+        store.pipe_file(f"/images/{name}", b"x")
+    remote, local = remote_folder(in_memory), image_folder(folder)
+    assert [remote.names[row] for row in range(len(remote))] == [local.name(row) for row in range(len(local))]

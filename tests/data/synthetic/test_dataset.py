@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 from perfsuite.data.decoding.decoders.pillow import decode_with_pillow
@@ -71,10 +70,8 @@ def _object_color(folder: Path, path: Path) -> np.ndarray:
     row = next(row for row in annotations if row["file"] == path.relative_to(folder).as_posix())
     x, y = row["objects"][-1]["keypoints"][0]
     pixels = decode_with_pillow(path.read_bytes()).astype(np.float64)
-    patch: NDArray[np.float64] = (
-        pixels[int(y) - 4 : int(y) + 5, int(x) - 4 : int(x) + 5].reshape(-1, 3).mean(0)
-    )
-    return patch - patch.mean()
+    patch = pixels[int(y) - 4 : int(y) + 5, int(x) - 4 : int(x) + 5].reshape(-1, 3)
+    return np.asarray(patch.mean(0) - patch.mean(0).mean())
 
 
 def test_labels_and_annotations_have_every_image(tmp_path: Path) -> None:
