@@ -24,7 +24,7 @@ from perfsuite.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from perfsuite.advise.sweep.measure import SweepConfig
-    from perfsuite.data.sources.files import ImageSource
+    from perfsuite.data.sources.base import ImageSource
 
 DEFAULTS = {
     "data_dir": None,
@@ -139,7 +139,8 @@ def _argv_from_entry(path: Path, name: str, value: object) -> Iterator[str]:
 
 
 def _source(told: dict[str, Any]) -> ImageSource:
-    from perfsuite.data.sources.files import labeled_csv, read_splits
+    from perfsuite.data.sources.files import labeled_csv
+    from perfsuite.data.sources.splits import read_splits
     from perfsuite.data.synthetic import dataset
 
     folder = told["data_dir"]

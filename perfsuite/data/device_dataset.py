@@ -1,6 +1,6 @@
-"""A small set that lies on the device whole, as bytes: each batch is cut, mirrored and normalized from there.
+"""A small data set held on the device as bytes: each batch is shifted, mirrored and normalized there.
 
-50,000 images of 32 pixels are 154 MB. Nothing is read, decoded or copied after the first epoch has begun.
+50,000 images of 32 pixels are 154 MB. Images are not read, decoded or copied during training.
 
 >>> images, labels = torch.zeros(20, 3, 32, 32, dtype=torch.uint8), torch.zeros(20, dtype=torch.long)
 >>> train = DeviceDataset(images, labels, CIFAR10, batch_size=8, padding=4, mirror=True)
@@ -27,10 +27,10 @@ __all__ = ["CIFAR10", "DeviceDataset"]
 
 @dataclass(frozen=True, eq=False)
 class DeviceDataset:
-    """Images (uint8, N x C x H x W) and labels on one device; `epoch(n)` goes through them in a new order.
+    """Images (uint8, N x C x H x W) and labels on one device; `epoch(n)` yields them in a new order.
 
-    With `padding` each image is shifted by up to so many pixels, `fill` (in pixel units) coming in from
-    outside; with `mirror` half are mirrored. Sample and epoch decide, whatever the batch.
+    Each image is shifted by up to `padding` pixels, with `fill` (a pixel value) at the edges; with `mirror`
+    half of the images are mirrored. Both depend on the sample and the epoch, not on the batch.
     """
 
     images: torch.Tensor
@@ -48,36 +48,36 @@ class DeviceDataset:
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.ndim != 4:
             raise DataError(
-                f"resident: images are {self.images.dtype} {tuple(self.images.shape)}, "
+                f"device data set: images are {self.images.dtype} {tuple(self.images.shape)}, "
                 "expected torch.uint8 (N, C, H, W)"
             )
         if len(self.labels) != len(self.images):
             raise DataError(
-                f"resident: {len(self.labels)} labels for {len(self.images)} images, expected as many"
+                f"device data set: {len(self.labels)} labels for {len(self.images)} images, expected as many"
             )
         if self.images.device != self.labels.device:
             raise DataError(
-                f"resident: images on {self.images.device}, labels on {self.labels.device}, "
+                f"device data set: images on {self.images.device}, labels on {self.labels.device}, "
                 "expected one device"
             )
 
     def __len__(self) -> int:
-        """How many batches an epoch has."""
+        """Batches per epoch."""
         return -(-len(self.images) // self.batch_size)
 
     def epoch(self, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Batches of normalized images and their labels. What is drawn is copied once, before the first."""
-        numbers = epoch_uniforms(self.seed, epoch, len(self.images))
-        order = np.argsort(numbers[:, -1], kind="stable") if self.shuffle else np.arange(len(self.images))
-        shifts = np.floor(numbers[:, 4:6] * (2 * self.padding + 1)).astype(np.int32) - self.padding
-        mirrored = (numbers[:, 0] < 0.5) & self.mirror
-        drawn = np.stack([order, shifts[order, 0], shifts[order, 1], mirrored[order]]).astype(np.int32)
-        rows, tops, lefts, mirrors = torch.from_numpy(drawn).to(self.images.device).unbind()
+        """Yield batches of normalized images and labels. Random parameters are copied to the device once."""
+        uniforms = epoch_uniforms(self.seed, epoch, len(self.images))
+        order = np.argsort(uniforms[:, -1], kind="stable") if self.shuffle else np.arange(len(self.images))
+        shifts = np.floor(uniforms[:, 4:6] * (2 * self.padding + 1)).astype(np.int32) - self.padding
+        mirrored = (uniforms[:, 0] < 0.5) & self.mirror
+        parameters = np.stack([order, shifts[order, 0], shifts[order, 1], mirrored[order]]).astype(np.int32)
+        rows, tops, lefts, mirrors = torch.from_numpy(parameters).to(self.images.device).unbind()
         for start in range(0, len(order), self.batch_size):
-            some = slice(start, start + self.batch_size)
+            part = slice(start, start + self.batch_size)
             yield (
-                self._gather(rows[some], tops[some], lefts[some], mirrors[some]),
-                self.labels[rows[some].long()],
+                self._gather(rows[part], tops[part], lefts[part], mirrors[part]),
+                self.labels[rows[part].long()],
             )
 
     def _gather(
@@ -92,8 +92,8 @@ class DeviceDataset:
 
             write_gathered(self.images, self.statistics, out, rows, tops, lefts, mirrors, self.fill)
             return out
-        bytes_ = gather_images(self.images, rows, tops, lefts, mirrors, self.fill)
-        select_implementation(bytes_)(bytes_, self.statistics, out)
+        gathered = gather_images(self.images, rows, tops, lefts, mirrors, self.fill)
+        select_implementation(gathered)(gathered, self.statistics, out)
         return out
 
 
@@ -105,20 +105,20 @@ def gather_images(
     mirrors: torch.Tensor,
     fill: int,
 ) -> torch.Tensor:
-    """The bytes that the kernel would normalize, gathered by torch alone."""
+    """Gather shifted and mirrored images with torch; the Triton kernel also normalizes in the same pass."""
     _, channels, height, width = images.shape
     device = images.device
     x, y = torch.arange(width, device=device), torch.arange(height, device=device)
     from_y = y + tops.long().view(-1, 1)
     from_x = torch.where(mirrors.view(-1, 1) != 0, width - 1 - x, x) + lefts.long().view(-1, 1)
     inside = _in_range(from_y, height)[:, :, None] & _in_range(from_x, width)[:, None, :]
-    taken = images[
+    gathered = images[
         rows.long().view(-1, 1, 1, 1),
         torch.arange(channels, device=device).view(1, -1, 1, 1),
         from_y.clamp(0, height - 1)[:, None, :, None],
         from_x.clamp(0, width - 1)[:, None, None, :],
     ]
-    return torch.where(inside[:, None], taken, torch.tensor(fill, dtype=torch.uint8, device=device))
+    return torch.where(inside[:, None], gathered, torch.tensor(fill, dtype=torch.uint8, device=device))
 
 
 def _in_range(positions: torch.Tensor, size: int) -> torch.Tensor:
