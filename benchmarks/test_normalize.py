@@ -12,7 +12,7 @@ import torch
 from perfsuite.transforms import normalize
 from perfsuite.transforms.normalization.channel_stats import IMAGENET
 from perfsuite.transforms.normalization.conditional import ConditionalNormalize
-from perfsuite.transforms.normalization.other_libraries import albumentations_normalize
+from perfsuite.transforms.normalization.implementations.albumentations_ import albumentations_normalize
 from perfsuite.transforms.normalization.registry import IMPLEMENTATIONS
 
 STATISTICS = {"mean": IMAGENET.mean, "std": IMAGENET.std}

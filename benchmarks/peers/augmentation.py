@@ -12,26 +12,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from perfsuite.errors import UsageError
-from perfsuite.transforms.augment.cpu import GRAY_FILL
-from perfsuite.transforms.augment.modes import (
-    AugmentationMode,
-    Brightness,
-    Contrast,
-    Draw,
-    Erase,
-    Mirror,
-    Rotate,
-    Saturation,
-    Shift,
-    Zoom,
-    get_mode,
-)
-from perfsuite.transforms.geometry import erase_rectangle
-
-ImageArray = NDArray[np.uint8]
+from perfsuite.transforms.arrays import GRAY_FILL, ImageArray
+from perfsuite.transforms.augment.draws import Draw
+from perfsuite.transforms.augment.modes import AugmentationMode, get_mode
+from perfsuite.transforms.augment.operations.brightness import Brightness
+from perfsuite.transforms.augment.operations.contrast import Contrast
+from perfsuite.transforms.augment.operations.erase import Erase, erase_rectangle
+from perfsuite.transforms.augment.operations.mirror import Mirror
+from perfsuite.transforms.augment.operations.rotate import Rotate
+from perfsuite.transforms.augment.operations.saturation import Saturation
+from perfsuite.transforms.augment.operations.shift import Shift
+from perfsuite.transforms.augment.operations.zoom import Zoom
 
 
 def albumentations_of_draw(drawn: Draw, fill: int = GRAY_FILL) -> Callable[[ImageArray], ImageArray]:
@@ -53,7 +46,7 @@ def albumentations_of_draw(drawn: Draw, fill: int = GRAY_FILL) -> Callable[[Imag
 
     def apply(image: ImageArray) -> ImageArray:
         made = np.array(pipeline(image=image)["image"])
-        rectangle = erase_rectangle(drawn, *image.shape[:2])
+        rectangle = erase_rectangle(drawn.values_of(Erase), *image.shape[:2])
         if rectangle is not None:
             top, left, bottom, right = rectangle
             made[top:bottom, left:right] = fill
@@ -162,7 +155,7 @@ def torchvision_of_draw(drawn: Draw, fill: int = GRAY_FILL) -> Callable[[torch.T
         images = tv.adjust_brightness(images, drawn.brightness)
         images = tv.adjust_contrast(images, drawn.contrast)
         images = tv.adjust_saturation(images, drawn.saturation)
-        rectangle = erase_rectangle(drawn, h, w)
+        rectangle = erase_rectangle(drawn.values_of(Erase), h, w)
         if rectangle is not None:
             top, left, bottom, right = rectangle
             value = torch.full((1, 1, 1), fill, dtype=images.dtype, device=images.device)

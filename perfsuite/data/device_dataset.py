@@ -17,10 +17,11 @@ import numpy as np
 import torch
 
 from perfsuite.errors import DataError
+from perfsuite.transforms.arrays import GRAY_FILL
 from perfsuite.transforms.augment.counter_rng import epoch_uniforms
-from perfsuite.transforms.augment.cpu import GRAY_FILL
 from perfsuite.transforms.normalization.channel_stats import CIFAR10, ChannelStatistics
-from perfsuite.transforms.normalization.registry import has_triton, select_implementation
+from perfsuite.transforms.normalization.registry import select_implementation
+from perfsuite.transforms.optional_libraries import has_triton
 
 __all__ = ["CIFAR10", "DeviceDataset"]
 
@@ -88,7 +89,7 @@ class DeviceDataset:
             shape, dtype=self.dtype, device=self.images.device, memory_format=self.memory_format
         )
         if self.images.is_cuda and has_triton():
-            from perfsuite.transforms.normalization.triton_ import write_gathered
+            from perfsuite.transforms.normalization.triton_kernels import write_gathered
 
             write_gathered(self.images, self.statistics, out, rows, tops, lefts, mirrors, self.fill)
             return out

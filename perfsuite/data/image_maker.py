@@ -21,10 +21,11 @@ from perfsuite.data.sample_rng import IDENTITY_DRAW, crop_uniforms, fold_mirror_
 from perfsuite.data.sources.files import ImageSource
 from perfsuite.errors import DataError
 from perfsuite.stages import stage
-from perfsuite.transforms.augment.cpu import GRAY_FILL, augment_image
-from perfsuite.transforms.augment.modes import Draw, Draws, draws
-from perfsuite.transforms.geometry import affine_matrix, invert_affine, is_identity
-from perfsuite.transforms.labels.labels import warp_map
+from perfsuite.transforms.arrays import GRAY_FILL
+from perfsuite.transforms.augment.cpu import augment_image
+from perfsuite.transforms.augment.draws import Draw, Draws, draws
+from perfsuite.transforms.geometry import invert_affine, is_identity
+from perfsuite.transforms.labels.maps import warp_map
 
 Pixels = NDArray[np.uint8]
 Uniforms = crop.Uniforms
@@ -136,7 +137,7 @@ class ImageMaker:
         if room.affines is None and room.maps is None:
             return
         size = self._image_config.size
-        steps = shown.forward, affine_matrix(then, size, size)
+        steps = shown.forward, then.pose.affine_matrix(size, size)
         if room.affines is not None and room.original_sizes is not None:
             room.affines[place] = [step[:2] for step in steps]
             room.original_sizes[place] = shown.original_size

@@ -197,7 +197,7 @@ def _training_config(plain: ImageConfig, mode: str | AugmentationMode | None, cr
 
 
 def _mirror_mode() -> AugmentationMode:
-    from perfsuite.transforms.augment.modes import Mirror
+    from perfsuite.transforms.augment.operations.mirror import Mirror
 
     return AugmentationMode(MIRROR_ONLY, (Mirror(),))
 

@@ -8,7 +8,7 @@ import torch
 from perfsuite.data.device_dataset import DeviceDataset, gather_images
 from perfsuite.errors import DataError
 from perfsuite.transforms.normalization.channel_stats import CIFAR10, IMAGENET
-from perfsuite.transforms.normalization.reference import worst_error_ratio
+from tests.transforms.normalization.error_bound import worst_error_ratio
 
 GPU = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 DEVICES = ["cpu", pytest.param("cuda", marks=GPU)]

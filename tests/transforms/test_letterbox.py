@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from perfsuite.errors import UsageError
-from perfsuite.transforms.labels.labels import Labels, transform_labels, transform_points
+from perfsuite.transforms.labels.keypoints import transform_points
+from perfsuite.transforms.labels.labels import Labels, transform_labels
 from perfsuite.transforms.letterbox import Letterbox
 
 

@@ -30,7 +30,7 @@ from perfsuite.data.image_maker import CropGeometry, ImageMaker
 from perfsuite.data.sources.files import ImageSource
 from perfsuite.errors import DataError
 from perfsuite.transforms.augment.device import augment_batch
-from perfsuite.transforms.augment.modes import Draw, Draws
+from perfsuite.transforms.augment.draws import Draw, Draws
 
 _IDENTITY_DRAW = Draw()
 

@@ -21,7 +21,7 @@ from perfsuite.data.sources.file_index import PackedStrings
 from perfsuite.data.sources.files import FileSource
 from perfsuite.errors import DataError
 from perfsuite.paths import stays_inside
-from perfsuite.transforms.labels.labels import polygon_area
+from perfsuite.transforms.labels.polygons import polygon_area
 
 Point = tuple[float, float]
 Polygon = tuple[Point, ...]

@@ -9,7 +9,8 @@ import pytest
 
 from perfsuite.errors import UsageError
 from perfsuite.transforms.augment.distortion import DisplacementField, elastic_field, grid_field
-from perfsuite.transforms.labels.labels import Labels, polygon_area
+from perfsuite.transforms.labels.labels import Labels
+from perfsuite.transforms.labels.polygons import polygon_area
 
 pytest.importorskip("cv2", reason="OpenCV is not installed")
 
@@ -70,7 +71,7 @@ def test_labels_without_area_are_dropped_and_counted_and_keypoints_kept() -> Non
     )
     found = DisplacementField(np.zeros((90, 120)), np.zeros((90, 120))).transform_labels(labels)
     assert (found.boxes_dropped, found.polygons_dropped) == (1, 3)
-    assert (found.boxes_kept.tolist(), found.polygons_kept.tolist()) == ([1], [1])
+    assert (found.box_indices.tolist(), found.polygon_indices.tolist()) == ([1], [1])
     assert found.labels.keypoints == pytest.approx(labels.keypoints)
     assert found.keypoints_inside.tolist() == [True, False]
     assert polygon_area(found.labels.polygons[0]) == pytest.approx(400)

@@ -9,18 +9,13 @@ from hypothesis import strategies as st
 
 from perfsuite.errors import DataError
 from perfsuite.transforms.augment import cpu
-from perfsuite.transforms.augment.modes import Draw, draw
-from perfsuite.transforms.geometry import affine_matrix, invert_affine, output_size
-from perfsuite.transforms.labels.labels import (
-    Labels,
-    clip_polygon,
-    is_degenerate,
-    polygon_area,
-    transform_boxes,
-    transform_labels,
-    transform_points,
-    warp_map,
-)
+from perfsuite.transforms.augment.draws import Draw, draw
+from perfsuite.transforms.geometry import invert_affine
+from perfsuite.transforms.labels.boxes import transform_boxes
+from perfsuite.transforms.labels.keypoints import transform_points
+from perfsuite.transforms.labels.labels import Labels, transform_labels
+from perfsuite.transforms.labels.maps import warp_map
+from perfsuite.transforms.labels.polygons import clip_polygon, is_degenerate, polygon_area
 
 DRAWS = [
     Draw(),
@@ -42,7 +37,7 @@ def test_a_keypoint_stays_on_its_spot(drawn: Draw) -> None:
     moved = cpu.warp_image(drawn, image, fill=0)[..., 0].astype(float)
     rows, columns = np.indices(moved.shape) + 0.5
     seen = [(columns * moved).sum() / moved.sum(), (rows * moved).sum() / moved.sum()]
-    expected = transform_points(np.array([[59.5, 38.5]]), affine_matrix(drawn, HEIGHT, WIDTH))[0]
+    expected = transform_points(np.array([[59.5, 38.5]]), drawn.pose.affine_matrix(HEIGHT, WIDTH))[0]
     assert seen == pytest.approx(expected, abs=0.1)
 
 
@@ -53,8 +48,8 @@ def test_a_box_and_a_polygon_hold_what_they_held(drawn: Draw) -> None:
     moved = cpu.warp_image(drawn, image, fill=0)[..., 0] > 128
     corners = np.array([[45.0, 30.0], [75.0, 30.0], [75.0, 50.0], [45.0, 50.0]])
     labels = Labels(boxes=np.array([[45.0, 30.0, 75.0, 50.0]]), polygons=(corners,))
-    height, width = output_size(drawn, HEIGHT, WIDTH)
-    found = transform_labels(labels, affine_matrix(drawn, HEIGHT, WIDTH), height, width).labels
+    height, width = drawn.pose.output_size(HEIGHT, WIDTH)
+    found = transform_labels(labels, drawn.pose.affine_matrix(HEIGHT, WIDTH), height, width).labels
     rows, columns = np.nonzero(moved)
     left, top, right, bottom = found.boxes[0]
     assert (left, top) == pytest.approx((columns.min(), rows.min()), abs=1.01)
@@ -66,8 +61,8 @@ def test_a_box_and_a_polygon_hold_what_they_held(drawn: Draw) -> None:
 def test_a_map_of_classes_follows_and_mixes_none(drawn: Draw) -> None:
     classes = np.zeros((HEIGHT, WIDTH), dtype=np.int64)
     classes[30:50, 45:75] = 7
-    height, width = output_size(drawn, HEIGHT, WIDTH)
-    moved = warp_map(classes, invert_affine(affine_matrix(drawn, HEIGHT, WIDTH)), height, width, fill=255)
+    height, width = drawn.pose.output_size(HEIGHT, WIDTH)
+    moved = warp_map(classes, invert_affine(drawn.pose.affine_matrix(HEIGHT, WIDTH)), height, width, fill=255)
     assert set(np.unique(moved)) <= {0, 7, 255}
     image = np.repeat((classes[..., None] > 0).astype(np.uint8) * 255, 3, axis=2)
     seen = cpu.warp_image(drawn, image, fill=0)[..., 0] > 127
@@ -78,7 +73,9 @@ def test_a_map_of_floats_is_mixed_as_the_image_is() -> None:
     random = np.random.default_rng(0)
     image = random.integers(0, 256, (40, 50, 3), dtype=np.uint8)
     drawn = Draw(degrees=11.0, zoom=1.1)
-    moved = warp_map(image.astype(np.float32), invert_affine(affine_matrix(drawn, 40, 50)), 40, 50, fill=128)
+    moved = warp_map(
+        image.astype(np.float32), invert_affine(drawn.pose.affine_matrix(40, 50)), 40, 50, fill=128
+    )
     assert np.abs(moved - cpu.warp_image(drawn, image, fill=128)).max() < 5
     assert np.abs(moved - cpu.warp_image(drawn, image, fill=128)).mean() < 0.7
 
@@ -95,7 +92,7 @@ def test_what_lies_outside_is_dropped_and_counted() -> None:
     labels = Labels(boxes=np.array([[25.0, 0, 30, 5], [1, 1, 5, 5]]), polygons=(outer, inner, outer))
     found = transform_labels(labels, np.eye(3), height=10, width=20)
     assert (found.boxes_dropped, found.polygons_dropped) == (1, 2)
-    assert (found.boxes_kept.tolist(), found.polygons_kept.tolist()) == ([1], [1])
+    assert (found.box_indices.tolist(), found.polygon_indices.tolist()) == ([1], [1])
     assert len(found.labels.boxes) == len(found.labels.polygons) == 1
 
 
@@ -146,7 +143,7 @@ def test_a_triangle_that_is_cut_lies_inside_and_never_grows(corners: list[tuple[
 @given(st.integers(0, 10_000))
 def test_there_and_back_is_where_it_was(index: int) -> None:
     drawn = draw("aggressive", 4, 0, index)
-    forward = affine_matrix(drawn, HEIGHT, WIDTH)
+    forward = drawn.pose.affine_matrix(HEIGHT, WIDTH)
     points = np.random.default_rng(index).uniform(0, 100, (5, 2))
     assert transform_points(transform_points(points, forward), invert_affine(forward)) == pytest.approx(
         points, abs=1e-8
@@ -174,7 +171,7 @@ def test_labels_of_another_shape_are_refused(wrong: dict[str, np.ndarray]) -> No
 
 def test_the_corners_of_a_box_are_moved_not_only_two() -> None:
     """The negative control: moving two corners of a turned box loses half of it."""
-    forward = affine_matrix(Draw(degrees=45.0), 100, 100)
+    forward = Draw(degrees=45.0).pose.affine_matrix(100, 100)
     box = np.array([[40.0, 40.0, 60.0, 60.0]])
     two = transform_points(box.reshape(2, 2), forward)
     whole = transform_boxes(box, forward)[0]

@@ -7,7 +7,8 @@ import torch
 
 from perfsuite.transforms.normalization.channel_stats import IMAGENET, NAMED_STATISTICS
 from perfsuite.transforms.normalization.conditional import ConditionalNormalize, FloatRange
-from perfsuite.transforms.normalization.reference import reference, worst_error_ratio
+from perfsuite.transforms.normalization.implementations.reference import reference
+from tests.transforms.normalization.error_bound import worst_error_ratio
 
 BYTES = torch.arange(256, dtype=torch.uint8).repeat(3).view(1, 3, 16, 16)
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from perfsuite.transforms import normalize
 from perfsuite.transforms.normalization.channel_stats import IMAGENET, ChannelStatistics
-from perfsuite.transforms.normalization.reference import reference
+from perfsuite.transforms.normalization.implementations.reference import reference
 from perfsuite.transforms.normalization.registry import IMPLEMENTATIONS
 
 GPU = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from perfsuite.transforms import normalize
 from perfsuite.transforms.normalization.api import OUTPUT_DTYPES
 from perfsuite.transforms.normalization.channel_stats import NAMED_STATISTICS, ChannelStatistics
-from perfsuite.transforms.normalization.reference import worst_error_ratio
 from perfsuite.transforms.normalization.registry import IMPLEMENTATIONS
+from tests.transforms.normalization.error_bound import worst_error_ratio
 
 GPU = [
     pytest.mark.gpu,
@@ -157,7 +157,9 @@ def test_large_outputs_begin_at_a_cache_line() -> None:
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_floats_become_the_16_bits_that_torch_makes_of_them(dtype: torch.dtype) -> None:
     """Ties, subnormals and overflow, which no image reaches: every exponent, and all bits below the cut."""
-    loops = pytest.importorskip("perfsuite.transforms.normalization.numba_", reason="numba is not installed")
+    loops = pytest.importorskip(
+        "perfsuite.transforms.normalization.numba_kernels", reason="numba is not installed"
+    )
     rounded = {torch.float16: loops._to_float16, torch.bfloat16: loops._to_bfloat16}[dtype]
     random = torch.Generator().manual_seed(0)
     exponents = torch.arange(0, 255).view(-1, 1) << 23

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from perfsuite.errors import UsageError
 from perfsuite.transforms import normalize
-from perfsuite.transforms.normalization import registry, torch_
+from perfsuite.transforms.normalization import registry
+from perfsuite.transforms.normalization.implementations import torch_
+from perfsuite.transforms.normalization.implementations.base import NormalizeFunction, NormalizeImplementation
 from perfsuite.transforms.normalization.registry import IMPLEMENTATIONS, select_implementation
 
 BAD_STATISTICS = [
@@ -65,7 +69,9 @@ def test_an_output_of_integers_is_refused() -> None:
 
 
 def test_without_numba_the_door_goes_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_is_installed", lambda module: False)
+    monkeypatch.setitem(
+        IMPLEMENTATIONS, "numba", replace(IMPLEMENTATIONS["numba"], requires="no_such_module")
+    )
     registry._fastest_for_device.cache_clear()
     try:
         assert select_implementation(torch.zeros(1, 3, 4, 4, dtype=torch.uint8)) is torch_.write
@@ -74,7 +80,11 @@ def test_without_numba_the_door_goes_to_torch(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_broken_numba_is_said_and_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = registry.NormalizeImplementation("no_such_module", needs="torch")
+
+    def load() -> NormalizeFunction:
+        raise ImportError("its library does not load")
+
+    broken = NormalizeImplementation(load=load, requires="torch")
     monkeypatch.setitem(IMPLEMENTATIONS, "numba", broken)
     registry._fastest_for_device.cache_clear()
     registry._load_implementation.cache_clear()
@@ -88,7 +98,7 @@ def test_a_broken_numba_is_said_and_replaced(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("fastest", "expected one of numba"), ("triton", "was asked for on cpu, expected one of cuda")],
+    [("fastest", "expected one of numba"), ("triton", "triton on cpu, expected one of cuda")],
 )
 def test_an_implementation_that_cannot_be_is_refused(name: str, says: str) -> None:
     if not IMPLEMENTATIONS.get(name, IMPLEMENTATIONS["torch"]).is_available:

@@ -11,7 +11,8 @@ import torch
 from perfsuite.transforms import normalize
 from perfsuite.transforms.normalization.api import OUTPUT_DTYPES
 from perfsuite.transforms.normalization.channel_stats import NAMED_STATISTICS, ChannelStatistics
-from perfsuite.transforms.normalization.reference import error_bound, reference, worst_error_ratio
+from perfsuite.transforms.normalization.implementations.reference import reference
+from tests.transforms.normalization.error_bound import error_bound, worst_error_ratio
 
 STATISTICS = {
     "imagenet": NAMED_STATISTICS["imagenet"],

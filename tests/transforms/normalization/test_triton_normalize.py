@@ -10,7 +10,7 @@ import torch
 
 from perfsuite.transforms.normalization.api import OUTPUT_DTYPES
 from perfsuite.transforms.normalization.channel_stats import NAMED_STATISTICS, ChannelStatistics
-from perfsuite.transforms.normalization.reference import worst_error_ratio
+from tests.transforms.normalization.error_bound import worst_error_ratio
 
 pytest.importorskip("triton", reason="triton is not installed")
 
@@ -22,7 +22,7 @@ FORMATS = [torch.contiguous_format, torch.channels_last]
 
 @pytest.fixture(scope="module")
 def kernels(interpreted: Callable[[str], ModuleType]) -> ModuleType:
-    return interpreted("normalization.triton_")
+    return interpreted("normalization.triton_kernels")
 
 
 def random_images(n: int, c: int, h: int, w: int) -> torch.Tensor:
@@ -106,7 +106,7 @@ def test_rows_offsets_and_mirrors_are_followed(
     lefts = torch.tensor([1, -2, 5, 0], dtype=torch.int32)
     mirrors = torch.tensor([0, 1, 1, 0], dtype=torch.int32)
     out = torch.full((4, 3, 8, 7), float("nan")).contiguous(memory_format=memory_format)
-    kernels.write_picked(images, NAMED_STATISTICS["imagenet"], out, rows, tops, lefts, mirrors, fill=128)
+    kernels.write_gathered(images, NAMED_STATISTICS["imagenet"], out, rows, tops, lefts, mirrors, fill=128)
 
     expected = torch.full((4, 3, 8, 7), 128, dtype=torch.uint8)
     for n in range(4):
@@ -119,6 +119,6 @@ def test_rows_offsets_and_mirrors_are_followed(
 
 
 def test_the_interpreted_copy_is_not_the_module_that_others_use(kernels: ModuleType) -> None:
-    from perfsuite.transforms.normalization import triton_ as real
+    from perfsuite.transforms.normalization import triton_kernels as real
 
     assert kernels is not real

@@ -17,7 +17,7 @@ import triton
 import triton.language as tl
 
 from perfsuite.transforms.normalization.channel_stats import ChannelStatistics
-from perfsuite.transforms.normalization.torch_ import device_constants
+from perfsuite.transforms.normalization.implementations.torch_ import device_constants
 
 BLOCK = 1024  # elements of a program that moves pixels
 WARPS = 8

@@ -20,8 +20,8 @@ import torch
 from numba.extending import overload
 from numpy.typing import NDArray
 
-from perfsuite.transforms.normalization import torch_
 from perfsuite.transforms.normalization.channel_stats import ChannelStatistics
+from perfsuite.transforms.normalization.implementations import torch_
 
 Array = NDArray[Any]
 
