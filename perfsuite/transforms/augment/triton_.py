@@ -23,12 +23,13 @@ import triton.language as tl
 from perfsuite.transforms.augment import triton_arithmetic
 from perfsuite.transforms.augment.device import AFFINE_COLUMNS, PIXEL_PARAMETER_COLUMNS
 from perfsuite.transforms.augment.operations.base import PixelOperation
-from perfsuite.transforms.augment.triton_arithmetic import BLUE, GREEN, RED, round_to_byte
+from perfsuite.transforms.augment.triton_arithmetic import BLUE, GREEN, RED
 
 BLOCK = 1024
-_FORM_GLOBALS = {"tl": tl} | {
-    name: value for name, value in vars(triton_arithmetic).items() if not name.startswith("_")
-}
+# Compiled here and not where it is defined, so that a copy of this module can be interpreted.
+round_to_byte = triton.jit(triton_arithmetic.round_to_byte)
+# What the forms of the operations find under these names; their files import no Triton.
+_FORM_GLOBALS = {"tl": tl, "round_to_byte": round_to_byte, "RED": RED, "GREEN": GREEN, "BLUE": BLUE}
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,12 @@
-"""The names that the Triton forms of the operations use beside their own: rounding and luma weights."""
+"""The names that the Triton forms of the operations share: rounding and luma weights.
 
-# mypy: disable-error-code="no-untyped-def, untyped-decorator"
+Functions are plain here; `triton_` compiles them.
+"""
+
+# mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
 
-import triton
 import triton.language as tl
 
 from perfsuite.transforms.arrays import LUMA_WEIGHTS
@@ -14,7 +16,6 @@ RED, GREEN, BLUE = (tl.constexpr(weight) for weight in LUMA_WEIGHTS)
 ROUND_TO_NEAREST = tl.constexpr(1.5 * 2**23)
 
 
-@triton.jit
 def round_to_byte(value):
     """Round half to even and clamp to 0..255; still float32."""
     return tl.minimum(tl.maximum((value + ROUND_TO_NEAREST) - ROUND_TO_NEAREST, 0.0), 255.0)

@@ -25,18 +25,8 @@ GOLDEN = {
 def test_draws_are_those_of_the_first_release(mode: str) -> None:
     epoch = epoch_draws(mode, seed=5, epoch=1, samples=200)
     fields = [
-        "mirror",
-        "degrees",
-        "zoom",
-        "shift_x",
-        "shift_y",
-        "brightness",
-        "contrast",
-        "saturation",
-        "erase_top",
-        "erase_left",
-        "erase_height",
-        "erase_width",
+        *("mirror", "degrees", "zoom", "shift_x", "shift_y", "brightness", "contrast", "saturation"),
+        *("erase_top", "erase_left", "erase_height", "erase_width"),
     ]
     columns = np.stack([epoch.column(field) for field in fields])
     assert hashlib.sha256(columns.tobytes()).hexdigest()[:16] == GOLDEN[mode]

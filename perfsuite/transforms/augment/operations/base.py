@@ -106,7 +106,8 @@ class PixelOperation(AugmentOperation):
     ) -> Any:
         """In a kernel: new red, green and blue of the pixels at column x and row y, all float32.
 
-        `values` points at this operation's parameters. The names of `triton_arithmetic` are available.
+        `values` points at this operation's parameters. The names of `triton_arithmetic` are available. Triton
+        evaluates annotations, so an operation writes none here.
         """
 
 

@@ -1,5 +1,7 @@
 """Saturation: stretch the channels of every pixel about its gray."""
 
+# mypy: disable-error-code="no-untyped-def"
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -58,9 +60,7 @@ class Saturation(PixelOperation):
         return (batch * saturation + (1 - saturation) * gray).round_().clamp_(0, 255)
 
     @staticmethod
-    def apply_triton(
-        red: Any, green: Any, blue: Any, x: Any, y: Any, mean: Any, values: Any, fill: Any
-    ) -> Any:
+    def apply_triton(red, green, blue, x, y, mean, values, fill):
         saturation = tl.load(values)
         gray = (1 - saturation) * (red * RED + green * GREEN + blue * BLUE)
         return (
