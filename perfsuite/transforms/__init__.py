@@ -1,4 +1,4 @@
-"""What is done to images: modes, normalize, letterbox, geometry with its labels, on-device twins.
+"""Image transforms: augmentation modes, normalization, letterboxing, geometry and labels.
 
 >>> from perfsuite.transforms import normalize
 >>> normalize.__module__
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from perfsuite.transforms.normalization.api import normalize as normalize
     from perfsuite.transforms.normalization.channel_stats import ChannelStatistics as ChannelStatistics
 
-# torch is imported by whoever asks for a name, not by whoever imports the folder.
-_HOMES = {
+# Importing the folder does not import torch; importing a name does.
+_MODULES = {
     "AugmentationMode": "augment.modes",
     "ChannelStatistics": "normalization.channel_stats",
     "Draw": "augment.draws",
@@ -26,6 +26,6 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -49,7 +49,7 @@ def test_twice_is_once_where_the_first_answer_is_declared() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_floats_of_an_undeclared_range_are_refused(dtype: torch.dtype) -> None:
-    with pytest.raises(TypeError, match="range was not declared; say floats='unit'"):
+    with pytest.raises(TypeError, match="range was not declared; give floats='unit'"):
         ConditionalNormalize(IMAGENET.mean, IMAGENET.std)(torch.zeros(1, 3, 2, 2, dtype=dtype))
 
 
