@@ -20,10 +20,14 @@ def random_images(number: int = 50) -> torch.Tensor:
     )
 
 
-def dataset(device: str = "cpu", batch_size: int = 16, padding: int = 2, **more: bool) -> DeviceDataset:
-    labels = torch.arange(50).to(device)
+def dataset(device: str = "cpu", batch_size: int = 16) -> DeviceDataset:
     return DeviceDataset(
-        random_images().to(device), labels, CIFAR10, batch_size, padding=padding, mirror=True, **more
+        images=random_images().to(device),
+        labels=torch.arange(50).to(device),
+        statistics=CIFAR10,
+        batch_size=batch_size,
+        padding=2,
+        mirror=True,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -112,13 +114,13 @@ def test_albumentations_gives_the_same_letterbox(height: int, width: int) -> Non
 
 
 @pytest.mark.parametrize("wrong", [{"height": 0}, {"fill": 256}])
-def test_an_impossible_frame_is_refused(wrong: dict[str, int]) -> None:
+def test_an_impossible_frame_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="expected"):
         Letterbox(**({"height": 4, "width": 4} | wrong))
 
 
 def test_anything_but_an_image_is_refused() -> None:
     with pytest.raises(ValueError, match="expected uint8"):
-        Letterbox(4, 4)(np.zeros((3, 3)))
+        Letterbox(4, 4)(np.zeros((3, 3)))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="at least 1 x 1"):
         Letterbox(4, 4)(np.zeros((0, 3, 3), dtype=np.uint8))

@@ -19,7 +19,7 @@ BLOCKS = [0, 7, 2**32 - 1]
 def oracle(seed: int, epoch: int, index: int, block: int = 0) -> list[float]:
     """numpy's Philox, created for one sample."""
     bits = np.random.Philox(key=np.array([seed, epoch], dtype=np.uint64), counter=[4 * index, block, 0, 0])
-    return np.random.Generator(bits).random(16).tolist()
+    return [float(number) for number in np.random.Generator(bits).random(16)]
 
 
 def all_reads_match_the_oracle() -> bool:

@@ -62,7 +62,7 @@ def augment_on(device: str, drawn: Draw, image: ImageArray) -> ImageArray:
 
 
 def absolute_difference(first: ImageArray, second: ImageArray) -> NDArray[np.int64]:
-    return np.abs(first.astype(int) - second.astype(int))
+    return np.asarray(np.abs(first.astype(int) - second.astype(int)))
 
 
 @pytest.mark.parametrize("drawn", SINGLE + OF_MODES, ids=repr)
@@ -231,7 +231,7 @@ def test_a_recorded_graph_replays_other_draws_bit_for_bit() -> None:
     batch = torch.from_numpy(random_image(32, 32)).permute(2, 0, 1).expand(8, -1, -1, -1).contiguous().cuda()
     first, second = (draws("aggressive", 3, epoch, range(8)) for epoch in (0, 1))
     recorded = upload_draws(first, 32, 32, "cuda")
-    stream = torch.cuda.Stream()
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     with torch.cuda.stream(stream):
         augment_prepared(batch, recorded)
     stream.synchronize()

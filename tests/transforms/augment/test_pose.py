@@ -70,5 +70,6 @@ def test_a_linear_map_has_the_same_inverse_in_both_forms() -> None:
     inverse = invert_affine(pose.affine_matrix(23, 37))[:2]
     assert np.array(pose.inverse_coefficients(23, 37)) == pytest.approx(inverse, abs=1e-9)
     batch = Draws.of([Draw(degrees=12.0, zoom=1.2, shift_x=0.1)]).pose
-    batch.linear = tuple(np.array([value]) for value in SHEAR)
+    xx, xy, yx, yy = (np.array([value]) for value in SHEAR)
+    batch.linear = xx, xy, yx, yy
     assert batch.inverse_coefficients_batch(23, 37)[0] == pytest.approx(inverse, abs=1e-9)

@@ -32,18 +32,17 @@ def random_images() -> torch.Tensor:
 
 def network() -> nn.Module:
     torch.manual_seed(11)
-    layers = nn.Sequential(
-        nn.Conv2d(3, 16, 5, stride=2), nn.ReLU(), nn.Conv2d(16, 32, 3, stride=2), nn.ReLU(), nn.Flatten(),
-        nn.Linear(32 * 6 * 8, 10),
-    )  # fmt: skip
+    convolutions = nn.Conv2d(3, 16, 5, stride=2), nn.ReLU(), nn.Conv2d(16, 32, 3, stride=2), nn.ReLU()
+    classifier = nn.Linear(32 * 6 * 8, 10)
     with torch.no_grad():
-        layers[-1].weight.mul_(8)
-    return layers.eval()
+        classifier.weight.mul_(8)
+    return nn.Sequential(*convolutions, nn.Flatten(), classifier).eval()
 
 
 def logits(normalized: torch.Tensor) -> torch.Tensor:
     with torch.no_grad():
-        return network().double()(normalized.cpu().double())
+        result: torch.Tensor = network().double()(normalized.cpu().double())
+    return result
 
 
 @pytest.mark.parametrize("dtype", ALLOWED)

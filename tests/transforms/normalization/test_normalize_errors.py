@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -28,16 +29,14 @@ BAD_STATISTICS = [
 
 
 @pytest.mark.parametrize(("wrong", "message"), BAD_STATISTICS)
-def test_bad_statistics_are_refused_before_anything_is_written(
-    wrong: dict[str, tuple[float, ...]], message: str
-) -> None:
+def test_bad_statistics_are_refused_before_anything_is_written(wrong: dict[str, Any], message: str) -> None:
     out = torch.full((1, 3, 2, 2), 7.0)
     with pytest.raises(ValueError, match=message):
         normalize(
             torch.zeros(1, 3, 2, 2, dtype=torch.uint8),
             **({"mean": (0.5,) * 3, "std": (0.2,) * 3} | wrong),
             out=out,
-        )  # type: ignore[arg-type]
+        )
     assert (out == 7).all()
 
 
@@ -57,10 +56,10 @@ def test_images_that_are_not_bytes_are_refused(dtype: torch.dtype) -> None:
     ],
 )
 def test_an_input_that_does_not_fit_is_refused(
-    images: torch.Tensor, options: dict[str, object], message: str
+    images: torch.Tensor, options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        normalize(images, mean=(0.5,) * 3, std=(0.5,) * 3, **options)  # type: ignore[arg-type]
+        normalize(images, mean=(0.5,) * 3, std=(0.5,) * 3, **options)
 
 
 def test_an_integer_output_is_refused() -> None:
