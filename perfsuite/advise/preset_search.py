@@ -111,7 +111,7 @@ def step_call(
     from perfsuite.training.step.step import TrainingStep
 
     own = copy.deepcopy(model).train()
-    optimizer = make_optimizer(own, learning_rate=1e-3, path=chosen.optimizer_implementation)
+    optimizer = make_optimizer(own, learning_rate=1e-3, implementation=chosen.optimizer_implementation)
     step = TrainingStep(own, optimizer, chosen)
     if chosen.channels_last:  # as a loader of such batches would give them
         images = images.contiguous(memory_format=torch.channels_last)

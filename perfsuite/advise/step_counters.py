@@ -126,7 +126,7 @@ def _distributed_case() -> CounterValues:
     import torch.distributed as dist
     from torch import nn
 
-    from perfsuite.training.distributed.ranks import AllReduceCounter
+    from perfsuite.training.distributed.ddp import AllReduceCounter
     from perfsuite.training.step.presets import EAGER
 
     with TemporaryDirectory() as folder:
@@ -182,7 +182,7 @@ def _step_call(chosen: Preset, accumulate: int = 1, model: nn.Module | None = No
 
     own = model if model is not None else _make_model()
     path = chosen.optimizer_implementation if chosen.optimizer_implementation != "auto" else "loop"
-    step = TrainingStep(own, make_optimizer(own, learning_rate=1e-3, path=path), chosen)
+    step = TrainingStep(own, make_optimizer(own, learning_rate=1e-3, implementation=path), chosen)
     batch = torch.zeros(BATCH_SIZE, 3, IMAGE_SIZE, IMAGE_SIZE), torch.zeros(BATCH_SIZE, dtype=torch.int64)
     if chosen.channels_last:
         batch = batch[0].contiguous(memory_format=torch.channels_last), batch[1]

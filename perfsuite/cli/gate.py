@@ -15,15 +15,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rich.console import Console
-
 from perfsuite.cli.arguments import within
 from perfsuite.gate.schedule import TurnSchedule
 from perfsuite.gate.settings import RANGES, TIME, GateSettings, read_project_settings
 from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
 from perfsuite.judge.verdict import EXIT_INTERRUPTED
-from perfsuite.report import formats
-from perfsuite.report.terminal import gate as gate_terminal
+from perfsuite.report import publish
+from perfsuite.report.report import report_gate
 
 _UNIT_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -82,7 +80,16 @@ def add_rule_arguments(parser: argparse.ArgumentParser) -> None:
         help="ignored files that both sides need: data",
     )
     parser.add_argument(
-        "--patience", type=parse_duration, default=120.0, metavar="TIME", help="a longer silence is a hang"
+        "--python",
+        metavar="PATH",
+        help="the interpreter that runs the project (default: its .venv, else the active environment)",
+    )
+    parser.add_argument(
+        "--hang-timeout",
+        type=parse_duration,
+        default=120.0,
+        metavar="TIME",
+        help="treat a side as hung after this long without output",
     )
     parser.add_argument("--seed", type=int, help="repeat the coin tosses of another gate")
 
@@ -91,7 +98,7 @@ def add_pytest_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-k", dest="keyword", metavar="EXPRESSION", help="as in pytest")
     parser.add_argument("-m", dest="marker", metavar="EXPRESSION", help="as in pytest")
     parser.add_argument(
-        "pytest_words", nargs="*", metavar="PYTEST", help="paths, and after -- any pytest option"
+        "pytest_args", nargs="*", metavar="PYTEST", help="paths, and after -- any pytest option"
     )
 
 
@@ -118,16 +125,15 @@ def run(arguments: argparse.Namespace) -> int:
     tell = progress_printer("gate")
     try:
         with sigterm_as_keyboard_interrupt():
-            report = gate(settings, here, repro_command(settings), tell)
+            report = report_gate(gate(settings, here, repro_command(settings), tell))
     except KeyboardInterrupt:
         tell("interrupted before anything was judged; nothing is left behind")
         return EXIT_INTERRUPTED
-    gate_terminal.print_gate(report, Console(width=None if sys.stdout.isatty() else 120))
+    publish.print_report(report, sys.stdout, os.environ)
     if arguments.report:
-        for path in formats.write_reports(report, arguments.report):
+        for path in publish.write_reports(report, arguments.report):
             tell(f"wrote {path}")
-    for line in formats.publish_to_github(report, os.environ):
-        print(line)
+    print(publish.publish_to_github(report, os.environ), end="")
     return report.exit_code
 
 
@@ -147,8 +153,9 @@ def gate_settings(arguments: argparse.Namespace, here: Path) -> GateSettings:
         harness=arguments.harness,
         null=arguments.null,
         prepare=tuple(arguments.prepare),
+        python=arguments.python,
         pytest_args=tuple(words),
-        schedule=TurnSchedule(hang_timeout_seconds=arguments.patience),
+        schedule=TurnSchedule(hang_timeout_seconds=arguments.hang_timeout),
         seed=arguments.seed,
         **told,
     )
@@ -170,12 +177,13 @@ def repro_command(settings: GateSettings) -> str:
         ("--max-pairs", "max_pairs"),
         ("--time-budget", "time_budget_seconds"),
         ("--harness", "harness"),
+        ("--python", "python"),
     ):
         value = getattr(settings, name)
         if value != getattr(usual, name):
             words += [option, f"{value:g}" if isinstance(value, float) else str(value)]
-    patience = settings.schedule.hang_timeout_seconds
-    words += ["--patience", f"{patience:g}"] if patience != usual.schedule.hang_timeout_seconds else []
+    timeout = settings.schedule.hang_timeout_seconds
+    words += ["--hang-timeout", f"{timeout:g}"] if timeout != usual.schedule.hang_timeout_seconds else []
     words += ["--null"] if settings.null else []
     for option, values in (("--prepare", settings.prepare), ("--share", settings.share)):
         words += [word for value in values for word in (option, value)]

@@ -194,11 +194,10 @@ def _trainer(
         val=source.val,
         options=_trainer_options(arguments),
         preset=preset,
-        device=rank.device,
+        rank=rank,
+        fsdp=arguments.fsdp,
         checkpoint_path=arguments.model_path,
         callbacks=watchers,
-        wrap=rank.shard if arguments.fsdp else rank.wrap,
-        writes_checkpoints=rank.is_first,
     )
 
 

@@ -12,7 +12,7 @@ from perfsuite.judge import sequential_rule
 from tests.gate.conftest import project  # noqa: F401 - a fixture
 from tests.gate.projects import BENCHMARKS, Project, jobs, src_layout
 
-QUICK = ["--alpha", "0.6", "--max-pairs", "1", "--time-budget", "1h", "--patience", "600"]
+QUICK = ["--alpha", "0.6", "--max-pairs", "1", "--time-budget", "1h", "--hang-timeout", "600"]
 PYTEST = ["--", "-p", "pytest_benchmark.plugin"]
 SKIPPED = "import pytest\npytestmark = pytest.mark.skip(reason='not today')\ndef test_a(benchmark): ...\n"
 
