@@ -197,7 +197,7 @@ def _trainer(
         device=rank.device,
         checkpoint_path=arguments.model_path,
         callbacks=watchers,
-        wrap=rank.shard if arguments.fsdp else rank.wrap,
+        wrap=rank.shard if arguments.fsdp else rank.wrap_ddp,
         writes_checkpoints=rank.is_first,
     )
 

@@ -41,7 +41,7 @@ def test_a_planted_fault_is_found_without_noise(
     plant: Any, named: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = CASES["eager"]()
-    plain = TrainingStep._one
+    plain = TrainingStep._forward_backward_one
 
     def planted(self: TrainingStep, images: Tensor, labels: Tensor, weight: Any) -> Tensor:
         loss = plain(self, images, labels, weight)

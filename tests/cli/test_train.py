@@ -36,7 +36,7 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two classes that a glance tells apart."""
     folder = tmp_path_factory.mktemp("images")
     rng = np.random.default_rng(0)
@@ -49,7 +49,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def train(data_dir: Path, path: Path, *more: str) -> int:
-    words = ["train", "--data-dir", str(images), "--model-path", str(path), "--image-size", "32"]
+    words = ["train", "--data-dir", str(data_dir), "--model-path", str(path), "--image-size", "32"]
     return main([*words, "--batch-size", "8", "--workers", "0", *more])
 
 
@@ -158,7 +158,7 @@ def test_a_run_killed_for_good_goes_on_with_resume(data_dir: Path, tmp_path: Pat
     more = ["--epochs", "6", "--checkpoint-every", "1", "--quiet"]
     assert train(data_dir, whole, *more) == 0
     command = [
-        *(sys.executable, "-m", "perfsuite", "train", "--data-dir", str(images), "--image-size", "32"),
+        *(sys.executable, "-m", "perfsuite", "train", "--data-dir", str(data_dir), "--image-size", "32"),
         *("--batch-size", "8", "--workers", "0", "--model-path", str(killed), *more),
     ]
     # As many threads as this process has: sums in another order round otherwise.
@@ -189,12 +189,12 @@ def test_a_run_is_resumed_with_the_model_it_has(
 @pytest.mark.slow
 def test_several_processes_share_the_parameters_of_one_model(data_dir: Path, tmp_path: Path) -> None:
     path = tmp_path / "m.pth"
-    words = ["-m", "perfsuite", "train", "--fsdp", "--data-dir", str(images), "--model-path", str(path)]
+    words = ["-m", "perfsuite", "train", "--fsdp", "--data-dir", str(data_dir), "--model-path", str(path)]
     words += ["--image-size", "32", "--batch-size", "4", "--workers", "0", "--device", "cpu", "--epochs", "3"]
     said = run_ranks(2, words, 200.0, {"OMP_NUM_THREADS": "1"})
     assert said.count("test accuracy 100.0%") == 1  # the first rank alone speaks
     assert (log_of(path)[0]["world_size"], log_of(path)[0]["fsdp"]) == (2, True)
-    red = str(next((images / "red").glob("*.jpg")))
+    red = str(next((data_dir / "red").glob("*.jpg")))
     assert main(["predict", "--model-path", str(path), red]) == 0
     assert train(data_dir, path, "--resume", "--epochs", "3", "--quiet") == 2  # in one process: other batches
 
@@ -238,7 +238,7 @@ def test_mistakes_are_told_without_a_traceback(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    folder = images
+    folder = data_dir
     if prepare is not None:
         folder = tmp_path / "data"
         folder.mkdir()

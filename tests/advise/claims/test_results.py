@@ -41,7 +41,7 @@ def claimed(*training: SpeedupRow, memory: dict[str, int] | None = None, **more:
         items_per_call=32,
         tables={"training": (row("eager", 1, 1), *training), **more.pop("tables", {})},
         memory=memory or {},
-        memory_of="bytes kept",
+        memory_metric="bytes kept",
         refused={"bf16": "bf16: loss off by 40 % | not timed"},
         **({"stalls": (LoaderStall(DIRECT_LOADER, (0.25,) * 20),)} | more),
     )
@@ -90,8 +90,8 @@ def test_compiling_is_paid_back_by_what_each_call_saves() -> None:
 @pytest.mark.parametrize(("share", "loading", "step"), [(0.0, 1.0, inf), (0.75, 4.0, 4 / 3), (1.0, inf, 1.0)])
 def test_the_bounds_are_amdahl_s(share: float, loading: float, step: float) -> None:
     stall = LoaderStall("", (share,) * 20)
-    assert stall.loading_bound.low == stall.loading_bound.high == pytest.approx(loading)
-    assert stall.step_bound == pytest.approx(step)
+    assert stall.loading_speedup_bound.low == stall.loading_speedup_bound.high == pytest.approx(loading)
+    assert stall.step_speedup_bound == pytest.approx(step)
 
 
 def test_the_page_has_every_claim_every_arm_and_the_command() -> None:
@@ -159,11 +159,11 @@ def test_the_bottleneck_is_named_where_it_is_sure(low: float, high: float, verdi
 def test_advice_is_measured_for_this_machine_and_a_rule_of_thumb_elsewhere() -> None:
     found = claimed(row("channels_last", 1.2, 1.3), row("compiled", 0.9, 1.5), memory={"eager": 8})
     given = {one.machine: one for one in advise_on_claims(found)}
-    assert "`--channels-last` (1.20-1.30x)" in given["here, without a GPU"].statement
+    assert "`--channels-last` (1.20-1.30x)" in given["here, without a GPU"].text
     assert given["here, without a GPU"].is_measured
     assert not given["a small GPU"].is_measured
     assert not given["a large GPU"].is_measured
-    assert "as it comes" in next(iter(advise_on_claims(claimed()))).statement
+    assert "as it comes" in next(iter(advise_on_claims(claimed()))).text
 
 
 def test_whole_processes_are_shown_by_their_three_clocks() -> None:
@@ -206,7 +206,7 @@ def test_a_part_that_cannot_be_measured_leaves_the_others(monkeypatch: pytest.Mo
     found = measure_claims(ClaimsConfig(), Path(), lambda _: None, lambda _: None)
     assert found.refused == {"second": "planted: no"}
     assert found.memory == {"eager": 1}
-    assert found.to_come == ()
+    assert found.pending == ()
 
 
 def test_too_few_blocks_are_said() -> None:

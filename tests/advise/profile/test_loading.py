@@ -50,7 +50,7 @@ def test_a_stage_that_is_made_slow_is_the_slowest(folder: Path, monkeypatch: pyt
     found = profile_loading(make_loaders(folder, 8, 0, image_size=32).train, seconds=0.1)
     assert found.slowest.name == "read"
     assert "shards" in found.slowest.advice
-    assert found.most_to_gain(found.slowest) > 2
+    assert found.max_speedup(found.slowest) > 2
 
 
 def test_a_loader_without_images_is_an_error(folder: Path) -> None:

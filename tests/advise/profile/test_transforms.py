@@ -23,7 +23,7 @@ from perfsuite.errors import UsageError
 from perfsuite.transforms.augment.modes import MODES
 
 INVENTED = PipelineProfile(
-    parts=(
+    steps=(
         StepTimes("resize", (0.001, 0.003)),
         StepTimes("normalize", (0.006, 0.006)),
         StepTimes("copy", (0.0, 0.0)),
@@ -39,14 +39,14 @@ def test_shares_are_one_together() -> None:
 
 def test_the_slowest_is_named_with_the_most_that_it_could_give() -> None:
     assert INVENTED.slowest.name == "normalize"
-    assert INVENTED.most_to_gain(INVENTED.slowest) == pytest.approx(2.5)
+    assert INVENTED.max_speedup(INVENTED.slowest) == pytest.approx(2.5)
 
 
 def test_a_part_that_took_longer_than_the_whole_promises_no_more_than_its_share() -> None:
     uneasy = PipelineProfile(
         (StepTimes("slow", (0.009,)), StepTimes("fast", (0.003,))), whole=StepTimes("whole", (0.008,))
     )
-    assert uneasy.most_to_gain(uneasy.slowest) == pytest.approx(4)
+    assert uneasy.max_speedup(uneasy.slowest) == pytest.approx(4)
 
 
 def test_a_pipeline_of_one_step_says_so_in_words() -> None:
@@ -132,8 +132,8 @@ def test_keypoints_go_through_distortion_too() -> None:
 
 def test_a_pipeline_of_one_s_own_is_loaded_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "own_steps.py").write_text(
-        "from perfsuite.advise.profile.transforms import Step\n"
-        "steps = [Step('nothing', lambda sample: sample)]\n"
+        "from perfsuite.advise.profile.transforms import PipelineStep\n"
+        "steps = [PipelineStep('nothing', lambda sample: sample)]\n"
         "other = 3\n"
     )
     monkeypatch.syspath_prepend(tmp_path)

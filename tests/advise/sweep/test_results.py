@@ -101,7 +101,7 @@ def outcomes(found: SweepReport) -> dict[tuple[str, float | None], Outcome]:
 def test_targets_are_kept_broken_or_unclear_by_the_whole_interval() -> None:
     plain = tuple(0.00075 * each for each in STEADY)
     one = seen(2, 0.001, plain_seconds_per_image=plain, batch_seconds=(0.05,) * 2000)
-    told = outcomes(sweep(seen(0, 0.0021), one, repeats=True, mean=0.02, deviation=0.98))
+    told = outcomes(sweep(seen(0, 0.0021), one, is_reproducible=True, mean=0.02, std=0.98))
     assert told == {
         ("images_per_second", 50): Outcome.KEPT,
         ("batches_per_second", 10): Outcome.KEPT,
@@ -117,7 +117,7 @@ def test_targets_are_kept_broken_or_unclear_by_the_whole_interval() -> None:
 def test_each_target_can_be_broken() -> None:
     plain = tuple(0.04 * each for each in STEADY)
     broken = seen(0, 0.05, plain_seconds_per_image=plain, batch_seconds=(0.05, 1.6) * 1000)
-    told = outcomes(sweep(broken, repeats=False, mean=120.0, deviation=60.0))
+    told = outcomes(sweep(broken, is_reproducible=False, mean=120.0, std=60.0))
     kept = [what for what, outcome in told.items() if outcome is not Outcome.BROKEN]
     assert kept == [("overhead", 0.3)]
 
@@ -142,5 +142,5 @@ def test_costly_augmentation_comes_with_what_to_do_about_it() -> None:
 def test_batch_times_of_one_batch_have_no_deviation() -> None:
     assert BatchWaitTimes.of([0.5]) == BatchWaitTimes(0.5, 0.5, 0.5, 0.0, 0.5, 0.5, 0.5, 0.5)
     times = BatchWaitTimes.of([float(ms) for ms in range(1, 101)])
-    assert (times.low, times.mean, times.high, times.p50) == (1, 50.5, 100, 50.5)
-    assert times.p90 < times.p95 < times.p99 < times.high
+    assert (times.minimum, times.mean, times.maximum, times.p50) == (1, 50.5, 100, 50.5)
+    assert times.p90 < times.p95 < times.p99 < times.maximum

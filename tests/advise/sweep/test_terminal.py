@@ -21,8 +21,8 @@ def invented(blocks: int, **more: object) -> SweepReport:
             tuple(seconds / 1.27 * one for one in noise),
             batch_seconds=(0.0281, 0.1245, 0.018) * 40,
             first_batch_seconds=(0.0912,) * blocks,
-            used=CoreUse(0.93, 15.21),
-            held=HostMemory(19_267_840, 154_400_000, 1_544_000_000),
+            core_use=CoreUse(0.93, 15.21),
+            memory=HostMemory(19_267_840, 154_400_000, 1_544_000_000),
         )
 
     settings = (seen(0, "inline", 0.0183), seen(4, "processes", 0.00157), seen(8, "subprocess", 0.00118))
@@ -48,7 +48,7 @@ def test_eighty_columns_hold_every_setting_on_one_line_of_each_table() -> None:
 
 
 def test_what_was_broken_off_says_so() -> None:
-    assert "broken off" in shown(invented(3, is_whole=False))
+    assert "broken off" in shown(invented(3, is_complete=False))
     assert "broken off" not in shown(invented(8))
 
 
