@@ -91,7 +91,7 @@ class SideProcess:
                         self.side,
                         "hung",
                         f"silent for {patience_seconds:.0f} s, expected an answer; "
-                        "the side was ended (--patience sets how long to wait)",
+                        "the side was ended (--hang-timeout sets how long to wait)",
                     )
         line, self._buffer = self._buffer.split(b"\n", 1)
         heard: Message = json.loads(line)

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from perfsuite.cli.gate import parse_duration, repro_command
+from perfsuite.cli.arguments import duration
+from perfsuite.cli.gate_options import repro_command
 from perfsuite.errors import UsageError
 from perfsuite.gate.schedule import TurnSchedule
 from perfsuite.gate.settings import Exemption, GateSettings, read_project_settings
@@ -159,7 +160,7 @@ def test_an_exemption_ends_in_a_star_or_names_one_test() -> None:
 
 @pytest.mark.parametrize(("told_", "is_"), [("90", 90), ("90s", 90), ("1.5m", 90), ("1h", 3600)])
 def test_times_are_read(told_: str, is_: float) -> None:
-    assert parse_duration(told_) == is_
+    assert duration(told_) == is_
 
 
 @pytest.mark.parametrize("told_", ["", "ten", "10x", "-5m", "nan", "inf", "0", "0.0h", "9" * 400])
@@ -167,7 +168,7 @@ def test_other_times_are_refused(told_: str) -> None:
     import argparse
 
     with pytest.raises(argparse.ArgumentTypeError):
-        parse_duration(told_)
+        duration(told_)
 
 
 def test_the_command_that_repeats_a_gate_is_quoted() -> None:
@@ -177,7 +178,7 @@ def test_the_command_that_repeats_a_gate_is_quoted() -> None:
 
 def test_who_is_patient_is_patient_again() -> None:
     settings = GateSettings(base="main", schedule=TurnSchedule(hang_timeout_seconds=600.0))
-    assert repro_command(settings) == "perfsuite gate --base main --patience 600"
+    assert repro_command(settings) == "perfsuite gate --base main --hang-timeout 600"
 
 
 def test_the_projects_word_on_a_tolerance_goes_before_the_tests_own_marker(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_a_silent_side_is_not_waited_for_for_ever(tmp_path: Path) -> None:
     silent = "import time; time.sleep(60)"
     with (
         side_processes(tmp_path, silent) as (base, head),
-        pytest.raises(SideProcessError, match="--patience"),
+        pytest.raises(SideProcessError, match="--hang-timeout"),
     ):
         ProcessPair(base, head, pace).collect()
     assert base.process.returncode is not None
