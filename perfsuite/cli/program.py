@@ -28,17 +28,17 @@ exit codes:
   11 machine unfit   12 nothing or not everything compared   13 unreadable baseline   130 interrupted
 """
 
-# Packages outside the core, by import name: the title of each, and the extra that installs it.
-OPTIONAL_PACKAGES = {
-    "PIL": ("Pillow", "vision"),
-    "albumentations": ("albumentations", "vision"),
-    "cv2": ("OpenCV", "vision"),
-    "torch": ("PyTorch", "vision"),
-    "torchvision": ("torchvision", "vision"),
-    "llvmlite": ("llvmlite", "fast"),
-    "numba": ("Numba", "fast"),
-    "simplejpeg": ("simplejpeg", "fast"),
-    "webdataset": ("webdataset", "shards"),
+# Import names of the packages in perfsuite[vision], and their titles.
+VISION_PACKAGES = {
+    "PIL": "Pillow",
+    "albumentations": "albumentations",
+    "cv2": "OpenCV",
+    "llvmlite": "llvmlite",
+    "numba": "Numba",
+    "simplejpeg": "simplejpeg",
+    "torch": "PyTorch",
+    "torchvision": "torchvision",
+    "triton": "Triton",
 }
 
 
@@ -90,10 +90,9 @@ def _missing_package(error: Exception) -> str | None:
     if not isinstance(error, ModuleNotFoundError) or error.name is None:
         return None
     package = error.name.partition(".")[0]
-    if package not in OPTIONAL_PACKAGES or package in sys.modules:  # a module that the package lacks is a bug
+    if package not in VISION_PACKAGES or package in sys.modules:  # a module that the package lacks is a bug
         return None
-    title, extra = OPTIONAL_PACKAGES[package]
-    return f"needs {title}, which is not installed; pip install 'perfsuite[{extra}]'"
+    return f"needs {VISION_PACKAGES[package]}, which is not installed; pip install 'perfsuite[vision]'"
 
 
 def _parser(chosen: str | None) -> argparse.ArgumentParser:

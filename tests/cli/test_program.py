@@ -21,7 +21,17 @@ from perfsuite.store.runs import RunStore
 from tests.store.sample_runs import a_run
 
 # Packages of the extras. Triton comes with PyTorch.
-BLOCKED = ("torch", "torchvision", "cv2", "albumentations", "PIL", "numba", "llvmlite", "triton", "simplejpeg")
+BLOCKED = (
+    "torch",
+    "torchvision",
+    "cv2",
+    "albumentations",
+    "PIL",
+    "numba",
+    "llvmlite",
+    "triton",
+    "simplejpeg",
+)
 
 # What runs in a process where those packages cannot be imported.
 BLOCKED_PROGRAM = """
@@ -77,7 +87,8 @@ def run_blocked(commands: list[list[str]], folder: Path) -> dict[str, list[Any]]
         text=True,
         check=False,
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "GIT_CEILING_DIRECTORIES": str(folder.parent)},
+        env=os.environ
+        | {"PYTHONPATH": os.pathsep.join(sys.path), "GIT_CEILING_DIRECTORIES": str(folder.parent)},
     )
     assert done.returncode == 0, done.stderr
     results: dict[str, list[Any]] = json.loads(done.stdout)
@@ -92,7 +103,10 @@ def core_only(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
         for number in range(5):
             jitter = 1 + 0.001 * (number % 3)
             run = a_run(
-                name, commit, seconds={"test_a": 0.01 * jitter}, created_at=f"2026-08-01T12:0{number}:{commit}"
+                name,
+                commit,
+                seconds={"test_a": 0.01 * jitter},
+                created_at=f"2026-08-01T12:0{number}:{commit}",
             )
             store.save(run, {})
     helps = [["--help"], *([name, "--help"] for name in command_names())]
