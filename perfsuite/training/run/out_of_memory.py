@@ -47,7 +47,8 @@ a step with 8 fitted; use --batch-size 8, with --gradient-accumulation-steps 4 f
     accumulated = -(-batch_size // fitted)
     raise BatchTooLargeError(
         f"train: out of memory at a batch of {batch_size}; a step with {fitted} fitted; "
-        f"use --batch-size {fitted}, with --gradient-accumulation-steps {accumulated} for the same optimizer step"
+        f"use --batch-size {fitted}, with --gradient-accumulation-steps {accumulated} for the same "
+        "optimizer step"
     )
 
 
