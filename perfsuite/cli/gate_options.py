@@ -15,8 +15,15 @@ from perfsuite.cli.arguments import Options, duration, number
 if TYPE_CHECKING:
     from perfsuite.gate.settings import GateSettings
 
-# Options that pyproject.toml can set too; the command line wins where it has them.
-PROJECT_OPTIONS = ("alpha", "tolerance", "mde", "max_pairs")
+# Options that fall back to pyproject.toml, or to the default in GateSettings, by the field that each sets.
+OVERRIDES = {
+    "alpha": "alpha",
+    "tolerance": "tolerance",
+    "mde": "mde",
+    "max_pairs": "max_pairs",
+    "time_budget_seconds": "time_budget",
+    "seed": "seed",
+}
 # Options of the command, by the field of GateSettings that each sets.
 REPEATED_OPTIONS = {
     "head": "--head",
@@ -65,9 +72,7 @@ def add_gate_arguments(options: Options, harness: str) -> None:
         metavar="N",
         help="pairs of processes at most (24)",
     )
-    options.add_argument(
-        "--time-budget", type=duration, default=600.0, metavar="TIME", help="end after this long (10m)"
-    )
+    options.add_argument("--time-budget", type=duration, metavar="TIME", help="end after this long (10m)")
     options.add_argument(
         "--harness",
         choices=("head", "base", "own"),
@@ -91,7 +96,6 @@ def add_gate_arguments(options: Options, harness: str) -> None:
     options.add_argument(
         "--hang-timeout",
         type=duration,
-        default=120.0,
         metavar="TIME",
         help="treat a side as hung after this long without output (2m)",
     )
@@ -112,18 +116,18 @@ def gate_settings(
     from perfsuite.gate.settings import GateSettings, read_project_settings
 
     project = read_project_settings(folder, datetime.now(UTC).date())
-    project |= {name: value for name in PROJECT_OPTIONS if (value := getattr(arguments, name)) is not None}
+    given = {name: getattr(arguments, option) for name, option in OVERRIDES.items()}
+    project |= {name: value for name, value in given.items() if value is not None}
     project["share"] = (*project.get("share", ()), *arguments.share)
+    timeout = arguments.hang_timeout
     return GateSettings(
         base=base,
         head=head,
-        time_budget_seconds=arguments.time_budget,
         harness=arguments.harness,
         null=null,
         prepare=tuple(arguments.prepare),
         pytest_args=tuple(pytest_args),
-        schedule=TurnSchedule(hang_timeout_seconds=arguments.hang_timeout),
-        seed=arguments.seed,
+        schedule=TurnSchedule() if timeout is None else TurnSchedule(hang_timeout_seconds=timeout),
         **project,
     )
 

@@ -43,8 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs: str | None = None,
     ) -> None:
         default = getattr(DEFAULTS, name.removeprefix("--").replace("-", "_"))
-        shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
-        text = what if default is None else f"{what} ({shown})"
+        default_text = (
+            " ".join(map(str, default)) if isinstance(default, tuple) else f"{default}".removesuffix(".0")
+        )
+        text = what if default is None else f"{what} ({default_text})"
         parser.add_argument(
             name, type=type_, metavar=metavar, nargs=nargs, default=argparse.SUPPRESS, help=text
         )

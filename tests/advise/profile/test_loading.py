@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from perfsuite.advise.profile import loading
 from perfsuite.advise.profile.loading import profile_loading
 from perfsuite.data.loaders import make_loaders
 from perfsuite.data.synthetic import dataset
 from perfsuite.errors import NothingMeasuredError
+from perfsuite.measure.stage_clock import StageClock
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +41,14 @@ def test_every_stage_has_a_rate_and_shares_add_up_to_one(folder: Path) -> None:
 
 
 def test_a_slowed_stage_is_the_slowest(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = loading.StageClock.end
+    plain = StageClock.end
 
-    def slow(self: loading.StageClock, stage: str) -> None:
+    def slow(self: StageClock, stage: str) -> None:
         if stage == "read":
             self._threads.stack[-1][0] -= 0.05  # as if it had started earlier
         plain(self, stage)
 
-    monkeypatch.setattr(loading.StageClock, "end", slow)
+    monkeypatch.setattr(StageClock, "end", slow)
     profile = profile_loading(make_loaders(folder, 8, 0, image_size=32).train, seconds=0.1)
     assert profile.slowest.name == "read"
     assert "shards" in profile.slowest.advice

@@ -74,12 +74,12 @@ def test_each_step_gets_the_output_of_the_step_before() -> None:
 
         return PipelineStep(name, apply)
 
-    found = profile_pipeline(
+    profile = profile_pipeline(
         [step("first"), step("second")], PipelineSample(np.array(0), np.empty((0, 2))), seconds=0.01
     )
     assert set(inputs) == {("first", 0), ("second", 1)}
-    assert [step.name for step in found.steps] == ["first", "second"]
-    assert len({len(step.seconds) for step in (*found.steps, found.whole)}) == 1
+    assert [step.name for step in profile.steps] == ["first", "second"]
+    assert len({len(step.seconds) for step in (*profile.steps, profile.whole)}) == 1
 
 
 @pytest.mark.parametrize("name", ["letterbox", "operations", *(mode for mode in MODES if mode != "none")])

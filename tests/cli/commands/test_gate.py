@@ -31,8 +31,8 @@ def run(*words: str, pytest_words: tuple[str, ...] = ()) -> int:
 def test_a_regression_is_exit_code_1_and_every_report_is_written(
     in_project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = BENCHMARKS.partition("def test_resize")[0]
-    in_project.commit(src_layout(**{"benchmarks/test_jobs.py": one}))
+    decode_only = BENCHMARKS.partition("def test_resize")[0]
+    in_project.commit(src_layout(**{"benchmarks/test_jobs.py": decode_only}))
     in_project.commit({"src/toy/jobs.py": jobs(decode=0.0012)})
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
@@ -110,12 +110,12 @@ def test_a_failed_preparation_shows_its_output(
 
 
 def test_a_quarantined_benchmark_does_not_fail_the_gate(in_project: Project) -> None:
-    one = BENCHMARKS.partition("def test_resize")[0]
+    decode_only = BENCHMARKS.partition("def test_resize")[0]
     entry = (
         '[project]\nname = "toy"\nversion = "1"\n[[tool.perfsuite.gate.quarantine]]\n'
         'test = "benchmarks/test_jobs.py::test_decode"\nreason = "known"\nexpires = 2999-01-01\n'
     )
-    in_project.commit(src_layout(**{"benchmarks/test_jobs.py": one, "pyproject.toml": entry}))
+    in_project.commit(src_layout(**{"benchmarks/test_jobs.py": decode_only, "pyproject.toml": entry}))
     in_project.commit({"src/toy/jobs.py": jobs(decode=0.0012)})
     assert run() == 0
 
@@ -159,10 +159,10 @@ def test_a_marker_that_is_no_tolerance_is_a_usage_error(
 
 def test_an_invalid_marker_in_base_does_not_prevent_head_from_fixing_it(in_project: Project) -> None:
     """Base's marker does not count where head removed it: the slowdown exceeds the default tolerance."""
-    one = BENCHMARKS.partition("def test_resize")[0]
-    marked = one.replace("def test_decode", "@pytest.mark.tolerance(float('nan'))\ndef test_decode")
+    decode_only = BENCHMARKS.partition("def test_resize")[0]
+    marked = decode_only.replace("def test_decode", "@pytest.mark.tolerance(float('nan'))\ndef test_decode")
     in_project.commit(src_layout(**{"benchmarks/test_jobs.py": marked}))
-    in_project.commit({"benchmarks/test_jobs.py": one, "src/toy/jobs.py": jobs(decode=0.003)})
+    in_project.commit({"benchmarks/test_jobs.py": decode_only, "src/toy/jobs.py": jobs(decode=0.003)})
     assert run() == 1
 
 
