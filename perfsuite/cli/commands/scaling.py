@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run_under_torchrun(arguments: argparse.Namespace) -> None:
-    from perfsuite.advise.torchrun import run_ranks
+    from perfsuite.training.distributed.torchrun import run_ranks
 
     words = ["-m", "perfsuite", "scaling", *step_argv(arguments)]
     if arguments.json is not None:

@@ -19,12 +19,12 @@ import torch
 from PIL import Image
 
 from perfsuite.advise import preset_search
-from perfsuite.advise.torchrun import run_ranks
 from perfsuite.cli import main, preset_options
 from perfsuite.cli.commands import train as train_command
 from perfsuite.errors import UsageError
 from perfsuite.measure.environment import cpu_model
 from perfsuite.measure.measurement import GpuReadings
+from perfsuite.training.distributed.torchrun import run_ranks
 from perfsuite.training.run.checkpoint import Checkpoint
 from perfsuite.training.step.presets import CHANNELS_LAST
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from perfsuite.advise.torchrun import kill_ranks, run_ranks, start_ranks
 from perfsuite.cli import main
 from perfsuite.errors import PerfsuiteError, UsageError
 from perfsuite.training.distributed.ranks import COLLECTIVE_TIMEOUT, Rank, rank_from_torchrun
+from perfsuite.training.distributed.torchrun import kill_ranks, run_ranks, start_ranks
 from perfsuite.training.models import make_model
 from perfsuite.training.step.step import TrainingStep
 from tests.training.tiny_models import batch_of, linear_model
