@@ -14,7 +14,7 @@ from perfsuite.advise.preset_search import CPU_COMPILED_CANDIDATES, find_fastest
 from perfsuite.data.loaders import make_loaders
 from perfsuite.pytest_plugin.fixture import Perf
 from perfsuite.training.inference.export import export
-from perfsuite.training.inference.predict import ModelCache
+from perfsuite.training.inference.model_cache import ModelCache
 from perfsuite.training.models import make_model
 from perfsuite.training.run.checkpoint import Checkpoint, ModelSpec
 from perfsuite.training.step.presets import COMBINED, EAGER, Preset

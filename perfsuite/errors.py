@@ -27,3 +27,9 @@ class NothingMeasuredError(PerfsuiteError):
 
 class DataError(PerfsuiteError):
     """Images, labels or checkpoints that are missing, damaged or of the wrong kind."""
+
+
+class ParityError(PerfsuiteError):
+    """A variant of a model or step whose outputs differ from the reference's beyond the tolerance."""
+
+    exit_code = 1

@@ -1,3 +1,3 @@
-"""`sample_project` is a project of its own that the gate is proven on, not a benchmark of this repository."""
+"""Ignore `sample_project`: a project that validates the gate, not a benchmark of this repository."""
 
 collect_ignore = ["sample_project"]

@@ -1,4 +1,4 @@
-"""Whole gates replayed from recorded pairs by the rule as shipped."""
+"""Replay whole gates from recorded pairs, by the rule that ships."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from perfsuite.gate.schedule import TurnSchedule
 from perfsuite.judge.sequential_rule import (
@@ -20,7 +20,7 @@ from perfsuite.judge.sequential_rule import (
 )
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results" / "gate"
-# The eight workloads, and the stage of each that a change is planted in.
+# The eight workloads, and the stage of each in which a change is planted.
 PLANTED_STAGE = {
     "decode": "decode",
     "resize": "resize",
@@ -33,20 +33,23 @@ PLANTED_STAGE = {
 }
 NAMES = tuple(PLANTED_STAGE)
 SEVERAL_THREADS = ("collate", "step", "pipeline")
-WINDOW = 48  # pairs taken after one another, so that the machine's moods stay together
+WINDOW = 48  # consecutive pairs that one replay draws from, so that it keeps slow changes of the machine
+
+Record = dict[str, Any]  # one line of a recording
 
 
 class RecordedPair(NamedTuple):
-    """A workload in one null pair."""
+    """One workload in one null pair."""
 
-    log_ratio: float  # log of head over base
-    error: float  # of it, as its turns tell
+    log_ratio: float  # head over base
+    error: float  # its standard error, from the spread of its turns
 
 
 NullPair = dict[str, RecordedPair]  # one null pair, by workload
 
 
-def read_records(name: str) -> list[dict]:
+def read_records(name: str) -> list[Record]:
+    """The lines of a recording; none where it does not exist."""
     path = RESULTS / name
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
@@ -55,39 +58,42 @@ def plant_file_name(percent: float, faster: bool) -> str:
     return f"plant-{'faster' if faster else 'slower'}-{percent:g}.jsonl"
 
 
-def recordings(state: str, any_pace: bool = False) -> list[NullPair]:
-    """Null pairs recorded on their own, and those of real gates while all workloads were still open.
+def recordings(state: str, any_schedule: bool = False) -> list[NullPair]:
+    """Null pairs recorded by themselves, and those of real gates while all workloads were undecided.
 
-    Those of several threads are left out of what was recorded at an older pace, unless `any_pace` will do.
+    Workloads of several threads are left out where they were recorded with another target error than today's,
+    unless `any_schedule`.
     """
-    alone = [
-        _at_schedule(
-            line, any_pace, {name: _pair_of_turns(seen["turns"]) for name, seen in line["workloads"].items()}
+    null_pairs = [
+        _with_current_schedule(
+            record,
+            any_schedule,
+            {name: _pair_of_turns(entry["turns"]) for name, entry in record["workloads"].items()},
         )
-        for line in read_records(f"null-{state}.jsonl")
+        for record in read_records(f"null-{state}.jsonl")
     ]
-    in_gates = [
-        _at_schedule(line, any_pace, dict(zip(line["workloads"], pair, strict=True)))
-        for line in read_records("real-null.jsonl")
-        if line["state"] == state
-        for pair in zip(*map(_pairs_of_gate, line["workloads"].values()), strict=False)
+    pairs_of_gates = [
+        _with_current_schedule(record, any_schedule, dict(zip(record["workloads"], pair, strict=True)))
+        for record in read_records("real-null.jsonl")
+        if record["state"] == state
+        for pair in zip(*map(_pairs_of_gate, record["workloads"].values()), strict=False)
     ]
-    return in_gates + alone
+    return pairs_of_gates + null_pairs
 
 
 def recordings_of_any_schedule(state: str) -> list[NullPair]:
-    """Pairs with all workloads, whatever the pace: older ones are noisier, which makes a replay no easier."""
-    return recordings(state, any_pace=True)
+    """Pairs with all workloads. Older ones are noisier, which makes it no easier for a replayed gate."""
+    return recordings(state, any_schedule=True)
 
 
-def _at_schedule(line: dict, any_pace: bool, pair: NullPair) -> NullPair:
-    if any_pace or line.get("threads_sharp") == TurnSchedule().threads_target_error:
+def _with_current_schedule(record: Record, any_schedule: bool, pair: NullPair) -> NullPair:
+    if any_schedule or record.get("threads_sharp") == TurnSchedule().threads_target_error:
         return pair
     return {name: recorded for name, recorded in pair.items() if name not in SEVERAL_THREADS}
 
 
-def _pairs_of_gate(found: dict) -> list[RecordedPair]:
-    return [RecordedPair(*pair) for pair in zip(found["ratios"], found["errors"], strict=True)]
+def _pairs_of_gate(entry: Record) -> list[RecordedPair]:
+    return [RecordedPair(*pair) for pair in zip(entry["ratios"], entry["errors"], strict=True)]
 
 
 def _pair_of_turns(per_mille: Sequence[float]) -> RecordedPair:
@@ -97,45 +103,46 @@ def _pair_of_turns(per_mille: Sequence[float]) -> RecordedPair:
     )
 
 
-def sample_pairs(seen: Sequence[NullPair], number: int, chance: random.Random) -> list[NullPair]:
-    """Pairs of one stretch of the recording, in the order they were taken."""
-    start = chance.randrange(max(1, len(seen) - WINDOW + 1))
-    window = range(start, min(len(seen), start + WINDOW))
-    return [seen[place] for place in sorted(chance.sample(window, min(number, len(window))))]
+def sample_pairs(pairs: Sequence[NullPair], number: int, rng: random.Random) -> list[NullPair]:
+    """Random pairs of one window of the recording, in the order of time."""
+    start = rng.randrange(max(1, len(pairs) - WINDOW + 1))
+    window = range(start, min(len(pairs), start + WINDOW))
+    return [pairs[index] for index in sorted(rng.sample(window, min(number, len(window))))]
 
 
 def replay(
-    seen: Sequence[NullPair],
+    pairs: Sequence[NullPair],
     rule: SequentialRule,
-    chance: random.Random,
+    rng: random.Random,
     planted: str = "",
     percent: float = 0.0,
 ) -> dict[str, Decision]:
-    """One whole gate by the rule as shipped. The lot that decides who is head is cast again for each pair."""
-    taken = sample_pairs(seen, rule.max_pairs, chance)
-    signs = random_signs(taken, chance)
+    """One whole gate. Which side is head is drawn again for each pair."""
+    taken = sample_pairs(pairs, rule.max_pairs, rng)
+    signs = random_signs(taken, rng)
     return {
         name: judge_pairs(rule, [pair[name] for pair in taken], signs, percent if name == planted else 0.0)
         for name in taken[0]
     }
 
 
-def random_signs(pairs: Sequence[object], chance: random.Random) -> list[int]:
-    """Who is head in each pair."""
-    return [chance.choice((1, -1)) for _ in pairs]
+def random_signs(pairs: Sequence[object], rng: random.Random) -> list[int]:
+    """Which side is head in each pair."""
+    return [rng.choice((1, -1)) for _ in pairs]
 
 
 def replay_as_recorded(
-    seen: Sequence[NullPair], rule: SequentialRule, chance: random.Random
+    pairs: Sequence[NullPair], rule: SequentialRule, rng: random.Random
 ) -> dict[str, Decision]:
-    """The same with the lots as they were cast while recording."""
-    taken = sample_pairs(seen, rule.max_pairs, chance)
+    """One whole gate, with the sides as they were drawn while recording."""
+    taken = sample_pairs(pairs, rule.max_pairs, rng)
     return {name: judge_pairs(rule, [pair[name] for pair in taken], [1] * len(taken)) for name in taken[0]}
 
 
 def judge_pairs(
     rule: SequentialRule, pairs: Sequence[RecordedPair], signs: Sequence[int], slower_percent: float = 0.0
 ) -> Decision:
+    """The rule's decision on one workload, with a slowdown added to its pairs."""
     ratios = [
         sign * pair.log_ratio + math.log1p(slower_percent / 100)
         for sign, pair in zip(signs, pairs, strict=True)

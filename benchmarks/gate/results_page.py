@@ -11,20 +11,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
-from replays import (
+from replay import (
     NAMES,
     RESULTS,
-    Recording,
-    as_recorded,
-    drawn,
-    error_of,
-    judged,
-    lines,
-    lots,
-    plant_name,
+    NullPair,
+    judge_pairs,
+    median_error,
+    plant_file_name,
+    random_signs,
+    read_records,
     recordings,
+    recordings_of_any_schedule,
     replay,
-    whole,
+    replay_as_recorded,
+    sample_pairs,
 )
 
 from perfsuite.judge import sign_flip
@@ -35,8 +35,9 @@ from perfsuite.measure.environment import detect_environment
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "results" / "gate.md"
 GATES = 1000
-OLDER_TARGET_ERROR = 0.015  # of recordings that do not say theirs
+OLDER_TARGET_ERROR = 0.015  # of recordings that do not name theirs
 SIZES = (3.0, 5.0, 10.0)
+SEEDS = {"normalize": "normalise"}  # the seed by which the published figures were made
 
 
 def share_with_interval(hits: int, of: int) -> str:
@@ -51,17 +52,21 @@ def share_with_interval(hits: int, of: int) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    told = [" | ".join(map(str, row)) for row in [head, ["---"] * len(head), *rows]]
-    return "\n".join(f"| {row} |" for row in told)
+    lines = [" | ".join(map(str, row)) for row in [head, ["---"] * len(head), *rows]]
+    return "\n".join(f"| {line} |" for line in lines)
 
 
 def progress_rows() -> list[list[object]]:
-    """What is recorded of what the proof asks for."""
+    """How much has been recorded, and how much the validation asks for."""
     return [
         *([f"null pairs, {state}", len(recordings(state)), 200] for state in ("idle", "loaded")),
-        ["gates run for real", len(lines("real-null.jsonl")), 30],
+        ["gates run for real", len(read_records("real-null.jsonl")), 30],
         *(
-            [f"gates with {percent:g} % planted ({kind})", len(lines(plant_name(percent, faster))), 10]
+            [
+                f"gates with {percent:g} % planted ({kind})",
+                len(read_records(plant_file_name(percent, faster))),
+                10,
+            ]
             for kind, faster in (("slower", False), ("faster", True))
             for percent in SIZES
         ),
@@ -69,12 +74,12 @@ def progress_rows() -> list[list[object]]:
 
 
 def spread_rows(state: str) -> Iterator[list[object]]:
-    seen = recordings(state)
-    if len(seen) < 12:
+    pairs = recordings(state)
+    if len(pairs) < 12:
         return
     rule, twelve = SequentialRule(workloads=len(NAMES)), SequentialRule(workloads=len(NAMES), max_pairs=12)
     for name in NAMES:
-        ratios = [pair[name].log_ratio for pair in seen if name in pair]
+        ratios = [pair[name].log_ratio for pair in pairs if name in pair]
         if len(ratios) < 12:
             continue
         yield [
@@ -84,41 +89,44 @@ def spread_rows(state: str) -> Iterator[list[object]]:
             f"{100 * sign_flip.hodges_lehmann_center(ratios):+.2f} %",
             f"{100 * sign_flip.pair_deviation(ratios):.2f} %",
             f"{100 * max(map(abs, ratios)):.1f} %",
-            f"{100 * recorded_mde(twelve, seen, name):.1f} %",
-            f"{100 * recorded_mde(rule, seen, name):.1f} %",
+            f"{100 * recorded_mde(twelve, pairs, name):.1f} %",
+            f"{100 * recorded_mde(rule, pairs, name):.1f} %",
         ]
 
 
-def recorded_mde(rule: SequentialRule, seen: Sequence[Recording], name: str) -> float:
-    pairs = [pair[name] for pair in seen if name in pair]
-    return minimum_detectable_effect(rule, [pair.log_ratio for pair in pairs], error=error_of(pairs))
+def recorded_mde(rule: SequentialRule, null_pairs: Sequence[NullPair], name: str) -> float:
+    """The MDE of one workload with the spread of all its recorded pairs."""
+    pairs = [pair[name] for pair in null_pairs if name in pair]
+    return minimum_detectable_effect(rule, [pair.log_ratio for pair in pairs], error=median_error(pairs))
 
 
 def mde_within_twelve_pairs(state: str) -> str:
-    """How many workloads reach an MDE of 5 % with twelve pairs."""
-    seen = recordings(state)
-    if any(sum(name in pair for pair in seen) < 12 for name in NAMES):
+    """A sentence: how many workloads reach an MDE of 5 % with twelve pairs."""
+    pairs = recordings(state)
+    if any(sum(name in pair for pair in pairs) < 12 for name in NAMES):
         return f"{state}: fewer than twelve pairs recorded of some workload"
     rule = SequentialRule(workloads=len(NAMES), max_pairs=12)
-    able = sum(recorded_mde(rule, seen, name) <= 0.05 for name in NAMES)
+    able = sum(recorded_mde(rule, pairs, name) <= 0.05 for name in NAMES)
     return f"{state}: {able} of {len(NAMES)} workloads reach an MDE of 5 % within 12 pairs."
 
 
 def replayed_rows(state: str) -> tuple[list[list[object]], list[str]]:
-    seen, rows, alarms = whole(state), [], []
-    if len(seen) < 24:
+    pairs = recordings_of_any_schedule(state)
+    rows: list[list[object]] = []
+    alarms: list[str] = []
+    if len(pairs) < 24:
         return [], []
     rule = SequentialRule(workloads=len(NAMES))
-    for how, one in (("lots cast again", replay), ("as recorded", as_recorded)):
-        chance = random.Random(20261121)
+    for how, replay_gate in (("sides drawn again", replay), ("as recorded", replay_as_recorded)):
+        rng = random.Random(20261121)
         counts: Counter[str] = Counter()
         for number in range(GATES):
-            found = one(seen, rule, chance)
-            outcomes = {decision.outcome for decision in found.values()}
+            decisions = replay_gate(pairs, rule, rng)
+            outcomes = {decision.outcome for decision in decisions.values()}
             counts["regressed"] += Outcome.REGRESSED in outcomes
             counts["improved"] += Outcome.IMPROVED in outcomes
             counts["unclear"] += Outcome.UNCLEAR in outcomes
-            for name, decision in found.items():
+            for name, decision in decisions.items():
                 if decision.outcome is Outcome.REGRESSED:
                     alarms.append(
                         f"{state}, {how}, gate {number}: {name} {100 * decision.estimate:+.1f} % after "
@@ -135,23 +143,24 @@ def replayed_rows(state: str) -> tuple[list[list[object]], list[str]]:
 
 
 def planted_replay_rows(state: str) -> list[list[object]]:
-    """Each size planted in each workload; power where the printed MDE allows it, and overall."""
-    seen, rows = whole(state), []
-    if len(seen) < 24:
+    """Each size planted in each workload: how often it is found, where detectable and overall."""
+    pairs = recordings_of_any_schedule(state)
+    rows: list[list[object]] = []
+    if len(pairs) < 24:
         return []
     rule = SequentialRule(workloads=len(NAMES))
     for percent in (*SIZES, *(-size for size in SIZES)):
-        chance = random.Random(round(100 * percent))
-        wanted = Outcome.REGRESSED if percent > 0 else Outcome.IMPROVED
+        rng = random.Random(round(100 * percent))
+        expected = Outcome.REGRESSED if percent > 0 else Outcome.IMPROVED
         counts: Counter[str] = Counter()
         for number in range(GATES // 2):
             planted = NAMES[number % len(NAMES)]
-            found = replay(seen, rule, chance, planted, percent)
-            hit = found[planted].outcome is wanted
+            decisions = replay(pairs, rule, rng, planted, percent)
+            hit = decisions[planted].outcome is expected
             counts["found"] += hit
-            others = [found[name].outcome for name in NAMES if name != planted]
+            others = [decisions[name].outcome for name in NAMES if name != planted]
             counts["others"] += Outcome.REGRESSED in others
-            if found[planted].mde <= abs(percent) / 100:
+            if decisions[planted].mde <= abs(percent) / 100:
                 counts["able"] += 1
                 counts["able_found"] += hit
         rows.append(
@@ -167,40 +176,43 @@ def planted_replay_rows(state: str) -> list[list[object]]:
 
 
 def power_rows(state: str) -> list[list[object]]:
-    """What each gate says it would have found, planted in its own pairs with the lots cast again."""
-    seen, rows = whole(state), []
-    if len(seen) < 24:
+    """The printed MDE of each replayed gate, planted in its own pairs with the sides drawn again."""
+    pairs = recordings_of_any_schedule(state)
+    rows: list[list[object]] = []
+    if len(pairs) < 24:
         return []
     rule = SequentialRule(workloads=len(NAMES))
     for name in NAMES:
-        chance, hits, printed = random.Random(name), 0, []
+        rng, hits = random.Random(SEEDS.get(name, name)), 0
+        printed: list[float] = []
         for _ in range(GATES // 5):
-            pairs = [pair[name] for pair in drawn(seen, rule.max_pairs, chance)]
-            told = judged(rule, pairs, lots(pairs, chance)).mde
-            found = judged(rule, pairs, lots(pairs, chance), 100 * told)
-            hits += found.outcome is Outcome.REGRESSED
-            printed.append(100 * told)
+            taken = [pair[name] for pair in sample_pairs(pairs, rule.max_pairs, rng)]
+            mde = judge_pairs(rule, taken, random_signs(taken, rng)).mde
+            decision = judge_pairs(rule, taken, random_signs(taken, rng), 100 * mde)
+            hits += decision.outcome is Outcome.REGRESSED
+            printed.append(100 * mde)
         rows.append([state, name, f"{median(printed):.1f} %", share_with_interval(hits, len(printed))])
     return rows
 
 
 def real_null_rows() -> tuple[list[list[object]], list[str]]:
-    rows, alarms = [], []
+    rows: list[list[object]] = []
+    alarms: list[str] = []
     by_state = defaultdict(list)
-    for line in lines("real-null.jsonl"):
+    for line in read_records("real-null.jsonl"):
         by_state[line["state"]].append(line)
     for state, gates in by_state.items():
         counts: Counter[str] = Counter()
         for number, gate in enumerate(gates):
-            outcomes = [found["outcome"] for found in gate["workloads"].values()]
+            outcomes = [result["outcome"] for result in gate["workloads"].values()]
             counts["regressed"] += "regressed" in outcomes
             counts["improved"] += "improved" in outcomes
             counts["unclear"] += "unclear" in outcomes
             counts["unfit"] += bool(gate["unfit"])
             alarms += [
-                f"real, {state}, gate {number}: {name} {found['metric']}: {found['reason']}"
-                for name, found in gate["workloads"].items()
-                if found["outcome"] == "regressed"
+                f"real, {state}, gate {number}: {name} {result['metric']}: {result['reason']}"
+                for name, result in gate["workloads"].items()
+                if result["outcome"] == "regressed"
             ]
         seconds = median(gate["seconds"] for gate in gates)
         rows.append(
@@ -217,17 +229,17 @@ def real_null_rows() -> tuple[list[list[object]], list[str]]:
 
 
 def real_planted_rows() -> list[list[object]]:
-    rows = []
+    rows: list[list[object]] = []
     for path in sorted(RESULTS.glob("plant-*.jsonl")):
         counts: Counter[str] = Counter()
-        gates = lines(path.name)
-        wanted = "improved" if "faster" in path.name else "regressed"
+        gates = read_records(path.name)
+        expected = "improved" if "faster" in path.name else "regressed"
         for gate in gates:
-            found = gate["workloads"][gate["planted"]]
-            hit = found["outcome"] == wanted and found["metric"] == "time"
+            result = gate["workloads"][gate["planted"]]
+            hit = result["outcome"] == expected and result["metric"] == "time"
             counts["found"] += hit
-            counts["stage"] += hit and found["stage"] == gate["stage"]
-            able = found["mde"] is not None and found["mde"] <= gate["percent"] / 100
+            counts["stage"] += hit and result["stage"] == gate["stage"]
+            able = result["mde"] is not None and result["mde"] <= gate["percent"] / 100
             counts["able"] += able
             counts["able_found"] += able and hit
             others = [w["outcome"] for name, w in gate["workloads"].items() if name != gate["planted"]]
@@ -245,70 +257,70 @@ def real_planted_rows() -> list[list[object]]:
 
 
 def write_page(arguments: argparse.Namespace) -> None:
-    """Write the page."""
+    """Write docs/results/gate.md."""
     states = ("idle", "loaded")
     replays = [replayed_rows(state) for state in states]
     real, real_alarms = real_null_rows()
-    alarms = [alarm for _, found in replays for alarm in found] + real_alarms
-    machines = sorted({line["cpu"] for path in RESULTS.glob("*.jsonl") for line in lines(path.name)})
+    alarms = [alarm for _, replayed_alarms in replays for alarm in replayed_alarms] + real_alarms
+    machines = sorted({line["cpu"] for path in RESULTS.glob("*.jsonl") for line in read_records(path.name)})
     parts = [
-        "# What the gate sees, and how often it is wrong",
+        "# What the gate detects, and how often it is wrong",
         "Made by `python benchmarks/gate/validation.py tables` from the recordings beside this page "
-        "(`gate/*.jsonl`), which `proof.py record`, `real` and `plant` made. "
+        "(`gate/*.jsonl`), which its commands `record`, `real`, `plant` and `cost` made. "
         "Eight workloads (`benchmarks/gate/sample_project`), "
         f"2 cores ({' and '.join(machines)}), Python {platform.python_version()}, "
-        f"torch {detect_environment().soft['torch']}. `loaded`: one core is kept busy by bursts of hashing "
-        "and "
-        "writing.",
+        f"torch {detect_environment().soft['torch']}. `loaded`: one core is kept busy with bursts of hashing "
+        "and writing.",
         "## How much has been recorded",
         table(["what", "recorded", "asked for"], progress_rows()),
         "## Null pairs: identical code on both sides",
-        "One pair is two fresh processes in turns. `found with` is the slowdown that a gate of eight "
-        "workloads finds nine times in ten (alpha 1 %, tolerance 1 %).",
+        "A pair is two fresh processes that take turns. `found with` is the slowdown that a gate of eight "
+        "workloads finds nine times in ten (alpha 1 %, tolerance 1 %) with that many pairs.",
         table(
             ["state", "workload", "pairs", "center", "spread", "largest", "found with 12", "found with 24"],
             [row for state in states for row in spread_rows(state)],
         ),
         "\n".join(f"- {mde_within_twelve_pairs(state)}" for state in states),
-        f"## Whole gates replayed from them ({GATES} each)",
-        "Shares of gates with at least one such verdict. Pairs recorded at an older pace, at which several "
-        "threads are noisier, are among them; the table above has those of this pace alone.",
+        f"## Whole gates replayed from these pairs ({GATES} each)",
+        "Shares of gates with at least one such verdict. Pairs recorded with an older target error are "
+        "included, with which workloads of several threads are noisier; the table above does not.",
         table(
             ["state", "how", "false alarms", "false improvements", "unclear"],
             [r for rows, _ in replays for r in rows],
         ),
         "### Every false alarm",
         "\n".join(f"- {alarm}" for alarm in alarms) or "none",
-        "## Whole gates run for real on identical code",
+        "## Real gates on identical code",
         table(["state", "false alarms", "false improvements", "unclear", "unfit", "took (median)"], real),
         "## Planted changes, replayed",
-        "`where seen`: gates whose printed MDE was at most the planted size.",
+        "`found where detectable`: of the gates whose printed MDE was at most the planted size.",
         table(
-            ["state", "planted", "found where seen", "found in all", "another accused"],
+            ["state", "planted", "found where detectable", "found in all", "another reported"],
             [row for state in states for row in planted_replay_rows(state)],
         ),
-        "## Planted changes, run for real",
-        "Extra work of calibrated size in one stage of one workload. For speed-ups it is in base, and a gate "
+        "## Planted changes in real gates",
+        "Extra work of calibrated size in one stage of one workload, for speed-ups in base. Each gate "
         "has the three sizes in three workloads.",
         table(
-            ["planted", "found where seen", "found in all", "stage named", "another accused"],
+            ["planted", "found where detectable", "found in all", "stage named", "another reported"],
             real_planted_rows(),
         ),
-        "## What a gate of twenty workloads costs in which nothing changed",
+        "## What a gate of twenty workloads costs if nothing changed",
         table(
-            ["a pair of several threads known to", "took", "pairs", "outcomes"],
+            ["target error with several threads", "took", "pairs", "outcomes"],
             [
                 [
                     f"{100 * gate.get('threads_sharp', OLDER_TARGET_ERROR):.1f} %",
                     f"{gate['seconds']} s",
                     gate["pairs"],
-                    dict(Counter(found["outcome"] for found in gate["workloads"].values())),
+                    dict(Counter(result["outcome"] for result in gate["workloads"].values())),
                 ]
-                for gate in lines("cost.jsonl")
+                for gate in read_records("cost.jsonl")
             ],
         ),
-        "## Does the printed MDE tell the truth?",
-        "The MDE that each replayed gate prints, planted in that gate's own pairs: nine in ten are promised.",
+        "## Is the printed MDE correct?",
+        "The MDE that each replayed gate prints, planted in that gate's own pairs: it should be found nine "
+        "times in ten.",
         table(
             ["state", "workload", "printed (median)", "found"],
             [row for state in states for row in power_rows(state)],

@@ -1,8 +1,8 @@
-"""Draw docs/gate.svg: what `perfsuite gate` says of a change that makes one workload of eight 5 % slower.
+"""Draw docs/gate.svg: the output of `perfsuite gate` where one of eight workloads became 5 % slower.
 
     python benchmarks/gate/terminal_svg.py
 
-A real gate, run now (two minutes, and two more to weigh what is planted); only its words are drawn.
+It runs a real gate (two minutes, and two more to calibrate the planted work) and draws its output.
 """
 
 from __future__ import annotations
@@ -10,19 +10,21 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from proof import PLANTED_STAGE, calibrate, project
+from replay import PLANTED_STAGE
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
+from validation import sample_repository, units_per_percent
 
 from perfsuite.cli.gate_options import repro_command
 from perfsuite.gate.gate import gate
 from perfsuite.gate.settings import GateSettings
-from perfsuite.report.terminal import gate as gate_terminal
+from perfsuite.report.formats import terminal
+from perfsuite.report.report import report_gate
 
 SVG = Path(__file__).resolve().parents[2] / "docs" / "gate.svg"
 PLANTED_WORKLOAD, PERCENT = "decode", 5
 WIDTH = 108
-# rich's own frame names a font on a server; an image in a README must need nobody.
+# rich's own frame loads a font from a server; an image in a README must not.
 FRAME = """<svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
 <style>
 .{unique_id}-matrix {{ font-family: ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace;
@@ -39,12 +41,13 @@ FRAME = """<svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg
 
 
 def main() -> None:
-    grains = round(PERCENT * calibrate()[PLANTED_WORKLOAD])
+    units = round(PERCENT * units_per_percent()[PLANTED_WORKLOAD])
     settings = GateSettings(base="HEAD~1", head="HEAD")
-    with project({f"{PLANTED_WORKLOAD}.{PLANTED_STAGE[PLANTED_WORKLOAD]}": grains}) as place:
-        report = gate(settings, place, repro_command(settings), print)
+    plants = {f"{PLANTED_WORKLOAD}.{PLANTED_STAGE[PLANTED_WORKLOAD]}": units}
+    with sample_repository(plants) as project:
+        report = gate(settings, project, repro_command(settings), print)
     console = Console(width=WIDTH, record=True, file=io.StringIO())
-    gate_terminal.print_gate(report, console)
+    terminal.print_to_console(report_gate(report), console)
     title = f"perfsuite gate: {PERCENT} % planted in {PLANTED_WORKLOAD}"
     SVG.write_text(console.export_svg(title=title, theme=MONOKAI, code_format=FRAME, unique_id="gate"))
     print(f"{report.headline}; wrote {SVG.name}")

@@ -42,12 +42,12 @@ def measure_scaling(
     rank: Rank, model: nn.Module, images: Tensor, labels: Tensor, seconds: float
 ) -> ScalingResult | None:
     """Call on every rank at once; the first returns the result. Each rank has its own batch."""
-    from perfsuite.training.distributed.ranks import AllReduceCounter
+    from perfsuite.training.distributed.ddp import AllReduceCounter
     from perfsuite.training.step.optimizers import make_optimizer
     from perfsuite.training.step.presets import EAGER
     from perfsuite.training.step.step import TrainingStep
 
-    if rank.wrap_ddp is None:
+    if rank.world_size == 1:
         raise UsageError(
             "scaling: there is one process, expected several; start perfsuite scaling --nproc-per-node 2, or "
             "torchrun --nproc-per-node 2 -m perfsuite scaling"

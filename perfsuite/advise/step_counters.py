@@ -128,7 +128,7 @@ def _distributed_case() -> CounterValues:
     import torch.distributed as dist
     from torch import nn
 
-    from perfsuite.training.distributed.ranks import AllReduceCounter
+    from perfsuite.training.distributed.ddp import AllReduceCounter
     from perfsuite.training.step.presets import EAGER
 
     with TemporaryDirectory() as folder:
@@ -184,7 +184,7 @@ def _step_call(preset: Preset, accumulate: int = 1, model: nn.Module | None = No
 
     stepped = model if model is not None else _make_model()
     path = preset.optimizer_implementation if preset.optimizer_implementation != "auto" else "loop"
-    step = TrainingStep(stepped, make_optimizer(stepped, learning_rate=1e-3, path=path), preset)
+    step = TrainingStep(stepped, make_optimizer(stepped, learning_rate=1e-3, implementation=path), preset)
     batch = torch.zeros(BATCH_SIZE, 3, IMAGE_SIZE, IMAGE_SIZE), torch.zeros(BATCH_SIZE, dtype=torch.int64)
     if preset.channels_last:
         batch = batch[0].contiguous(memory_format=torch.channels_last), batch[1]

@@ -49,7 +49,7 @@ def step_call(
     from perfsuite.training.step.step import TrainingStep
 
     own_model = copy.deepcopy(model).train()
-    optimizer = make_optimizer(own_model, learning_rate=1e-3, path=preset.optimizer_implementation)
+    optimizer = make_optimizer(own_model, learning_rate=1e-3, implementation=preset.optimizer_implementation)
     step = TrainingStep(own_model, optimizer, preset)
     if preset.channels_last:  # the layout that a loader for this preset hands out
         images = images.contiguous(memory_format=torch.channels_last)

@@ -23,6 +23,7 @@ OVERRIDES = {
     "max_pairs": "max_pairs",
     "time_budget_seconds": "time_budget",
     "seed": "seed",
+    "python": "python",
 }
 # Options of the command, by the field of GateSettings that each sets.
 REPEATED_OPTIONS = {
@@ -33,6 +34,7 @@ REPEATED_OPTIONS = {
     "max_pairs": "--max-pairs",
     "time_budget_seconds": "--time-budget",
     "harness": "--harness",
+    "python": "--python",
 }
 
 
@@ -92,6 +94,11 @@ def add_gate_arguments(options: Options, harness: str) -> None:
         default=[],
         metavar="PATH",
         help="ignored files that both sides need, such as data",
+    )
+    options.add_argument(
+        "--python",
+        metavar="PATH",
+        help="the interpreter that runs the project (default: its .venv, else the active environment)",
     )
     options.add_argument(
         "--hang-timeout",

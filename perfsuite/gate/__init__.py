@@ -1,1 +1,1 @@
-"""Base against head."""
+"""The gate: compare two states of a repository, base and head, in turns."""

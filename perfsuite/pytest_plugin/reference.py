@@ -1,4 +1,4 @@
-"""What this run is held against: a stored run, or the accepted baseline of this environment."""
+"""The reference of a pytest run: a stored run, or the accepted baseline of this environment."""
 
 from __future__ import annotations
 
@@ -19,25 +19,28 @@ from perfsuite.store.schema import Run
 
 @dataclass(frozen=True)
 class Reference:
-    """Accepted or named runs, and the other runs of this environment, which tell how much runs differ."""
+    """Accepted or named runs, and the other runs of this environment, which show how much runs differ."""
 
     description: str
     runs: tuple[Run, ...]
     earlier_runs: tuple[Run, ...]
     store: str
-    warnings: dict[str, None] = field(default_factory=dict)  # each once, in the order they came
+    warnings: dict[str, None] = field(default_factory=dict)  # each once, in order
 
     def judge(self, measurement: Measurement, environment: Environment) -> tuple[Verdict, ...]:
-        """One workload against the reference; it spends its share of the chance of a false alarm."""
+        """Compare one workload with the reference.
+
+        Each workload gets an equal share of the chance of a false alarm.
+        """
         name = measurement.name
-        before = [
+        reference_runs = [
             replace(run, measurements={name: run.measurements[name]})
             for run in self.runs
             if name in run.measurements
         ]
-        if not before:
+        if not reference_runs:
             return ()
-        now = Run(
+        this_run = Run(
             name="now",
             created_at=datetime.now(UTC).isoformat(timespec="seconds"),
             commit="",
@@ -47,36 +50,38 @@ class Reference:
         )
         workloads = len({each for run in self.runs for each in run.measurements})
         settings = ComparisonSettings(alpha=ComparisonSettings().alpha / workloads)
-        found = compare_runs(before, [now], self.history, settings)
-        self.warnings.update(dict.fromkeys(found.warnings))
-        return found.verdicts
+        comparison = compare_runs(reference_runs, [this_run], self.history, settings)
+        self.warnings.update(dict.fromkeys(comparison.warnings))
+        return comparison.verdicts
 
     @cached_property
     def history(self) -> list[HistoricalRun]:
-        taken = {(run.created_at, run.commit) for run in (*self.runs, *self.earlier_runs)}
+        """The other runs of this environment, each once."""
+        known = {(run.created_at, run.commit) for run in (*self.runs, *self.earlier_runs)}
         if "://" not in self.store and not Path(self.store).is_dir():
             return [*self.earlier_runs]
         store = RunStore(self.store, tell=self._add_warning)
-        kept = store.history(self.runs[-1].fingerprint)
-        return [*self.earlier_runs, *(run for run in kept if (run.created_at, run.commit) not in taken)]
+        stored = store.history(self.runs[-1].fingerprint)
+        return [*self.earlier_runs, *(run for run in stored if (run.created_at, run.commit) not in known)]
 
     def _add_warning(self, damage: str) -> None:
         self.warnings[damage] = None
 
 
 def find_reference(options: PerfOptions, environment: Environment) -> Reference | None:
-    """What --perf-compare names; without it the baseline of this environment, None where there is none."""
-    named = options.compare_with
-    kind, _, called = (named or "baseline").partition(":")
-    if kind != "baseline" or "://" in (named or ""):
-        runs = RunStore(options.store).select(str(named))
-        return Reference(str(named), runs, (), options.store)
-    found = BaselineStore(options.baselines).find(environment, called or None)
-    if found is not None:
-        return Reference(f"baseline {found.name}", found.runs, found.earlier_runs, options.store)
-    if named is None:
+    """Find what --perf-compare names; without it the baseline of this environment, if there is one."""
+    requested = options.compare_with
+    kind, _, name = (requested or "baseline").partition(":")
+    if requested is not None and (kind != "baseline" or "://" in requested):
+        runs = RunStore(options.store).select(requested)
+        return Reference(requested, runs, (), options.store)
+    baseline = BaselineStore(options.baselines).find(environment, name or None)
+    if baseline is not None:
+        return Reference(f"baseline {baseline.name}", baseline.runs, baseline.earlier_runs, options.store)
+    if requested is None:
         return None
+    of_name = f" {name}" if name else ""
     raise StoreError(
-        f"{options.baselines}: holds no baseline for environment {environment.fingerprint};"
+        f"{options.baselines}: no baseline{of_name} of environment {environment.fingerprint};"
         " accept one with: perfsuite baseline accept NAME"
     )

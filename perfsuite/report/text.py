@@ -1,47 +1,37 @@
-"""What every report agrees on: the worst comes first, and names are harmless wherever they are shown."""
+"""Text that all report formats share: severity order, changes, intervals, and escaped control characters."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from math import isfinite
 
-from perfsuite.judge.verdict import Outcome, Verdict
-
-WORST_FIRST = (
-    Outcome.BROKEN,
-    Outcome.REGRESSED,
-    Outcome.ERROR,
-    Outcome.MISSING,
-    Outcome.UNCLEAR,
-    Outcome.IMPROVED,
-    Outcome.NEW,
-    Outcome.QUARANTINED,
-    Outcome.KEPT,
-)
+from perfsuite.judge.reports import SEVERITY
+from perfsuite.judge.verdict import Verdict
 
 
 def sort_by_severity(verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """By outcome, then by size of the change."""
-    rank = {outcome: place for place, outcome in enumerate(WORST_FIRST)}
-    return sorted(verdicts, key=lambda each: (rank[each.outcome], -abs(each.estimate or 0), each.workload))
+    """Sort by outcome, then by the size of the change."""
+    return sorted(
+        verdicts,
+        key=lambda each: (SEVERITY.index(each.outcome), -abs(each.estimate or 0), each.workload),
+    )
 
 
 def format_outcome_counts(verdicts: Iterable[Verdict]) -> str:
-    """How many of each outcome.
+    """Count the verdicts of each outcome, the worst first.
 
+    >>> from perfsuite.judge.verdict import Outcome
     >>> kept, missing = Verdict("a", "time", Outcome.KEPT, ""), Verdict("b", "time", Outcome.MISSING, "")
     >>> format_outcome_counts([kept, missing])
     '1 missing, 1 kept'
     """
-    found = [each.outcome for each in verdicts]
-    return (
-        ", ".join(f"{found.count(each)} {each}" for each in WORST_FIRST if each in found)
-        or "nothing compared"
-    )
+    outcomes = [verdict.outcome for verdict in verdicts]
+    counts = [f"{outcomes.count(each)} {each}" for each in SEVERITY if each in outcomes]
+    return ", ".join(counts) or "nothing compared"
 
 
 def format_change(ratio_less_one: float | None) -> str:
-    """A change as people read it.
+    """Format a change as a percentage, or as a factor where it doubles or more.
 
     >>> format_change(0.0312), format_change(-0.5), format_change(2.0), format_change(None)
     ('+3.1 %', '-50.0 %', '3.0 x', '')
@@ -56,9 +46,9 @@ def format_change(ratio_less_one: float | None) -> str:
 
 
 def format_interval(verdict: Verdict) -> str:
-    """The interval of a change, or nothing.
+    """Format the interval of a change; empty where there is none.
 
-    >>> from perfsuite.judge.verdict import Interval
+    >>> from perfsuite.judge.verdict import Interval, Outcome
     >>> format_interval(Verdict("a", "time", Outcome.KEPT, "", interval=Interval(-0.01, 0.02, 0.99)))
     '-1.0 % to +2.0 %'
     """
@@ -68,9 +58,18 @@ def format_interval(verdict: Verdict) -> str:
 
 
 def escape_control_characters(text: str) -> str:
-    r"""Text that cannot steer a terminal: what is not printable is shown as its escape.
+    r"""Replace what is not printable by its escape, so that no text can control a terminal.
 
-    >>> escape_control_characters("a\x1b[31mb")
-    'a\\x1b[31mb'
+    >>> escape_control_characters("a\x1b[31mb\n")
+    'a\\x1b[31mb\\n'
     """
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+
+
+def escape_lines(text: str) -> str:
+    r"""Escape control characters but keep the line breaks.
+
+    >>> escape_lines("a\x1b[31mb\nc")
+    'a\\x1b[31mb\nc'
+    """
+    return "\n".join(escape_control_characters(line) for line in text.splitlines())

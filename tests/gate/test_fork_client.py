@@ -1,4 +1,4 @@
-"""Arms forked from one parent: told apart, ended, and not forked where that could change what is measured."""
+"""Sides forked from one server, and when they are not: where forking could change what is measured."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from perfsuite.gate import worktree
+from perfsuite.gate import launch
 from perfsuite.gate.fork_client import ForkServerClient, ForkServerError, can_fork
-from perfsuite.gate.pair_runner import collect_suites, prepare_sides
+from perfsuite.gate.git import Repository
+from perfsuite.gate.launch import Launcher
+from perfsuite.gate.pair_runner import collect_suites, open_pair_runner
 from perfsuite.gate.side_process import SideProcess, SideProcessError
-from perfsuite.gate.workspace import gate_workspace
-from perfsuite.gate.worktree import Repository, Worktree
+from perfsuite.gate.worktree import Worktree
 from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import BENCHMARKS, Project, jobs, quick_settings, src_layout
 
-pytestmark = pytest.mark.skipif(not can_fork(), reason="arms are forked on Linux only")
-REPORTS_PARENT = """
+pytestmark = pytest.mark.skipif(not can_fork(), reason="sides are forked on Linux only")
+RECORDS_PARENT = """
 import os
 from pathlib import Path
 
@@ -42,63 +43,59 @@ def test_decode(benchmark):
 
 
 def parent_processes(project: Project, **more: str) -> list[tuple[int, str]]:
-    """(parent, side) of every arm of a gate of two pairs, whose planted slowdown is found."""
-    files = src_layout(**{"benchmarks/test_jobs.py": REPORTS_PARENT, **more})
+    """(parent process, side) of every process in a gate of two pairs that finds a planted slowdown."""
+    files = src_layout(**{"benchmarks/test_jobs.py": RECORDS_PARENT, **more})
     project.commit({**files, "src/toy/jobs.py": jobs() + '\nSIDE = "base"\n'})
     project.commit({"src/toy/jobs.py": jobs(decode=0.0012) + '\nSIDE = "head"\n'})
-    (found,) = project.gate().workloads
-    assert found.outcome is Outcome.REGRESSED, found.worst.reason
-    said = Path(os.environ["TMPDIR"], "parents").read_text().split()
-    return list(zip(map(int, said[::2]), said[1::2], strict=True))
+    (workload,) = project.gate().workloads
+    assert workload.outcome is Outcome.REGRESSED, workload.worst.reason
+    entries = Path(os.environ["TMPDIR"], "parents").read_text().split()
+    return list(zip(map(int, entries[::2]), entries[1::2], strict=True))
 
 
-def test_both_sides_come_from_one_parent_and_run_their_own_source(project: Project) -> None:
-    told = parent_processes(project)
-    assert {side for _, side in told} == {"base", "head"}
-    assert len({parent for parent, _ in told}) == 1
-    assert told[0][0] != os.getpid()
+def test_both_sides_share_a_fork_server_and_run_their_own_source(project: Project) -> None:
+    processes = parent_processes(project)
+    assert {side for _, side in processes} == {"base", "head"}
+    assert len({parent for parent, _ in processes}) == 1
+    assert processes[0][0] != os.getpid()
 
 
-def test_a_project_that_sets_variables_before_it_imports_is_left_alone(project: Project) -> None:
-    sets = 'import os\n\nos.environ["OMP_NUM_THREADS"] = "1"\n\nimport numpy\n'
-    told = parent_processes(project, **{"benchmarks/conftest.py": sets})
-    assert {parent for parent, _ in told} == {os.getpid()}
+def test_a_project_that_sets_variables_before_importing_is_not_forked(project: Project) -> None:
+    conftest = 'import os\n\nos.environ["OMP_NUM_THREADS"] = "1"\n\nimport numpy\n'
+    processes = parent_processes(project, **{"benchmarks/conftest.py": conftest})
+    assert {parent for parent, _ in processes} == {os.getpid()}
 
 
-def test_a_parent_that_is_gone_is_done_without(project: Project) -> None:
+def test_the_gate_continues_without_a_dead_fork_server(project: Project) -> None:
     project.commit(src_layout(**{"benchmarks/test_jobs.py": "import numpy\n" + BENCHMARKS}))
-    repository = Repository.at(project.root)
-    asked = quick_settings("HEAD", null=True)
-    with (
-        gate_workspace(repository.git_directory) as place,
-        prepare_sides(repository, asked, place, random.Random(1), print) as stand,
-    ):
-        nodes = collect_suites(stand).nodes("head")
-        assert len(stand.run(nodes).workload_turns) == len(nodes) == 2
-        assert stand.fork_servers.current is not None
-        stand.fork_servers.current.process.kill()
-        stand.fork_servers.current.process.wait()
-        assert len(stand.run(nodes).workload_turns) == 2
-        assert stand.fork_servers.current is None
+    settings = quick_settings("HEAD", null=True)
+    with open_pair_runner(project.root, settings, random.Random(1)) as runner:
+        nodes = collect_suites(runner).nodes("head")
+        assert len(runner.run(nodes).workload_turns) == len(nodes) == 2
+        assert runner.fork_servers.current is not None
+        runner.fork_servers.current.process.kill()
+        runner.fork_servers.current.process.wait()
+        assert len(runner.run(nodes).workload_turns) == 2
+        assert runner.fork_servers.current is None
 
 
 def environment(folder: Path) -> dict[str, str]:
-    plugin = worktree.install_agent(folder)
+    plugin = launch.install_agent(folder)
     (folder / "modules").mkdir()
-    luck = worktree.randomized_environment(random.Random(0))
-    around = worktree.fork_server_environment(plugin, "run", luck)
-    return {**around, "PYTHONPATH": f"{plugin}{os.pathsep}{folder / 'modules'}"}
+    launcher = Launcher(Repository(folder, folder), plugin, folder)
+    variables = launcher.fork_server_environment(launch.randomized_environment(random.Random(0)))
+    return {**variables, "PYTHONPATH": f"{plugin}{os.pathsep}{folder / 'modules'}"}
 
 
 @pytest.fixture
-def parent(tmp_path: Path) -> Iterator[ForkServerClient]:
-    made = ForkServerClient(command(), environment(tmp_path), tmp_path, ["json"])
-    yield made
-    made.close()
+def fork_server(tmp_path: Path) -> Iterator[ForkServerClient]:
+    client = ForkServerClient(command(), environment(tmp_path), tmp_path, ["json"])
+    yield client
+    client.close()
 
 
 def command() -> list[str]:
-    return [sys.executable, "-m", f"{worktree.AGENT_PACKAGE}.fork_server"]
+    return [sys.executable, "-m", f"{launch.AGENT_PACKAGE}.fork_server"]
 
 
 @pytest.mark.parametrize(
@@ -111,54 +108,56 @@ def command() -> list[str]:
         ("raise RuntimeError('no license')", "no license"),
     ],
 )
-def test_what_cannot_be_a_parent_is_none(tmp_path: Path, module: str, why: str) -> None:
-    around = environment(tmp_path)
+def test_imports_that_start_threads_or_fail_rule_out_a_fork_server(
+    tmp_path: Path, module: str, why: str
+) -> None:
+    variables = environment(tmp_path)
     (tmp_path / "modules" / "heavy.py").write_text(module)
     with pytest.raises(ForkServerError, match=why):
-        ForkServerClient(command(), around, tmp_path, ["heavy"])
+        ForkServerClient(command(), variables, tmp_path, ["heavy"])
 
 
 @pytest.mark.parametrize(
-    ("last_deed", "how"),
+    ("last_statement", "how"),
     [("os._exit(9)", "exit status 9"), (f"os.kill(os.getpid(), {int(signal.SIGTERM)})", "signal SIGTERM")],
 )
-def test_how_a_forked_arm_died_is_known(
-    tmp_path: Path, parent: ForkServerClient, last_deed: str, how: str
+def test_the_exit_status_of_a_forked_side_is_known(
+    tmp_path: Path, fork_server: ForkServerClient, last_statement: str, how: str
 ) -> None:
-    (tmp_path / "test_dies.py").write_text(f"import os\nprint('last words', flush=True)\n{last_deed}\n")
-    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-s", "test_dies.py"]
+    (tmp_path / "test_dies.py").write_text(f"import os\nprint('out of disk', flush=True)\n{last_statement}\n")
+    arguments = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-s", "test_dies.py"]
     with (
-        SideProcess("head", words, dict(os.environ), tmp_path, tmp_path / "log", parent) as arm,
-        pytest.raises(SideProcessError, match=f"(?s){how}.*last words"),
+        SideProcess("head", arguments, dict(os.environ), tmp_path, tmp_path / "log", fork_server) as process,
+        pytest.raises(SideProcessError, match=f"(?s){how}.*out of disk"),
     ):
-        arm.receive(600.0)
+        process.receive(600.0)
 
 
-def waiting_side(folder: Path, parent: ForkServerClient) -> SideProcess:
+def waiting_side(folder: Path, fork_server: ForkServerClient) -> SideProcess:
     (folder / "test_waits.py").write_text("def test_waits(benchmark):\n    benchmark(int)\n")
     plugin = str(folder / "plugin")
-    around = {**os.environ, "PYTHONPATH": plugin, "PERFSUITE_GATE_ROOT": str(folder)}
+    variables = {**os.environ, "PYTHONPATH": plugin, "PERFSUITE_GATE_ROOT": str(folder)}
     tree = Worktree("head", folder, folder, "", "")
-    words = worktree.pytest_command(tree, ["-p", "pytest_benchmark.plugin", "test_waits.py"])
-    arm = SideProcess("head", words, around, folder, folder / "log", parent)
-    assert arm.receive(600.0)["say"] == "collected", arm.tail()
-    return arm
+    arguments = launch.pytest_command(tree, ["-p", "pytest_benchmark.plugin", "test_waits.py"])
+    process = SideProcess("head", arguments, variables, folder, folder / "log", fork_server)
+    assert process.receive(600.0)["event"] == "collected", process.tail()
+    return process
 
 
-def test_an_arm_ends_when_it_is_closed(
-    tmp_path: Path, parent: ForkServerClient, monkeypatch: pytest.MonkeyPatch
+def test_a_forked_side_ends_when_it_is_closed(
+    tmp_path: Path, fork_server: ForkServerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    arm = waiting_side(tmp_path, parent)
-    arm.close()
-    assert not Path(f"/proc/{arm.process.pid}").exists()
+    process = waiting_side(tmp_path, fork_server)
+    process.close()
+    assert not Path(f"/proc/{process.process.pid}").exists()
 
 
-def test_an_arm_does_not_outlive_its_parent(
-    tmp_path: Path, parent: ForkServerClient, monkeypatch: pytest.MonkeyPatch
+def test_a_forked_side_does_not_outlive_its_fork_server(
+    tmp_path: Path, fork_server: ForkServerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    with waiting_side(tmp_path, parent) as arm:
-        parent.process.kill()
+    with waiting_side(tmp_path, fork_server) as process:
+        fork_server.process.kill()
         with pytest.raises(SideProcessError, match="signal SIGKILL"):
-            arm.receive(600.0)
+            process.receive(600.0)

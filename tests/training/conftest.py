@@ -10,7 +10,7 @@ from tests.training.tiny_models import OperatorCounter
 
 
 @pytest.fixture
-def dispatched() -> OperatorCounter:
+def operators() -> OperatorCounter:
     return OperatorCounter()
 
 
@@ -21,7 +21,7 @@ def sgd() -> Callable[[nn.Module], torch.optim.Optimizer]:
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
-    """Models this small gain nothing from more, and wait for each other when the machine is busy."""
+    """Run torch on one thread: models this small gain nothing from more, and on a busy machine they wait."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

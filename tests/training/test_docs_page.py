@@ -1,4 +1,4 @@
-"""What docs/training.md shows is run as it stands."""
+"""The code and the option names of docs/training.md."""
 
 from __future__ import annotations
 
@@ -10,34 +10,35 @@ import pytest
 import torch
 
 from perfsuite.cli import main
-from perfsuite.training.inference.export import RUNTIMES
+from perfsuite.training.inference.runtimes.registry import RUNTIMES
 from perfsuite.training.step.presets import NAMED_PRESETS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
-BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+CODE_BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 
-def test_its_examples_run_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_code_blocks_run_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
     names: dict[str, Any] = {}
-    for block in BLOCKS:
+    for block in CODE_BLOCKS:
         exec(compile(block, "docs/training.md", "exec"), names)  # noqa: S102
     assert (tmp_path / "m.pth").exists()
 
 
-def test_it_names_every_preset_and_runtime() -> None:
-    others = {"eager", "compiled-reduce-overhead"}  # what is left without a preset; one of "..."
-    assert [name for name in NAMED_PRESETS.keys() - others if f"`{name}" not in PAGE] == []
+def test_the_page_names_every_preset_and_runtime() -> None:
+    # Eager is no preset at all, and the page abbreviates the second with "...".
+    exempt = {"eager", "compiled-reduce-overhead"}
+    assert [name for name in NAMED_PRESETS.keys() - exempt if f"`{name}" not in PAGE] == []
     assert [name for name in RUNTIMES.keys() - {"eager"} if name not in PAGE] == []
 
 
-def test_its_options_are_options(capsys: pytest.CaptureFixture[str]) -> None:
-    helped = "--nproc-per-node"  # torchrun's
+def test_every_option_on_the_page_exists(capsys: pytest.CaptureFixture[str]) -> None:
+    help_text = "--nproc-per-node"  # an option of torchrun
     for command in ("train", "predict", "scaling", "claims"):
         with pytest.raises(SystemExit):
             main([command, "--help"])
-        helped += capsys.readouterr().out
+        help_text += capsys.readouterr().out
     options = re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE)
     assert len(options) > 20
-    assert [option for option in options if option not in helped] == []
+    assert [option for option in options if option not in help_text] == []

@@ -19,8 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from perfsuite.gate.bisect import bisect
+    from perfsuite.gate.git import Repository
     from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
-    from perfsuite.gate.worktree import Repository
     from perfsuite.judge.verdict import EXIT_INTERRUPTED, EXIT_KEPT, EXIT_UNCLEAR
 
     folder = Path.cwd()

@@ -7,6 +7,7 @@ runs; counters are compared exactly. What the runs cannot decide is unclear, and
 from __future__ import annotations
 
 import argparse
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -82,20 +83,20 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print_and_write(arguments: argparse.Namespace, comparison: _Comparison) -> None:
-    from rich.console import Console
+    from perfsuite.report.formats import json, markdown
+    from perfsuite.report.publish import print_report
+    from perfsuite.report.report import report_comparison
 
-    from perfsuite.report import json_, markdown
-    from perfsuite.report.terminal import verdict_table
-
-    report, size = comparison.report, comparison.history_size
-    console = Console(file=text_stream(arguments.json, arguments.markdown), highlight=False)
-    for line in [*comparison.run_lines, f"history: {size} other run{'s' * (size != 1)} of this environment"]:
-        console.print(line, style="dim", markup=False)
-    verdict_table.print_verdicts(report.verdicts, console, report.warnings, show_kept=arguments.all)
+    report = report_comparison(
+        comparison.report,
+        sides=comparison.run_lines,
+        history_runs=comparison.history_size,
+        alpha=arguments.alpha,
+        exit_code=comparison.exit_code,
+    )
+    stream = text_stream(arguments.json, arguments.markdown)
+    print_report(report, stream, os.environ, show_kept=arguments.all)
     if arguments.json:
-        text = json_.render(report.verdicts, report.warnings, comparison.exit_code)
-        write_output("--json", arguments.json, text)
+        write_output("--json", arguments.json, json.render(report))
     if arguments.markdown:
-        notes = [*comparison.run_lines, *report.warnings]
-        text = markdown.render(report.verdicts, "Stored runs", notes)
-        write_output("--markdown", arguments.markdown, text)
+        write_output("--markdown", arguments.markdown, markdown.render(report))

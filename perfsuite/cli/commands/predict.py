@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from perfsuite.training.devices import choose_device
-    from perfsuite.training.inference.predict import ModelCache
+    from perfsuite.training.inference.model_cache import ModelCache
 
     cache = ModelCache(device=choose_device(arguments.device), compile_mode=arguments.compile)
     begin = perf_counter()

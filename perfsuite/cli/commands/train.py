@@ -232,11 +232,10 @@ def _make_trainer(
         val=data.val,
         options=_trainer_options(arguments),
         preset=preset,
-        device=rank.device,
+        rank=rank,
+        fsdp=arguments.fsdp,
         checkpoint_path=arguments.model_path,
         callbacks=callbacks,
-        wrap=rank.wrap_fsdp if arguments.fsdp else rank.wrap_ddp,
-        writes_checkpoints=rank.is_first,
     )
 
 

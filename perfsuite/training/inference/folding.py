@@ -1,10 +1,9 @@
-"""BatchNorm folded into the convolution before it: the same answers from fewer passes over memory."""
+"""BatchNorm folded into the convolution before it: the same outputs with fewer passes over memory."""
 
 from __future__ import annotations
 
 import copy
 
-import torch
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -12,17 +11,18 @@ TRACE_ERRORS = (fx.proxy.TraceError, NotImplementedError, TypeError, ValueError)
 
 
 def fold_batchnorm(model: nn.Module) -> nn.Module:
-    """A copy of `model`, in eval mode, without the BatchNorms that follow a convolution directly.
+    """Return a copy of `model`, in eval mode, without the BatchNorms that directly follow a convolution.
 
-    What cannot be traced is returned as it is.
+    A model that cannot be traced is returned unchanged.
 
     >>> model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)).eval()
-    >>> sum(isinstance(part, nn.BatchNorm2d) for part in fold_batchnorm(model).modules())
+    >>> sum(isinstance(module, nn.BatchNorm2d) for module in fold_batchnorm(model).modules())
     0
     """
     if model.training:
         raise ValueError(
-            "fold: the model is in training mode, where BatchNorm depends on the batch; call eval()"
+            "fold: the model is in training mode, expected eval mode, where BatchNorm does not depend on the "
+            "batch; call eval()"
         )
     try:
         graph = fx.symbolic_trace(copy.deepcopy(model))
@@ -32,19 +32,32 @@ def fold_batchnorm(model: nn.Module) -> nn.Module:
     for node in list(graph.graph.nodes):
         pair = _conv_batchnorm_pair(node, modules)
         if pair is not None:
-            before, convolution, norm = pair
-            _replace_submodule(graph, str(before.target), fuse_conv_bn_eval(convolution, norm))
-            modules[str(before.target)] = graph.get_submodule(str(before.target))
-            node.replace_all_uses_with(before)
+            convolution_node, convolution, norm = pair
+            name = str(convolution_node.target)
+            modules[name] = fuse_conv_bn_eval(convolution, norm)
+            replace_submodule(graph, name, modules[name])
+            node.replace_all_uses_with(convolution_node)
             graph.graph.erase_node(node)
     graph.delete_all_unused_submodules()
     graph.recompile()
     return graph
 
 
+def replace_submodule(model: nn.Module, name: str, module: nn.Module) -> None:
+    """Put `module` in place of the submodule of that dotted name.
+
+    >>> model = nn.Sequential(nn.Sequential(nn.ReLU()))
+    >>> replace_submodule(model, "0.0", nn.Identity()); model[0][0]
+    Identity()
+    """
+    owner, _, attribute = name.rpartition(".")
+    setattr(model.get_submodule(owner), attribute, module)
+
+
 def _conv_batchnorm_pair(
-    node: fx.Node, modules: dict[str, torch.nn.Module]
+    node: fx.Node, modules: dict[str, nn.Module]
 ) -> tuple[fx.Node, nn.Conv2d, nn.BatchNorm2d] | None:
+    """Return the convolution's node and both modules, if `node` is a BatchNorm that can be folded."""
     if node.op != "call_module" or not node.args or not isinstance(node.args[0], fx.Node):
         return None
     before = node.args[0]
@@ -54,8 +67,3 @@ def _conv_batchnorm_pair(
     if type(norm) is not nn.BatchNorm2d or type(convolution) is not nn.Conv2d or not norm.track_running_stats:
         return None
     return before, convolution, norm
-
-
-def _replace_submodule(graph: fx.GraphModule, name: str, module: nn.Module) -> None:
-    parent, _, attribute = name.rpartition(".")
-    setattr(graph.get_submodule(parent), attribute, module)

@@ -1,15 +1,11 @@
-"""From an image to its class; models are loaded once for each path and change of the file."""
+"""Prediction: from image files to class labels."""
 
 from __future__ import annotations
 
-import os
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 import torch
@@ -21,19 +17,19 @@ from perfsuite.data.faults import reason_of
 from perfsuite.data.image_file import open_image, read_file
 from perfsuite.errors import DataError
 from perfsuite.stages import stage
+from perfsuite.training.devices import normalize_batch
 from perfsuite.training.inference.folding import fold_batchnorm
 from perfsuite.training.inference.packing import pack_convolutions
 from perfsuite.training.run.checkpoint import Checkpoint, ModelSpec
 from perfsuite.training.step.compile import CompiledFunction
 from perfsuite.transforms.letterbox import Letterbox
-from perfsuite.transforms.normalization.api import normalize
 
 ImageInput = str | Path | Image.Image
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The likeliest class of an image, and how likely the model thinks it."""
+    """The likeliest class of an image, and the probability that the model assigns to it."""
 
     label: str
     probability: float
@@ -42,7 +38,7 @@ class Prediction:
 
 @dataclass
 class Predictor:
-    """A model ready to answer: `predictor(["cat.jpg"])` gives a Prediction for each image."""
+    """A model ready for inference: `predictor(["cat.jpg"])` returns a Prediction for each image."""
 
     spec: ModelSpec
     model: Callable[[Tensor], Tensor]
@@ -50,111 +46,45 @@ class Predictor:
 
     @staticmethod
     def load(path: str | Path, device: torch.device | str = "cpu", compile_mode: str = "off") -> Predictor:
-        """Read a checkpoint; BatchNorm is folded into the convolutions, which changes answers by rounding."""
+        """Read a checkpoint and fold BatchNorm into the convolutions, which changes scores by rounding."""
         device = torch.device(device)
         checkpoint = Checkpoint.load(path, device)
         model = checkpoint.spec.build().to(device)
         checkpoint.load_into(model, path)
-        # NHWC: on a CPU a quarter faster for a ResNet-18, on a GPU what its tensor cores want.
-        ready = fold_batchnorm(model.eval()).to(memory_format=torch.channels_last)
+        # NHWC is a quarter faster for a ResNet-18 on a CPU, and what tensor cores need on a GPU.
+        model = fold_batchnorm(model.eval()).to(memory_format=torch.channels_last)
         if compile_mode == "off":
-            ready = pack_convolutions(ready, _example_input(checkpoint.spec.image_size, device))
-        return Predictor(checkpoint.spec, _maybe_compiled(ready, compile_mode), device)
+            model = pack_convolutions(model, _example_input(checkpoint.spec.image_size, device))
+        return Predictor(checkpoint.spec, _maybe_compiled(model, compile_mode), device)
 
     def __call__(self, images: Sequence[ImageInput]) -> list[Prediction]:
-        """All images as one batch."""
+        """Predict all images as one batch."""
         if not images:
             return []
         return self.predict(torch.stack([self.preprocess(image) for image in images]))
 
     def preprocess(self, image: ImageInput) -> Tensor:
-        """The image's bytes, letterboxed to the model's size: uint8, CHW."""
+        """Decode an image and letterbox it to the model's size: uint8, CHW."""
         with stage("decode"):
-            opened = _open_rgb(image)
+            decoded = _open_rgb(image)
         with stage("resize"):
-            return _letterbox_tensor(opened, self.spec.image_size)
+            return _letterbox_tensor(decoded, self.spec.image_size)
 
     def predict(self, pixels: Tensor) -> list[Prediction]:
-        """Predictions for uint8 NCHW pixels; waits for the device once, for all answers together."""
+        """Predict uint8 NCHW images, with one device synchronization for all of them."""
         with stage("transfer"):
             pixels = pixels.to(self.device, non_blocking=True)
         with stage("normalize"):
-            mean, std = self.spec.mean, self.spec.std
-            images = normalize(pixels, mean=mean, std=std, memory_format=torch.channels_last)
+            images = normalize_batch(pixels, self.spec.mean, self.spec.std, torch.channels_last)
         with stage("forward"), torch.inference_mode():
             probabilities, indices = self.model(images).float().softmax(1).max(1)
             # One copy to the host for both.
-            told = torch.stack([probabilities, indices.to(probabilities.dtype)]).tolist()
+            rows = torch.stack([probabilities, indices.to(probabilities.dtype)]).tolist()
         names = self.spec.class_names
         return [
             Prediction(names[int(index)], probability, int(index))
-            for probability, index in zip(*told, strict=True)
+            for probability, index in zip(*rows, strict=True)
         ]
-
-
-@dataclass(frozen=True, slots=True)
-class _LoadedModel:
-    identity: tuple[int, ...]
-    predictor: Future[Predictor]
-
-
-class ModelCache:
-    """The last few models used, by path: loaded once, again only when the file has changed.
-
-    Threads that ask for a model while it is being loaded wait for that one loading.
-    """
-
-    def __init__(
-        self, max_models: int = 4, device: torch.device | str = "cpu", compile_mode: str = "off"
-    ) -> None:
-        if max_models < 1:
-            raise ValueError(f"model cache: max_models is {max_models}, expected 1 or more")
-        self.max_models = max_models
-        self.device = device
-        self.compile_mode = compile_mode
-        self.load_count = 0
-        self._held: OrderedDict[str, _LoadedModel] = OrderedDict()
-        self._lock = Lock()
-
-    def __len__(self) -> int:
-        return len(self._held)
-
-    def get(self, path: str | Path) -> Predictor:
-        """The model at `path`; where it is held already, no file is opened and nothing copied."""
-        key = os.path.realpath(path)
-        identity = _file_identity(path)
-        with self._lock:
-            held = self._held.get(key)
-            is_mine = held is None or held.identity != identity
-            if held is None or is_mine:
-                held = self._held[key] = _LoadedModel(identity, Future())
-                self.load_count += 1
-            self._held.move_to_end(key)
-            while len(self._held) > self.max_models:
-                self._held.popitem(last=False)
-        if is_mine:
-            self._load(key, path, held)
-        return held.predictor.result()
-
-    def _load(self, key: str, path: str | Path, held: _LoadedModel) -> None:
-        try:
-            held.predictor.set_result(Predictor.load(path, self.device, self.compile_mode))
-        except BaseException as error:
-            with self._lock:
-                if self._held.get(key) is held:
-                    del self._held[key]
-            held.predictor.set_exception(error)
-
-
-def _file_identity(path: str | Path) -> tuple[int, ...]:
-    """What changes when the file does: a rename over it changes the inode, writing into it the times."""
-    try:
-        found = Path(path).stat()
-    except OSError as error:
-        raise DataError(
-            f"{path}: no such checkpoint ({error.strerror}); `perfsuite train --model-path {path}` makes one"
-        ) from error
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _maybe_compiled(model: nn.Module, compile_mode: str) -> Callable[[Tensor], Tensor]:

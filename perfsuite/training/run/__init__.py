@@ -1,0 +1,1 @@
+"""Training runs: the trainer, its data, checkpoints, evaluation and logs."""

@@ -1,9 +1,8 @@
-"""Checkpoints: what a file holds, written whole or not at all, read without running code."""
+"""Checkpoint files: written whole or not at all, and read without running code."""
 
 from __future__ import annotations
 
 import pickle
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +17,13 @@ from perfsuite.training.distributed.fsdp import shard_like
 from perfsuite.training.models import MODELS, make_model
 from perfsuite.transforms.normalization.channel_stats import IMAGENET
 
-CHECKPOINT_FORMAT = 1
+# 2: `model_spec` instead of `recipe`, and the training state by the field names of TrainingState.
+CHECKPOINT_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """All that is needed to use weights: which model, which classes, which images it was shown."""
+    """What is needed to use weights: the model, its classes, and the images it was trained on."""
 
     model: str
     class_names: tuple[str, ...]
@@ -32,66 +32,84 @@ class ModelSpec:
     std: tuple[float, ...] = IMAGENET.std
 
     def build(self) -> nn.Module:
+        """Build the model, with random weights."""
         return make_model(self.model, len(self.class_names))
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A recipe, its weights, and, where training may go on, the state of the training."""
+    """A model's spec and weights, and the state of its training if that can be resumed."""
 
     spec: ModelSpec
     weights: Mapping[str, Tensor]
     training: Mapping[str, Any] = field(default_factory=dict)
 
     def save(self, path: str | Path) -> None:
-        """Write it, or leave what was there: a reader never meets half a file."""
-        recipe = {name: getattr(self.spec, name) for name in ModelSpec.__slots__}
-        told = {"perfsuite": CHECKPOINT_FORMAT, "recipe": recipe}
-        _write_atomically(Path(path), told | {"weights": dict(self.weights), "training": dict(self.training)})
+        """Replace the file at `path` atomically; on an error the old file stays."""
+        content = {
+            "perfsuite": CHECKPOINT_FORMAT,
+            "model_spec": {name: getattr(self.spec, name) for name in ModelSpec.__slots__},
+            "weights": dict(self.weights),
+            "training": dict(self.training),
+        }
+        _write_atomically(Path(path), content)
 
     @staticmethod
     def load(path: str | Path, device: torch.device | str = "cpu") -> Checkpoint:
-        found = _read_checkpoint(Path(path), device)
+        """Read the file at `path`, with its tensors on `device`."""
+        content = _read_checkpoint(Path(path), device)
         try:
-            told = found["recipe"]
-            recipe = ModelSpec(
-                model=told["model"],
-                class_names=tuple(told["class_names"]),
-                image_size=int(told["image_size"]),
-                mean=tuple(told["mean"]),
-                std=tuple(told["std"]),
+            spec_fields = content["model_spec"]
+            spec = ModelSpec(
+                model=spec_fields["model"],
+                class_names=tuple(spec_fields["class_names"]),
+                image_size=int(spec_fields["image_size"]),
+                mean=tuple(spec_fields["mean"]),
+                std=tuple(spec_fields["std"]),
             )
-            checkpoint = Checkpoint(recipe, found["weights"], found["training"])
-        except (KeyError, TypeError, ValueError) as error:
+            checkpoint = Checkpoint(spec, content["weights"], content["training"])
+            checkpoint.check_types()
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path}: incomplete checkpoint ({error!r}); train again") from error
-        if recipe.model not in MODELS:
-            raise DataError(f"{path}: holds a {recipe.model!r}, expected one of {', '.join(MODELS)}")
+        if spec.model not in MODELS:
+            raise DataError(
+                f"{path}: holds a {spec.model!r}, expected one of {', '.join(MODELS)}; "
+                "use the perfsuite version that wrote it"
+            )
         return checkpoint
 
+    def check_types(self) -> None:
+        """Raise TypeError unless the model is named by text, and the weights are tensors by name."""
+        if not isinstance(self.spec.model, str):
+            raise TypeError(f"model is {type(self.spec.model).__name__}, expected text")
+        for name, tensor in self.weights.items():
+            if not (isinstance(name, str) and isinstance(tensor, Tensor)):
+                raise TypeError(f"weight {name!r} is {type(tensor).__name__}, expected a tensor")
+
     def load_into(self, model: nn.Module, path: str | Path = "checkpoint") -> None:
-        """Put the weights into `model`; a model of another shape is named, not half filled."""
+        """Load the weights into `model`; if any tensor does not fit, load none."""
         own = model.state_dict()
-        differing = [
+        differences = [
             f"{name} is {_format_shape(self.weights.get(name))}, expected {_format_shape(tensor)}"
             for name, tensor in own.items()
             if _format_shape(self.weights.get(name)) != _format_shape(tensor)
         ]
-        differing += [f"{name} has no place in it" for name in self.weights if name not in own]
-        if differing:
+        differences += [f"{name} is not in the model" for name in self.weights if name not in own]
+        if differences:
             raise DataError(
-                f"{path}: {len(differing)} of {len(own)} tensors do not fit {type(model).__name__} "
-                f"(the first: {differing[0]}); the checkpoint is of another architecture or class count"
+                f"{path}: {len(differences)} of {len(own)} tensors do not fit {type(model).__name__} "
+                f"(the first: {differences[0]}); the checkpoint is of another architecture or class count"
             )
         model.load_state_dict(shard_like(self.weights, own))
 
     def check_compatible(self, model: str | None, class_names: tuple[str, ...], path: str | Path) -> None:
-        """That it is what is now to be trained further."""
+        """Refuse a checkpoint of another model or other classes than the training to resume."""
         if model is not None and model != self.spec.model:
             raise DataError(f"{path}: holds a {self.spec.model!r}, expected a {model!r}; leave --model out")
         if class_names != self.spec.class_names:
             raise DataError(
                 f"{path}: trained on {_format_class_names(self.spec.class_names)}, the data have "
-                f"{_format_class_names(class_names)}; train anew or give the data it was trained on"
+                f"{_format_class_names(class_names)}; train again or give the data it was trained on"
             )
 
 
@@ -99,8 +117,8 @@ def _write_atomically(path: Path, content: dict[str, Any]) -> None:
     try:
         with open_replacing(path) as file:
             torch.save(content, file)
-    except (OSError, RuntimeError) as error:  # torch turns some of the former into the latter
-        raise DataError(f"{path}: cannot be written ({error}); what was there is kept") from error
+    except (OSError, RuntimeError) as error:  # torch turns some OSErrors into RuntimeErrors
+        raise DataError(f"{path}: cannot be written ({error}); the old file is unchanged") from error
 
 
 def _read_checkpoint(path: Path, device: torch.device | str) -> dict[str, Any]:
@@ -108,28 +126,28 @@ def _read_checkpoint(path: Path, device: torch.device | str) -> dict[str, Any]:
         raise DataError(f"{path}: no such checkpoint; `perfsuite train --model-path {path}` makes one")
     size = f"{path.stat().st_size:,} bytes"
     try:
-        # weights_only: a checkpoint from elsewhere must not be able to run code.
-        found = torch.load(path, map_location=device, weights_only=True)
+        # weights_only: an untrusted checkpoint must not be able to run code.
+        content = torch.load(path, map_location=device, weights_only=True)
     except pickle.UnpicklingError as error:
         raise DataError(
-            f"{path}: damaged, or holds more than tensors and numbers ({size}); not read on, since that "
+            f"{path}: damaged, or holds more than tensors and numbers ({size}); not read further, since that "
             "could run code; train again or restore the file"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except Exception as error:  # damaged bytes make the unpickler raise nearly anything
         first_line = (str(error).splitlines() or [""])[0][:200]
         raise DataError(
             f"{path}: damaged, or not a checkpoint ({size}; {first_line}); train again or restore the file"
         ) from error
-    if not isinstance(found, dict) or "perfsuite" not in found:
+    if not isinstance(content, dict) or "perfsuite" not in content:
         raise DataError(
-            f"{path}: no perfsuite checkpoint (bare weights say neither model nor classes); train again"
+            f"{path}: no perfsuite checkpoint (bare weights name neither model nor classes); train again"
         )
-    if found["perfsuite"] != CHECKPOINT_FORMAT:
+    if content["perfsuite"] != CHECKPOINT_FORMAT:
         raise DataError(
-            f"{path}: format {found['perfsuite']}, expected {CHECKPOINT_FORMAT}; "
-            "use the version that wrote it"
+            f"{path}: checkpoint format {content['perfsuite']}, expected {CHECKPOINT_FORMAT}; "
+            "train again, or use the perfsuite version that wrote it"
         )
-    return found
+    return content
 
 
 def _format_shape(tensor: Tensor | None) -> str:

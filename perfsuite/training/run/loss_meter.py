@@ -1,4 +1,4 @@
-"""Losses, noted on the device and read together: one wait for many steps, and a bad one is still named."""
+"""Losses that stay on the device and are fetched together: one synchronization for many steps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from perfsuite.errors import PerfsuiteError
 
 
 class BadLossError(PerfsuiteError):
-    """A loss that is no number: from here on nothing would be learned."""
+    """A loss that is NaN or infinite, after which nothing more would be learned."""
 
     exit_code = 1
 
@@ -27,23 +27,24 @@ class _LossEntry:
 
 @dataclass
 class LossMeter:
-    """The losses of an epoch, waited for only when `read` is called.
+    """The losses of an epoch; `fetch` is the only call that waits for the device.
 
-    >>> book = LossMeter()
-    >>> book.add(torch.tensor(2.0), epoch=0, batch=0, images=1)
-    >>> book.add(torch.tensor(1.0), epoch=0, batch=1, images=3)
-    >>> book.fetch()
+    >>> meter = LossMeter()
+    >>> meter.add(torch.tensor(2.0), epoch=0, batch=0, images=1)
+    >>> meter.add(torch.tensor(1.0), epoch=0, batch=1, images=3)
+    >>> meter.fetch()
     [2.0, 1.0]
-    >>> book.mean
+    >>> meter.mean
     1.25
     """
 
-    skip_bad_loss: bool = False  # bad ones are skipped by the step, and then count for nothing here
+    skip_bad_loss: bool = False  # the step skips bad losses, and the mean excludes them
     total: float = 0.0
     images: int = 0
     _pending: list[_LossEntry] = field(default_factory=list)
 
     def __len__(self) -> int:
+        """Count the losses that have not been fetched."""
         return len(self._pending)
 
     @property
@@ -54,19 +55,19 @@ class LossMeter:
         self._pending.append(_LossEntry(epoch, batch, images, loss))
 
     def fetch(self) -> list[float]:
-        """The losses noted since the last reading; the first that is no number stops the training."""
-        unread, self._pending = self._pending, []
-        if not unread:
+        """Return the losses added since the last fetch; raise BadLossError at the first bad one."""
+        pending, self._pending = self._pending, []
+        if not pending:
             return []
-        values: list[float] = torch.stack([noted.loss for noted in unread]).tolist()
-        for noted, value in zip(unread, values, strict=True):
+        values: list[float] = torch.stack([entry.loss for entry in pending]).tolist()
+        for entry, value in zip(pending, values, strict=True):
             if math.isfinite(value):
-                self.total += value * noted.images
-                self.images += noted.images
+                self.total += value * entry.images
+                self.images += entry.images
             elif not self.skip_bad_loss:
                 raise BadLossError(
-                    f"train: the loss is {value} in epoch {noted.epoch + 1}, batch {noted.batch + 1}, "
-                    "expected a number; lower the learning rate, look at that batch, or skip such batches "
-                    "(--on-nonfinite-loss skip)"
+                    f"train: the loss is {value} in epoch {entry.epoch + 1}, batch {entry.batch + 1}, "
+                    "expected a finite number; lower the learning rate, inspect that batch, or skip such "
+                    "batches (--on-nonfinite-loss skip)"
                 )
         return values

@@ -1,4 +1,4 @@
-"""When a batch does not fit: say which one would have, and never shrink it behind the user's back."""
+"""Out-of-memory errors that name a batch size that fits; the batch is never reduced silently."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class BatchTooLargeError(PerfsuiteError):
 
 @contextmanager
 def suggest_batch_size_on_oom(batch_size: int, try_step: Callable[[int], object] | None) -> Iterator[None]:
-    """Where the block runs out of memory, find the largest half of the batch that fits, and name it.
+    """If the block runs out of memory, halve the batch until `try_step` fits, and raise with that size.
 
-    None stands for a step that cannot be tried alone.
+    Without `try_step` the error names no size.
 
     >>> def try_step(size):
     ...     if size > 8: raise torch.OutOfMemoryError("full")
@@ -32,28 +32,28 @@ a step with 8 fitted; use --batch-size 8, with --gradient-accumulation-steps 4 f
         yield
         return
     except torch.OutOfMemoryError:
-        pass  # what failed holds on to its memory until its traceback is gone: try outside the handler
+        pass  # the traceback keeps the failed step's tensors alive: try outside this handler
     if try_step is None:
         raise BatchTooLargeError(
             f"train: out of memory at a batch of {batch_size}, expected one that fits; "
             "take a smaller --batch-size"
         )
-    fitted = largest_fitting_batch(batch_size // 2, try_step)
-    if fitted == 0:
+    fitting = largest_fitting_batch(batch_size // 2, try_step)
+    if fitting == 0:
         raise BatchTooLargeError(
             f"train: out of memory at a batch of {batch_size}, and not even one image fitted; "
             "take a smaller model or image size"
         )
-    accumulated = -(-batch_size // fitted)
+    accumulate = -(-batch_size // fitting)
     raise BatchTooLargeError(
-        f"train: out of memory at a batch of {batch_size}; a step with {fitted} fitted; "
-        f"use --batch-size {fitted}, with --gradient-accumulation-steps {accumulated} for the same "
-        "optimizer step"
+        f"train: out of memory at a batch of {batch_size}; a step with {fitting} fitted; "
+        f"use --batch-size {fitting}, with --gradient-accumulation-steps {accumulate} for the "
+        "same optimizer step"
     )
 
 
 def largest_fitting_batch(batch_size: int, try_step: Callable[[int], object]) -> int:
-    """Halve until a step fits; 0 where none does."""
+    """Halve the batch size until a step fits; 0 if none does."""
     while batch_size >= 1:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -1,4 +1,4 @@
-"""Every random state that a training run draws from: kept, restored, and seeded anew for each epoch."""
+"""The random number generators that a training run draws from: their seeds and states."""
 
 from __future__ import annotations
 
@@ -10,27 +10,15 @@ import torch
 
 
 def seed_everything(seed: int, epoch: int = 0) -> None:
-    """Seed Python, NumPy and torch from (seed, epoch), so that an epoch can be begun again by itself."""
+    """Seed Python, NumPy and torch from (seed, epoch): no epoch depends on draws of the ones before."""
     random.seed(f"{seed}/{epoch}")
-    drawn = random.getrandbits(32)
-    np.random.seed(drawn)  # foreign augmentations draw from this global state
-    torch.manual_seed(drawn)
-
-
-def set_loader_epoch(loader: Any, seed: int, epoch: int) -> None:
-    """Tell a loader which epoch begins: by its `set_epoch`, its sampler's, or its generator."""
-    told: Any
-    for told in (loader, getattr(loader, "sampler", None)):
-        if hasattr(told, "set_epoch"):
-            told.set_epoch(epoch)
-            return
-    generator = getattr(loader, "generator", None)
-    if isinstance(generator, torch.Generator):
-        generator.manual_seed(random.Random(f"{seed}/{epoch}/loader").getrandbits(63))
+    derived = random.getrandbits(32)
+    np.random.seed(derived)  # third-party augmentations draw from this global state
+    torch.manual_seed(derived)
 
 
 def get_rng_state() -> dict[str, Any]:
-    """All states as tensors, numbers and lists: what a checkpoint may hold.
+    """Return all states as tensors, numbers and lists, which a checkpoint may contain.
 
     >>> states = get_rng_state(); first = torch.rand(1); set_rng_state(states); bool(torch.rand(1) == first)
     True
@@ -46,6 +34,7 @@ def get_rng_state() -> dict[str, Any]:
 
 
 def set_rng_state(states: dict[str, Any]) -> None:
+    """Restore what `get_rng_state` returned."""
     version, internal, gauss_next = states["python"]
     random.setstate((version, tuple(internal), gauss_next))
     kind, keys, *rest = states["numpy"]

@@ -1,4 +1,4 @@
-"""What a training came to, kept: lines of JSON always, MLflow where it is installed and asked for."""
+"""Logs of a training run: JSON lines, and MLflow if it is installed."""
 
 from __future__ import annotations
 
@@ -32,12 +32,15 @@ class JsonLinesLogger:
             if not resumed:
                 self.path.write_text("")
         except OSError as error:
-            raise DataError(f"{self.path}: the log cannot be written ({error.strerror})") from error
+            raise DataError(
+                f"{self.path}: the log cannot be written ({error.strerror}); choose another with --log"
+            ) from error
         self.write_event("resumed" if resumed else "settings", settings)
 
-    def write_event(self, event: str, figures: Mapping[str, Any]) -> None:
-        line = json.dumps({"event": event, **figures}, default=str) + "\n"
-        # One write for a line: a reader, or a kill, never meets half of two.
+    def write_event(self, event: str, values: Mapping[str, Any]) -> None:
+        """Append one line, with the event's name and its values."""
+        line = json.dumps({"event": event, **values}, default=str) + "\n"
+        # One write per line: a reader never sees half of one, and a killed process leaves none.
         file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
             os.write(file, line.encode())
@@ -54,7 +57,7 @@ class JsonLinesLogger:
 
 
 class MlflowLogger:
-    """A run in MLflow, written between epochs only: its database must not disturb a step."""
+    """A run in MLflow, written between epochs only, so that its database does not slow a step."""
 
     def __init__(self, uri: str, settings: Mapping[str, Any], name: str | None = None) -> None:
         try:
@@ -64,13 +67,15 @@ class MlflowLogger:
         try:
             self._client = mlflow.MlflowClient(tracking_uri=uri)
             experiment = self._client.get_experiment_by_name("perfsuite")
-            made = experiment.experiment_id if experiment else self._client.create_experiment("perfsuite")
+            experiment_id = (
+                experiment.experiment_id if experiment else self._client.create_experiment("perfsuite")
+            )
         except mlflow.exceptions.MlflowException as error:
             raise UsageError(
-                f"tracking: {uri} cannot be logged to ({str(error).strip()[:200]}); give a URI such as "
-                "sqlite:///mlflow.db, or a server's"
+                f"tracking: {uri} cannot be logged to ({str(error).strip()[:200]}), expected a tracking URI; "
+                "give one such as sqlite:///mlflow.db, or a server's"
             ) from error
-        self.run_id: str = self._client.create_run(made, run_name=name).info.run_id
+        self.run_id: str = self._client.create_run(experiment_id, run_name=name).info.run_id
         for key, value in settings.items():
             self._client.log_param(self.run_id, key, value)
         self._losses: list[tuple[int, float]] = []
@@ -90,7 +95,7 @@ class MlflowLogger:
                 self._client.log_metric(self.run_id, name, value, step=result.epoch)
 
     def finish(self, *artifacts: Path, status: str = "FINISHED") -> None:
-        """End the run, with the files that belong to it."""
+        """End the run, and upload the artifacts that exist."""
         for path in artifacts:
             if path.is_file():
                 self._client.log_artifact(self.run_id, str(path))

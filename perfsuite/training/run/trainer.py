@@ -1,10 +1,9 @@
-"""Epochs of steps, evaluation and checkpoints; a run that was killed goes on as if it had not been."""
+"""The training loop: epochs of steps, evaluation, checkpoints, and resuming bit for bit."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import KW_ONLY, asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -13,42 +12,33 @@ from torch import Tensor, nn
 
 from perfsuite.errors import DataError
 from perfsuite.stages import iterate_in_stage
-from perfsuite.training.devices import DeviceTransfer
+from perfsuite.training.devices import DeviceTransfer, TensorBatch
 from perfsuite.training.distributed.fsdp import (
     gather_full_state_dict,
     gather_full_tensors,
-    is_sharded,
     load_optimizer_state,
 )
+from perfsuite.training.distributed.ranks import SINGLE_PROCESS, Rank
+from perfsuite.training.distributed.wrapping import wrapping_of
 from perfsuite.training.run import rng_state
+from perfsuite.training.run.batch_loader import BatchLoader, set_loader_epoch, skip_batches
 from perfsuite.training.run.checkpoint import Checkpoint, ModelSpec
 from perfsuite.training.run.evaluation import Evaluation, evaluate
 from perfsuite.training.run.loss_meter import LossMeter
 from perfsuite.training.run.out_of_memory import suggest_batch_size_on_oom
-from perfsuite.training.step.optimizers import (
-    OptimizerName,
-    ScheduleName,
-    learning_rate_schedule,
-    make_optimizer,
-)
+from perfsuite.training.run.resume import TrainingState
+from perfsuite.training.step.lr_schedules import ScheduleName, learning_rate_schedule
+from perfsuite.training.step.optimizers import OptimizerName, make_optimizer
 from perfsuite.training.step.presets import EAGER, Preset
-from perfsuite.training.step.step import TensorBatch, TrainingStep, group_batches
-
-
-class BatchLoader(Protocol):
-    """A loader: batches of images and labels, as many as `len` says."""
-
-    def __len__(self) -> int: ...
-
-    def __iter__(self) -> Iterator[Any]: ...
+from perfsuite.training.step.step import TrainingStep, group_batches
 
 
 @dataclass(frozen=True, slots=True)
 class TrainerOptions:
-    """How long, how fast and from which seed; what a resumed run must agree in."""
+    """The length, learning rate and seed of a run; a resumed run must have the same."""
 
     epochs: int = 1
-    learning_rate: float = 0.05
+    learning_rate: float = 0.05  # the peak
     schedule: ScheduleName = "cosine"
     warmup_steps: int = 0
     optimizer: OptimizerName = "sgd"
@@ -60,9 +50,9 @@ class TrainerOptions:
     checkpoint_every: int | None = None  # steps; None writes one after each epoch
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EpochResult:
-    """What an epoch came to; validation is None where there was nothing to validate on."""
+    """The results of an epoch; those of validation are None without validation images."""
 
     epoch: int
     images: int
@@ -74,7 +64,7 @@ class EpochResult:
 
 
 class TrainerCallback(Protocol):
-    """Told how a training goes: a progress bar, a log."""
+    """Receives a run's progress, for example to log it or to draw a progress bar."""
 
     def on_step(self, step: int, steps: int, images: int) -> None: ...
 
@@ -83,62 +73,50 @@ class TrainerCallback(Protocol):
     def on_epoch(self, result: EpochResult) -> None: ...
 
 
-def skip_batches(loader: Any, first: int) -> Iterator[Any]:
-    """The loader's batches without the first few: not loaded where it can leave them out, else thrown away.
-
-    >>> list(skip_batches(["a", "b", "c"], 1))
-    ['b', 'c']
-    """
-    state = loader.state_dict() if first and hasattr(loader, "state_dict") else {}
-    if "batches_given" in state:
-        loader.load_state_dict({**state, "batches_given": first})
-        first = 0
-    batches: Iterator[Any] = iter(loader)
-    seen = sum(1 for _ in islice(batches, first))
-    if seen < first:
-        raise DataError(f"train: {seen} batches where the run to resume had {first}; the data have changed")
-    return batches
-
-
 @dataclass
 class Trainer:
-    """Trains the recipe's model on `train`, evaluates it on `val` after each epoch."""
+    """Trains the model of `spec` on `train`, and evaluates it on `val` after each epoch.
+
+    With several ranks, each trains on its own batches with DistributedDataParallel, or with sharded
+    parameters if `fsdp`; the first rank writes the checkpoints.
+    """
 
     spec: ModelSpec
     train: BatchLoader
     val: BatchLoader | None
+    _: KW_ONLY
     options: TrainerOptions = TrainerOptions()
     preset: Preset = EAGER
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    rank: Rank = SINGLE_PROCESS
+    fsdp: bool = False
     checkpoint_path: Path | None = None
     callbacks: Sequence[TrainerCallback] = ()
-    wrap: Callable[[nn.Module], nn.Module] | None = None  # in DistributedDataParallel, say
-    writes_checkpoints: bool = True  # of several ranks, one
+    history: list[EpochResult] = field(default_factory=list, init=False)
+    steps_done: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         rng_state.seed_everything(self.options.seed)
         self.unwrapped_model: nn.Module = self.spec.build().to(self.device)
-        if self.preset.channels_last:  # before it is wrapped: DDP lays its buckets out as weights lie then
+        if self.preset.channels_last:  # before wrapping: DDP lays out its buckets like the weights
             self.unwrapped_model.to(memory_format=torch.channels_last)
-        self.model: nn.Module = self.wrap(self.unwrapped_model) if self.wrap else self.unwrapped_model
+        wrap = self.rank.wrap_fsdp if self.fsdp else self.rank.wrap_ddp
+        self.model: nn.Module = wrap(self.unwrapped_model)
         optimizer = make_optimizer(
             self.unwrapped_model,
             self.options.optimizer,
             learning_rate=self.options.learning_rate,
             weight_decay=self.options.weight_decay,
-            path=self.preset.optimizer_implementation,
+            implementation=self.preset.optimizer_implementation,
         )
         loss = nn.CrossEntropyLoss(label_smoothing=self.options.label_smoothing)
-        skips = self.options.on_bad_loss == "skip"
-        self.step = TrainingStep(self.model, optimizer, self.preset, loss, skip_bad_loss=skips)
+        skip_bad_loss = self.options.on_bad_loss == "skip"
+        self.step = TrainingStep(self.model, optimizer, self.preset, loss, skip_bad_loss=skip_bad_loss)
         self.transfer = DeviceTransfer(self.device, self.preset.channels_last, self.spec.mean, self.spec.std)
-        self.history: list[EpochResult] = []
-        self.book = LossMeter(skip_bad_loss=skips)
-        self.steps_done = 0
-        self._resumed: dict[str, Any] | None = None
+        self._losses = LossMeter(skip_bad_loss=skip_bad_loss)
+        self._rng_state_to_restore: dict[str, Any] | None = None
 
-        # Not of the data's length alone: the last batch may hide another batch size.
-        self._run_settings = asdict(self.options) | {
+        # The number of steps alone would not show another batch size if the last batch is smaller.
+        self._settings = asdict(self.options) | {
             "accumulate": self.preset.accumulate,
             "image_size": self.spec.image_size,
             "batch_size": getattr(self.train, "batch_size", None),
@@ -146,15 +124,20 @@ class Trainer:
         }
 
     @property
+    def device(self) -> torch.device:
+        return self.rank.device
+
+    @property
     def steps_in_epoch(self) -> int:
         return -(-len(self.train) // self.preset.accumulate)
 
     @property
     def steps(self) -> int:
+        """Optimizer steps of the whole run."""
         return self.steps_in_epoch * self.options.epochs
 
     def fit(self) -> list[EpochResult]:
-        """Train until the last epoch, from where the run stands; its results."""
+        """Train until the last epoch; return the results of all epochs, also those before a resume."""
         if len(self.train) == 0:
             raise DataError(
                 "train: no images to train on, expected at least one batch; look at the data's folder"
@@ -167,60 +150,49 @@ class Trainer:
         return self.history
 
     def evaluate(self, batches: Iterable[Any]) -> Evaluation | None:
-        model = self._gathered_model_copy() if is_sharded(self.unwrapped_model) else self.unwrapped_model
+        """Evaluate the model as it is, over the batches of all ranks; None if there is no image."""
+        is_sharded = wrapping_of(self.unwrapped_model) == "fsdp"
+        model = self._gathered_model_copy() if is_sharded else self.unwrapped_model
         return evaluate(model, batches, self.transfer, self.preset)
 
     def save(self, path: str | Path) -> None:
-        """Everything a later `resume` needs; refuses to keep weights that a bad loss has touched."""
+        """Write everything that `resume` needs; after a bad loss raise BadLossError instead."""
         self._read_losses()
         weights = gather_full_state_dict(self.unwrapped_model)
-        training = {
-            "run": self._run_settings,
-            "steps_done": self.steps_done,
-            "optimizer": gather_full_tensors(self.step.optimizer.state_dict()),
-            "scaler": self.step.scaler.state_dict(),
-            "steps_skipped": self.step.steps_skipped,
-            "history": [asdict(result) for result in self.history],
-            "epoch_loss": [self.book.total, self.book.images],
-            "random": rng_state.get_rng_state(),
-        }
-        if self.writes_checkpoints:
-            Checkpoint(self.spec, weights, training).save(path)
+        state = TrainingState(
+            settings=self._settings,
+            steps_done=self.steps_done,
+            optimizer=gather_full_tensors(self.step.optimizer.state_dict()),
+            grad_scaler=self.step.scaler.state_dict(),
+            steps_skipped=self.step.steps_skipped,
+            history=[asdict(result) for result in self.history],
+            epoch_loss_total=self._losses.total,
+            epoch_images=self._losses.images,
+            rng_state=rng_state.get_rng_state(),
+        )
+        if self.rank.is_first:
+            Checkpoint(self.spec, weights, state.to_dict()).save(path)
 
     def resume(self, path: str | Path) -> None:
-        """Take up the run that wrote `path`, in the middle of an epoch or between two."""
+        """Restore the run that wrote `path`, in the middle of an epoch or between two."""
         checkpoint = Checkpoint.load(path)
         checkpoint.check_compatible(self.spec.model, self.spec.class_names, path)
-        found = checkpoint.training
-        if not found:
-            raise DataError(f"{path}: weights without the training's state, nothing to resume; train anew")
-        self._require_same_run(found["run"], path)
+        state = TrainingState.from_checkpoint(checkpoint, path)
+        state.check_same_settings(self._settings, path)
         checkpoint.load_into(self.unwrapped_model, path)
-        load_optimizer_state(self.step.optimizer, found["optimizer"])
-        self.step.scaler.load_state_dict(found["scaler"])
-        self.step.steps_skipped = found["steps_skipped"]
-        self.steps_done = found["steps_done"]
-        self.history = [EpochResult(**result) for result in found["history"]]
-        self.book.total, self.book.images = found["epoch_loss"]
-        self._resumed = found["random"]
-
-    def _require_same_run(self, found: dict[str, Any], path: str | Path) -> None:
-        free = {"read_losses_every", "checkpoint_every"}  # they change nothing of what is learned
-        differing = [
-            f"{name} {found.get(name)} there, {value} here"
-            for name, value in self._run_settings.items()
-            if name not in free and found.get(name) != value
-        ]
-        if differing:
-            raise DataError(
-                f"{path}: another run ({'; '.join(differing)}); resume with the same settings and data"
-            )
+        load_optimizer_state(self.step.optimizer, state.optimizer)
+        self.step.scaler.load_state_dict(state.grad_scaler)
+        self.step.steps_skipped = state.steps_skipped
+        self.steps_done = state.steps_done
+        self.history = [EpochResult(**result) for result in state.history]
+        self._losses.total, self._losses.images = state.epoch_loss_total, state.epoch_images
+        self._rng_state_to_restore = state.rng_state
 
     def _train_epoch(self, epoch: int) -> None:
         skipped_before = self.step.steps_skipped
         first_batch = (self.steps_done - epoch * self.steps_in_epoch) * self.preset.accumulate
         if first_batch == 0:
-            self.book = LossMeter(skip_bad_loss=self.book.skip_bad_loss)
+            self._losses = LossMeter(skip_bad_loss=self._losses.skip_bad_loss)
         self.model.train()
         batch = first_batch
         rate = 0.0
@@ -228,10 +200,10 @@ class Trainer:
             iterate_in_stage("load", self._epoch_batches(epoch, first_batch)), self.preset.accumulate
         ):
             rate = self._set_learning_rate()
-            batches = [self.transfer(one) for one in group]
+            batches = [self.transfer(loaded) for loaded in group]
             images = sum(len(labels) for _, labels in batches)
             loss = self._step_or_suggest_batch_size(batches)
-            self.book.add(loss, epoch=epoch, batch=batch, images=images)
+            self._losses.add(loss, epoch=epoch, batch=batch, images=images)
             batch += len(group)
             self.steps_done += 1
             self._after_step(images)
@@ -239,19 +211,22 @@ class Trainer:
         self._end_epoch(epoch, rate, skipped_before)
 
     def _epoch_batches(self, epoch: int, first: int) -> Iterator[Any]:
-        """The epoch's batches from the `first` on, drawn exactly as if the others had been trained on."""
+        """Return the epoch's batches from `first` on, with the draws of an uninterrupted epoch."""
         rng_state.seed_everything(self.options.seed, epoch + 1)
-        rng_state.set_loader_epoch(self.train, self.options.seed, epoch)
+        set_loader_epoch(self.train, self.options.seed, epoch)
         batches = skip_batches(self.train, first)
-        if self._resumed is not None:
+        if self._rng_state_to_restore is not None:
             if first:
-                rng_state.set_rng_state(self._resumed)
-            self._resumed = None
+                rng_state.set_rng_state(self._rng_state_to_restore)
+            self._rng_state_to_restore = None
         return batches
 
     def _gathered_model_copy(self) -> nn.Module:
-        """A copy that needs no other rank: they may differ in batches, and would wait for ever."""
-        with torch.device("meta"):  # no weights drawn, so that the random states stay as they are
+        """Return a whole copy of a sharded model.
+
+        A forward pass of the sharded model needs every rank, and ranks with more batches would hang.
+        """
+        with torch.device("meta"):  # draws no weights, so the RNG states stay unchanged
             model = self.spec.build()
         model.to_empty(device=self.device)
         model.load_state_dict(gather_full_state_dict(self.unwrapped_model))
@@ -263,8 +238,9 @@ class Trainer:
         def try_step(size: int) -> None:
             self._try_step(images[:1], labels[:1], size)
 
-        # Parts of parameters cannot be tried while the other ranks wait elsewhere.
-        with suggest_batch_size_on_oom(len(labels), None if is_sharded(self.unwrapped_model) else try_step):
+        # A sharded model cannot run a step on this rank alone.
+        is_sharded = wrapping_of(self.unwrapped_model) == "fsdp"
+        with suggest_batch_size_on_oom(len(labels), None if is_sharded else try_step):
             return self.step.accumulate(batches)
 
     def _try_step(self, image: Tensor, label: Tensor, size: int) -> None:
@@ -280,34 +256,34 @@ class Trainer:
         return rate
 
     def _after_step(self, images: int) -> None:
-        for watcher in self.callbacks:
-            watcher.on_step(self.steps_done, self.steps, images)
-        if len(self.book) >= self.options.read_losses_every:
+        for callback in self.callbacks:
+            callback.on_step(self.steps_done, self.steps, images)
+        if len(self._losses) >= self.options.read_losses_every:
             self._read_losses()
         every = self.options.checkpoint_every
-        # The last step of an epoch is kept by the epoch's own checkpoint, with its result.
+        # After an epoch's last step `_end_epoch` saves, with the epoch's result.
         if every and self.steps_done % every == 0 and self.steps_done % self.steps_in_epoch:
             self._save()
 
     def _read_losses(self) -> None:
-        losses = self.book.fetch()
-        for watcher in self.callbacks if losses else ():
-            watcher.on_losses(self.steps_done, losses)
+        losses = self._losses.fetch()
+        for callback in self.callbacks if losses else ():
+            callback.on_losses(self.steps_done, losses)
 
     def _end_epoch(self, epoch: int, rate: float, skipped_before: int) -> None:
         evaluation = self.evaluate(self.val) if self.val is not None else None
         result = EpochResult(
             epoch=epoch,
-            images=self.book.images,
-            train_loss=self.book.mean,
+            images=self._losses.images,
+            train_loss=self._losses.mean,
             learning_rate=rate,
             val_loss=evaluation.loss if evaluation else None,
             val_accuracy=evaluation.accuracy if evaluation else None,
             steps_skipped=self.step.steps_skipped - skipped_before,
         )
         self.history.append(result)
-        for watcher in self.callbacks:
-            watcher.on_epoch(result)
+        for callback in self.callbacks:
+            callback.on_epoch(result)
         self._save()
 
     def _save(self) -> None:

@@ -1,4 +1,4 @@
-"""What a training reads, whichever it is: images made here, class folders, or CIFAR-10's binary files."""
+"""The data of a training run: synthetic images, class folders, or CIFAR-10's binary files."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import torch
 from perfsuite.data.sources import cifar
 from perfsuite.errors import DataError, UsageError
 from perfsuite.training.distributed.ranks import SINGLE_PROCESS, Rank
-from perfsuite.training.run.trainer import BatchLoader
+from perfsuite.training.run.batch_loader import BatchLoader
 from perfsuite.transforms.normalization.channel_stats import IMAGENET
 
 SYNTHETIC_IMAGE_COUNT = 512
-DEFAULT_IMAGE_SIZE = 64  # small enough for two cores, large enough to tell the images apart
+DEFAULT_IMAGE_SIZE = 64  # small enough for two cores, large enough to distinguish the classes
 
 
 def _close_nothing() -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingData:
-    """Batches for training, validation and testing, and what a model of them must know."""
+    """Batches for training, validation and testing, and what a model needs to know of them."""
 
     train: BatchLoader
     val: BatchLoader | None
@@ -36,11 +36,12 @@ class TrainingData:
     close: Callable[[], None] = _close_nothing
 
 
-def resolve_image_size(folder: Path | None, asked: int | None = None) -> int:
-    """The side that images of `folder` are trained at."""
-    return asked or (
-        cifar.IMAGE_SIDE if folder is not None and cifar.is_cifar_binary(folder) else DEFAULT_IMAGE_SIZE
-    )
+def resolve_image_size(folder: Path | None, requested: int | None = None) -> int:
+    """Return the side in pixels to train the images of `folder` at."""
+    if requested:
+        return requested
+    is_cifar = folder is not None and cifar.is_cifar_binary(folder)
+    return cifar.IMAGE_SIDE if is_cifar else DEFAULT_IMAGE_SIZE
 
 
 def open_training_data(
@@ -55,42 +56,46 @@ def open_training_data(
     channels_last: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> TrainingData:
-    """The source of `folder`; None stands for the images made here."""
+    """Open the data in `folder`; without a folder, synthetic images.
+
+    `progress` receives how many synthetic images are done, and of how many.
+    """
     if folder is not None and (folder / "batches.meta").is_file():
         raise DataError(
-            f"{folder}: CIFAR-10's Python version, whose pickles could run code and are not read; give the "
-            "binary version (cifar-10-batches-bin)"
+            f"{folder}: CIFAR-10's Python version, expected the binary one, because pickles can run code; "
+            "give the binary version (cifar-10-batches-bin)"
         )
     if folder is not None and cifar.is_cifar_binary(folder):
         if mode is not None or (image_size or cifar.IMAGE_SIDE) != cifar.IMAGE_SIDE:
             raise UsageError(
-                f"{folder}: CIFAR-10 is trained at 32 px with its own shifts and mirrors; leave --image-size "
-                "and --augmentation-mode out"
+                f"{folder}: CIFAR-10 with another image size or mode, expected 32 px with its own shifts and "
+                "mirrors; leave --image-size and --augmentation-mode out"
             )
-        source = _cifar_data(folder, batch_size, seed, rank)
+        data = _cifar_data(folder, batch_size, seed, rank)
     else:
-        source = _folder_data(
+        data = _folder_data(
             folder if folder is not None else _synthetic_images(progress),
             _loader_options(rank, channels_last)
             | {"batch_size": batch_size, "num_workers": workers, "augmentation_mode": mode, "seed": seed},
             resolve_image_size(folder, image_size),
         )
-    if len(source.class_names) < 2:
+    if len(data.class_names) < 2:
         raise DataError(
-            f"{folder}: one class ({', '.join(source.class_names)}), expected at least two, "
-            "each with a folder of images"
+            f"{folder}: one class ({', '.join(data.class_names)}), expected at least two, "
+            "each with a folder of images; add the other classes' folders"
         )
-    return source
+    return data
 
 
 def _cifar_data(folder: Path, batch_size: int, seed: int, rank: Rank) -> TrainingData:
     training, test = cifar.read_cifar10(folder)
-    share = cifar.LabeledImages(*rank.select_rows(training.images, training.labels))
-    own = slice(rank.index, None, rank.world_size)
-    tested = cifar.LabeledImages(test.images[own], test.labels[own])
+    train_rows = cifar.LabeledImages(*rank.select_rows(training.images, training.labels))
+    # Every test image counts once, so the ranks may have different numbers of them.
+    test_rows = slice(rank.index, None, rank.world_size)
+    val_rows = cifar.LabeledImages(test.images[test_rows], test.labels[test_rows])
     return TrainingData(
-        train=cifar.InMemoryBatches(share, batch_size, training=True, seed=seed),
-        val=cifar.InMemoryBatches(tested, batch_size),
+        train=cifar.InMemoryBatches(train_rows, batch_size, training=True, seed=seed),
+        val=cifar.InMemoryBatches(val_rows, batch_size),
         test=None,
         class_names=cifar.CLASS_NAMES,
         image_size=cifar.IMAGE_SIDE,
@@ -123,7 +128,7 @@ def _synthetic_images(progress: Callable[[int, int], None] | None) -> Path:
 
 
 def _loader_options(rank: Rank, channels_last: bool) -> dict[str, Any]:
-    """Bytes stay bytes until they are on a GPU; on a CPU they are normalized as they leave their slot."""
+    """Return the loader options of this rank: on a GPU images stay uint8 until after the transfer."""
     from perfsuite.data.loader import Normalize
 
     layout = torch.channels_last if channels_last else torch.contiguous_format

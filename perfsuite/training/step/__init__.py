@@ -1,0 +1,1 @@
+"""One optimizer step: presets, optimizers, learning-rate schedules, compilation and numerical parity."""

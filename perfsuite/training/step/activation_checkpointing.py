@@ -1,4 +1,4 @@
-"""Gradient checkpointing: a block's activations are made again in the backward pass instead of kept."""
+"""Activation checkpointing: the backward pass recomputes a block's activations instead of storing them."""
 
 from __future__ import annotations
 
@@ -12,31 +12,16 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from perfsuite.errors import UsageError
-
-
-def residual_blocks(model: nn.Module) -> list[nn.Module]:
-    """The modules with children inside an `nn.Sequential`: what ResNets are made of.
-
-    >>> from perfsuite.training.models import make_model
-    >>> len(residual_blocks(make_model("resnet18", 10)))
-    8
-    """
-    return [
-        block
-        for sequence in model.modules()
-        if isinstance(sequence, nn.Sequential)
-        for block in sequence.children()
-        if len(list(block.children())) > 1 and not isinstance(block, nn.Sequential)
-    ]
+from perfsuite.training.models import residual_blocks
 
 
 def checkpoint_blocks(model: nn.Module) -> int:
-    """Recompute each residual block of `model` in the backward pass; returns how many blocks there are."""
+    """Recompute each residual block of `model` in the backward pass; return the number of blocks."""
     blocks = residual_blocks(model)
     if not blocks:
         raise UsageError(
-            f"checkpointing: {type(model).__name__} has no blocks (modules with children inside "
-            "an nn.Sequential); leave checkpointing out"
+            f"checkpointing: {type(model).__name__} has no blocks, expected modules with children inside "
+            "an nn.Sequential; leave checkpointing out"
         )
     for block in blocks:
         block.forward = partial(_checkpointed_forward, block, block.forward)
@@ -59,7 +44,7 @@ def _forward_and_recompute_contexts(
 
 @contextmanager
 def _frozen_batchnorm_statistics(block: nn.Module) -> Iterator[None]:
-    """BatchNorm would count the same batch twice: once going forward, once when it is made again."""
+    """Keep running statistics unchanged: the recomputation would count the same batch a second time."""
     norms = [norm for norm in block.modules() if isinstance(norm, _BatchNorm)]
     before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
@@ -67,5 +52,5 @@ def _frozen_batchnorm_statistics(block: nn.Module) -> Iterator[None]:
     try:
         yield
     finally:
-        for norm, (momentum, tracked) in zip(norms, before, strict=True):
-            norm.momentum, norm.num_batches_tracked = momentum, tracked
+        for norm, (momentum, num_batches) in zip(norms, before, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, num_batches

@@ -1,4 +1,4 @@
-"""A compiled function that goes on uncompiled where compiling fails, and says so; compiling, counted."""
+"""torch.compile with a fallback to eager execution, and counts of compiled graphs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import torch
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# Asked for by name (torch.compiler.set_stance, fullgraph): a strictness that falling back would undo.
+# Raised by checks that the user enabled (torch.compiler.set_stance, fullgraph); a fallback would hide them.
 STRICT_COMPILE_ERRORS = {"RecompileError", "FailOnRecompileLimitHit"}
 
 
 class CompileFallbackWarning(UserWarning):
-    """What was to be compiled runs uncompiled."""
+    """A function that should have been compiled runs uncompiled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +32,15 @@ class CompileCounts:
 
 
 def compile_counts() -> CompileCounts:
-    # Private, but what torch's own benchmarks count with; there is no public counter of graph breaks.
+    """Read torch's counters of this process."""
+    # Private, but torch's own benchmarks read it too; there is no public counter of graph breaks.
     from torch._dynamo.utils import counters
 
     return CompileCounts(counters["stats"]["unique_graphs"], sum(counters["graph_break"].values()))
 
 
 def is_compile_error(error: BaseException) -> bool:
-    """Whether the compiler failed, rather than what was compiled.
+    """Whether the compiler failed, rather than the compiled code.
 
     >>> is_compile_error(ValueError("a mistake in the model"))
     False
@@ -51,17 +52,19 @@ def is_compile_error(error: BaseException) -> bool:
 
 
 class CompiledFunction(Generic[P, R]):
-    """`function`, compiled at its first call; `fell_back` tells why it is not, once compiling has failed.
+    """`function`, compiled at its first call; after a compiler error it runs uncompiled.
+
+    `fallback_reason` is the first line of that error, or None.
 
     >>> doubled = CompiledFunction(lambda x: x * 2, mode="off")
-    >>> doubled(torch.ones(2)), doubled.fell_back
+    >>> doubled(torch.ones(2)), doubled.fallback_reason
     (tensor([2., 2.]), None)
     """
 
     def __init__(self, function: Callable[P, R], mode: str) -> None:
         self.function = function
         self.mode = mode
-        self.fell_back: str | None = None
+        self.fallback_reason: str | None = None
         self._active: Callable[P, R] = function
         if mode != "off":
             try:
@@ -75,7 +78,7 @@ class CompiledFunction(Generic[P, R]):
 
     @property
     def reuses_output_memory(self) -> bool:
-        """CUDA graphs write every result to the same memory: what is kept must be copied."""
+        """Whether CUDA graphs write every output to the same memory, so that one must be copied to last."""
         return self.is_compiled and self.mode in ("reduce-overhead", "max-autotune")
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -88,11 +91,11 @@ class CompiledFunction(Generic[P, R]):
         return self.function(*args, **kwargs)
 
     def fall_back(self, error: Exception) -> None:
-        """Run uncompiled from now on."""
+        """Run uncompiled from now on, with a warning."""
         self._active = self.function
-        self.fell_back = _first_line(error)
+        self.fallback_reason = _first_line(error)
         warnings.warn(
-            f"compile: mode {self.mode!r} failed ({self.fell_back}); going on uncompiled",
+            f"compile: mode {self.mode!r} failed ({self.fallback_reason}); running uncompiled",
             CompileFallbackWarning,
             3,
         )

@@ -1,4 +1,4 @@
-"""Whether a preset still computes the same: its loss and gradients against plain eager float32's."""
+"""Numerical parity: a preset's loss and gradients against those of plain eager float32."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from perfsuite.training.inference.export import ParityError
+from perfsuite.errors import ParityError
 from perfsuite.training.step.presets import IEEE, Preset
 from perfsuite.training.step.step import LossFunction, TrainingStep
 
-# What a format's rounding adds up to over a ResNet's layers; a wrong formula is off by far more.
+# The rounding of each format, accumulated over a ResNet's layers; a wrong formula exceeds it by far.
 LOSS_TOLERANCE = {"float32": 1e-3, "ieee": 1e-4, "tf32": 1e-2, "bf16": 5e-2, "fp16": 2e-2}
 MIN_GRADIENT_COSINE = {"float32": 0.9999, "ieee": 0.9999, "tf32": 0.999, "bf16": 0.95, "fp16": 0.98}
 
@@ -26,6 +26,7 @@ class StepParity:
     gradient_norm_ratio: float
 
     def require(self, preset: Preset) -> None:
+        """Raise ParityError if the differences exceed what the preset's precision explains."""
         loss, cosine = LOSS_TOLERANCE[preset.precision], MIN_GRADIENT_COSINE[preset.precision]
         is_same = self.loss_difference <= loss and self.gradient_cosine >= cosine
         if not (is_same and abs(self.gradient_norm_ratio - 1) <= 1 - cosine + loss):
@@ -43,31 +44,35 @@ def step_parity(
     labels: Tensor,
     loss: LossFunction = nn.functional.cross_entropy,
 ) -> StepParity:
-    """One step of `preset` and one of the reference, on copies of `model`, which is left alone.
+    """Run one step of `preset` and one of the reference on copies of `model`, and compare them.
 
     >>> model = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
     >>> step_parity(model, IEEE, torch.ones(2, 3, 2, 2), torch.tensor([0, 1])).gradient_cosine
     1.0
     """
-    # Clipping and the like change gradients on purpose; here it is the arithmetic that is compared.
-    plain = replace(preset, clip_norm=None, accumulate=1)
+    # Clipping and accumulation change gradients on purpose; only the arithmetic is compared.
+    arithmetic_only = replace(preset, clip_norm=None, accumulate=1)
     expected_loss, expected = _loss_and_gradients(model, IEEE, images, labels, loss)
-    found_loss, found = _loss_and_gradients(model, plain, images, labels, loss)
-    cosine = torch.dot(expected, found) / (expected.norm() * found.norm()).clamp_min(1e-300)
+    actual_loss, actual = _loss_and_gradients(model, arithmetic_only, images, labels, loss)
+    cosine = torch.dot(expected, actual) / (expected.norm() * actual.norm()).clamp_min(1e-300)
     return StepParity(
-        loss_difference=abs(found_loss - expected_loss) / max(abs(expected_loss), 1e-12),
+        loss_difference=abs(actual_loss - expected_loss) / max(abs(expected_loss), 1e-12),
         gradient_cosine=min(1.0, round(cosine.item(), 12)),
-        gradient_norm_ratio=(found.norm() / expected.norm()).item(),
+        gradient_norm_ratio=(actual.norm() / expected.norm()).item(),
     )
 
 
 def _loss_and_gradients(
     model: nn.Module, preset: Preset, images: Tensor, labels: Tensor, loss: LossFunction
 ) -> tuple[float, Tensor]:
-    own = copy.deepcopy(model)
-    # Not the fused optimizer: fp16's scaler then unscales the gradients in place, as they are compared.
-    optimizer = torch.optim.SGD(own.parameters(), lr=0.0, fused=False)
-    step = TrainingStep(own, optimizer, preset, loss)
-    found = step(images, labels).item()
-    gradients = [one.grad.double().flatten().cpu() for one in own.parameters() if one.grad is not None]
-    return found, torch.cat(gradients)
+    model = copy.deepcopy(model)
+    # Not the fused optimizer: fp16's scaler leaves unscaling to it, and the gradients would stay scaled.
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0, fused=False)
+    step = TrainingStep(model, optimizer, preset, loss)
+    loss_value = step(images, labels).item()
+    gradients = [
+        parameter.grad.double().flatten().cpu()
+        for parameter in model.parameters()
+        if parameter.grad is not None
+    ]
+    return loss_value, torch.cat(gradients)

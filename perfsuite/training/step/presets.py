@@ -1,10 +1,10 @@
-"""Ways to run a training step, as values that compose: `BF16 + CHANNELS_LAST + COMPILED`."""
+"""Presets: ways to compute a training step, as values that compose: `BF16 + CHANNELS_LAST + COMPILED`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, fields, replace
+from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
 import torch
@@ -16,38 +16,53 @@ CompileMode = Literal["off", "default", "reduce-overhead", "max-autotune", "max-
 OptimizerImplementation = Literal["auto", "fused", "foreach", "loop"]
 
 AUTOCAST_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
-# "high" is TF32 in torch's words, "highest" IEEE. torch's default is neither: TF32 in cuDNN, IEEE in cuBLAS.
+# torch's default is neither: TF32 for convolutions (cuDNN), IEEE for matrix products (cuBLAS).
 TF32_ALLOWED = {"ieee": False, "tf32": True}
+
+
+def _format_compile_mode(mode: str) -> str:
+    return "compiled" if mode == "default" else f"compiled-{mode}"
+
+
+def _format_setting(setting: Field[Any], value: Any) -> str:
+    text: str = setting.metadata["format"](value)
+    return text
 
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """How a step computes, never what: every preset must give the same loss within its precision.
+    """How a step is computed; every preset must give the same loss within its precision.
 
     >>> (BF16 + CHANNELS_LAST).name
     'bf16+channels_last'
     """
 
-    precision: Precision = "float32"  # float32 leaves torch's own TF32 settings alone
-    channels_last: bool = False
-    compile_mode: CompileMode = "off"
-    cuda_graphs: bool = False
-    optimizer_implementation: OptimizerImplementation = "auto"
-    checkpointing: bool = False  # recompute each block's activations in the backward pass
-    clip_norm: float | None = None
-    accumulate: int = 1  # batches to one optimizer step
+    # Each field says how its value appears in the preset's name.
+    # float32 leaves torch's own TF32 settings unchanged.
+    precision: Precision = field(default="float32", metadata={"format": str})
+    channels_last: bool = field(default=False, metadata={"format": lambda _: "channels_last"})
+    compile_mode: CompileMode = field(default="off", metadata={"format": _format_compile_mode})
+    cuda_graphs: bool = field(default=False, metadata={"format": lambda _: "cuda_graphs"})
+    optimizer_implementation: OptimizerImplementation = field(default="auto", metadata={"format": str})
+    # Recompute each block's activations in the backward pass.
+    checkpointing: bool = field(default=False, metadata={"format": lambda _: "checkpointing"})
+    clip_norm: float | None = field(default=None, metadata={"format": "clip_norm={:g}".format})
+    # Batches per optimizer step.
+    accumulate: int = field(default=1, metadata={"format": "accumulate={:g}".format})
 
     def __post_init__(self) -> None:
         _check_choice("precision", self.precision, get_args(Precision))
         _check_choice("compile_mode", self.compile_mode, get_args(CompileMode))
-        _check_choice("optimizer_path", self.optimizer_implementation, get_args(OptimizerImplementation))
+        _check_choice(
+            "optimizer_implementation", self.optimizer_implementation, get_args(OptimizerImplementation)
+        )
         if self.accumulate < 1:
             raise UsageError(f"preset: accumulate is {self.accumulate}, expected 1 or more batches")
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise UsageError(f"preset: clip_norm is {self.clip_norm}, expected above 0; None clips nothing")
         if self.checkpointing and self.is_compiled:
             raise UsageError(
-                "preset: checkpointing and compile_mode exclude each other here, because the compiled "
+                "preset: checkpointing and compile_mode are both set, expected one of them: the compiled "
                 "recomputation updates BatchNorm's running statistics twice; choose one"
             )
         if self.cuda_graphs and (self.is_compiled or self.checkpointing):
@@ -66,45 +81,50 @@ class Preset:
 
     @property
     def needs_scaler(self) -> bool:
-        """fp16 alone: its gradients fall out of range, bf16 has float32's exponent."""
+        """Whether gradients need scaling: those of fp16 underflow, while bf16 has float32's exponent."""
         return self.precision == "fp16"
 
     @property
     def name(self) -> str:
-        """What differs from plain eager float32, in an order that does not depend on how it was composed."""
+        """What differs from plain eager float32, in the order of the fields.
+
+        `eager` if nothing differs.
+        """
+        settings = self._changed_settings()
         return (
-            "+".join(_format_field(field.name, getattr(self, field.name)) for field in self._set_fields())
-            or "eager"
+            "+".join(_format_setting(setting, getattr(self, setting.name)) for setting in settings) or "eager"
         )
 
     def __add__(self, other: Preset) -> Preset:
-        """Both at once; two different words on one matter are an error, not a silent last-one-wins.
+        """Combine two presets; two different values of one field are an error.
 
         >>> (BF16 + FP16)
         Traceback (most recent call last):
         perfsuite.errors.UsageError: preset: bf16 and fp16 both set precision; choose one
         """
-        mine = {field.name: getattr(self, field.name) for field in self._set_fields()}
-        for field in other._set_fields():
-            wanted = getattr(other, field.name)
-            if mine.get(field.name, wanted) != wanted:
-                one, two = _format_field(field.name, mine[field.name]), _format_field(field.name, wanted)
-                raise UsageError(f"preset: {one} and {two} both set {field.name}; choose one")
-            mine[field.name] = wanted
-        return replace(Preset(), **mine)
+        values = {setting.name: getattr(self, setting.name) for setting in self._changed_settings()}
+        for setting in other._changed_settings():
+            value = getattr(other, setting.name)
+            if values.get(setting.name, value) != value:
+                mine = _format_setting(setting, values[setting.name])
+                theirs = _format_setting(setting, value)
+                raise UsageError(f"preset: {mine} and {theirs} both set {setting.name}; choose one")
+            values[setting.name] = value
+        return replace(Preset(), **values)
 
-    def _set_fields(self) -> list[Any]:
-        return [field for field in fields(self) if getattr(self, field.name) != field.default]
+    def _changed_settings(self) -> list[Field[Any]]:
+        return [setting for setting in fields(self) if getattr(self, setting.name) != setting.default]
 
     def autocast(self, device: torch.device) -> AbstractContextManager[Any]:
+        """The autocast context of the preset's precision; does nothing for float32 and TF32."""
         if self.autocast_dtype is None:
             return nullcontext()
         return torch.autocast(device.type, dtype=self.autocast_dtype)
 
     def matmul_precision(self) -> AbstractContextManager[None]:
-        """Hold TF32 on or off for matrix products and convolutions alike while the block runs.
+        """Allow or forbid TF32 for matrix products and convolutions in the block.
 
-        torch's switches belong to the process, so they are put back; "float32" leaves them as they are.
+        torch's switches apply to the whole process, so they are restored; "float32" leaves them unchanged.
         """
         allowed = TF32_ALLOWED.get(self.precision)
         return nullcontext() if allowed is None else _tf32(allowed)
@@ -125,19 +145,9 @@ def _allow_tf32(matmul: bool, convolution: bool) -> None:
     torch.backends.cudnn.allow_tf32 = convolution
 
 
-def _check_choice(field: str, found: str, expected: tuple[str, ...]) -> None:
-    if found not in expected:
-        raise UsageError(f"preset: {field} is {found!r}, expected one of {', '.join(expected)}")
-
-
-def _format_field(field: str, value: Any) -> str:
-    if field == "precision":
-        return str(value)
-    if field == "compile_mode":
-        return "compiled" if value == "default" else f"compiled-{value}"
-    if field in ("clip_norm", "accumulate"):
-        return f"{field}={value:g}"
-    return f"{value}" if field == "optimizer_path" else field
+def _check_choice(field_name: str, value: str, expected: tuple[str, ...]) -> None:
+    if value not in expected:
+        raise UsageError(f"preset: {field_name} is {value!r}, expected one of {', '.join(expected)}")
 
 
 EAGER = Preset()
@@ -155,35 +165,35 @@ FOREACH = Preset(optimizer_implementation="foreach")
 ACTIVATION_CHECKPOINTING = Preset(checkpointing=True)
 COMBINED = BF16 + CHANNELS_LAST + COMPILED + FUSED
 
-NAMED_PRESETS = {
-    "eager": EAGER,
-    "ieee": IEEE,
-    "tf32": TF32,
-    "bf16": BF16,
-    "fp16": FP16,
-    "channels_last": CHANNELS_LAST,
-    "compiled": COMPILED,
-    "compiled-reduce-overhead": REDUCE_OVERHEAD,
-    "compiled-max-autotune": MAX_AUTOTUNE,
-    "cuda_graphs": CUDA_GRAPHS,
-    "fused": FUSED,
-    "foreach": FOREACH,
-    "checkpointing": ACTIVATION_CHECKPOINTING,
-    "combined": COMBINED,
-}
+SINGLE_PRESETS = (
+    EAGER,
+    IEEE,
+    TF32,
+    BF16,
+    FP16,
+    CHANNELS_LAST,
+    COMPILED,
+    REDUCE_OVERHEAD,
+    MAX_AUTOTUNE,
+    CUDA_GRAPHS,
+    FUSED,
+    FOREACH,
+    ACTIVATION_CHECKPOINTING,
+)
+NAMED_PRESETS = {preset.name: preset for preset in SINGLE_PRESETS} | {"combined": COMBINED}
 
 
 def parse_preset(text: str) -> Preset:
-    """A preset from its name, as given at a command line.
+    """Return the preset of a name, or of several joined with `+`.
 
     >>> parse_preset("bf16+channels_last") == BF16 + CHANNELS_LAST
     True
     """
-    composed = EAGER
-    for word in text.split("+"):
-        if word not in NAMED_PRESETS:
+    preset = EAGER
+    for name in text.split("+"):
+        if name not in NAMED_PRESETS:
             raise UsageError(
-                f"preset: {word!r} is not known, expected {', '.join(NAMED_PRESETS)}; join several with '+'"
+                f"preset: {name!r} is not known, expected {', '.join(NAMED_PRESETS)}; join several with '+'"
             )
-        composed = composed + NAMED_PRESETS[word]
-    return composed
+        preset = preset + NAMED_PRESETS[name]
+    return preset

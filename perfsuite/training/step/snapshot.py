@@ -1,4 +1,4 @@
-"""What a forward pass changes besides gradients: buffers (running statistics) and random states."""
+"""Snapshots of what a forward pass changes besides gradients: buffers (running statistics) and RNG states."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, slots=True)
 class BufferSnapshot:
-    """A copy of a model's buffers, to take back a forward pass that must not count."""
+    """A copy of a model's buffers, to undo a forward pass."""
 
     live: list[Tensor]
     saved: list[Tensor]
@@ -24,13 +24,13 @@ class BufferSnapshot:
 
     def restore(self) -> None:
         with torch.no_grad():
-            for live, kept in zip(self.live, self.saved, strict=True):
-                live.copy_(kept)
+            for live, saved in zip(self.live, self.saved, strict=True):
+                live.copy_(saved)
 
 
 @contextmanager
 def without_side_effects(model: nn.Module) -> Iterator[None]:
-    """Leave buffers, gradients and torch's random states as they were before the block.
+    """Restore buffers, gradients and torch's RNG states after the block.
 
     >>> norm = nn.BatchNorm1d(2)
     >>> with without_side_effects(norm):

@@ -1,4 +1,4 @@
-"""Run by torchrun in the tests: one training with whole and with sharded parameters; its ends, compared."""
+"""A script for torchrun: one training with whole and sharded parameters; writes the differences as JSON."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from perfsuite.errors import PerfsuiteError
+from perfsuite.training.devices import TensorBatch
 from perfsuite.training.distributed.fsdp import gather_full_state_dict, gather_full_tensors
-from perfsuite.training.distributed.ranks import process_group, rank_from_torchrun
+from perfsuite.training.distributed.ranks import Rank, process_group, rank_from_torchrun
 from perfsuite.training.run.checkpoint import Checkpoint, ModelSpec
 from perfsuite.training.run.trainer import Trainer, TrainerOptions
 from perfsuite.training.step.presets import CHANNELS_LAST, COMPILED, EAGER, FP16, FUSED, Preset
@@ -24,11 +25,11 @@ from perfsuite.training.step.step import TrainingStep
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 from tests.training.run.test_trainer import Killed, KilledAt
-from tests.training.tiny_models import batch_of, linear_model
+from tests.training.tiny_models import linear_model, local_parameter_count, random_batch
 
 out = Path(sys.argv[1])
 path = out / "m.pth"
-RECIPE = ModelSpec("small", ("cat", "dog", "fish"), image_size=16)
+SPEC = ModelSpec("small", ("cat", "dog", "fish"), image_size=16)
 OPTIONS = TrainerOptions(epochs=2, learning_rate=0.02, read_losses_every=1, checkpoint_every=1)
 PRESETS = {
     "eager": EAGER,
@@ -40,30 +41,25 @@ PRESETS = {
 }
 
 
-def batches(rank: Any, count: int) -> list[tuple[Tensor, Tensor]]:
-    images, labels = rank.select_rows(*batch_of(count, size=16))
-    return list(zip(images.split(4), labels.split(4), strict=True))
+def rank_batches(rank: Rank, count: int) -> list[TensorBatch]:
+    images, labels = rank.select_rows(*random_batch(count, size=16))
+    return list(zip(torch.split(images, 4), torch.split(labels, 4), strict=True))
 
 
-def trainer_of(rank: Any, preset: Preset = EAGER, *, sharded: bool = True, **more: Any) -> Trainer:
-    # As many batches to learn from on each rank, another number to look at.
-    looked_at = [batch_of(3, size=16)] * (1 + rank.index)
-    wrap = rank.shard if sharded else rank.wrap
-    options = {"options": OPTIONS, "preset": preset, "writes": rank.is_first} | more
-    return Trainer(RECIPE, batches(rank, 40), looked_at, wrap=wrap, **options)
+def make_trainer(rank: Rank, preset: Preset = EAGER, *, fsdp: bool = True, **options: Any) -> Trainer:
+    # The ranks train on as many batches each, and evaluate different numbers of them.
+    val = [random_batch(3, size=16)] * (1 + rank.index)
+    keywords: dict[str, Any] = {"options": OPTIONS, "preset": preset, "rank": rank, "fsdp": fsdp} | options
+    return Trainer(SPEC, rank_batches(rank, 40), val, **keywords)
 
 
-def farthest(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
-    return max((one[name].double() - other[name].double()).abs().max().item() for name in one)
+def max_difference(first: dict[str, Tensor], second: dict[str, Tensor]) -> float:
+    return max((first[name].double() - second[name].double()).abs().max().item() for name in first)
 
 
-def end_of(trainer: Trainer) -> dict[str, Tensor]:
+def trained_weights(trainer: Trainer) -> dict[str, Tensor]:
     trainer.fit()
     return gather_full_state_dict(trainer.unwrapped_model)
-
-
-def kept_numbers(model: nn.Module) -> int:
-    return sum(getattr(one, "_local_tensor", one).numel() for one in model.parameters())
 
 
 def refusal(make: Callable[[], object]) -> str:
@@ -74,49 +70,52 @@ def refusal(make: Callable[[], object]) -> str:
     return ""
 
 
-def too_late(rank: Any) -> TrainingStep:
-    """The layout of weights, changed after they were wrapped."""
+def change_layout_after_wrapping(rank: Rank) -> TrainingStep:
     model = linear_model()
-    return TrainingStep(rank.wrap(model), torch.optim.SGD(model.parameters(), lr=0.1), CHANNELS_LAST)
+    return TrainingStep(rank.wrap_ddp(model), torch.optim.SGD(model.parameters(), lr=0.1), CHANNELS_LAST)
 
 
-def skipped(rank: Any) -> tuple[int, bool]:
-    """A loss that is no number on one rank: all take the step back."""
+def skip_bad_loss_of_one_rank(rank: Rank) -> tuple[int, bool]:
+    """Return the number of skipped steps, and whether the weights stayed finite."""
     model = linear_model()
-    step = TrainingStep(rank.wrap(model), torch.optim.SGD(model.parameters(), lr=0.1), skip_bad_loss=True)
-    images, labels = batch_of(4, seed=rank.index)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    step = TrainingStep(rank.wrap_ddp(model), optimizer, skip_bad_loss=True)
+    images, labels = random_batch(4, seed=rank.index)
     step(images * math.nan if rank.index == 1 else images, labels)
-    return step.steps_skipped, all(bool(one.isfinite().all()) for one in model.parameters())
+    return step.steps_skipped, all(bool(weight.isfinite().all()) for weight in model.parameters())
 
 
 torch.set_num_threads(1)
 with process_group(rank_from_torchrun("cpu")) as rank:
-    told: dict[str, Any] = {"from_plain": {}}
-    plain: dict[str, dict[str, Tensor]] = {}
+    whole: dict[str, dict[str, Tensor]] = {}
+    sharded_vs_whole: dict[str, float] = {}
     for name, preset in PRESETS.items():
-        plain[name] = end_of(trainer_of(rank, preset, sharded=False))
-        told["from_plain"][name] = farthest(plain[name], end_of(trainer_of(rank, preset)))
-    told["from_eager"] = {
-        name: farthest(plain["eager"], plain[name]) for name in ("channels_last", "checkpointing")
+        whole[name] = trained_weights(make_trainer(rank, preset, fsdp=False))
+        sharded_vs_whole[name] = max_difference(whole[name], trained_weights(make_trainer(rank, preset)))
+    result: dict[str, Any] = {"sharded_vs_whole": sharded_vs_whole}
+    result["preset_vs_eager"] = {
+        name: max_difference(whole["eager"], whole[name]) for name in ("channels_last", "checkpointing")
     }
-    uninterrupted = trainer_of(rank)
-    told["kept"] = kept_numbers(uninterrupted.unwrapped_model)
-    told["all"] = sum(one.numel() for one in RECIPE.build().parameters())
-    expected = end_of(uninterrupted)
-    told["looked_at"] = uninterrupted.evaluate(batches(rank, 24)).images
+    uninterrupted = make_trainer(rank)
+    result["local_parameters"] = local_parameter_count(uninterrupted.unwrapped_model)
+    result["all_parameters"] = sum(parameter.numel() for parameter in SPEC.build().parameters())
+    expected = trained_weights(uninterrupted)
+    evaluation = uninterrupted.evaluate(rank_batches(rank, 24))
+    result["evaluated_images"] = evaluation.images if evaluation else 0
     try:
-        trainer_of(rank, checkpoint_path=path, watchers=[KilledAt(8)]).fit()
+        make_trainer(rank, checkpoint_path=path, callbacks=[KilledAt(8)]).fit()
     except Killed:
         torch.distributed.barrier()
-    told["steps_done"] = Checkpoint.load(path).training["steps_done"]
-    for kind in ("sharded", "plain"):
-        resumed = trainer_of(rank, sharded=kind == "sharded")
+    result["steps_done"] = Checkpoint.load(path).training["steps_done"]
+    for kind in ("sharded", "whole"):
+        resumed = make_trainer(rank, fsdp=kind == "sharded")
         resumed.resume(path)
-        told[f"resumed_{kind}"] = farthest(expected, end_of(resumed))
+        result[f"resumed_{kind}_difference"] = max_difference(expected, trained_weights(resumed))
     momentum = gather_full_tensors(uninterrupted.step.optimizer.state_dict())["state"][0]["momentum_buffer"]
-    told["momentum_shape"] = list(momentum.shape)
-    told["skipped"] = skipped(rank)
-    told["refused"] = [refusal(partial(trainer_of, rank, preset)) for preset in (FP16, COMPILED, FUSED)]
-    told["too_late"] = refusal(partial(too_late, rank))
-    told["other_seed"] = farthest(expected, end_of(trainer_of(rank, options=replace(OPTIONS, seed=7))))
-    (out / f"{rank.index}.json").write_text(json.dumps(told))
+    result["momentum_shape"] = list(momentum.shape)
+    result["skipped"] = skip_bad_loss_of_one_rank(rank)
+    result["refusals"] = [refusal(partial(make_trainer, rank, preset)) for preset in (FP16, COMPILED, FUSED)]
+    result["layout_refusal"] = refusal(partial(change_layout_after_wrapping, rank))
+    other_seed = make_trainer(rank, options=replace(OPTIONS, seed=7))
+    result["other_seed_difference"] = max_difference(expected, trained_weights(other_seed))
+    (out / f"{rank.index}.json").write_text(json.dumps(result))

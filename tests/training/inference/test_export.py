@@ -7,21 +7,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from perfsuite.errors import UsageError
-from perfsuite.training.inference import export as export_module
-from perfsuite.training.inference.export import (
-    RUNTIMES,
-    OutputAgreement,
-    ParityError,
-    compare_outputs,
-    export,
-)
+from perfsuite.errors import ParityError, UsageError
+from perfsuite.training.inference.export import OutputAgreement, compare_outputs, export
+from perfsuite.training.inference.runtimes.base import InferenceFunction
+from perfsuite.training.inference.runtimes.registry import RUNTIMES
 from perfsuite.training.models import make_model
 
 
 @pytest.fixture(scope="module")
 def trained() -> tuple[nn.Module, Tensor]:
-    """A model that tells three kinds of images apart, and such images: margins wide enough for 8 bits."""
+    """A model that classifies three kinds of images by a margin wide enough for 8 bits, and such images."""
     torch.manual_seed(0)
     labels = torch.arange(48) % 3
     images = torch.randn(48, 3, 32, 32) * 0.5 + nn.functional.one_hot(labels, 3)[:, :, None, None]
@@ -29,7 +24,7 @@ def trained() -> tuple[nn.Module, Tensor]:
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
     for _ in range(12):
         optimizer.zero_grad()
-        nn.functional.cross_entropy(model(images), labels).backward()
+        nn.functional.cross_entropy(model(images), labels).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return model.eval(), images
 
@@ -42,55 +37,55 @@ def trained() -> tuple[nn.Module, Tensor]:
         if name != "tensorrt"
     ],
 )
-def test_a_runtime_answers_as_the_model_does(name: str, trained: tuple[nn.Module, Tensor]) -> None:
+def test_every_runtime_predicts_the_same_classes(name: str, trained: tuple[nn.Module, Tensor]) -> None:
     if name.startswith("onnxruntime"):
         pytest.importorskip("onnxruntime")
         pytest.importorskip("onnxscript")
     model, images = trained
-    answer = export(name, model, images)
+    infer = export(name, model, images)
     with torch.inference_mode():
         for count in (1, 5, 48):
-            same = answer(images[:count]).argmax(1) == model(images[:count]).argmax(1)
+            same = infer(images[:count]).argmax(1) == model(images[:count]).argmax(1)
             assert same.float().mean() >= 0.9
 
 
-@pytest.mark.parametrize("wrong", ["another class", "noise", "nan", "shape"])
-def test_a_runtime_that_answers_otherwise_is_refused(
-    wrong: str, trained: tuple[nn.Module, Tensor], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("difference", ["another class", "noise", "nan", "shape"])
+def test_a_runtime_with_other_outputs_is_refused(
+    difference: str, trained: tuple[nn.Module, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, images = trained
 
-    def make(model: nn.Module, example: Tensor) -> object:
-        return {
+    def build(model: nn.Module, example: Tensor) -> InferenceFunction:
+        candidates: dict[str, InferenceFunction] = {
             "another class": lambda images: model(images).flip(1),
             "noise": lambda images: model(images) + 1e-2,
             "nan": lambda images: model(images) * float("nan"),
             "shape": lambda images: model(images)[:, :2],
-        }[wrong]
+        }
+        return candidates[difference]
 
-    planted = replace(export_module.RUNTIMES["torch.export"], make=make)
-    monkeypatch.setitem(export_module.RUNTIMES, "torch.export", planted)
+    monkeypatch.setitem(RUNTIMES, "torch.export", replace(RUNTIMES["torch.export"], build=build))
     with pytest.raises(ParityError, match=r"torch\.export: scores differ by .*not timed"):
         export("torch.export", model, images)
 
 
-def test_answers_are_compared_without_tf32() -> None:
-    def rounding(images: Tensor) -> Tensor:
+def test_outputs_are_compared_without_tf32() -> None:
+    def shift_if_tf32(images: Tensor) -> Tensor:
         return images + torch.backends.cudnn.allow_tf32
 
     before = torch.backends.cudnn.allow_tf32
-    assert compare_outputs(lambda images: images, rounding, [torch.eye(3)]).relative_difference == 0
+    assert compare_outputs(lambda images: images, shift_if_tf32, [torch.eye(3)]).relative_difference == 0
     assert torch.backends.cudnn.allow_tf32 == before
 
 
-def test_agreement_counts_differing_answers() -> None:
+def test_agreement_counts_images_of_another_class() -> None:
     scores = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 0.0]])
     other = scores.clone()
     other[3] = torch.tensor([0.0, 1.0])
     assert compare_outputs(lambda x: scores, lambda x: other, [scores]) == OutputAgreement(1.0, 0.75, 4)
 
 
-def test_an_absent_runtime_names_the_extra(
+def test_a_missing_runtime_names_the_extra(
     trained: tuple[nn.Module, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
@@ -98,7 +93,7 @@ def test_an_absent_runtime_names_the_extra(
         export("onnxruntime", *trained)
 
 
-def test_mistakes_are_named(trained: tuple[nn.Module, Tensor]) -> None:
+def test_unknown_runtimes_and_training_mode_are_refused(trained: tuple[nn.Module, Tensor]) -> None:
     with pytest.raises(UsageError, match="'caffe' is not known"):
         export("caffe", *trained)
     with pytest.raises(UsageError, match="training mode"):

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from perfsuite.errors import DataError
-from perfsuite.training.run import trainer as trainer_module
+from perfsuite.training.run import rng_state
+from perfsuite.training.run.batch_loader import BatchLoader, ResumableLoader, skip_batches
 from perfsuite.training.run.checkpoint import Checkpoint, ModelSpec
 from perfsuite.training.run.loss_meter import BadLossError
 from perfsuite.training.run.out_of_memory import BatchTooLargeError, suggest_batch_size_on_oom
@@ -20,15 +21,17 @@ from perfsuite.training.run.trainer import EpochResult, Trainer, TrainerOptions
 from perfsuite.training.step.presets import BF16, EAGER, Preset
 from tests.training.tiny_models import OperatorCounter
 
-RECIPE = ModelSpec("small", ("cat", "dog", "fish"), image_size=16)
+SPEC = ModelSpec("small", ("cat", "dog", "fish"), image_size=16)
 OPTIONS = TrainerOptions(epochs=2, learning_rate=0.05, read_losses_every=3)
 
 
 class Killed(BaseException):
-    """As a kill signal: nothing may catch it and tidy up."""
+    """Stands for a kill signal: no handler may clean up after it."""
 
 
 class KilledAt:
+    """A callback that kills the run at a step."""
+
     def __init__(self, step: int) -> None:
         self.step = step
 
@@ -41,8 +44,8 @@ class KilledAt:
     def on_epoch(self, result: EpochResult) -> None: ...
 
 
-class Augmented:
-    """Images changed at random as they are loaded: the order of every random draw matters."""
+class NoisyImages(Dataset[tuple[Tensor, Tensor]]):
+    """Images with noise drawn while they are loaded, so that the order of every random draw matters."""
 
     def __init__(self, count: int = 42) -> None:
         generator = torch.Generator().manual_seed(1)
@@ -56,20 +59,20 @@ class Augmented:
         return self.images[index] + torch.randn(1) * 0.1, self.labels[index]
 
 
-def loader(count: int = 42, **options: Any) -> DataLoader[Any]:
-    return DataLoader(Augmented(count), batch_size=8, shuffle=True, **options)  # type: ignore[arg-type]
+def make_loader(count: int = 42, **options: Any) -> DataLoader[Any]:
+    return DataLoader(NoisyImages(count), batch_size=8, shuffle=True, **options)
 
 
-def trainer_of(batches: Any = None, recipe: ModelSpec = RECIPE, **options: Any) -> Trainer:
+def make_trainer(batches: BatchLoader | None = None, spec: ModelSpec = SPEC, **options: Any) -> Trainer:
     return Trainer(
-        recipe, batches if batches is not None else loader(), None, **({"options": OPTIONS} | options)
+        spec, batches if batches is not None else make_loader(), None, **({"options": OPTIONS} | options)
     )
 
 
-def assert_same_run(one: Trainer, other: Trainer) -> None:
-    assert one.history == other.history
-    for name, value in other.unwrapped_model.state_dict().items():
-        assert torch.equal(one.unwrapped_model.state_dict()[name], value), name
+def assert_same_run(first: Trainer, second: Trainer) -> None:
+    assert first.history == second.history
+    for name, value in second.unwrapped_model.state_dict().items():
+        assert torch.equal(first.unwrapped_model.state_dict()[name], value), name
 
 
 @pytest.mark.parametrize(
@@ -85,88 +88,93 @@ def assert_same_run(one: Trainer, other: Trainer) -> None:
     ],
     ids=lambda value: getattr(value, "name", str(value)),
 )
-def test_a_killed_run_goes_on_as_if_it_had_not_been(killed_at: int, preset: Preset, tmp_path: Path) -> None:
+def test_a_resumed_run_equals_an_uninterrupted_one(killed_at: int, preset: Preset, tmp_path: Path) -> None:
     path = tmp_path / "m.pth"
     options = replace(OPTIONS, checkpoint_every=1, epochs=2 if preset.accumulate == 1 else 6)
-    whole = trainer_of(preset=preset, options=options)
-    whole.fit()
-    killed = trainer_of(preset=preset, options=options, checkpoint_path=path, watchers=[KilledAt(killed_at)])
+    uninterrupted = make_trainer(preset=preset, options=options)
+    uninterrupted.fit()
+    killed = make_trainer(
+        preset=preset, options=options, checkpoint_path=path, callbacks=[KilledAt(killed_at)]
+    )
     with pytest.raises(Killed):
         killed.fit()
-    resumed = trainer_of(preset=preset, options=options)
+    resumed = make_trainer(preset=preset, options=options)
     resumed.resume(path)
     assert resumed.steps_done == killed_at - 1
     resumed.fit()
-    assert_same_run(resumed, whole)
+    assert_same_run(resumed, uninterrupted)
 
 
-def test_a_loader_with_workers_and_its_own_generator_goes_on_alike(tmp_path: Path) -> None:
+def test_a_loader_with_workers_and_its_own_generator_resumes_bit_for_bit(tmp_path: Path) -> None:
     path = tmp_path / "m.pth"
 
-    def own() -> DataLoader[Any]:
-        return loader(generator=torch.Generator(), num_workers=1, multiprocessing_context="fork")
+    def make_own_loader() -> DataLoader[Any]:
+        return make_loader(generator=torch.Generator(), num_workers=1, multiprocessing_context="fork")
 
     options = replace(OPTIONS, checkpoint_every=2)
-    whole = trainer_of(own(), options=options)
-    whole.fit()
-    killed = trainer_of(own(), options=options, checkpoint_path=path, watchers=[KilledAt(10)])
+    uninterrupted = make_trainer(make_own_loader(), options=options)
+    uninterrupted.fit()
+    killed = make_trainer(make_own_loader(), options=options, checkpoint_path=path, callbacks=[KilledAt(10)])
     with pytest.raises(Killed):
         killed.fit()
-    resumed = trainer_of(own(), options=options)
+    resumed = make_trainer(make_own_loader(), options=options)
     resumed.resume(path)
     resumed.fit()
-    assert_same_run(resumed, whole)
+    assert_same_run(resumed, uninterrupted)
 
 
-def test_random_states_not_restored_would_be_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_restored_rng_states_the_run_would_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The negative control of the tests above."""
     path = tmp_path / "m.pth"
     options = replace(OPTIONS, checkpoint_every=1)
-    whole = trainer_of(options=options)
-    whole.fit()
-    # Without its own generator the order is drawn first, so the images' noise alone would differ.
+    uninterrupted = make_trainer(options=options)
+    uninterrupted.fit()
+    # A loader without its own generator draws the order first, so only the images' noise would differ.
     with pytest.raises(Killed):
-        trainer_of(options=options, checkpoint_path=path, watchers=[KilledAt(3)]).fit()
-    monkeypatch.setattr(trainer_module.randomness, "seed_everything", lambda *seeds: None)
-    monkeypatch.setattr(trainer_module.randomness, "restore", lambda states: None)
-    resumed = trainer_of(options=options)
+        make_trainer(options=options, checkpoint_path=path, callbacks=[KilledAt(3)]).fit()
+    monkeypatch.setattr(rng_state, "seed_everything", lambda *seeds: None)
+    monkeypatch.setattr(rng_state, "set_rng_state", lambda states: None)
+    resumed = make_trainer(options=options)
     resumed.resume(path)
     resumed.fit()
-    assert resumed.history != whole.history
+    assert resumed.history != uninterrupted.history
 
 
 def test_every_epoch_draws_another_order_and_the_same_seed_draws_the_same() -> None:
-    first, again, other = trainer_of(), trainer_of(), trainer_of(options=replace(OPTIONS, seed=7))
-    for one in (first, again, other):
-        one.fit()
-    assert_same_run(first, again)
+    first, same, other = make_trainer(), make_trainer(), make_trainer(options=replace(OPTIONS, seed=7))
+    for trainer in (first, same, other):
+        trainer.fit()
+    assert_same_run(first, same)
     assert other.history != first.history
     assert first.history[0].train_loss != first.history[1].train_loss
 
 
-def test_it_learns_what_can_be_learned() -> None:
+def test_training_reaches_full_accuracy_on_separable_classes() -> None:
     labels = torch.arange(60) % 3
     images = torch.randn(60, 3, 16, 16) * 0.1 + nn.functional.one_hot(labels, 3)[:, :, None, None]
     batches = DataLoader(TensorDataset(images, labels), batch_size=10, shuffle=True)
-    trainer = Trainer(RECIPE, batches, batches, replace(OPTIONS, epochs=4))
+    trainer = Trainer(SPEC, batches, batches, options=replace(OPTIONS, epochs=4))
     assert trainer.fit()[-1].val_accuracy == 1.0
 
 
-def test_losses_are_waited_for_only_when_they_are_read(dispatched: OperatorCounter) -> None:
-    trainer = trainer_of(options=replace(OPTIONS, epochs=1, read_losses_every=100))
-    with dispatched:
+def test_losses_are_fetched_as_rarely_as_the_options_say(operators: OperatorCounter) -> None:
+    trainer = make_trainer(options=replace(OPTIONS, epochs=1, read_losses_every=100))
+    with operators:
         trainer.fit()
-    # One reading at the epoch's end takes no scalar out of a tensor; shuffling and sampling on the host may.
+    # Each fetch stacks the losses once. Host synchronizations are no measure: shuffling has some, too.
     per_step = OperatorCounter()
-    often = trainer_of(options=replace(OPTIONS, epochs=1, read_losses_every=1))
+    often = make_trainer(options=replace(OPTIONS, epochs=1, read_losses_every=1))
     with per_step:
         often.fit()
-    assert dispatched.count["stack"] == per_step.count["stack"] - 5
+    assert operators.count["stack"] == per_step.count["stack"] - 5
 
 
-def planted(batches: Any, at: int, value: float) -> Any:
-    """A loader whose batch number `at` holds images that no loss survives."""
+def with_bad_batch(batches: BatchLoader, at: int, value: float) -> BatchLoader:
+    """Multiply the images of batch `at` by `value`, so that its loss is bad."""
 
-    class Planted:
+    class LoaderWithBadBatch:
         batch_size = 8
 
         def __len__(self) -> int:
@@ -176,37 +184,37 @@ def planted(batches: Any, at: int, value: float) -> Any:
             for index, (images, labels) in enumerate(batches):
                 yield (images * value if index == at else images), labels
 
-    return Planted()
+    return LoaderWithBadBatch()
 
 
-def test_a_bad_loss_stops_with_its_epoch_and_batch_named(tmp_path: Path) -> None:
+def test_a_bad_loss_stops_the_run_and_names_epoch_and_batch(tmp_path: Path) -> None:
     path = tmp_path / "m.pth"
-    trainer = trainer_of(planted(loader(), 4, math.nan), checkpoint_path=path)
+    trainer = make_trainer(with_bad_batch(make_loader(), 4, math.nan), checkpoint_path=path)
     with pytest.raises(BadLossError, match=r"nan in epoch 1, batch 5"):
         trainer.fit()
     assert not path.exists()
 
 
-def test_no_checkpoint_is_kept_of_weights_that_a_bad_loss_touched(tmp_path: Path) -> None:
+def test_weights_after_a_bad_loss_are_not_saved(tmp_path: Path) -> None:
     path = tmp_path / "m.pth"
     options = replace(OPTIONS, checkpoint_every=1, read_losses_every=100)
     with pytest.raises(BadLossError, match="batch 5"):
-        trainer_of(planted(loader(), 4, math.nan), options=options, checkpoint_path=path).fit()
-    kept = Checkpoint.load(path)
-    assert kept.training["steps_done"] == 4
-    assert all(weight.isfinite().all() for weight in kept.weights.values())
+        make_trainer(with_bad_batch(make_loader(), 4, math.nan), options=options, checkpoint_path=path).fit()
+    checkpoint = Checkpoint.load(path)
+    assert checkpoint.training["steps_done"] == 4
+    assert all(weight.isfinite().all() for weight in checkpoint.weights.values())
 
 
-def test_a_bad_loss_is_skipped_and_counted_by_policy() -> None:
+def test_a_bad_loss_can_be_skipped_and_is_counted() -> None:
     options = replace(OPTIONS, on_bad_loss="skip", epochs=1)
-    result = trainer_of(planted(loader(), 4, math.inf), options=options).fit()[0]
+    result = make_trainer(with_bad_batch(make_loader(), 4, math.inf), options=options).fit()[0]
     assert result.steps_skipped == 1
     assert math.isfinite(result.train_loss)
     assert result.images == 34
 
 
-def test_nothing_to_train_on_is_said() -> None:
-    class Empty:
+def test_a_loader_without_batches_is_refused() -> None:
+    class EmptyLoader:
         def __len__(self) -> int:
             return 0
 
@@ -214,27 +222,27 @@ def test_nothing_to_train_on_is_said() -> None:
             return iter(())
 
     with pytest.raises(DataError, match="no images to train on"):
-        trainer_of(Empty()).fit()
+        make_trainer(EmptyLoader()).fit()
 
 
-def test_a_memory_too_small_names_the_batch_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    trainer = trainer_of()
+def test_out_of_memory_names_a_batch_size_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = make_trainer()
     forward = trainer.unwrapped_model.forward
 
-    def only_small(images: Tensor) -> Tensor:
+    def forward_of_small_batches(images: Tensor) -> Tensor:
         if len(images) > 3:
             raise torch.OutOfMemoryError("planted: out of memory")
         scores: Tensor = forward(images)
         return scores
 
-    monkeypatch.setattr(trainer.unwrapped_model, "forward", only_small)
+    monkeypatch.setattr(trainer.unwrapped_model, "forward", forward_of_small_batches)
     with pytest.raises(
         BatchTooLargeError, match=r"batch of 8; a step with 2 fitted.*--gradient-accumulation-steps 4"
     ):
         trainer.fit()
 
 
-def test_what_cannot_be_tried_alone_is_not_tried() -> None:
+def test_out_of_memory_without_a_trial_names_no_batch_size() -> None:
     with (
         pytest.raises(BatchTooLargeError, match="batch of 8, expected one that fits; take a smaller"),
         suggest_batch_size_on_oom(8, None),
@@ -243,42 +251,76 @@ def test_what_cannot_be_tried_alone_is_not_tried() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "named"),
+    ("change", "message"),
     [
         ({"options": replace(OPTIONS, learning_rate=0.1)}, "learning_rate 0.05 there, 0.1 here"),
         ({"options": replace(OPTIONS, epochs=3)}, "epochs 2 there, 3 here"),
-        ({"recipe": replace(RECIPE, image_size=32)}, "image_size 16 there, 32 here"),
+        ({"spec": replace(SPEC, image_size=32)}, "image_size 16 there, 32 here"),
         ({"preset": Preset(accumulate=2)}, "accumulate 1 there, 2 here"),
-        ({"batches": loader(80)}, "steps_in_epoch 6 there, 10 here"),
+        ({"batches": make_loader(80)}, "steps_in_epoch 6 there, 10 here"),
     ],
 )
-def test_resuming_another_run_is_refused(change: dict[str, Any], named: str, tmp_path: Path) -> None:
+def test_resuming_another_run_is_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
     path = tmp_path / "m.pth"
-    trainer_of().save(path)
-    with pytest.raises(DataError, match=named):
-        trainer_of(**change).resume(path)
+    make_trainer().save(path)
+    with pytest.raises(DataError, match=message):
+        make_trainer(**change).resume(path)
 
 
 def test_resuming_other_classes_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "m.pth"
-    trainer_of().save(path)
-    other = Trainer(replace(RECIPE, class_names=("cat", "dog")), loader(), None, OPTIONS)
+    make_trainer().save(path)
+    other = make_trainer(spec=replace(SPEC, class_names=("cat", "dog")))
     with pytest.raises(DataError, match=r"trained on 3 classes \(cat, dog, fish\), the data have 2 classes"):
         other.resume(path)
 
 
 def test_weights_alone_cannot_be_resumed(tmp_path: Path) -> None:
     path = tmp_path / "m.pth"
-    Checkpoint(RECIPE, RECIPE.build().state_dict()).save(path)
+    Checkpoint(SPEC, SPEC.build().state_dict()).save(path)
     with pytest.raises(DataError, match="without the training's state"):
-        trainer_of().resume(path)
+        make_trainer().resume(path)
 
 
-def test_a_finished_run_resumed_is_finished(tmp_path: Path) -> None:
+def test_resuming_a_finished_run_trains_no_further(tmp_path: Path) -> None:
     path = tmp_path / "m.pth"
-    done = trainer_of(checkpoint_path=path)
-    done.fit()
-    again = trainer_of()
-    again.resume(path)
-    again.fit()
-    assert_same_run(again, done)
+    finished = make_trainer(checkpoint_path=path)
+    finished.fit()
+    resumed = make_trainer()
+    resumed.resume(path)
+    resumed.fit()
+    assert_same_run(resumed, finished)
+
+
+class CountingLoader:
+    """A ResumableLoader that records which batches it loads."""
+
+    def __init__(self) -> None:
+        self.loaded: list[int] = []
+        self._batches_given = 0
+
+    def __len__(self) -> int:
+        return 4
+
+    def __iter__(self) -> Iterator[int]:
+        for batch in range(self._batches_given, len(self)):
+            self.loaded.append(batch)
+            yield batch
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"batches_given": self._batches_given}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._batches_given = state["batches_given"]
+
+
+def test_a_resumable_loader_does_not_load_the_batches_it_skips() -> None:
+    loader = CountingLoader()
+    assert isinstance(loader, ResumableLoader)
+    assert list(skip_batches(loader, 3)) == [3]
+    assert loader.loaded == [3]
+
+
+def test_skipping_more_batches_than_there_are_is_refused() -> None:
+    with pytest.raises(DataError, match="the data have 2 batches, expected at least the 3"):
+        skip_batches([1, 2], 3)

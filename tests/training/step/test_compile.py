@@ -7,64 +7,66 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from perfsuite.training.step import compile
-from perfsuite.training.step.compile import CompiledFunction, CompileFallbackWarning, compile_counts
+from perfsuite.training.step.compile import (
+    CompileCounts,
+    CompiledFunction,
+    CompileFallbackWarning,
+    compile_counts,
+)
 from perfsuite.training.step.presets import BF16, COMPILED
 from perfsuite.training.step.step import TrainingStep
-from tests.training.tiny_models import batch_of, norm_model
-
-SGD = Callable[[nn.Module], torch.optim.Optimizer]
+from tests.training.tiny_models import MakeOptimizer, norm_model, random_batch
 
 
 @pytest.fixture(autouse=True)
-def _forget_what_was_compiled() -> None:
+def _empty_compile_cache() -> None:
     torch.compiler.reset()
 
 
 def broken_compile(fails_in: str) -> Callable[..., Callable[..., Any]]:
-    """A torch.compile whose backend fails as a missing compiler does."""
+    """A torch.compile whose backend fails as if the C++ compiler were missing."""
 
     def backend(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Any:
         if fails_in == "forward":
             raise RuntimeError("no C++ compiler")
 
         def no_backward(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Any:
-            raise compiled_error("backward: no C++ compiler")
+            raise backend_error("backward: no C++ compiler")
 
-        from functorch.compile import make_boxed_func
+        from functorch.compile import make_boxed_func  # type: ignore[import-untyped]
         from torch._dynamo.backends.common import aot_autograd
 
         return aot_autograd(fw_compiler=lambda g, i: make_boxed_func(g.forward), bw_compiler=no_backward)(
             graph, inputs
         )
 
-    real = torch.compile
-    return lambda function, mode=None: real(function, backend=backend)
+    torch_compile = torch.compile
+    return lambda function, mode=None: torch_compile(function, backend=backend)
 
 
-def compiled_error(message: str) -> Exception:
+def backend_error(message: str) -> Exception:
     from torch._dynamo.exc import BackendCompilerFailed
 
-    return BackendCompilerFailed(compiled_error, RuntimeError(message), None)
+    return BackendCompilerFailed(backend_error, RuntimeError(message), None)
 
 
 @pytest.mark.parametrize("fails_in", ["forward", "backward"])
-def test_a_step_whose_compiling_fails_goes_on_as_if_never_asked(
-    fails_in: str, sgd: SGD, monkeypatch: pytest.MonkeyPatch
+def test_a_step_that_cannot_be_compiled_equals_an_eager_one(
+    fails_in: str, sgd: MakeOptimizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch, "compile", broken_compile(fails_in))
-    ours, plain = norm_model(), norm_model()
-    step, reference = TrainingStep(ours, sgd(ours), COMPILED), TrainingStep(plain, sgd(plain))
-    with pytest.warns(CompileFallbackWarning, match="'default' failed.*going on uncompiled"):
-        losses = [step(*batch_of(8))]
-    losses.append(step(*batch_of(8)))
-    assert "no C++ compiler" in (step.fell_back or "")
-    assert losses == [reference(*batch_of(8)), reference(*batch_of(8))]
-    for name, value in plain.state_dict().items():
-        assert torch.equal(ours.state_dict()[name], value), name
+    compiled, eager = norm_model(), norm_model()
+    step, reference = TrainingStep(compiled, sgd(compiled), COMPILED), TrainingStep(eager, sgd(eager))
+    with pytest.warns(CompileFallbackWarning, match="'default' failed.*running uncompiled"):
+        losses = [step(*random_batch(8))]
+    losses.append(step(*random_batch(8)))
+    assert "no C++ compiler" in (step.fallback_reason or "")
+    assert losses == [reference(*random_batch(8)), reference(*random_batch(8))]
+    for name, value in eager.state_dict().items():
+        assert torch.equal(compiled.state_dict()[name], value), name
 
 
-def test_a_platform_without_compile_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_platform_without_compile_is_warned_about(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: object, **kwargs: object) -> None:
         raise RuntimeError("not supported on this Python")
 
@@ -75,64 +77,65 @@ def test_a_platform_without_compile_is_told_of(monkeypatch: pytest.MonkeyPatch) 
     assert not doubled.is_compiled
 
 
-def test_a_mistake_in_the_model_is_not_taken_for_one_of_the_compiler(sgd: SGD) -> None:
-    def wrong(scores: Tensor, labels: Tensor) -> Tensor:
-        raise ValueError("my mistake")
+def test_an_error_in_the_model_is_raised_and_not_a_fallback(sgd: MakeOptimizer) -> None:
+    def failing_loss(scores: Tensor, labels: Tensor) -> Tensor:
+        raise ValueError("a mistake in the loss")
 
     model = norm_model()
-    step = TrainingStep(model, sgd(model), COMPILED, loss=wrong)
-    with pytest.raises(ValueError, match="my mistake"):
-        step(*batch_of(8))
+    step = TrainingStep(model, sgd(model), COMPILED, loss=failing_loss)
+    with pytest.raises(ValueError, match="a mistake in the loss"):
+        step(*random_batch(8))
 
 
-def test_being_strict_about_recompiles_stays_strict(sgd: SGD) -> None:
+def test_fail_on_recompile_stays_an_error(sgd: MakeOptimizer) -> None:
     model = norm_model()
     step = TrainingStep(model, sgd(model), COMPILED)
-    step(*batch_of(8))
+    step(*random_batch(8))
     with torch.compiler.set_stance("fail_on_recompile"), pytest.raises(RuntimeError, match="recompile"):
-        step(*batch_of(5))
+        step(*random_batch(5))
 
 
-def test_compiled_steps_equal_eager_ones_and_are_one_graph(sgd: SGD) -> None:
-    ours, plain = norm_model(), norm_model()
-    step, reference = TrainingStep(ours, sgd(ours), COMPILED), TrainingStep(plain, sgd(plain))
+def test_compiled_steps_equal_eager_ones_and_are_one_graph(sgd: MakeOptimizer) -> None:
+    compiled, eager = norm_model(), norm_model()
+    step, reference = TrainingStep(compiled, sgd(compiled), COMPILED), TrainingStep(eager, sgd(eager))
     for _ in range(3):
-        batch = batch_of(8)
+        batch = random_batch(8)
         assert step(*batch).item() == pytest.approx(reference(*batch).item(), rel=1e-5)
-    assert step.compilation.graphs == 1
-    assert step.compilation.graph_breaks == 0
+    assert step.compile_counts.graphs == 1
+    assert step.compile_counts.graph_breaks == 0
     assert step.recompiles == 0
-    assert step.fell_back is None
+    assert step.fallback_reason is None
 
 
-def test_recompiles_are_counted(sgd: SGD) -> None:
+def test_recompiles_are_counted(sgd: MakeOptimizer) -> None:
     model = norm_model()
     step = TrainingStep(model, sgd(model), COMPILED)
-    step(*batch_of(8))
-    step(*batch_of(5))
+    step(*random_batch(8))
+    step(*random_batch(5))
     assert step.recompiles == 1
 
 
-@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # of torch's own tracing
-def test_graph_breaks_are_counted(sgd: SGD) -> None:
-    def breaking(scores: Tensor, labels: Tensor) -> Tensor:
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # from torch's own tracing
+def test_graph_breaks_are_counted(sgd: MakeOptimizer) -> None:
+    def breaking_loss(scores: Tensor, labels: Tensor) -> Tensor:
         torch._dynamo.graph_break()
         return nn.functional.cross_entropy(scores, labels)
 
     model = norm_model()
-    step = TrainingStep(model, sgd(model), COMPILED, loss=breaking)
-    step(*batch_of(8))
-    assert step.compilation.graphs == 2
-    assert step.compilation.graph_breaks > 0  # one for each frame that it goes through
+    step = TrainingStep(model, sgd(model), COMPILED, loss=breaking_loss)
+    step(*random_batch(8))
+    assert step.compile_counts.graphs == 2
+    assert step.compile_counts.graph_breaks > 0  # one per frame that contains the break
 
 
-def test_compiled_bf16_stays_near_eager_float32(sgd: SGD) -> None:
-    ours, plain = norm_model(), norm_model()
-    found = TrainingStep(ours, sgd(ours), COMPILED + BF16)(*batch_of(8))
-    assert found.item() == pytest.approx(TrainingStep(plain, sgd(plain))(*batch_of(8)).item(), rel=2e-2)
+def test_compiled_bf16_stays_near_eager_float32(sgd: MakeOptimizer) -> None:
+    compiled, eager = norm_model(), norm_model()
+    loss = TrainingStep(compiled, sgd(compiled), COMPILED + BF16)(*random_batch(8))
+    expected = TrainingStep(eager, sgd(eager))(*random_batch(8))
+    assert loss.item() == pytest.approx(expected.item(), rel=2e-2)
 
 
-def test_the_difference_of_two_readings_is_what_was_compiled_between() -> None:
+def test_the_difference_of_two_readings_counts_what_was_compiled_between() -> None:
     before = compile_counts()
     torch.compile(lambda x: x + 1, backend="eager")(torch.ones(2))
-    assert compile_counts() - before == compile.CompileCounts(graphs=1, graph_breaks=0)
+    assert compile_counts() - before == CompileCounts(graphs=1, graph_breaks=0)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from perfsuite.training.inference.export import ParityError
+from perfsuite.errors import ParityError
 from perfsuite.training.models import make_model
 from perfsuite.training.step.parity import step_parity
 from perfsuite.training.step.presets import (
@@ -20,10 +20,11 @@ from perfsuite.training.step.presets import (
     TF32,
     Preset,
 )
-from tests.training.tiny_models import batch_of
+from perfsuite.training.step.step import LossFunction
+from tests.training.tiny_models import random_batch
 
 
-def small() -> nn.Module:
+def small_model() -> nn.Module:
     torch.manual_seed(0)
     return make_model("small", 3)
 
@@ -39,30 +40,30 @@ def small() -> nn.Module:
     ids=lambda preset: preset.name,
 )
 def test_every_preset_computes_the_same(preset: Preset) -> None:
-    step_parity(small(), preset, *batch_of(8, size=16)).require(preset)
+    step_parity(small_model(), preset, *random_batch(8, size=16)).require(preset)
 
 
-def half_as_much(scores: Tensor, labels: Tensor) -> Tensor:
+def half_the_loss_in_bf16(scores: Tensor, labels: Tensor) -> Tensor:
     return nn.functional.cross_entropy(scores, labels) * (0.5 if scores.dtype == torch.bfloat16 else 1.0)
 
 
-def other_direction(scores: Tensor, labels: Tensor) -> Tensor:
+def other_gradients_in_bf16(scores: Tensor, labels: Tensor) -> Tensor:
     loss = nn.functional.cross_entropy(scores, labels)
     if scores.dtype != torch.bfloat16:
         return loss
     return loss.detach() + (scores.float() ** 2).mean() - (scores.float().detach() ** 2).mean()
 
 
-@pytest.mark.parametrize("planted", [half_as_much, other_direction])
-def test_a_preset_that_computes_something_else_is_refused(planted: object) -> None:
-    found = step_parity(small(), BF16, *batch_of(8, size=16), loss=planted)  # type: ignore[arg-type]
+@pytest.mark.parametrize("loss", [half_the_loss_in_bf16, other_gradients_in_bf16])
+def test_a_preset_that_computes_something_else_is_refused(loss: LossFunction) -> None:
+    parity = step_parity(small_model(), BF16, *random_batch(8, size=16), loss=loss)
     with pytest.raises(ParityError, match=r"bf16: loss off by .*not timed"):
-        found.require(BF16)
+        parity.require(BF16)
 
 
-def test_the_model_given_is_left_alone() -> None:
-    model = small()
+def test_the_compared_model_stays_unchanged() -> None:
+    model = small_model()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    step_parity(model, BF16, *batch_of(8, size=16))
+    step_parity(model, BF16, *random_batch(8, size=16))
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-    assert all(one.grad is None for one in model.parameters())
+    assert all(parameter.grad is None for parameter in model.parameters())

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 import torch
@@ -36,44 +37,44 @@ from perfsuite.training.step.presets import (
         (Preset(accumulate=4, clip_norm=0.5), "clip_norm=0.5+accumulate=4"),
     ],
 )
-def test_a_preset_says_what_differs_from_eager(composed: Preset, name: str) -> None:
+def test_a_preset_s_name_lists_what_differs_from_eager(composed: Preset, name: str) -> None:
     assert composed.name == name
 
 
 def test_composing_does_not_depend_on_the_order() -> None:
-    parts = (BF16, CHANNELS_LAST, COMPILED, FUSED)
-    composed = {sum(order, EAGER) for order in itertools.permutations(parts)}
+    presets = (BF16, CHANNELS_LAST, COMPILED, FUSED)
+    composed = {sum(order, EAGER) for order in itertools.permutations(presets)}
     assert composed == {COMBINED}
 
 
-def test_the_same_word_twice_is_one_word() -> None:
+def test_adding_a_preset_to_itself_changes_nothing() -> None:
     assert BF16 + BF16 == BF16
 
 
-@pytest.mark.parametrize("one", NAMED_PRESETS)
-def test_every_name_is_read_back(one: str) -> None:
-    assert parse_preset(one) == NAMED_PRESETS[one]
-    assert parse_preset(NAMED_PRESETS[one].name) == NAMED_PRESETS[one]
+@pytest.mark.parametrize("name", NAMED_PRESETS)
+def test_every_name_is_parsed_to_its_preset(name: str) -> None:
+    assert parse_preset(name) == NAMED_PRESETS[name]
+    assert parse_preset(NAMED_PRESETS[name].name) == NAMED_PRESETS[name]
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "matter"),
+    ("first", "second", "field"),
     [
         (BF16, FP16, "precision"),
         (IEEE, TF32, "precision"),
-        (FUSED, FOREACH, "optimizer_path"),
+        (FUSED, FOREACH, "optimizer_implementation"),
         (COMPILED, REDUCE_OVERHEAD, "compile_mode"),
         (COMPILED, ACTIVATION_CHECKPOINTING, "checkpointing"),
         (CUDA_GRAPHS, COMPILED, "cuda_graphs"),
     ],
 )
-def test_contradictions_are_refused_with_the_matter_named(first: Preset, second: Preset, matter: str) -> None:
-    with pytest.raises(UsageError, match=matter):
+def test_contradictions_are_refused_and_name_the_field(first: Preset, second: Preset, field: str) -> None:
+    with pytest.raises(UsageError, match=field):
         first + second
 
 
 @pytest.mark.parametrize(
-    "mistake",
+    "setting",
     [
         {"precision": "fp8"},
         {"compile_mode": "fast"},
@@ -82,25 +83,25 @@ def test_contradictions_are_refused_with_the_matter_named(first: Preset, second:
         {"clip_norm": -1},
     ],
 )
-def test_settings_without_a_meaning_are_refused(mistake: dict[str, object]) -> None:
-    with pytest.raises(UsageError, match=next(iter(mistake))):
-        Preset(**mistake)  # type: ignore[arg-type]
+def test_invalid_settings_are_refused(setting: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=next(iter(setting))):
+        Preset(**setting)
 
 
-def test_an_unknown_name_is_told_the_known_ones() -> None:
+def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match=r"'fp8' is not known, expected eager.*combined"):
         parse_preset("bf16+fp8")
 
 
-@pytest.mark.parametrize(("chosen", "allowed"), [(IEEE, False), (TF32, True)])
-def test_tf32_is_held_for_products_and_convolutions_and_put_back(chosen: Preset, allowed: bool) -> None:
+@pytest.mark.parametrize(("preset", "allowed"), [(IEEE, False), (TF32, True)])
+def test_tf32_is_set_for_matrix_products_and_convolutions_and_restored(preset: Preset, allowed: bool) -> None:
     switches = torch.backends.cuda.matmul, torch.backends.cudnn
     before = [switch.allow_tf32 for switch in switches]
-    with pytest.raises(RuntimeError, match="planted"), chosen.matmul_precision():  # noqa: PT012
+    with pytest.raises(RuntimeError, match="planted"), preset.matmul_precision():  # noqa: PT012
         assert [switch.allow_tf32 for switch in switches] == [allowed, allowed]
         raise RuntimeError("planted")
     assert [switch.allow_tf32 for switch in switches] == before
 
 
 def test_only_fp16_needs_a_scaler() -> None:
-    assert [name for name, one in NAMED_PRESETS.items() if one.needs_scaler] == ["fp16"]
+    assert [name for name, preset in NAMED_PRESETS.items() if preset.needs_scaler] == ["fp16"]

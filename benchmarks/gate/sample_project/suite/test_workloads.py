@@ -1,4 +1,4 @@
-"""The eight as plain pytest-benchmark tests; they know nothing of a gate."""
+"""The eight workloads as plain pytest-benchmark tests."""
 
 import numpy as np
 import pytest

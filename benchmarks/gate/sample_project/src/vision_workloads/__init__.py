@@ -1,4 +1,4 @@
-"""Eight workloads of image training, each naming its stages, each with a place for planted work."""
+"""Eight workloads of image training, with named stages and extra work that can be planted in each stage."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import torch
 from PIL import Image
 
 from perfsuite.stages import stage
-from vision_workloads.planted_work import GRAINS
+from vision_workloads.planted_work import EXTRA_WORK_UNITS
 
 MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
 DEVIATION = np.array([0.229, 0.224, 0.225], dtype=np.float32)
 
 
-def grind(grains: int) -> None:
-    """Work that neither a compiler nor a cache takes away; some tens of nanoseconds a grain."""
+def spin(units: int) -> None:
+    """Work that neither a compiler nor a cache removes; some tens of nanoseconds a unit."""
     value = 1
-    for _ in range(grains):
+    for _ in range(units):
         value = (value * 1103515245 + 12345) & 0x7FFFFFFF
 
 
@@ -26,25 +26,25 @@ class planted:  # noqa: N801 - reads as a statement
     """A stage of a workload, with the extra work that is planted in it."""
 
     def __init__(self, workload: str, name: str) -> None:
-        self.stage, self.grains = stage(name), GRAINS.get(f"{workload}.{name}", 0)
+        self.stage, self.units = stage(name), EXTRA_WORK_UNITS.get(f"{workload}.{name}", 0)
 
     def __enter__(self) -> None:
         self.stage.__enter__()
-        grind(self.grains)  # none of them as well: what is planted is the grains, not the call
+        spin(self.units)  # also with no unit: what is planted is the units, not the call
 
     def __exit__(self, *error: object) -> None:
         self.stage.__exit__(*error)
 
 
-def image_dir(number: int, seed: int = 0) -> list[bytes]:
-    chance = np.random.default_rng(seed)
-    made = []
+def encoded_images(number: int, seed: int = 0) -> list[bytes]:
+    rng = np.random.default_rng(seed)
+    images = []
     for _ in range(number):
-        small = chance.integers(0, 255, (30, 40, 3), dtype=np.uint8)
+        small = rng.integers(0, 255, (30, 40, 3), dtype=np.uint8)
         packed = io.BytesIO()
         Image.fromarray(small).resize((400, 300), Image.Resampling.BICUBIC).save(packed, "JPEG", quality=90)
-        made.append(packed.getvalue())
-    return made
+        images.append(packed.getvalue())
+    return images
 
 
 def decode(files: list[bytes], workload: str = "decode") -> list[Image.Image]:
@@ -60,17 +60,17 @@ def resize(images: list[Image.Image], workload: str = "resize") -> list[np.ndarr
 
 
 def augment(images: list[np.ndarray]) -> list[np.ndarray]:
-    chance = np.random.default_rng(0)
-    done = []
+    rng = np.random.default_rng(0)
+    augmented = []
     with planted("augment", "augment"):
         for image in images:
-            left, top = chance.integers(0, 24, 2)
-            cut = image[top : top + 200, left : left + 200]
-            cut = cut[:, ::-1] if chance.random() < 0.5 else cut
-            done.append(
-                np.clip(cut.astype(np.int16) + int(chance.integers(-20, 20)), 0, 255).astype(np.uint8)
+            left, top = rng.integers(0, 24, 2)
+            crop = image[top : top + 200, left : left + 200]
+            crop = crop[:, ::-1] if rng.random() < 0.5 else crop
+            augmented.append(
+                np.clip(crop.astype(np.int16) + int(rng.integers(-20, 20)), 0, 255).astype(np.uint8)
             )
-    return done
+    return augmented
 
 
 def normalize(batch: np.ndarray, workload: str = "normalize") -> np.ndarray:
@@ -104,7 +104,7 @@ class Step:
             loss = torch.nn.functional.cross_entropy(self.model(self.images), self.labels)
         with planted("step", "backward"):
             loss.backward()
-        # By hand: the first step of torch.optim imports the compiler, which takes seconds a process.
+        # Not torch.optim, whose first step imports the compiler, which takes seconds in each process.
         with planted("step", "optimize"), torch.no_grad():
             for weights in self.model.parameters():
                 weights -= 0.01 * weights.grad
@@ -112,7 +112,7 @@ class Step:
 
 
 def boxes(lines: list[str]) -> list[tuple[float, float, float, float]]:
-    """Pure Python: labels as text into corners."""
+    """Convert labels as text into corners, in pure Python."""
     with planted("boxes", "parse"):
         numbers = [[float(word) for word in line.split()[1:]] for line in lines]
     with planted("boxes", "corners"):

@@ -1,3 +1,3 @@
-"""Extra work by stage, in grains; the proof writes other numbers here to plant a slowdown."""
+"""Extra work by stage, in units; benchmarks/gate/validation.py writes numbers here to plant a slowdown."""
 
-GRAINS: dict[str, int] = {}
+EXTRA_WORK_UNITS: dict[str, int] = {}

@@ -1,0 +1,1 @@
+"""Runtimes for trained models: one file per runtime, collected by the registry."""
