@@ -43,14 +43,14 @@ def test_a_planted_fault_changes_a_counter(
     plant: Any, difference: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = CASES["eager"]()
-    plain = TrainingStep._forward_backward_one
+    plain = TrainingStep._forward_backward_batch
 
     def planted(self: TrainingStep, images: Tensor, labels: Tensor, weight: Any) -> Tensor:
         loss = plain(self, images, labels, weight)
         plant(loss, images)
         return loss
 
-    monkeypatch.setattr(TrainingStep, "_forward_backward_one", planted)
+    monkeypatch.setattr(TrainingStep, "_forward_backward_batch", planted)
     assert any(difference in line for line in diff_counters({"eager": before}, {"eager": CASES["eager"]()}))
 
 
