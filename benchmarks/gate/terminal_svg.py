@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from validation import sample_repository, units_per_percent
 
-from perfsuite.cli.gate import repro_command
+from perfsuite.cli.gate_options import repro_command
 from perfsuite.gate.gate import gate
 from perfsuite.gate.settings import GateSettings
 from perfsuite.report.formats import terminal

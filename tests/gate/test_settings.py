@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from perfsuite.cli.gate import parse_duration, repro_command
+from perfsuite.cli.arguments import duration
+from perfsuite.cli.gate_options import repro_command
 from perfsuite.errors import UsageError
 from perfsuite.gate.schedule import TurnSchedule
 from perfsuite.gate.settings import Exemption, GateSettings, read_project_settings
@@ -161,7 +162,7 @@ def test_an_exemption_ends_in_a_star_or_names_one_test() -> None:
 
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("1.5m", 90), ("1h", 3600)])
 def test_durations_are_parsed(text: str, seconds: float) -> None:
-    assert parse_duration(text) == seconds
+    assert duration(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "ten", "10x", "-5m", "nan", "inf", "0", "0.0h", "9" * 400])
@@ -169,7 +170,7 @@ def test_invalid_durations_are_refused(text: str) -> None:
     import argparse
 
     with pytest.raises(argparse.ArgumentTypeError):
-        parse_duration(text)
+        duration(text)
 
 
 def test_the_repro_command_is_quoted() -> None:

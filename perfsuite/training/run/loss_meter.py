@@ -68,6 +68,6 @@ class LossMeter:
                 raise BadLossError(
                     f"train: the loss is {value} in epoch {entry.epoch + 1}, batch {entry.batch + 1}, "
                     "expected a finite number; lower the learning rate, inspect that batch, or skip such "
-                    "batches (--on-bad-loss skip)"
+                    "batches (--on-nonfinite-loss skip)"
                 )
         return values

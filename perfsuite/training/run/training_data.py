@@ -69,7 +69,7 @@ def open_training_data(
         if mode is not None or (image_size or cifar.IMAGE_SIDE) != cifar.IMAGE_SIDE:
             raise UsageError(
                 f"{folder}: CIFAR-10 with another image size or mode, expected 32 px with its own shifts and "
-                "mirrors; leave --image-size and --mode out"
+                "mirrors; leave --image-size and --augmentation-mode out"
             )
         data = _cifar_data(folder, batch_size, seed, rank)
     else:

@@ -237,7 +237,7 @@ def test_out_of_memory_names_a_batch_size_that_fits(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(trainer.unwrapped_model, "forward", forward_of_small_batches)
     with pytest.raises(
-        BatchTooLargeError, match=r"batch of 8; a step with 2 fitted.*--accumulate-grad-steps 4"
+        BatchTooLargeError, match=r"batch of 8; a step with 2 fitted.*--gradient-accumulation-steps 4"
     ):
         trainer.fit()
 

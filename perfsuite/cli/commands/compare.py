@@ -1,0 +1,102 @@
+"""Judge stored run B against stored run A, workload by workload.
+
+Time is judged by how much runs of the same code differ on this machine, which is estimated from the stored
+runs; counters are compared exactly. What the runs cannot decide is unclear, and the exit code says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from perfsuite.cli import comparison_options
+from perfsuite.cli.output import add_json_argument, text_stream, write_output
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from perfsuite.judge.stored_runs import ComparisonReport, HistoricalRun
+
+EPILOG = """\
+A and B are each
+  main              the newest stored run of that name, and its replicates: the other runs of that
+                    name at the same clean commit
+  main@3            the last three runs of that name
+  0007 | 0007_main  one stored run
+  a.json | folder/  a file (of perfsuite or of pytest-benchmark), or all files of a folder
+  s3://... gs://... file://...   a file at a URL
+  baseline          the accepted baseline of B's environment (baseline:NAME for one of several)
+
+examples:
+  for i in 1 2 3 4 5; do pytest benchmarks --perf-save main; done      # then change the code
+  for i in 1 2 3 4 5; do pytest benchmarks --perf-save head; done
+  perfsuite compare main head
+  perfsuite compare baseline head --tolerance 0.03 --markdown verdicts.md
+  perfsuite compare .benchmarks/Linux-CPython-3.12-64bit/0001_a.json .benchmarks/.../0002_b.json
+  perfsuite compare main head --rename test_old.py::test_a=test_new.py::test_a
+
+exit codes:
+  0 kept   1 regressed   10 unclear   12 nothing or not everything compared   13 a run cannot be read
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = EPILOG
+    parser.add_argument("a", metavar="A", help="the side that B is judged against")
+    parser.add_argument("b", metavar="B", help="the side that is judged")
+    comparison_options.add_judging_arguments(parser)
+    comparison_options.add_store_arguments(parser)
+    parser.add_argument("--all", action="store_true", help="list what was kept as well")
+    add_json_argument(parser, "all verdicts")
+    parser.add_argument("--markdown", metavar="FILE", help="write a Markdown report (- for stdout)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Comparison:
+    """What is printed and written: the verdicts, their exit code, and which runs were compared."""
+
+    report: ComparisonReport
+    exit_code: int
+    run_lines: Sequence[str]
+    history_size: int
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from perfsuite.cli import run_references
+    from perfsuite.judge.stored_runs import compare_runs
+    from perfsuite.judge.verdict import exit_code
+
+    store = run_references.open_store(arguments.store)
+    old, new, earlier = run_references.resolve_sides(arguments.a, arguments.b, store, arguments.baselines)
+    history: list[HistoricalRun] = [*earlier, *run_references.history(store, [*old, *new])]
+    report = compare_runs(old, new, history, comparison_options.comparison_settings(arguments))
+    comparison = _Comparison(
+        report=report,
+        exit_code=exit_code(report.verdicts),
+        run_lines=[run_references.describe_runs("A", old), run_references.describe_runs("B", new)],
+        history_size=len(history),
+    )
+    _print_and_write(arguments, comparison)
+    return comparison.exit_code
+
+
+def _print_and_write(arguments: argparse.Namespace, comparison: _Comparison) -> None:
+    from perfsuite.report.formats import json, markdown
+    from perfsuite.report.publish import print_report
+    from perfsuite.report.report import report_comparison
+
+    report = report_comparison(
+        comparison.report,
+        sides=comparison.run_lines,
+        history_runs=comparison.history_size,
+        alpha=arguments.alpha,
+        exit_code=comparison.exit_code,
+    )
+    stream = text_stream(arguments.json, arguments.markdown)
+    print_report(report, stream, os.environ, show_kept=arguments.all)
+    if arguments.json:
+        write_output("--json", arguments.json, json.render(report))
+    if arguments.markdown:
+        write_output("--markdown", arguments.markdown, markdown.render(report))

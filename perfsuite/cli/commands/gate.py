@@ -1,0 +1,69 @@
+"""Judge a change: base against head in turns, with a stated chance of being wrong.
+
+Both sides run in worktrees of their own, so the repository is not touched. Arguments that are not options
+of this command go to pytest: `perfsuite gate --base origin/main benchmarks -k decode`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from functools import partial
+from pathlib import Path
+
+from perfsuite.cli.gate_options import add_gate_arguments, gate_settings, repro_command
+from perfsuite.cli.progress import print_progress
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--base", required=True, metavar="REF", help="the state to compare with: origin/main")
+    parser.add_argument("--head", metavar="REF", help="the state to judge (default: the working tree)")
+    add_gate_arguments(parser, harness="head")
+    parser.add_argument(
+        "--null", action="store_true", help="allow the same commit on both sides, to test the machine"
+    )
+    parser.add_argument(
+        "--report", type=Path, metavar="DIR", help="write gate.html, .md, .json and .xml there"
+    )
+    parser.add_argument("-k", dest="keyword", metavar="EXPRESSION", help="as in pytest")
+    parser.add_argument("-m", dest="marker", metavar="EXPRESSION", help="as in pytest")
+    parser.add_argument(
+        "pytest_args", nargs="*", metavar="PYTEST", help="paths, and after -- any pytest option"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from perfsuite.gate.gate import gate
+    from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
+    from perfsuite.judge.verdict import EXIT_INTERRUPTED
+    from perfsuite.report import publish
+    from perfsuite.report.report import report_gate
+
+    folder = Path.cwd()
+    settings = gate_settings(
+        arguments,
+        folder,
+        base=arguments.base,
+        head=arguments.head,
+        null=arguments.null,
+        pytest_args=_pytest_args(arguments),
+    )
+    on_progress = partial(print_progress, "gate")
+    try:
+        with sigterm_as_keyboard_interrupt():
+            report = report_gate(gate(settings, folder, repro_command(settings), on_progress))
+    except KeyboardInterrupt:
+        on_progress("interrupted before anything was judged; nothing is left behind")
+        return EXIT_INTERRUPTED
+    publish.print_report(report, sys.stdout, os.environ)
+    if arguments.report:
+        for path in publish.write_reports(report, arguments.report):
+            on_progress(f"wrote {path}")
+    print(publish.publish_to_github(report, os.environ), end="")
+    return report.exit_code
+
+
+def _pytest_args(arguments: argparse.Namespace) -> list[str]:
+    selected = {"-k": arguments.keyword, "-m": arguments.marker}
+    return [*arguments.pytest_args, *(word for item in selected.items() if item[1] for word in item)]
