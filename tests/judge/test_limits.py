@@ -80,8 +80,8 @@ def test_a_zero_time_leaves_the_rate_open_above() -> None:
 def test_counters_and_memory_are_exact() -> None:
     seen = took(0.1, counters={"casts": 2}, memory=MemoryPeaks(peak_rss_bytes=2**20))
     casts, memory = estimate_metric("casts", seen, 0.99), estimate_metric("peak_memory", seen, 0.99)
-    assert casts == MetricEstimate.exactly(2)
-    assert memory == MetricEstimate.exactly(2**20)
+    assert casts == MetricEstimate.exact(2)
+    assert memory == MetricEstimate.exact(2**20)
     assert estimate_metric("peak_cuda_memory", seen, 0.99) is None
     assert estimate_metric("host_syncs", seen, 0.99) is None
 

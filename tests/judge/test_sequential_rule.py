@@ -235,7 +235,7 @@ def test_the_looks_together_spend_no_more_than_alpha(workloads: int, max_pairs: 
 
 def test_what_coins_cannot_say_is_never_claimed() -> None:
     rule = SequentialRule(workloads=1000, max_pairs=12)
-    assert rule.fewest_pairs == 17
+    assert rule.min_pairs == 17
     assert detectable_deviations(rule) == float("inf")
     found = decide(rule, [5.0 + n for n in range(12)], spent=True)
     assert found.outcome is Outcome.UNCLEAR

@@ -21,7 +21,7 @@ def noise(count: int, deviation: float = 0.01, seed: int = 1) -> list[float]:
 
 def test_a_single_run_tells_nothing_of_the_spread() -> None:
     assert within_group_spread([[1.0], [2.0]], trim=False) == UNKNOWN_SPREAD
-    assert not SpreadModel.from_runs([1.0], [2.0]).of_difference().is_known
+    assert not SpreadModel.from_runs([1.0], [2.0]).difference().is_known
 
 
 def test_runs_of_the_same_code_tell_the_spread() -> None:
@@ -74,8 +74,8 @@ def test_evenings_that_differ_widen_the_spread_of_many_runs() -> None:
     evenings = [[level + source.gauss(0, 0.001) for _ in range(3)] for level in noise(40, 0.03)]
     old, new = noise(5, 0.001, seed=2), noise(5, 0.001, seed=3)
     alone, known = (
-        SpreadModel.from_runs(old, new).of_difference(),
-        SpreadModel.from_runs(old, new, evenings).of_difference(),
+        SpreadModel.from_runs(old, new).difference(),
+        SpreadModel.from_runs(old, new, evenings).difference(),
     )
     assert alone.standard_error < 0.002
     assert known.standard_error > 0.02
@@ -85,13 +85,13 @@ def test_more_runs_narrow_the_spread_only_as_far_as_evenings_allow() -> None:
     source = random.Random(1)
     evenings = [[level + source.gauss(0, 0.02) for _ in range(3)] for level in noise(40, 0.01)]
     known = SpreadModel.from_runs(noise(3), noise(3, seed=2), evenings)
-    errors = [known.of_difference(more).standard_error for more in (0, 5, 50)]
+    errors = [known.difference(more).standard_error for more in (0, 5, 50)]
     assert errors[0] > errors[1] > errors[2] > 0.01
 
 
 def test_a_single_run_must_clear_the_spikes_of_the_past() -> None:
     series = [[value] for value in noise(30)]
     series[10][0] += 0.5
-    assert SpreadModel.from_runs([0.0], [0.0], series).fence() > 0.5
-    assert SpreadModel.from_runs([0.0] * 3, [0.0] * 3, series).fence() == 0
-    assert SpreadModel.from_runs([0.0], [0.0], [[value] for value in noise(30)]).fence() == 0
+    assert SpreadModel.from_runs([0.0], [0.0], series).outlier_margin() > 0.5
+    assert SpreadModel.from_runs([0.0] * 3, [0.0] * 3, series).outlier_margin() == 0
+    assert SpreadModel.from_runs([0.0], [0.0], [[value] for value in noise(30)]).outlier_margin() == 0

@@ -215,7 +215,7 @@ def test_missing_and_new_workloads_are_findings() -> None:
 
 def test_a_renamed_workload_is_compared_and_brings_its_history() -> None:
     past = [a_run({"old": 1.0}, f"h{number}", number) for number in range(10)]
-    settings = ComparisonSettings(renamed={"old": "new"})
+    settings = ComparisonSettings(renames={"old": "new"})
     found = compare_runs([a_run({"old": 1.0})], [a_run({"new": 1.2})], past, settings)
     assert outcomes(found) == {"new": Outcome.REGRESSED}
 

@@ -55,7 +55,7 @@ def test_a_kept_run_replaces_and_the_earlier_ones_tell_the_spread(baselines: Bas
     baselines.accept(runs("c1", day=2))
     found = baselines.find(HERE)
     assert found is not None
-    assert ({run.commit for run in found.runs}, {run.commit for run in found.past}) == ({"c1"}, {"c0"})
+    assert ({run.commit for run in found.runs}, {run.commit for run in found.earlier_runs}) == ({"c1"}, {"c0"})
 
 
 def test_more_runs_of_the_same_commit_are_added(baselines: BaselineStore) -> None:
@@ -73,7 +73,7 @@ def test_a_baseline_does_not_grow_for_ever(baselines: BaselineStore) -> None:
         baselines.accept(runs(f"c{day}", day=day))
     found = baselines.find(HERE)
     assert found is not None
-    assert len(found.runs) + len(found.past) == MAX_RUNS
+    assert len(found.runs) + len(found.earlier_runs) == MAX_RUNS
     assert found.runs[-1].commit == "c11"
 
 
