@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from math import exp, expm1, log1p
 from statistics import median
 
 from perfsuite.judge import spread
 from perfsuite.judge.spread import Spread, SpreadModel
+from perfsuite.judge.student_t import student_quantile
 from perfsuite.judge.verdict import Interval, Outcome, Verdict
 
 _MAX_ADVISED_RUNS = 50
@@ -111,18 +111,6 @@ def _too_few_runs_reason(found: Spread) -> str:
         f"too few runs to know how much runs differ: take {short} more run{'s' * (short > 1)} of either side "
         "(fresh processes)"
     )
-
-
-@cache
-def student_quantile(share: float, df: float) -> float:
-    """Student's quantile.
-
-    >>> round(student_quantile(0.99, 11), 3)
-    2.718
-    """
-    from scipy.special import stdtrit  # here, because it takes longer to import than --help may take
-
-    return float(stdtrit(df, share))
 
 
 def _bounded_expm1(value: float) -> float:

@@ -274,8 +274,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's back
 from perfsuite.data.loaders import make_loaders
 loader = make_loaders(sys.argv[1], 8, 2, image_size=32, engine=sys.argv[2], start_method="fork").train
 list(loader)
-print("loaded", flush=True)
 try:
+    print("loaded", flush=True)  # within, because the interrupt may follow at once
     time.sleep(60)
 except KeyboardInterrupt:
     print("again", len(list(loader)), flush=True)
