@@ -25,7 +25,7 @@ class PeerDataset(Dataset):
         return len(self.files)
 
     def draw_crop_box(self, width, height):
-        return random_resized_crop(width, height, 224, self.rng.random(UNIFORMS_PER_CROP)).draw_crop_box
+        return random_resized_crop(width, height, 224, self.rng.random(UNIFORMS_PER_CROP)).box
 
     def draw_parameters(self):
         """Mirror, degrees, zoom, brightness, contrast, saturation: the moderate mode's."""

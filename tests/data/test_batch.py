@@ -32,7 +32,7 @@ def tensors_of(slot: BatchBuffer) -> list[torch.Tensor]:
 
 
 def test_a_batch_is_closed_up_where_images_were_left_out() -> None:
-    slot = BatchBuffer.new(5, BatchLayout(2, places=True, maps=True))
+    slot = BatchBuffer.new(5, BatchLayout(2, with_geometry=True, maps=True))
     for tensor in tensors_of(slot):
         tensor.copy_(torch.arange(5).view(-1, *[1] * (tensor.ndim - 1)).expand_as(tensor))
     slot.rows[1] = slot.rows[3] = SKIPPED_ROW

@@ -74,7 +74,7 @@ def test_any_error_of_reading_skips_that_image_and_is_named(folder: Path, engine
         name: f"{kind.__name__}: row {row}"
         for row, (name, kind) in enumerate(zip(names, ERRORS, strict=True))
     }
-    assert loader.faults.named == told
+    assert loader.faults.reasons == told
     assert loader.faults.count == len(ERRORS)
 
 
@@ -165,4 +165,4 @@ def test_a_missing_map_is_a_fault_of_its_image(folder: Path, tmp_path: Path, eng
         np.save(path, np.zeros((120, 160), np.uint8))
     loader = loader_of(source, engine, 1, "skip", maps=MapSource(tmp_path))
     assert shown_by(loader) == 39
-    assert list(loader.faults.named) == [source.name(0)]
+    assert list(loader.faults.reasons) == [source.name(0)]

@@ -84,9 +84,9 @@ def test_the_bombs_are_bombs_to_pillow() -> None:
 MEMORY = """
 import io, resource, sys
 from pathlib import Path
-from perfsuite.data import decode
+from perfsuite.data.decoding import registry
 from perfsuite.data.image_maker import ImageMaker
-from perfsuite.data.image_config import Recipe
+from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.sources.files import image_folder
 from perfsuite.errors import DataError
 from perfsuite.transforms.augment.modes import Draw
@@ -96,11 +96,11 @@ source = image_folder(sys.argv[1])
 good = Path(sys.argv[2]).read_bytes()
 files = [source.read(row) for row in range(len(source))]
 out = np.empty((32, 32, 3), np.uint8)
-makers = [ImageMaker(source, Recipe(32, reduce=reduce)) for reduce in (False, True)]
-random = ImageMaker(source, Recipe(32, "random"))
-ways = [decode.decoder(name) for name in decode.available()]
-ways += [lambda data, maker=maker: maker.image(data, np.empty(0), Draw(), out) for maker in makers]
-ways += [lambda data: random.to_keep(data, 64, 64 * 64 * 3)]
+makers = [ImageMaker(source, ImageConfig(32, reduce=reduce)) for reduce in (False, True)]
+random = ImageMaker(source, ImageConfig(32, "random"))
+ways = [registry.get_decoder(name) for name in registry.available_decoders()]
+ways += [lambda data, maker=maker: maker.make_from_bytes(data, np.empty(0), Draw(), out) for maker in makers]
+ways += [lambda data: random.prepare_for_cache(data, 64, 64 * 64 * 3)]
 for way in ways:
     way(good)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -172,7 +172,7 @@ def test_a_cache_refuses_what_the_decoders_refuse(side: tuple[int, int], folder:
     data = with_sides(jpeg, jpeg.index(b"\xff\xc0") + 5, *(one.to_bytes(2, "big") for one in side[::-1]))
     maker = ImageMaker(image_folder(folder), ImageConfig(32, "random"))
     with pytest.raises(DataError, match="pixels, expected at most"):
-        maker.to_keep(data, 64, 64 * 64 * 3)
+        maker.prepare_for_cache(data, 64, 64 * 64 * 3)
 
 
 @pytest.mark.skipif(not region.is_available(), reason="no numba or no libjpeg-turbo that can crop")
@@ -225,7 +225,7 @@ def test_decoding_on_a_device_leaves_the_bomb_to_the_host(
     loader = skipping(tmp_path, "device", 1)
     assert [len(labels) for _, labels in loader] == [1]
     assert given == [encoded("JPEG")]
-    assert set(loader.faults.named) == {"c/bomb.jpg"}
+    assert set(loader.faults.reasons) == {"c/bomb.jpg"}
 
 
 def skipping(folder: Path, engine: str, workers: int, **more: Any) -> Loader:
@@ -243,7 +243,7 @@ def test_a_bomb_in_a_shard_is_refused_when_it_is_decoded(tmp_path: Path) -> None
         dict.fromkeys(SPLITS, read_shards(tmp_path / "s")), 8, 0, on_error="skip", image_size=32
     ).val
     assert [len(labels) for _, labels in loader] == [1]
-    (reason,) = loader.faults.named.values()
+    (reason,) = loader.faults.reasons.values()
     assert "14,000 x 14,000 pixels" in reason
 
 

@@ -30,7 +30,7 @@ class Rows:
 
 def order(sampler: object, batch_size: int = 4, **more: int) -> Order:
     sampled = SeededSampler.wrap(sampler, 40, seed=42)  # type: ignore[arg-type]
-    return Order(len(sampler), batch_size, sampled=sampled, **more)  # type: ignore[arg-type]
+    return Order(len(sampler), batch_size, sampler=sampled, **more)  # type: ignore[arg-type]
 
 
 def test_rows_come_as_the_sampler_says() -> None:
@@ -48,7 +48,7 @@ def test_torchs_samplers_repeat_by_seed_and_epoch_and_leave_torchs_numbers_alone
 
 
 def test_ranks_share_what_the_sampler_says() -> None:
-    rows = [order(Rows(*range(9, 0, -1)), rank=rank, world=3).rows(0).tolist() for rank in range(3)]
+    rows = [order(Rows(*range(9, 0, -1)), rank=rank, world_size=3).rows(0).tolist() for rank in range(3)]
     assert rows == [[9, 6, 3], [8, 5, 2], [7, 4, 1]]
 
 

@@ -25,7 +25,7 @@ def test_every_rank_takes_the_same_number_of_steps(
     samples: int, world: int, drop_last: bool, uneven: str
 ) -> None:
     orders = [
-        Order(samples, 4, rank=rank, world=world, drop_last=drop_last, uneven=uneven)  # type: ignore[arg-type]
+        Order(samples, 4, rank=rank, world_size=world, drop_last=drop_last, uneven=uneven)  # type: ignore[arg-type]
         for rank in range(world)
     ]
     steps = {len(order.batches(0)) for order in orders}
@@ -43,7 +43,7 @@ def test_every_rank_takes_the_same_number_of_steps(
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"batch_size": 0}, {"rank": 2, "world": 2}, {"rank": -1}, {"uneven": "maybe"}]
+    "wrong", [{"batch_size": 0}, {"rank": 2, "world_size": 2}, {"rank": -1}, {"uneven": "maybe"}]
 )
 def test_orders_without_sense_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="order: "):

@@ -93,15 +93,15 @@ def special(folder: Path, tmp_path: Path) -> Iterator[Path]:
 def test_only_regular_files_of_bounded_size_are_read(special: Path, engine: str, workers: int) -> None:
     loader = loader_of(image_folder(special), engine, workers, "skip")
     assert shown_by(loader) == 8
-    assert {Path(name).stem for name in loader.faults.named} == set(SPECIAL)
-    for name, reason in loader.faults.named.items():
+    assert {Path(name).stem for name in loader.faults.reasons} == set(SPECIAL)
+    for name, reason in loader.faults.reasons.items():
         assert SPECIAL[Path(name).stem][1] in reason
 
 
 def test_a_local_address_is_read_as_a_folder_is(special: Path) -> None:
     loader = loader_of(remote_folder(special.as_uri()), "threads", 0, "skip")
     assert shown_by(loader) == 8
-    assert {Path(name).stem for name in loader.faults.named} == set(SPECIAL)
+    assert {Path(name).stem for name in loader.faults.reasons} == set(SPECIAL)
 
 
 def test_a_remote_file_that_is_too_large_is_not_fetched(
@@ -116,7 +116,7 @@ def test_a_remote_file_that_is_too_large_is_not_fetched(
     monkeypatch.setattr(image_file, "MAX_FILE_BYTES", len(good) + 4999)
     loader = loader_of(remote_folder("memory://sized"), "threads", 0, "skip")
     assert shown_by(loader) == 1
-    assert list(loader.faults.named) == ["memory://sized/c/large.jpg"]
+    assert list(loader.faults.reasons) == ["memory://sized/c/large.jpg"]
     assert "expected at most" in str(loader.faults)
 
 
@@ -136,7 +136,7 @@ def test_a_nul_in_a_name_is_a_fault_of_that_image(
     table.write_text(f"file,label\n{good},1\na\0b.jpg,1\n")
     loader = loader_of(labeled_csv(table, folder), engine, workers, "skip", cache=cache)
     assert shown_by(loader) == 1
-    assert list(loader.faults.named) == ["a\0b.jpg"]
+    assert list(loader.faults.reasons) == ["a\0b.jpg"]
     with pytest.raises(DataError, match="no possible name of a file"):
         shown_by(loader_of(labeled_csv(table, folder), engine, workers, "raise", cache=cache))
 

@@ -102,7 +102,7 @@ class PixelStorage:
                 "cache: memory without a name cannot be sent to a new process; use engine='threads', "
                 "start_method='fork', or a cache on disk"
             )
-        return {"place": self.layout, "_file": self._file}
+        return {"layout": self.layout, "_file": self._file}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

@@ -16,7 +16,7 @@ from time import perf_counter
 import numpy as np
 from PIL import Image
 
-from perfsuite.atomic_file import open_replacing
+from perfsuite.atomic import open_replacing
 from perfsuite.data.decoding.registry import DECODERS, available_decoders
 from perfsuite.data.synthetic.dataset import cache_root
 

@@ -116,7 +116,9 @@ class DevicePrefetcher:
             arrived = None if self._stream is None else self._stream.record_event()
         if arrived is not None:
             arrived.synchronize()  # the host's memory is filled anew when the next batch is asked for
-        host: dict[str, Any] = {name: _clone(getattr(batch, name)) for name in ("rows", "moved", "sizes")}
+        host: dict[str, Any] = {
+            name: _clone(getattr(batch, name)) for name in ("rows", "affines", "original_sizes")
+        }
         return _DeviceBatch(replace(batch, **there, **host), place, arrived)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from perfsuite.atomic_file import open_replacing
+from perfsuite.atomic import open_replacing
 from perfsuite.data.sources.annotations import Annotations, ImageAnnotation
 from perfsuite.data.synthetic.dataset import ProgressCallback
 from perfsuite.errors import DataError

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from perfsuite.atomic_file import open_replacing
+from perfsuite.atomic import open_replacing
 from perfsuite.data.faults import IMAGE_ERRORS, Fault, fault_error, reason_of
 from perfsuite.data.image_file import EXTENSIONS, read_file, regular_file
 from perfsuite.data.sources.file_index import PackedStrings

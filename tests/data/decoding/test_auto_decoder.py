@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perfsuite.atomic_file import open_replacing
+from perfsuite.atomic import open_replacing
 from perfsuite.data.decoding import auto, registry
 from perfsuite.data.decoding.auto import choose_decoder, time_decoders
 

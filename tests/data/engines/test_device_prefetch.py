@@ -22,7 +22,7 @@ class Counting:
     """An engine of one slot that is overwritten at once, as a hasty engine may do."""
 
     def __init__(self, fails_at: int | None = None) -> None:
-        self.slot = BatchBuffer.new(4, BatchLayout(2, places=True, maps=True))
+        self.slot = BatchBuffer.new(4, BatchLayout(2, with_geometry=True, maps=True))
         self.fails_at, self.given, self.ended = fails_at, 0, threading.Event()
 
     def run(self, tasks: Sequence[BatchTask]) -> Iterator[Batch]:

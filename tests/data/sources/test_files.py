@@ -91,10 +91,10 @@ def test_a_million_files_are_indexed_in_few_bytes(tmp_path: Path) -> None:
             (place / f"image_{number:06d}.jpg").touch()
     code = (
         "import resource, time, sys\n"
-        "from perfsuite.data.sources.files import image_folder, split\n"
+        "from perfsuite.data.sources.files import image_folder, split_source\n"
         "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
         "before, begun = peak(), time.perf_counter()\n"
-        "found = image_folder(sys.argv[1]); parts = split(found, 0.1, 0.1)\n"
+        "found = image_folder(sys.argv[1]); parts = split_source(found, 0.1, 0.1)\n"
         "print(len(found), time.perf_counter() - begun, peak() - before, found.nbytes / 2**20)"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}

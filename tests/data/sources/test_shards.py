@@ -43,7 +43,7 @@ def test_loaders_show_the_same_from_shards_as_from_files(folder: Path, shards: P
 
 def test_ranks_share_shards_evenly_whatever_their_number(shards: Path) -> None:
     found = read_shards(shards)
-    seen = [int(row) for rank in range(3) for row in Order(len(found), 4, rank=rank, world=3).rows(0)]
+    seen = [int(row) for rank in range(3) for row in Order(len(found), 4, rank=rank, world_size=3).rows(0)]
     assert set(seen) == set(range(40))
     assert len(seen) == 42
 
