@@ -62,7 +62,7 @@ def test_a_device_is_waited_for_and_a_clock_that_does_not_is_caught():
     waiting = sample(device.submit, WallClock(device.wait), plan, enough=lambda samples, look: True)
     assert min(waiting.seconds_per_call) >= 0.98e-3
     device.wait()
-    careless = WallClock(no_wait).seconds(device.submit, 20) / 20
+    careless = WallClock(no_wait).time_calls(device.submit, 20) / 20
     device.wait()
     assert careless < 0.5e-3
 
@@ -70,7 +70,7 @@ def test_a_device_is_waited_for_and_a_clock_that_does_not_is_caught():
 @pytest.mark.ceiling(overhead=0.01)
 def test_measuring_a_call_of_a_millisecond_costs_under_1_percent(perf):
     clock = WallClock(no_wait)
-    perf.pair(bare=spin, measured=lambda: clock.seconds(spin, 1))
+    perf.pair(bare=spin, measured=lambda: clock.time_calls(spin, 1))
 
 
 def test_counting_leaves_timed_rounds_as_they_were(image_batch):
@@ -82,10 +82,10 @@ def test_counting_leaves_timed_rounds_as_they_were(image_batch):
         image_batch[:1, :, :64, :64].float().mul_(1 / 255).sub_(0.5)
 
     def one_pair() -> float:
-        before = clock.seconds(call, 100)
+        before = clock.time_calls(call, 100)
         count(call)
-        clock.seconds(call, 10)  # the counted call's garbage is not the next round's
-        return clock.seconds(call, 100) / before
+        clock.time_calls(call, 10)  # the counted call's garbage is not the next round's
+        return clock.time_calls(call, 100) / before
 
     limit = Limit(LimitType.CEILING, "overhead", 0.02)
     verdict = judge_limit(

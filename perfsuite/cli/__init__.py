@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from perfsuite import __version__
-from perfsuite.errors import PerfsuiteError
+from perfsuite.errors import ExitCode, PerfsuiteError
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(words)
     if arguments.command is None:
         parser.print_help()
-        return 2
+        return ExitCode.USAGE
     try:
         return int(arguments.run(arguments))
     except PerfsuiteError as error:
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         print(f"perfsuite {arguments.command}: interrupted; what was finished is kept", file=sys.stderr)
-        return 130
+        return ExitCode.INTERRUPTED
     except BrokenPipeError:
         # The reader (head, less) went away: not an error. Keep the interpreter from flushing into it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

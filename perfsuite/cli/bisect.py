@@ -20,7 +20,7 @@ def run(arguments: argparse.Namespace) -> int:
     from perfsuite.gate.bisect import bisect
     from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
     from perfsuite.gate.worktree import Repository
-    from perfsuite.judge.verdict import EXIT_INTERRUPTED
+    from perfsuite.errors import ExitCode
 
     here = Path.cwd()
     arguments.base, arguments.head = arguments.good, arguments.bad
@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
         with sigterm_as_keyboard_interrupt():
             found, _ = bisect(settings, arguments.good, arguments.bad, here, progress_printer("bisect"))
     except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        return ExitCode.INTERRUPTED
     repository = Repository.at(here)
     for commit in found.suspects:
         print(f"{commit} {repository.subject(commit)}")
@@ -38,4 +38,4 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"made it slower; found with {found.gates} gates")
         return 0
     print(f"one of these {len(found.suspects)} made it slower; the others between could not be judged")
-    return 10
+    return ExitCode.UNCLEAR

@@ -26,12 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from perfsuite.errors import ExitCode
     from perfsuite.advise.step_counters import count_all_cases, diff_counters, expected_file, read_expected
 
     path = expected_file(arguments.folder)
     if not path.exists() and not arguments.update:
         print(f"{path}: nothing is expected of this torch yet; write it with --update", file=sys.stderr)
-        return 12
+        return ExitCode.NOT_COMPARED
     expected = read_expected(path) if path.exists() else {}
     found = count_all_cases()
     differing = diff_counters(expected, found)

@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     from perfsuite.errors import UsageError
     from perfsuite.gate.doctor import PAIRS_SHOWN, diagnose
     from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
-    from perfsuite.judge.verdict import EXIT_INTERRUPTED, EXIT_KEPT, EXIT_UNFIT
+    from perfsuite.errors import ExitCode
 
     if arguments.pairs < 2:
         raise UsageError(f"--pairs {arguments.pairs}: a spread needs at least 2")
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
             found = diagnose(arguments.pairs, arguments.alpha, arguments.tolerance, tell)
     except KeyboardInterrupt:
         tell("interrupted; nothing can be said before the last pair, and nothing is left behind")
-        return EXIT_INTERRUPTED
+        return ExitCode.INTERRUPTED
     console = Console()
     table = Table("workload", "spread of a pair", *(f"found with {n} pairs" for n in PAIRS_SHOWN))
     for sight in found.workloads:
@@ -53,4 +53,4 @@ def run(arguments: argparse.Namespace) -> int:
             console.print(f"    {fact.remedy}", markup=False)
     if found.unfit:
         console.print(f"unfit: base differs from base in {', '.join(found.unfit)}", markup=False)
-    return EXIT_UNFIT if found.unfit else EXIT_KEPT
+    return ExitCode.UNFIT if found.unfit else ExitCode.KEPT

@@ -21,7 +21,7 @@ from perfsuite.cli.arguments import within
 from perfsuite.gate.schedule import TurnSchedule
 from perfsuite.gate.settings import RANGES, TIME, GateSettings, read_project_settings
 from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
-from perfsuite.judge.verdict import EXIT_INTERRUPTED
+from perfsuite.errors import ExitCode
 from perfsuite.report import formats
 from perfsuite.report.terminal import gate as gate_terminal
 
@@ -121,7 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
             report = gate(settings, here, repro_command(settings), tell)
     except KeyboardInterrupt:
         tell("interrupted before anything was judged; nothing is left behind")
-        return EXIT_INTERRUPTED
+        return ExitCode.INTERRUPTED
     gate_terminal.print_gate(report, Console(width=None if sys.stdout.isatty() else 120))
     if arguments.report:
         for path in formats.write_reports(report, arguments.report):

@@ -86,7 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
     from perfsuite.advise.sweep.measure import measure_sweep
     from perfsuite.advise.sweep.results import check_targets
     from perfsuite.advise.sweep.terminal import print_sweep, sweep_to_dict
-    from perfsuite.judge.verdict import EXIT_INTERRUPTED, exit_code
+    from perfsuite.errors import ExitCode
+    from perfsuite.judge.verdict import exit_code
 
     tell = _ProgressLine(sys.stderr)
     # More workers than cores are what is asked about.
@@ -101,7 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
     if told["json"] is not None:
         atomic.replace(told["json"], json.dumps(sweep_to_dict(found), indent=1, allow_nan=False).encode())
     if not found.is_complete:
-        return EXIT_INTERRUPTED
+        return ExitCode.INTERRUPTED
     return exit_code(check_targets(found, found.choice().seen)) if told["check"] else 0
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from perfsuite.errors import UsageError
-from perfsuite.judge.limits import RATIO_METRICS, Limit, MetricEstimate, estimate_ratio, judge_limit
+from perfsuite.judge.limits import Limit, judge_limit
+from perfsuite.judge.metrics import MetricEstimate, estimate_ratio
 from perfsuite.judge.order_statistics import confidence_at_look
 from perfsuite.judge.units import MetricKind
 from perfsuite.judge.verdict import Outcome, Verdict
@@ -130,7 +131,7 @@ class Perf:
         if self._runs_unmeasured(workloads):
             return None
         ours, theirs = f"{nodeid}::{candidate}", [f"{nodeid}::{other}" for other in others]
-        limits = [limit for limit in self._limits if limit.metric in RATIO_METRICS]
+        limits = [limit for limit in self._limits if limit.is_of_ratio]
 
         def judged(seconds: Mapping[str, Sequence[float]], look: int) -> list[Verdict]:
             # Each of the others is a comparison of its own, so they share the chance of error.
@@ -191,7 +192,7 @@ class Perf:
 
     def _refuse_ratio_limits(self) -> None:
         for limit in self._limits:
-            if limit.metric in RATIO_METRICS:
+            if limit.is_of_ratio:
                 raise UsageError(
                     f"{self._node.nodeid}: {limit.limit_type}({limit.metric}) "
                     "wants two workloads; use perf.pair"

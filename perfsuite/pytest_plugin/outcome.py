@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from perfsuite.judge.limits import RATIO_METRICS, Limit, estimate_metric, judge_limit
+from perfsuite.judge.limits import Limit, judge_limit
 from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.measure.measurement import Measurement
 from perfsuite.pytest_plugin.session import PerfSession, plain_measurements
@@ -16,9 +16,9 @@ from perfsuite.pytest_plugin.session import PerfSession, plain_measurements
 def judge_limits(limits: Sequence[Limit], measurement: Measurement, level: float) -> list[Verdict]:
     """Every limit that one measurement can answer; ratios need two."""
     return [
-        judge_limit(limit, estimate_metric(limit.metric, measurement, level), measurement.name)
+        judge_limit(limit, limit.definition.estimate(measurement, level), measurement.name)
         for limit in limits
-        if limit.metric not in RATIO_METRICS
+        if not limit.is_of_ratio
     ]
 
 

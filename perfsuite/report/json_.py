@@ -8,8 +8,7 @@ from dataclasses import asdict
 from math import isfinite
 from typing import Any
 
-from perfsuite.judge.verdict import Verdict
-from perfsuite.report.text import sort_by_severity
+from perfsuite.judge.verdict import Verdict, sort_by_severity
 
 
 def render(verdicts: Sequence[Verdict], warnings: Iterable[str] = (), exit_code: int = 0) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from perfsuite.judge.verdict import Outcome, Verdict
+from perfsuite.judge.verdict import Outcome, Verdict, sort_by_severity
 from perfsuite.report.text import (
     escape_control_characters,
     format_change,
     format_interval,
     format_outcome_counts,
-    sort_by_severity,
 )
 
 MAX_ROWS = 200  # a comment may hold 64 KiB

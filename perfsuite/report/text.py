@@ -5,39 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import isfinite
 
-from perfsuite.judge.verdict import Outcome, Verdict
-
-WORST_FIRST = (
-    Outcome.BROKEN,
-    Outcome.REGRESSED,
-    Outcome.ERROR,
-    Outcome.MISSING,
-    Outcome.UNCLEAR,
-    Outcome.IMPROVED,
-    Outcome.NEW,
-    Outcome.QUARANTINED,
-    Outcome.KEPT,
-)
-
-
-def sort_by_severity(verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """By outcome, then by size of the change."""
-    rank = {outcome: place for place, outcome in enumerate(WORST_FIRST)}
-    return sorted(verdicts, key=lambda each: (rank[each.outcome], -abs(each.estimate or 0), each.workload))
-
+from perfsuite.judge.verdict import Verdict, count_by_outcome
 
 def format_outcome_counts(verdicts: Iterable[Verdict]) -> str:
     """How many of each outcome.
 
+    >>> from perfsuite.judge.verdict import Outcome
     >>> kept, missing = Verdict("a", "time", Outcome.KEPT, ""), Verdict("b", "time", Outcome.MISSING, "")
     >>> format_outcome_counts([kept, missing])
     '1 missing, 1 kept'
     """
-    found = [each.outcome for each in verdicts]
-    return (
-        ", ".join(f"{found.count(each)} {each}" for each in WORST_FIRST if each in found)
-        or "nothing compared"
-    )
+    counts = count_by_outcome(verdicts)
+    return ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "nothing compared"
 
 
 def format_change(ratio_less_one: float | None) -> str:
@@ -58,7 +37,7 @@ def format_change(ratio_less_one: float | None) -> str:
 def format_interval(verdict: Verdict) -> str:
     """The interval of a change, or nothing.
 
-    >>> from perfsuite.judge.verdict import Interval
+    >>> from perfsuite.judge.verdict import Interval, Outcome
     >>> format_interval(Verdict("a", "time", Outcome.KEPT, "", interval=Interval(-0.01, 0.02, 0.99)))
     '-1.0 % to +2.0 %'
     """

@@ -14,7 +14,8 @@ from perfsuite.errors import UsageError
 from perfsuite.judge import spread_rule
 from perfsuite.judge.spread_rule import SpreadRule
 from perfsuite.judge.stored_runs import ComparisonReport, ComparisonSettings, compare_runs
-from perfsuite.judge.verdict import EXIT_NOT_COMPARED, EXIT_REGRESSED, EXIT_UNCLEAR, Outcome, exit_code
+from perfsuite.errors import ExitCode
+from perfsuite.judge.verdict import Outcome, exit_code
 from perfsuite.measure.measurement import Environment, Measurement
 
 HERE = Environment({"cpu": "invented", "torch": "2.11", "python": "3.12"}, {"kernel": "6.1"})
@@ -149,7 +150,7 @@ def test_samples_of_one_run_are_no_replicates() -> None:
     found = compare_runs([one], [other])
     assert outcomes(found) == {"t": Outcome.UNCLEAR}
     assert "take 4 more runs of either side" in found.verdicts[0].reason
-    assert exit_code(found.verdicts) == EXIT_UNCLEAR
+    assert exit_code(found.verdicts) == ExitCode.UNCLEAR
 
 
 def test_an_unclear_one_says_how_many_runs_are_wanted_and_they_suffice() -> None:
@@ -210,7 +211,7 @@ def test_counters_travel_between_machines_of_the_same_torch_and_python(key: str,
 def test_missing_and_new_workloads_are_findings() -> None:
     found = compare_runs([a_run({"a": 1.0, "b": 1.0})] * 5, [a_run({"a": 1.0, "c": 1.0})] * 5)
     assert outcomes(found) == {"a": Outcome.KEPT, "b": Outcome.MISSING, "c": Outcome.NEW}
-    assert exit_code(found.verdicts) == EXIT_NOT_COMPARED
+    assert exit_code(found.verdicts) == ExitCode.NOT_COMPARED
 
 
 def test_a_renamed_workload_is_compared_and_brings_its_history() -> None:
@@ -221,8 +222,8 @@ def test_a_renamed_workload_is_compared_and_brings_its_history() -> None:
 
 
 def test_nothing_in_common_is_never_green() -> None:
-    assert exit_code(compare_runs([a_run({})], [a_run({})]).verdicts) == EXIT_NOT_COMPARED
-    assert exit_code(compare_runs([a_run({})], [a_run({"t": 1.0})]).verdicts) == EXIT_NOT_COMPARED
+    assert exit_code(compare_runs([a_run({})], [a_run({})]).verdicts) == ExitCode.NOT_COMPARED
+    assert exit_code(compare_runs([a_run({})], [a_run({"t": 1.0})]).verdicts) == ExitCode.NOT_COMPARED
 
 
 @pytest.mark.parametrize(("before", "after"), [(0.0, 0.0), (0.0, 1.0), (1.0, 0.0)])
@@ -246,7 +247,7 @@ def test_a_workload_that_was_only_counted_is_judged_by_its_counters() -> None:
     old, new = (Invented({"t": Measurement("t", (), counters={"casts": n})}) for n in (2, 3))
     found = compare_runs([old], [new])
     assert [(each.metric, each.outcome) for each in found.verdicts] == [("casts", Outcome.REGRESSED)]
-    assert exit_code(found.verdicts) == EXIT_REGRESSED
+    assert exit_code(found.verdicts) == ExitCode.REGRESSED
 
 
 def test_sides_taken_in_blocks_warn_until_the_history_knows_the_drift() -> None:

@@ -49,18 +49,18 @@ class Tape:
 
 def test_the_device_is_idle_at_both_readings() -> None:
     tape = Tape()
-    WallClock(tape.note("wait")).seconds(tape.note("call"), 3)
+    WallClock(tape.note("wait")).time_calls(tape.note("call"), 3)
     assert tape.events == ["wait", "call", "call", "call", "wait"]
 
 
 def test_a_clock_that_waits_returns_with_the_work_done() -> None:
     device = Device()
-    WallClock(device.wait).seconds(device.submit, 50)
+    WallClock(device.wait).time_calls(device.submit, 50)
     assert device.done == 50
 
 
 def test_time_goes_forward() -> None:
-    assert WallClock().seconds(lambda: None, 1) >= 0
+    assert WallClock().time_calls(lambda: None, 1) >= 0
     assert clock_resolution_seconds() > 0
 
 
@@ -97,9 +97,9 @@ def test_a_clock_that_does_not_wait_for_cuda_is_caught() -> None:
 
     cycles = 20_000_000
     queue: Callable[[], None] = lambda: torch.cuda._sleep(cycles)  # noqa: E731
-    waiting, events = make_clock("cuda").seconds(queue, 5), make_clock("cuda", "events").seconds(queue, 5)
+    waiting, events = make_clock("cuda").time_calls(queue, 5), make_clock("cuda", "events").time_calls(queue, 5)
     torch.cuda.synchronize()
-    careless = WallClock().seconds(queue, 5)
+    careless = WallClock().time_calls(queue, 5)
     torch.cuda.synchronize()
     assert careless < waiting / 5
     assert abs(events / waiting - 1) < 0.05

@@ -20,7 +20,7 @@ class ScriptedClock:
 
     def wait(self) -> None: ...
 
-    def seconds(self, call: object, calls: int) -> float:
+    def time_calls(self, call: object, calls: int) -> float:
         self.asked.append(calls)
         each = self._script.pop(0) if len(self._script) > 1 else self._script[0]
         return each * calls

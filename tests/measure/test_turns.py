@@ -19,7 +19,7 @@ class DriftingClock:
 
     def wait(self) -> None: ...
 
-    def seconds(self, call: object, calls: int) -> float:
+    def time_calls(self, call: object, calls: int) -> float:
         self._readings += 1
         name = call()  # type: ignore[operator]
         self.order.append(name)
@@ -34,13 +34,13 @@ PLAN = SamplingPlan(min_rounds=20, min_seconds=0.0, max_seconds=60.0, max_warmup
 @pytest.mark.parametrize("ratio", [1.0, 1.05, 0.5])
 def test_a_drift_that_ruins_blocks_leaves_turns_alone(ratio: float) -> None:
     turns = take_turns(ARMS, DriftingClock(ratio), PLAN, enough=lambda seconds, look: True)
-    assert estimate_ratio(turns.ratios("b", "a"), 0.99).estimate == pytest.approx(ratio, rel=1e-9)
+    assert estimate_ratio(turns.ratios("b", "a"), 0.99).value == pytest.approx(ratio, rel=1e-9)
 
 
 def test_the_same_drift_is_seen_by_blocks() -> None:
     clock = DriftingClock(1.0)
-    first = [clock.seconds(lambda: "a", 1) for _ in range(40)]
-    second = [clock.seconds(lambda: "b", 1) for _ in range(40)]
+    first = [clock.time_calls(lambda: "a", 1) for _ in range(40)]
+    second = [clock.time_calls(lambda: "b", 1) for _ in range(40)]
     assert sum(second) / sum(first) > 1.4
 
 
@@ -54,8 +54,8 @@ def test_turns_go_forward_and_back_and_either_arm_may_be_first() -> None:
 class DisturbedInStep(DriftingClock):
     """A neighbor takes the core whenever the second turn of a block begins, and keeps it for two."""
 
-    def seconds(self, call: object, calls: int) -> float:
-        plain = super().seconds(call, calls)
+    def time_calls(self, call: object, calls: int) -> float:
+        plain = super().time_calls(call, calls)
         return plain * (3.0 if len(self.order) % 4 in (2, 3) else 1.0)
 
 
@@ -70,4 +70,4 @@ def test_a_neighbor_in_step_with_the_turns_is_noise_and_no_verdict() -> None:
 def test_arms_of_different_size_are_compared_per_item() -> None:
     arms = [ARMS[0], Workload("b", lambda: "b", items_per_call=2.0)]
     turns = take_turns(arms, DriftingClock(2.0), PLAN, enough=lambda seconds, look: True)
-    assert estimate_ratio(turns.ratios("b", "a"), 0.99).estimate == pytest.approx(1.0)
+    assert estimate_ratio(turns.ratios("b", "a"), 0.99).value == pytest.approx(1.0)

@@ -49,7 +49,7 @@ def test_an_iterable_is_passed_over_once_a_call() -> None:
 
 @pytest.mark.parametrize(
     ("given", "told"),
-    [(iter([1, 2]), "passed over again"), (7, "neither a callable"), ([], "gave no items")],
+    [(iter([1, 2]), "reusable iterable"), (7, "neither a callable"), ([], "no items in one pass")],
 )
 def test_what_cannot_be_measured_is_refused(given: object, told: str) -> None:
     with pytest.raises(UsageError, match=told):

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from perfsuite.judge.verdict import Interval, Outcome, Verdict
+from perfsuite.judge.verdict import Interval, Outcome, Verdict, sort_by_severity
 from perfsuite.report import json_, markdown
 from perfsuite.report.terminal import verdict_table
-from perfsuite.report.text import format_change, sort_by_severity
+from perfsuite.report.text import format_change
 
 
 def a_verdict(

@@ -6,9 +6,11 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from random import Random
 from time import perf_counter
 
 from perfsuite.errors import PerfsuiteError
+from perfsuite.measure.turns import run_blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +44,17 @@ def time_process(command: Sequence[str]) -> ProcessTimes:
 def time_processes_in_turns(
     commands: Mapping[str, Sequence[str]], seconds: float, at_least: int = 3
 ) -> dict[str, tuple[ProcessTimes, ...]]:
-    """Every command once a round, every second round backwards, for about `seconds`."""
-    taken: dict[str, list[ProcessTimes]] = {name: [] for name in commands}
-    names, began, rounds = list(commands), perf_counter(), 0
-    while rounds < at_least or perf_counter() - began < seconds:
-        for name in names if rounds % 2 == 0 else reversed(names):
-            taken[name].append(time_process(commands[name]))
-        rounds += 1
-    return {name: tuple(times) for name, times in taken.items()}
+    """Time every command twice per block of turns, for about `seconds`."""
+    times: dict[str, list[ProcessTimes]] = {name: [] for name in commands}
+    start = perf_counter()
+
+    def turn(name: str) -> float:
+        times[name].append(time_process(commands[name]))
+        return times[name][-1].real
+
+    def should_stop(blocks: int) -> bool:
+        return 2 * blocks >= at_least and perf_counter() - start >= seconds
+
+    for _ in run_blocks(list(commands), turn, should_stop=should_stop, rng=Random()):
+        pass
+    return {name: tuple(each) for name, each in times.items()}

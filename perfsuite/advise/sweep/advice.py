@@ -12,7 +12,7 @@ from perfsuite.advise.sweep.results import (
     SettingResult,
     SweepReport,
 )
-from perfsuite.judge.limits import MetricEstimate
+from perfsuite.judge.metrics import MetricEstimate
 
 OVERHEAD_WARNING = 0.3
 BUSY_CORES = 0.9
@@ -38,8 +38,8 @@ def format_ratio(found: MetricEstimate) -> str:
     """
     low, high = found.interval.low, found.interval.high
     if not (isfinite(low) and isfinite(high)):
-        return f"{found.estimate:.2f} (too few turns for an interval)"
-    return f"{found.estimate:.2f} ({low:.2f} to {high:.2f})"
+        return f"{found.value:.2f} (too few turns for an interval)"
+    return f"{found.value:.2f} ({low:.2f} to {high:.2f})"
 
 
 def _choice_advice(sweep: SweepReport, choice: SettingChoice) -> Iterator[str]:
@@ -86,7 +86,7 @@ def _augmentation_advice(seen: SettingResult) -> Iterator[str]:
         return
     if cost.interval.low > OVERHEAD_WARNING:
         yield (
-            f"augmentation costs {cost.estimate:.0%}: do it on the device "
+            f"augmentation costs {cost.value:.0%}: do it on the device "
             "(perfsuite.transforms.augment.device), "
             "or show finished images again (cache= with cache_epochs=)"
         )

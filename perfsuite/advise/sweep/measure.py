@@ -8,7 +8,8 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from math import ceil, sqrt
+from math import ceil
+from random import Random
 from statistics import median
 from typing import Any
 
@@ -29,6 +30,7 @@ from perfsuite.data.loaders import make_loaders
 from perfsuite.data.sources.files import SPLITS, ImageSource, Subset
 from perfsuite.errors import NothingMeasuredError, UsageError
 from perfsuite.measure.memory import measure_peak_memory
+from perfsuite.measure.turns import run_blocks
 
 TURN_SECONDS = 0.4  # about, for the caller alone
 MAX_BATCHES_PER_TURN = 64
@@ -226,19 +228,27 @@ def batches_ahead(setting: LoaderSetting) -> int:
 
 
 def _take_turns(arms: Sequence[_LoaderRun], seconds: float, tell: OnProgress) -> None:
-    """Blocks of turns, A B C C B A; the geometric mean of an arm's two is what the block saw of it."""
+    """Measure blocks of turns; one block adds one value to every arm."""
     tell("warming up")
     for arm in arms:
         arm.turn(0)
         arm.clear()
     processes = psutil.Process().children(recursive=True)  # all workers; those at rest use nothing
     began, wanted = time.perf_counter(), f"wanted are {seconds:.0f} s and {MIN_BLOCKS} blocks"
-    while (blocks := len(arms[0].seconds)) < MIN_BLOCKS or time.perf_counter() - began < seconds:
-        there = [arm.turn(2 * blocks, processes) for arm in arms]
-        back = [arm.turn(2 * blocks + 1, processes) for arm in reversed(arms)]
-        for arm, first, second in zip(arms, there, reversed(back), strict=True):
-            arm.seconds.append(sqrt(first * second))
-        tell(f"{blocks + 1} blocks of turns in {time.perf_counter() - began:.0f} s; {wanted}")
+    epochs = [0] * len(arms)
+
+    def turn(index: int) -> float:
+        epochs[index] += 1
+        return arms[index].turn(epochs[index] - 1, processes)
+
+    def should_stop(blocks: int) -> bool:
+        return blocks >= MIN_BLOCKS and time.perf_counter() - began >= seconds
+
+    blocks = run_blocks(range(len(arms)), turn, should_stop=should_stop, rng=Random())
+    for number, block in enumerate(blocks, 1):
+        for arm, value in zip(arms, block, strict=True):
+            arm.seconds.append(value)
+        tell(f"{number} blocks of turns in {time.perf_counter() - began:.0f} s; {wanted}")
 
 
 def _setting_result(

@@ -9,7 +9,7 @@ Rows of numbers are by blocks of turns: what two settings have at one place was 
 >>> choice = sweep.choice()
 >>> choice.seen.setting.workers, choice.is_clear, sweep.fastest.setting.workers
 (2, True, 4)
->>> sweep.speedup(choice.seen).estimate
+>>> sweep.speedup(choice.seen).value
 2.0
 """
 
@@ -21,7 +21,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from statistics import fmean, median, stdev
 
-from perfsuite.judge.limits import Limit, LimitType, MetricEstimate, estimate_ratio, judge_limit
+from perfsuite.judge.limits import Limit, LimitType, judge_limit
+from perfsuite.judge.metrics import MetricEstimate, estimate_ratio
 from perfsuite.judge.order_statistics import median_interval, quantile, quantile_interval
 from perfsuite.judge.verdict import Interval, Outcome, Verdict
 
@@ -150,7 +151,7 @@ class SweepReport:
     @property
     def fastest(self) -> SettingResult:
         """By its median: the noisy maximum, which `choice` does not follow."""
-        return max(self.seen, key=lambda seen: seen.images_per_second.estimate)
+        return max(self.seen, key=lambda seen: seen.images_per_second.value)
 
     @property
     def reference(self) -> SettingResult:
@@ -175,7 +176,7 @@ class SweepReport:
     def choice(self) -> SettingChoice:
         # Of settings that cost the same, the faster one first.
         cost = {id(seen): (seen.setting.workers, seen.setting.prefetch_factor) for seen in self.seen}
-        in_order = sorted(self.seen, key=lambda seen: (cost[id(seen)], -seen.images_per_second.estimate))
+        in_order = sorted(self.seen, key=lambda seen: (cost[id(seen)], -seen.images_per_second.value))
         possible = [seen for seen in in_order if self.relative_speed(seen) is not RelativeSpeed.SLOWER]
         chosen = possible[0]
         if self.relative_speed(chosen) is RelativeSpeed.AS_FAST:
@@ -222,7 +223,7 @@ def _metric_estimates(sweep: SweepReport, seen: SettingResult) -> dict[str, Metr
     ends = Interval(rate.interval.low / sweep.batch_size, rate.interval.high / sweep.batch_size, LEVEL)
     found = {
         "images_per_second": rate,
-        "batches_per_second": MetricEstimate(rate.estimate / sweep.batch_size, ends),
+        "batches_per_second": MetricEstimate(rate.value / sweep.batch_size, ends),
     }
     if seen.batch_seconds:
         waits = seen.batch_seconds

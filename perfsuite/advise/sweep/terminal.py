@@ -21,7 +21,7 @@ from perfsuite.advise.sweep.results import (
     SweepReport,
     check_targets,
 )
-from perfsuite.judge.limits import MetricEstimate
+from perfsuite.judge.metrics import MetricEstimate
 from perfsuite.judge.units import MetricKind, format_quantity, format_significant
 from perfsuite.report.terminal.run_table import OUTCOME_STYLES
 
@@ -93,11 +93,11 @@ def _rate_table(sweep: SweepReport, chosen: SettingResult) -> Table:
         standing = sweep.relative_speed(seen)
         table.add_row(
             _setting_label(seen),
-            format_significant(rate.estimate),
+            format_significant(rate.value),
             _interval(rate, format_significant),
-            format_significant(rate.estimate / sweep.batch_size),
-            f"{sweep.speedup(seen).estimate:.2f}",
-            "" if cost is None else f"{cost.estimate:+.0%} ({_interval(cost, _percents)})",
+            format_significant(rate.value / sweep.batch_size),
+            f"{sweep.speedup(seen).value:.2f}",
+            "" if cost is None else f"{cost.value:+.0%} ({_interval(cost, _percents)})",
             Text(_speed_label(standing, seen is chosen), style=SPEED_STYLES[standing]),
         )
     return table
