@@ -11,20 +11,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
-from replays import (
+from replay import (
     NAMES,
     RESULTS,
-    Recording,
-    as_recorded,
-    drawn,
-    error_of,
-    judged,
-    lines,
-    lots,
-    plant_name,
+    NullPair,
+    judge_pairs,
+    median_error,
+    plant_file_name,
+    random_signs,
+    read_records,
     recordings,
+    recordings_of_any_schedule,
     replay,
-    whole,
+    replay_as_recorded,
+    sample_pairs,
 )
 
 from perfsuite.judge import sign_flip
@@ -59,9 +59,9 @@ def progress_rows() -> list[list[object]]:
     """What is recorded of what the proof asks for."""
     return [
         *([f"null pairs, {state}", len(recordings(state)), 200] for state in ("idle", "loaded")),
-        ["gates run for real", len(lines("real-null.jsonl")), 30],
+        ["gates run for real", len(read_records("real-null.jsonl")), 30],
         *(
-            [f"gates with {percent:g} % planted ({kind})", len(lines(plant_name(percent, faster))), 10]
+            [f"gates with {percent:g} % planted ({kind})", len(read_records(plant_file_name(percent, faster))), 10]
             for kind, faster in (("slower", False), ("faster", True))
             for percent in SIZES
         ),
@@ -89,9 +89,9 @@ def spread_rows(state: str) -> Iterator[list[object]]:
         ]
 
 
-def recorded_mde(rule: SequentialRule, seen: Sequence[Recording], name: str) -> float:
+def recorded_mde(rule: SequentialRule, seen: Sequence[NullPair], name: str) -> float:
     pairs = [pair[name] for pair in seen if name in pair]
-    return minimum_detectable_effect(rule, [pair.log_ratio for pair in pairs], error=error_of(pairs))
+    return minimum_detectable_effect(rule, [pair.log_ratio for pair in pairs], error=median_error(pairs))
 
 
 def mde_within_twelve_pairs(state: str) -> str:
@@ -105,11 +105,11 @@ def mde_within_twelve_pairs(state: str) -> str:
 
 
 def replayed_rows(state: str) -> tuple[list[list[object]], list[str]]:
-    seen, rows, alarms = whole(state), [], []
+    seen, rows, alarms = recordings_of_any_schedule(state), [], []
     if len(seen) < 24:
         return [], []
     rule = SequentialRule(workloads=len(NAMES))
-    for how, one in (("lots cast again", replay), ("as recorded", as_recorded)):
+    for how, one in (("lots cast again", replay), ("as recorded", replay_as_recorded)):
         chance = random.Random(20261121)
         counts: Counter[str] = Counter()
         for number in range(GATES):
@@ -136,7 +136,7 @@ def replayed_rows(state: str) -> tuple[list[list[object]], list[str]]:
 
 def planted_replay_rows(state: str) -> list[list[object]]:
     """Each size planted in each workload; power where the printed MDE allows it, and overall."""
-    seen, rows = whole(state), []
+    seen, rows = recordings_of_any_schedule(state), []
     if len(seen) < 24:
         return []
     rule = SequentialRule(workloads=len(NAMES))
@@ -168,16 +168,16 @@ def planted_replay_rows(state: str) -> list[list[object]]:
 
 def power_rows(state: str) -> list[list[object]]:
     """What each gate says it would have found, planted in its own pairs with the lots cast again."""
-    seen, rows = whole(state), []
+    seen, rows = recordings_of_any_schedule(state), []
     if len(seen) < 24:
         return []
     rule = SequentialRule(workloads=len(NAMES))
     for name in NAMES:
         chance, hits, printed = random.Random(name), 0, []
         for _ in range(GATES // 5):
-            pairs = [pair[name] for pair in drawn(seen, rule.max_pairs, chance)]
-            told = judged(rule, pairs, lots(pairs, chance)).mde
-            found = judged(rule, pairs, lots(pairs, chance), 100 * told)
+            pairs = [pair[name] for pair in sample_pairs(seen, rule.max_pairs, chance)]
+            told = judge_pairs(rule, pairs, random_signs(pairs, chance)).mde
+            found = judge_pairs(rule, pairs, random_signs(pairs, chance), 100 * told)
             hits += found.outcome is Outcome.REGRESSED
             printed.append(100 * told)
         rows.append([state, name, f"{median(printed):.1f} %", share_with_interval(hits, len(printed))])
@@ -187,7 +187,7 @@ def power_rows(state: str) -> list[list[object]]:
 def real_null_rows() -> tuple[list[list[object]], list[str]]:
     rows, alarms = [], []
     by_state = defaultdict(list)
-    for line in lines("real-null.jsonl"):
+    for line in read_records("real-null.jsonl"):
         by_state[line["state"]].append(line)
     for state, gates in by_state.items():
         counts: Counter[str] = Counter()
@@ -220,7 +220,7 @@ def real_planted_rows() -> list[list[object]]:
     rows = []
     for path in sorted(RESULTS.glob("plant-*.jsonl")):
         counts: Counter[str] = Counter()
-        gates = lines(path.name)
+        gates = read_records(path.name)
         wanted = "improved" if "faster" in path.name else "regressed"
         for gate in gates:
             found = gate["workloads"][gate["planted"]]
@@ -250,7 +250,7 @@ def write_page(arguments: argparse.Namespace) -> None:
     replays = [replayed_rows(state) for state in states]
     real, real_alarms = real_null_rows()
     alarms = [alarm for _, found in replays for alarm in found] + real_alarms
-    machines = sorted({line["cpu"] for path in RESULTS.glob("*.jsonl") for line in lines(path.name)})
+    machines = sorted({line["cpu"] for path in RESULTS.glob("*.jsonl") for line in read_records(path.name)})
     parts = [
         "# What the gate sees, and how often it is wrong",
         "Made by `python benchmarks/gate/validation.py tables` from the recordings beside this page "
@@ -304,7 +304,7 @@ def write_page(arguments: argparse.Namespace) -> None:
                     gate["pairs"],
                     dict(Counter(found["outcome"] for found in gate["workloads"].values())),
                 ]
-                for gate in lines("cost.jsonl")
+                for gate in read_records("cost.jsonl")
             ],
         ),
         "## Does the printed MDE tell the truth?",

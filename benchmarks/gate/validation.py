@@ -31,15 +31,13 @@ from statistics import median
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from replays import NAMES, PLANTED_STAGE, RESULTS, lines, plant_name  # noqa: E402
+from replay import NAMES, PLANTED_STAGE, RESULTS, plant_file_name, read_records  # noqa: E402
 
 from perfsuite.gate.gate import gate  # noqa: E402
-from perfsuite.gate.pair_runner import PairRunner, collect_suites, prepare_sides  # noqa: E402
+from perfsuite.gate.pair_result import NodeId, PairResult  # noqa: E402
+from perfsuite.gate.pair_runner import PairRunner, collect_suites, open_pair_runner  # noqa: E402
 from perfsuite.gate.schedule import TurnSchedule  # noqa: E402
 from perfsuite.gate.settings import GateSettings  # noqa: E402
-from perfsuite.gate.turns import PairResult  # noqa: E402
-from perfsuite.gate.workspace import gate_workspace  # noqa: E402
-from perfsuite.gate.worktree import Repository  # noqa: E402
 from perfsuite.judge.reports import GateReport  # noqa: E402
 from perfsuite.judge.sequential_rule import interquartile_mean  # noqa: E402
 from perfsuite.measure.environment import detect_environment  # noqa: E402
@@ -154,11 +152,11 @@ def record(arguments: argparse.Namespace) -> None:
         background_load(arguments.state),
     ):
         stand.run(nodes)  # byte code and page cache
-        while len(lines(name)) < arguments.pairs and time.time() < until:
+        while len(read_records(name)) < arguments.pairs and time.time() < until:
             result = stand.run(nodes)
             if len(result.workload_turns) == len(nodes):
                 append_record(name, pair_record(result, arguments.state))
-            print(f"{name}: {len(lines(name))} pairs {result.abort_reason}", flush=True)
+            print(f"{name}: {len(read_records(name))} pairs {result.abort_reason}", flush=True)
 
 
 def grains_per_percent() -> dict[str, float]:
@@ -218,20 +216,20 @@ def summary(report: GateReport, **more: object) -> dict[str, object]:
 def real(arguments: argparse.Namespace) -> None:
     """Whole gates on identical code."""
     name, until = "real-null.jsonl", time.time() + 60 * arguments.minutes
-    while len(lines(name)) < arguments.gates and time.time() < until:
+    while len(read_records(name)) < arguments.gates and time.time() < until:
         with sample_repository() as place, background_load(arguments.state):
             report = gate(GateSettings(base="HEAD~1", head="HEAD"), place)
         append_record(name, summary(report, state=arguments.state))
-        print(f"{name}: {len(lines(name))} gates; {report.headline}, {report.seconds:.0f} s", flush=True)
+        print(f"{name}: {len(read_records(name))} gates; {report.headline}, {report.seconds:.0f} s", flush=True)
 
 
 def plant(arguments: argparse.Namespace) -> None:
     """Whole gates with a workload made slower (or its base made slower: head is a speed-up) by each size."""
     until = time.time() + 60 * arguments.minutes
-    names = {percent: plant_name(percent, arguments.faster) for percent in arguments.percent}
+    names = {percent: plant_file_name(percent, arguments.faster) for percent in arguments.percent}
     per_cent = grains_per_percent()
     while time.time() < until:
-        done = min(len(lines(name)) for name in names.values())
+        done = min(len(read_records(name)) for name in names.values())
         if done >= arguments.gates:
             break
         chosen = {percent: NAMES[(done + place) % len(NAMES)] for place, percent in enumerate(names)}
@@ -275,7 +273,7 @@ def test_twenty(benchmark, files, place):
 def cost(arguments: argparse.Namespace) -> None:
     """What a gate of twenty workloads costs in which nothing changed."""
     name = "cost.jsonl"
-    while len(lines(name)) < arguments.gates:
+    while len(read_records(name)) < arguments.gates:
         with sample_repository() as place:
             (place / "suite" / "test_workloads.py").write_text(TWENTY_BENCHMARKS)
             _git(place, "commit", "--quiet", "--all", "--message", "twenty")
@@ -300,9 +298,9 @@ def main() -> None:
         if function is plant:
             one.add_argument("--percent", type=float, nargs="+", required=True)
             one.add_argument("--faster", action="store_true")
-    from tables import tables
+    from results_page import write_page
 
-    commands.add_parser("tables").set_defaults(run=tables)
+    commands.add_parser("tables").set_defaults(run=write_page)
     arguments = parser.parse_args()
     arguments.run(arguments)
 

@@ -13,13 +13,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bad", required=True, metavar="REF", help="a later one where it is slow")
     add_rule_arguments(parser)
     parser.set_defaults(harness="base")
-    parser.add_argument("pytest_words", nargs="+", metavar="TEST", help="the benchmark, as pytest names it")
+    parser.add_argument("pytest_args", nargs="+", metavar="TEST", help="the benchmark, as pytest names it")
 
 
 def run(arguments: argparse.Namespace) -> int:
     from perfsuite.gate.bisect import bisect
     from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
-    from perfsuite.gate.worktree import Repository
+    from perfsuite.gate.git import Repository
     from perfsuite.errors import ExitCode
 
     here = Path.cwd()

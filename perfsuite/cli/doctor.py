@@ -40,7 +40,10 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console()
     table = Table("workload", "spread of a pair", *(f"found with {n} pairs" for n in PAIRS_SHOWN))
     for sight in found.workloads:
-        cells = [f"{mde:.1%}" + ("" if a <= arguments.alpha else " *") for mde, a in sight.mde.values()]
+        cells = [
+            f"{effect.mde:.1%}" + ("" if effect.alpha <= arguments.alpha else " *")
+            for effect in sight.effects.values()
+        ]
         table.add_row(sight.workload, f"{sight.spread:.1%}", *cells)
     console.print(table)
     least = 2.0 ** -PAIRS_SHOWN[0]

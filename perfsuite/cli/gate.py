@@ -91,7 +91,7 @@ def add_pytest_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-k", dest="keyword", metavar="EXPRESSION", help="as in pytest")
     parser.add_argument("-m", dest="marker", metavar="EXPRESSION", help="as in pytest")
     parser.add_argument(
-        "pytest_words", nargs="*", metavar="PYTEST", help="paths, and after -- any pytest option"
+        "pytest_args", nargs="*", metavar="PYTEST", help="paths, and after -- any pytest option"
     )
 
 

@@ -1,13 +1,15 @@
-"""What is said of a gate in the end."""
+"""Build the report of one gate from its context and its final state."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
-from typing import TYPE_CHECKING
 
 from perfsuite.gate import findings
+from perfsuite.gate.gate_state import GateContext, GateState
+from perfsuite.gate.pair_result import NodeId
+from perfsuite.gate.settings import GateSettings
 from perfsuite.gate.workload_state import WorkloadState
 from perfsuite.judge import sequential_rule
 from perfsuite.judge.reports import GateReport, SideRevision, WorkloadGateResult
@@ -15,94 +17,116 @@ from perfsuite.judge.stage_attribution import stage_changes
 from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.measure.environment import detect_environment
 
-if TYPE_CHECKING:
-    from perfsuite.gate.gate import GateRun
 
-
-def build_report(run: GateRun, command: str, seed: int) -> GateReport:
-    """Everything one gate found, as the one value that every report is made from."""
-    unfit = sequential_rule.unfit_workloads(run.null, run.settings.tolerance)
-    workloads = [_workload_report(run, found, bool(unfit)) for found in run.workloads.values()]
-    workloads += [
-        WorkloadGateResult(
-            name, tuple(_apply_quarantine(run, verdict) for verdict in verdicts), *_source_location(run, name)
-        )
-        for name, verdicts in run.verdicts.items()
-        if name not in run.workloads and verdicts
-    ]
-    workloads += [
-        WorkloadGateResult(
-            verdict.workload, (_apply_quarantine(run, verdict),), *_source_location(run, verdict.workload)
-        )
-        for verdict in findings.unjudged(
-            run.on_base(), run.suites.nodes("head"), run.judged(), run.is_interrupted
-        )
-    ]
-    base, head = (_side_summary(run, side) for side in ("base", "head"))
-    held_back = sum(found.throttled_turns for found in run.workloads.values())
-    if held_back:
-        run.notes.append(f"{held_back} turns were taken with a throttled GPU, even when taken again")
+def build_report(context: GateContext, state: GateState, command: str, seed: int) -> GateReport:
+    """The one value that every report format is made from. The state is not changed."""
+    settings = context.settings
+    null_log_ratios = {str(name): tuple(ratios) for name, ratios in state.null_log_ratios.items()}
+    unfit = sequential_rule.unfit_workloads(null_log_ratios, settings.tolerance)
     return GateReport(
-        base,
-        head,
-        tuple(workloads),
-        detect_environment(),
-        command,
-        run.settings.alpha,
-        run.settings.tolerance,
-        run.settings.mde,
-        run.settings.max_pairs,
-        run.pairs,
-        {name: tuple(seen) for name, seen in run.null.items()},
-        unfit,
-        dict(run.skipped),
-        tuple(dict.fromkeys(run.notes)),
-        time.monotonic() - run.started_at,
-        seed,
-        run.is_interrupted,
+        base=_side_revision(context, "base"),
+        head=_side_revision(context, "head"),
+        workloads=(
+            *(
+                _timed_result(context, state, workload, is_unfit=bool(unfit))
+                for workload in state.workloads.values()
+            ),
+            *_untimed_results(context, state),
+        ),
+        environment=detect_environment(),
+        command=command,
+        alpha=settings.alpha,
+        tolerance=settings.tolerance,
+        target_mde=settings.mde,
+        max_pairs=settings.max_pairs,
+        pairs=state.timed_pairs,
+        null_log_ratios=null_log_ratios,
+        unfit=unfit,
+        skipped={str(node): reason for node, reason in state.skipped.items()},
+        notes=_notes(state),
+        seconds=context.elapsed_seconds,
+        seed=seed,
+        interrupted=state.is_interrupted,
     )
 
 
-def _workload_report(run: GateRun, found: WorkloadState, unfit: bool) -> WorkloadGateResult:
-    decision = found.decision or found.decide(run.rule, run.tolerance(found.name), spent=True)
-    verdict = decision.verdict(found.name, run.tolerance(found.name))
-    if unfit:
+def _timed_result(
+    context: GateContext, state: GateState, workload: WorkloadState, is_unfit: bool
+) -> WorkloadGateResult:
+    decision = workload.decision or workload.decide(state.rule, spent=True)
+    verdict = decision.verdict(workload.name, workload.tolerance)
+    if is_unfit:
         reason = f"base differs from base on this machine; {verdict.reason}"
         verdict = replace(verdict, outcome=Outcome.UNCLEAR, reason=reason)
-    seconds = (
-        (median(b for b, _ in found.median_seconds), median(h for _, h in found.median_seconds))
-        if found.median_seconds
-        else None
-    )
+    file, line = context.suites.location(workload.node)
     return WorkloadGateResult(
-        found.name,
-        tuple(_apply_quarantine(run, v) for v in (verdict, *run.verdicts.get(found.name, ()))),
-        *_source_location(run, found.node),
-        tuple(found.log_ratios),
-        seconds,
-        stage_changes(found.stage_seconds) if found.stage_seconds else (),
-        run.counters.get(found.name, {}),
-        tuple(found.standard_errors),
+        name=workload.name,
+        verdicts=_with_quarantine(context.settings, [verdict, *state.verdicts.get(workload.name, ())]),
+        file=file,
+        line=line,
+        log_ratios=tuple(workload.log_ratios),
+        seconds_per_call=_seconds_per_call(workload),
+        stages=stage_changes(workload.stage_seconds) if workload.stage_seconds else (),
+        counters=workload.counters,
+        standard_errors=tuple(workload.standard_errors),
     )
 
 
-def _apply_quarantine(run: GateRun, verdict: Verdict) -> Verdict:
-    entry = run.settings.quarantine_for(verdict.workload)
+def _seconds_per_call(workload: WorkloadState) -> tuple[float, float] | None:
+    """Of base and of head: the medians over all pairs."""
+    if not workload.median_seconds:
+        return None
+    base, head = zip(*workload.median_seconds, strict=True)
+    return median(base), median(head)
+
+
+def _untimed_results(context: GateContext, state: GateState) -> list[WorkloadGateResult]:
+    """Results of what has verdicts and no pairs, and of what was collected and never judged."""
+    excluded = [(name, verdicts) for name, verdicts in state.verdicts.items() if name not in state.workloads]
+    unjudged = findings.unjudged(
+        context.base_nodes(), context.suites.nodes("head"), state.judged_nodes(), state.is_interrupted
+    )
+    groups: list[tuple[str, Sequence[Verdict]]] = [
+        *excluded,
+        *state.node_verdicts.items(),
+        *((verdict.workload, [verdict]) for verdict in unjudged),
+    ]
+    return [_untimed_result(context, name, verdicts) for name, verdicts in groups if verdicts]
+
+
+def _untimed_result(context: GateContext, name: str, verdicts: Sequence[Verdict]) -> WorkloadGateResult:
+    file, line = context.suites.location(NodeId(name))
+    return WorkloadGateResult(
+        name=name, verdicts=_with_quarantine(context.settings, verdicts), file=file, line=line
+    )
+
+
+def _with_quarantine(settings: GateSettings, verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
+    return tuple(_apply_quarantine(settings, verdict) for verdict in verdicts)
+
+
+def _apply_quarantine(settings: GateSettings, verdict: Verdict) -> Verdict:
+    entry = settings.quarantine_for(verdict.workload)
     if entry is None or not (verdict.is_red or verdict.outcome is Outcome.UNCLEAR):
         return verdict
     reason = f"{verdict.outcome}: {verdict.reason}; quarantined until {entry.expires}: {entry.reason}"
     return replace(verdict, outcome=Outcome.QUARANTINED, reason=reason)
 
 
-def _source_location(run: GateRun, node: str) -> tuple[str, int]:
-    for side in ("head", "base"):
-        if node in run.suites.by_side[side].locations:
-            return run.suites.by_side[side].locations[node]
-    return node.split("::", 1)[0], 0
+def _notes(state: GateState) -> tuple[str, ...]:
+    """The notes of all stages, each once."""
+    notes = list(state.notes)
+    throttled = sum(workload.throttled_turns for workload in state.workloads.values())
+    if throttled:
+        notes.append(f"{throttled} turns ran on a throttled GPU, even when repeated")
+    return tuple(dict.fromkeys(notes))
 
 
-def _side_summary(run: GateRun, side: str) -> SideRevision:
-    tree = run.runner.worktrees[side]
+def _side_revision(context: GateContext, side: str) -> SideRevision:
+    tree = context.runner.worktrees[side]
     return SideRevision(
-        tree.label, tree.commit, run.runner.repository.subject(tree.commit), tree.uncommitted_files
+        label=tree.label,
+        commit=tree.commit,
+        subject=context.runner.repository.subject(tree.commit),
+        uncommitted=tree.uncommitted_files,
     )

@@ -1,81 +1,88 @@
-"""What is said of benchmarks that could not be compared: missing, new, skipped, in error; and of counters."""
+"""Verdicts on what is not timed: tests that are missing, new, skipped or in error, and counters."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from perfsuite.gate.turns import NodeOutcome
+from perfsuite.gate.pair_result import NodeId, NodeOutcome, WorkloadName
+from perfsuite.judge.counter_diff import CounterDiff, compare_counters
 from perfsuite.judge.verdict import Outcome, Verdict
-from perfsuite.measure.counters.registry import LESS_IS_BETTER
+from perfsuite.measure.counters.registry import DIRECTIONS
 
-SideCounts = Mapping[str, Sequence[Mapping[str, int]]]  # side -> repeated counts
+SideCounts = Mapping[str, Sequence[Mapping[str, int]]]  # by side: the counters of repeated calls
+
+NEW_ON_HEAD = "runs on head; base has nothing to compare it with"
 
 
 @dataclass(frozen=True, slots=True)
 class NodeFinding:
-    """What a test's ends on both sides mean: a verdict, a skip, or nothing where it simply ran."""
+    """What a test's outcomes on both sides mean: a verdict, a skip, or neither where it simply ran."""
 
     verdict: Verdict | None = None
     skipped: str | None = None
 
 
-def judge_outcomes(node: str, ends: Mapping[str, NodeOutcome], on_base_before: bool) -> NodeFinding:
-    """A crash is an error, never a regression. `on_base_before`: base's own suite has this test.
+def judge_outcomes(node: NodeId, outcomes: Mapping[str, NodeOutcome], is_on_base: bool) -> NodeFinding:
+    """Judge how a test ended on each side. A crash is an error, never a regression.
 
-    >>> ends = {"base": NodeOutcome("passed"), "head": NodeOutcome("failed", "boom")}
-    >>> judge_outcomes("t", ends, True).verdict.outcome
+    `is_on_base`: base's own suite has this test.
+
+    >>> outcomes = {"base": NodeOutcome("passed"), "head": NodeOutcome("failed", "boom")}
+    >>> judge_outcomes("t", outcomes, True).verdict.outcome
     <Outcome.ERROR: 'error'>
     """
-    bad = {side: end for side, end in ends.items() if end.is_bad}
-    # Where base took the pair with it, nothing is known of head.
-    if set(bad) == {"base"} and "head" in ends and not on_base_before:
-        return NodeFinding(
-            Verdict(node, "time", Outcome.NEW, "runs on head; base has nothing to compare it with")
-        )
+    bad = {side: outcome for side, outcome in outcomes.items() if outcome.is_bad}
+    # Where base's crash ended the pair, head's outcome is unknown.
+    if set(bad) == {"base"} and "head" in outcomes and not is_on_base:
+        return NodeFinding(_verdict(node, Outcome.NEW, NEW_ON_HEAD))
     if bad:
         side = "both sides" if len(bad) == 2 else next(iter(bad))
-        end = bad.get("head") or bad["base"]
-        return NodeFinding(
-            Verdict(node, "time", Outcome.ERROR, f"{end.outcome} on {side}: {_failure_reason(end.detail)}")
-        )
-    skipped = {side: end for side, end in ends.items() if end.outcome in {"skipped", "xfailed"}}
+        worst = bad.get("head") or bad["base"]
+        reason = f"{worst.outcome} on {side}: {_failure_reason(worst.detail)}"
+        return NodeFinding(_verdict(node, Outcome.ERROR, reason))
+    skipped = {
+        side: _failure_reason(outcome.detail)
+        for side, outcome in outcomes.items()
+        if outcome.outcome in {"skipped", "xfailed"}
+    }
     if len(skipped) == 2:
-        return NodeFinding(skipped=_failure_reason(skipped["head"].detail))
-    if set(skipped) == {"head"}:
-        why = _failure_reason(skipped["head"].detail)
-        return NodeFinding(Verdict(node, "time", Outcome.MISSING, f"skipped on head, ran on base: {why}"))
-    if set(skipped) == {"base"}:
-        why = _failure_reason(skipped["base"].detail)
-        return NodeFinding(Verdict(node, "time", Outcome.NEW, f"skipped on base, ran on head: {why}"))
+        return NodeFinding(skipped=skipped["head"])
+    if "head" in skipped:
+        reason = f"skipped on head, ran on base: {skipped['head']}"
+        return NodeFinding(_verdict(node, Outcome.MISSING, reason))
+    if "base" in skipped:
+        reason = f"skipped on base, ran on head: {skipped['base']}"
+        return NodeFinding(_verdict(node, Outcome.NEW, reason))
     return NodeFinding()
 
 
-def judge_one_sided(name: str, node: str, side: str, on_base_before: bool, errors: Sequence[str]) -> Verdict:
-    """A benchmark that only one side came to. What base itself has is never called new.
+def judge_one_sided(
+    name: WorkloadName, node: NodeId, side: str, is_on_base: bool, errors: Sequence[str]
+) -> Verdict:
+    """Judge a workload that only one side reached. What base's own suite has is never called new.
 
     >>> judge_one_sided("t", "t", "head", True, ["t: ImportError: no name 'f'"]).outcome
     <Outcome.ERROR: 'error'>
     """
     if side == "base":
-        return Verdict(name, "time", Outcome.MISSING, "reached on base only")
-    if not on_base_before:
-        return Verdict(name, "time", Outcome.NEW, "runs on head; base has nothing to compare it with")
-    file = node.partition("::")[0]
-    wrong = next((error for error in errors if error.startswith(file)), "")
-    why = f": {_failure_reason(wrong)}" if wrong else ""
-    cure = "split what is new from what was there, or use --harness own"
-    return Verdict(name, "time", Outcome.ERROR, f"head's benchmark does not run on base{why}; {cure}")
+        return _verdict(name, Outcome.MISSING, "reached on base only")
+    if not is_on_base:
+        return _verdict(name, Outcome.NEW, NEW_ON_HEAD)
+    error = _error_of_file(node, errors)
+    cause = f": {_failure_reason(error)}" if error else ""
+    cure = "move new benchmarks to a file of their own, or use --harness own"
+    return _verdict(name, Outcome.ERROR, f"head's benchmark does not run on base{cause}; {cure}")
 
 
 def summarize_collect_error(error: str) -> str:
-    """The cause of a failed collection in one line, without the way that led to it.
+    """The cause of a failed collection in one line, without its traceback.
 
     >>> error = "test_a.py: ImportError while importing\\nTraceback:\\nE   ImportError: no name 'f'"
     >>> summarize_collect_error(error)
     "test_a.py: ImportError: no name 'f'"
     """
-    causes = [line.removeprefix("E").strip() for line in error.splitlines() if line.startswith("E ")]
+    causes = _error_lines(error.splitlines())
     if causes:
         return f"{error.partition(': ')[0]}: {causes[0]}"[:500]
     return " ".join(error.split())[:500]
@@ -83,102 +90,95 @@ def summarize_collect_error(error: str) -> str:
 
 def _failure_reason(detail: str) -> str:
     lines = [line.strip() for line in detail.splitlines() if line.strip()]
-    told = [line.removeprefix("E").strip() for line in lines if line.startswith("E ")] or lines[-1:]
-    return (told[0] if told else "no reason given")[:300]
+    reasons = _error_lines(lines) or lines[-1:]
+    return (reasons[0] if reasons else "no reason given")[:300]
 
 
-def judge_counters(
-    name: str, first: SideCounts, again: SideCounts | None, allowed: Mapping[str, int] | None = None
-) -> tuple[tuple[Verdict, ...], dict[str, tuple[int, int]], tuple[str, ...]]:
-    """Verdicts on counters that differ, all steady counters (base, head), and those that do not repeat.
+def _error_lines(lines: Iterable[str]) -> list[str]:
+    """The lines of pytest's report that hold the exception."""
+    return [line.removeprefix("E").strip() for line in lines if line.startswith("E ")]
+
+
+def _error_of_file(node: NodeId, errors: Iterable[str]) -> str:
+    """The collection error of a test's file; empty where there is none."""
+    file = node.partition("::")[0]
+    return next((error for error in errors if error.startswith(file)), "")
+
+
+def _verdict(name: NodeId | WorkloadName, outcome: Outcome, reason: str) -> Verdict:
+    return Verdict(name, "time", outcome, reason)
+
+
+def judge_counters(name: str, first: SideCounts, recount: SideCounts | None) -> CounterDiff:
+    """Compare the counters of one workload, over all counts of each side.
 
     >>> counts = {"base": [{"copies": 1}] * 2, "head": [{"copies": 2}] * 2}
-    >>> [v.outcome for v in judge_counters("t", counts, counts)[0]]
+    >>> [verdict.outcome for verdict in judge_counters("t", counts, counts).changed]
     [<Outcome.REGRESSED: 'regressed'>]
     """
-    seen = [*first.get("base", ()), *(again or {}).get("base", ())]
-    other = [*first.get("head", ()), *(again or {}).get("head", ())]
-    verdicts, steady, restless = [], {}, []
-    for counter in sorted({key for counts in (*seen, *other) for key in counts}):
-        base = {counts.get(counter, 0) for counts in seen}
-        head = {counts.get(counter, 0) for counts in other}
-        if len(base) != 1 or len(head) != 1:
-            restless.append(counter)
-            continue
-        was, now = base.pop(), head.pop()
-        steady[counter] = (was, now)
-        if was != now:
-            verdicts.append(_counter_verdict(name, counter, was, now, (allowed or {}).get(counter, 0)))
-    return tuple(verdicts), steady, tuple(restless)
+    base_counts = [*first.get("base", ()), *(recount or {}).get("base", ())]
+    head_counts = [*first.get("head", ()), *(recount or {}).get("head", ())]
+    return compare_counters(name, base_counts, head_counts, DIRECTIONS)
 
 
-def _counter_verdict(name: str, counter: str, was: int, now: int, allowed: int) -> Verdict:
-    more = now - was
-    if counter not in LESS_IS_BETTER:
-        outcome = Outcome.KEPT
-    else:
-        outcome = Outcome.IMPROVED if more < 0 else Outcome.KEPT if more <= allowed else Outcome.REGRESSED
-    estimate = more / was if was else None
-    return Verdict(
-        name, counter, outcome, f"{was:,} -> {now:,} ({more:+,})", estimate=estimate, bound=allowed
-    )
-
-
-def find_counter_changes(counts: Mapping[str, SideCounts]) -> list[str]:
-    """The workloads that are worth counting again: the two sides do not agree."""
-    return [name for name, sides in counts.items() if judge_counters(name, sides, None)[0]]
+def find_counter_changes(counts: Mapping[WorkloadName, SideCounts]) -> list[WorkloadName]:
+    """The workloads whose counters differ between the sides, which are worth counting again."""
+    return [name for name, sides in counts.items() if judge_counters(name, sides, None).changed]
 
 
 def find_missing_and_new(
-    on_base: Iterable[str],
-    on_head: Iterable[str],
+    on_base: Iterable[NodeId],
+    on_head: Iterable[NodeId],
     renames: Mapping[str, str],
-    compared: frozenset[str],
-    broken: Mapping[str, Sequence[str]],
+    compared: frozenset[NodeId],
+    errors: Mapping[str, Sequence[str]],
 ) -> list[Verdict]:
-    """Missing and new benchmarks, by what each side's own suite holds; `compared` are neither."""
-    base = {renames.get(name, name) for name in on_base}
+    """Verdicts on tests that only one side's own suite has, except those in `compared`."""
+    base = {NodeId(renames.get(node, node)) for node in on_base}
     head = set(on_head)
-    found = []
-    for name in sorted(base - head):
-        file = name.split("::", 1)[0]
-        wrong = next((error for error in broken.get("head", ()) if error.startswith(file)), "")
-        if wrong:
-            found.append(
-                Verdict(name, "time", Outcome.ERROR, f"not collected on head: {_failure_reason(wrong)}")
-            )
-        else:
-            reason = (
-                "base has it, head does not; where it was renamed say so under tool.perfsuite.gate.renames, "
-                "where it is to go name it under quarantine"
-            )
-            found.append(Verdict(name, "time", Outcome.MISSING, reason))
-    found += [
-        Verdict(name, "time", Outcome.NEW, "head has it, base does not")
-        for name in sorted(head - base - compared)
+    missing = [_missing_verdict(node, errors.get("head", ())) for node in sorted(base - head)]
+    new = [
+        _verdict(node, Outcome.NEW, "head has it, base does not") for node in sorted(head - base - compared)
     ]
-    return found
+    return missing + new
+
+
+def _missing_verdict(node: NodeId, head_errors: Sequence[str]) -> Verdict:
+    error = _error_of_file(node, head_errors)
+    if error:
+        return _verdict(node, Outcome.ERROR, f"not collected on head: {_failure_reason(error)}")
+    return _verdict(
+        node,
+        Outcome.MISSING,
+        "base has it, head does not; if it was renamed, add it to tool.perfsuite.gate.renames; if it was "
+        "removed, add it to quarantine",
+    )
 
 
 def unjudged(
-    on_base: Iterable[str], on_head: Iterable[str], judged: Collection[str], interrupted: bool = False
+    on_base: Iterable[NodeId],
+    on_head: Iterable[NodeId],
+    judged: Collection[NodeId],
+    is_interrupted: bool = False,
 ) -> list[Verdict]:
-    """A verdict for each benchmark that a side holds and that has none, however that came about.
+    """Verdicts on tests that a side has and that no stage has judged, for whatever reason.
 
-    >>> [v.outcome for v in unjudged(["t", "u"], ["t"], {"u"})]
+    >>> [verdict.outcome for verdict in unjudged(["t", "u"], ["t"], {"u"})]
     [<Outcome.ERROR: 'error'>]
     """
     base, head = set(on_base), set(on_head)
-    found = []
-    for node in sorted((base | head) - set(judged)):
-        sides = "both sides" if node in base & head else "base" if node in base else "head"
-        if interrupted:
-            outcome, reason = Outcome.UNCLEAR, "interrupted before its turn"
-        else:
-            outcome = Outcome.ERROR if node in head else Outcome.MISSING
-            reason = (
-                f"collected on {sides}, but never reached when it was to run; does a test end the session, "
-                "or does its name change from one collection to the next?"
-            )
-        found.append(Verdict(node, "time", outcome, reason))
-    return found
+    return [
+        _unjudged_verdict(node, base, head, is_interrupted) for node in sorted((base | head) - set(judged))
+    ]
+
+
+def _unjudged_verdict(node: NodeId, base: set[NodeId], head: set[NodeId], is_interrupted: bool) -> Verdict:
+    if is_interrupted:
+        return _verdict(node, Outcome.UNCLEAR, "the gate was interrupted before it ran")
+    sides = "both sides" if node in base & head else "base" if node in base else "head"
+    return _verdict(
+        node,
+        Outcome.ERROR if node in head else Outcome.MISSING,
+        f"collected on {sides}, but never reached when it was to run; does a test end the session, "
+        "or does its name change from one collection to the next?",
+    )

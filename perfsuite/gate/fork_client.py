@@ -1,4 +1,4 @@
-"""The gate's end of agent/fork_server.py: a process that both arms of a pair are forked from."""
+"""Client of agent/fork_server.py, the process that both sides of a pair are forked from."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from perfsuite.errors import PerfsuiteError
-from perfsuite.gate.agent import fork_server
+from perfsuite.gate.agent.variables import FORK_SOCKET_VARIABLE
 
 PAIRS_PER_FORK_SERVER = 6
 MAX_REPLY_SECONDS = 300.0  # an import may come from a slow disk
+MAX_REPLY_BYTES = 1 << 20
 
 
 def can_fork() -> bool:
-    """Whether a child of the parent can be watched from here."""
+    """Whether the gate can watch a process that a fork server has started."""
     if sys.platform != "linux" or not hasattr(os, "pidfd_open"):
         return False
     try:
@@ -31,65 +32,71 @@ def can_fork() -> bool:
 
 
 class ForkServerError(PerfsuiteError):
-    """The parent died or cannot be one."""
+    """The fork server died, or cannot be used for this project."""
 
 
 class ForkServerClient:
-    """A process with `modules` imported, to fork arms from."""
+    """A process that has imported `modules`, and forks the processes of either side."""
 
     def __init__(
         self, command: Sequence[str], environment: Mapping[str, str], cwd: Path, modules: Sequence[str]
     ) -> None:
-        # One message a packet: nothing has to be put together again.
-        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # A packet holds one whole message.
+        self._socket, server_socket = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.settimeout(MAX_REPLY_SECONDS)
-        with theirs:
+        with server_socket:
             self.process = subprocess.Popen(
                 list(command),
                 cwd=cwd,
-                env={**environment, fork_server.FORK_SOCKET_VARIABLE: str(theirs.fileno())},
+                env={**environment, FORK_SOCKET_VARIABLE: str(server_socket.fileno())},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[server_socket.fileno()],
                 start_new_session=True,  # Ctrl-C is the gate's to handle
             )
         try:
-            refusal = self._request({"do": "import", "modules": list(modules)})
+            refusal = self._request({"command": "import", "modules": list(modules)})
             if refusal:
-                raise ForkServerError(f"arms start on their own: {refusal}")
+                raise ForkServerError(f"fork server: {refusal}; each side's process starts by itself")
         except BaseException:
             self.close()
             raise
 
     def fork(
         self,
-        command: Sequence[str],
+        command_line: Sequence[str],
         environment: Mapping[str, str],
         cwd: Path,
-        files: Sequence[int],
-        line: str,
+        files: tuple[int, int],
+        socket_variable: str,
     ) -> ForkedProcess:
-        """A child that goes on as `PYTHON -m MODULE WORDS`; `files` are its line to the gate and its log."""
-        told = {"command": list(command), "environment": dict(environment), "cwd": str(cwd), "line": line}
-        return ForkedProcess(int(self._request({"do": "fork", **told}, files)), self)
+        """Fork a process that runs `PYTHON -m MODULE ARGUMENTS`; `files`: socket and log."""
+        request = {
+            "command": "fork",
+            "command_line": list(command_line),
+            "environment": dict(environment),
+            "cwd": str(cwd),
+            "socket_variable": socket_variable,
+        }
+        return ForkedProcess(int(self._request(request, files)), self)
 
     def exit_status(self, pid: int) -> int:
-        """How a child that has ended did so; forgets it."""
+        """The exit status of a child that has ended, which the fork server then forgets."""
         try:
-            return int(self._request({"do": "status", "pid": pid}))
+            return int(self._request({"command": "status", "pid": pid}))
         except ForkServerError:
-            return -9  # children do not outlive their parent
+            return -9  # children do not outlive their fork server
 
-    def _request(self, word: Mapping[str, Any], files: Sequence[int] = ()) -> Any:
+    def _request(self, request: Mapping[str, Any], files: Sequence[int] = ()) -> Any:
         try:
-            socket.send_fds(self._socket, [json.dumps(word).encode()], list(files))
-            said = self._socket.recv(fork_server.MAX_REQUEST_BYTES)
+            socket.send_fds(self._socket, [json.dumps(request).encode()], list(files))
+            data = self._socket.recv(MAX_REPLY_BYTES)
         except OSError as error:
-            raise ForkServerError(f"the parent of the arms is gone: {error}") from error
-        if not said:
-            raise ForkServerError(f"the parent of the arms ended with {self.process.poll()}")
-        return json.loads(said)
+            raise ForkServerError(f"fork server: {error}, expected a reply") from error
+        if not data:
+            raise ForkServerError(f"fork server: ended with {self.process.poll()}, expected a reply")
+        return json.loads(data)
 
     def close(self) -> None:
         self._socket.close()
@@ -98,10 +105,10 @@ class ForkServerClient:
 
 
 class ForkedProcess:
-    """An arm's process whose parent is not the gate, in the words of a Popen."""
+    """A process forked by the fork server, with the methods of a Popen that a SideProcess needs."""
 
-    def __init__(self, pid: int, parent: ForkServerClient) -> None:
-        self.pid, self._fork_server = pid, parent
+    def __init__(self, pid: int, fork_server: ForkServerClient) -> None:
+        self.pid, self._fork_server = pid, fork_server
         self._pidfd: int | None = os.pidfd_open(pid)
         self._status = 0
 
@@ -116,9 +123,9 @@ class ForkedProcess:
 
     def _wait(self, timeout: float | None) -> int | None:
         if self._pidfd is not None:
-            ended = select.poll()
-            ended.register(self._pidfd, select.POLLIN)
-            if not ended.poll(None if timeout is None else 1000 * timeout):
+            poll = select.poll()
+            poll.register(self._pidfd, select.POLLIN)
+            if not poll.poll(None if timeout is None else 1000 * timeout):
                 return None
             os.close(self._pidfd)
             self._pidfd = None
@@ -127,22 +134,24 @@ class ForkedProcess:
 
 
 class ForkServerRotation:
-    """The parent of the next arms, where both sides may have one: another after a few pairs, so that the
-    luck of one layout does not judge the change."""
+    """The fork server of the next pairs, where both sides may share one.
+
+    A new one starts every few pairs, so that the effects of one address layout do not decide a verdict.
+    """
 
     def __init__(self, start: Callable[[Sequence[str]], ForkServerClient], is_allowed: bool) -> None:
         self.current: ForkServerClient | None = None
         self._start, self._is_allowed = start, is_allowed
-        self._modules: tuple[str, ...] = ()  # what a parent imports for both sides
+        self._modules: tuple[str, ...] = ()  # imported for both sides
         self._pairs = 0
 
     def set_shared_imports(self, base: Sequence[str], head: Sequence[str]) -> None:
-        """What both sides import can be imported once, before they part."""
+        """Note what each side imports; what both import, the next fork server imports once."""
         if self._is_allowed:
             self._modules = tuple(name for name in head if name in base)
 
     def rotate(self) -> None:
-        """Before each pair."""
+        """Before each pair: keep the fork server, or replace it after a few pairs."""
         if self.current is not None and self._pairs < PAIRS_PER_FORK_SERVER:
             self._pairs += 1
             return
@@ -156,7 +165,7 @@ class ForkServerRotation:
             self.disable()
 
     def disable(self) -> None:
-        """From now on every arm is a process of its own."""
+        """From now on, start every process by itself."""
         self.close()
         self._is_allowed, self._modules = False, ()
 

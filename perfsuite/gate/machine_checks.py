@@ -1,4 +1,4 @@
-"""What on this machine disturbs timing: governor, turbo, stolen time, other processes, heat, GPU clocks."""
+"""What on this machine disturbs timing: governor, turbo, steal time, other processes, heat, GPU clocks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HOT_CELSIUS = 85.0
 
 @dataclass(frozen=True, slots=True)
 class MachineCheck:
-    """One thing looked at, what was found, and what to do where it disturbs."""
+    """One property of the machine, what was observed, and a remedy where it disturbs timing."""
 
     name: str
     observed: str
@@ -29,19 +29,19 @@ class MachineCheck:
         return bool(self.remedy)
 
 
-OWN_SECONDS = "own"  # seconds of this process and all that it started and waited for
+OWN_SECONDS = "own"  # CPU seconds of this process and of the children that it waited for
 IDLE_STATES = frozenset({"idle", "iowait", "steal"})
 
 
 def cpu_seconds() -> Mapping[str, float]:
-    """Seconds of every state of the processors since the machine began; two readings make a share."""
+    """CPU seconds in each state since the machine started; shares come from two readings."""
     return {**psutil.cpu_times()._asdict(), OWN_SECONDS: sum(os.times()[:4])}
 
 
 def run_checks(
     before: Mapping[str, float], after: Mapping[str, float], root: Path = Path("/sys")
 ) -> list[MachineCheck]:
-    """All facts; `before` and `after` are readings of `cpu_seconds` around the work."""
+    """All checks; `before` and `after` are readings of `cpu_seconds` around the work."""
     return [
         check_governor(root),
         check_turbo(root),
@@ -55,9 +55,9 @@ def run_checks(
 def check_governor(root: Path) -> MachineCheck:
     name = _read(root / "devices/system/cpu/cpu0/cpufreq/scaling_governor")
     if not name:
-        return MachineCheck("governor", "not visible (a virtual machine, mostly)")
-    cure = "" if name == "performance" else "set it to performance: cpupower frequency-set -g performance"
-    return MachineCheck("governor", name, cure)
+        return MachineCheck("governor", "not visible (usually a virtual machine)")
+    remedy = "" if name == "performance" else "set it to performance: cpupower frequency-set -g performance"
+    return MachineCheck("governor", name, remedy)
 
 
 def check_turbo(root: Path) -> MachineCheck:
@@ -67,56 +67,56 @@ def check_turbo(root: Path) -> MachineCheck:
         return MachineCheck("turbo", "not visible")
     is_on = no_turbo == "0" if no_turbo else boost == "1"
     return MachineCheck(
-        "turbo", "on" if is_on else "off", "the clock follows heat and load; turn it off" if is_on else ""
+        "turbo", "on" if is_on else "off", "turn it off: the clock follows heat and load" if is_on else ""
     )
 
 
 def check_steal_time(before: Mapping[str, float], after: Mapping[str, float]) -> MachineCheck:
-    """The share of time that the host gave to other machines.
+    """The share of time that the host gave to other virtual machines.
 
     >>> check_steal_time({"user": 0.0, "steal": 0.0}, {"user": 9.0, "steal": 1.0}).observed
     '10.0 % of the time'
     """
-    spent, whole = _elapsed_by_state(before, after)
-    share = spent.get("steal", 0.0) / whole
-    cure = "another guest takes the processor; use a dedicated machine" if share > 0.01 else ""
-    return MachineCheck("stolen by the host", f"{100 * share:.1f} % of the time", cure)
+    spent, total = _elapsed_by_state(before, after)
+    share = spent.get("steal", 0.0) / total
+    remedy = "another guest uses this processor; use a dedicated machine" if share > 0.01 else ""
+    return MachineCheck("steal time", f"{100 * share:.1f} % of the time", remedy)
 
 
 def _elapsed_by_state(
     before: Mapping[str, float], after: Mapping[str, float]
 ) -> tuple[dict[str, float], float]:
-    """Seconds in each state, and all of them."""
+    """Seconds in each state, and in all of them."""
     spent = {state: seconds - before.get(state, 0.0) for state, seconds in after.items()}
     return spent, max(1e-9, sum(seconds for state, seconds in spent.items() if state != OWN_SECONDS))
 
 
 def check_other_processes(before: Mapping[str, float], after: Mapping[str, float], now: str) -> MachineCheck:
-    """What other processes took while this one worked; those of them that are at work `now` have names.
+    """The share of CPU time that other processes used; `now` names those that are busy at this moment.
 
     >>> check_other_processes({}, {"user": 5.0, "idle": 5.0, "own": 3.0}, "make 90 %").observed
-    '20 % of the time; now make 90 %'
+    '20 % of the time; busy now: make 90 %'
     """
-    spent, whole = _elapsed_by_state(before, after)
+    spent, total = _elapsed_by_state(before, after)
     work = sum(
         seconds for state, seconds in spent.items() if state not in IDLE_STATES and state != OWN_SECONDS
     )
-    share = 100 * max(0.0, work - spent.get(OWN_SECONDS, 0.0)) / whole
-    found = f"{share:.0f} % of the time; now {now or 'none at work'}"
+    share = 100 * max(0.0, work - spent.get(OWN_SECONDS, 0.0)) / total
+    observed = f"{share:.0f} % of the time; busy now: {now or 'none'}"
     return MachineCheck(
-        "other processes", found, "stop them while timing" if share >= BUSY_PERCENT or now else ""
+        "other processes", observed, "stop them while timing" if share >= BUSY_PERCENT or now else ""
     )
 
 
 def busiest_processes(seconds: float = 0.5) -> str:
-    """The busiest other processes by name."""
-    living = list(psutil.process_iter(["name"]))
-    for process in living:
+    """The busiest other processes, by name and share of a core."""
+    processes = list(psutil.process_iter(["name"]))
+    for process in processes:
         with suppress(psutil.Error):
             process.cpu_percent()
     psutil.cpu_percent(interval=seconds)
     busy = []
-    for process in living:
+    for process in processes:
         with suppress(psutil.Error):
             share = process.cpu_percent()
             if share >= BUSY_PERCENT and process.pid != psutil.Process().pid:

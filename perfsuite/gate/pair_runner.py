@@ -1,4 +1,4 @@
-"""Both sides made ready, and pairs of processes run on them."""
+"""Prepare both sides, and run pairs of processes on them."""
 
 from __future__ import annotations
 
@@ -11,222 +11,268 @@ from pathlib import Path
 from typing import Any
 
 from perfsuite.errors import UsageError
-from perfsuite.gate import submodules, worktree
+from perfsuite.gate.collection import CollectedSuites, SideCollection, receive_collection
 from perfsuite.gate.fork_client import ForkServerClient, ForkServerError, ForkServerRotation, can_fork
-from perfsuite.gate.project_layout import copy_harness, find_harness, find_sources
-from perfsuite.gate.settings import RANGES, GateSettings
-from perfsuite.gate.side_process import SideProcess, SideProcessError
-from perfsuite.gate.turns import PairResult, ProcessPair, SideCollection, run_pair
-from perfsuite.gate.worktree import Repository, Worktree
+from perfsuite.gate.git import Repository
+from perfsuite.gate.harness import copy_harness, find_harness
+from perfsuite.gate.interpreter import project_interpreter
+from perfsuite.gate.launch import (
+    Launcher,
+    fork_server_command,
+    install_agent,
+    pytest_command,
+    randomized_environment,
+)
+from perfsuite.gate.pair_result import NodeId, PairResult, WorkloadName
+from perfsuite.gate.project_layout import find_sources
+from perfsuite.gate.settings import GateSettings
+from perfsuite.gate.side_process import SIDES, SideProcess, SideProcessError, other_side
+from perfsuite.gate.submodules import check_out_submodules
+from perfsuite.gate.turns import ProcessPair, run_pair
+from perfsuite.gate.workspace import gate_workspace
+from perfsuite.gate.worktree import (
+    Worktree,
+    add_worktree,
+    copy_uncommitted,
+    link_shared_files,
+    refuse_in_place_extensions,
+    refuse_outside_project,
+    run_prepare_commands,
+)
 from perfsuite.measure.gpu import load_nvml
 
-SIDES = ("base", "head")
+MAX_CORES = 64  # the range that a pair's first core is drawn from
+
+OnProgress = Callable[[str], None]
+
+
+def ignore_progress(line: str) -> None:
+    """Show no progress."""
 
 
 @dataclass(slots=True)
 class PairRunner:
-    """Two prepared trees and what is needed to start processes in them."""
+    """Two prepared worktrees, and what is needed to start processes in them."""
 
     repository: Repository
     settings: GateSettings
     workspace: Path
-    worktrees: Mapping[str, Worktree]
+    worktrees: Mapping[str, Worktree]  # by side
     agent_path: Path
     rng: random.Random
     processes_started: int = 0
     randomized_environment: Mapping[str, str] = field(
         default_factory=dict
-    )  # what a pair draws for both its sides
+    )  # the same for both sides of a pair
     null_pair_count: int = 0
     gpu: Any = field(default_factory=load_nvml)
+    launcher: Launcher = field(init=False)
     fork_servers: ForkServerRotation = field(init=False)
 
     def __post_init__(self) -> None:
-        alike = len({tree.python for tree in self.worktrees.values()}) == 1
-        as_it_is = not any(tree.is_prepared for tree in self.worktrees.values())
+        self.launcher = Launcher(self.repository, self.agent_path, self.workspace)
+        share_python = len({tree.python for tree in self.worktrees.values()}) == 1
+        is_prepared = any(tree.is_prepared for tree in self.worktrees.values())
         self.fork_servers = ForkServerRotation(
-            self._start_fork_server, is_allowed=alike and as_it_is and can_fork()
+            self._start_fork_server, is_allowed=share_python and not is_prepared and can_fork()
         )
 
     def _start_fork_server(self, modules: Sequence[str]) -> ForkServerClient:
-        around = worktree.fork_server_environment(
-            self.agent_path, self.workspace.name, self.randomized_environment
-        )
+        environment = self.launcher.fork_server_environment(self.randomized_environment)
         return ForkServerClient(
-            worktree.fork_server_command(self.worktrees["head"]), around, self.workspace, modules
+            fork_server_command(self.worktrees["head"]), environment, self.workspace, modules
         )
 
     def start_side(self, side: str, tree: Worktree) -> SideProcess:
         """A process of `tree` in the role of `side`."""
         self.processes_started += 1
         scratch = self.workspace / f"{self.processes_started:04}"
-        around = worktree.side_environment(
-            self.repository, tree, side, self.agent_path, scratch, self.randomized_environment
-        )
+        environment = self.launcher.side_environment(tree, side, scratch, self.randomized_environment)
         log = scratch.with_suffix(f".{side}.log")
-        command = worktree.pytest_command(tree, self.settings.pytest_args)
+        command = pytest_command(tree, self.settings.pytest_args)
         try:
-            return SideProcess(side, command, around, tree.root, log, self.fork_servers.current)
+            return SideProcess(side, command, environment, tree.project_root, log, self.fork_servers.current)
         except ForkServerError:  # killed, for its memory perhaps
             self.fork_servers.disable()
-            return SideProcess(side, command, around, tree.root, log)
+            return SideProcess(side, command, environment, tree.project_root, log)
 
     @contextmanager
     def start_pair(self, null: bool = False) -> Iterator[tuple[ProcessPair, dict[str, SideCollection]]]:
-        """Both sides started at once and collected; which has the first turn is a coin toss.
+        """Both sides, started at once and collected; a coin decides which has the first turn.
 
-        Null pairs take it in turns: six coins may agree, and what the first slot does is no fault of an arm.
+        Null pairs alternate instead: six coins may all agree, and an effect of the first position would then
+        pass for a difference between the sides.
         """
         order = list(SIDES)
         if self.null_pair_count % 2 if null else self.rng.random() < 0.5:
             order.reverse()
         self.null_pair_count += null
-        self.randomized_environment = worktree.randomized_environment(self.rng)
+        self.randomized_environment = randomized_environment(self.rng)
         self.fork_servers.rotate()
         with ExitStack() as stack:
-            stack.callback(self._clear_scratch, self.processes_started)
-            taking_part = [
+            stack.callback(self._remove_scratch, self.processes_started)
+            first, second = (
                 stack.enter_context(self.start_side(side, self.worktrees["base" if null else side]))
                 for side in order
-            ]
-            renames = self.settings.renames if self.settings.harness == "own" and not null else {}
-            core = self.rng.randrange(64)
-            pace = self.settings.schedule.for_null_pairs() if null else self.settings.schedule
-            pair = ProcessPair(taking_part[0], taking_part[1], pace, renames, self.gpu, core)
+            )
+            has_own_names = self.settings.harness == "own" and not null
+            pair = ProcessPair(
+                first,
+                second,
+                self.settings.schedule.for_null_pairs() if null else self.settings.schedule,
+                renames=self.settings.renames if has_own_names else {},
+                gpu=self.gpu,
+                first_core=self.rng.randrange(MAX_CORES),
+            )
             yield pair, pair.collect()
             if len(pair.shared_imports) == len(SIDES) and not null:
-                self.fork_servers.set_shared_imports(**pair.shared_imports)
+                self.fork_servers.set_shared_imports(
+                    base=pair.shared_imports["base"], head=pair.shared_imports["head"]
+                )
 
-    def _clear_scratch(self, before: int) -> None:
-        """What the tests of one pair wrote need not wait for the end of the gate."""
-        for number in range(before + 1, self.processes_started + 1):
+    def _remove_scratch(self, processes_before: int) -> None:
+        """Remove what the tests of one pair wrote, without waiting for the end of the gate."""
+        for number in range(processes_before + 1, self.processes_started + 1):
             shutil.rmtree(self.workspace / f"{number:04}", ignore_errors=True)
 
     def run(
         self,
-        nodes: Sequence[str],
+        nodes: Sequence[NodeId],
         counting: bool = False,
         null: bool = False,
-        skip: frozenset[str] = frozenset(),
-        enough: Callable[[], bool] = lambda: False,
+        skip: frozenset[WorkloadName] = frozenset(),
+        is_out_of_time: Callable[[], bool] = lambda: False,
     ) -> PairResult:
-        """One pair through `nodes`."""
+        """Run one pair through `nodes`."""
         try:
-            with self.start_pair(null) as (pair, collected):
-                result = run_pair(pair, nodes, counting, skip, enough)
-                result.collect_errors = {side: found.errors for side, found in collected.items()}
+            with self.start_pair(null) as (pair, collections):
+                result = run_pair(pair, nodes, counting, skip, is_out_of_time)
+                result.collect_errors = {side: found.errors for side, found in collections.items()}
                 return result
         except SideProcessError as error:
             return PairResult(abort_reason=str(error))
 
 
 @contextmanager
+def open_pair_runner(
+    here: Path, settings: GateSettings, rng: random.Random, on_progress: OnProgress = ignore_progress
+) -> Iterator[PairRunner]:
+    """A runner of pairs for the repository that `here` lies in; nothing of it remains afterward."""
+    repository = Repository.at(here)
+    with (
+        gate_workspace(repository.git_directory) as workspace,
+        prepare_sides(repository, settings, workspace, rng, on_progress) as runner,
+    ):
+        yield runner
+
+
+@contextmanager
 def prepare_sides(
     repository: Repository,
     settings: GateSettings,
-    place: Path,
-    chance: random.Random,
-    tell: Callable[[str], None],
+    workspace: Path,
+    rng: random.Random,
+    on_progress: OnProgress,
 ) -> Iterator[PairRunner]:
-    """Check out, prepare, share. Nothing is timed before this is done."""
+    """Check out and prepare both sides, before anything is timed."""
     base, head = repository.commit(settings.base), repository.commit(settings.head or "HEAD")
-    changed = () if settings.head else repository.uncommitted_files()
-    if base == head and not changed and not settings.null:
+    uncommitted = () if settings.head else repository.uncommitted_files()
+    if base == head and not uncommitted and not settings.null:
         raise UsageError(
             f"base and head are both {base[:12]}, expected two states to compare; "
-            "name another --base, or ask for --null to test the machine"
+            "name another --base, or use --null to test the machine"
         )
     if not settings.prepare:
-        worktree.refuse_in_place_extensions(repository, find_sources(repository.project_root))
-    trees = {}
+        refuse_in_place_extensions(repository, find_sources(repository.project_root))
+    python = project_interpreter(settings.python, repository)
+    on_progress(f"python: {python}")
+    worktrees = {}
     for side, commit, label in (("base", base, settings.base), ("head", head, settings.head or "HEAD")):
-        tell(f"{side}: {commit[:12]} {label}")
-        tree = worktree.add_worktree(repository, side, commit, place / side, label)
-        if side == "head" and changed:
-            tree = worktree.copy_uncommitted(repository, tree)
-            tell(f"{side}: {len(changed)} uncommitted files are part of it")
-        for lack in submodules.check_out_submodules(
-            repository.root, commit, tree.path, side == "head" and bool(changed)
-        ):
-            tell(f"{side}: {lack}")
-        worktree.refuse_led_out(tree)
-        worktree.link_shared_files(repository, tree, settings.share)
-        if settings.prepare:
-            tell(f"{side}: preparing ({'; '.join(settings.prepare)})")
-        python = settings.python
-        tree = worktree.run_prepare_commands(
-            worktree.with_python(tree, python), settings.prepare, place / f"{side}-prepare.log"
-        )
-        trees[side] = tree
-    stand = PairRunner(repository, settings, place, trees, worktree.install_agent(place), chance)
+        on_progress(f"{side}: {commit[:12]} {label}")
+        tree = add_worktree(repository, side, commit, workspace / side, label, python)
+        is_working_tree = side == "head" and bool(uncommitted)
+        worktrees[side] = _prepare_side(repository, settings, tree, is_working_tree, on_progress)
+    runner = PairRunner(
+        repository=repository,
+        settings=settings,
+        workspace=workspace,
+        worktrees=worktrees,
+        agent_path=install_agent(workspace),
+        rng=rng,
+    )
     try:
-        yield stand
+        yield runner
     finally:
-        stand.fork_servers.close()
+        runner.fork_servers.close()
 
 
-@dataclass(frozen=True, slots=True)
-class CollectedSuites:
-    """What each side holds on its own, before one side's benchmarks were laid over the other."""
-
-    by_side: Mapping[str, SideCollection]
-
-    def nodes(self, side: str) -> tuple[str, ...]:
-        return tuple(self.by_side[side].locations)
-
-    def tolerance(self, node: str) -> float | None:
-        """What the marker `tolerance` says, on head where head has the test."""
-        for side in reversed(SIDES):
-            if node in self.by_side[side].locations:
-                return self.by_side[side].tolerances.get(node)
-        return None
-
-    def refuse_tolerances(self) -> None:
-        """UsageError where a marker that would be used says what no tolerance can be."""
-        for side in reversed(SIDES):
-            for node, (file, line) in self.by_side[side].locations.items():
-                if (written := self.tolerance(node)) is not None:
-                    RANGES["tolerance"].check(f"{file}:{line}: {node}: mark.tolerance", written)
+def _prepare_side(
+    repository: Repository,
+    settings: GateSettings,
+    tree: Worktree,
+    is_working_tree: bool,
+    on_progress: OnProgress,
+) -> Worktree:
+    if is_working_tree:
+        tree = copy_uncommitted(repository, tree)
+        on_progress(f"{tree.side}: includes {len(tree.uncommitted_files)} uncommitted files")
+    for problem in check_out_submodules(repository.root, tree.commit, tree.path, is_working_tree):
+        on_progress(f"{tree.side}: {problem}")
+    refuse_outside_project(tree)
+    link_shared_files(repository, tree, settings.share)
+    if settings.prepare:
+        on_progress(f"{tree.side}: preparing ({'; '.join(settings.prepare)})")
+    log = tree.path.with_name(f"{tree.side}-prepare.log")
+    return run_prepare_commands(tree, settings.prepare, log)
 
 
-def collect_suites(stand: PairRunner) -> CollectedSuites:
-    """Collect each side on its own and lay the harness where it is to be the same."""
-    own = {}
+def collect_suites(runner: PairRunner) -> CollectedSuites:
+    """Collect each side by itself, then copy the harness where both sides are to run the same."""
     with ExitStack() as stack:
-        started = {side: stack.enter_context(stand.start_side(side, stand.worktrees[side])) for side in SIDES}
-        for side, arm in started.items():
-            own[side] = _collect_side(arm, stand.settings)
-    stand.fork_servers.set_shared_imports(**{side: found.shared_imports for side, found in own.items()})
-    _refuse_foreign_packages(own)
-    suites = CollectedSuites(own)
-    suites.refuse_tolerances()
-    giver = stand.settings.harness
-    if giver in SIDES:
-        taker = "base" if giver == "head" else "head"
-        files = {place for place, _ in own[giver].locations.values()}
-        worktree, inside = stand.worktrees[giver].path, stand.repository.project_subfolder
-        names = find_harness(worktree, files, own[giver].pytest_config, inside)
-        copy_harness(worktree, stand.worktrees[taker].path, names)
+        processes = {
+            side: stack.enter_context(runner.start_side(side, runner.worktrees[side])) for side in SIDES
+        }
+        timeout = runner.settings.schedule.hang_timeout_seconds
+        by_side = {side: _collect_side(process, timeout) for side, process in processes.items()}
+    runner.fork_servers.set_shared_imports(
+        base=by_side["base"].shared_imports, head=by_side["head"].shared_imports
+    )
+    _refuse_foreign_packages(by_side)
+    suites = CollectedSuites(by_side)
+    suites.refuse_invalid_tolerances()
+    if runner.settings.harness in SIDES:
+        _share_harness(runner, suites, runner.settings.harness)
     return suites
 
 
-def _collect_side(arm: SideProcess, settings: GateSettings) -> SideCollection:
+def _collect_side(process: SideProcess, timeout_seconds: float) -> SideCollection:
     try:
-        found = ProcessPair(arm, arm, settings.schedule).collect_one(arm)
+        collection = receive_collection(process, timeout_seconds)
     except SideProcessError as error:
         # A side that cannot even collect (a path that it lacks) holds no benchmarks; the other may.
-        return SideCollection({}, (str(error),), (), "")
-    with suppress(SideProcessError):  # that was all that was asked of it
-        arm.send(run=[], counting=False)
-        arm.receive(settings.schedule.hang_timeout_seconds)
-    return found
+        return SideCollection(errors=(str(error),))
+    with suppress(SideProcessError):  # it ends without running anything
+        process.send(command="run", nodes=[], is_counting=False)
+        process.receive(timeout_seconds)
+    return collection
 
 
-def _refuse_foreign_packages(own: Mapping[str, SideCollection]) -> None:
-    for side, found in own.items():
-        for package, place in found.foreign_packages:
+def _share_harness(runner: PairRunner, suites: CollectedSuites, source_side: str) -> None:
+    source, target = (runner.worktrees[side].path for side in (source_side, other_side(source_side)))
+    names = find_harness(
+        source,
+        suites.benchmark_files(source_side),
+        suites.by_side[source_side].pytest_config,
+        runner.repository.project_subfolder,
+    )
+    copy_harness(source, target, names)
+
+
+def _refuse_foreign_packages(by_side: Mapping[str, SideCollection]) -> None:
+    for side, collection in by_side.items():
+        for package, path in collection.foreign_packages:
             raise UsageError(
-                f"{side}: {package} was imported from {place}, expected this side's own source; an editable "
+                f"{side}: {package} was imported from {path}, expected this side's own source; an editable "
                 "install with an import hook comes before the path. Build each side with --prepare "
                 "(for example --prepare 'uv venv' --prepare 'uv pip install -e .')"
             )

@@ -13,47 +13,48 @@ from perfsuite.judge.units import Range
 class TurnSchedule:
     """How long and how often each side works."""
 
-    turn_seconds: float = 0.005  # fine: a core's neighbor comes and goes within tenths of a second
+    turn_seconds: float = 0.005  # short: a busy neighbor on the core comes and goes within tenths of a second
     threads_turn_seconds: float = 0.01  # several threads take milliseconds to come to rest
-    device_turn_seconds: float = 0.04  # a GPU changes hands slowly, and its readings take time
+    device_turn_seconds: float = 0.04  # a GPU switches processes slowly, and reading its state takes time
     min_turns: int = 8  # of each side
     max_side_seconds: float = 1.0  # the most one side works, beyond its fewest turns
-    target_error: float = 0.015  # standard error of a pair's number at which no more turns are taken
-    threads_target_error: float = 0.011  # of several threads, whose turns scatter more than the processes do
+    target_error: float = 0.015  # standard error of a pair's log ratio at which no more turns are taken
+    threads_target_error: float = 0.011  # with several threads, whose turns scatter more than processes do
     idle_wait_seconds: float = 0.002  # where it is unknown which threads have to come to rest
-    settle_seconds: float = 0.001  # not counted: caches and sleeping threads
+    settle_seconds: float = 0.001  # untimed start of a turn: caches, and threads that wake up
     sample_seconds: float = 0.001
-    pin: bool = True  # threads to cores while they work
-    max_retakes: int = 3  # of a turn in which the GPU was held back
+    pin: bool = True  # busy threads to cores while they work
+    max_retakes: int = 3  # of a turn in which the GPU was throttled
     cooling_seconds: float = 0.5
     hang_timeout_seconds: float = 120.0  # the longest silence before a side counts as hung
 
     def __post_init__(self) -> None:
         for field in fields(self):
             if field.name != "pin":
-                is_number_of = field.name in ("min_turns", "max_retakes")
-                Range(0, with_low=True, whole=is_number_of).check(field.name, getattr(self, field.name))
+                is_count = field.name in ("min_turns", "max_retakes")
+                Range(0, with_low=True, whole=is_count).check(field.name, getattr(self, field.name))
 
     def for_null_pairs(self) -> TurnSchedule:
-        """Shorter: they are to show that base differs from base for life, not by how much."""
+        """A shorter schedule: null pairs only have to detect a persistent bias, not to measure it."""
         return replace(self, max_side_seconds=self.max_side_seconds / 4)
 
     def for_workload(self, threads: Sequence[int], on_device: bool) -> TurnSchedule:
-        """That of one workload, by how many threads work on either side (0: unknown)."""
+        """The schedule of one workload, by the number of busy threads on either side (0: unknown)."""
         if on_device:
             return replace(self, turn_seconds=self.device_turn_seconds)
         if set(threads) == {1}:
             return self
         return replace(self, turn_seconds=self.threads_turn_seconds, target_error=self.threads_target_error)
 
-    def is_enough(self, base: Sequence[float], head: Sequence[float], turn: float) -> bool:
-        """Whether these turns say enough of a pair. How they scatter decides, never which way they point.
+    def is_enough(self, base: Sequence[float], head: Sequence[float], turn_seconds: float) -> bool:
+        """Whether a pair needs no more turns. Their scatter decides it, never the sign of the difference.
 
-        >>> TurnSchedule().is_enough([1.0] * 8, [1.1] * 8, turn=0.005)
+        >>> TurnSchedule().is_enough([1.0] * 8, [1.1] * 8, turn_seconds=0.005)
         True
         """
         if len(base) < self.min_turns:
             return False
         return (
-            len(base) * turn >= self.max_side_seconds or pair_standard_error(base, head) <= self.target_error
+            len(base) * turn_seconds >= self.max_side_seconds
+            or pair_standard_error(base, head) <= self.target_error
         )

@@ -1,8 +1,7 @@
-"""What a gate was asked to do: options of the command over `[tool.perfsuite.gate]` of pyproject.toml."""
+"""Settings of one gate: options of the command line, over `[tool.perfsuite.gate]` in pyproject.toml."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -22,15 +21,15 @@ RANGES = {
     "mde": Range(0, 10),
     "max-pairs": Range(1, with_low=True, whole=True),
 }
-TIME = Range(0)  # of the time budget and of patience, in seconds
+TIME = Range(0)  # of the time budget and of the hang timeout, in seconds
 KNOWN_KEYS = set(RANGES) | {"quarantine", "tolerances", "renames", "share"}
 
 
 @dataclass(frozen=True, slots=True)
 class Exemption:
-    """A test that is judged otherwise, why, and until when. `test` may end in `*`."""
+    """A test with a tolerance of its own or in quarantine, why, and until when."""
 
-    test: str
+    test: str  # may end in `*`
     reason: str
     expires: date
     tolerance: float | None = None
@@ -49,23 +48,23 @@ class GateSettings:
 
     base: str
     head: str | None = None  # None: the working tree as it is
-    alpha: float = 0.01
-    tolerance: float = 0.01
-    mde: float = 0.05
+    alpha: float = 0.01  # chance of any false alarm in the whole gate
+    tolerance: float = 0.01  # ignore slowdowns up to this fraction
+    mde: float = 0.05  # unclear where a slowdown of this fraction could go unnoticed
     max_pairs: int = 24
     time_budget_seconds: float = 600.0
-    harness: Harness = "head"
-    null: bool = False
-    prepare: tuple[str, ...] = ()
-    share: tuple[str, ...] = ()
-    python: str = sys.executable
+    harness: Harness = "head"  # whose benchmarks run on both sides
+    null: bool = False  # both sides may be the same
+    prepare: tuple[str, ...] = ()  # commands to run in each side
+    share: tuple[str, ...] = ()  # ignored files that both sides need
+    python: str | None = None  # None: the project's environment, see project_interpreter
     pytest_args: tuple[str, ...] = ()
     schedule: TurnSchedule = field(default_factory=TurnSchedule)
     quarantine: tuple[Exemption, ...] = ()
     tolerances: tuple[Exemption, ...] = ()
-    renames: Mapping[str, str] = field(default_factory=dict)  # base's name -> head's name
+    renames: Mapping[str, str] = field(default_factory=dict)  # base's node id -> head's
     seed: int | None = None
-    null_workloads: int = 3  # workloads that also run base against base
+    null_workloads: int = 3  # how many also run base against base
 
     def __post_init__(self) -> None:
         for name, expected in RANGES.items():
@@ -73,33 +72,35 @@ class GateSettings:
         for entry in self.tolerances:
             RANGES["tolerance"].check(f"tolerance of {entry.test}", entry.tolerance)
         TIME.check("time-budget", self.time_budget_seconds)
-        TIME.check("patience", self.schedule.hang_timeout_seconds)
+        TIME.check("hang-timeout", self.schedule.hang_timeout_seconds)
         Range(0, with_low=True, whole=True).check("null-workloads", self.null_workloads)
         if self.seed is not None:
             Range(whole=True).check("seed", self.seed)
         if self.mde <= self.tolerance:
             raise UsageError(
-                f"mde: {self.mde:g} is not beyond the tolerance of {self.tolerance:g}; nothing could be kept"
+                f"mde: {self.mde:g}, expected more than the tolerance of {self.tolerance:g}; "
+                "nothing could be kept"
             )
         fewest = SequentialRule(1, self.alpha).min_pairs
         if self.max_pairs < fewest:
             raise UsageError(
                 f"max-pairs: {self.max_pairs}, expected at least {fewest} (more with many benchmarks) to "
-                f"tell a slowdown from luck with a chance of error of {self.alpha:g}"
+                f"report a slowdown with a chance of error of {self.alpha:g}"
             )
 
     def tolerance_for(self, name: str, marked: float | None = None) -> float:
-        """The project's word on a test, then the test's own marker, then the usual."""
-        told = [entry.tolerance for entry in self.tolerances if entry.matches(name)]
-        usual = self.tolerance if marked is None else marked
-        return next((value for value in told if value is not None), usual)
+        """A workload's tolerance: the project's entry for it, else its test's marker, else the default."""
+        for entry in self.tolerances:
+            if entry.tolerance is not None and entry.matches(name):
+                return entry.tolerance
+        return self.tolerance if marked is None else marked
 
     def quarantine_for(self, name: str) -> Exemption | None:
         return next((entry for entry in self.quarantine if entry.matches(name)), None)
 
 
 def read_project_settings(root: Path, today: date) -> dict[str, Any]:
-    """The project's own settings, as words of `GateSettings`. An entry that has expired is an error."""
+    """The project's own settings, as arguments of `GateSettings`. An expired entry is an error."""
     path = root / "pyproject.toml"
     table = read_toml(path).get("tool", {}).get("perfsuite", {}).get("gate", {})
     unknown = sorted(set(table) - KNOWN_KEYS)
@@ -107,33 +108,36 @@ def read_project_settings(root: Path, today: date) -> dict[str, Any]:
         raise UsageError(
             f"{path}: [tool.perfsuite.gate] has {unknown[0]!r}, expected one of {sorted(KNOWN_KEYS)}"
         )
-    told: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     for name in set(RANGES) & set(table):
         RANGES[name].check(f"{path}: [tool.perfsuite.gate] {name}", table[name])
-        told[name.replace("-", "_")] = table[name]
-    told["quarantine"] = _read_exemptions(path, "quarantine", table.get("quarantine", []), today)
-    told["tolerances"] = _read_exemptions(path, "tolerances", table.get("tolerances", []), today)
-    told["renames"] = dict(table.get("renames", {}))
-    told["share"] = tuple(table.get("share", ()))
-    return told
+        arguments[name.replace("-", "_")] = table[name]
+    arguments["quarantine"] = _read_exemptions(path, "quarantine", table.get("quarantine", []), today)
+    arguments["tolerances"] = _read_exemptions(path, "tolerances", table.get("tolerances", []), today)
+    arguments["renames"] = dict(table.get("renames", {}))
+    arguments["share"] = tuple(table.get("share", ()))
+    return arguments
 
 
 def _read_exemptions(path: Path, kind: str, entries: Sequence[Any], today: date) -> tuple[Exemption, ...]:
-    wanted = {"test", "reason", "expires"} | ({"tolerance"} if kind == "tolerances" else set())
-    found = []
+    keys = {"test", "reason", "expires"} | ({"tolerance"} if kind == "tolerances" else set())
+    who = f"{path}: [[tool.perfsuite.gate.{kind}]]"
     for entry in entries:
-        who = f"{path}: [[tool.perfsuite.gate.{kind}]]"
-        if not isinstance(entry, dict) or set(entry) != wanted:
-            raise UsageError(f"{who} {entry!r}, expected exactly {sorted(wanted)}")
-        is_day = isinstance(entry["expires"], date) and not isinstance(entry["expires"], datetime)
-        if not str(entry["reason"]).strip() or not is_day:
-            raise UsageError(f"{who} {entry['test']}: needs a reason, and expires as a date (2030-01-31)")
-        if entry["expires"] < today:
-            raise UsageError(
-                f"{who} {entry['test']}: expired on {entry['expires']} ({entry['reason']}); "
-                "mend the cause and remove the entry, or renew it knowingly"
-            )
-        if "tolerance" in entry:
-            RANGES["tolerance"].check(f"{who} {entry['test']}: tolerance", entry["tolerance"])
-        found.append(Exemption(**entry))
-    return tuple(found)
+        if not isinstance(entry, dict) or set(entry) != keys:
+            raise UsageError(f"{who} {entry!r}, expected exactly {sorted(keys)}")
+        _check_exemption(f"{who} {entry['test']}", entry, today)
+    return tuple(Exemption(**entry) for entry in entries)
+
+
+def _check_exemption(who: str, entry: Mapping[str, Any], today: date) -> None:
+    expires = entry["expires"]
+    is_date = isinstance(expires, date) and not isinstance(expires, datetime)
+    if not str(entry["reason"]).strip() or not is_date:
+        raise UsageError(f"{who}: needs a reason, and expires as a date (2030-01-31)")
+    if expires < today:
+        raise UsageError(
+            f"{who}: expired on {expires} ({entry['reason']}); "
+            "fix the cause and remove the entry, or renew it deliberately"
+        )
+    if "tolerance" in entry:
+        RANGES["tolerance"].check(f"{who}: tolerance", entry["tolerance"])

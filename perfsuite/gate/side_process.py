@@ -1,4 +1,4 @@
-"""One side's process: started, told, heard, and ended with everything that it started."""
+"""One side's pytest process: start it, exchange messages with it, and end it with everything it started."""
 
 from __future__ import annotations
 
@@ -16,23 +16,34 @@ from types import TracebackType
 from typing import Any
 
 from perfsuite.errors import PerfsuiteError
-from perfsuite.gate.agent.plugin import GATE_SOCKET_VARIABLE
+from perfsuite.gate.agent.variables import GATE_SOCKET_VARIABLE
 from perfsuite.gate.fork_client import ForkedProcess, ForkServerClient
 
+SIDES = ("base", "head")
 GRACEFUL_EXIT_SECONDS = 2.0
+POLL_SECONDS = 0.5  # between looks at whether a silent process still lives
 Message = dict[str, Any]
 
 
-class SideProcessError(PerfsuiteError):
-    """One side of a pair died, hung, stopped early or said something that makes no sense."""
+def other_side(side: str) -> str:
+    """
+    >>> other_side("base")
+    'head'
+    """
+    return "base" if side == "head" else "head"
 
-    def __init__(self, side: str, how: str, what: str, node: str = "") -> None:
-        super().__init__(f"{side}: {what}")
-        self.side, self.cause, self.node = side, how, node  # the test in which it happened, where it is known
+
+class SideProcessError(PerfsuiteError):
+    """One side of a pair died, hung, stopped early or broke the protocol."""
+
+    def __init__(self, side: str, cause: str, message: str, node: str = "") -> None:
+        super().__init__(f"{side}: {message}")
+        self.side, self.cause = side, cause  # died, hung, stopped
+        self.node = node  # the test in which it happened, where that is known
 
 
 class SideProcess:
-    """A pytest process that works only while it holds the token."""
+    """A pytest process that works only when the gate commands it to."""
 
     def __init__(
         self,
@@ -41,16 +52,16 @@ class SideProcess:
         environment: Mapping[str, str],
         cwd: Path,
         log: Path,
-        parent: ForkServerClient | None = None,
+        fork_server: ForkServerClient | None = None,
     ) -> None:
         self.side, self.log = side, log
-        self._socket, theirs = socket.socketpair()
+        self._socket, process_socket = socket.socketpair()
         self._buffer = b""
         self._has_finished = False
-        with theirs, log.open("wb") as out:
+        with process_socket, log.open("wb") as out:
             try:
                 self.process = _start_process(
-                    command, environment, cwd, theirs.fileno(), out.fileno(), parent
+                    command, environment, cwd, process_socket.fileno(), out.fileno(), fork_server
                 )
             except BaseException:
                 self._socket.close()
@@ -64,84 +75,96 @@ class SideProcess:
     ) -> None:
         self.close()
 
-    def send(self, **words: Any) -> None:
+    def send(self, **message: Any) -> None:
         try:
-            self._socket.sendall(json.dumps(words).encode() + b"\n")
+            self._socket.sendall(json.dumps(message).encode() + b"\n")
         except OSError as error:
             raise self._exit_error() from error
 
-    def receive(self, patience_seconds: float) -> Message:
-        """The next line; ArmError where the process is gone or silent for too long."""
-        until = time.monotonic() + patience_seconds
-        with selectors.DefaultSelector() as ready:
-            ready.register(self._socket, selectors.EVENT_READ)
+    def receive(self, timeout_seconds: float) -> Message:
+        """The next message; SideProcessError where the process is gone or silent for too long."""
+        deadline = time.monotonic() + timeout_seconds
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._socket, selectors.EVENT_READ)
             while b"\n" not in self._buffer:
-                # A worker forked by a dead arm keeps the socket open, so its end is no proof of life.
-                dead = self.process.poll() is not None
-                if ready.select(0 if dead else min(0.5, max(0.0, until - time.monotonic()))):
-                    said = self._socket.recv(1 << 20)
-                    self._buffer += said
-                    if said:
+                # A worker forked by a dead process keeps the socket open, so an open socket proves nothing.
+                is_dead = self.process.poll() is not None
+                remaining = max(0.0, deadline - time.monotonic())
+                if selector.select(0 if is_dead else min(POLL_SECONDS, remaining)):
+                    data = self._socket.recv(1 << 20)
+                    self._buffer += data
+                    if data:
                         continue
                     raise self._exit_error()
-                if dead:
+                if is_dead:
                     raise self._exit_error()
-                if time.monotonic() > until:
+                if time.monotonic() > deadline:
                     raise SideProcessError(
                         self.side,
                         "hung",
-                        f"silent for {patience_seconds:.0f} s, expected an answer; "
-                        "the side was ended (--patience sets how long to wait)",
+                        f"silent for {timeout_seconds:.0f} s, expected a message; "
+                        "the process was ended (--hang-timeout sets how long to wait)",
                     )
         line, self._buffer = self._buffer.split(b"\n", 1)
-        heard: Message = json.loads(line)
-        self._has_finished = heard.get("say") == "finished"
-        return heard
+        message: Message = json.loads(line)
+        self._has_finished = message.get("event") == "session_finished"
+        return message
 
     def _exit_error(self) -> SideProcessError:
         try:
             status = self.process.wait(timeout=5)
         except subprocess.TimeoutExpired:
-            return SideProcessError(self.side, "died", "closed its line to the gate, expected it to stay")
+            return SideProcessError(
+                self.side, "died", "closed its socket to the gate, expected it to stay open"
+            )
         how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
-        words = f"the process ended with {how}, expected it to answer; its last words:\n{self.tail()}"
-        return SideProcessError(self.side, "died", words)
+        return SideProcessError(
+            self.side,
+            "died",
+            f"the process ended with {how}, expected a message; the end of its output:\n{self.tail()}",
+        )
 
-    def tail(self, characters: int = 3000) -> str:
-        if not self.log.exists():
-            return ""
-        with self.log.open("rb") as log:  # it may hold gigabytes
-            log.seek(-min(4 * characters, log.seek(0, os.SEEK_END)), os.SEEK_END)
-            return log.read().decode(errors="replace")[-characters:]
+    def tail(self) -> str:
+        """The end of what the process printed."""
+        return log_tail(self.log)
 
     def close(self) -> None:
         """End the process and everything it started; nothing is left to wait for."""
         self._socket.close()
         with suppress(subprocess.TimeoutExpired):
-            # What a project removes at exit, shared memory above all, would outlive a process that is killed.
+            # What a project removes at exit, such as shared memory, would outlive a killed process.
             self.process.wait(timeout=GRACEFUL_EXIT_SECONDS if self._has_finished else 0.0)
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
 
+def log_tail(log: Path, characters: int = 3000) -> str:
+    """The end of a log file, which may hold gigabytes; empty where there is none."""
+    if not log.exists():
+        return ""
+    with log.open("rb") as file:
+        file.seek(-min(4 * characters, file.seek(0, os.SEEK_END)), os.SEEK_END)
+        return file.read().decode(errors="replace")[-characters:]
+
+
 def _start_process(
     command: Sequence[str],
     environment: Mapping[str, str],
     cwd: Path,
-    line: int,
+    process_socket: int,
     log: int,
-    parent: ForkServerClient | None,
+    fork_server: ForkServerClient | None,
 ) -> subprocess.Popen[bytes] | ForkedProcess:
-    if parent is not None:
-        return parent.fork(command, environment, cwd, (line, log), GATE_SOCKET_VARIABLE)
+    if fork_server is not None:
+        return fork_server.fork(command, environment, cwd, (process_socket, log), GATE_SOCKET_VARIABLE)
     return subprocess.Popen(
         list(command),
         cwd=cwd,
-        env={**environment, GATE_SOCKET_VARIABLE: str(line)},
+        env={**environment, GATE_SOCKET_VARIABLE: str(process_socket)},
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
-        pass_fds=[line],
+        pass_fds=[process_socket],
         start_new_session=True,  # Ctrl-C is the gate's to handle
     )

@@ -1,4 +1,4 @@
-"""What a CI cancels ends as by Ctrl-C: what was found so far is told, and nothing is left behind."""
+"""Treat SIGTERM as Ctrl-C: report partial results and clean up when a CI cancels the job."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from types import FrameType
 
 @contextmanager
 def sigterm_as_keyboard_interrupt() -> Iterator[None]:
-    """While the block runs, where nobody else has a use for the signal."""
-    usual = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    if not usual or threading.current_thread() is not threading.main_thread():
+    """Raise KeyboardInterrupt on SIGTERM while the block runs, unless the process already handles it."""
+    is_unhandled = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if not is_unhandled or threading.current_thread() is not threading.main_thread():
         yield
         return
-    own = os.getpid()
+    own_pid = os.getpid()
 
-    def end(number: int, frame: FrameType | None) -> None:
+    def interrupt(number: int, frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
-        if os.getpid() != own:  # a forked worker, whose parent ends it this way
+        if os.getpid() != own_pid:  # a forked worker, which its parent ends with SIGTERM
             os.kill(os.getpid(), number)
         raise KeyboardInterrupt("SIGTERM")
 
-    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
     finally:
-        if signal.getsignal(signal.SIGTERM) is end:
+        if signal.getsignal(signal.SIGTERM) is interrupt:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""One pair: a fresh process of each arm, both alive, one working; the token between them is kept here."""
+"""One pair: a fresh process of each side, both alive, of which one works at a time."""
 
 from __future__ import annotations
 
@@ -6,265 +6,239 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
+from perfsuite.gate.collection import SideCollection, receive_collection
+from perfsuite.gate.pair_result import NodeId, NodeOutcome, PairResult, Turn, WorkloadName, WorkloadTurns
 from perfsuite.gate.schedule import TurnSchedule
-from perfsuite.gate.side_process import Message, SideProcess, SideProcessError
+from perfsuite.gate.side_process import Message, SideProcess, SideProcessError, other_side
 from perfsuite.measure.gpu import GpuMonitor
-from perfsuite.measure.measurement import GpuReadings
+
+SHORTEST_CALL_SECONDS = 1e-9  # the least that a call is taken to last
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What one side did with the token once: seconds per call."""
-
-    median: float
-    low: float  # the 20 % quantile
-    seconds_by_stage: Mapping[str, float] = field(default_factory=dict)
-    gpu: GpuReadings | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class WorkloadTurns:
-    """One workload in one pair: the turns of both sides in time order, the pair's first side first."""
-
-    name: str
-    node: str
-    first_turns: tuple[Turn, ...]
-    second_turns: tuple[Turn, ...]
-    items: float = 1.0
-    gate_seconds: float = 0.0  # seconds of the gate's time
-
-
-@dataclass(frozen=True, slots=True)
-class NodeOutcome:
-    """How a test ended on one side."""
-
-    outcome: str  # passed, failed, skipped, xfailed, died, hung, stopped
-    detail: str = ""
-
-    @property
-    def is_bad(self) -> bool:
-        return self.outcome not in {"passed", "skipped", "xfailed"}
-
-
-@dataclass(frozen=True, slots=True)
-class SideCollection:
-    """What one side found: benchmarks by node id, with the file and line they stand in."""
-
-    locations: Mapping[str, tuple[str, int]]
-    errors: tuple[str, ...]
-    foreign_packages: tuple[tuple[str, str], ...]
-    pytest_config: str
-    tolerances: Mapping[str, float] = field(default_factory=dict)  # of markers, as they were written
-    shared_imports: tuple[str, ...] = ()
+class BenchmarkEndedError(Exception):
+    """A test ended while its workload was being served: its call raised."""
 
 
 class ProcessPair:
-    """Two arms led through the same benchmarks. `first` has the first turn."""
+    """Two processes led through the same benchmarks; `first` has the first turn.
+
+    Tests that were renamed have other names on base. Everything here uses head's.
+    """
 
     def __init__(
         self,
         first: SideProcess,
         second: SideProcess,
-        pace: TurnSchedule,
+        schedule: TurnSchedule,
         renames: Mapping[str, str] | None = None,
         gpu: Any = None,
         first_core: int = 0,
     ) -> None:
         self.processes = (first, second)
-        self.schedule = pace
+        self.schedule = schedule
+        self.shared_imports: dict[str, list[str]] = {}  # by side: what a fork server could import
+        self.outcomes: dict[NodeId, dict[str, NodeOutcome]] = {}  # by side
+        self.one_sided: dict[WorkloadName, tuple[NodeId, str]] = {}  # the test, the only side to reach it
         self._first_core = first_core
-        self.shared_imports: dict[str, list[str]] = {}  # by side: what a parent of both could import
         self._gpu = gpu  # NVML, where there is a device
-        self.outcomes: dict[str, dict[str, NodeOutcome]] = {}  # node -> side -> end
-        self.one_sided: dict[str, tuple[str, str]] = {}  # name -> its node, the only side that reached it
-        self._ended_sides: set[str] = set()  # sides whose test ended while it was served
-        self._renames = dict(renames or {})  # base's node -> head's; everything is said in head's
+        self._ended_sides: set[str] = set()  # sides whose test ended while it was being served
+        self._renames = dict(renames or {})  # base's node id -> head's
 
     def collect(self) -> dict[str, SideCollection]:
-        """Both sides' collections; they wait for `run` afterward."""
-        return {arm.side: self.collect_one(arm) for arm in self.processes}
+        """Both sides' collections; the processes then wait for `run`."""
+        timeout = self.schedule.hang_timeout_seconds
+        return {process.side: receive_collection(process, timeout) for process in self.processes}
 
-    def collect_one(self, arm: SideProcess) -> SideCollection:
-        said = arm.receive(self.schedule.hang_timeout_seconds)
-        if said.get("say") != "collected":
-            raise SideProcessError(arm.side, "died", f"nothing was collected; its last words:\n{arm.tail()}")
-        return SideCollection(
-            {item["id"]: (item["file"], int(item["line"] or 0) + 1) for item in said["items"]},
-            tuple(said["errors"]),
-            tuple((name, place) for name, place in said["strangers"]),
-            said["pytest_config"],
-            {item["id"]: item["tolerance"] for item in said["items"] if "tolerance" in item},
-            tuple(said["imported"]),
-        )
+    def run(self, nodes: Sequence[NodeId], counting: bool = False) -> None:
+        """Let both sides run these tests, up to the first benchmark."""
+        base_names = {head: base for base, head in self._renames.items()}
+        for process in self.processes:
+            names = [base_names.get(node, node) for node in nodes] if process.side == "base" else list(nodes)
+            process.send(command="run", nodes=names, is_counting=counting)
 
-    def run(self, nodes: Sequence[str], counting: bool = False) -> None:
-        old = {new: old for old, new in self._renames.items()}
-        for arm in self.processes:
-            mine = [old.get(n, n) for n in nodes] if arm.side == "base" else list(nodes)
-            arm.send(run=mine, counting=counting)
+    def _receive(self, process: SideProcess) -> Message:
+        message = process.receive(self.schedule.hang_timeout_seconds)
+        if process.side == "base" and message.get("node") in self._renames:
+            node = str(message["node"])
+            message["node"] = self._renames[node]
+            message["name"] = str(message.get("name", node)).replace(node, self._renames[node], 1)
+        return message
 
-    def _receive(self, arm: SideProcess) -> Message:
-        said = arm.receive(self.schedule.hang_timeout_seconds)
-        if arm.side == "base" and said.get("node") in self._renames:
-            node = str(said["node"])
-            said["node"] = self._renames[node]
-            said["name"] = str(said.get("name", node)).replace(node, self._renames[node], 1)
-        return said
+    # Matching: bring both sides to the same benchmark.
+    def matched_benchmarks(
+        self, skip: frozenset[WorkloadName] = frozenset()
+    ) -> Iterator[tuple[WorkloadName, NodeId, float]]:
+        """Each (name, node, items) at which both sides wait for commands; they continue after it.
 
-    def matched_benchmarks(self, skip: frozenset[str] = frozenset()) -> Iterator[tuple[str, str, float]]:
-        """Each (name, node, items) at which both sides wait for a token; let go when the caller returns.
-
-        A side that ends a test without reaching a benchmark leaves the other to be let go alone.
+        A side that ends a test without reaching a benchmark lets the other continue alone.
         """
         waiting: dict[str, Message] = {}
         finished: set[str] = set()
         while len(finished) < len(self.processes):
-            for arm in self.processes:
-                if arm.side not in waiting and arm.side not in finished:
-                    said = self._next_benchmark(arm)
-                    if said is None:
-                        finished.add(arm.side)
+            for process in self.processes:
+                if process.side not in waiting and process.side not in finished:
+                    message = self._next_benchmark(process)
+                    if message is None:
+                        finished.add(process.side)
                     else:
-                        waiting[arm.side] = said
-            names = {side: said["name"] for side, said in waiting.items()}
-            if len(waiting) == len(self.processes) and len(set(names.values())) == 1:
-                said = waiting[self.processes[0].side]
-                if said["name"] not in skip:
-                    yield said["name"], said["node"], float(said.get("items", 1.0))
+                        waiting[process.side] = message
+            names = {message["name"] for message in waiting.values()}
+            if len(waiting) == len(self.processes) and len(names) == 1:
+                message = waiting[self.processes[0].side]
+                if message["name"] not in skip:
+                    yield message["name"], message["node"], float(message.get("items", 1.0))
                 for side in self._ended_sides:
                     del waiting[side]
                 self._ended_sides.clear()
-                self._release(waiting, list(waiting))
+                self._continue(waiting, list(waiting))
             elif waiting:
-                self._release(waiting, self._unmatched_sides(waiting, finished))
+                self._continue(waiting, self._unmatched_sides(waiting))
 
-    def _next_benchmark(self, arm: SideProcess) -> Message | None:
+    def _next_benchmark(self, process: SideProcess) -> Message | None:
+        """The message of the next benchmark that a side waits at; None when its session has finished."""
         while True:
-            said = self._receive(arm)
-            if said["say"] == "at":
-                return said
-            if said["say"] == "finished":
-                _require_whole(arm, said)
-                self.shared_imports[arm.side] = said["imported"]
+            message = self._receive(process)
+            if message["event"] == "waiting":
+                return message
+            if message["event"] == "session_finished":
+                _refuse_early_end(process, message)
+                self.shared_imports[process.side] = message["shared_imports"]
                 return None
-            if said["say"] == "end":
-                self.outcomes.setdefault(said["node"], {})[arm.side] = NodeOutcome(
-                    said["outcome"], said["detail"]
-                )
+            if message["event"] == "test_ended":
+                self._record_outcome(process, message)
 
-    def _unmatched_sides(self, waiting: Mapping[str, Message], finished: set[str]) -> list[str]:
-        """Who has to go on alone: a side at a benchmark that the other has already left behind."""
-        if len(waiting) == 1:
-            (side,) = waiting
+    def _record_outcome(self, process: SideProcess, message: Message) -> None:
+        outcome = NodeOutcome(message["outcome"], message["detail"])
+        self.outcomes.setdefault(message["node"], {})[process.side] = outcome
+
+    def _unmatched_sides(self, waiting: Mapping[str, Message]) -> list[str]:
+        """The sides that continue alone: those at a benchmark that the other side does not reach."""
+        if len(waiting) > 1:
+            passed_by = [
+                side
+                for side, message in waiting.items()
+                if other_side(side) in self.outcomes.get(message["node"], {})
+            ]
+            # Where neither has left the other's test behind, both wait in one test at different names.
+            sides = passed_by[:1] or list(waiting)
+        else:
+            sides = list(waiting)
+        for side in sides:
             self.one_sided[waiting[side]["name"]] = (waiting[side]["node"], side)
-            return [side]
-        for side, said in waiting.items():
-            (other,) = [arm.side for arm in self.processes if arm.side != side]
-            if other in self.outcomes.get(said["node"], {}):
-                self.one_sided[said["name"]] = (said["node"], side)
-                return [side]
-        # Both wait inside one test at different names.
-        for side, said in waiting.items():
-            self.one_sided[said["name"]] = (said["node"], side)
-        return list(waiting)
+        return sides
 
-    def _release(self, waiting: dict[str, Message], sides: Sequence[str]) -> None:
-        for arm in self.processes:
-            if arm.side in sides:
-                arm.send(do="go")
-                del waiting[arm.side]
+    def _continue(self, waiting: dict[str, Message], sides: Sequence[str]) -> None:
+        for process in self.processes:
+            if process.side in sides:
+                process.send(command="continue")
+                del waiting[process.side]
 
+    # Commands at the benchmark that both sides wait at.
     def count(self) -> dict[str, tuple[list[dict[str, int]], str]]:
-        """Counters of the call both wait at, twice on each side, and what was lacking for them."""
-        for arm in self.processes:
-            arm.send(do="count")
-        said = {arm.side: self._expect(arm, "counted") for arm in self.processes}
-        return {side: (words["counts"], words.get("lacking", "")) for side, words in said.items()}
+        """By side: counters of the call, counted twice, and why some are missing."""
+        for process in self.processes:
+            process.send(command="count")
+        messages = {process.side: self._expect(process, "counted") for process in self.processes}
+        return {side: (message["counts"], message.get("missing", "")) for side, message in messages.items()}
 
-    def take_turns(self, name: str, node: str, items: float) -> WorkloadTurns:
-        """A B B A ... at the call both wait at."""
+    def take_turns(self, name: WorkloadName, node: NodeId, items: float) -> WorkloadTurns:
+        """Turns in the order A B B A ... until they are enough."""
         begin = time.monotonic()
         # The second side warms up first, so that the first side's first turn is as warm as its later ones.
-        warm = [self._warm_up(arm) for arm in reversed(self.processes)]
-        seconds = max(min(said["seconds_per_call"] for said in warm), 1e-9)
+        warm_ups = [self._warm_up(process) for process in reversed(self.processes)]
+        fastest = min(message["seconds_per_call"] for message in warm_ups)
+        seconds = max(fastest, SHORTEST_CALL_SECONDS)
         calls = max(1, round(self.schedule.sample_seconds / seconds))
-        threads, on_device = [int(said["threads"]) for said in warm], any(said["on_device"] for said in warm)
-        pace = self.schedule.for_workload(threads, on_device)
-        how = {
-            "seconds": pace.turn_seconds,
+        threads = [int(message["threads"]) for message in warm_ups]
+        on_device = any(message["on_device"] for message in warm_ups)
+        schedule = self.schedule.for_workload(threads, on_device)
+        options = {
+            "seconds": schedule.turn_seconds,
             "calls": calls,
-            "settle": round(pace.settle_seconds / (calls * seconds)),
+            "settle_rounds": round(schedule.settle_seconds / (calls * seconds)),
             "cores": self._cores(threads),
-            "rest": pace.idle_wait_seconds,
+            "idle_wait_seconds": schedule.idle_wait_seconds,
         }
-        taken: dict[str, list[Turn]] = {"A": [], "B": []}
-        longest = max(pace.turn_seconds, seconds)
-        while not pace.is_enough(_medians(taken["A"]), _medians(taken["B"]), longest):
-            for letter, last in zip("ABBA", (True, False, True, False), strict=True):
-                taken[letter].append(
-                    self._take_turn(self.processes["AB".index(letter)], on_device, last=last, **how)
+        first, second = self.processes
+        turns: dict[str, list[Turn]] = {first.side: [], second.side: []}
+        longest = max(schedule.turn_seconds, seconds)
+        while not schedule.is_enough(_medians(turns[first.side]), _medians(turns[second.side]), longest):
+            for process, is_handing_over in ((first, True), (second, False), (second, True), (first, False)):
+                turns[process.side].append(
+                    self._take_turn(process, on_device, wait_until_idle=is_handing_over, **options)
                 )
         return WorkloadTurns(
-            name, node, tuple(taken["A"]), tuple(taken["B"]), items, time.monotonic() - begin
+            name=name,
+            node=node,
+            first_turns=tuple(turns[first.side]),
+            second_turns=tuple(turns[second.side]),
+            items=items,
+            gate_seconds=time.monotonic() - begin,
         )
 
     def _cores(self, threads: Sequence[int]) -> list[int]:
-        """One for each busy thread, the same for both sides; none where it is unknown who works.
+        """One core for each busy thread, the same for both sides; none where the busy threads are unknown.
 
         A core may be slow for seconds, while a neighbor of this virtual machine works on its other half.
         """
         number = max(threads) if min(threads) else 0
         if not self.schedule.pin or not hasattr(os, "sched_getaffinity"):
             return []
-        able = sorted(os.sched_getaffinity(0))
-        if number > len(able):
+        allowed = sorted(os.sched_getaffinity(0))
+        if number > len(allowed):
             return []
-        return [able[(self._first_core + place) % len(able)] for place in range(number)]
+        return [allowed[(self._first_core + offset) % len(allowed)] for offset in range(number)]
 
-    def _warm_up(self, arm: SideProcess) -> Message:
-        arm.send(do="warm")
-        return self._expect(arm, "warm")
+    def _warm_up(self, process: SideProcess) -> Message:
+        process.send(command="warm_up")
+        return self._expect(process, "warmed_up")
 
-    def _take_turn(self, arm: SideProcess, on_device: bool, **how: Any) -> Turn:
+    def _take_turn(self, process: SideProcess, on_device: bool, **options: Any) -> Turn:
+        """One turn, repeated a few times where the GPU was throttled."""
         for _ in range(self.schedule.max_retakes):
-            turn = self._request_turn(arm, on_device, **how)
+            turn = self._request_turn(process, on_device, **options)
             if turn.gpu is None or not turn.gpu.throttled:
                 return turn
             time.sleep(self.schedule.cooling_seconds)
-        return self._request_turn(arm, on_device, **how)
+        return self._request_turn(process, on_device, **options)
 
-    def _request_turn(self, arm: SideProcess, on_device: bool, **how: Any) -> Turn:
-        watch = GpuMonitor(self._gpu if on_device else None)
-        watch.begin()
-        arm.send(do="turn", **how)
-        said = self._expect(arm, "turn")
-        watch.end()
-        return Turn(float(said["median"]), float(said["low"]), said["stages"], watch.readings)
+    def _request_turn(self, process: SideProcess, on_device: bool, **options: Any) -> Turn:
+        monitor = GpuMonitor(self._gpu if on_device else None)
+        monitor.begin()
+        process.send(command="turn", **options)
+        message = self._expect(process, "turn_ended")
+        monitor.end()
+        return Turn(
+            median=float(message["median"]),
+            low=float(message["low"]),
+            seconds_by_stage=message["seconds_by_stage"],
+            gpu=monitor.readings,
+        )
 
-    def _expect(self, arm: SideProcess, kind: str) -> Message:
-        said = self._receive(arm)
-        if said.get("say") == "end":
-            self._ended_sides.add(arm.side)
-            self.outcomes.setdefault(said["node"], {})[arm.side] = NodeOutcome(
-                said["outcome"], said["detail"]
-            )
-            raise BenchmarkEndedError(f"{said['node']} ended on {arm.side} while it was served")
-        if said.get("say") == "finished":
-            _require_whole(arm, said)
-        if said.get("say") != kind:
-            raise SideProcessError(arm.side, "died", f"said {said.get('say')!r}, expected {kind!r}")
-        return said
+    def _expect(self, process: SideProcess, event: str) -> Message:
+        message = self._receive(process)
+        if message.get("event") == "test_ended":
+            self._ended_sides.add(process.side)
+            self._record_outcome(process, message)
+            raise BenchmarkEndedError(f"{message['node']} ended on {process.side} while it was served")
+        if message.get("event") == "session_finished":
+            _refuse_early_end(process, message)
+        if message.get("event") != event:
+            raise SideProcessError(process.side, "died", f"sent {message.get('event')!r}, expected {event!r}")
+        return message
 
 
-def _require_whole(arm: SideProcess, said: Message) -> None:
-    """Raise ArmError where a session ended before all of its tests did, as pytest.exit makes it do."""
-    if "left" in said:
-        after = f"{said['reason']}; {said['left']} of its tests had not ended, expected all"
+def _refuse_early_end(process: SideProcess, message: Message) -> None:
+    """SideProcessError where a session ended before all of its tests did, as with pytest.exit."""
+    if "unfinished_count" in message:
         raise SideProcessError(
-            arm.side, "stopped", f"the pytest session ended early: {after}", str(said["node"])
+            process.side,
+            "stopped",
+            f"the pytest session ended early: {message['reason']}; {message['unfinished_count']} of its "
+            "tests had not ended, expected all",
+            str(message["node"]),
         )
 
 
@@ -272,57 +246,47 @@ def _medians(turns: Sequence[Turn]) -> list[float]:
     return [turn.median for turn in turns]
 
 
-class BenchmarkEndedError(Exception):
-    """A test ended in the middle of being served: its call raised."""
-
-
-@dataclass(slots=True)
-class PairResult:
-    """All that one pair saw."""
-
-    workload_turns: list[WorkloadTurns] = field(default_factory=list)
-    counts: dict[str, dict[str, list[dict[str, int]]]] = field(default_factory=dict)  # name, side
-    nodes: dict[str, str] = field(default_factory=dict)  # name -> node
-    outcomes: dict[str, dict[str, NodeOutcome]] = field(default_factory=dict)
-    one_sided: dict[str, tuple[str, str]] = field(default_factory=dict)
-    collect_errors: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by side
-    missing_counters: str = ""
-    abort_reason: str = ""  # why the pair ended early
-    is_out_of_time: bool = False  # ... which is nobody's fault
-    first_side: str = ""  # whose turn was the first
-
-
 def run_pair(
     pair: ProcessPair,
-    nodes: Sequence[str],
+    nodes: Sequence[NodeId],
     counting: bool = False,
-    skip: frozenset[str] = frozenset(),
-    enough: Callable[[], bool] = lambda: False,
+    skip: frozenset[WorkloadName] = frozenset(),
+    is_out_of_time: Callable[[], bool] = lambda: False,
 ) -> PairResult:
     """Lead both sides through `nodes`, counted or timed. A side that dies ends the pair, not the gate."""
-    found = PairResult(outcomes=pair.outcomes, one_sided=pair.one_sided, first_side=pair.processes[0].side)
-    node = ""
+    result = PairResult(outcomes=pair.outcomes, one_sided=pair.one_sided, first_side=pair.processes[0].side)
+    served = ""
     try:
         pair.run(nodes, counting)
         for name, node, items in pair.matched_benchmarks(skip):
-            if enough():
-                found.abort_reason, found.is_out_of_time = "the time for the gate is spent", True
+            if is_out_of_time():
+                result.abort_reason, result.is_out_of_time = "the time for the gate is spent", True
                 break
-            found.nodes[name] = node
+            served = node
+            result.nodes[name] = node
             with suppress(BenchmarkEndedError):
                 if counting:
-                    for side, (counts, lacking) in pair.count().items():
-                        found.counts.setdefault(name, {})[side] = counts
-                        found.missing_counters = found.missing_counters or lacking
+                    _record_counts(result, name, pair.count())
                 else:
-                    found.workload_turns.append(pair.take_turns(name, node, items))
-            node = ""
+                    result.workload_turns.append(pair.take_turns(name, node, items))
+            served = ""
     except SideProcessError as error:
-        found.abort_reason = str(error)
-        # Lost in the test being served, or in the first that this side did not end.
-        lost = (
-            node or error.node or next((n for n in nodes if error.side not in pair.outcomes.get(n, {})), "")
-        )
+        result.abort_reason = str(error)
+        lost = served or error.node or _first_not_ended(pair, nodes, error.side)
         if lost:
-            found.outcomes.setdefault(lost, {})[error.side] = NodeOutcome(error.cause, str(error))
-    return found
+            outcome = NodeOutcome(error.cause, str(error))
+            result.outcomes.setdefault(NodeId(lost), {})[error.side] = outcome
+    return result
+
+
+def _record_counts(
+    result: PairResult, name: WorkloadName, counts: Mapping[str, tuple[list[dict[str, int]], str]]
+) -> None:
+    for side, (repeated, missing) in counts.items():
+        result.counts.setdefault(name, {})[side] = repeated
+        result.missing_counters = result.missing_counters or missing
+
+
+def _first_not_ended(pair: ProcessPair, nodes: Sequence[NodeId], side: str) -> str:
+    """The first test that has not ended on a side, in which it must have died."""
+    return next((node for node in nodes if side not in pair.outcomes.get(node, {})), "")

@@ -1,13 +1,14 @@
-"""One workload while a gate goes on: its pairs so far and what was decided."""
+"""The evidence on one workload while a gate runs: its pairs so far, and what was decided."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from statistics import median
 
-from perfsuite.gate.turns import Turn, WorkloadTurns
+from perfsuite.gate.pair_result import NodeId, Turn, WorkloadName, WorkloadTurns
+from perfsuite.gate.side_process import other_side
 from perfsuite.judge.sequential_rule import (
     Decision,
     SequentialRule,
@@ -20,42 +21,50 @@ from perfsuite.judge.stage_attribution import StageSeconds
 
 @dataclass(slots=True)
 class WorkloadState:
-    """One workload while the gate goes on."""
+    """One workload: what its pairs measured, one entry a pair."""
 
-    name: str
-    node: str
+    name: WorkloadName
+    node: NodeId
+    tolerance: float = 0.0  # how much slower it may be
+    counters: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # base, head: those that repeat
     log_ratios: list[float] = field(default_factory=list)
-    standard_errors: list[float] = field(default_factory=list)  # of these, as the turns of each pair tell it
-    median_seconds: list[tuple[float, float]] = field(default_factory=list)
-    stage_seconds: list[tuple[StageSeconds, StageSeconds]] = field(default_factory=list)
-    turn_medians: list[dict[str, list[float]]] = field(default_factory=list)
-    gate_seconds: float = inf  # seconds of the gate's time in the latest pair that saw it
-    throttled_turns: int = 0  # turns in which the GPU was throttled although they were taken again
+    standard_errors: list[float] = field(default_factory=list)  # of the log ratios, from the spread of turns
+    median_seconds: list[tuple[float, float]] = field(default_factory=list)  # base, head
+    stage_seconds: list[tuple[StageSeconds, StageSeconds]] = field(default_factory=list)  # base, head
+    turn_medians: list[dict[str, list[float]]] = field(default_factory=list)  # by side
+    gate_seconds: float = inf  # what its latest pair took of the gate's time
+    throttled_turns: int = 0  # turns in which the GPU was throttled even when repeated
     decision: Decision | None = None
 
-    def add_pair(self, seen: WorkloadTurns, first_side: str) -> None:
-        sides = {first_side: seen.first_turns, "base" if first_side == "head" else "head": seen.second_turns}
-        base, head = ([turn.median for turn in sides[side]] for side in ("base", "head"))
+    def add_pair(self, turns: WorkloadTurns, first_side: str) -> None:
+        """Add the turns of one pair."""
+        by_side = {first_side: turns.first_turns, other_side(first_side): turns.second_turns}
+        base, head = ([turn.median for turn in by_side[side]] for side in ("base", "head"))
         self.log_ratios.append(pair_log_ratio(base, head))
-        self.gate_seconds = seen.gate_seconds
         self.standard_errors.append(pair_standard_error(base, head))
-        self.throttled_turns += sum(
-            bool(turn.gpu and turn.gpu.throttled) for turn in (*seen.first_turns, *seen.second_turns)
-        )
         self.median_seconds.append((median(base), median(head)))
         self.turn_medians.append({"base": base, "head": head})
-        self.stage_seconds.append((_stage_medians(sides["base"]), _stage_medians(sides["head"])))
+        self.stage_seconds.append((_stage_medians(by_side["base"]), _stage_medians(by_side["head"])))
+        self.gate_seconds = turns.gate_seconds
+        self.throttled_turns += sum(
+            bool(turn.gpu and turn.gpu.throttled) for turn in (*turns.first_turns, *turns.second_turns)
+        )
 
     @property
-    def error(self) -> float:
-        """Of one pair's number, as the turns tell it."""
+    def is_undecided(self) -> bool:
+        return self.decision is None or self.decision.outcome is None
+
+    @property
+    def pair_error(self) -> float:
+        """The standard error of one pair's log ratio, from the spread of its turns."""
         return median(self.standard_errors) if self.standard_errors else 0.0
 
-    def decide(self, rule: SequentialRule, tolerance: float, spent: bool = False) -> Decision:
-        """Judge the pairs so far."""
-        return decide(rule, self.log_ratios, tolerance, spent, self.error)
+    def decide(self, rule: SequentialRule, spent: bool = False) -> Decision:
+        """Judge the pairs so far; with `spent`, no more will follow."""
+        return decide(rule, self.log_ratios, self.tolerance, spent, self.pair_error)
 
 
 def _stage_medians(turns: Sequence[Turn]) -> StageSeconds:
-    told = [turn.seconds_by_stage for turn in turns]
-    return {name: median(one.get(name, 0.0) for one in told) for name in {n for one in told for n in one}}
+    by_turn = [turn.seconds_by_stage for turn in turns]
+    stages = {stage for seconds in by_turn for stage in seconds}
+    return {stage: median(seconds.get(stage, 0.0) for seconds in by_turn) for stage in stages}

@@ -1,4 +1,4 @@
-"""Where a gate works outside the repository, and how nothing of it stays: after its end, Ctrl-C or a kill."""
+"""The folder outside the repository that a gate works in, and its removal after an end, Ctrl-C or a kill."""
 
 from __future__ import annotations
 
@@ -15,102 +15,101 @@ from pathlib import Path
 
 from perfsuite.errors import UsageError
 
-RUN_VARIABLE = (
-    "PERFSUITE_GATE_RUN"  # in the environment of every process of a gate: how leftovers are told from others
-)
-
-MAX_KILL_SECONDS = 10.0  # a process that waits for a disk ends when it has answered
+# In the environment of every process of a gate, so that a later gate recognizes what a killed one left.
+RUN_VARIABLE = "PERFSUITE_GATE_RUN"
+MAX_KILL_SECONDS = 10.0  # a process that waits for a disk ends only when the disk has answered
+UNSIGNED_AGE_SECONDS = 5.0  # a folder without an owner file that is older belongs to a killed gate
 
 
 @contextmanager
 def gate_workspace(git_directory: Path) -> Iterator[Path]:
-    """A folder for one gate. What dead gates left is removed first, and this one's at the end."""
+    """A folder for one gate. What dead gates left is removed first, and this folder at the end."""
     remove_leftovers()
-    place = _workspaces_root() / f"{os.getpid()}-{secrets.token_hex(4)}"
-    place.mkdir(mode=0o700)
+    workspace = _workspaces_root() / f"{os.getpid()}-{secrets.token_hex(4)}"
+    workspace.mkdir(mode=0o700)
     owner = {"pid": os.getpid(), "started": process_start_time(os.getpid()), "git": str(git_directory)}
-    (place / "owner.json").write_text(json.dumps(owner))
+    (workspace / "owner.json").write_text(json.dumps(owner))
     try:
-        yield place
+        yield workspace
     finally:
-        remove_workspace(place, git_directory)
+        remove_workspace(workspace, git_directory)
 
 
 def remove_leftovers() -> list[Path]:
-    """Remove what gates that are no longer alive left behind: processes, worktrees, files."""
-    swept = []
-    for place in sorted(_workspaces_root().iterdir()):
-        if place.is_symlink():  # no gate makes one, and what it leads to is somebody else's
-            place.unlink(missing_ok=True)
+    """Remove the processes, worktrees and files that dead gates left; return their folders."""
+    removed = []
+    for workspace in sorted(_workspaces_root().iterdir()):
+        if workspace.is_symlink():  # no gate makes one, and its target belongs to somebody else
+            workspace.unlink(missing_ok=True)
             continue
-        owner = _read_owner(place)
+        owner = _read_owner(workspace)
         if owner is None:
-            # Killed between making the folder and signing it, or being signed at this moment.
+            # Killed before it wrote its owner file, or about to write it.
             with suppress(FileNotFoundError):
-                if time.time() - place.stat().st_mtime > 5:
-                    remove_workspace(place, None)
-                    swept.append(place)
+                if time.time() - workspace.stat().st_mtime > UNSIGNED_AGE_SECONDS:
+                    remove_workspace(workspace, None)
+                    removed.append(workspace)
         elif process_start_time(int(owner["pid"])) != owner["started"]:
-            remove_workspace(place, Path(owner["git"]))
-            swept.append(place)
-    return swept
+            remove_workspace(workspace, Path(owner["git"]))
+            removed.append(workspace)
+    return removed
 
 
-def remove_workspace(place: Path, git_directory: Path | None) -> None:
-    """End the gate's processes, then forget its worktrees, then delete its files."""
-    _kill_processes(place.name)
+def remove_workspace(workspace: Path, git_directory: Path | None) -> None:
+    """End the gate's processes, then remove git's records of its worktrees, then its files."""
+    _kill_processes(workspace.name)
     if git_directory is not None:
-        for entry in registered_worktrees(git_directory, place):
+        for entry in registered_worktrees(git_directory, workspace):
             shutil.rmtree(entry, ignore_errors=True)
         # git makes this folder with the first worktree and removes it with the last.
         with suppress(OSError):
             (git_directory / "worktrees").rmdir()
     for _ in range(20):
-        shutil.rmtree(place, ignore_errors=True)
-        if not place.exists():
+        shutil.rmtree(workspace, ignore_errors=True)
+        if not workspace.exists():
             return
         time.sleep(0.1)  # a process that was just killed may still have been writing
 
 
 def _kill_processes(run: str) -> None:
-    """Again until none is left: one may have started another while it was being ended."""
-    until = time.monotonic() + MAX_KILL_SECONDS
-    while (living := processes_of_run(run)) and time.monotonic() < until:
+    """Kill until none is left: one may have started another while it was being killed."""
+    deadline = time.monotonic() + MAX_KILL_SECONDS
+    while (living := processes_of_run(run)) and time.monotonic() < deadline:
         for pid in living:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.01)
 
 
-def registered_worktrees(git_directory: Path, place: Path) -> list[Path]:
-    """git's records of the worktrees that lie in `place`, finished or not."""
-    found = []
+def registered_worktrees(git_directory: Path, workspace: Path) -> list[Path]:
+    """git's records of the worktrees in a workspace, complete or not."""
+    records = []
     for entry in sorted((git_directory / "worktrees").glob("*")):
         with suppress(OSError):
-            if Path((entry / "gitdir").read_text().strip()).is_relative_to(place):
-                found.append(entry)
-    return found
+            if Path((entry / "gitdir").read_text().strip()).is_relative_to(workspace):
+                records.append(entry)
+    return records
 
 
 def processes_of_run(run: str) -> list[int]:
-    """The living processes of this user that were started by the gate called `run`, except the caller."""
+    """The living processes of this user that the gate called `run` started, except the caller."""
     mark = f"{RUN_VARIABLE}={run}".encode()
-    found = []
+    pids = []
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if int(entry.name) != os.getpid() and mark in (entry / "environ").read_bytes().split(b"\0"):
-                found.append(int(entry.name))
-    return found
+                pids.append(int(entry.name))
+    return pids
 
 
 def process_start_time(pid: int) -> str:
-    """When a process began, in the kernel's ticks; empty when it is gone. Process numbers are used again."""
+    """When a process started, in the kernel's ticks; empty when it is gone. Process ids are reused."""
     try:
-        told = Path(f"/proc/{pid}/stat").read_text()
+        stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return "alive" if not Path("/proc").exists() and _is_alive(pid) else ""
-    state, *rest = told.rpartition(")")[2].split()
-    return "" if state == "Z" else rest[18]
+    state, *fields = stat.rpartition(")")[2].split()
+    return "" if state == "Z" else fields[18]
 
 
 def _is_alive(pid: int) -> bool:
@@ -121,12 +120,12 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def _read_owner(place: Path) -> dict[str, str] | None:
+def _read_owner(workspace: Path) -> dict[str, str] | None:
     try:
-        told: dict[str, str] = json.loads((place / "owner.json").read_text())
+        owner: dict[str, str] = json.loads((workspace / "owner.json").read_text())
     except (OSError, ValueError):
         return None
-    return told
+    return owner
 
 
 def _workspaces_root() -> Path:

@@ -292,7 +292,7 @@ def test_amp_means_bf16_and_is_off_on_a_cpu_unless_asked_for(words: list[str], p
 
 @pytest.mark.parametrize(("percent", "is_told"), [(60, True), (89.9, True), (90, False)])
 def test_a_gpu_that_waits_is_told_with_what_to_do(percent: float, is_told: bool) -> None:
-    said = train_command._gpu_use_message(GpuReadings(percent, 1.0, 1.0, 1.0, 1.0, 1.0))
+    said = train_command._gpu_use_message(GpuReadings({"utilization_percent": percent}, energy_joules=1.0))
     assert ("perfsuite profile loading" in said) == is_told
 
 

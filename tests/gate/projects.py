@@ -1,4 +1,4 @@
-"""Foreign projects of a few lines, whose clock is invented: a call takes as long as its project says.
+"""Small projects to gate, with an invented clock: a call takes as long as its project says.
 
 The gate reads a benchmark's own timer, so nothing here depends on how fast the machine is.
 """
@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from perfsuite.gate.gate import gate
 from perfsuite.gate.schedule import TurnSchedule
@@ -16,12 +17,12 @@ from perfsuite.gate.settings import GateSettings
 from perfsuite.judge.reports import GateReport, WorkloadGateResult
 from perfsuite.judge.verdict import Outcome
 
-# A clock that only work moves; every process has some luck of its own, as real ones do.
+# A clock that only work moves. Processes differ and calls scatter a little, as on real machines.
 CLOCK = """
 import random
 
-luck = random.Random()
-PROCESS = 1 + luck.uniform(-0.002, 0.002)
+rng = random.Random()
+PROCESS = 1 + rng.uniform(-0.002, 0.002)
 _now = 0.0
 
 
@@ -31,7 +32,7 @@ def now():
 
 def work(seconds):
     global _now
-    _now += seconds * PROCESS * (1 + luck.uniform(-0.001, 0.001))
+    _now += seconds * PROCESS * (1 + rng.uniform(-0.001, 0.001))
 """
 BENCHMARKS = """
 import pytest
@@ -61,20 +62,28 @@ def resize(factor):
 """
 QUICK_SCHEDULE = TurnSchedule(
     turn_seconds=0.004,
-    fewest_turns=2,
-    side_seconds=0.0,
-    rest_seconds=0.0,
+    min_turns=2,
+    max_side_seconds=0.0,
+    idle_wait_seconds=0.0,
     sample_seconds=0.002,
-    patience_seconds=600.0,
+    hang_timeout_seconds=600.0,
 )
+USER_FILES = {
+    "test_a.py": "the user's",
+    "only_here.py": "the user's",
+    "sub/images/1.jpg": "the user's",
+    "__pycache__/test_a.cpython-311.pyc": "the user's",
+    "__pycache__/only_here.cpython-311.pyc": "the user's",
+}
 PYTEST_ARGS = ("-p", "pytest_benchmark.plugin")
 
 
 def jobs(decode: float = 0.001, resize: float = 0.001) -> str:
+    """The source of the toy package's work, in seconds per call."""
     return JOBS.format(decode=decode, resize=resize)
 
 
-def src_layout(**more: str) -> dict[str, str]:
+def src_layout(**files: str) -> dict[str, str]:
     """A project with its package under src."""
     return {
         "pyproject.toml": '[project]\nname = "toy"\nversion = "1"\n',
@@ -82,13 +91,13 @@ def src_layout(**more: str) -> dict[str, str]:
         "src/toy/clock.py": CLOCK,
         "src/toy/jobs.py": jobs(),
         "benchmarks/test_jobs.py": BENCHMARKS,
-        **more,
+        **files,
     }
 
 
-def flat_layout(**more: str) -> dict[str, str]:
+def flat_layout(**files: str) -> dict[str, str]:
     """A project with its package at the root."""
-    return {name.removeprefix("src/"): text for name, text in src_layout(**more).items()}
+    return {name.removeprefix("src/"): text for name, text in src_layout(**files).items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +120,10 @@ class Project:
         self.git("commit", "--quiet", "--allow-empty", "--message", subject)
         return self.git("rev-parse", "HEAD").strip()
 
-    def git(self, *words: str) -> str:
-        who = ["-c", "user.name=toy", "-c", "user.email=toy@localhost", "-c", "commit.gpgsign=false"]
+    def git(self, *arguments: str) -> str:
+        author = ["-c", "user.name=toy", "-c", "user.email=toy@localhost", "-c", "commit.gpgsign=false"]
         done = subprocess.run(
-            ["git", *who, *words],  # noqa: S607
+            ["git", *author, *arguments],  # noqa: S607
             cwd=self.root,
             check=True,
             capture_output=True,
@@ -122,29 +131,38 @@ class Project:
         )
         return done.stdout
 
-    def gate(self, base: str = "HEAD~1", head: str | None = "HEAD", **more: object) -> GateReport:
-        return gate(quick_settings(base, head, **more), self.root, "perfsuite gate")
+    def gate(self, base: str = "HEAD~1", head: str | None = "HEAD", **settings: Any) -> GateReport:
+        return gate(quick_settings(base, head, **settings), self.root, "perfsuite gate")
 
 
-def quick_settings(base: str = "HEAD~1", head: str | None = "HEAD", **more: object) -> GateSettings:
-    """Few and short pairs: with an invented clock they say as much as many; the machine may take long."""
-    words = {
+def quick_settings(
+    base: str = "HEAD~1", head: str | None = "HEAD", pytest_args: tuple[str, ...] = (), **settings: Any
+) -> GateSettings:
+    """Few and short pairs, which suffice with an invented clock, and time for a busy machine."""
+    quick: dict[str, Any] = {
         "alpha": 0.9,
         "max_pairs": 2,
-        "sentinels": 0,
-        "pace": QUICK_SCHEDULE,
+        "null_workloads": 0,
+        "schedule": QUICK_SCHEDULE,
         "time_budget_seconds": 3600.0,
-        **more,
     }
-    words["pytest_words"] = (*PYTEST_ARGS, *words.get("pytest_words", ()))  # type: ignore[misc]
-    return GateSettings(base=base, head=head, **words)  # type: ignore[arg-type]
+    arguments = {**quick, **settings}
+    return GateSettings(base=base, head=head, pytest_args=(*PYTEST_ARGS, *pytest_args), **arguments)
 
 
 def outcomes(report: GateReport) -> dict[str, Outcome]:
-    """By the test's own name."""
-    return {found.name.rpartition("::")[2]: found.outcome for found in report.workloads}
+    """Outcomes by the test's own name."""
+    return {workload.name.rpartition("::")[2]: workload.outcome for workload in report.workloads}
 
 
 def workload_named(report: GateReport, name: str) -> WorkloadGateResult:
-    (found,) = [each for each in report.workloads if each.name.endswith(name)]
-    return found
+    (workload,) = [workload for workload in report.workloads if workload.name.endswith(name)]
+    return workload
+
+
+def contents(folder: Path) -> dict[str, bytes | str]:
+    """Everything in a folder, by relative name."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else "folder"
+        for path in folder.rglob("*")
+    }

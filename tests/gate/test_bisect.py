@@ -1,4 +1,4 @@
-"""The commit that did it, in the fewest gates."""
+"""The slower commit is found with the fewest gates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from perfsuite.errors import NothingMeasuredError, UsageError
 from perfsuite.gate import bisect as bisect_module
 from perfsuite.gate.bisect import CommitStatus, bisect, commits_between, find_first_bad
-from perfsuite.gate.worktree import Repository
+from perfsuite.gate.git import Repository
 from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import Project, jobs, quick_settings, src_layout
 from tests.report.sample_reports import report, workload
@@ -20,21 +20,21 @@ from tests.report.sample_reports import report, workload
 def test_every_culprit_is_found_in_the_fewest_gates(length: int) -> None:
     commits = [f"{n:03}" for n in range(length)]
     for culprit in commits:
-        found = find_first_bad(
+        result = find_first_bad(
             commits, lambda c, culprit=culprit: CommitStatus.BAD if c >= culprit else CommitStatus.GOOD
         )  # type: ignore[misc]
-        assert found.suspects == (culprit,)
-        assert found.gates <= math.ceil(math.log2(length)) if length > 1 else found.gates == 0
+        assert result.suspects == (culprit,)
+        assert result.gates <= math.ceil(math.log2(length)) if length > 1 else result.gates == 0
 
 
 def test_commits_that_cannot_be_judged_stay_suspects() -> None:
-    answers = {
+    statuses = {
         "a": CommitStatus.GOOD,
         "b": CommitStatus.UNKNOWN,
         "c": CommitStatus.UNKNOWN,
         "d": CommitStatus.BAD,
     }
-    assert find_first_bad("abcd", lambda commit: answers[commit]).suspects == ("b", "c", "d")
+    assert find_first_bad("abcd", lambda commit: statuses[commit]).suspects == ("b", "c", "d")
 
 
 def test_the_slower_commit_is_found(project: Project) -> None:
@@ -42,28 +42,28 @@ def test_the_slower_commit_is_found(project: Project) -> None:
     project.commit({"README": "1"})
     culprit = project.commit({"src/toy/jobs.py": jobs(decode=0.0012)})
     project.commit({"README": "2"})
-    asked = quick_settings(
-        harness="base", pytest_words=("benchmarks/test_jobs.py::test_decode",), alpha=0.3, max_pairs=2
+    settings = quick_settings(
+        harness="base", pytest_args=("benchmarks/test_jobs.py::test_decode",), alpha=0.3, max_pairs=2
     )
-    found, whole = bisect(asked, good, "HEAD", project.root, print)
-    assert found.suspects == (culprit,)
-    assert found.gates == 3
+    result, whole = bisect(settings, good, "HEAD", project.root, print)
+    assert result.suspects == (culprit,)
+    assert result.gates == 3
     assert whole.exit_code == 1
 
 
-def test_interrupted_it_says_which_commits_are_left(
+def test_an_interrupted_bisection_reports_the_remaining_commits(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commits = [project.commit({"README": str(number)}) for number in range(9)]
-    slower, said = report(workload("t", Outcome.REGRESSED, 0.1)), list[str]()
-    answers = iter([slower, slower, replace(slower, interrupted=True)])
-    monkeypatch.setattr(bisect_module, "gate", lambda *_, **__: next(answers))
+    slower, progress = report(workload("t", Outcome.REGRESSED, 0.1)), list[str]()
+    reports = iter([slower, slower, replace(slower, interrupted=True)])
+    monkeypatch.setattr(bisect_module, "gate", lambda *_, **__: next(reports))
     with pytest.raises(KeyboardInterrupt):
-        bisect(quick_settings(), commits[0], "HEAD", project.root, said.append)
-    assert said[-1] == f"interrupted; 4 commits are left, {commits[1][:12]} to {commits[4][:12]}"
+        bisect(quick_settings(), commits[0], "HEAD", project.root, progress.append)
+    assert progress[-1] == f"interrupted; 4 commits are left, {commits[1][:12]} to {commits[4][:12]}"
 
 
-def test_nothing_between_is_refused(project: Project) -> None:
+def test_a_range_without_commits_is_refused(project: Project) -> None:
     project.commit(src_layout())
     project.commit({"README": "1"})
     repository = Repository.at(project.root)
@@ -71,9 +71,9 @@ def test_nothing_between_is_refused(project: Project) -> None:
         commits_between(repository, repository.commit("HEAD"), repository.commit("HEAD~1"))
 
 
-def test_ends_that_do_not_differ_are_told(project: Project) -> None:
+def test_ends_that_do_not_differ_are_an_error(project: Project) -> None:
     good = project.commit(src_layout())
     project.commit({"README": "1"})
-    asked = quick_settings(harness="base", pytest_words=("-k", "decode"), alpha=0.3, max_pairs=2)
+    settings = quick_settings(harness="base", pytest_args=("-k", "decode"), alpha=0.3, max_pairs=2)
     with pytest.raises(NothingMeasuredError, match="expected a regression"):
-        bisect(asked, good, "HEAD", project.root, print)
+        bisect(settings, good, "HEAD", project.root, print)

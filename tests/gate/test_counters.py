@@ -1,13 +1,12 @@
-"""What a counter finds, it finds in one pair, without noise and without a GPU."""
+"""Counters find changes in one pair, without noise and without a GPU."""
 
 from __future__ import annotations
 
 import random
 
 from perfsuite.gate.findings import judge_counters
-from perfsuite.gate.pair_runner import prepare_sides
-from perfsuite.gate.workspace import gate_workspace
-from perfsuite.gate.worktree import Repository
+from perfsuite.gate.pair_result import NodeId
+from perfsuite.gate.pair_runner import open_pair_runner
 from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import Project, quick_settings
 
@@ -95,22 +94,19 @@ FOUND_BY = {
 }
 
 
-def test_each_planted_fault_is_found_by_its_counter_in_one_pair(project: Project) -> None:
+def test_each_planted_change_regresses_its_counter_in_one_pair(project: Project) -> None:
     project.commit({"net.py": NET.format(**FAST), "test_net.py": BENCHMARKS})
     project.commit({"net.py": NET.format(**PLANTED)})
-    repository = Repository.at(project.root)
-    with (
-        gate_workspace(repository.git_directory) as place,
-        prepare_sides(repository, quick_settings(), place, random.Random(1), print) as stand,
-    ):
-        found = stand.run([f"test_net.py::{test}" for test in (*FOUND_BY, "test_same")], counting=True)
+    nodes = [NodeId(f"test_net.py::{test}") for test in (*FOUND_BY, "test_same")]
+    with open_pair_runner(project.root, quick_settings(), random.Random(1)) as runner:
+        result = runner.run(nodes, counting=True)
     regressed = {
         name.partition("::")[2]: {
             verdict.metric
-            for verdict in judge_counters(name, counts, None)[0]
+            for verdict in judge_counters(name, counts, None).changed
             if verdict.outcome is Outcome.REGRESSED
         }
-        for name, counts in found.counts.items()
+        for name, counts in result.counts.items()
     }
     assert set(regressed) == {*FOUND_BY, "test_same"}
     assert regressed.pop("test_same") == set()

@@ -1,7 +1,8 @@
-"""What the doctor says of invented machines."""
+"""The doctor on invented machines."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,34 +10,38 @@ import pytest
 
 from perfsuite.cli import main
 from perfsuite.gate import doctor, machine_checks
-from perfsuite.gate.doctor import PAIRS_SHOWN, PROBE_PROJECT, sensitivity
+from perfsuite.gate.doctor import PAIRS_SHOWN, PROBE_WORKLOADS, sensitivity
+from perfsuite.gate.machine_checks import MachineCheck
 
 QUIET = list(np.random.default_rng(1).normal(0, 0.005, 12))
 
 
-def test_more_pairs_see_more() -> None:
-    found = sensitivity("decode", QUIET, alpha=0.01, tolerance=0.01)
-    assert list(found.mde) == list(PAIRS_SHOWN)
-    assert found.mde[20][0] < found.mde[12][0] < 0.05
+def test_more_pairs_detect_smaller_slowdowns() -> None:
+    decode = sensitivity("decode", QUIET, alpha=0.01, tolerance=0.01)
+    assert list(decode.effects) == list(PAIRS_SHOWN)
+    assert decode.effects[20].mde < decode.effects[12].mde < 0.05
 
 
-def test_six_coins_cannot_promise_one_percent() -> None:
-    found = sensitivity("decode", QUIET, alpha=0.01, tolerance=0.01)
-    assert [alpha for _, alpha in found.mde.values()] == [2.0**-6, 0.01, 0.01]
+def test_six_pairs_cannot_promise_one_percent() -> None:
+    decode = sensitivity("decode", QUIET, alpha=0.01, tolerance=0.01)
+    assert [effect.alpha for effect in decode.effects.values()] == [2.0**-6, 0.01, 0.01]
 
 
-def test_a_restless_machine_sees_less() -> None:
-    restless = sensitivity("decode", [10 * ratio for ratio in QUIET], alpha=0.01, tolerance=0.01)
-    assert restless.mde[12][0] > sensitivity("decode", QUIET, alpha=0.01, tolerance=0.01).mde[12][0]
+def test_a_noisier_machine_detects_less() -> None:
+    noisy = sensitivity("decode", [10 * ratio for ratio in QUIET], alpha=0.01, tolerance=0.01)
+    assert noisy.effects[12].mde > sensitivity("decode", QUIET, alpha=0.01, tolerance=0.01).effects[12].mde
 
 
-def test_what_turns_do_not_tell_is_not_promised() -> None:
-    blurred = sensitivity("decode", QUIET, alpha=0.01, tolerance=0.01, error=0.05)
-    assert blurred.mde[12][0] > 2 * sensitivity("decode", QUIET, alpha=0.01, tolerance=0.01).mde[12][0]
+def test_the_mde_includes_the_error_of_each_pair() -> None:
+    uncertain = sensitivity("decode", QUIET, alpha=0.01, tolerance=0.01, pair_error=0.05)
+    assert (
+        uncertain.effects[12].mde
+        > 2 * sensitivity("decode", QUIET, alpha=0.01, tolerance=0.01).effects[12].mde
+    )
 
 
-def test_its_three_workloads_are_benchmarks() -> None:
-    text = PROBE_PROJECT["test_doctor.py"]
+def test_the_probe_has_three_benchmarks() -> None:
+    text = PROBE_WORKLOADS.read_text()
     compile(text, "test_doctor.py", "exec")
     assert text.count("def test_") == 3
 
@@ -52,7 +57,7 @@ CPU = "devices/system/cpu"
 
 
 @pytest.mark.parametrize(
-    ("look", "files", "found", "disturbs"),
+    ("check", "files", "observed", "is_disturbance"),
     [
         (
             machine_checks.check_governor,
@@ -66,7 +71,7 @@ CPU = "devices/system/cpu"
             "performance",
             False,
         ),
-        (machine_checks.check_governor, {}, "not visible (a virtual machine, mostly)", False),
+        (machine_checks.check_governor, {}, "not visible (usually a virtual machine)", False),
         (machine_checks.check_turbo, {f"{CPU}/intel_pstate/no_turbo": "0"}, "on", True),
         (machine_checks.check_turbo, {f"{CPU}/intel_pstate/no_turbo": "1"}, "off", False),
         (machine_checks.check_turbo, {f"{CPU}/cpufreq/boost": "1"}, "on", True),
@@ -81,38 +86,42 @@ CPU = "devices/system/cpu"
         ),
     ],
 )
-def test_what_disturbs_is_told_with_a_cure(
-    tmp_path: Path, look: object, files: dict[str, str], found: str, disturbs: bool
+def test_each_disturbance_is_reported_with_a_remedy(
+    tmp_path: Path,
+    check: Callable[[Path], MachineCheck],
+    files: dict[str, str],
+    observed: str,
+    is_disturbance: bool,
 ) -> None:
-    fact = look(sys_with(tmp_path, files))  # type: ignore[operator]
-    assert fact.observed == found
-    assert fact.disturbs is disturbs
+    result = check(sys_with(tmp_path, files))
+    assert result.observed == observed
+    assert result.is_disturbance is is_disturbance
 
 
 @pytest.mark.parametrize(
-    ("own", "now", "found", "disturbs"),
+    ("own", "now", "observed", "is_disturbance"),
     [
-        (8.0, "", "0 % of the time; now none at work", False),
-        (8.0, "make 90 %", "0 % of the time; now make 90 %", True),
-        (5.0, "", "30 % of the time; now none at work", True),
+        (8.0, "", "0 % of the time; busy now: none", False),
+        (8.0, "make 90 %", "0 % of the time; busy now: make 90 %", True),
+        (5.0, "", "30 % of the time; busy now: none", True),
     ],
 )
-def test_what_others_took_is_told_though_they_rest_now(
-    own: float, now: str, found: str, disturbs: bool
+def test_time_of_other_processes_is_reported_even_if_they_are_idle_now(
+    own: float, now: str, observed: str, is_disturbance: bool
 ) -> None:
     before = {"user": 10.0, "idle": 1.0, "own": 2.0}
-    fact = machine_checks.check_other_processes(before, {"user": 18.0, "idle": 3.0, "own": 2.0 + own}, now)
-    assert fact.observed == found
-    assert fact.disturbs is disturbs
+    result = machine_checks.check_other_processes(before, {"user": 18.0, "idle": 3.0, "own": 2.0 + own}, now)
+    assert result.observed == observed
+    assert result.is_disturbance is is_disturbance
 
 
-def test_two_readings_of_this_machine_make_shares() -> None:
+def test_checks_run_on_this_machine() -> None:
     before = machine_checks.cpu_seconds()
-    facts = {fact.name for fact in machine_checks.run_checks(before, machine_checks.cpu_seconds())}
-    assert {"stolen by the host", "other processes", "governor"} <= facts
+    names = {check.name for check in machine_checks.run_checks(before, machine_checks.cpu_seconds())}
+    assert {"steal time", "other processes", "governor"} <= names
 
 
-def test_interrupted_it_promises_nothing(
+def test_an_interrupted_doctor_promises_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupt(*_: object) -> None:
@@ -123,9 +132,9 @@ def test_interrupted_it_promises_nothing(
     assert capsys.readouterr().err.startswith("perfsuite doctor: interrupted; nothing can be said")
 
 
-def test_stolen_time_is_a_share_of_all_time() -> None:
+def test_steal_time_is_a_share_of_all_time() -> None:
     before, after = {"user": 10.0, "steal": 1.0}, {"user": 19.0, "steal": 2.0}
-    fact = machine_checks.check_steal_time(before, after)
-    assert fact.observed == "10.0 % of the time"
-    assert fact.disturbs
-    assert not machine_checks.check_steal_time(before, before).disturbs
+    result = machine_checks.check_steal_time(before, after)
+    assert result.observed == "10.0 % of the time"
+    assert result.is_disturbance
+    assert not machine_checks.check_steal_time(before, before).is_disturbance

@@ -1,4 +1,4 @@
-"""What runs on one side only, dies, hangs or is skipped gets a word of its own, and nothing hangs."""
+"""Tests that fail, die, hang, are skipped or run on one side only get a verdict of their own."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from perfsuite.gate.findings import find_counter_changes, find_missing_and_new, judge_counters, judge_outcomes
+from perfsuite.gate.findings import (
+    find_counter_changes,
+    find_missing_and_new,
+    judge_counters,
+    judge_outcomes,
+)
+from perfsuite.gate.pair_result import NodeOutcome, WorkloadName
+from perfsuite.judge.counter_diff import CounterDiff
 from perfsuite.gate.side_process import Message, SideProcess, SideProcessError
-from perfsuite.gate.turns import NodeOutcome
 from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import BENCHMARKS, Project, jobs, outcomes, src_layout
 
@@ -61,14 +67,14 @@ def test_a_crash_is_an_error_and_never_a_regression(project: Project) -> None:
         "test_camera": Outcome.MISSING,
         "test_brand_new": Outcome.NEW,
     }
-    reasons = {found.name.rpartition("::")[2]: found.worst.reason for found in report.workloads}
+    reasons = {workload.name.rpartition("::")[2]: workload.worst.reason for workload in report.workloads}
     assert "exit status 3" in reasons["test_dies"] or "died" in reasons["test_dies"]
     assert "cannot resize" in reasons["test_raises"]
     assert "no camera" in reasons["test_camera"]
     assert report.exit_code == 12
 
 
-def test_a_side_that_dies_between_its_turns_lets_the_other_go(project: Project) -> None:
+def test_a_side_that_dies_between_turns_does_not_block_the_other(project: Project) -> None:
     late = "\ncalls = 0\ndef dies():\n    global calls\n    calls += 1\n    work(0.001)\n"
     tests = BENCHMARKS + "\ndef test_dies(benchmark):\n    benchmark(jobs.dies)\n"
     project.commit(src_layout(**{"src/toy/jobs.py": jobs() + late, "benchmarks/test_jobs.py": tests}))
@@ -86,20 +92,20 @@ HANG = """
 """
 
 
-def test_a_side_that_hangs_is_ended(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Silence is called hanging only where it is known to be: a busy machine is silent for a while too."""
-    hangs, hear = Path(os.environ["TMPDIR"], "hangs"), SideProcess.receive
+def test_a_hung_side_is_ended(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only head's silence counts, once the test hangs: a busy machine makes any side silent for a while."""
+    hangs, receive = Path(os.environ["TMPDIR"], "hangs"), SideProcess.receive
 
-    def patient(arm: SideProcess, patience_seconds: float) -> Message:
+    def wait_until_hung(process: SideProcess, timeout_seconds: float) -> Message:
         while True:
             try:
-                return hear(arm, 0.2)
+                return receive(process, 0.2)
             except SideProcessError as error:
-                if error.cause != "hung" or (arm.side == "head" and hangs.exists()):
+                if error.cause != "hung" or (process.side == "head" and hangs.exists()):
                     hangs.unlink(missing_ok=True)
                     raise
 
-    monkeypatch.setattr(SideProcess, "receive", patient)
+    monkeypatch.setattr(SideProcess, "receive", wait_until_hung)
     project.commit(src_layout())
     project.commit({"src/toy/jobs.py": jobs().replace("    work(0.001)\n    return", HANG + "    return")})
     report = project.gate()
@@ -136,7 +142,7 @@ def test_a_removed_benchmark_is_missing_and_a_renamed_one_is_not(project: Projec
     assert outcomes(again) == {"test_decode": Outcome.KEPT, "test_scale": Outcome.KEPT}
 
 
-ENDS = [
+OUTCOMES = [
     ("passed", "passed", None, None),
     ("passed", "failed", Outcome.ERROR, None),
     ("failed", "passed", Outcome.ERROR, None),
@@ -150,33 +156,33 @@ ENDS = [
 ]
 
 
-@pytest.mark.parametrize(("base", "head", "outcome", "skipped"), ENDS)
-def test_every_pair_of_ends_has_a_meaning(
+@pytest.mark.parametrize(("base", "head", "outcome", "skipped"), OUTCOMES)
+def test_every_pair_of_outcomes_has_a_finding(
     base: str, head: str, outcome: Outcome | None, skipped: str | None
 ) -> None:
-    found = judge_outcomes(
-        "t", {"base": NodeOutcome(base, "why"), "head": NodeOutcome(head, "why")}, on_base_before=True
+    finding = judge_outcomes(
+        "t", {"base": NodeOutcome(base, "why"), "head": NodeOutcome(head, "why")}, is_on_base=True
     )
-    assert (found.verdict.outcome if found.verdict else None) == outcome
-    assert found.skipped == skipped
+    assert (finding.verdict.outcome if finding.verdict else None) == outcome
+    assert finding.skipped == skipped
 
 
-def test_what_only_head_can_run_is_new() -> None:
-    ends = {"base": NodeOutcome("failed", "E   no such function"), "head": NodeOutcome("passed")}
-    found = judge_outcomes("t", ends, on_base_before=False)
-    assert found.verdict is not None
-    assert found.verdict.outcome is Outcome.NEW
+def test_a_test_that_only_head_can_run_is_new() -> None:
+    outcomes_by_side = {"base": NodeOutcome("failed", "E   no such function"), "head": NodeOutcome("passed")}
+    finding = judge_outcomes("t", outcomes_by_side, is_on_base=False)
+    assert finding.verdict is not None
+    assert finding.verdict.outcome is Outcome.NEW
 
 
-def test_absences_are_told_apart() -> None:
-    found = find_missing_and_new(
+def test_missing_tests_and_collection_errors_are_distinguished() -> None:
+    verdicts = find_missing_and_new(
         ["a.py::x", "b.py::y", "c.py::z"],
         ["a.py::n"],
         {"a.py::x": "a.py::n"},
         frozenset(),
         {"head": ["b.py: ImportError: no module named b"]},
     )
-    assert {verdict.workload: verdict.outcome for verdict in found} == {
+    assert {verdict.workload: verdict.outcome for verdict in verdicts} == {
         "b.py::y": Outcome.ERROR,
         "c.py::z": Outcome.MISSING,
     }
@@ -185,28 +191,30 @@ def test_absences_are_told_apart() -> None:
 COUNTS = {"base": [{"host_syncs": 0}] * 2, "head": [{"host_syncs": 1}] * 2}
 
 
-def test_one_more_host_sync_regresses_by_itself() -> None:
-    verdicts, steady, restless = judge_counters("t", COUNTS, COUNTS)
-    assert [v.outcome for v in verdicts] == [Outcome.REGRESSED]
-    assert steady == {"host_syncs": (0, 1)}
-    assert restless == ()
-    assert find_counter_changes({"t": COUNTS}) == ["t"]
+def test_one_more_host_sync_regresses() -> None:
+    result = judge_counters("t", COUNTS, COUNTS)
+    assert [verdict.outcome for verdict in result.changed] == [Outcome.REGRESSED]
+    assert result.stable == {"host_syncs": (0, 1)}
+    assert result.unstable == {}
+    assert find_counter_changes({WorkloadName("t"): COUNTS}) == ["t"]
 
 
-def test_one_less_is_improved() -> None:
+def test_one_host_sync_less_improves() -> None:
     swapped = {"base": COUNTS["head"], "head": COUNTS["base"]}
-    assert [v.outcome for v in judge_counters("t", swapped, swapped)[0]] == [Outcome.IMPROVED]
+    assert [verdict.outcome for verdict in judge_counters("t", swapped, swapped).changed] == [
+        Outcome.IMPROVED
+    ]
 
 
-def test_a_counter_that_does_not_repeat_itself_never_gates() -> None:
+def test_a_counter_that_differs_between_equal_calls_is_not_judged() -> None:
     other = {"base": [{"host_syncs": 1}] * 2, "head": [{"host_syncs": 1}] * 2}
-    assert judge_counters("t", COUNTS, other) == ((), {}, ("host_syncs",))
+    assert judge_counters("t", COUNTS, other) == CounterDiff(unstable={"host_syncs": (0, 1)})
 
 
-def test_a_count_that_is_neither_good_nor_bad_is_told_and_does_not_gate() -> None:
+def test_a_counter_without_a_direction_that_changes_is_unclear() -> None:
     counts = {"base": [{"images": 1}] * 2, "head": [{"images": 2}] * 2}
-    assert [v.outcome for v in judge_counters("t", counts, counts)[0]] == [Outcome.KEPT]
+    assert [verdict.outcome for verdict in judge_counters("t", counts, counts).changed] == [Outcome.UNCLEAR]
 
 
-def test_no_counters_are_no_finding() -> None:
-    assert judge_counters("t", {}, None) == ((), {}, ())
+def test_without_counters_there_is_no_finding() -> None:
+    assert judge_counters("t", {}, None) == CounterDiff()

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from perfsuite.gate import worktree
+from perfsuite.gate import launch
 from perfsuite.gate.fork_client import ForkServerClient, ForkServerError, can_fork
-from perfsuite.gate.pair_runner import collect_suites, prepare_sides
+from perfsuite.gate.git import Repository
+from perfsuite.gate.launch import Launcher
+from perfsuite.gate.pair_runner import collect_suites, open_pair_runner
 from perfsuite.gate.side_process import SideProcess, SideProcessError
-from perfsuite.gate.workspace import gate_workspace
-from perfsuite.gate.worktree import Repository, Worktree
+from perfsuite.gate.worktree import Worktree
 from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import BENCHMARKS, Project, jobs, quick_settings, src_layout
 
@@ -52,27 +53,23 @@ def parent_processes(project: Project, **more: str) -> list[tuple[int, str]]:
     return list(zip(map(int, said[::2]), said[1::2], strict=True))
 
 
-def test_both_sides_come_from_one_parent_and_run_their_own_source(project: Project) -> None:
+def test_both_sides_share_a_fork_server_and_run_their_own_source(project: Project) -> None:
     told = parent_processes(project)
     assert {side for _, side in told} == {"base", "head"}
     assert len({parent for parent, _ in told}) == 1
     assert told[0][0] != os.getpid()
 
 
-def test_a_project_that_sets_variables_before_it_imports_is_left_alone(project: Project) -> None:
+def test_a_project_that_sets_variables_before_importing_is_not_forked(project: Project) -> None:
     sets = 'import os\n\nos.environ["OMP_NUM_THREADS"] = "1"\n\nimport numpy\n'
     told = parent_processes(project, **{"benchmarks/conftest.py": sets})
     assert {parent for parent, _ in told} == {os.getpid()}
 
 
-def test_a_parent_that_is_gone_is_done_without(project: Project) -> None:
+def test_the_gate_continues_without_a_dead_fork_server(project: Project) -> None:
     project.commit(src_layout(**{"benchmarks/test_jobs.py": "import numpy\n" + BENCHMARKS}))
-    repository = Repository.at(project.root)
-    asked = quick_settings("HEAD", null=True)
-    with (
-        gate_workspace(repository.git_directory) as place,
-        prepare_sides(repository, asked, place, random.Random(1), print) as stand,
-    ):
+    settings = quick_settings("HEAD", null=True)
+    with open_pair_runner(project.root, settings, random.Random(1)) as stand:
         nodes = collect_suites(stand).nodes("head")
         assert len(stand.run(nodes).workload_turns) == len(nodes) == 2
         assert stand.fork_servers.current is not None
@@ -83,10 +80,10 @@ def test_a_parent_that_is_gone_is_done_without(project: Project) -> None:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    plugin = worktree.install_agent(folder)
+    plugin = launch.install_agent(folder)
     (folder / "modules").mkdir()
-    luck = worktree.randomized_environment(random.Random(0))
-    around = worktree.fork_server_environment(plugin, "run", luck)
+    launcher = Launcher(Repository(folder, folder), plugin, folder)
+    around = launcher.fork_server_environment(launch.randomized_environment(random.Random(0)))
     return {**around, "PYTHONPATH": f"{plugin}{os.pathsep}{folder / 'modules'}"}
 
 
@@ -98,7 +95,7 @@ def parent(tmp_path: Path) -> Iterator[ForkServerClient]:
 
 
 def command() -> list[str]:
-    return [sys.executable, "-m", f"{worktree.AGENT_PACKAGE}.fork_server"]
+    return [sys.executable, "-m", f"{launch.AGENT_PACKAGE}.fork_server"]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +108,9 @@ def command() -> list[str]:
         ("raise RuntimeError('no license')", "no license"),
     ],
 )
-def test_what_cannot_be_a_parent_is_none(tmp_path: Path, module: str, why: str) -> None:
+def test_imports_that_start_threads_or_fail_rule_out_a_fork_server(
+    tmp_path: Path, module: str, why: str
+) -> None:
     around = environment(tmp_path)
     (tmp_path / "modules" / "heavy.py").write_text(module)
     with pytest.raises(ForkServerError, match=why):
@@ -122,7 +121,7 @@ def test_what_cannot_be_a_parent_is_none(tmp_path: Path, module: str, why: str) 
     ("last_deed", "how"),
     [("os._exit(9)", "exit status 9"), (f"os.kill(os.getpid(), {int(signal.SIGTERM)})", "signal SIGTERM")],
 )
-def test_how_a_forked_arm_died_is_known(
+def test_the_exit_status_of_a_forked_side_is_known(
     tmp_path: Path, parent: ForkServerClient, last_deed: str, how: str
 ) -> None:
     (tmp_path / "test_dies.py").write_text(f"import os\nprint('last words', flush=True)\n{last_deed}\n")
@@ -139,13 +138,13 @@ def waiting_side(folder: Path, parent: ForkServerClient) -> SideProcess:
     plugin = str(folder / "plugin")
     around = {**os.environ, "PYTHONPATH": plugin, "PERFSUITE_GATE_ROOT": str(folder)}
     tree = Worktree("head", folder, folder, "", "")
-    words = worktree.pytest_command(tree, ["-p", "pytest_benchmark.plugin", "test_waits.py"])
+    words = launch.pytest_command(tree, ["-p", "pytest_benchmark.plugin", "test_waits.py"])
     arm = SideProcess("head", words, around, folder, folder / "log", parent)
-    assert arm.receive(600.0)["say"] == "collected", arm.tail()
+    assert arm.receive(600.0)["event"] == "collected", arm.tail()
     return arm
 
 
-def test_an_arm_ends_when_it_is_closed(
+def test_a_forked_side_ends_when_it_is_closed(
     tmp_path: Path, parent: ForkServerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
@@ -154,7 +153,7 @@ def test_an_arm_ends_when_it_is_closed(
     assert not Path(f"/proc/{arm.process.pid}").exists()
 
 
-def test_an_arm_does_not_outlive_its_parent(
+def test_a_forked_side_does_not_outlive_its_fork_server(
     tmp_path: Path, parent: ForkServerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")

@@ -1,4 +1,4 @@
-"""Whole gates on projects that know nothing of perfsuite."""
+"""Whole gates on projects that do not use perfsuite."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from perfsuite.errors import UsageError
-from perfsuite.gate.gate import GateRun
+from perfsuite.gate import timing
 from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import Project, flat_layout, jobs, outcomes, src_layout, workload_named
 
@@ -33,20 +33,20 @@ class TestImages:
 
 
 def test_pedantic(benchmark, images):
-    tidied = []
+    torn_down = []
 
     def make():
         clock.work(0.5)  # not part of what is timed
         return (list(images),), {}
 
     def use(fresh):
-        assert fresh == [0, 1, 2], "every round gets its own"
+        assert fresh == [0, 1, 2], "every round gets fresh arguments"
         jobs.decode()
         fresh.clear()
         return "used"
 
-    assert benchmark.pedantic(use, setup=make, teardown=tidied.append, rounds=3) == "used"
-    assert tidied
+    assert benchmark.pedantic(use, setup=make, teardown=torn_down.append, rounds=3) == "used"
+    assert torn_down
     assert benchmark.stats.stats.rounds > 0
 
 
@@ -73,7 +73,7 @@ def test_expected_to_fail(benchmark):
 """
 
 
-def test_a_slowdown_is_found_and_no_other_workload_accused(project: Project) -> None:
+def test_a_slowdown_is_reported_for_its_workload_only(project: Project) -> None:
     project.commit(src_layout())
     project.commit({"src/toy/jobs.py": jobs(decode=0.00105)})
     report = project.gate()
@@ -91,7 +91,7 @@ def test_uncommitted_changes_of_a_flat_project_are_part_of_head(project: Project
     assert project.git("status", "--short").split() == ["M", "toy/jobs.py", "??", "toy/extra.py"]
 
 
-def test_swapped_arms_swap_the_verdict(project: Project) -> None:
+def test_swapped_sides_swap_the_verdict(project: Project) -> None:
     project.commit(src_layout())
     project.commit({"src/toy/jobs.py": jobs(decode=0.00105)})
     report = project.gate(base="HEAD", head="HEAD~1")
@@ -119,7 +119,7 @@ def test_every_style_of_benchmark_is_gated(project: Project) -> None:
     assert workload_named(report, "test_pedantic").seconds_per_call == pytest.approx((0.001, 0.001), rel=0.02)
 
 
-def test_a_project_cannot_stop_record_or_split_the_run_by_its_settings(project: Project) -> None:
+def test_pytest_options_of_a_project_cannot_stop_record_or_split_the_run(project: Project) -> None:
     options = "-x --benchmark-disable --benchmark-autosave --benchmark-min-rounds=1 --maxfail=1"
     ini = f'\n[tool.pytest.ini_options]\naddopts = "{options}"\ntestpaths = ["benchmarks"]\n'
     project.commit(src_layout(**{"pyproject.toml": '[project]\nname = "toy"\nversion = "1"\n' + ini}))
@@ -131,40 +131,42 @@ def test_the_repository_is_left_as_it_was(project: Project, tmp_path: Path) -> N
     project.commit(src_layout())
     project.commit({"src/toy/jobs.py": jobs(decode=0.0012)})
     before = sorted(str(p) for p in project.root.rglob("*"))
-    report = project.gate(pytest_words=("-k", "decode"), max_pairs=1)
+    report = project.gate(pytest_args=("-k", "decode"), max_pairs=1)
     assert list(outcomes(report)) == ["test_decode"], "a selection is gated alone"
     assert sorted(str(p) for p in project.root.rglob("*")) == before
     assert project.git("worktree", "list").count("\n") == 1
     assert not [p for p in (tmp_path / "tmp").rglob("*") if p.is_file()]
 
 
-def test_a_pair_that_came_too_late_is_unclear_and_no_error(
+def test_a_pair_that_runs_out_of_time_is_unclear_and_no_error(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The time may end while both sides are still being collected."""
+    """The time budget may end while both sides are still being collected."""
     project.commit(src_layout())
     project.commit({"src/toy/jobs.py": jobs(decode=0.0012)})
-    monkeypatch.setattr(GateRun, "_has_time_for_another_pair", lambda run: run.pairs < 1)
+    monkeypatch.setattr(
+        timing, "has_time_for_another_pair", lambda context, state, pair_seconds: state.timed_pairs < 1
+    )
     report = project.gate(time_budget_seconds=0.001)
     assert set(outcomes(report).values()) == {Outcome.UNCLEAR}
     assert report.exit_code == 10
-    assert "the time of 0 s ended after 1 of 2 pairs" in report.notes[-1]
+    assert "the time budget of 0 s ended after 1 of 2 pairs" in report.notes[-1]
 
 
-def test_both_sides_at_one_commit_are_refused(project: Project) -> None:
+def test_the_same_commit_on_both_sides_is_refused(project: Project) -> None:
     project.commit(src_layout())
     with pytest.raises(UsageError, match="--null"):
         project.gate(base="HEAD", head="HEAD")
 
 
-def test_base_that_differs_from_base_gates_nothing(project: Project) -> None:
-    """A role that is slower by itself: the planted fault that null pairs are there for."""
-    role = "\nimport os\nPROCESS *= 1.3 if os.environ['PERFSUITE_GATE_SIDE'] == 'head' else 1\n"
+def test_no_time_is_judged_where_base_differs_from_base(project: Project) -> None:
+    """Planted: the role of head is slower by itself, which null pairs must detect."""
+    slow_role = "\nimport os\nPROCESS *= 1.3 if os.environ['PERFSUITE_GATE_SIDE'] == 'head' else 1\n"
     files = src_layout()
-    project.commit(files | {"src/toy/clock.py": files["src/toy/clock.py"] + role})
+    project.commit(files | {"src/toy/clock.py": files["src/toy/clock.py"] + slow_role})
     project.commit({"README": "nothing that matters"})
-    report = project.gate(sentinels=1)
-    assert {len(seen) for seen in report.null_log_ratios.values()} == {6}
+    report = project.gate(null_workloads=1)
+    assert {len(ratios) for ratios in report.null_log_ratios.values()} == {6}
     assert report.unfit
     assert Outcome.REGRESSED not in outcomes(report).values()
     assert report.exit_code == 11

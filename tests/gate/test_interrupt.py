@@ -1,4 +1,4 @@
-"""Ended in the middle, by Ctrl-C or by a CI that cancels: what was judged is reported, and nothing stays."""
+"""Interrupted by Ctrl-C or by a CI: what was judged is reported, and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import PYTEST_ARGS, Project, jobs, outcomes, quick_settings, src_layout
 from tests.gate.test_workspace import leftovers
 
-# Tests that run in the background of a shell are started deaf to Ctrl-C.
+# A shell starts background processes with SIGINT ignored.
 COMMAND = """
 import signal, sys
 from perfsuite.cli import main
@@ -38,16 +38,16 @@ def ready(project: Project) -> Project:
 
 
 def interrupted_at(line: str, project: Project, **more: object) -> GateReport:
-    """A gate in which somebody presses Ctrl-C when this is told."""
+    """A gate that Ctrl-C interrupts when its progress reaches this line."""
 
-    def tell(told: str) -> None:
-        if told.startswith(line):
+    def interrupt(progress: str) -> None:
+        if progress.startswith(line):
             raise KeyboardInterrupt
 
-    return gate(quick_settings(**more), project.root, tell=tell)
+    return gate(quick_settings(**more), project.root, on_progress=interrupt)
 
 
-def test_while_it_counts_nothing_is_judged_and_nothing_is_green(ready: Project) -> None:
+def test_interrupted_while_counting_everything_is_unclear(ready: Project) -> None:
     report = interrupted_at("counting", ready)
     assert outcomes(report) == {"test_decode": Outcome.UNCLEAR, "test_resize": Outcome.UNCLEAR}
     assert report.exit_code == 130
@@ -55,34 +55,36 @@ def test_while_it_counts_nothing_is_judged_and_nothing_is_green(ready: Project) 
     assert "interrupted after 0 pairs" in report.notes[-1]
 
 
-def test_between_pairs_what_they_showed_is_said(ready: Project) -> None:
+def test_interrupted_between_pairs_their_verdicts_are_reported(ready: Project) -> None:
     report = interrupted_at("pair 2", ready, max_pairs=9)
     assert outcomes(report) == {"test_decode": Outcome.REGRESSED, "test_resize": Outcome.KEPT}
     assert report.pairs == 2
     assert report.exit_code == 130
 
 
-def test_within_a_pair_the_pairs_before_it_count(ready: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    served, turns = 0, ProcessPair.take_turns
+def test_interrupted_within_a_pair_the_pairs_before_it_count(
+    ready: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served, take_turns = 0, ProcessPair.take_turns
 
-    def third_time(self: ProcessPair, *words: Any) -> Any:
+    def interrupt_third_call(self: ProcessPair, *arguments: Any) -> Any:
         nonlocal served
         served += 1
         if served == 3:
             raise KeyboardInterrupt
-        return turns(self, *words)
+        return take_turns(self, *arguments)
 
-    monkeypatch.setattr(ProcessPair, "take_turns", third_time)
+    monkeypatch.setattr(ProcessPair, "take_turns", interrupt_third_call)
     report = ready.gate()
     assert (report.pairs, report.interrupted) == (1, True)
-    assert [len(found.log_ratios) for found in report.workloads] == [1, 1]
+    assert [len(workload.log_ratios) for workload in report.workloads] == [1, 1]
     assert set(outcomes(report).values()) == {Outcome.UNCLEAR}
 
 
-def test_an_interrupted_gate_is_no_answer_of_a_bisect(
+def test_an_interrupted_gate_interrupts_the_bisection(
     ready: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(self: ProcessPair, *words: Any) -> Any:
+    def interrupt(self: ProcessPair, *arguments: Any) -> Any:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(ProcessPair, "take_turns", interrupt)
@@ -92,14 +94,14 @@ def test_an_interrupted_gate_is_no_answer_of_a_bisect(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
-    ("moment", "words", "reported"),
+    ("moment", "options", "is_reported"),
     [("base: preparing", ["--prepare", "sleep 600"], False), ("pair 1", [], True)],
     ids=["preparing", "in pairs"],
 )
-def test_the_command_cleans_up_and_reports(
-    ready: Project, tmp_path: Path, number: int, moment: str, words: list[str], reported: bool
+def test_the_interrupted_command_cleans_up_and_reports(
+    ready: Project, tmp_path: Path, number: int, moment: str, options: list[str], is_reported: bool
 ) -> None:
-    command = [sys.executable, "-c", COMMAND, "gate", "--base", "HEAD~1", "--head", "HEAD", *words]
+    command = [sys.executable, "-c", COMMAND, "gate", "--base", "HEAD~1", "--head", "HEAD", *options]
     command += [
         "--max-pairs",
         "99",
@@ -114,17 +116,17 @@ def test_the_command_cleans_up_and_reports(
         command, cwd=ready.root, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as run:
         assert run.stderr is not None
-        told = next(line for line in run.stderr if moment in line)
-        assert moment in told
+        reached = next(line for line in run.stderr if moment in line)
+        assert moment in reached
         run.send_signal(number)
         out, err = run.communicate()
     assert run.returncode == 130
     assert "Traceback" not in err
-    assert ("interrupted; " in out) == reported
-    assert ("interrupted before anything was judged" in err) != reported
+    assert ("interrupted; " in out) == is_reported
+    assert ("interrupted before anything was judged" in err) != is_reported
     assert leftovers(ready, tmp_path / "tmp") == []
-    if reported:
-        found = json.loads((tmp_path / "report" / "gate.json").read_text())
-        assert found["interrupted"] is True
-        assert found["exit_code"] == 130
-        assert found["pairs"] >= 1
+    if is_reported:
+        report = json.loads((tmp_path / "report" / "gate.json").read_text())
+        assert report["interrupted"] is True
+        assert report["exit_code"] == 130
+        assert report["pairs"] >= 1

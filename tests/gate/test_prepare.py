@@ -1,4 +1,4 @@
-"""Sides with an environment of their own, and a package that does not come from its side."""
+"""Sides with an environment of their own, and packages that do not come from their side."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ subprocess.run([sys.executable, "-m", "venv", "--without-pip", ".venv"], check=T
 (site,) = Path(".venv/lib").glob("python*/site-packages")
 (site / "built.pth").write_text(f"{Path.cwd() / 'src'}\\n{sysconfig.get_path('purelib')}\\n")
 """
-IN_ITS_OWN = """
+CHECKS_ENVIRONMENT = """
 import os
 import sys
 from pathlib import Path
@@ -37,16 +37,16 @@ def test_decode(benchmark):
 """
 
 
-def test_each_side_runs_in_the_environment_that_was_built_in_it(project: Project) -> None:
-    project.commit(src_layout(**{"benchmarks/test_jobs.py": IN_ITS_OWN, "build.py": BUILD}))
+def test_each_side_runs_in_the_environment_that_its_preparation_built(project: Project) -> None:
+    project.commit(src_layout(**{"benchmarks/test_jobs.py": CHECKS_ENVIRONMENT, "build.py": BUILD}))
     project.commit({"src/toy/jobs.py": jobs(decode=0.0012)})
-    (found,) = project.gate(prepare=(f"{sys.executable} build.py",)).workloads
-    assert found.outcome is Outcome.REGRESSED, found.worst.reason
+    (workload,) = project.gate(prepare=(f"{sys.executable} build.py",)).workloads
+    assert workload.outcome is Outcome.REGRESSED, workload.worst.reason
     assert not (project.root / ".venv").exists()
 
 
-def test_a_package_that_comes_from_elsewhere_is_refused(project: Project) -> None:
-    """As an editable install with an import hook would make it come."""
+def test_a_package_imported_from_elsewhere_is_refused(project: Project) -> None:
+    """As an editable install with an import hook would import it."""
     hook = f"import sys\n\nsys.path.insert(0, {str(project.root / 'src')!r})\n"
     project.commit(src_layout(**{"conftest.py": hook}))
     project.commit({"src/toy/jobs.py": jobs(decode=0.0012)})

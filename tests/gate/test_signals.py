@@ -1,4 +1,4 @@
-"""SIGTERM means Ctrl-C to a run that measures, and to nobody else."""
+"""SIGTERM is treated as Ctrl-C in the process that measures, and only there."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ import pytest
 from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
 
 
-def test_the_signal_ends_the_run_as_ctrl_c_would() -> None:
+def test_sigterm_raises_keyboard_interrupt() -> None:
     with pytest.raises(KeyboardInterrupt, match="SIGTERM"), sigterm_as_keyboard_interrupt():
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-def test_who_has_a_use_for_the_signal_keeps_it() -> None:
-    heard: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+def test_an_existing_handler_is_left_in_place() -> None:
+    received: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))
     try:
         with sigterm_as_keyboard_interrupt():
             signal.raise_signal(signal.SIGTERM)
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    assert heard == [signal.SIGTERM]
+    assert received == [signal.SIGTERM]
 
 
-def test_a_forked_worker_dies_of_it_as_it_always_did() -> None:
+def test_a_forked_worker_dies_of_sigterm() -> None:
     code = """
 import os, signal
-from perfsuite.gate.signals import sigterm_as_ctrl_c
+from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
 
-with sigterm_as_ctrl_c():
+with sigterm_as_keyboard_interrupt():
     child = os.fork()
     if child == 0:
         try:

@@ -1,7 +1,9 @@
-"""The token: who works when, and what is done about a GPU that is held back."""
+"""Turns: which side works when, on which cores, and what happens when the GPU is throttled."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,60 +11,62 @@ from typing import Any
 
 import pytest
 
+from perfsuite.gate.pair_result import NodeId, WorkloadName
 from perfsuite.gate.schedule import TurnSchedule
 from perfsuite.gate.side_process import SideProcess, SideProcessError
 from perfsuite.gate.turns import ProcessPair
 from perfsuite.measure import gpu
 from perfsuite.measure.gpu import GpuReadings
 
-# An arm that is no pytest: it answers every word and writes down when it worked.
-ECHO_SIDE = """
+# A process that is no pytest: it answers every command.
+FAKE_SIDE = """
 import json, os, socket
-line = socket.socket(fileno=int(os.environ["PERFSUITE_GATE_SOCKET"])).makefile("rwb", buffering=0)
-for said in line:
-    word = json.loads(said)
-    print(word["do"], flush=True)
-    answer = {"warm": {"say": "warm", "seconds_per_call": 0.001, "threads": 0, "on_device": False},
-              "turn": {"say": "turn", "median": 0.001, "low": 0.001, "stages": {}},
-              "nonsense": {"say": "nonsense"}}[word["do"]]
-    line.write(json.dumps(answer).encode() + b"\\n")
+connection = socket.socket(fileno=int(os.environ["PERFSUITE_GATE_SOCKET"])).makefile("rwb", buffering=0)
+EVENTS = {
+    "warm_up": {"event": "warmed_up", "seconds_per_call": 0.001, "threads": 0, "on_device": False},
+    "turn": {"event": "turn_ended", "median": 0.001, "low": 0.001, "seconds_by_stage": {}},
+    "unexpected": {"event": "unexpected"},
+}
+for line in connection:
+    connection.write(json.dumps(EVENTS[json.loads(line)["command"]]).encode() + b"\\n")
 """
-SCHEDULE = TurnSchedule(fewest_turns=4, side_seconds=0.0, rest_seconds=0.0, cooling_seconds=0.0)
+SCHEDULE = TurnSchedule(min_turns=4, max_side_seconds=0.0, idle_wait_seconds=0.0, cooling_seconds=0.0)
 
 
 @contextmanager
-def side_processes(folder: Path, code: str = ECHO_SIDE) -> Iterator[tuple[SideProcess, SideProcess]]:
-    import os
-    import sys
-
-    words, around = [sys.executable, "-c", code], dict(os.environ)
+def side_processes(folder: Path, code: str = FAKE_SIDE) -> Iterator[tuple[SideProcess, SideProcess]]:
+    command, environment = [sys.executable, "-c", code], dict(os.environ)
     with (
-        SideProcess("base", words, around, folder, folder / "base.log") as base,
-        SideProcess("head", words, around, folder, folder / "head.log") as head,
+        SideProcess("base", command, environment, folder, folder / "base.log") as base,
+        SideProcess("head", command, environment, folder, folder / "head.log") as head,
     ):
         yield base, head
 
 
-def test_turns_go_a_b_b_a_and_the_second_warms_up_first(
+def test_turns_alternate_abba_and_the_second_side_warms_up_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[str] = []
-    tell = SideProcess.send
+    sent: list[str] = []
+    waits: list[bool] = []
+    send = SideProcess.send
 
-    def noted(self: SideProcess, **words: Any) -> None:
-        told.append(f"{self.side} {words['do']}")
-        tell(self, **words)
+    def record(self: SideProcess, **message: Any) -> None:
+        sent.append(f"{self.side} {message['command']}")
+        if message["command"] == "turn":
+            waits.append(message["wait_until_idle"])
+        send(self, **message)
 
-    monkeypatch.setattr(SideProcess, "send", noted)
+    monkeypatch.setattr(SideProcess, "send", record)
     with side_processes(tmp_path) as (base, head):
-        seen = ProcessPair(base, head, SCHEDULE).take_turns("t", "t", 1.0)
-    assert told[:2] == ["head warm", "base warm"]
-    order = "".join({"base turn": "A", "head turn": "B"}[word] for word in told[2:])
+        turns = ProcessPair(base, head, SCHEDULE).take_turns(WorkloadName("t"), NodeId("t"), 1.0)
+    assert sent[:2] == ["head warm_up", "base warm_up"]
+    order = "".join({"base turn": "A", "head turn": "B"}[entry] for entry in sent[2:])
     assert order == "ABBAABBA"
-    assert len(seen.first_turns) == len(seen.second_turns) == 4
+    assert waits == [True, False] * 4, "a side comes to rest before the other side works"
+    assert len(turns.first_turns) == len(turns.second_turns) == 4
 
 
-def test_a_side_that_is_gone_is_named_with_its_last_words(tmp_path: Path) -> None:
+def test_a_dead_side_is_reported_with_the_end_of_its_output(tmp_path: Path) -> None:
     code = "print('out of memory', flush=True); raise SystemExit(9)"
     with (
         side_processes(tmp_path, code) as (base, head),
@@ -71,44 +75,71 @@ def test_a_side_that_is_gone_is_named_with_its_last_words(tmp_path: Path) -> Non
         ProcessPair(base, head, SCHEDULE).collect()
 
 
-def test_a_silent_side_is_not_waited_for_for_ever(tmp_path: Path) -> None:
-    pace = TurnSchedule(patience_seconds=0.5)
+def test_a_silent_side_times_out(tmp_path: Path) -> None:
+    schedule = TurnSchedule(hang_timeout_seconds=0.5)
     silent = "import time; time.sleep(60)"
     with (
         side_processes(tmp_path, silent) as (base, head),
-        pytest.raises(SideProcessError, match="--patience"),
+        pytest.raises(SideProcessError, match="--hang-timeout"),
     ):
-        ProcessPair(base, head, pace).collect()
+        ProcessPair(base, head, schedule).collect()
     assert base.process.returncode is not None
     assert head.process.returncode is not None
 
 
-def test_a_side_that_says_nonsense_is_an_error(tmp_path: Path) -> None:
+def test_an_unexpected_message_is_an_error(tmp_path: Path) -> None:
     with side_processes(tmp_path) as (base, head):
         pair = ProcessPair(base, head, SCHEDULE)
-        base.send(do="nonsense")
-        with pytest.raises(SideProcessError, match="said 'nonsense', expected 'turn'"):
-            pair._expect(base, "turn")
+        base.send(command="unexpected")
+        with pytest.raises(SideProcessError, match="sent 'unexpected', expected 'turn_ended'"):
+            pair._expect(base, "turn_ended")
 
 
-@pytest.mark.parametrize(("throttled_for", "taken"), [(0, 1), (1, 2), (2, 3), (99, 4)])
-def test_a_throttled_turn_is_taken_again_a_bounded_number_of_times(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, throttled_for: int, taken: int
+@pytest.mark.parametrize(("throttled_turns", "taken"), [(0, 1), (1, 2), (2, 3), (99, 4)])
+def test_a_throttled_turn_is_repeated_a_bounded_number_of_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, throttled_turns: int, taken: int
 ) -> None:
     turns = 0
 
-    class Watch(gpu.GpuMonitor):
+    class FakeMonitor(gpu.GpuMonitor):
         def begin(self) -> None: ...
 
         def end(self) -> None:
             nonlocal turns
             turns += 1
-            reasons = ("power cap",) if turns <= throttled_for else ()
-            self.readings = GpuReadings(90.0, 1200.0, 2600.0, 700.0, 80.0, 1.0, reasons)
+            reasons = ("power cap",) if turns <= throttled_turns else ()
+            self.readings = GpuReadings(
+                medians={"utilization_percent": 90.0}, energy_joules=1.0, throttled=reasons
+            )
 
-    monkeypatch.setattr("perfsuite.gate.turns.GpuWatch", Watch)
+    monkeypatch.setattr("perfsuite.gate.turns.GpuMonitor", FakeMonitor)
     with side_processes(tmp_path) as (base, head):
-        turn = ProcessPair(base, head, SCHEDULE)._take_turn(base, True, calls=1, settle=0, cores=[])
+        turn = ProcessPair(base, head, SCHEDULE)._take_turn(base, True, calls=1, settle_rounds=0, cores=[])
     assert turns == taken
     assert turn.gpu is not None
-    assert bool(turn.gpu.throttled) is (throttled_for >= taken)
+    assert bool(turn.gpu.throttled) is (throttled_turns >= taken)
+
+
+@pytest.mark.parametrize(
+    ("threads", "schedule", "number"),
+    [
+        ([1, 1], TurnSchedule(), 1),
+        ([2, 2], TurnSchedule(), 2),
+        ([1, 2], TurnSchedule(), 2),
+        ([3, 3], TurnSchedule(), 0),
+        ([0, 0], TurnSchedule(), 0),
+        ([0, 1], TurnSchedule(), 0),
+        ([1, 1], TurnSchedule(pin=False), 0),
+    ],
+)
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux pins threads to cores")
+def test_each_busy_thread_gets_a_core_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, threads: list[int], schedule: TurnSchedule, number: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {4, 6})
+    no_process: Any = None
+    for first_core in (0, 1, 63):
+        pair = ProcessPair(no_process, no_process, schedule, first_core=first_core)
+        cores = pair._cores(threads)
+        assert len(cores) == len(set(cores)) == number
+        assert set(cores) <= {4, 6}

@@ -1,4 +1,4 @@
-"""Whatever way a benchmark vanishes between its collection and the report, it is reported and never green."""
+"""A benchmark that was collected and never judged is reported and never green."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import random
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from perfsuite.gate.build_report import build_report
+from perfsuite.gate.collection import CollectedSuites, SideCollection
 from perfsuite.gate.findings import judge_outcomes, unjudged
-from perfsuite.gate.gate import GateRun
-from perfsuite.gate.pair_runner import CollectedSuites, PairRunner
-from perfsuite.gate.turns import NodeOutcome, SideCollection
+from perfsuite.gate.gate_state import GateContext, GateState
+from perfsuite.gate.git import Repository
+from perfsuite.gate.pair_result import NodeId, NodeOutcome, WorkloadName
+from perfsuite.gate.pair_runner import PairRunner
 from perfsuite.gate.workload_state import WorkloadState
-from perfsuite.gate.worktree import Repository, Worktree
+from perfsuite.gate.worktree import Worktree
 from perfsuite.judge.reports import GateReport
 from perfsuite.judge.verdict import Outcome, Verdict
 from tests.gate.projects import (
@@ -44,7 +45,7 @@ def ends_by(way: str) -> str:
     return f"def test_{way}(benchmark):\n    {WAYS[way]}\n    benchmark(jobs.decode)\n\n\n"
 
 
-def test_a_test_that_ends_the_process_takes_no_other_with_it(project: Project) -> None:
+def test_a_test_that_ends_the_process_does_not_affect_others(project: Project) -> None:
     tests = DECODE + "".join(map(ends_by, WAYS)) + RESIZE
     project.commit(src_layout(**{"benchmarks/test_jobs.py": tests}))
     project.commit({"src/toy/jobs.py": jobs(decode=0.0011)})
@@ -63,11 +64,11 @@ def test_a_test_that_ends_the_process_takes_no_other_with_it(project: Project) -
 
 
 @pytest.mark.parametrize("way", ["exit", "os_exit"])
-def test_where_nothing_else_is_wrong_the_gate_is_red(project: Project, way: str) -> None:
-    """Head's test runs on base too, so base ends the pair before anything is known of head."""
+def test_a_test_that_ends_the_process_makes_the_gate_red(project: Project, way: str) -> None:
+    """Head's test runs on base too, so base ends the pair before head's outcome is known."""
     project.commit(src_layout(**{"benchmarks/test_jobs.py": DECODE}))
     project.commit({"benchmarks/test_jobs.py": DECODE + ends_by(way) + RESIZE})
-    report = project.gate(pytest_words=("-k", f"decode or {way}"))
+    report = project.gate(pytest_args=("-k", f"decode or {way}"))
     assert outcomes(report) == {"test_decode": Outcome.KEPT, f"test_{way}": Outcome.ERROR}
     assert report.exit_code == 12
 
@@ -89,7 +90,7 @@ def test_ends_late(benchmark):
 """
 
 
-def test_a_session_that_ends_while_it_is_timed_is_an_error(project: Project) -> None:
+def test_a_session_that_ends_during_timing_is_an_error(project: Project) -> None:
     project.commit(src_layout(**{"benchmarks/test_jobs.py": DECODE + LATE + RESIZE}))
     project.commit({"src/toy/jobs.py": jobs(decode=0.001) + "# changed\n"})
     report = project.gate(max_pairs=4)  # the first pair ends before it comes to the last test
@@ -123,17 +124,17 @@ def stop(request):
 
 
 @pytest.mark.parametrize("harness", ["head", "base", "own"])
-def test_a_name_that_changes_with_every_collection_is_not_green(project: Project, harness: str) -> None:
+def test_a_name_that_changes_with_every_collection_is_red(project: Project, harness: str) -> None:
     project.commit(src_layout(**{"benchmarks/test_jobs.py": DECODE + UNSTEADY}))
     project.commit({"src/toy/jobs.py": jobs() + "# changed\n"})
     report = project.gate(harness=harness)
     assert outcomes(report)["test_decode"] is Outcome.KEPT
-    of_others = {found.outcome for found in report.workloads if "unsteady" in found.name}
-    assert of_others & {Outcome.ERROR, Outcome.MISSING}
+    other_outcomes = {workload.outcome for workload in report.workloads if "unsteady" in workload.name}
+    assert other_outcomes & {Outcome.ERROR, Outcome.MISSING}
     assert report.exit_code == 12
 
 
-def test_a_project_that_stops_the_session_itself_is_not_green(project: Project) -> None:
+def test_a_project_that_stops_the_session_is_red(project: Project) -> None:
     project.commit(src_layout(**{"conftest.py": CONFTEST}))
     project.commit({"src/toy/jobs.py": jobs() + "# changed\n"})
     report = project.gate()
@@ -154,16 +155,16 @@ UNJUDGED = [
 
 
 @pytest.mark.parametrize(("base", "head", "judged", "interrupted", "expected"), UNJUDGED)
-def test_what_was_collected_and_not_judged_has_a_verdict(
+def test_collected_tests_without_a_verdict_get_one(
     base: list[str], head: list[str], judged: list[str], interrupted: bool, expected: Mapping[str, Outcome]
 ) -> None:
-    found = unjudged(base, head, judged, interrupted)
-    assert {verdict.workload: verdict.outcome for verdict in found} == expected
-    assert all(verdict.reason for verdict in found)
+    verdicts = unjudged(base, head, judged, interrupted)
+    assert {verdict.workload: verdict.outcome for verdict in verdicts} == expected
+    assert all(verdict.reason for verdict in verdicts)
 
 
 def collected(*nodes: str) -> SideCollection:
-    return SideCollection(dict.fromkeys(nodes, ("test_a.py", 7)), (), (), "")
+    return SideCollection(locations={NodeId(node): ("test_a.py", 7) for node in nodes})
 
 
 @pytest.fixture
@@ -172,48 +173,65 @@ def repository(project: Project) -> Repository:
     return Repository.at(project.root)
 
 
-def report_of(repository: Repository, base: SideCollection, head: SideCollection, **state: Any) -> GateReport:
-    """The report of a gate that came to its end in this state."""
+def report_of(
+    repository: Repository, base: SideCollection, head: SideCollection, state: GateState
+) -> GateReport:
+    """The report of a gate that ended in this state."""
     root = repository.root
     trees = {side: Worktree(side, root, root, repository.commit("HEAD"), side) for side in ("base", "head")}
-    asked = quick_settings(renames={"old": "new"})
-    stand = PairRunner(repository, asked, root, trees, Path("plugin"), random.Random(1), gpu=None)
-    run = GateRun(stand, CollectedSuites({"base": base, "head": head}), time.monotonic(), lambda _: None)
-    for name, value in state.items():
-        setattr(run, name, value)
-    return build_report(run, "perfsuite gate", 1)
+    runner = PairRunner(
+        repository=repository,
+        settings=quick_settings(renames={"old": "new"}),
+        workspace=root,
+        worktrees=trees,
+        agent_path=Path("plugin"),
+        rng=random.Random(1),
+        gpu=None,
+    )
+    suites = CollectedSuites({"base": base, "head": head})
+    context = GateContext(runner=runner, suites=suites, started_at=time.monotonic())
+    return build_report(context, state, "perfsuite gate", 1)
 
 
-def kept(name: str) -> dict[str, list[Verdict]]:
-    return {name: [Verdict(name, "time", Outcome.KEPT, "no change")]}
+def kept(name: str) -> list[Verdict]:
+    return [Verdict(name, "time", Outcome.KEPT, "no change")]
 
 
-def test_the_report_names_what_has_no_verdict(repository: Repository) -> None:
-    report = report_of(repository, collected("t", "u"), collected("t", "u"), verdicts=kept("t"))
+def test_the_report_includes_tests_without_a_verdict(repository: Repository) -> None:
+    report = report_of(
+        repository,
+        collected("t", "u"),
+        collected("t", "u"),
+        GateState(node_verdicts={NodeId("t"): kept("t")}),
+    )
     assert outcomes(report) == {"t": Outcome.KEPT, "u": Outcome.ERROR}
     assert (workload_named(report, "u").file, workload_named(report, "u").line) == ("test_a.py", 7)
     assert report.exit_code == 12
 
 
-def test_the_report_names_nothing_twice(repository: Repository) -> None:
-    """The negative control: a race, a skipped, a dropped and a renamed test are judged."""
-    nodes = ("t", "race", "skipped", "dropped")
+def test_the_report_includes_judged_tests_once(repository: Repository) -> None:
+    """The negative control: pairs of workloads, skipped, excluded and renamed tests are judged."""
+    nodes = ("t", "race", "skipped", "excluded")
+    race = WorkloadName("race::plain")
     report = report_of(
         repository,
         collected("old", *nodes),
         collected("new", *nodes),
-        verdicts={**kept("t"), **kept("new"), **kept("dropped::part")},
-        followed={
-            "race::plain": WorkloadState("race::plain", "race", log_ratios=[0.0] * 6, errors=[0.001] * 6)
-        },
-        skipped={"skipped": "no camera"},
-        dropped={"dropped"},
+        GateState(
+            verdicts={WorkloadName("excluded::plain"): kept("excluded::plain")},
+            node_verdicts={NodeId(name): kept(name) for name in ("t", "new")},
+            workloads={
+                race: WorkloadState(race, NodeId("race"), log_ratios=[0.0] * 6, standard_errors=[0.001] * 6)
+            },
+            skipped={NodeId("skipped"): "no camera"},
+            excluded_nodes={NodeId("excluded")},
+        ),
     )
-    assert {found.name for found in report.workloads} == {"t", "new", "race::plain", "dropped::part"}
+    assert {workload.name for workload in report.workloads} == {"t", "new", "race::plain", "excluded::plain"}
     assert report.exit_code in {0, 10}
 
 
-def test_where_base_takes_the_pair_with_it_a_new_benchmark_is_not_called_new() -> None:
-    alone = judge_outcomes("t", {"base": NodeOutcome("died", "signal SIGSEGV")}, on_base_before=False)
-    assert alone.verdict is not None
-    assert alone.verdict.outcome is Outcome.ERROR
+def test_a_crash_on_base_alone_is_an_error_and_not_new() -> None:
+    finding = judge_outcomes("t", {"base": NodeOutcome("died", "signal SIGSEGV")}, is_on_base=False)
+    assert finding.verdict is not None
+    assert finding.verdict.outcome is Outcome.ERROR

@@ -1,4 +1,4 @@
-"""Killed at any moment, a gate leaves nothing after the next start."""
+"""A gate that is killed at any moment leaves nothing after the next start."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from pathlib import Path
 import pytest
 
 from perfsuite.gate import workspace
-from perfsuite.gate.worktree import Repository, add_worktree
+from perfsuite.gate.git import Repository
+from perfsuite.gate.worktree import add_worktree
 from tests.gate.projects import Project, jobs, src_layout
 
 GATE = """
 import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background is deaf to it
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it in the background
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from tests.gate.projects import settings
+from tests.gate.projects import quick_settings
 from perfsuite.gate.gate import gate
-gate(settings(max_pairs=3), Path({project!r}))
+gate(quick_settings(max_pairs=3), Path({project!r}))
 """
 ROOT = Path(__file__).parents[2]
 
@@ -37,8 +38,8 @@ def leftovers(project: Project, tmp: Path) -> list[str]:
     """Everything that a gate could have left: files, worktrees, processes."""
     runs = list(tmp.glob("perfsuite-gate-*/*"))
     worktrees = project.git("worktree", "list", "--porcelain").count("worktree ") - 1
-    mine = [pid for run in runs for pid in workspace.processes_of_run(run.name)]
-    return [*map(str, runs), *["worktree"] * worktrees, *(f"process {pid}" for pid in mine)]
+    pids = [pid for run in runs for pid in workspace.processes_of_run(run.name)]
+    return [*map(str, runs), *["worktree"] * worktrees, *(f"process {pid}" for pid in pids)]
 
 
 def state(project: Project) -> list[tuple[str, bytes]]:
@@ -61,7 +62,7 @@ def kill_and_look(project: Project, tmp: Path, after_seconds: float, number: int
     running.wait(timeout=30)
     runs = [path.name for path in tmp.glob("perfsuite-gate-*/*")]
     workspace.remove_leftovers()
-    # A run killed before it was signed is swept once it is old enough not to be one that just begins.
+    # A workspace without an owner file is removed once it is too old to be a gate that just starts.
     for path in tmp.glob("perfsuite-gate-*/*"):
         os.utime(path, (time.time() - 60, time.time() - 60))
     workspace.remove_leftovers()
@@ -71,7 +72,7 @@ def kill_and_look(project: Project, tmp: Path, after_seconds: float, number: int
 
 
 @pytest.mark.parametrize("after_seconds", [0.9, 2.1, 4.5])
-def test_killed_it_leaves_nothing_after_the_next_start(
+def test_a_killed_gate_leaves_nothing_after_the_next_start(
     ready: Project, tmp_path: Path, after_seconds: float
 ) -> None:
     kill_and_look(ready, tmp_path / "tmp", after_seconds, signal.SIGKILL)
@@ -79,12 +80,12 @@ def test_killed_it_leaves_nothing_after_the_next_start(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", range(50))
-def test_killed_at_a_random_moment_it_leaves_nothing(ready: Project, tmp_path: Path, moment: int) -> None:
+def test_a_gate_killed_at_a_random_moment_leaves_nothing(ready: Project, tmp_path: Path, moment: int) -> None:
     chance = random.Random(moment)
     kill_and_look(ready, tmp_path / "tmp", chance.uniform(0.2, 9.0), signal.SIGKILL)
 
 
-def test_interrupted_it_cleans_up_by_itself(ready: Project, tmp_path: Path) -> None:
+def test_an_interrupted_gate_cleans_up_by_itself(ready: Project, tmp_path: Path) -> None:
     running = start(ready)
     time.sleep(3.0)
     running.send_signal(signal.SIGINT)
@@ -92,19 +93,19 @@ def test_interrupted_it_cleans_up_by_itself(ready: Project, tmp_path: Path) -> N
     assert leftovers(ready, tmp_path / "tmp") == []
 
 
-def test_a_process_started_while_others_were_being_ended_is_ended_too(
+def test_a_process_started_during_the_kill_is_killed_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
     with subprocess.Popen(sleeper) as early, subprocess.Popen(sleeper) as late:
-        seen = iter([[early.pid], [late.pid], []])
-        monkeypatch.setattr(workspace, "processes_of_run", lambda run: next(seen))
+        living = iter([[early.pid], [late.pid], []])
+        monkeypatch.setattr(workspace, "processes_of_run", lambda run: next(living))
         workspace.remove_workspace(tmp_path / "place", None)
         assert {early.wait(), late.wait()} == {-signal.SIGKILL}
 
 
-def test_gits_own_processes_are_ended_too(project: Project, tmp_path: Path) -> None:
-    """One that a killed gate left at work would register its worktree after the sweep."""
+def test_git_processes_carry_the_mark_of_their_gate(project: Project, tmp_path: Path) -> None:
+    """A git process that outlives its gate would register a worktree after the cleanup."""
     tool = tmp_path / "bin" / "git"
     tool.parent.mkdir()
     tool.write_text('#!/bin/sh\nenv > "$0.environment"\n')
@@ -118,24 +119,22 @@ def test_gits_own_processes_are_ended_too(project: Project, tmp_path: Path) -> N
 
 
 def test_a_living_gate_is_left_alone(ready: Project, tmp_path: Path) -> None:
-    with workspace.gate_workspace(ready.root / ".git") as place:
-        assert place not in workspace.remove_leftovers()
-        assert place.exists()
-    assert not place.exists()
+    with workspace.gate_workspace(ready.root / ".git") as folder:
+        assert folder not in workspace.remove_leftovers()
+        assert folder.exists()
+    assert not folder.exists()
 
 
-def test_a_process_number_that_was_used_again_does_not_protect_a_dead_gate(
-    ready: Project, tmp_path: Path
-) -> None:
-    with workspace.gate_workspace(ready.root / ".git") as place:
-        owner = (place / "owner.json").read_text()
-        (place / "owner.json").write_text(owner.replace(workspace.process_start_time(os.getpid()), "1"))
-        assert place in workspace.remove_leftovers()
+def test_a_reused_process_id_does_not_protect_a_dead_gate(ready: Project, tmp_path: Path) -> None:
+    with workspace.gate_workspace(ready.root / ".git") as folder:
+        owner = (folder / "owner.json").read_text()
+        (folder / "owner.json").write_text(owner.replace(workspace.process_start_time(os.getpid()), "1"))
+        assert folder in workspace.remove_leftovers()
 
 
-def test_worktrees_of_others_are_not_touched(ready: Project, tmp_path: Path) -> None:
+def test_other_worktrees_are_not_touched(ready: Project, tmp_path: Path) -> None:
     ready.git("worktree", "add", "--quiet", "--detach", str(tmp_path / "mine"))
-    with workspace.gate_workspace(ready.root / ".git") as place:
-        ready.git("worktree", "add", "--quiet", "--detach", str(place / "base"))
+    with workspace.gate_workspace(ready.root / ".git") as folder:
+        ready.git("worktree", "add", "--quiet", "--detach", str(folder / "base"))
     assert ready.git("worktree", "list").count("\n") == 2
     assert (tmp_path / "mine" / "pyproject.toml").exists()

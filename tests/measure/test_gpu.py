@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from perfsuite.measure import gpu
-from perfsuite.measure.gpu import GpuMonitor, first_visible_device, load_nvml, throttle_reasons
+from perfsuite.measure.gpu import GpuMetric, GpuMonitor, first_visible_device, load_nvml, throttle_reasons
 
 
 def fake_nvml(throttle: int = 0) -> SimpleNamespace:
@@ -38,7 +38,8 @@ def test_readings_are_medians_with_units() -> None:
     watch.end()
     assert watch.readings is not None
     assert watch.readings.utilization_percent == 97
-    assert watch.readings.power_watts == 650
+    assert watch.readings.medians["power_watts"] == 650
+    assert set(watch.readings.medians) == {metric.name for metric in gpu.GPU_METRICS}
     assert watch.readings.energy_joules > 0
     assert watch.readings.throttled == ("power cap",)
 
@@ -78,3 +79,13 @@ def test_a_missing_package_or_driver_means_no_gpu(monkeypatch: pytest.MonkeyPatc
     assert load_nvml() is None
     monkeypatch.setitem(sys.modules, "pynvml", fake_nvml())
     assert gpu.load_nvml() is not None
+
+
+def test_a_new_metric_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    fan = GpuMetric("fan_percent", lambda nvml, device: 35.0, more_is_better=False)
+    monkeypatch.setattr(gpu, "GPU_METRICS", (*gpu.GPU_METRICS, fan))
+    monitor = GpuMonitor(fake_nvml())
+    monitor.begin()
+    monitor.end()
+    assert monitor.readings is not None
+    assert monitor.readings.medians["fan_percent"] == 35.0

@@ -179,7 +179,7 @@ measurements = st.builds(
     seconds_per_call_by_stage=st.dictionaries(names, seconds, max_size=3),
     counters=st.dictionaries(names, st.integers(0, 2**70), max_size=3),
     memory=st.none() | st.builds(MemoryPeaks, st.none() | st.integers(0, 2**50), st.none()),
-    gpu=st.none() | st.just(GpuReadings(1.0, 2.0, 3.0, 4.0, 5.0, 6.0, ("thermal",))),
+    gpu=st.none() | st.just(GpuReadings({"power_watts": 4.0}, 6.0, ("thermal",))),
 )
 runs = st.builds(
     Run,

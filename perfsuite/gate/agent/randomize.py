@@ -1,7 +1,7 @@
-"""What would be luck for a process's whole life, taken out of it or drawn anew at every turn.
+"""Remove or re-randomize effects that would last for a process's whole life.
 
-Where malloc puts buffers, whether freed memory goes back to the kernel, which core a thread is on and whether
-the other side's threads still spin there. Like plugin it may use nothing but the standard library.
+Such effects are where malloc puts buffers, whether freed memory goes back to the kernel, which core a thread
+runs on, and whether threads of the other side still spin there.
 """
 
 from __future__ import annotations
@@ -19,47 +19,51 @@ from typing import NamedTuple
 
 HOLE_FILLERS, SHIFT_BLOCKS = 1000, 32  # blocks
 MAX_IDLE_WAIT_SECONDS = 0.05
-BUSY_THREAD_SHARE = 0.1  # of a core: below it a thread has no part in the work
+BUSY_THREAD_SHARE = 0.1  # of a core: a thread below it has no part in the work
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep what was freed. Else it is luck for a process's life whether each call gives the top of
-    its heap back and has the kernel clear it again: seen to cost 10 to 40 % of a normalization."""
+    """Let glibc keep freed memory.
+
+    Otherwise chance decides, for a process's whole life, whether each call returns the top of its heap to the
+    kernel and has it cleared again: measured as 10 to 40 % of a normalization.
+    """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
-        mallopt(M_MMAP_THRESHOLD, 32 << 20)  # the largest that it takes
+        mallopt(M_MMAP_THRESHOLD, 32 << 20)  # the largest value that it accepts
         mallopt(M_TRIM_THRESHOLD, 1 << 30)
 
 
 class HeapRandomizer:
-    """Moves what malloc gives out next: a decoder can be 20 % faster or slower by where its buffers lie."""
+    """Moves the next blocks of malloc: where its buffers lie makes a decoder up to 20 % faster or slower."""
 
     def __init__(self) -> None:
-        self._chance = random.Random()
-        self._plugs: list[int] = []
-        self._between: list[int] = []
+        self._rng = random.Random()
+        self._hole_fillers: list[int] = []
+        self._shift_blocks: list[int] = []
         library = ctypes.CDLL(None)
-        self._take, self._free = library.malloc, library.free
-        self._take.restype, self._take.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+        self._malloc, self._free = library.malloc, library.free
+        self._malloc.restype, self._malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
         self._free.restype, self._free.argtypes = None, [ctypes.c_void_p]
 
     def fill_holes(self) -> None:
-        """Fill the holes of this process's history, which malloc would give out again and again."""
-        self._plugs = self._reallocate(self._plugs, HOLE_FILLERS, 10, 17)
+        """Fill the holes that this process has left in the heap, which malloc would reuse again and again."""
+        self._hole_fillers = self._reallocate(self._hole_fillers, HOLE_FILLERS, 10, 17)
 
     def randomize(self) -> None:
-        self._between = self._reallocate(self._between, SHIFT_BLOCKS, 5, 16)
+        """Allocate blocks of random size, so that the next buffers lie elsewhere."""
+        self._shift_blocks = self._reallocate(self._shift_blocks, SHIFT_BLOCKS, 5, 16)
 
     def _reallocate(self, blocks: list[int], number: int, low: float, high: float) -> list[int]:
-        for place in blocks:
-            self._free(place)
-        # Never written to, so that neither memory nor caches are used up.
-        return [self._take(int(2 ** self._chance.uniform(low, high))) for _ in range(number)]
+        for address in blocks:
+            self._free(address)
+        # Never written to, so that they use neither memory nor cache.
+        return [self._malloc(int(2 ** self._rng.uniform(low, high))) for _ in range(number)]
 
 
 class CpuTimes(NamedTuple):
-    """Seconds of work so far."""
+    """Seconds of CPU time so far."""
 
     process: float
     children: float  # those that have ended
@@ -67,7 +71,7 @@ class CpuTimes(NamedTuple):
 
 
 def read_cpu_times() -> CpuTimes | None:
-    """None where the kernel does not say it of each thread, or other processes do a part of the work."""
+    """CPU times by thread; None where the kernel does not report them, or a child process is alive."""
     times, threads = os.times(), {}
     try:
         for task in Path("/proc/self/task").iterdir():
@@ -80,22 +84,22 @@ def read_cpu_times() -> CpuTimes | None:
 
 
 def busy_threads(before: CpuTimes | None, after: CpuTimes | None, elapsed: float) -> list[int]:
-    """The threads that do the work, the caller first; none where some of it cannot be said to be anyone's."""
+    """The threads that do the work, the caller first; empty where some work belongs to no living thread."""
     if before is None or after is None or before.children != after.children:
         return []
     worked = {task: seconds - before.threads.get(task, 0.0) for task, seconds in after.threads.items()}
     if after.process - before.process - sum(worked.values()) > BUSY_THREAD_SHARE * elapsed:
-        return []  # done by threads that came and went
-    me = threading.get_native_id()
+        return []  # done by threads that started and ended meanwhile
+    caller = threading.get_native_id()
     return [
-        me,
-        *(task for task in sorted(worked) if worked[task] > BUSY_THREAD_SHARE * elapsed and task != me),
+        caller,
+        *(task for task in sorted(worked) if worked[task] > BUSY_THREAD_SHARE * elapsed and task != caller),
     ]
 
 
 @contextmanager
 def pinned_to_cores(threads: list[int], cores: list[int]) -> Iterator[None]:
-    """Each busy thread stays on a core of its own, the one that its like on the other side works on too."""
+    """Pin each thread to one core while the block runs; its counterpart on the other side uses the same."""
     before: dict[int, set[int]] = {}
     try:
         with suppress(OSError):  # a thread that has ended
@@ -109,13 +113,15 @@ def pinned_to_cores(threads: list[int], cores: list[int]) -> Iterator[None]:
                 os.sched_setaffinity(task, allowed)
 
 
-def wait_until_idle(threads: list[int], otherwise: float) -> None:
+def wait_until_idle(threads: list[int], unknown_wait_seconds: float) -> None:
     """Wait until all but the first of these threads sleep: OpenMP's spin for milliseconds after their work.
-    Where it is unknown who works, `otherwise` seconds."""
+
+    Where the working threads are unknown (an empty list), wait for a fixed time.
+    """
     if not threads:
-        time.sleep(otherwise)
-    until = time.perf_counter() + MAX_IDLE_WAIT_SECONDS
-    while time.perf_counter() < until and any(_is_running(task) for task in threads[1:]):
+        time.sleep(unknown_wait_seconds)
+    deadline = time.perf_counter() + MAX_IDLE_WAIT_SECONDS
+    while time.perf_counter() < deadline and any(_is_running(task) for task in threads[1:]):
         time.sleep(0.0002)
 
 

@@ -1,12 +1,11 @@
-"""Tests that use `perf` are gated like those that use `benchmark`, each arm of a race by itself."""
+"""Tests that use `perf` are gated like those that use `benchmark`."""
 
 from __future__ import annotations
 
 import random
 
-from perfsuite.gate.pair_runner import collect_suites, prepare_sides
-from perfsuite.gate.workspace import gate_workspace
-from perfsuite.gate.worktree import Repository
+from perfsuite.gate.pair_result import NodeId
+from perfsuite.gate.pair_runner import collect_suites, open_pair_runner
 from tests.gate.projects import Project, quick_settings
 
 PERF = """
@@ -29,22 +28,19 @@ def test_race(perf):
 """
 
 
-def test_workloads_of_perf_take_their_turns_and_limits_are_not_judged(project: Project) -> None:
+def test_each_perf_workload_takes_turns_and_its_limits_are_not_judged(project: Project) -> None:
     project.commit({"test_perf.py": PERF})
-    asked = quick_settings("HEAD", null=True, pytest_words=("-p", "perfsuite.pytest_plugin"))
-    repository = Repository.at(project.root)
-    with (
-        gate_workspace(repository.git_directory) as place,
-        prepare_sides(repository, asked, place, random.Random(1), print) as stand,
-    ):
-        suites = collect_suites(stand)
-        found = stand.run(suites.nodes("head"))
-    assert [seen.name for seen in found.workload_turns] == [
+    settings = quick_settings("HEAD", null=True, pytest_args=("-p", "perfsuite.pytest_plugin"))
+    with open_pair_runner(project.root, settings, random.Random(1)) as runner:
+        suites = collect_suites(runner)
+        result = runner.run(suites.nodes("head"))
+    assert [turns.name for turns in result.workload_turns] == [
         "test_perf.py::test_one",
         "test_perf.py::test_batches",
         "test_perf.py::test_race::plain",
         "test_perf.py::test_race::augmented",
     ]
-    assert [seen.items for seen in found.workload_turns] == [32, 3, 1, 1]
-    assert {end.outcome for ends in found.outcomes.values() for end in ends.values()} == {"passed"}
-    assert suites.tolerance("test_perf.py::test_one") == 0.04
+    assert [turns.items for turns in result.workload_turns] == [32, 3, 1, 1]
+    ends = [outcome for outcomes in result.outcomes.values() for outcome in outcomes.values()]
+    assert {outcome.outcome for outcome in ends} == {"passed"}
+    assert suites.marked_tolerance(NodeId("test_perf.py::test_one")) == 0.04

@@ -1,0 +1,76 @@
+"""What each side collected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from perfsuite.gate.pair_result import NodeId
+from perfsuite.gate.settings import RANGES
+from perfsuite.gate.side_process import SIDES, SideProcess, SideProcessError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideCollection:
+    """The benchmarks that one side collected, and what else its process reported then."""
+
+    locations: Mapping[NodeId, tuple[str, int]] = field(default_factory=dict)  # file and line
+    errors: tuple[str, ...] = ()
+    foreign_packages: tuple[tuple[str, str], ...] = ()  # the project's packages from elsewhere: name, path
+    pytest_config: str = ""
+    tolerances: Mapping[NodeId, float] = field(default_factory=dict)  # arguments of `mark.tolerance`
+    shared_imports: tuple[str, ...] = ()  # what a fork server could import for this side
+
+
+def receive_collection(process: SideProcess, timeout_seconds: float) -> SideCollection:
+    """Wait until a process has collected; it then waits for the command to run."""
+    message = process.receive(timeout_seconds)
+    if message.get("event") != "collected":
+        raise SideProcessError(
+            process.side,
+            "died",
+            f"{message.get('event')!r}, expected 'collected'; the end of its output:\n{process.tail()}",
+        )
+    items = message["items"]
+    return SideCollection(
+        locations={item["id"]: (item["file"], int(item["line"] or 0) + 1) for item in items},
+        errors=tuple(message["errors"]),
+        foreign_packages=tuple((name, path) for name, path in message["foreign_packages"]),
+        pytest_config=message["pytest_config"],
+        tolerances={item["id"]: item["tolerance"] for item in items if "tolerance" in item},
+        shared_imports=tuple(message["shared_imports"]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CollectedSuites:
+    """What each side holds by itself, before one side's benchmarks are copied over the other's."""
+
+    by_side: Mapping[str, SideCollection]
+
+    def nodes(self, side: str) -> tuple[NodeId, ...]:
+        return tuple(self.by_side[side].locations)
+
+    def location(self, node: NodeId) -> tuple[str, int]:
+        """File and line of a test, on head where head has it."""
+        for side in reversed(SIDES):
+            if node in self.by_side[side].locations:
+                return self.by_side[side].locations[node]
+        return node.split("::", 1)[0], 0
+
+    def marked_tolerance(self, node: NodeId) -> float | None:
+        """The argument of a test's `tolerance` marker, on head where head has the test."""
+        for side in reversed(SIDES):
+            if node in self.by_side[side].locations:
+                return self.by_side[side].tolerances.get(node)
+        return None
+
+    def benchmark_files(self, side: str) -> set[str]:
+        return {file for file, _ in self.by_side[side].locations.values()}
+
+    def refuse_invalid_tolerances(self) -> None:
+        """UsageError where a marker that would be used holds what no tolerance can be."""
+        for side in reversed(SIDES):
+            for node, (file, line) in self.by_side[side].locations.items():
+                if (tolerance := self.marked_tolerance(node)) is not None:
+                    RANGES["tolerance"].check(f"{file}:{line}: {node}: mark.tolerance", tolerance)

@@ -1,0 +1,66 @@
+"""The worker serves the gate's commands for one workload."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from perfsuite.gate.agent.benchmark_call import BenchmarkCall
+from perfsuite.gate.agent.connection import GateConnection, Message
+from perfsuite.gate.agent.worker import AgentWorker
+
+
+class FakeConnection(GateConnection):
+    """A connection on which the gate sends these commands."""
+
+    def __init__(self, *commands: Message) -> None:
+        self._commands = iter(commands)
+        self.sent: list[Message] = []
+
+    def send(self, **message: Any) -> None:
+        self.sent.append(message)
+
+    def receive(self) -> Message:
+        return next(self._commands)
+
+
+TURN = {
+    "command": "turn",
+    "seconds": 0.001,
+    "calls": 1,
+    "settle_rounds": 0,
+    "cores": [],
+    "idle_wait_seconds": 0.0,
+    "wait_until_idle": False,
+}
+CONTINUE = {"command": "continue"}
+
+
+@pytest.mark.parametrize(
+    ("command", "event"),
+    [
+        ({"command": "warm_up"}, "warmed_up"),
+        (TURN, "turn_ended"),
+        ({"command": "count"}, "counted"),
+        ({"command": "dance"}, "unknown_command"),
+    ],
+)
+def test_each_command_is_answered_with_one_event(command: Message, event: str) -> None:
+    connection = FakeConnection(command, CONTINUE)
+    AgentWorker(connection).serve("t", "t", BenchmarkCall(int))
+    assert [message["event"] for message in connection.sent] == ["waiting", event]
+
+
+def test_an_import_error_of_the_benchmark_is_not_taken_for_missing_counters() -> None:
+    calls = 0
+
+    def fail_when_counted() -> None:
+        nonlocal calls
+        calls += 1
+        if calls > 1:
+            raise ImportError("no camera driver")
+
+    worker = AgentWorker(FakeConnection({"command": "count"}, CONTINUE))
+    with pytest.raises(ImportError, match="no camera driver"):
+        worker.serve("t", "t", BenchmarkCall(fail_when_counted))
