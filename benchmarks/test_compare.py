@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from perfsuite.measure.measurement import Environment, Measurement
+from perfsuite.store.run import Run
 from perfsuite.store.runs import RunStore
-from perfsuite.store.schema import Run
 
 WORKLOADS, SAMPLES = 200, 50
 

@@ -1,4 +1,4 @@
-"""Exceptions for a run that has no result, and exit codes. A benchmark that is too slow is a verdict, not an error."""
+"""Exceptions and exit codes. A benchmark that is too slow is a verdict, not an exception."""
 
 from __future__ import annotations
 

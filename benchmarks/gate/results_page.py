@@ -61,7 +61,11 @@ def progress_rows() -> list[list[object]]:
         *([f"null pairs, {state}", len(recordings(state)), 200] for state in ("idle", "loaded")),
         ["gates run for real", len(read_records("real-null.jsonl")), 30],
         *(
-            [f"gates with {percent:g} % planted ({kind})", len(read_records(plant_file_name(percent, faster))), 10]
+            [
+                f"gates with {percent:g} % planted ({kind})",
+                len(read_records(plant_file_name(percent, faster))),
+                10,
+            ]
             for kind, faster in (("slower", False), ("faster", True))
             for percent in SIZES
         ),

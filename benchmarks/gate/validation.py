@@ -34,8 +34,8 @@ sys.path.insert(0, str(ROOT))
 from replay import NAMES, PLANTED_STAGE, RESULTS, plant_file_name, read_records  # noqa: E402
 
 from perfsuite.gate.gate import gate  # noqa: E402
-from perfsuite.gate.pair_result import NodeId, PairResult  # noqa: E402
-from perfsuite.gate.pair_runner import PairRunner, collect_suites, open_pair_runner  # noqa: E402
+from perfsuite.gate.pair_result import PairResult  # noqa: E402
+from perfsuite.gate.pair_runner import PairRunner, collect_suites  # noqa: E402
 from perfsuite.gate.schedule import TurnSchedule  # noqa: E402
 from perfsuite.gate.settings import GateSettings  # noqa: E402
 from perfsuite.judge.reports import GateReport  # noqa: E402
@@ -220,7 +220,9 @@ def real(arguments: argparse.Namespace) -> None:
         with sample_repository() as place, background_load(arguments.state):
             report = gate(GateSettings(base="HEAD~1", head="HEAD"), place)
         append_record(name, summary(report, state=arguments.state))
-        print(f"{name}: {len(read_records(name))} gates; {report.headline}, {report.seconds:.0f} s", flush=True)
+        print(
+            f"{name}: {len(read_records(name))} gates; {report.headline}, {report.seconds:.0f} s", flush=True
+        )
 
 
 def plant(arguments: argparse.Namespace) -> None:

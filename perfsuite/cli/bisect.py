@@ -17,10 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from perfsuite.gate.bisect import bisect
-    from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
-    from perfsuite.gate.git import Repository
     from perfsuite.errors import ExitCode
+    from perfsuite.gate.bisect import bisect
+    from perfsuite.gate.git import Repository
+    from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
 
     here = Path.cwd()
     arguments.base, arguments.head = arguments.good, arguments.bad

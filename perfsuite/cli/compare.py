@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from perfsuite.judge.stored_runs import ComparisonReport, ComparisonSettings, HistoricalRun
+    from perfsuite.judge.stored_runs import ComparisonReport, ComparisonSettings
 
 EPILOG = """\
 A and B are each
@@ -95,15 +95,18 @@ def run(arguments: argparse.Namespace) -> int:
     from perfsuite.cli import run_references
     from perfsuite.judge.stored_runs import compare_runs
     from perfsuite.judge.verdict import exit_code
+    from perfsuite.store.baselines import BaselineStore
+    from perfsuite.store.references import resolve_sides
 
     store = run_references.open_store(arguments.store)
-    old, new, past = run_references.resolve_sides(arguments.a, arguments.b, store, arguments.baselines)
-    history: list[HistoricalRun] = [*past, *run_references.history(store, [*old, *new])]
-    found = compare_runs(old, new, history, compare_settings(arguments))
+    baselines = BaselineStore(arguments.baselines)
+    old, new = resolve_sides(arguments.a, arguments.b, store, baselines)
+    history = old.history(store, other_side=new.runs)
+    found = compare_runs(old.runs, new.runs, history, compare_settings(arguments))
     code = exit_code(found.verdicts)
     _report(
         arguments,
-        [run_references.describe_runs("A", old), run_references.describe_runs("B", new)],
+        [run_references.describe_runs("A", old.runs), run_references.describe_runs("B", new.runs)],
         len(history),
         found,
         code,

@@ -26,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from perfsuite.errors import ExitCode
     from perfsuite.advise.step_counters import count_all_cases, diff_counters, expected_file, read_expected
+    from perfsuite.errors import ExitCode
 
     path = expected_file(arguments.folder)
     if not path.exists() and not arguments.update:

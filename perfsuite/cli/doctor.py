@@ -23,10 +23,9 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from perfsuite.errors import UsageError
+    from perfsuite.errors import ExitCode, UsageError
     from perfsuite.gate.doctor import PAIRS_SHOWN, diagnose
     from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
-    from perfsuite.errors import ExitCode
 
     if arguments.pairs < 2:
         raise UsageError(f"--pairs {arguments.pairs}: a spread needs at least 2")

@@ -18,10 +18,10 @@ from pathlib import Path
 from rich.console import Console
 
 from perfsuite.cli.arguments import within
+from perfsuite.errors import ExitCode
 from perfsuite.gate.schedule import TurnSchedule
 from perfsuite.gate.settings import RANGES, TIME, GateSettings, read_project_settings
 from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
-from perfsuite.errors import ExitCode
 from perfsuite.report import formats
 from perfsuite.report.terminal import gate as gate_terminal
 

@@ -20,7 +20,7 @@ class CounterDiff:
     unstable: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # the values that occurred
 
     def verdicts(self, workload: str) -> tuple[Verdict, ...]:
-        """A verdict for each counter that changed or is not repeatable, and one for all equal ones together."""
+        """One verdict per changed or unstable counter, and one for all equal counters together."""
         quarantined = tuple(
             Verdict(
                 workload,

@@ -99,16 +99,14 @@ class GateReport:
     @property
     def attributed_stages(self) -> dict[str, str]:
         """The stage that caused each change of time, by workload."""
-        return {
-            workload.name: stage for workload in self.workloads if (stage := workload.attributed_stage)
-        }
+        return {workload.name: stage for workload in self.workloads if (stage := workload.attributed_stage)}
 
     def count(self, outcome: Outcome) -> int:
         return sum(workload.outcome is outcome for workload in self.workloads)
 
     @property
     def exit_code(self) -> ExitCode:
-        """The exit code of the gate: that of its worst verdict, unless it was interrupted or the machine unfit."""
+        """That of the worst verdict, unless the gate was interrupted or the machine unfit."""
         if self.interrupted:
             return ExitCode.INTERRUPTED
         code = exit_code(self.verdicts)

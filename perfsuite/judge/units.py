@@ -52,7 +52,9 @@ number and one of B, kB, MB, GB, TB, KiB, MiB, GiB, TiB
     except OverflowError:  # an integer too large for a float
         value = inf
     if not isfinite(value) or value < 0:
-        raise UsageError(f"{who}: {text!r} is not a limit that can be kept, expected a finite number of 0 or more")
+        raise UsageError(
+            f"{who}: {text!r} is not a limit that can be kept, expected a finite number of 0 or more"
+        )
     if kind is MetricKind.COUNT and value != int(value):
         raise UsageError(f"{who}: {text!r} is not a whole number, expected a count")
     return value

@@ -51,7 +51,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The judgment of one metric of one workload. Changes are ratios minus one: +0.05 is 5 % slower (or more)."""
+    """The judgment of one metric of one workload. A change of +0.05 is 5 % slower (or more)."""
 
     workload: str
     metric: str  # "time", "images_per_second", "overhead", or the name of a counter

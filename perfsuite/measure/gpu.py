@@ -1,4 +1,4 @@
-"""Monitor the GPU while a workload runs, through NVML: utilization, clocks, power, temperature, throttling."""
+"""Monitor the GPU through NVML: utilization, clocks, power, temperature, throttling."""
 
 from __future__ import annotations
 

@@ -72,9 +72,7 @@ class TurnSamples:
         return paired_ratios(self.seconds_per_item, workload, reference)
 
 
-def paired_ratios(
-    seconds: Mapping[str, Sequence[float]], workload: str, reference: str
-) -> list[float]:
+def paired_ratios(seconds: Mapping[str, Sequence[float]], workload: str, reference: str) -> list[float]:
     """The ratios of two workloads, block by block.
 
     >>> paired_ratios({"a": [1.0, 2.0], "b": [1.5, 3.0]}, "b", "a")

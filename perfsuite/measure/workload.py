@@ -18,7 +18,9 @@ class Workload:
     unit: str = "calls"
 
 
-def make_workload(name: str, subject: object, items: float | None = None, unit: str | None = None) -> Workload:
+def make_workload(
+    name: str, subject: object, items: float | None = None, unit: str | None = None
+) -> Workload:
     """Make a workload from a callable, or from an iterable of batches, where one call is one full pass.
 
     The items of an iterable are counted in one extra pass. Their unit is images unless `unit` says otherwise.

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from perfsuite.errors import UsageError
+from perfsuite.filesystems import is_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,4 +107,4 @@ def _number(config: pytest.Config, name: str, above: float, below: float) -> flo
 
 def _resolve_location(config: pytest.Config, written: str) -> str:
     """A folder is meant from the project's root; a URL is left as it is."""
-    return written if "://" in written else str(config.rootpath / written)
+    return written if is_url(written) else str(config.rootpath / written)

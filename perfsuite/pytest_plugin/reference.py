@@ -7,14 +7,16 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-from perfsuite.errors import StoreError
-from perfsuite.judge.stored_runs import ComparisonSettings, HistoricalRun, compare_runs
+from perfsuite.filesystems import is_url
+from perfsuite.judge.stored_runs import ComparisonSettings, compare_runs
 from perfsuite.judge.verdict import Verdict
 from perfsuite.measure.measurement import Environment, Measurement
 from perfsuite.pytest_plugin.options import PerfOptions
 from perfsuite.store.baselines import BaselineStore
+from perfsuite.store.references import ReferenceRuns, find_baseline, resolve
+from perfsuite.store.run import Run
 from perfsuite.store.runs import RunStore
-from perfsuite.store.schema import Run
+from perfsuite.store.summaries import RunSummary
 
 
 @dataclass(frozen=True)
@@ -52,13 +54,11 @@ class Reference:
         return found.verdicts
 
     @cached_property
-    def history(self) -> list[HistoricalRun]:
-        taken = {(run.created_at, run.commit) for run in (*self.runs, *self.earlier_runs)}
-        if "://" not in self.store and not Path(self.store).is_dir():
+    def history(self) -> list[Run | RunSummary]:
+        if not is_url(self.store) and not Path(self.store).is_dir():
             return [*self.earlier_runs]
-        store = RunStore(self.store, tell=self._add_warning)
-        kept = store.history(self.runs[-1].fingerprint)
-        return [*self.earlier_runs, *(run for run in kept if (run.created_at, run.commit) not in taken)]
+        store = RunStore(self.store, on_message=self._add_warning)
+        return ReferenceRuns(self.description, self.runs, self.earlier_runs).history(store)
 
     def _add_warning(self, damage: str) -> None:
         self.warnings[damage] = None
@@ -66,17 +66,12 @@ class Reference:
 
 def find_reference(options: PerfOptions, environment: Environment) -> Reference | None:
     """What --perf-compare names; without it the baseline of this environment, None where there is none."""
+    baselines = BaselineStore(options.baselines)
     named = options.compare_with
-    kind, _, called = (named or "baseline").partition(":")
-    if kind != "baseline" or "://" in (named or ""):
-        runs = RunStore(options.store).select(str(named))
-        return Reference(str(named), runs, (), options.store)
-    found = BaselineStore(options.baselines).find(environment, called or None)
-    if found is not None:
-        return Reference(f"baseline {found.name}", found.runs, found.earlier_runs, options.store)
     if named is None:
+        resolved = find_baseline(environment, baselines)
+    else:
+        resolved = resolve(str(named), environment, RunStore(options.store), baselines)
+    if resolved is None:
         return None
-    raise StoreError(
-        f"{options.baselines}: holds no baseline for environment {environment.fingerprint};"
-        " accept one with: perfsuite baseline accept NAME"
-    )
+    return Reference(resolved.label, resolved.runs, resolved.earlier_runs, options.store)

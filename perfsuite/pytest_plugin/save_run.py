@@ -9,8 +9,8 @@ import pytest
 
 from perfsuite.errors import StoreError
 from perfsuite.pytest_plugin.session import PerfSession
+from perfsuite.store.run import Run
 from perfsuite.store.runs import RunStore
-from perfsuite.store.schema import Run
 
 
 def save_run(session: PerfSession, config: pytest.Config, is_complete: bool) -> None:

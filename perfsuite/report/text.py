@@ -7,6 +7,7 @@ from math import isfinite
 
 from perfsuite.judge.verdict import Verdict, count_by_outcome
 
+
 def format_outcome_counts(verdicts: Iterable[Verdict]) -> str:
     """How many of each outcome.
 

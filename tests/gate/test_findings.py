@@ -14,8 +14,8 @@ from perfsuite.gate.findings import (
     judge_outcomes,
 )
 from perfsuite.gate.pair_result import NodeOutcome, WorkloadName
-from perfsuite.judge.counter_diff import CounterDiff
 from perfsuite.gate.side_process import Message, SideProcess, SideProcessError
+from perfsuite.judge.counter_diff import CounterDiff
 from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import BENCHMARKS, Project, jobs, outcomes, src_layout
 

@@ -138,7 +138,7 @@ def test_the_overhead_of_equal_arms_is_zero_and_of_double_time_is_one() -> None:
     ],
 )
 def test_a_limit_on_the_wrong_side_is_refused(side: LimitType, metric: str) -> None:
-    with pytest.raises(UsageError, match="expected a (floor|ceiling)"):
+    with pytest.raises(UsageError, match=r"expected a (floor|ceiling)"):
         Limit.parse(side, metric, 1)
 
 
@@ -154,7 +154,9 @@ def test_reasons_name_found_bound_and_cure() -> None:
 
 @pytest.mark.parametrize("typo", ["p59", "p9", "peak_memry", "overhaed", "opened_file", "images_per_secnd"])
 def test_a_misspelled_metric_is_refused_with_the_right_name(typo: str) -> None:
-    with pytest.raises(UsageError, match=rf"ceiling\({typo}\): '{typo}' is not a metric, expected for example"):
+    with pytest.raises(
+        UsageError, match=rf"ceiling\({typo}\): '{typo}' is not a metric, expected for example"
+    ):
         Limit.parse(LimitType.CEILING, typo, 1)
 
 

@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from perfsuite.errors import UsageError
+from perfsuite.errors import ExitCode, UsageError
 from perfsuite.judge import spread_rule
 from perfsuite.judge.spread_rule import SpreadRule
 from perfsuite.judge.stored_runs import ComparisonReport, ComparisonSettings, compare_runs
-from perfsuite.errors import ExitCode
 from perfsuite.judge.verdict import Outcome, exit_code
 from perfsuite.measure.measurement import Environment, Measurement
 
@@ -160,10 +159,11 @@ def test_an_unclear_one_says_how_many_runs_are_wanted_and_they_suffice() -> None
     found = rule.judge("t", old, new)
     assert found.outcome is Outcome.UNCLEAR
     more = int(found.reason.split("take ")[1].split()[0])
-    enough = [
-        rule.judge("t", *([source.gauss(0, 0.02) for _ in range(3 + more)] for _ in range(2))).outcome
-        for _ in range(100)
-    ]
+
+    def side() -> list[float]:
+        return [source.gauss(0, 0.02) for _ in range(3 + more)]
+
+    enough = [rule.judge("t", side(), side()).outcome for _ in range(100)]
     assert enough.count(Outcome.UNCLEAR) < 60
 
 

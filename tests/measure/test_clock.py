@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -95,9 +96,15 @@ def test_events_without_cuda_are_refused() -> None:
 def test_a_clock_that_does_not_wait_for_cuda_is_caught() -> None:
     import torch
 
-    cycles = 20_000_000
-    queue: Callable[[], None] = lambda: torch.cuda._sleep(cycles)  # noqa: E731
-    waiting, events = make_clock("cuda").time_calls(queue, 5), make_clock("cuda", "events").time_calls(queue, 5)
+    cuda: Any = torch.cuda
+
+    def queue() -> None:
+        cuda._sleep(20_000_000)  # cycles
+
+    waiting, events = (
+        make_clock("cuda").time_calls(queue, 5),
+        make_clock("cuda", "events").time_calls(queue, 5),
+    )
     torch.cuda.synchronize()
     careless = WallClock().time_calls(queue, 5)
     torch.cuda.synchronize()

@@ -26,7 +26,8 @@ def test_differences_name_both_values() -> None:
 
 def test_this_environment_has_every_hard_fact_without_importing_torch() -> None:
     code = (
-        "import sys; from perfsuite.measure.environment import detect_environment; hard = detect_environment().hard\n"
+        "import sys; from perfsuite.measure.environment import detect_environment\n"
+        "hard = detect_environment().hard\n"
         "assert {'os', 'cpu', 'cores', 'python', 'torch', 'cuda', 'gpu', 'gpus'} <= set(hard), hard\n"
         "assert hard['torch'].count('.') == 1 and 'torch' not in sys.modules"
     )

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from perfsuite.judge.limits import estimate_ratio
+from perfsuite.judge.metrics import estimate_ratio
 from perfsuite.measure.sampling import SamplingPlan
 from perfsuite.measure.turns import take_turns
 from perfsuite.measure.workload import Workload

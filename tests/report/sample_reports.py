@@ -47,7 +47,7 @@ def report(*workloads: WorkloadGateResult, **more: object) -> GateReport:
         "command": "perfsuite gate --base origin/main benchmarks",
         "alpha": 0.01,
         "tolerance": 0.01,
-        "mde_wanted": 0.05,
+        "target_mde": 0.05,
         "max_pairs": 24,
         "pairs": 18,
         "null_log_ratios": {"test_a.py::test_kept_0": (0.001, -0.002, 0.0, 0.003, -0.001, 0.002)},

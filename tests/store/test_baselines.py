@@ -10,7 +10,7 @@ from perfsuite.errors import StoreError, UsageError
 from perfsuite.measure.measurement import Environment
 from perfsuite.store import schema
 from perfsuite.store.baselines import MAX_RUNS, BaselineStore
-from perfsuite.store.schema import Run
+from perfsuite.store.run import Run
 from tests.store.sample_runs import HERE, a_run
 
 
@@ -55,7 +55,10 @@ def test_a_kept_run_replaces_and_the_earlier_ones_tell_the_spread(baselines: Bas
     baselines.accept(runs("c1", day=2))
     found = baselines.find(HERE)
     assert found is not None
-    assert ({run.commit for run in found.runs}, {run.commit for run in found.earlier_runs}) == ({"c1"}, {"c0"})
+    assert ({run.commit for run in found.runs}, {run.commit for run in found.earlier_runs}) == (
+        {"c1"},
+        {"c0"},
+    )
 
 
 def test_more_runs_of_the_same_commit_are_added(baselines: BaselineStore) -> None:

@@ -64,7 +64,7 @@ def killed_at_random(root: Path, points: int, seed: int) -> None:
         if store.list():
             assert len(store.load(store.list()[-1]).measurements) == 200
     damaged: list[str] = []
-    store = RunStore(root, tell=damaged.append)
+    store = RunStore(root, on_message=damaged.append)
     assert len(list(store.history())) == len(store.list())
     assert [line for line in damaged if "left out" in line] == []
 

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from typing import Any
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,8 @@ from hypothesis import strategies as st
 from perfsuite.errors import StoreError
 from perfsuite.measure.measurement import Environment, GpuReadings, Measurement, MemoryPeaks
 from perfsuite.store import schema
+from perfsuite.store.run import Run
 from perfsuite.store.runs import RunStore
-from perfsuite.store.schema import Run
 from tests.store.sample_runs import a_run
 
 TOLD = {"machine_info": {"node": "x"}, "datetime": "2026-08-01", "version": "5.3.0"}
@@ -26,7 +27,7 @@ def good() -> bytes:
     return schema.dump(a_run("main", counters={"casts": 3}), TOLD)
 
 
-def edited(change: Callable[[dict[str, object]], None]) -> bytes:
+def edited(change: Callable[[dict[str, Any]], None]) -> bytes:
     """A file that was changed and signed again: only the meaning is wrong."""
     told = json.loads(good())
     change(told)
@@ -40,16 +41,16 @@ def edited(change: Callable[[dict[str, object]], None]) -> bytes:
     return data.replace(b"0" * 64, hashlib.sha256(data).hexdigest().encode(), 1)
 
 
-def measured(key: str, value: object) -> Callable[[dict[str, object]], None]:
-    return lambda told: told["perfsuite"]["measurements"][0].__setitem__(key, value)  # type: ignore[index]
+def measured(key: str, value: object) -> Callable[[dict[str, Any]], None]:
+    return lambda told: told["perfsuite"]["measurements"][0].__setitem__(key, value)
 
 
-def own(key: str, value: object) -> Callable[[dict[str, object]], None]:
-    return lambda told: told["perfsuite"].__setitem__(key, value)  # type: ignore[attr-defined]
+def own(key: str, value: object) -> Callable[[dict[str, Any]], None]:
+    return lambda told: told["perfsuite"].__setitem__(key, value)
 
 
-def twice(told: dict[str, object]) -> None:
-    told["perfsuite"]["measurements"] *= 2  # type: ignore[index]
+def twice(told: dict[str, Any]) -> None:
+    told["perfsuite"]["measurements"] *= 2
 
 
 DAMAGED = {

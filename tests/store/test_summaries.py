@@ -46,9 +46,9 @@ def test_a_run_that_changed_is_not_believed_by_its_summary(root: Path) -> None:
     path = root / "0002_main.json"
     path.write_bytes(path.read_bytes().replace(b"1.1", b"9.1"))
     os.utime(path, (1, 1))
-    told: list[str] = []
-    assert [each.commit for each in RunStore(root, tell=told.append).history()] == ["c0", "c2"]
-    assert "checksum" in told[0]
+    messages: list[str] = []
+    assert [each.commit for each in RunStore(root, on_message=messages.append).history()] == ["c0", "c2"]
+    assert "checksum" in messages[0]
 
 
 def test_a_summary_is_believed_while_its_run_is_the_same(root: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from perfsuite.measure.counters.family import CounterFamily, Counts, less_is_better
 
@@ -17,11 +19,10 @@ def _watch(counts: Counts) -> Iterator[None]:
 
 
 def _allocations() -> int | None:
-    import torch
-
-    if not torch.cuda.is_initialized():
+    cuda: Any = sys.modules["torch"].cuda
+    if not cuda.is_initialized():
         return None
-    return int(torch.cuda.memory_stats().get("allocation.all.allocated", 0))
+    return int(cuda.memory_stats().get("allocation.all.allocated", 0))
 
 
 FAMILY = CounterFamily(directions=less_is_better("cuda_allocations"), watch=_watch, needs_module="torch")

@@ -19,7 +19,7 @@ class Direction(StrEnum):
 
 
 class Level(IntEnum):
-    """The order in which families are entered. Of nested dispatch modes, the last one sees an operator first."""
+    """The order in which families are entered. The last of nested dispatch modes sees operators first."""
 
     OUTER = 0
     FORMULAS = 1  # a dispatch mode that may decompose operators

@@ -11,7 +11,7 @@ from perfsuite.measure.counters.torch_dispatch import dispatch_mode
 
 
 class _FlopCounter:
-    """Counts floating-point operations. torch's own FlopCounterMode imports the compiler when it is entered."""
+    """Counts floating-point operations. Entering torch's own FlopCounterMode imports the compiler."""
 
     def __init__(self) -> None:
         from torch.utils.flop_counter import FlopCounterMode

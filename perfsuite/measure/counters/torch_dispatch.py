@@ -32,7 +32,7 @@ def dispatch_mode(dispatch: Callable[..., Any]) -> AbstractContextManager[Any]:
     class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         @classmethod
         def _should_skip_dynamo(cls) -> bool:
-            # Otherwise torch imports its compiler at the first operator, which takes seconds, only to disable it.
+            # Otherwise torch imports its compiler at the first operator, which takes seconds.
             return "torch._dynamo" in sys.modules
 
         def __torch_dispatch__(

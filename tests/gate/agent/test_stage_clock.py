@@ -68,7 +68,7 @@ def test_threads_that_end_a_stage_at_once_lose_no_time(
     clock = make_clock()
     monkeypatch.setattr(clock, "seconds", SlowSeconds())
     readings = iter([0.0] * 4 + [1.0] * 4)
-    monkeypatch.setattr(agent_module.time, "perf_counter", lambda: next(readings))
+    monkeypatch.setattr(time, "perf_counter", lambda: next(readings))
     monkeypatch.setattr(measure_module, "perf_counter", lambda: next(readings))
     barrier = threading.Barrier(4)
 
