@@ -40,5 +40,7 @@ def open_filesystem(url: str, *, shared: bool = True, **options: Any) -> tuple[A
         raise UsageError(f"{url}: {protocol}:// needs a package that is not installed ({error})") from error
     except ValueError as error:
         known = ", ".join(sorted(set(fsspec.available_protocols()) & _COMMON_PROTOCOLS))
-        raise UsageError(f"{url}: unknown protocol {protocol!r} ({error}), expected {known} or another") from error
+        raise UsageError(
+            f"{url}: unknown protocol {protocol!r} ({error}), expected {known} or another"
+        ) from error
     return files, str(path).rstrip("/")

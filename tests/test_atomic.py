@@ -106,9 +106,8 @@ def test_a_stream_that_fails_leaves_the_old_file_and_no_temporary_file(tmp_path:
     path = tmp_path / "a" / "b.bin"
     with atomic.open_replacing(path) as file:
         file.write(b"whole")
-    with pytest.raises(RuntimeError, match="planted"), atomic.open_replacing(path) as file:
-        file.write(b"half")
-        raise RuntimeError("planted")
+    with pytest.raises(RuntimeError, match="planted"):
+        _write_half_and_fail(path)
     assert path.read_bytes() == b"whole"
     assert [entry.name for entry in path.parent.iterdir()] == ["b.bin"]
 
@@ -127,7 +126,7 @@ def test_only_a_durable_write_syncs_the_file_and_its_folder(
 def test_a_temporary_file_never_follows_or_overwrites_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(atomic.uuid, "uuid4", lambda: uuid.UUID(int=0))
+    monkeypatch.setattr(uuid, "uuid4", lambda: uuid.UUID(int=0))
     taken = tmp_path / f"{atomic.TEMPORARY_PREFIX}{uuid.UUID(int=0).hex}"
     taken.symlink_to(tmp_path / "target")
     with pytest.raises(FileExistsError), atomic.open_replacing(tmp_path / "a.bin"):
@@ -140,3 +139,9 @@ def test_a_parent_that_is_a_file_is_an_os_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(NotADirectoryError), atomic.open_replacing(tmp_path / "file" / "a.bin"):
         pytest.fail("it was opened")
+
+
+def _write_half_and_fail(path: Path) -> None:
+    with atomic.open_replacing(path) as file:
+        file.write(b"half")
+        raise RuntimeError("planted")

@@ -35,8 +35,8 @@ def make_workload(
         return Workload(name, subject, items or 1.0, unit or ("calls" if items is None else "images"))
     if not isinstance(subject, Iterable) or iter(subject) is subject:
         raise UsageError(
-            f"{name}: {type(subject).__name__} is neither a callable without arguments nor a reusable iterable;"
-            " wrap it in a lambda"
+            f"{name}: {type(subject).__name__} is neither a callable without arguments nor a reusable "
+            "iterable; wrap it in a lambda"
         )
     batches = subject
     counted = items if items is not None else float(sum(count_items(batch) for batch in batches))

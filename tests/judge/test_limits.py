@@ -63,7 +63,7 @@ def test_the_whole_interval_decides(
     assert judge_limit(Limit(side, metric, 100.0), found(low, high), "w").outcome is outcome
 
 
-def test_what_was_never_found_is_an_error_and_not_kept() -> None:
+def test_a_metric_without_a_value_is_an_error_and_not_kept() -> None:
     verdict = judge_limit(Limit(LimitType.CEILING, "casts", 0), None, "w")
     assert verdict.outcome is Outcome.ERROR
     assert verdict.is_red
@@ -77,7 +77,7 @@ def test_a_rate_is_items_over_the_median(metric: str) -> None:
     assert rate.interval.low <= 100 <= rate.interval.high
 
 
-def test_a_rate_of_another_unit_is_not_found() -> None:
+def test_a_rate_of_another_unit_has_no_value() -> None:
     assert find_metric("batches_per_second").estimate(took(0.1), 0.99) is None
 
 
@@ -103,7 +103,7 @@ def test_counters_and_memory_are_exact() -> None:
     assert find_metric("host_syncs").estimate(seen, 0.99) is None
 
 
-def test_how_busy_the_gpu_was_is_a_floor_and_nothing_without_one() -> None:
+def test_gpu_utilization_has_a_floor_and_no_value_without_a_gpu() -> None:
     limit = Limit.parse(LimitType.FLOOR, "gpu_utilization", "90 %")
     busy = find_metric("gpu_utilization").estimate(took(0.1, gpu=gpu_readings(93.0)), 0.99)
     assert judge_limit(limit, busy, "w").outcome is Outcome.KEPT
@@ -122,7 +122,7 @@ def test_percentiles_are_of_single_rounds() -> None:
     assert p95.interval.low < 380 < p95.interval.high < 400
 
 
-def test_the_overhead_of_equal_arms_is_zero_and_of_double_time_is_one() -> None:
+def test_the_overhead_of_equal_times_is_zero_and_of_double_time_is_one() -> None:
     assert estimate_ratio([1.0] * 9, 0.99, less=1.0).value == 0
     assert estimate_ratio([2.0] * 9, 0.99, less=1.0).value == 1
 
@@ -142,7 +142,7 @@ def test_a_limit_on_the_wrong_side_is_refused(side: LimitType, metric: str) -> N
         Limit.parse(side, metric, 1)
 
 
-def test_reasons_name_found_bound_and_cure() -> None:
+def test_reasons_state_value_bound_and_cure() -> None:
     limit = Limit.parse(LimitType.CEILING, "p95", "50 ms")
     assert judge_limit(limit, found(0.04, 0.06), "w").reason == (
         "p95 of 50.0 ms (40.0 ms to 60.0 ms with 99 % confidence) spans the ceiling of 50.0 ms;"

@@ -30,13 +30,13 @@ def covers(count: int, level: float, draw: random.Random) -> bool:
 
 @pytest.mark.parametrize("count", [8, 15, 40])
 @pytest.mark.parametrize("level", [0.9, 0.99])
-def test_the_interval_holds_the_true_median_as_often_as_it_says(count: int, level: float) -> None:
+def test_the_interval_contains_the_true_median_at_its_level(count: int, level: float) -> None:
     draw = random.Random(42)
     hits = sum(covers(count, level, draw) for _ in range(2_000))
     assert hits / 2_000 >= level - 0.015
 
 
-def test_an_interval_that_promises_too_much_would_be_caught() -> None:
+def test_an_interval_that_is_too_narrow_fails_the_test_above() -> None:
     draw = random.Random(42)
     samples = [[draw.lognormvariate(0, 1) for _ in range(15)] for _ in range(2_000)]
     too_narrow = sum(quantile(each, 0.4) <= 1.0 <= quantile(each, 0.6) for each in samples)
@@ -63,7 +63,7 @@ def test_the_p95_needs_more_samples_than_the_median() -> None:
 
 
 @given(TIMES, st.floats(0.5, 0.999))
-def test_the_interval_holds_the_sample_median(samples: list[float], level: float) -> None:
+def test_the_interval_contains_the_sample_median(samples: list[float], level: float) -> None:
     assert contains(median_interval(samples, level), quantile(samples, 0.5))
 
 
@@ -76,11 +76,11 @@ def test_one_slow_sample_does_not_move_the_spread() -> None:
     assert relative_half_iqr([1.0] * 20 + [90.0]) == 0.0
 
 
-def test_all_looks_together_keep_to_the_level() -> None:
+def test_all_looks_together_stay_within_the_level() -> None:
     assert sum(1 - confidence_at_look(0.99, look) for look in range(1, 40)) <= 0.01 + 1e-12
 
 
-def test_looking_often_alarms_no_oftener_than_the_level_says() -> None:
+def test_repeated_looks_raise_no_more_false_alarms_than_the_level_allows() -> None:
     draw = random.Random(7)
     alarms = 0
     for _ in range(600):

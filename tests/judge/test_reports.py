@@ -22,7 +22,9 @@ EXITS = [
 
 
 @pytest.mark.parametrize(("outcomes", "code"), EXITS)
-def test_the_worst_decides_and_nothing_compared_is_never_green(outcomes: list[Outcome], code: int) -> None:
+def test_the_worst_outcome_decides_and_nothing_compared_is_never_green(
+    outcomes: list[Outcome], code: int
+) -> None:
     gate = report(*(workload(f"t{n}", outcome) for n, outcome in enumerate(outcomes)))
     assert gate.exit_code == code
 

@@ -54,7 +54,7 @@ def test_the_device_is_idle_at_both_readings() -> None:
     assert tape.events == ["wait", "call", "call", "call", "wait"]
 
 
-def test_a_clock_that_waits_returns_with_the_work_done() -> None:
+def test_the_clock_waits_until_the_device_has_finished() -> None:
     device = Device()
     WallClock(device.wait).time_calls(device.submit, 50)
     assert device.done == 50
@@ -79,7 +79,7 @@ def test_waiting_without_a_device_returns() -> None:
         (None, "sundial", "'sundial' is not a clock"),
     ],
 )
-def test_a_device_or_clock_that_is_not_there_is_refused(device: str | None, kind: str, told: str) -> None:
+def test_an_unknown_device_or_clock_is_refused(device: str | None, kind: str, told: str) -> None:
     import torch  # noqa: F401 - a process that never imported it has other errors
 
     with pytest.raises(UsageError, match=told):

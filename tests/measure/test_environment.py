@@ -59,5 +59,5 @@ def test_a_gpu_is_a_hard_fact_and_its_driver_a_soft_one(monkeypatch: pytest.Monk
     assert module._gpu_facts()[0]["mig"] == "on"
 
 
-def test_what_is_not_installed_is_absent() -> None:
+def test_the_version_of_a_missing_distribution_is_absent() -> None:
     assert module.version_of("no-such-distribution") == "absent"

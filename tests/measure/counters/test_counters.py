@@ -127,7 +127,7 @@ def test_flops_of_a_convolution_are_those_of_the_formula() -> None:
     assert count(lambda: torch.nn.functional.conv2d(IMAGES, WEIGHTS))["flops"] == forward
 
 
-def test_bytes_kept_for_the_backward_pass_are_counted_once_and_without_weights() -> None:
+def test_bytes_saved_for_the_backward_pass_are_counted_once_and_without_weights() -> None:
     x = torch.ones(1000, requires_grad=True)
 
     def square_twice() -> None:
