@@ -1,4 +1,4 @@
-"""The whole `perfsuite compare` command, from start-up to verdicts, on stores of invented runs."""
+"""The `perfsuite compare` command from start-up to verdicts, on stores of generated runs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from perfsuite.measure.measurement import Environment, Measurement
+from perfsuite.pytest_plugin.fixture import Perf
 from perfsuite.store.run import Run
 from perfsuite.store.runs import RunStore
 
@@ -60,22 +61,22 @@ def compare(store: Path) -> None:
     command = [sys.executable, "-m", "perfsuite", "compare", "main", "head", "--store", str(store)]
     environment = {**os.environ, "PYTHONPATH": str(root)}
     done = subprocess.run(command, capture_output=True, cwd=store, env=environment, check=False)
-    assert done.returncode in (0, 10), done.stderr  # kept or unclear: nothing changed in these runs
+    assert done.returncode in (0, 10), done.stderr  # kept or unclear: these runs do not differ
 
 
 @pytest.mark.ceiling(seconds_per_call="5 s")
-def test_comparing_in_a_store_of_a_hundred_runs(perf, hundred_runs) -> None:
+def test_compare_with_100_stored_runs(perf: Perf, hundred_runs: Path) -> None:
     perf(lambda: compare(hundred_runs), items=100, unit="runs")
 
 
 @pytest.mark.slow
 @pytest.mark.ceiling(seconds_per_call="5 s")
-def test_comparing_in_a_store_of_a_thousand_runs(perf, thousand_runs) -> None:
+def test_compare_with_1000_stored_runs(perf: Perf, thousand_runs: Path) -> None:
     perf(lambda: compare(thousand_runs), items=1000, unit="runs")
 
 
 @pytest.mark.ceiling(seconds_per_call="300 ms")
-def test_help_is_quick(perf) -> None:
+def test_help(perf: Perf) -> None:
     perf(
         lambda: subprocess.run([sys.executable, "-m", "perfsuite", "--help"], capture_output=True, check=True)
     )

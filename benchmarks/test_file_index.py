@@ -1,4 +1,4 @@
-"""A million files: how long until the first can be read, and in how much memory."""
+"""Indexing a million files: time and memory until the first one can be read."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from perfsuite.data.sources.files import image_folder, split_source
+from perfsuite.pytest_plugin.fixture import Perf
 
 FOLDERS, FILES = 100, 10_000
 
 
 @pytest.fixture(scope="module")
 def million_files_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Empty ones: finding them is what is timed."""
+    """Empty files: only finding them is timed."""
     root = tmp_path_factory.mktemp("million")
     for label in range(FOLDERS):
         folder = root / f"class_{label:03d}"
@@ -25,6 +26,6 @@ def million_files_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.ceiling(seconds_per_call="10 s", peak_memory_growth="200 MiB")
-def test_a_million_files_are_indexed_and_split(perf, million_files_dir):
+def test_index_and_split_a_million_files(perf: Perf, million_files_dir: Path) -> None:
     assert len(image_folder(million_files_dir)) == FOLDERS * FILES
     perf(lambda: split_source(image_folder(million_files_dir), 0.1, 0.1))

@@ -1,6 +1,10 @@
-"""Feeding images: how many a second come out of the loaders, ready for a model."""
+"""Loaders: images per second, decoded, augmented and normalized."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,127 +13,136 @@ from torch.utils.data import DataLoader
 from perfsuite.data.datasets import PilImageFolder
 from perfsuite.data.decoding.registry import DECODERS, available_decoders
 from perfsuite.data.loaders import default_num_workers, make_loaders
-from perfsuite.data.sources.files import FileSource, image_folder
+from perfsuite.data.sources.files import FileSource, ImageSource, image_folder
 from perfsuite.data.sources.shards import read_shards, write_shards
-from perfsuite.data.synthetic import dataset as made_images
+from perfsuite.data.synthetic import dataset
+from perfsuite.pytest_plugin.fixture import Perf
 
 
 @pytest.mark.floor(images_per_second=50)
-def test_slow_reference_feeds_training(perf, small_image_dir):
+def test_pillow_reference_throughput(perf: Perf, small_image_dir: Path) -> None:
     perf(DataLoader(PilImageFolder(image_folder(small_image_dir), training=True), batch_size=32))
 
 
 @pytest.mark.floor(images_per_second=100)
 @pytest.mark.parametrize("mode", ["none", None, "conservative", "moderate", "aggressive"])
-def test_loaders_feed_training(perf, small_image_dir, mode):
+def test_training_throughput_by_mode(perf: Perf, small_image_dir: Path, mode: str | None) -> None:
     perf(make_loaders(small_image_dir, batch_size=32, num_workers=0, augmentation_mode=mode).train)
 
 
 @pytest.mark.floor(images_per_second=100)
-def test_loaders_feed_validation(perf, small_image_dir):
+def test_validation_throughput(perf: Perf, small_image_dir: Path) -> None:
     perf(make_loaders(small_image_dir, batch_size=32, num_workers=0, val_fraction=0.8).val)
 
 
 @pytest.mark.floor(images_per_second=50)
 @pytest.mark.parametrize("engine", ["threads", "processes", "subprocess"])
-def test_engines_feed_training(perf, small_image_dir, engine):
+def test_training_throughput_by_engine(perf: Perf, small_image_dir: Path, engine: str) -> None:
     loaders = make_loaders(small_image_dir, batch_size=32, num_workers=2, engine=engine, start_method="fork")
     perf(loaders.train)
     loaders.close()
 
 
-def parts_of(source):
+def all_splits(source: ImageSource) -> dict[str, ImageSource]:
     return dict.fromkeys(("train", "val", "test"), source)
 
 
 class GilHoldingFiles(FileSource):
-    """Reading keeps the lock of Python for some milliseconds, as a parser written in Python does."""
+    """Reading holds the GIL for some milliseconds, as a parser written in Python does."""
 
-    def read(self, row):
+    def read(self, row: int) -> bytes:
         sum(range(200_000))
         return super().read(row)
 
 
 @pytest.mark.floor(speedup=1.2)
-def test_auto_takes_processes_where_reading_holds_the_lock(perf, small_image_dir):
+def test_auto_engine_uses_processes_where_reading_holds_the_gil(perf: Perf, small_image_dir: Path) -> None:
     if default_num_workers() < 2:
-        pytest.skip("one core: nothing works beside anything")
-    whole = image_folder(small_image_dir)
-    held = GilHoldingFiles(whole.root, whole.names, whole.labels, whole.class_names)
-    threads, auto = (make_loaders(parts_of(held), 32, 2, engine=engine) for engine in ("threads", "auto"))
+        pytest.skip("needs two cores")
+    files = image_folder(small_image_dir)
+    slow = GilHoldingFiles(files.root, files.names, files.labels, files.class_names)
+    threads, auto = (make_loaders(all_splits(slow), 32, 2, engine=engine) for engine in ("threads", "auto"))
     perf.pair(threads=threads.train, auto=auto.train)
     assert auto.train.engine == "processes"
     threads.close()
     auto.close()
 
 
-@pytest.mark.xfail(reason="known gap: 1.18 (1.01-1.30), as entropy decoding stays")
+@pytest.mark.xfail(reason="known gap: 1.18 (1.01 to 1.30); entropy decoding is not reduced")
 @pytest.mark.floor(speedup=1.5)
-def test_large_images_are_decoded_smaller(perf):
-    large = made_images.cached_dataset(images=24, classes=2, size=(2400, 1800))
-    whole, reduced = (make_loaders(large, 8, 0, "none", reduce=reduce).train for reduce in (False, True))
-    perf.pair(whole=whole, reduced=reduced)
+def test_reduced_decoding_of_large_images(perf: Perf) -> None:
+    """libjpeg decodes at 1/2, 1/4 or 1/8 of the size."""
+    large = dataset.cached_dataset(images=24, classes=2, size=(2400, 1800))
+    full, reduced = (make_loaders(large, 8, 0, "none", reduce=reduce).train for reduce in (False, True))
+    perf.pair(full=full, reduced=reduced)
 
 
-def test_decoders_side_by_side(perf, small_image_dir):
-    """Whole images, as far as they are installed; `auto` decodes less than that, where it may."""
+def test_installed_decoders(perf: Perf, small_image_dir: Path) -> None:
+    """Whole images by every installed decoder; `auto` decodes only the region that it needs, where it can."""
     files = image_folder(small_image_dir)
     images = [files.read(row) for row in range(16)]
 
-    def decoding(decode):
+    def decode_all(decode: Callable[[bytes], object]) -> Callable[[], object]:
         return lambda: [decode(data) for data in images]
 
-    arms = {name: decoding(DECODERS[name]) for name in available_decoders()}
-    if len(arms) < 2:
+    calls: dict[str, Any] = {name: decode_all(DECODERS[name]) for name in available_decoders()}
+    if len(calls) < 2:
         pytest.skip("only Pillow is installed")
-    perf.race(items=len(images), **arms)
+    perf.race(items=len(images), **calls)
 
 
-def test_files_and_shards(perf, small_image_dir, tmp_path):
-    """Of files that the system has in memory already: what a shard saves of a disk's way is not in it."""
+def test_files_and_shards(perf: Perf, small_image_dir: Path, tmp_path: Path) -> None:
+    """The page cache holds the files, so what shards save on a disk or network is not measured."""
     files = image_folder(small_image_dir)
     write_shards(files, tmp_path, per_shard=48)
-    sources = {"files": files, "shards": read_shards(tmp_path)}
-    perf.race(**{name: make_loaders(parts_of(source), 32, 0).train for name, source in sources.items()})
+    sources: dict[str, Any] = {"files": files, "shards": read_shards(tmp_path)}
+    loader_of: dict[str, Any] = {
+        name: make_loaders(all_splits(source), 32, 0).train for name, source in sources.items()
+    }
+    perf.race(**loader_of)
 
 
-def test_smaller_images(perf, small_image_dir):
-    """Decoding does not shrink with what is shown; resizing, drawing and normalizing do."""
-    perf.race(
-        **{f"at_{side}": make_loaders(small_image_dir, 32, 0, "none", side).train for side in (128, 224, 320)}
-    )
+def test_output_sizes(perf: Perf, small_image_dir: Path) -> None:
+    """Decoding takes the same time at every output size; resizing, augmenting and normalizing do not."""
+    loader_of: dict[str, Any] = {
+        f"at_{side}": make_loaders(small_image_dir, 32, 0, "none", side).train for side in (128, 224, 320)
+    }
+    perf.race(**loader_of)
 
 
-def test_workers_that_live_on_and_new_ones_each_epoch(perf, small_image_dir):
-    """Where an epoch is as short as here, beginning workers is much of it."""
-    arms = {
+def test_persistent_workers(perf: Perf, small_image_dir: Path) -> None:
+    """In an epoch as short as this one, starting workers takes much of the time."""
+    variants = {
         name: make_loaders(
-            small_image_dir, 32, 2, engine="processes", start_method="fork", persistent_workers=lives_on
+            small_image_dir, 32, 2, engine="processes", start_method="fork", persistent_workers=persistent
         )
-        for name, lives_on in (("live_on", True), ("new_each_epoch", False))
+        for name, persistent in (("persistent", True), ("new_each_epoch", False))
     }
-    perf.race(**{name: loaders.train for name, loaders in arms.items()})
-    arms["live_on"].close()
+    loader_of: dict[str, Any] = {name: loaders.train for name, loaders in variants.items()}
+    perf.race(**loader_of)
+    variants["persistent"].close()
 
 
-def test_batches_ahead(perf, small_image_dir):
-    """Nobody computes beside it, so what waits ahead is not needed: more memory, and seldom more speed."""
-    arms = {
-        f"ahead_{ahead}": make_loaders(small_image_dir, 16, 2, prefetch_factor=ahead) for ahead in (1, 2, 4)
+def test_prefetch_factor(perf: Perf, small_image_dir: Path) -> None:
+    """Nothing computes meanwhile, so prefetched batches take memory and rarely save time."""
+    variants = {
+        f"prefetch_{factor}": make_loaders(small_image_dir, 16, 2, prefetch_factor=factor)
+        for factor in (1, 2, 4)
     }
-    perf.race(**{name: loaders.train for name, loaders in arms.items()})
-    for loaders in arms.values():
+    loader_of: dict[str, Any] = {name: loaders.train for name, loaders in variants.items()}
+    perf.race(**loader_of)
+    for loaders in variants.values():
         loaders.close()
 
 
-def test_normalized_batches_have_mean_0_and_deviation_1(small_image_dir):
+def test_normalized_batches_have_mean_0_and_deviation_1(small_image_dir: Path) -> None:
     images, _ = next(iter(make_loaders(small_image_dir, batch_size=128, num_workers=0).train))
     assert abs(float(images.mean())) < 0.5
     assert 0.5 < float(images.std()) < 1.5
     assert torch.isfinite(images).all()
 
 
-def test_seed_42_repeats_exactly(small_image_dir):
+def test_seed_42_repeats_exactly(small_image_dir: Path) -> None:
     one, two = (make_loaders(small_image_dir, num_workers=workers, seed=42).train for workers in (0, 2))
     for (images, labels), (again, labels_again) in zip(one, two, strict=True):
         assert torch.equal(images, again)

@@ -1,26 +1,31 @@
-"""Normalizing: how near to the speed of memory, and how far ahead of what others do.
+"""Normalization: compared with memory bandwidth and with other libraries.
 
-Every comparison is on the same bytes, into the same layout, with outputs allocated alike, or says otherwise.
+Both sides read the same bytes and write the same layout into outputs allocated the same way, unless stated.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from perfsuite.pytest_plugin.fixture import Perf
 from perfsuite.transforms import normalize
+from perfsuite.transforms.letterbox import ImageArray
 from perfsuite.transforms.normalization.channel_stats import IMAGENET
 from perfsuite.transforms.normalization.conditional import ConditionalNormalize
 from perfsuite.transforms.normalization.other_libraries import albumentations_normalize
 from perfsuite.transforms.normalization.registry import IMPLEMENTATIONS
 
-STATISTICS = {"mean": IMAGENET.mean, "std": IMAGENET.std}
+STATISTICS: dict[str, Any] = {"mean": IMAGENET.mean, "std": IMAGENET.std}
 
 
 @pytest.fixture
-def image() -> np.ndarray:
-    """1280 x 720, as a decoder gives it: height, width, channel."""
+def image() -> ImageArray:
+    """A 1280 x 720 image as decoders give it: height, width, channel."""
     return np.random.default_rng(42).integers(0, 256, (720, 1280, 3), dtype=np.uint8)
 
 
@@ -28,7 +33,9 @@ def image() -> np.ndarray:
     reason="known gap: 2.9 to 4.1 on a Xeon, 6.5 to 7.2 on an EPYC; see docs/results/transforms.md"
 )
 @pytest.mark.floor(speedup=3.5)
-def test_a_image_on_one_core_against_albumentations(perf, image, one_core, retain_freed_memory):
+def test_one_image_against_albumentations(
+    perf: Perf, image: ImageArray, one_core: None, retain_freed_memory: None
+) -> None:
     pytest.importorskip("albumentations", reason="albumentations is not installed")
     albumentations = albumentations_normalize(IMAGENET)
     images = torch.from_numpy(image)[None]
@@ -40,13 +47,15 @@ def test_a_image_on_one_core_against_albumentations(perf, image, one_core, retai
 
 
 @pytest.mark.floor(speedup=1.5)
-def test_a_image_into_planes_on_one_core_against_torchvision(perf, image, one_core, retain_freed_memory):
-    """From HWC to planes, as a network without channels_last wants it."""
+def test_one_image_into_planes_against_torchvision(
+    perf: Perf, image: ImageArray, one_core: None, retain_freed_memory: None
+) -> None:
+    """From HWC to planes, the layout of a network without channels_last."""
     from torchvision.transforms.v2 import functional as tv
 
     images = torch.from_numpy(image)[None]
 
-    def torchvision():
+    def torchvision() -> object:
         planes = images.permute(0, 3, 1, 2).contiguous()
         return tv.normalize(tv.to_dtype(planes, torch.float32, scale=True), *STATISTICS.values())
 
@@ -58,26 +67,26 @@ def test_a_image_into_planes_on_one_core_against_torchvision(perf, image, one_co
 
 
 @pytest.mark.floor(speedup=1.0)
-def test_the_chosen_way_is_the_fastest_of_all_on_one_core(perf, image, one_core):
+def test_the_chosen_implementation_is_the_fastest(perf: Perf, image: ImageArray, one_core: None) -> None:
     if not IMPLEMENTATIONS["numba"].is_available:
         pytest.skip("numba is not installed")
     images = torch.from_numpy(image)[None]
     out = torch.empty(1, 720, 1280, 3).permute(0, 3, 1, 2)
 
-    def by(name):
+    def normalize_with(name: str) -> Callable[[], object]:
         return lambda: normalize(images, **STATISTICS, layout="NHWC", out=out, implementation=name)
 
     perf.race(
-        numba=by("numba"),
-        torch=by("torch"),
-        opencv=by("opencv"),
-        numpy=by("numpy"),
+        numba=normalize_with("numba"),
+        torch=normalize_with("torch"),
+        opencv=normalize_with("opencv"),
+        numpy=normalize_with("numpy"),
         items=1,
     )
 
 
 XFAIL_IN_CACHE = pytest.mark.xfail(
-    reason="known gap: 1.5 to 2.3 where the last cache holds the batch; torch itself converts in 1.4 to 2.0"
+    reason="known gap: 1.5 to 2.3 where the cache holds the batch; torch's own conversion: 1.4 to 2.0"
 )
 
 
@@ -86,7 +95,9 @@ XFAIL_IN_CACHE = pytest.mark.xfail(
     "memory_format", [torch.contiguous_format, torch.channels_last], ids=["NCHW", "NHWC"]
 )
 @pytest.mark.parametrize("batch", [pytest.param(32, marks=XFAIL_IN_CACHE), 128])
-def test_a_batch_against_filling_the_output(perf, image_batch, batch, memory_format, one_core):
+def test_batch_against_filling_the_output(
+    perf: Perf, image_batch: torch.Tensor, batch: int, memory_format: torch.memory_format, one_core: None
+) -> None:
     images = image_batch.repeat(batch // 32, 1, 1, 1).contiguous(memory_format=memory_format)
     out = torch.empty_like(images, dtype=torch.float32)
     perf.pair(
@@ -97,10 +108,10 @@ def test_a_batch_against_filling_the_output(perf, image_batch, batch, memory_for
 
 
 @pytest.mark.ceiling(overhead=0.10)
-def test_deciding_whether_to_normalize_beside_normalizing(perf, image_batch, one_core):
-    """Of bytes there is nothing to spare: what the decision adds to small images, its hardest case.
+def test_conditional_normalize_overhead(perf: Perf, image_batch: torch.Tensor, one_core: None) -> None:
+    """The cost of the decision on small byte images, where its share is largest.
 
-    Of larger ones the memory of each output is mapped anew at some calls, which would be judged instead.
+    Some calls on larger images map new memory for their output, and that would dominate the result.
     """
     small = [one[None, :, :32, :32].contiguous() for one in image_batch]
     conditional = ConditionalNormalize(**STATISTICS)
@@ -112,21 +123,21 @@ def test_deciding_whether_to_normalize_beside_normalizing(perf, image_batch, one
 
 
 @pytest.mark.floor(speedup=1.5)
-def test_what_is_normalized_is_left_alone(perf, image_batch, one_core):
-    """Where batches come normalized already, against normalizing the bytes that they were made of."""
+def test_normalized_batches_pass_through(perf: Perf, image_batch: torch.Tensor, one_core: None) -> None:
+    """A batch that is already normalized, against normalizing its bytes."""
     normalized = normalize(image_batch, **STATISTICS)
     conditional = ConditionalNormalize(**STATISTICS, floats="normalized")
     assert conditional(normalized) is normalized
     perf.race(
-        left_alone=lambda: conditional(normalized),
+        passed_through=lambda: conditional(normalized),
         normalized_again=lambda: conditional(image_batch),
         items=32,
     )
 
 
 @pytest.mark.floor(speedup=1.0)
-def test_half_the_bytes_take_no_longer(perf, image_batch, one_core):
-    """bfloat16 against float32, each into an output that is there already."""
+def test_bfloat16_is_not_slower_than_float32(perf: Perf, image_batch: torch.Tensor, one_core: None) -> None:
+    """Both write into an existing output."""
     wide, narrow = (torch.empty_like(image_batch, dtype=dtype) for dtype in (torch.float32, torch.bfloat16))
     perf.race(
         bfloat16=lambda: normalize(image_batch, **STATISTICS, out=narrow),
@@ -136,21 +147,21 @@ def test_half_the_bytes_take_no_longer(perf, image_batch, one_core):
 
 
 @pytest.fixture
-def on_gpu() -> torch.Tensor:
-    """256 images at 224 pixels, more than any cache holds."""
+def gpu_images() -> torch.Tensor:
+    """256 images at 224 pixels, larger than any cache."""
     return torch.randint(0, 256, (256, 3, 224, 224), dtype=torch.uint8, device="cuda")
 
 
 @pytest.mark.gpu
-@pytest.mark.ceiling(overhead=0.25)  # four fifths of the bandwidth of a copy
+@pytest.mark.ceiling(overhead=0.25)  # 80 % of the bandwidth of a copy
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
-def test_on_the_gpu_against_a_copy_of_as_many_bytes(perf, on_gpu, dtype):
-    out = torch.empty_like(on_gpu, dtype=dtype)
-    half_of_traffic = on_gpu.numel() * (1 + dtype.itemsize) // 2
+def test_gpu_against_copying_as_many_bytes(perf: Perf, gpu_images: Any, dtype: torch.dtype) -> None:
+    out = torch.empty_like(gpu_images, dtype=dtype)
+    half_of_traffic = gpu_images.numel() * (1 + dtype.itemsize) // 2
     source, target = (torch.empty(half_of_traffic, dtype=torch.uint8, device="cuda") for _ in range(2))
     perf.pair(
         copying=lambda: target.copy_(source),
-        normalizing=lambda: normalize(on_gpu, **STATISTICS, out=out),
+        normalizing=lambda: normalize(gpu_images, **STATISTICS, out=out),
         items=256,
         device="cuda",
     )
@@ -158,13 +169,13 @@ def test_on_the_gpu_against_a_copy_of_as_many_bytes(perf, on_gpu, dtype):
 
 @pytest.mark.gpu
 @pytest.mark.floor(speedup=3.0)
-def test_on_the_gpu_against_a_prefetcher_s_arithmetic(perf, on_gpu):
-    """What timm's prefetcher does to each batch, in bfloat16."""
+def test_gpu_against_prefetcher_arithmetic(perf: Perf, gpu_images: Any) -> None:
+    """The arithmetic of timm's prefetcher, in bfloat16."""
     mean = torch.tensor(IMAGENET.mean, device="cuda").mul(255).bfloat16().view(1, 3, 1, 1)
     std = torch.tensor(IMAGENET.std, device="cuda").mul(255).bfloat16().view(1, 3, 1, 1)
     perf.race(
-        ours=lambda: normalize(on_gpu, **STATISTICS, dtype=torch.bfloat16),
-        prefetcher=lambda: on_gpu.to(torch.bfloat16).sub_(mean).div_(std),
+        ours=lambda: normalize(gpu_images, **STATISTICS, dtype=torch.bfloat16),
+        prefetcher=lambda: gpu_images.to(torch.bfloat16).sub_(mean).div_(std),
         items=256,
         device="cuda",
     )
@@ -172,13 +183,13 @@ def test_on_the_gpu_against_a_prefetcher_s_arithmetic(perf, on_gpu):
 
 @pytest.mark.gpu
 @pytest.mark.floor(speedup=5.0)
-def test_on_the_gpu_against_torchvision(perf, on_gpu):
+def test_gpu_against_torchvision(perf: Perf, gpu_images: Any) -> None:
     from torchvision.transforms.v2 import functional as tv
 
     perf.race(
-        ours=lambda: normalize(on_gpu, **STATISTICS),
+        ours=lambda: normalize(gpu_images, **STATISTICS),
         torchvision=lambda: tv.normalize(
-            tv.to_dtype(on_gpu, torch.float32, scale=True), *STATISTICS.values()
+            tv.to_dtype(gpu_images, torch.float32, scale=True), *STATISTICS.values()
         ),
         items=256,
         device="cuda",
@@ -187,5 +198,5 @@ def test_on_the_gpu_against_torchvision(perf, on_gpu):
 
 @pytest.mark.gpu
 @pytest.mark.ceiling(host_syncs=0)
-def test_on_the_gpu_the_host_does_not_wait(perf, on_gpu):
-    perf(lambda: normalize(on_gpu, **STATISTICS), items=256, unit="images", device="cuda")
+def test_gpu_has_no_host_synchronization(perf: Perf, gpu_images: Any) -> None:
+    perf(lambda: normalize(gpu_images, **STATISTICS), items=256, unit="images", device="cuda")

@@ -1,86 +1,97 @@
-"""Our loaders against each way of feeding that people use today: same crops, same float32 output, in turns.
+"""Our loaders against other libraries: the same crops and float32 output, in turns.
 
-Run with `--slow --perf-max-time 60`. A peer that is not installed is skipped: `pip install webdataset litdata
-mosaicml-streaming kornia spdl nvidia-dali-cuda130`; FFCV wants a compiler and the headers of OpenCV and
-libjpeg-turbo.
+Run with `--slow --perf-max-time 60`. Missing peers are skipped: `pip install perfsuite[peers]` installs them.
+FFCV needs a compiler and the headers of OpenCV and libjpeg-turbo.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from benchmarks.peers import AUGMENTATION_MODES, PEERS, formats, pipelines
+from benchmarks.peers.base import AUGMENTATION_MODES, LabeledBatches, Task
+from benchmarks.peers.dali_ import make_dali
+from benchmarks.peers.ffcv_ import make_ffcv
+from benchmarks.peers.registry import PEERS
+from perfsuite.data.loader import Loader
 from perfsuite.data.loaders import make_loaders
-from perfsuite.data.sources.files import image_folder
+from perfsuite.data.sources.files import FileSource, image_folder
+from perfsuite.pytest_plugin.fixture import Perf
 
-# Two turns take a second or two, and an interval needs some ten of them.
-# What a library warns of is not ours to mend.
+# Two turns take a second or two, and an interval needs about ten. Warnings of other libraries are ignored.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
-SPEEDUPS = {"validation": 1.15, "training": 1.25, "moderate": 1.4}
-CACHED_SPEEDUPS = {"validation": 5, "training": 4}
+SPEEDUPS: dict[Task, float] = {"validation": 1.15, "training": 1.25, "moderate": 1.4}
+CACHED_SPEEDUPS: dict[Task, float] = {"validation": 5, "training": 4}
 
 
-def peer_cases(speedups):
+def peer_cases(speedups: dict[Task, float]) -> list[Any]:
     return [
-        pytest.param(peer, work, marks=pytest.mark.floor(speedup=speedup), id=f"{work}-{peer}")
-        for work, speedup in speedups.items()
+        pytest.param(peer, task, marks=pytest.mark.floor(speedup=speedup), id=f"{task}-{peer}")
+        for task, speedup in speedups.items()
         for peer in PEERS
     ]
 
 
-def make_or_skip(peer, *how, **more):
-    """A peer, or a skipped test where it is not installed or cannot do the work."""
+def make_or_skip(make: Callable[..., LabeledBatches], *arguments: Any, **options: Any) -> LabeledBatches:
+    """A peer's batches; skips the test where it is not installed or cannot do the task."""
     try:
-        return peer(*how, **more)
+        return make(*arguments, **options)
     except ImportError as error:
-        pytest.skip(f"{peer.__name__} is not installed here: {error}")
+        pytest.skip(f"not installed: {error}")
     except NotImplementedError as error:
         pytest.skip(str(error))
 
 
-def ours(files, work, workers, cache=None):
-    parts = dict.fromkeys(("train", "val", "test"), files)
-    loaders = make_loaders(parts, 32, workers, AUGMENTATION_MODES[work], engine="threads", cache=cache)
-    if cache:
-        for _ in loaders.train:
-            pass  # the epoch in which the cache fills
-    return loaders.train
+def make_ours(files: FileSource, task: Task, num_workers: int, **options: Any) -> Loader:
+    splits = dict.fromkeys(("train", "val", "test"), files)
+    mode = AUGMENTATION_MODES[task]
+    loader = make_loaders(splits, 32, num_workers, mode, **{"engine": "threads", **options}).train
+    if "cache" in options:
+        for _ in loader:
+            pass  # this epoch fills the cache
+    return loader
 
 
-@pytest.mark.parametrize(("peer", "work"), peer_cases(SPEEDUPS))
-def test_on_one_core(perf, small_image_dir, one_core, tmp_path, peer, work):
+@pytest.mark.parametrize(("peer", "task"), peer_cases(SPEEDUPS))
+def test_on_one_core(
+    perf: Perf, small_image_dir: Path, one_core: None, tmp_path: Path, peer: str, task: Task
+) -> None:
     files = image_folder(small_image_dir)
-    perf.pair(peer=make_or_skip(PEERS[peer], files, work, 0, tmp_path), ours=ours(files, work, 0))
+    perf.pair(peer=make_or_skip(PEERS[peer].make, files, task, 0, tmp_path), ours=make_ours(files, task, 0))
 
 
-@pytest.mark.parametrize(("peer", "work"), peer_cases(SPEEDUPS))
-def test_on_two_cores(perf, small_image_dir, tmp_path, peer, work):
+@pytest.mark.parametrize(("peer", "task"), peer_cases(SPEEDUPS))
+def test_on_two_cores(perf: Perf, small_image_dir: Path, tmp_path: Path, peer: str, task: Task) -> None:
     files = image_folder(small_image_dir)
-    perf.pair(peer=make_or_skip(PEERS[peer], files, work, 2, tmp_path), ours=ours(files, work, 2))
+    perf.pair(peer=make_or_skip(PEERS[peer].make, files, task, 2, tmp_path), ours=make_ours(files, task, 2))
 
 
 @pytest.mark.gpu
 @pytest.mark.floor(speedup=1)
-@pytest.mark.parametrize("work", AUGMENTATION_MODES)
-def test_decoded_on_a_gpu_against_dali(perf, small_image_dir, tmp_path, work):
+@pytest.mark.parametrize("task", AUGMENTATION_MODES)
+def test_gpu_decoding_against_dali(perf: Perf, small_image_dir: Path, task: Task) -> None:
     files = image_folder(small_image_dir)
-    peer = make_or_skip(pipelines.dali, files, work, 8, tmp_path, on_gpu=True)
-    parts = dict.fromkeys(("train", "val", "test"), files)
-    here = make_loaders(parts, 32, 8, AUGMENTATION_MODES[work], engine="device", device="cuda")
-    perf.pair(peer=peer, ours=here.train, device="cuda")
+    dali = make_or_skip(make_dali, files, task, 8, on_gpu=True)
+    perf.pair(dali=dali, ours=make_ours(files, task, 8, engine="device", device="cuda"), device="cuda")
 
 
-@pytest.mark.parametrize(("peer", "work"), peer_cases(CACHED_SPEEDUPS))
-def test_decoded_once_against_peers_that_decode(perf, small_image_dir, one_core, tmp_path, peer, work):
+@pytest.mark.parametrize(("peer", "task"), peer_cases(CACHED_SPEEDUPS))
+def test_cached_against_peers_that_decode(
+    perf: Perf, small_image_dir: Path, one_core: None, tmp_path: Path, peer: str, task: Task
+) -> None:
     files = image_folder(small_image_dir)
-    perf.pair(
-        peer=make_or_skip(PEERS[peer], files, work, 0, tmp_path), ours=ours(files, work, 0, cache="ram")
-    )
+    theirs = make_or_skip(PEERS[peer].make, files, task, 0, tmp_path)
+    perf.pair(peer=theirs, ours=make_ours(files, task, 0, cache="ram"))
 
 
 @pytest.mark.floor(speedup=1)
-@pytest.mark.parametrize("work", CACHED_SPEEDUPS)
-def test_decoded_once_against_ffcv_of_raw_pixels(perf, small_image_dir, one_core, tmp_path, work):
+@pytest.mark.parametrize("task", CACHED_SPEEDUPS)
+def test_cached_against_ffcv_raw_pixels(
+    perf: Perf, small_image_dir: Path, one_core: None, tmp_path: Path, task: Task
+) -> None:
     files = image_folder(small_image_dir)
-    raw = make_or_skip(formats.ffcv, files, work, 0, tmp_path, write_mode="raw")
-    perf.pair(raw=raw, ours=ours(files, work, 0, cache="ram"))
+    raw = make_or_skip(make_ffcv, files, task, 0, tmp_path, write_mode="raw")
+    perf.pair(raw=raw, ours=make_ours(files, task, 0, cache="ram"))

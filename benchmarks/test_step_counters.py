@@ -1,4 +1,4 @@
-"""What training steps do, counted: exact, so that a runner without a GPU gates on it."""
+"""Counters of training steps. They are exact, so a runner without a GPU can gate on them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ EXPECTED = expected_file(Path(__file__).with_name("expected"))
 
 
 @pytest.mark.parametrize(
-    "case",  # compiling anew takes a minute
+    "case",  # compiling takes a minute
     [pytest.param(case, marks=[pytest.mark.slow] if case == "compiled" else []) for case in CASES],
 )
-def test_steps_do_what_they_did(case):
+def test_step_counters_are_unchanged(case: str) -> None:
     if not EXPECTED.exists():
         pytest.skip(f"no {EXPECTED.name}; `perfsuite counters --update` writes it")
-    differing = diff_counters({case: read_expected(EXPECTED).get(case, {})}, {case: CASES[case]()})
-    assert not differing, "\n".join([*differing, "if that is meant: perfsuite counters --update"])
+    differences = diff_counters({case: read_expected(EXPECTED).get(case, {})}, {case: CASES[case]()})
+    assert not differences, "\n".join([*differences, "if this is intended: perfsuite counters --update"])

@@ -1,8 +1,10 @@
-"""Training and answering: what a step adds, what presets give, how long one image takes."""
+"""Training and inference: the overhead of the step, the presets, the latency of one image."""
 
 from __future__ import annotations
 
 import copy
+from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ from torch import nn
 
 from perfsuite.advise.preset_search import CPU_COMPILED_CANDIDATES, find_fastest_preset
 from perfsuite.data.loaders import make_loaders
+from perfsuite.pytest_plugin.fixture import Perf
 from perfsuite.training.inference.export import export
 from perfsuite.training.inference.predict import ModelCache
 from perfsuite.training.models import make_model
@@ -21,13 +24,13 @@ BATCH = 32
 LARGE_GPU = {"gpu": "*[HB][12]00*"}
 
 
-def batch_of(count: int, size: int, device: str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
+def random_batch(count: int, size: int, device: str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
     torch.manual_seed(0)
     return torch.randn(count, 3, size, size, device=device), torch.randint(10, (count,), device=device)
 
 
-def step_of(model: nn.Module, preset: Preset = EAGER) -> TrainingStep:
-    fused = True if preset.optimizer_path == "fused" else None
+def make_step(model: nn.Module, preset: Preset = EAGER) -> TrainingStep:
+    fused = True if preset.optimizer_implementation == "fused" else None
     return TrainingStep(
         model, torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, fused=fused), preset
     )
@@ -35,17 +38,17 @@ def step_of(model: nn.Module, preset: Preset = EAGER) -> TrainingStep:
 
 @pytest.mark.ceiling(overhead=0.02)
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
-def test_the_step_adds_nothing_to_a_hand_written_loop(perf, device):
-    images, labels = batch_of(16, 32, device)
-    ours = make_model("small", 10).to(device)
-    theirs = copy.deepcopy(ours)
-    step = step_of(ours)
-    optimizer = torch.optim.SGD(theirs.parameters(), lr=0.01, momentum=0.9)
+def test_step_overhead_over_a_hand_written_loop(perf: Perf, device: str) -> None:
+    images, labels = random_batch(16, 32, device)
+    model = make_model("small", 10).to(device)
+    reference = copy.deepcopy(model)
+    step = make_step(model)
+    optimizer = torch.optim.SGD(reference.parameters(), lr=0.01, momentum=0.9)
 
-    def by_hand():
+    def by_hand() -> torch.Tensor:
         optimizer.zero_grad(set_to_none=True)
-        loss = nn.functional.cross_entropy(theirs(images), labels)
-        loss.backward()
+        loss = nn.functional.cross_entropy(reference(images), labels)
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         return loss.detach()
 
@@ -54,58 +57,58 @@ def test_the_step_adds_nothing_to_a_hand_written_loop(perf, device):
 
 @pytest.mark.floor(images_per_second=30)  # a smoke floor: any 2-core machine
 @pytest.mark.ceiling(host_syncs=0, layout_copies=0)
-def test_small_model_trains(perf):
-    images, labels = batch_of(BATCH, 64)
-    step = step_of(make_model("small", 10))
+def test_small_model_throughput(perf: Perf) -> None:
+    images, labels = random_batch(BATCH, 64)
+    step = make_step(make_model("small", 10))
     perf(lambda: step(images, labels), items=BATCH, unit="images")
 
 
 @pytest.mark.floor(images_per_second=15)  # a smoke floor: any 2-core machine
 @pytest.mark.ceiling(host_syncs=0)
-def test_accumulated_steps_train(perf):
-    images, labels = batch_of(BATCH, 64)
+def test_gradient_accumulation_throughput(perf: Perf) -> None:
+    images, labels = random_batch(BATCH, 64)
     parts = list(zip(images.split(12), labels.split(12), strict=True))  # 12, 12 and 8
-    step = step_of(make_model("small", 10))
-    perf(lambda: step.accumulated(parts), items=BATCH, unit="images")
+    step = make_step(make_model("small", 10))
+    perf(lambda: step.accumulate(parts), items=BATCH, unit="images")
 
 
 @pytest.mark.gpu
 @pytest.mark.floor(gpu_utilization="90 %")
-def test_loading_keeps_a_gpu_busy(perf, image_dir):
+def test_loading_keeps_a_gpu_busy(perf: Perf, image_dir: Path) -> None:
     loaders = make_loaders(image_dir, batch_size=128, image_size=224, device="cuda")
-    step = step_of(make_model("resnet50", 10).cuda(), COMBINED)
+    step = make_step(make_model("resnet50", 10).cuda(), COMBINED)
 
-    def epoch():
+    def epoch() -> None:
         for images, labels in loaders.train:
             step(images, labels)
 
     perf(epoch, items=loaders.train.samples, unit="images")
 
 
-@pytest.mark.slow  # measures every preset before it chooses
+@pytest.mark.slow  # measures every preset
 @pytest.mark.ceiling(overhead=0.0)
-def test_the_chosen_preset_is_not_slower_than_eager(perf):
-    images, labels = batch_of(BATCH, 64)
+def test_the_chosen_preset_is_not_slower_than_eager(perf: Perf) -> None:
+    images, labels = random_batch(BATCH, 64)
     model = make_model("small", 10)
     choice = find_fastest_preset(model, images, labels, CPU_COMPILED_CANDIDATES, seconds=20)
-    eager, chosen = step_of(copy.deepcopy(model)), step_of(model, choice.preset)
+    eager, chosen = make_step(copy.deepcopy(model)), make_step(model, choice.preset)
     perf.pair(eager=lambda: eager(images, labels), chosen=lambda: chosen(images, labels))
 
 
 @pytest.mark.xfail(reason="known gap: a p95 of 37 to 67 ms on 2 cores, see docs/results/training.md")
-@pytest.mark.ceiling(p95="50 ms", opened_files=1)  # the image's own; the model's is held
-def test_one_image_is_answered(perf, small_image_dir, tmp_path):
-    recipe = ModelSpec("resnet18", tuple(f"class {number}" for number in range(10)), image_size=224)
-    Checkpoint(recipe, recipe.build().state_dict()).save(tmp_path / "m.pth")
+@pytest.mark.ceiling(p95="50 ms", opened_files=1)  # the image; the model stays open
+def test_prediction_latency_of_one_image(perf: Perf, small_image_dir: Path, tmp_path: Path) -> None:
+    spec = ModelSpec("resnet18", tuple(f"class {number}" for number in range(10)), image_size=224)
+    Checkpoint(spec, spec.build().state_dict()).save(tmp_path / "m.pth")
     cache = ModelCache()
     image = next(small_image_dir.rglob("*.jpg"))
     perf(lambda: cache.get(tmp_path / "m.pth")([image]), items=1, unit="images")
 
 
 @pytest.mark.ceiling(seconds_per_call="1 ms", opened_files=0, copies=0)
-def test_a_held_model_costs_nothing(perf, tmp_path):
-    recipe = ModelSpec("resnet18", ("a", "b"), image_size=224)
-    Checkpoint(recipe, recipe.build().state_dict()).save(tmp_path / "m.pth")
+def test_cached_model_opens_no_file(perf: Perf, tmp_path: Path) -> None:
+    spec = ModelSpec("resnet18", ("a", "b"), image_size=224)
+    Checkpoint(spec, spec.build().state_dict()).save(tmp_path / "m.pth")
     cache = ModelCache()
     perf(lambda: cache.get(tmp_path / "m.pth"))
 
@@ -115,52 +118,52 @@ def test_a_held_model_costs_nothing(perf, tmp_path):
     "runtime",
     ["folded", "torch.export", "torchscript", "onnxruntime", "onnxruntime-int8", "onnxruntime-int8-dynamic"],
 )
-def test_resnet18_answers_in_every_runtime(perf, runtime):
+def test_resnet18_in_every_runtime(perf: Perf, runtime: str) -> None:
     if runtime.startswith("onnx"):
         pytest.importorskip("onnxruntime")
         pytest.importorskip("onnxscript")
     model = make_model("resnet18", 10).eval()
-    images, _ = batch_of(8, 224)
-    answer = export(runtime, model, images)
+    images, _ = random_batch(8, 224)
+    predict = export(runtime, model, images)
 
-    def call():
+    def call() -> torch.Tensor:
         with torch.inference_mode():
-            return answer(images)
+            return predict(images)
 
     perf(call, items=8, unit="images")
 
 
 @pytest.mark.gpu
 @pytest.mark.floor(speedup=2.5, where=LARGE_GPU)
-def test_combined_preset_on_resnet50(perf):
+def test_combined_preset_on_resnet50(perf: Perf) -> None:
     _race_combined(perf, "resnet50", batch=128, size=224)
 
 
 @pytest.mark.gpu
 @pytest.mark.floor(speedup=1.8, where=LARGE_GPU)
-def test_combined_preset_on_cifar_size(perf):
+def test_combined_preset_on_cifar_size(perf: Perf) -> None:
     _race_combined(perf, "resnet18-cifar", batch=256, size=32)
 
 
 @pytest.mark.gpu
 @pytest.mark.floor(images_per_second=4500, where={"gpu": "*H200*"})  # 7,950 is the best published there
-def test_resnet50_trains(perf):
-    images, labels = batch_of(256, 224, "cuda")
-    step = step_of(make_model("resnet50", 1000).cuda(), COMBINED)
+def test_resnet50_throughput(perf: Perf) -> None:
+    images, labels = random_batch(256, 224, "cuda")
+    step = make_step(make_model("resnet50", 1000).cuda(), COMBINED)
     perf(lambda: step(images, labels), items=256, unit="images", device="cuda")
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_half_precision_takes_at_most_0_6_of_the_memory(precision):
+def test_half_precision_takes_at_most_60_percent_of_the_memory(precision: Literal["bf16", "fp16"]) -> None:
     peaks = {name: _peak_bytes(Preset(precision=name)) for name in ("float32", precision)}
     assert peaks[precision] <= 0.6 * peaks["float32"]
 
 
-def _race_combined(perf, name: str, batch: int, size: int) -> None:
-    images, labels = batch_of(batch, size, "cuda")
-    combined = step_of(make_model(name, 1000).cuda(), COMBINED)
-    eager = step_of(make_model(name, 1000).cuda())
+def _race_combined(perf: Perf, name: str, batch: int, size: int) -> None:
+    images, labels = random_batch(batch, size, "cuda")
+    combined = make_step(make_model(name, 1000).cuda(), COMBINED)
+    eager = make_step(make_model(name, 1000).cuda())
     perf.race(
         combined=lambda: combined(images, labels),
         eager=lambda: eager(images, labels),
@@ -170,8 +173,8 @@ def _race_combined(perf, name: str, batch: int, size: int) -> None:
 
 
 def _peak_bytes(preset: Preset) -> int:
-    images, labels = batch_of(128, 224, "cuda")
-    step = step_of(make_model("resnet50", 1000).cuda(), preset)
+    images, labels = random_batch(128, 224, "cuda")
+    step = make_step(make_model("resnet50", 1000).cuda(), preset)
     step(images, labels)
     torch.cuda.reset_peak_memory_stats()
     step(images, labels)

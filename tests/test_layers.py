@@ -97,7 +97,7 @@ def backward_imports(sources: Sources) -> list[str]:
 
 
 def heavy_imports(sources: Sources) -> list[str]:
-    """Libraries of perfsuite[vision] that the core (right wing, gate, plugin, commands) imports on import."""
+    """Heavy libraries that the core (right wing, gate, plugin, commands) imports at the top level."""
     light = RIGHT_WING | {"gate", "pytest_plugin", "cli"}
     return [
         f"{module}:{line}: imports {name} at import time"
