@@ -34,10 +34,12 @@ sys.path.insert(0, str(ROOT))
 from replay import NAMES, PLANTED_STAGE, RESULTS, plant_file_name, read_records  # noqa: E402
 
 from perfsuite.gate.gate import gate  # noqa: E402
+from perfsuite.gate.git import Repository  # noqa: E402
 from perfsuite.gate.pair_result import PairResult  # noqa: E402
-from perfsuite.gate.pair_runner import PairRunner, collect_suites  # noqa: E402
+from perfsuite.gate.pair_runner import PairRunner, collect_suites, prepare_sides  # noqa: E402
 from perfsuite.gate.schedule import TurnSchedule  # noqa: E402
 from perfsuite.gate.settings import GateSettings  # noqa: E402
+from perfsuite.gate.workspace import gate_workspace  # noqa: E402
 from perfsuite.judge.reports import GateReport  # noqa: E402
 from perfsuite.judge.sequential_rule import interquartile_mean  # noqa: E402
 from perfsuite.measure.environment import detect_environment  # noqa: E402
