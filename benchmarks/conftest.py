@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from perfsuite.data.synthetic import dataset
-from perfsuite.pytest_plugin.images import own_images
+from perfsuite.pytest_plugin.images import own_image_dir
 
 IMAGE_COUNT = 96
 
@@ -25,7 +25,7 @@ def annotated_image_dir() -> Path:
 @pytest.fixture(scope="session")
 def small_image_dir(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Enough images for an epoch of about a second: of --perf-images where it is given, else generated."""
-    own = own_images(request.config)
+    own = own_image_dir(request.config)
     if own is None:
         folder: Path = request.getfixturevalue("annotated_image_dir")
         return folder

@@ -17,7 +17,8 @@ from rich.terminal_theme import MONOKAI
 from perfsuite.cli.gate import repro_command
 from perfsuite.gate.gate import gate
 from perfsuite.gate.settings import GateSettings
-from perfsuite.report.terminal import gate as gate_terminal
+from perfsuite.report.formats import terminal
+from perfsuite.report.report import report_gate
 
 SVG = Path(__file__).resolve().parents[2] / "docs" / "gate.svg"
 PLANTED_WORKLOAD, PERCENT = "decode", 5
@@ -44,7 +45,7 @@ def main() -> None:
     with project({f"{PLANTED_WORKLOAD}.{PLANTED_STAGE[PLANTED_WORKLOAD]}": grains}) as place:
         report = gate(settings, place, repro_command(settings), print)
     console = Console(width=WIDTH, record=True, file=io.StringIO())
-    gate_terminal.print_gate(report, console)
+    terminal.print_to_console(report_gate(report), console)
     title = f"perfsuite gate: {PERCENT} % planted in {PLANTED_WORKLOAD}"
     SVG.write_text(console.export_svg(title=title, theme=MONOKAI, code_format=FRAME, unique_id="gate"))
     print(f"{report.headline}; wrote {SVG.name}")

@@ -128,22 +128,20 @@ def compare_settings(arguments: argparse.Namespace) -> ComparisonSettings:
 def _report(
     arguments: argparse.Namespace, told: Sequence[str], runs: int, found: ComparisonReport, code: int
 ) -> None:
-    from rich.console import Console
+    import os
+    import sys
 
-    from perfsuite.report import json_, markdown
-    from perfsuite.report.terminal import verdict_table
+    from perfsuite.report.formats import json, markdown
+    from perfsuite.report.publish import print_report
+    from perfsuite.report.report import report_comparison
 
-    quiet = "-" in (arguments.json, arguments.markdown)
-    console = Console(stderr=quiet, highlight=False)
-    for line in [*told, f"history: {runs} other run{'s' * (runs != 1)} of this environment"]:
-        console.print(line, style="dim", markup=False)
-    verdict_table.print_verdicts(found.verdicts, console, found.warnings, show_kept=arguments.all)
+    report = report_comparison(found, sides=told, history_runs=runs, alpha=arguments.alpha, exit_code=code)
+    stream = sys.stderr if "-" in (arguments.json, arguments.markdown) else sys.stdout
+    print_report(report, stream, os.environ, show_kept=arguments.all)
     if arguments.json:
-        _write_report(arguments.json, json_.render(found.verdicts, found.warnings, code))
+        _write_report(arguments.json, json.render(report))
     if arguments.markdown:
-        _write_report(
-            arguments.markdown, markdown.render(found.verdicts, "Stored runs", [*told, *found.warnings])
-        )
+        _write_report(arguments.markdown, markdown.render(report))
 
 
 def _write_report(where: str, text: str) -> None:

@@ -15,15 +15,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rich.console import Console
-
 from perfsuite.cli.arguments import within
 from perfsuite.errors import ExitCode
 from perfsuite.gate.schedule import TurnSchedule
 from perfsuite.gate.settings import RANGES, TIME, GateSettings, read_project_settings
 from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
-from perfsuite.report import formats
-from perfsuite.report.terminal import gate as gate_terminal
+from perfsuite.report import publish
+from perfsuite.report.report import report_gate
 
 _UNIT_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -118,16 +116,15 @@ def run(arguments: argparse.Namespace) -> int:
     tell = progress_printer("gate")
     try:
         with sigterm_as_keyboard_interrupt():
-            report = gate(settings, here, repro_command(settings), tell)
+            report = report_gate(gate(settings, here, repro_command(settings), tell))
     except KeyboardInterrupt:
         tell("interrupted before anything was judged; nothing is left behind")
         return ExitCode.INTERRUPTED
-    gate_terminal.print_gate(report, Console(width=None if sys.stdout.isatty() else 120))
+    publish.print_report(report, sys.stdout, os.environ)
     if arguments.report:
-        for path in formats.write_reports(report, arguments.report):
+        for path in publish.write_reports(report, arguments.report):
             tell(f"wrote {path}")
-    for line in formats.publish_to_github(report, os.environ):
-        print(line)
+    print(publish.publish_to_github(report, os.environ), end="")
     return report.exit_code
 
 

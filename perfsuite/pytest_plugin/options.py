@@ -9,16 +9,19 @@ import pytest
 
 from perfsuite.errors import UsageError
 from perfsuite.filesystems import is_url
+from perfsuite.store import DEFAULT_BASELINES, DEFAULT_RUNS
+
+UNCLEAR_CHOICES = ("fail", "pass")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PerfOptions:
-    """What the command line and the project's settings ask for."""
+    """The options of one run, checked."""
 
     max_seconds: float
     level: float
     fail_on_unclear: bool
-    with_extras: bool
+    time_only: bool
     run_name: str | None
     compare_with: str | None
     saves_runs: bool
@@ -38,53 +41,56 @@ def add_options(parser: pytest.Parser) -> None:
         help="judge against a stored run, a file or a URL; without it, against the accepted baseline of this"
         " environment where there is one",
     )
-    group.addoption("--perf-no-save", action="store_true", help="store nothing")
+    group.addoption("--perf-no-save", action="store_true", help="do not store the run")
     group.addoption(
         "--perf-max-time",
         type=float,
         metavar="SECONDS",
-        help="how long a workload may be looked at while a limit is undecided (ini: perf_max_time, 10)",
+        help="how long to sample a workload while a limit is undecided (ini: perf_max_time, 10)",
     )
     group.addoption(
         "--perf-level",
         type=float,
-        metavar="CHANCE",
-        help="the chance that an interval holds the true value, over all looks (ini: perf_level, 0.99)",
+        metavar="LEVEL",
+        help="confidence level of intervals, over all looks at the samples (ini: perf_level, 0.99)",
     )
     group.addoption(
         "--perf-unclear",
-        choices=("fail", "keep"),
-        help="what an undecided limit does to its test (ini: perf_unclear, fail)",
+        choices=UNCLEAR_CHOICES,
+        help="whether a test with an undecided limit fails or passes (ini: perf_unclear, fail)",
     )
     group.addoption(
-        "--perf-no-extras",
+        "--perf-time-only",
         action="store_true",
-        help="time only: no counters, stages or memory, which take two more calls of each workload",
+        help="measure no counters, stages or memory, which take two more calls of each workload",
     )
     group.addoption(
         "--perf-images",
         metavar="DIR",
-        help="your own images, a folder for each class, for the fixture image_dir (made here without it)",
+        help="folder of your own images, with a folder for each class, for the fixture image_dir"
+        " (default: images that perfsuite makes)",
     )
-    group.addoption("--perf-store", metavar="DIR|URL", help="where runs are kept (ini: perf_store)")
-    parser.addini("perf_max_time", "seconds a workload may be looked at", default="10")
-    parser.addini("perf_level", "the chance that an interval holds the true value", default="0.99")
-    parser.addini("perf_unclear", "fail or keep a test whose limit is undecided", default="fail")
-    parser.addini("perf_store", "where runs are kept: a folder or a URL", default=".perfsuite/runs")
-    parser.addini("perf_baselines", "where accepted baselines are kept", default="benchmarks/baselines")
-    parser.addini("perf_limits", "the file of limits by environment", default="benchmarks/limits.toml")
+    group.addoption("--perf-store", metavar="DIR|URL", help="where runs are stored (ini: perf_store)")
+    parser.addini("perf_max_time", "seconds to sample a workload while a limit is undecided", default="10")
+    parser.addini("perf_level", "confidence level of intervals, over all looks", default="0.99")
+    parser.addini("perf_unclear", "fail or pass a test whose limit is undecided", default="fail")
+    parser.addini("perf_store", "where runs are stored: a folder or a URL", default=DEFAULT_RUNS)
+    parser.addini(
+        "perf_baselines", "where accepted baselines are: a folder or a URL", default=DEFAULT_BASELINES
+    )
+    parser.addini("perf_limits", "file of limits by environment", default="benchmarks/limits.toml")
 
 
 def read_options(config: pytest.Config) -> PerfOptions:
-    """The options of this run, checked; the command line comes before the ini file."""
+    """Read and check the options; the command line has precedence over the ini file."""
     unclear = config.getoption("perf_unclear") or config.getini("perf_unclear")
-    if unclear not in ("fail", "keep"):
-        raise UsageError(f"perf_unclear: {unclear!r}, expected fail or keep")
+    if unclear not in UNCLEAR_CHOICES:
+        raise UsageError(f"perf_unclear: {unclear!r}, expected {' or '.join(UNCLEAR_CHOICES)}")
     return PerfOptions(
         max_seconds=_number(config, "perf_max_time", above=0, below=float("inf")),
         level=_number(config, "perf_level", above=0.5, below=1),
         fail_on_unclear=unclear == "fail",
-        with_extras=not config.getoption("perf_no_extras"),
+        time_only=config.getoption("perf_time_only"),
         run_name=config.getoption("perf_save"),
         compare_with=config.getoption("perf_compare"),
         saves_runs=not config.getoption("perf_no_save"),
@@ -95,11 +101,11 @@ def read_options(config: pytest.Config) -> PerfOptions:
 
 
 def _number(config: pytest.Config, name: str, above: float, below: float) -> float:
-    written = config.getoption(name)
+    option = config.getoption(name)
     try:
-        value = float(config.getini(name) if written is None else written)
+        value = float(config.getini(name) if option is None else option)
     except ValueError as error:
-        raise UsageError(f"{name}: {config.getini(name)!r} is not a number") from error
+        raise UsageError(f"{name}: {config.getini(name)!r}, expected a number") from error
     if not above < value < below:
         raise UsageError(f"{name}: {value:g}, expected above {above:g} and below {below:g}")
     return value
@@ -108,3 +114,8 @@ def _number(config: pytest.Config, name: str, above: float, below: float) -> flo
 def _resolve_location(config: pytest.Config, written: str) -> str:
     """A folder is meant from the project's root; a URL is left as it is."""
     return written if is_url(written) else str(config.rootpath / written)
+
+
+def _resolve_location(config: pytest.Config, location: str) -> str:
+    """Resolve a folder from the project's root; return a URL as it is."""
+    return location if is_url(location) else str(config.rootpath / location)

@@ -1,20 +1,21 @@
-"""From verdicts to a test's fate: what is kept, told to JUnit, and failed."""
+"""From verdicts to the outcome of a test: recorded, added to JUnit's properties, failed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 
 from perfsuite.judge.limits import Limit, judge_limit
 from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.measure.measurement import Measurement
-from perfsuite.pytest_plugin.session import PerfSession, plain_measurements
+from perfsuite.pytest_plugin.benchmark_adapter import BenchmarkAdapter
+from perfsuite.pytest_plugin.session import PerfSession
+from perfsuite.report.text import escape_control_characters
 
 
 def judge_limits(limits: Sequence[Limit], measurement: Measurement, level: float) -> list[Verdict]:
-    """Every limit that one measurement can answer; ratios need two."""
+    """Judge the limits that one measurement decides; ratios need two."""
     return [
         judge_limit(limit, limit.definition.estimate(measurement, level), measurement.name)
         for limit in limits
@@ -25,29 +26,29 @@ def judge_limits(limits: Sequence[Limit], measurement: Measurement, level: float
 def apply_verdicts(
     item: pytest.Item, measurement: Measurement, verdicts: Sequence[Verdict], session: PerfSession
 ) -> None:
-    """Keep what was found, tell JUnit, and fail the test where a limit is broken or left unclear."""
-    judged = session.record(measurement, verdicts)
+    """Record a measurement, and fail its test where a limit is broken or unclear or a change is red."""
+    result = session.record(measurement, verdicts)
     rate = f"{measurement.unit}_per_second"
     item.user_properties.append((rate, f"{measurement.items_per_second:.6g}"))
-    for verdict in (*verdicts, *judged.changes):
+    for verdict in (*verdicts, *result.changes):
         item.user_properties.append((f"perfsuite.{verdict.metric}", verdict.outcome.value))
     fail_on_unclear = session.options.fail_on_unclear
-    wrong = [f"{each.outcome}: {each.reason}" for each in verdicts if _fails(each, fail_on_unclear)]
+    failures = [f"{each.outcome}: {each.reason}" for each in verdicts if _fails(each, fail_on_unclear)]
     # An unclear change fails nothing: without enough stored runs every change is unclear.
-    wrong += [f"{each.outcome}: {each.metric}: {each.reason}" for each in judged.changes if each.is_red]
-    if wrong:
-        pytest.fail("\n".join([item.nodeid, *wrong]), pytrace=False)
+    failures += [f"{each.outcome}: {each.metric}: {each.reason}" for each in result.changes if each.is_red]
+    if failures:
+        lines = [item.nodeid, *map(escape_control_characters, failures)]  # reasons name what files contain
+        pytest.fail("\n".join(lines), pytrace=False)
 
 
 def judge_plain_benchmark(item: pytest.Function, limits: Sequence[Limit], session: PerfSession) -> None:
     """Judge the limits of a test that used pytest-benchmark's own fixture."""
-    benchmark: Any = item.funcargs.get("benchmark")
+    benchmark = BenchmarkAdapter.of_test(item)
     if benchmark is None:
         pytest.fail(f"{item.nodeid}: it has limits, but uses neither perf nor benchmark", pytrace=False)
-    if benchmark.disabled or benchmark.stats is None:
-        return
-    (measurement,) = plain_measurements([benchmark.stats])
-    apply_verdicts(item, measurement, judge_limits(limits, measurement, session.options.level), session)
+    if not benchmark.is_disabled and (measurement := benchmark.measurement) is not None:
+        verdicts = judge_limits(limits, measurement, session.options.level)
+        apply_verdicts(item, measurement, verdicts, session)
 
 
 def _fails(verdict: Verdict, fail_on_unclear: bool) -> bool:

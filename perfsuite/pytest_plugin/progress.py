@@ -1,4 +1,4 @@
-"""Says what a long measurement is doing: one line on a terminal, a line now and then in a log."""
+"""Progress of long measurements: one line that is rewritten on a terminal, a line every 15 s in a log."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from perfsuite.report.text import escape_control_characters
+
 _FIRST_AFTER_SECONDS = 2.0
 _INTERVAL_SECONDS = {True: 0.5, False: 15.0}  # on a terminal; in a log
 
 
 class SessionProgress:
-    """Writes past pytest's capture, and only where a person asked to see progress."""
+    """Writes progress past pytest's capture, and nothing with `-q`."""
 
     def __init__(self, config: pytest.Config) -> None:
         reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
@@ -25,7 +27,7 @@ class SessionProgress:
 
     @contextmanager
     def for_workload(self, workload: str) -> Iterator[WorkloadProgress]:
-        """Progress of one workload; what was written on the terminal is wiped at the end."""
+        """Report the progress of one workload; erase the terminal's line at the end."""
         progress = WorkloadProgress(self, workload)
         try:
             yield progress
@@ -50,21 +52,22 @@ class SessionProgress:
 
 
 class WorkloadProgress:
-    """Told of every round; speaks after two seconds, and then seldom."""
+    """Progress of one workload: nothing in the first two seconds, then at intervals."""
 
     def __init__(self, progress: SessionProgress, workload: str) -> None:
         self._progress = progress
         self._workload = workload.rpartition("/")[2]
-        self._began = monotonic()
-        self._next = self._began + _FIRST_AFTER_SECONDS
+        self._started_at = monotonic()
+        self._next_at = self._started_at + _FIRST_AFTER_SECONDS
         self.has_written = False
 
-    def on_round(self, doing: str, rounds: int) -> None:
+    def on_round(self, phase: str, rounds: int) -> None:
+        """Write the phase, the rounds so far and the time, where it is time to."""
         now = monotonic()
-        if self._progress.is_quiet or now < self._next:
+        if self._progress.is_quiet or now < self._next_at:
             return
-        self._next = now + _INTERVAL_SECONDS[self._progress.is_terminal]
-        counted = f", {rounds} rounds" if rounds else ""
-        told = f"{self._workload}: {doing}{counted}, {now - self._began:.0f} s"
-        self._progress.write(f"\r\x1b[K{told}" if self._progress.is_terminal else f"\n  {told}\n")
+        self._next_at = now + _INTERVAL_SECONDS[self._progress.is_terminal]
+        count = f", {rounds} rounds" if rounds else ""
+        line = escape_control_characters(f"{self._workload}: {phase}{count}, {now - self._started_at:.0f} s")
+        self._progress.write(f"\r\x1b[K{line}" if self._progress.is_terminal else f"\n  {line}\n")
         self.has_written = True

@@ -1,4 +1,4 @@
-"""What this run is held against: a stored run, or the accepted baseline of this environment."""
+"""The reference of a pytest run: a stored run, or the accepted baseline of this environment."""
 
 from __future__ import annotations
 
@@ -21,25 +21,28 @@ from perfsuite.store.summaries import RunSummary
 
 @dataclass(frozen=True)
 class Reference:
-    """Accepted or named runs, and the other runs of this environment, which tell how much runs differ."""
+    """Accepted or named runs, and the other runs of this environment, which show how much runs differ."""
 
     description: str
     runs: tuple[Run, ...]
     earlier_runs: tuple[Run, ...]
     store: str
-    warnings: dict[str, None] = field(default_factory=dict)  # each once, in the order they came
+    warnings: dict[str, None] = field(default_factory=dict)  # each once, in order
 
     def judge(self, measurement: Measurement, environment: Environment) -> tuple[Verdict, ...]:
-        """One workload against the reference; it spends its share of the chance of a false alarm."""
+        """Compare one workload with the reference.
+
+        Each workload gets an equal share of the chance of a false alarm.
+        """
         name = measurement.name
-        before = [
+        reference_runs = [
             replace(run, measurements={name: run.measurements[name]})
             for run in self.runs
             if name in run.measurements
         ]
-        if not before:
+        if not reference_runs:
             return ()
-        now = Run(
+        this_run = Run(
             name="now",
             created_at=datetime.now(UTC).isoformat(timespec="seconds"),
             commit="",
@@ -49,12 +52,13 @@ class Reference:
         )
         workloads = len({each for run in self.runs for each in run.measurements})
         settings = ComparisonSettings(alpha=ComparisonSettings().alpha / workloads)
-        found = compare_runs(before, [now], self.history, settings)
-        self.warnings.update(dict.fromkeys(found.warnings))
-        return found.verdicts
+        comparison = compare_runs(reference_runs, [this_run], self.history, settings)
+        self.warnings.update(dict.fromkeys(comparison.warnings))
+        return comparison.verdicts
 
     @cached_property
     def history(self) -> list[Run | RunSummary]:
+        """The other runs of this environment, each once."""
         if not is_url(self.store) and not Path(self.store).is_dir():
             return [*self.earlier_runs]
         store = RunStore(self.store, on_message=self._add_warning)
@@ -65,7 +69,7 @@ class Reference:
 
 
 def find_reference(options: PerfOptions, environment: Environment) -> Reference | None:
-    """What --perf-compare names; without it the baseline of this environment, None where there is none."""
+    """Find what --perf-compare names; without it the baseline of this environment, if there is one."""
     baselines = BaselineStore(options.baselines)
     named = options.compare_with
     if named is None:

@@ -1,8 +1,9 @@
-"""Everything that one pytest run measured, kept to be shown and stored at its end."""
+"""Everything that one pytest run measured, for its table and its stored run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,26 +13,27 @@ from perfsuite.judge.run_result import WorkloadRunResult
 from perfsuite.judge.verdict import Verdict
 from perfsuite.measure.environment import detect_environment
 from perfsuite.measure.measurement import Environment, Measurement
-from perfsuite.pytest_plugin.images import image_dir_key, own_images
+from perfsuite.pytest_plugin.images import image_dir_key, own_image_dir
 from perfsuite.pytest_plugin.markers import LimitsFileEntry, read_limits_file
 from perfsuite.pytest_plugin.options import PerfOptions, read_options
 from perfsuite.pytest_plugin.progress import SessionProgress
+from perfsuite.report.text import escape_control_characters
 
 if TYPE_CHECKING:
     from perfsuite.pytest_plugin.reference import Reference
 
 
-@dataclass
+@dataclass(kw_only=True)
 class PerfSession:
-    """What was judged so far, by workload."""
+    """The state of one pytest run: its options and environment, and the results so far by workload."""
 
     options: PerfOptions
     progress: SessionProgress
     environment: Environment
     file_limits: tuple[LimitsFileEntry, ...]
     results: dict[str, WorkloadRunResult] = field(default_factory=dict)
-    perf_node_ids: set[str] = field(default_factory=set)  # node ids; those of turns have many workloads
-    reference: Reference | None = None  # what every workload is also held against
+    perf_node_ids: set[str] = field(default_factory=set)  # of tests that called `perf`
+    reference: Reference | None = None  # what every workload is compared with
     stored_run_id: str | None = None
     store_error: str | None = None
 
@@ -39,26 +41,26 @@ class PerfSession:
     def from_config(cls, config: pytest.Config) -> PerfSession:
         options = read_options(config)
         return cls(
-            options,
-            SessionProgress(config),
-            _session_environment(config),
-            read_limits_file(options.limits_file),
+            options=options,
+            progress=SessionProgress(config),
+            environment=_session_environment(config),
+            file_limits=read_limits_file(options.limits_file),
         )
 
     def record(self, measurement: Measurement, limits: Sequence[Verdict] = ()) -> WorkloadRunResult:
-        """Note what was measured, with what its limits and its reference say of it."""
+        """Record a measurement with the verdicts of its limits, and compare it with the reference."""
         changes = self.reference.judge(measurement, self.environment) if self.reference else ()
-        judged = self.results[measurement.name] = WorkloadRunResult(measurement, tuple(limits), changes)
-        return judged
+        result = self.results[measurement.name] = WorkloadRunResult(measurement, tuple(limits), changes)
+        return result
 
-    def record_plain_benchmarks(self, benchmarks: list[Any]) -> None:
-        """Tests that use pytest-benchmark's own fixture are shown and stored beside ours."""
-        for measurement in plain_measurements(benchmarks):
+    def record_plain_benchmarks(self, measurements: Iterable[Measurement]) -> None:
+        """Record what pytest-benchmark's own fixture measured, unless it is there already."""
+        for measurement in measurements:
             if measurement.name not in self.perf_node_ids | set(self.results):
                 self.record(measurement)
 
     def write_summary(self, reporter: Any, is_disabled: bool) -> None:
-        """The table, and what became of the run."""
+        """Write the table, what it is compared with, and where the run is stored."""
         if is_disabled:
             reporter.write_line(
                 "perfsuite: nothing was measured: measuring is disabled (--benchmark-disable or xdist)",
@@ -67,33 +69,34 @@ class PerfSession:
             return
         if not self.results:
             return
-        from perfsuite.report.terminal.run_table import (
-            render_run,  # rich is not for runs that measure nothing
-        )
+        # rich takes a tenth of a second to import: not for runs that measure nothing
+        from perfsuite.report.publish import printable
+        from perfsuite.report.terminal.run_table import render_run
 
-        has_color = bool(reporter._tw.hasmarkup)
+        table = render_run(list(self.results.values()), reporter._tw.fullwidth, bool(reporter._tw.hasmarkup))
         reporter.section("perfsuite", bold=True)
-        reporter.write(render_run(list(self.results.values()), reporter._tw.fullwidth, has_color))
+        reporter.write(printable(table, os.environ))
+        for line, style in self._summary_lines():
+            reporter.write_line(printable(escape_control_characters(line), os.environ), **style)
+
+    def _summary_lines(self) -> Iterable[tuple[str, dict[str, bool]]]:
+        """Lines from stored files among them, so that whoever prints them must escape them."""
         if self.reference is not None:
-            reporter.write_line(f"changes are against {self.reference.description}")
+            yield f"changes are against {self.reference.description}", {}
             for warning in self.reference.warnings:
-                reporter.write_line(warning, yellow=True)
+                yield warning, {"yellow": True}
         if self.store_error:
-            reporter.write_line(f"not stored: {self.store_error}", red=True)
+            yield f"not stored: {self.store_error}", {"red": True}
         elif self.stored_run_id:
-            reporter.write_line(
-                f"stored as {self.stored_run_id}; perfsuite compare {self.stored_run_id} OTHER"
-            )
+            yield f"stored as {self.stored_run_id}; perfsuite compare {self.stored_run_id} OTHER", {}
 
 
 def _session_environment(config: pytest.Config) -> Environment:
-    """The machine's, and whose images are measured on: other images, another environment."""
-    found, own = detect_environment(), own_images(config)
-    return found if own is None else replace(found, hard={**found.hard, "images": image_dir_key(own)})
+    """Detect the machine, and add a key of the images where they are the user's own.
 
-
-def plain_measurements(benchmarks: list[Any]) -> Iterator[Measurement]:
-    """Measurements of what pytest-benchmark's own fixture took."""
-    for bench in benchmarks:
-        if bench and bench.stats.data:
-            yield Measurement(bench.fullname, tuple(bench.stats.data), calls_per_round=bench.iterations)
+    Runs on different images are not comparable, so they must be different environments.
+    """
+    environment, folder = detect_environment(), own_image_dir(config)
+    if folder is None:
+        return environment
+    return replace(environment, hard={**environment.hard, "images": image_dir_key(folder)})

@@ -1,1 +1,1 @@
-"""How it is shown."""
+"""Reports of gates, of comparisons and of pytest runs, in every format."""

@@ -1,4 +1,4 @@
-"""A strip of dots as SVG: one change a pair, the tolerance as a band, the interval as a bar."""
+"""A dot plot as SVG: a dot for the change of each pair, a band for the tolerance, a bar for the interval."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _AXIS_Y = 50
 def render_dot_plot(
     changes: Sequence[float], tolerance: float, interval: Interval | None, estimate: float | None
 ) -> str:
-    """An SVG element, its widest change a little inside its edges.
+    """Render an SVG element that is scaled to the widest change.
 
     >>> render_dot_plot([0.01, 0.02], 0.01, None, None).count('class="dot"')
     2
     """
-    told = [*changes, *((interval.low, interval.high) if interval else ())]
-    reach = 1.1 * max([abs(value) for value in told] + [2.0 * tolerance, 0.005])
+    drawn = [*changes, *((interval.low, interval.high) if interval else ())]
+    reach = 1.1 * max([abs(value) for value in drawn] + [2.0 * tolerance, 0.005])
 
     def x(value: float) -> float:
         inside = max(-reach, min(reach, value))
@@ -33,7 +33,7 @@ def render_dot_plot(
         f'<line class="zero" x1="{x(0):.1f}" x2="{x(0):.1f}" y1="8" y2="{_AXIS_Y}"/>',
     ]
     for number, value in enumerate(changes):
-        # In the order they were taken, from the bottom up, so that a drift is seen as a slope.
+        # In the order of measurement, from the bottom up: a drift shows as a slope.
         y = _AXIS_Y - 5 - (_AXIS_Y - 17) * (number / max(1, len(changes) - 1))
         parts.append(
             f'<circle class="dot" cx="{x(value):.1f}" cy="{y:.1f}" r="3.5">'
@@ -47,7 +47,7 @@ def render_dot_plot(
     if estimate is not None:
         middle = x(estimate)
         parts.append(f'<path class="mid" d="M{middle - 5:.1f} {_AXIS_Y}l5 -5l5 5l-5 5z"/>')
-    # Nothing gets faster by more than all of its time, so beyond that the left end is not named.
+    # No workload can lose more than 100 % of its time, so a left end beyond that has no label.
     ends = [reach / 1.1] if reach / 1.1 >= 1 else [-reach / 1.1, reach / 1.1]
     for value, text in ((0.0, "0 %"), *((end, format_change(end)) for end in ends)):
         parts.append(f'<text x="{x(value):.1f}" y="{HEIGHT - 6}" text-anchor="middle">{text}</text>')

@@ -1,4 +1,4 @@
-"""What every report agrees on: the worst comes first, and names are harmless wherever they are shown."""
+"""Text that all report formats share: counts, changes, intervals, and escaped control characters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from perfsuite.judge.verdict import Verdict, count_by_outcome
 
 
 def format_outcome_counts(verdicts: Iterable[Verdict]) -> str:
-    """How many of each outcome.
+    """Count the verdicts of each outcome, the worst first.
 
     >>> from perfsuite.judge.verdict import Outcome
     >>> kept, missing = Verdict("a", "time", Outcome.KEPT, ""), Verdict("b", "time", Outcome.MISSING, "")
@@ -21,7 +21,7 @@ def format_outcome_counts(verdicts: Iterable[Verdict]) -> str:
 
 
 def format_change(ratio_less_one: float | None) -> str:
-    """A change as people read it.
+    """Format a change as a percentage, or as a factor where it doubles or more.
 
     >>> format_change(0.0312), format_change(-0.5), format_change(2.0), format_change(None)
     ('+3.1 %', '-50.0 %', '3.0 x', '')
@@ -36,7 +36,7 @@ def format_change(ratio_less_one: float | None) -> str:
 
 
 def format_interval(verdict: Verdict) -> str:
-    """The interval of a change, or nothing.
+    """Format the interval of a change; empty where there is none.
 
     >>> from perfsuite.judge.verdict import Interval, Outcome
     >>> format_interval(Verdict("a", "time", Outcome.KEPT, "", interval=Interval(-0.01, 0.02, 0.99)))
@@ -48,9 +48,18 @@ def format_interval(verdict: Verdict) -> str:
 
 
 def escape_control_characters(text: str) -> str:
-    r"""Text that cannot steer a terminal: what is not printable is shown as its escape.
+    r"""Replace what is not printable by its escape, so that no text can control a terminal.
 
-    >>> escape_control_characters("a\x1b[31mb")
-    'a\\x1b[31mb'
+    >>> escape_control_characters("a\x1b[31mb\n")
+    'a\\x1b[31mb\\n'
     """
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+
+
+def escape_lines(text: str) -> str:
+    r"""Escape control characters but keep the line breaks.
+
+    >>> escape_lines("a\x1b[31mb\nc")
+    'a\\x1b[31mb\nc'
+    """
+    return "\n".join(escape_control_characters(line) for line in text.splitlines())

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import numpy  # noqa: F401 - inner runs drop the modules that they import, and numpy cannot be imported twice
 import pytest
-import scipy.special  # noqa: F401 - numpy cannot be imported a second time, and inner runs begin with a clean slate
 
 
 class Run(Protocol):
@@ -12,18 +12,18 @@ class Run(Protocol):
 
 @pytest.fixture
 def run(pytester: pytest.Pytester) -> Run:
-    """Run a five-line project: its source, then options."""
+    """Run a project of one test file in this process: its source, then options."""
 
     def run_project(source: str, *options: str, stores: bool = False) -> pytest.RunResult:
         pytester.makepyfile(test_project=f"import pytest\n{source}")
-        # A limit that is decided stops early, so that a long budget costs nothing and a busy machine may
-        # take as long as it needs; nine rounds are the fewest that have an interval.
-        quick = ["--benchmark-max-time=0.02", "--benchmark-min-rounds=9", "--perf-max-time=600"]
-        quick += ["--benchmark-quiet"]
-        # hypothesis would be imported anew by each of these inner runs
-        quick += ["-p", "no:hypothesispytest"]
-        # pytest-benchmark asks the processor for its name, which takes a second, whenever a run is stored.
-        quick += [] if stores else ["--perf-no-save"]
-        return pytester.runpytest_inprocess(*quick, *options)
+        # Sampling stops when a limit is decided, so that a long budget costs nothing on an idle machine and
+        # suffices on a busy one; nine rounds are the fewest that have an interval.
+        defaults = ["--benchmark-max-time=0.02", "--benchmark-min-rounds=9", "--perf-max-time=600"]
+        defaults += ["--benchmark-quiet"]
+        # Each inner run would import hypothesis anew.
+        defaults += ["-p", "no:hypothesispytest"]
+        # pytest-benchmark reads the processor's name for every stored run, which takes a second.
+        defaults += [] if stores else ["--perf-no-save"]
+        return pytester.runpytest_inprocess(*defaults, *options)
 
     return run_project

@@ -1,6 +1,8 @@
-"""How the fixture is used and misused."""
+"""The `perf` fixture: its use, its misuse, and what becomes of a run."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import pytest
 
@@ -11,30 +13,30 @@ from tests.pytest_plugin.conftest import Run
 WORK = "def work(): return sum(range(2000))\n"
 
 
-def test_plain_benchmark_tests_run_untouched_and_are_shown(run: Run) -> None:
+def test_tests_that_use_plain_benchmark_run_unchanged_and_are_in_the_table(run: Run) -> None:
     result = run(WORK + "def test_it(benchmark): assert benchmark(work) > 0")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*it *calls/s*measured*"])
 
 
-def test_perf_returns_what_was_measured(run: Run) -> None:
+def test_perf_returns_the_measurement(run: Run) -> None:
     run(
-        WORK + "def test_it(perf):\n    found = perf(work, items=8)\n"
-        "    assert found.items_per_second > 0 and len(found.seconds_per_call) >= 8\n"
-        "    assert found.counters['opened_files'] == 0 and found.memory.peak_rss_bytes > 0"
+        WORK + "def test_it(perf):\n    measurement = perf(work, items=8)\n"
+        "    assert measurement.items_per_second > 0 and len(measurement.seconds_per_call) >= 8\n"
+        "    assert measurement.counters['opened_files'] == 0 and measurement.memory.peak_rss_bytes > 0"
     ).assert_outcomes(passed=1)
 
 
-def test_time_only_takes_no_extras(run: Run) -> None:
-    calls = "calls = []\ndef work(): calls.append(1)\n"
+def test_time_only_measures_no_counters_and_no_memory(run: Run) -> None:
     source = (
-        calls
-        + "def test_it(perf):\n    found = perf(work)\n    assert not found.counters and not found.memory"
+        "def test_it(perf):\n"
+        "    measurement = perf(lambda: None)\n"
+        "    assert not measurement.counters and not measurement.memory\n"
     )
-    run(source, "--perf-no-extras").assert_outcomes(passed=1)
+    run(source, "--perf-time-only").assert_outcomes(passed=1)
 
 
-def test_stages_of_the_workload_are_found(run: Run) -> None:
+def test_the_stages_of_the_workload_are_measured(run: Run) -> None:
     source = (
         "from perfsuite.stages import stage\n"
         "def work():\n    with stage('decode'): sum(range(2000))\n"
@@ -44,7 +46,7 @@ def test_stages_of_the_workload_are_found(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         ("perf(work); perf(work)", "*perf was called twice*"),
         ("perf(3)", "*int is neither a callable*"),
@@ -54,16 +56,16 @@ def test_stages_of_the_workload_are_found(run: Run) -> None:
         ("perf(work, device='cuda:9')", "*cuda:9*"),
     ],
 )
-def test_a_misuse_is_named(run: Run, body: str, told: str) -> None:
+def test_a_misuse_is_named(run: Run, body: str, message: str) -> None:
     result = run(WORK + f"def test_it(perf): {body}")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines([told])
+    result.stdout.fnmatch_lines([message])
 
 
-def test_a_ratio_limit_wants_two_workloads(run: Run) -> None:
+def test_a_ratio_limit_needs_two_workloads(run: Run) -> None:
     result = run(WORK + "@pytest.mark.ceiling(overhead=0.1)\ndef test_it(perf): perf(work)")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*ceiling(overhead) wants two workloads; use perf.pair"])
+    result.stdout.fnmatch_lines(["*ceiling(overhead) needs two workloads; use perf.pair"])
 
 
 def test_a_benchmark_that_never_calls_perf_is_an_error(run: Run) -> None:
@@ -72,19 +74,19 @@ def test_a_benchmark_that_never_calls_perf_is_an_error(run: Run) -> None:
     result.stdout.fnmatch_lines(["*perf was never called, so nothing was measured*"])
 
 
-def test_a_benchmark_that_skips_or_fails_first_is_not_accused_twice(run: Run) -> None:
+def test_a_benchmark_that_skips_or_fails_first_is_reported_once(run: Run) -> None:
     result = run("def test_a(perf): pytest.skip('no GPU')\ndef test_b(perf): assert False")
     result.assert_outcomes(skipped=1, failed=1)
 
 
-def test_a_workload_that_raises_fails_with_its_own_error_and_loses_nothing_else(run: Run) -> None:
+def test_a_workload_that_raises_fails_its_test_and_the_others_are_measured(run: Run) -> None:
     result = run(WORK + "def test_a(perf): perf(work)\ndef test_b(perf): perf(lambda: 1 / 0)")
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*ZeroDivisionError*", "1 measured"])
 
 
 @pytest.mark.parametrize("options", [["--benchmark-disable"], ["-n", "1"]])
-def test_where_measuring_is_off_it_says_that_nothing_was_measured(run: Run, options: list[str]) -> None:
+def test_a_run_with_measuring_disabled_says_that_nothing_was_measured(run: Run, options: list[str]) -> None:
     marked = "@pytest.mark.floor(images_per_second=1e15)\ndef test_it(perf): perf(work)"
     result = run(WORK + marked, *options, "-W", "ignore")
     result.assert_outcomes(passed=1)
@@ -106,7 +108,9 @@ def test_nothing_is_stored_with_perf_no_save(run: Run, pytester: pytest.Pytester
     assert not (pytester.path / ".perfsuite").exists()
 
 
-def test_a_store_that_cannot_be_written_loses_no_result_shown(run: Run, pytester: pytest.Pytester) -> None:
+def test_a_store_that_cannot_be_written_loses_no_result_of_the_table(
+    run: Run, pytester: pytest.Pytester
+) -> None:
     (pytester.path / ".perfsuite").write_text("a file in the way")
     result = run(WORK + "def test_it(perf): perf(work)", stores=True)
     result.assert_outcomes(passed=1)
@@ -114,7 +118,7 @@ def test_a_store_that_cannot_be_written_loses_no_result_shown(run: Run, pytester
 
 
 @pytest.mark.parametrize(
-    ("option", "told"),
+    ("option", "message"),
     [
         ("--perf-level=1.5", "perf_level: 1.5, expected above 0.5 and below 1"),
         ("--perf-max-time=-1", "perf_max_time: -1, expected above 0*"),
@@ -123,10 +127,10 @@ def test_a_store_that_cannot_be_written_loses_no_result_shown(run: Run, pytester
         ("--perf-max-time=inf", "perf_max_time: inf, expected above 0*"),
     ],
 )
-def test_an_option_out_of_range_is_a_usage_error(run: Run, option: str, told: str) -> None:
+def test_an_option_out_of_range_is_a_usage_error(run: Run, option: str, message: str) -> None:
     result = run(WORK + "def test_it(perf): perf(work)", option)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"ERROR: {told}"])
+    result.stderr.fnmatch_lines([f"ERROR: {message}"])
 
 
 def test_the_table_fits_80_columns(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,18 +142,25 @@ def test_the_table_fits_80_columns(run: Run, monkeypatch: pytest.MonkeyPatch) ->
     assert all(len(line) <= 80 for line in lines[start : start + 12])
 
 
-def test_names_are_shown_and_not_obeyed(run: Run) -> None:
+def test_markup_in_a_parameter_is_printed_and_not_interpreted(run: Run) -> None:
     source = "@pytest.mark.parametrize('x', ['[bold]', '[/]'])\ndef test_it(perf, x): perf(lambda: None)"
     result = run(source)
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["*it[[][[]bold[]][]]*", "*it[[][[]/[]][]]*"])
 
 
-def test_a_serving_arm_is_handed_the_call_and_measures_nothing(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def served() -> Iterator[list[tuple[str, float]]]:
+    """The workloads that a gate's side process would have been handed, by name and items per call."""
+    workloads: list[tuple[str, float]] = []
+    fixture.set_workload_server(lambda name, call, items: workloads.append((name, items)))
+    yield workloads
+    fixture.set_workload_server(None)
+
+
+def test_a_workload_server_is_handed_every_call_and_nothing_is_measured(
+    run: Run, served: list[tuple[str, float]]
 ) -> None:
-    served: list[tuple[str, float]] = []
-    monkeypatch.setattr(fixture, "serve_workload", lambda name, call, items: served.append((name, items)))
     source = WORK + "def test_a(perf): perf(work, items=8)\ndef test_b(perf): perf.pair(x=work, y=work)"
     run(source).assert_outcomes(passed=2)
     assert [(name.partition("::")[2], items) for name, items in served] == [
@@ -162,7 +173,7 @@ def test_a_serving_arm_is_handed_the_call_and_measures_nothing(
 @pytest.mark.parametrize(
     "stop", ["raise KeyboardInterrupt", "os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)"]
 )
-def test_an_interrupted_run_keeps_what_was_done_and_is_marked_incomplete(
+def test_an_interrupted_run_stores_what_was_measured_and_is_marked_incomplete(
     pytester: pytest.Pytester, stop: str
 ) -> None:
     interrupt = f"import os, signal, time\ndef stop(): {stop}\n"
@@ -170,19 +181,18 @@ def test_an_interrupted_run_keeps_what_was_done_and_is_marked_incomplete(
     pytester.makepyfile(test_project=source)
     result = pytester.runpytest_subprocess("--benchmark-max-time=0.02", "--benchmark-quiet")
     assert result.ret == pytest.ExitCode.INTERRUPTED
-    kept = RunStore(pytester.path / ".perfsuite/runs").latest()
-    assert list(kept.measurements) == ["test_project.py::test_a"]
-    assert not kept.complete
+    stored = RunStore(pytester.path / ".perfsuite/runs").latest()
+    assert list(stored.measurements) == ["test_project.py::test_a"]
+    assert not stored.complete
 
 
-def test_a_run_that_broke_a_limit_is_stored_too(run: Run, pytester: pytest.Pytester) -> None:
+def test_a_run_with_a_broken_limit_is_stored(run: Run, pytester: pytest.Pytester) -> None:
     source = "@pytest.mark.floor(images_per_second=1e15)\ndef test_it(perf): perf(work, items=8)"
     run(WORK + source, stores=True).assert_outcomes(failed=1)
     assert len(RunStore(pytester.path / ".perfsuite/runs").latest().measurements) == 1
 
 
-def test_a_setup_that_fails_is_told_once(run: Run) -> None:
-    """Not also as a test that measured nothing: it was never begun."""
+def test_a_setup_that_fails_is_not_also_reported_as_a_test_that_measured_nothing(run: Run) -> None:
     result = run("def test_it(perf, nothing_of_this_name): perf(lambda: None)")
     result.assert_outcomes(errors=1)
     result.stdout.no_fnmatch_line("*never called*")

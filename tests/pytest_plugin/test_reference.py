@@ -1,4 +1,4 @@
-"""Runs held against stored runs and baselines, from inside pytest."""
+"""Comparing a pytest run with stored runs and baselines."""
 
 from __future__ import annotations
 
@@ -18,68 +18,89 @@ SOURCE = "import time\ndef test_it(perf): perf(lambda: time.sleep(0.002))"
 NAME = "test_project.py::test_it"
 
 
-def stored(seconds: float, at: int, where: Environment, counters: dict[str, int] | None = None) -> StoredRun:
-    took = Measurement(NAME, tuple([seconds] * 9), counters=counters or {})
-    when = f"2026-01-01T00:{at:02d}:00+00:00"
-    return StoredRun("main", when, f"c{at}", False, where, {NAME: took})
+def stored_run(
+    seconds: float, minute: int, environment: Environment, counters: dict[str, int] | None = None
+) -> StoredRun:
+    measurement = Measurement(NAME, tuple([seconds] * 9), counters=counters or {})
+    return StoredRun(
+        name="main",
+        created_at=f"2026-01-01T00:{minute:02d}:00+00:00",
+        commit=f"c{minute}",
+        dirty=False,
+        environment=environment,
+        measurements={NAME: measurement},
+    )
 
 
-def history(root: Path, seconds: float, where: Environment) -> None:
-    draw = random.Random(5)
-    for at in range(12):
-        RunStore(root / ".perfsuite/runs").save(stored(seconds * draw.lognormvariate(0, 0.01), at, where), {})
+def store_history(root: Path, seconds: float, environment: Environment) -> None:
+    """Store twelve runs that differ by 1 %."""
+    rng = random.Random(5)
+    store = RunStore(root / ".perfsuite/runs")
+    for minute in range(12):
+        store.save(stored_run(seconds * rng.lognormvariate(0, 0.01), minute, environment), {})
 
 
-def test_a_run_slower_than_its_history_fails_the_test_itself(run: Run, pytester: pytest.Pytester) -> None:
-    history(pytester.path, 0.0005, detect_environment())
+def test_a_run_slower_than_its_history_fails_its_test(run: Run, pytester: pytest.Pytester) -> None:
+    store_history(pytester.path, 0.0005, detect_environment())
     result = run(SOURCE, "--perf-compare=main")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["regressed: *", "*it *+*%*regressed*", "changes are against main"])
 
 
-def test_a_run_quicker_than_its_history_is_improved(run: Run, pytester: pytest.Pytester) -> None:
-    history(pytester.path, 20.0, detect_environment())  # no machine is that busy
+def test_a_run_faster_than_its_history_is_improved(run: Run, pytester: pytest.Pytester) -> None:
+    store_history(pytester.path, 20.0, detect_environment())  # no machine is that slow
     result = run(SOURCE, "--perf-compare=main")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*it *-*%*improved*"])
 
 
-def test_one_stored_run_is_too_little_to_accuse(run: Run, pytester: pytest.Pytester) -> None:
-    RunStore(pytester.path / ".perfsuite/runs").save(stored(0.0005, 1, detect_environment()), {})
+def test_one_stored_run_is_too_few_to_report_a_regression(run: Run, pytester: pytest.Pytester) -> None:
+    RunStore(pytester.path / ".perfsuite/runs").save(stored_run(0.0005, 1, detect_environment()), {})
     result = run(SOURCE, "--perf-compare=main")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*it *unclear*", "changes are against main", "*may be drift*"])
 
 
-def test_the_baseline_of_this_environment_is_used_without_being_asked_for(
+def test_the_baseline_of_this_environment_is_used_without_an_option(
     run: Run, pytester: pytest.Pytester
 ) -> None:
     BaselineStore(pytester.path / "benchmarks/baselines").accept(
-        [stored(0.002, 1, detect_environment())], name="main"
+        [stored_run(0.002, 1, detect_environment())], name="main"
     )
     result = run(SOURCE)
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["changes are against baseline main"])
 
 
-def test_the_baseline_of_another_environment_is_not(run: Run, pytester: pytest.Pytester) -> None:
+def test_the_baseline_of_another_environment_is_not_used(run: Run, pytester: pytest.Pytester) -> None:
     elsewhere = Environment({"cpu": "another"})
-    BaselineStore(pytester.path / "benchmarks/baselines").accept([stored(0.002, 1, elsewhere)], name="main")
+    BaselineStore(pytester.path / "benchmarks/baselines").accept(
+        [stored_run(0.002, 1, elsewhere)], name="main"
+    )
     result = run(SOURCE)
     result.assert_outcomes(passed=1)
     assert "changes are against" not in result.stdout.str()
 
 
-def test_a_counter_that_grew_is_a_finding_without_any_history(run: Run, pytester: pytest.Pytester) -> None:
-    one_run = stored(0.002, 1, detect_environment(), counters={"opened_files": 0})
+def test_a_counter_that_grew_is_a_regression_without_any_history(run: Run, pytester: pytest.Pytester) -> None:
+    one_run = stored_run(0.002, 1, detect_environment(), counters={"opened_files": 0})
     RunStore(pytester.path / ".perfsuite/runs").save(one_run, {})
     result = run("def test_it(perf): perf(lambda: open('x', 'w').close())", "--perf-compare=main")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["regressed: *opened_files*"])
 
 
+def test_a_stored_reference_cannot_control_the_terminal(run: Run, pytester: pytest.Pytester) -> None:
+    hostile = "count\x1b[31m"
+    run_with_counter = stored_run(0.002, 1, detect_environment(), counters={hostile: 1})
+    RunStore(pytester.path / ".perfsuite/runs").save(run_with_counter, {})
+    result = run(SOURCE, "--perf-compare=main", "--color=no")
+    assert "count" in result.stdout.str()
+    assert "\x1b[31m" not in result.stdout.str()
+
+
 @pytest.mark.parametrize("name", ["nowhere", "baseline", "missing.json"])
-def test_a_reference_that_is_not_there_stops_the_run_at_once(run: Run, name: str) -> None:
+def test_a_missing_reference_stops_the_run_before_it_measures(run: Run, name: str) -> None:
     result = run(SOURCE, f"--perf-compare={name}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: *"])

@@ -60,7 +60,7 @@ def set_workload_server(serve: Callable[[str, Callable[[], Any], float], None]) 
         fixture: Any = importlib.import_module("perfsuite.pytest_plugin.fixture")
     except ImportError:
         return
-    fixture.serve_workload = serve
+    fixture.set_workload_server(serve)
 
 
 def load_counter() -> Callable[[Callable[[], object]], dict[str, int]]:

@@ -1,4 +1,4 @@
-"""Baselines in a terminal: which there are, and what one of them says."""
+"""Accepted baselines on the terminal: the list of them, and one in detail."""
 
 from __future__ import annotations
 
@@ -18,24 +18,25 @@ from perfsuite.store.baselines import Baseline
 
 def print_baselines(
     root: str,
-    found: Sequence[tuple[str, Baseline]],
+    baselines: Sequence[tuple[str, Baseline]],
     damaged: Sequence[str] = (),
     console: Console | None = None,
 ) -> None:
+    """Print a row for each baseline with its reference, and a line for each file that cannot be read."""
     console = console or Console(highlight=False)
-    if not found and not damaged:
+    if not baselines and not damaged:
         console.print(
             f"{root}: no baselines yet; accept one with: perfsuite baseline accept NAME", markup=False
         )
-    if found:
+    if baselines:
         table = _table("baseline", "workloads", "runs", "newest", "environment")
-        for reference, each in found:
+        for reference, baseline in baselines:
             table.add_row(
                 Text(escape_control_characters(reference)),
-                str(len(each.runs[-1].measurements)),
-                f"{len(each.runs)} + {len(each.earlier_runs)}",
-                Text(escape_control_characters(each.runs[-1].created_at[:10])),
-                Text(escape_control_characters(_describe_environment(each))),
+                str(len(baseline.runs[-1].measurements)),
+                f"{len(baseline.runs)} + {len(baseline.earlier_runs)}",
+                Text(escape_control_characters(baseline.runs[-1].created_at[:10])),
+                Text(escape_control_characters(_describe_environment(baseline))),
             )
         console.print(table)
     for damage in damaged:
@@ -43,39 +44,41 @@ def print_baselines(
 
 
 def print_baseline(baseline: Baseline, console: Console | None = None) -> None:
+    """Print where a baseline comes from, its environment, and a row for each workload."""
     console = console or Console(highlight=False)
     newest = baseline.runs[-1]
     lines = [
         f"{baseline.source}",
         f"commit {newest.commit or 'unknown'}{' with uncommitted changes' * newest.dirty}, "
-        f"{len(baseline.runs)} runs of it and {len(baseline.earlier_runs)} of earlier ones",
+        f"{len(baseline.runs)} runs of it and {len(baseline.earlier_runs)} of earlier baselines",
         *(f"  {key}: {value}" for key, value in newest.environment.hard.items()),
     ]
     for line in lines:
         console.print(Text(escape_control_characters(line)))
     table = _table("workload", "time", "spread", "counters")
     for name in sorted(newest.measurements):
-        table.add_row(Text(escape_control_characters(name)), *_workload_cells(baseline, name))
+        cells = (name, *_workload_cells(baseline, name))
+        table.add_row(*(Text(escape_control_characters(cell)) for cell in cells))
     console.print(table)
 
 
 def _workload_cells(baseline: Baseline, name: str) -> tuple[str, str, str]:
-    took = newest = baseline.runs[-1].measurements[name]
+    newest = baseline.runs[-1].measurements[name]
     seconds = [run.seconds_per_item[name] for run in baseline.runs if name in run.seconds_per_item]
-    counters = str(len(took.counters)) if took.counters else ""
+    counters = str(len(newest.counters)) if newest.counters else ""
     if not seconds:
         return "", "", counters
     per = newest.unit.removesuffix("es" if newest.unit.endswith("ches") else "s")
     return (
         f"{_format_seconds(median(seconds))}/{per}",
-        _spread([each for each in seconds if each > 0]),
+        _format_spread([each for each in seconds if each > 0]),
         counters,
     )
 
 
-def _spread(seconds: Sequence[float]) -> str:
-    known = spread.within_group_spread([[log(each) for each in seconds]], trim=False)
-    return f"{exp(known.standard_error) - 1:.1%}" if known.df else "one run"
+def _format_spread(seconds: Sequence[float]) -> str:
+    between_runs = spread.within_group_spread([[log(each) for each in seconds]], trim=False)
+    return f"{exp(between_runs.standard_error) - 1:.1%}" if between_runs.df else "one run"
 
 
 def _format_seconds(seconds: float) -> str:
@@ -93,6 +96,6 @@ def _describe_environment(baseline: Baseline) -> str:
 
 def _table(*columns: str) -> Table:
     table = Table(box=ASCII2, show_edge=False, pad_edge=False)
-    for place, column in enumerate(columns):
-        table.add_column(column, overflow="fold", justify="left" if place == 0 else "right")
+    for position, column in enumerate(columns):
+        table.add_column(column, overflow="fold", justify="left" if position == 0 else "right")
     return table
