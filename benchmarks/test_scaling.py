@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import pytest
 import torch
 
-from perfsuite.advise.torchrun import run_ranks
+from perfsuite.training.distributed.torchrun import run_ranks
 from perfsuite.training.models import make_model
 
 STARTUP_SECONDS = 300

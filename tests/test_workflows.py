@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from perfsuite.cli.gate import add_arguments
+from perfsuite.cli.commands.gate import add_arguments
 
 ROOT = Path(__file__).parents[1]
 OURS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))

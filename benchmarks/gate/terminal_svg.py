@@ -14,7 +14,7 @@ from proof import PLANTED_STAGE, calibrate, project
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 
-from perfsuite.cli.gate import repro_command
+from perfsuite.cli.gate_options import repro_command
 from perfsuite.gate.gate import gate
 from perfsuite.gate.settings import GateSettings
 from perfsuite.report.formats import terminal

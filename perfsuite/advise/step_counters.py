@@ -1,6 +1,6 @@
-"""Training steps counted, not timed: what must stay exactly as it is on a machine without a GPU.
+"""Count the operations of training steps exactly; no GPU and no clock are needed.
 
-Values are kept for each minor version of torch, since its operators change with it.
+Expected counts are stored per minor version of PyTorch, because its operators change between versions.
 """
 
 from __future__ import annotations
@@ -31,11 +31,12 @@ IMAGE_SIZE = 32
 
 
 def count_all_cases() -> dict[str, CounterValues]:
-    """Every case, counted here and now."""
+    """Run every case and count its operations."""
     return {name: case() for name, case in CASES.items()}
 
 
 def expected_file(folder: Path) -> Path:
+    """The file of the expected counts for the installed version of PyTorch."""
     import torch
 
     minor = ".".join(torch.__version__.split("+")[0].split(".")[:2])
@@ -43,42 +44,43 @@ def expected_file(folder: Path) -> Path:
 
 
 def read_expected(path: Path) -> dict[str, CounterValues]:
+    """The expected counts by case; StoreError where the file is damaged."""
     try:
-        found = json.loads(path.read_text())
+        counts = json.loads(path.read_text())
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
         raise StoreError(
-            f"{path}: not JSON ({error}); write it anew with `perfsuite counters --update`"
+            f"{path}: not JSON ({error}); write it again with `perfsuite counters --update`"
         ) from error
-    if not isinstance(found, dict) or not all(isinstance(case, dict) for case in found.values()):
+    if not isinstance(counts, dict) or not all(isinstance(case, dict) for case in counts.values()):
         raise StoreError(
-            f"{path}: expected an object of cases; write it anew with `perfsuite counters --update`"
+            f"{path}: expected an object of cases; write it again with `perfsuite counters --update`"
         )
-    return found
+    return counts
 
 
-def diff_counters(expected: Mapping[str, CounterValues], found: Mapping[str, CounterValues]) -> list[str]:
-    """A line for each counter that differs, in either direction; absent ones count as 0.
+def diff_counters(expected: Mapping[str, CounterValues], counted: Mapping[str, CounterValues]) -> list[str]:
+    """A line for each counter that differs in either direction; an absent counter is 0.
 
     >>> diff_counters({"bf16": {"casts": 4}}, {"bf16": {"casts": 5}})
     ['bf16: casts 4 -> 5 (+1)']
     """
     lines = []
-    for case in sorted({*expected, *found}):
-        before, after = expected.get(case, {}), found.get(case, {})
+    for case in sorted({*expected, *counted}):
+        before, after = expected.get(case, {}), counted.get(case, {})
         for name in sorted({*before, *after}):
-            was, now = before.get(name, 0), after.get(name, 0)
-            if was != now:
-                lines.append(f"{case}: {name} {was:,} -> {now:,} ({now - was:+,})")
+            old, new = before.get(name, 0), after.get(name, 0)
+            if old != new:
+                lines.append(f"{case}: {name} {old:,} -> {new:,} ({new - old:+,})")
     return lines
 
 
-def _step_case(chosen: str, accumulate: int = 1) -> Callable[[], CounterValues]:
+def _step_case(preset: str, accumulate: int = 1) -> Callable[[], CounterValues]:
     def case() -> CounterValues:
         from perfsuite.training.step.presets import parse_preset
 
-        return _count_call(_step_call(parse_preset(chosen), accumulate))
+        return _count_call(_step_call(parse_preset(preset), accumulate))
 
     return case
 
@@ -90,7 +92,7 @@ def _clipped_case() -> CounterValues:
 
 
 def _compiled_case() -> CounterValues:
-    """Caches off: a kernel taken from a cache is not generated, and would not be counted."""
+    """Count with compile caches off: a kernel from a cache is not generated, and so not counted."""
     import torch
     from torch._inductor import config
 
@@ -101,7 +103,7 @@ def _compiled_case() -> CounterValues:
     call = _step_call(COMPILED)
     compilation = CompilationCounters()
     with config.patch(force_disable_caches=True), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that caches are off, which was asked for
+        warnings.simplefilter("ignore", UserWarning)  # a warning that caches are off
         call()
         call()
     return compilation.difference()
@@ -114,15 +116,15 @@ def _inference_case() -> CounterValues:
     from perfsuite.training.run.checkpoint import ModelSpec
 
     torch.manual_seed(0)
-    recipe = ModelSpec("small", tuple("abc"), image_size=IMAGE_SIZE)
-    predictor = Predictor(recipe, recipe.build().eval(), torch.device("cpu"))
+    spec = ModelSpec("small", tuple("abc"), image_size=IMAGE_SIZE)
+    predictor = Predictor(spec, spec.build().eval(), torch.device("cpu"))
     pixels = torch.zeros(BATCH_SIZE, 3, IMAGE_SIZE, IMAGE_SIZE, dtype=torch.uint8)
     predictor.predict(pixels)
     return _count_call(lambda: predictor.predict(pixels))
 
 
 def _distributed_case() -> CounterValues:
-    """One rank suffices to see what each of many would send."""
+    """Count the all-reduces of one rank, which sends what each of many would."""
     import torch.distributed as dist
     from torch import nn
 
@@ -130,14 +132,14 @@ def _distributed_case() -> CounterValues:
     from perfsuite.training.step.presets import EAGER
 
     with TemporaryDirectory() as folder:
-        dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=0, world_size=1)
+        dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=0, world_size=1)
         try:
             model = nn.parallel.DistributedDataParallel(_make_model())
-            exchanged = AllReduceCounter.attach(model)
+            counter = AllReduceCounter.attach(model)
             _step_call(EAGER, accumulate=2, model=model)()
         finally:
             dist.destroy_process_group()
-    return {"all_reduces": exchanged.all_reduces, "all_reduced_bytes": exchanged.all_reduced_bytes}
+    return {"all_reduces": counter.all_reduces, "all_reduced_bytes": counter.all_reduced_bytes}
 
 
 CASES: dict[str, Callable[[], CounterValues]] = {
@@ -150,7 +152,7 @@ CASES: dict[str, Callable[[], CounterValues]] = {
     "checkpointing": _step_case("checkpointing"),
     "clipped": _clipped_case,
     "compiled": _compiled_case,
-    "answered": _inference_case,
+    "predicted": _inference_case,
     "distributed": _distributed_case,
 }
 
@@ -158,11 +160,11 @@ CASES: dict[str, Callable[[], CounterValues]] = {
 def _count_call(call: Callable[[], object]) -> CounterValues:
     from perfsuite.measure.counters.torch_dispatch import count_operators
 
-    call()  # first calls make what later ones find
+    call()  # the first call allocates what later calls reuse
     with _one_thread():
-        found = count(call)
-        named = count_operators(call)
-    return {name: found[name] for name in COUNTERS if name in found} | named
+        counters = count(call)
+        operators = count_operators(call)
+    return {name: counters[name] for name in COUNTERS if name in counters} | operators
 
 
 def _make_model() -> nn.Module:
@@ -174,17 +176,17 @@ def _make_model() -> nn.Module:
     return make_model("small", 3)
 
 
-def _step_call(chosen: Preset, accumulate: int = 1, model: nn.Module | None = None) -> Callable[[], Tensor]:
+def _step_call(preset: Preset, accumulate: int = 1, model: nn.Module | None = None) -> Callable[[], Tensor]:
     import torch
 
     from perfsuite.training.step.optimizers import make_optimizer
     from perfsuite.training.step.step import TrainingStep
 
-    own = model if model is not None else _make_model()
-    path = chosen.optimizer_implementation if chosen.optimizer_implementation != "auto" else "loop"
-    step = TrainingStep(own, make_optimizer(own, learning_rate=1e-3, path=path), chosen)
+    stepped = model if model is not None else _make_model()
+    path = preset.optimizer_implementation if preset.optimizer_implementation != "auto" else "loop"
+    step = TrainingStep(stepped, make_optimizer(stepped, learning_rate=1e-3, path=path), preset)
     batch = torch.zeros(BATCH_SIZE, 3, IMAGE_SIZE, IMAGE_SIZE), torch.zeros(BATCH_SIZE, dtype=torch.int64)
-    if chosen.channels_last:
+    if preset.channels_last:
         batch = batch[0].contiguous(memory_format=torch.channels_last), batch[1]
     return lambda: step.accumulate([batch] * accumulate)
 

@@ -1,71 +1,144 @@
-"""Which training step is measured: options that several commands share."""
+"""Argument types (numbers, durations, sizes) and the options that several commands share."""
 
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
-from math import isfinite
+from pathlib import Path
+from typing import Any
 
 from perfsuite.judge.units import Range
 
+POSITIVE_INT = Range(1, with_low=True, whole=True)
+NONNEGATIVE_INT = Range(0, with_low=True, whole=True)
+POSITIVE = Range(0)
+NONNEGATIVE = Range(0, with_low=True)
+FRACTION = Range(0, 1, with_low=True)
+POSITIVE_FRACTION = Range(0, 1)
+
 COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smh]?)")
+_SECONDS_PER_UNIT = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+_SIZE = re.compile(r"([1-9]\d*)[xX]([1-9]\d*)")
 
 
-def positive_int(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number}, expected 1 or more")
-    return number
+def number(expected: Range) -> Callable[[str], float]:
+    """An argparse type for a number in a range; a percentage is a number too.
 
-
-def nonnegative_int(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{number}, expected 0 or more")
-    return number
-
-
-def positive_float(text: str) -> float:
-    return _bounded_float(text, lambda number: number > 0, "above 0")
-
-
-def nonnegative_float(text: str) -> float:
-    return _bounded_float(text, lambda number: number >= 0, "0 or more")
-
-
-def fraction(text: str) -> float:
-    return _bounded_float(text, lambda number: 0 <= number < 1, "0 or more and below 1")
-
-
-def within(expected: Range) -> Callable[[str], float]:
-    """For argparse: a number in a range of the settings.
-
-    >>> within(Range(0, 1))("0.05")
-    0.05
+    >>> number(POSITIVE_INT)("3"), number(FRACTION)("0.05"), number(FRACTION)("5%")
+    (3, 0.05, 0.05)
     """
 
-    def number(text: str) -> float:
-        value = int(text) if expected.whole else float(text)
-        if value not in expected:
+    def parse(text: str) -> float:
+        try:
+            value = int(text) if expected.whole else _float_or_percentage(text)
+        except ValueError:
+            value = None
+        if value is None or value not in expected:
             raise argparse.ArgumentTypeError(f"{text}, expected {expected}")
         return value
 
-    return number
+    return parse
 
 
-def _bounded_float(text: str, is_good: Callable[[float], bool], expected: str) -> float:
-    number = float(text)
-    if not (isfinite(number) and is_good(number)):
-        raise argparse.ArgumentTypeError(f"{text}, expected {expected}")
-    return number
+def _float_or_percentage(text: str) -> float:
+    return float(text.removesuffix("%")) / 100 if text.endswith("%") else float(text)
+
+
+def duration(text: str) -> float:
+    """An argparse type for a time above 0, in seconds.
+
+    >>> duration("90"), duration("90s"), duration("10m"), duration("1h")
+    (90.0, 90.0, 600.0, 3600.0)
+    """
+    match = _DURATION.fullmatch(text.strip())
+    seconds = float(match[1]) * _SECONDS_PER_UNIT[match[2]] if match else 0.0
+    if seconds not in POSITIVE:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a time above 0 such as 90s, 10m or 1h")
+    return seconds
+
+
+def size(text: str) -> tuple[int, int]:
+    """An argparse type for a width and a height in pixels.
+
+    >>> size("1280x720")
+    (1280, 720)
+    """
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected WIDTHxHEIGHT such as 1280x720")
+    return int(match[1]), int(match[2])
+
+
+def rename(text: str) -> tuple[str, str]:
+    """An argparse type for OLD=NEW; where a name has an equals sign of its own, OLD==NEW.
+
+    >>> rename("test_a=test_b"), rename("test[n=1]==test[m=1]")
+    (('test_a', 'test_b'), ('test[n=1]', 'test[m=1]'))
+    """
+    old, _, new = text.partition("==" if "==" in text else "=")
+    if not old or not new:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}, expected OLD=NEW, the old and the new name of a workload"
+        )
+    return old, new
+
+
+# argparse's parsers and their groups take options alike, but share no public type.
+Options = Any
+
+
+def add_device_argument(options: Options) -> None:
+    options.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
+
+
+def add_data_dir_argument(options: Options) -> None:
+    options.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="images in class folders (default: synthetic images)"
+    )
+
+
+def add_augmentation_argument(options: Options) -> None:
+    options.add_argument(
+        "--augmentation-mode", metavar="MODE", help="conservative, moderate, aggressive or none"
+    )
+
+
+def add_batch_size_argument(options: Options) -> None:
+    options.add_argument(
+        "--batch-size", type=number(POSITIVE_INT), default=32, metavar="N", help="images per batch (32)"
+    )
+
+
+def add_image_size_argument(options: Options, default: int | None, help_default: str = "") -> None:
+    options.add_argument(
+        "--image-size",
+        type=number(POSITIVE_INT),
+        default=default,
+        metavar="PX",
+        help=f"height and width in pixels ({help_default or default})",
+    )
+
+
+def add_seconds_argument(options: Options, default: float, what: str = "time to measure for") -> None:
+    options.add_argument(
+        "--seconds", type=duration, default=default, metavar="TIME", help=f"{what} ({default:g}s)"
+    )
 
 
 def add_step_arguments(parser: argparse.ArgumentParser) -> None:
+    """The model and the batch of a measured training step."""
     parser.add_argument("--model", default="small", help="small, resnet18, resnet18-cifar, resnet50 (small)")
-    parser.add_argument(
-        "--image-size", type=positive_int, default=64, metavar="PX", help="side in pixels (64)"
-    )
-    parser.add_argument(
-        "--batch-size", type=positive_int, default=32, metavar="N", help="images a batch (32)"
-    )
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (auto)")
+    add_image_size_argument(parser, 64)
+    add_batch_size_argument(parser)
+    add_device_argument(parser)
+
+
+def step_argv(arguments: argparse.Namespace) -> list[str]:
+    """The words that repeat the options of `add_step_arguments` and --seconds."""
+    return [
+        *("--model", arguments.model, "--image-size", str(arguments.image_size)),
+        *("--batch-size", str(arguments.batch_size), "--seconds", f"{arguments.seconds:g}"),
+        *(("--device", arguments.device) if arguments.device != "auto" else ()),
+    ]

@@ -1,4 +1,4 @@
-"""How the command line opens the store, and how it describes runs."""
+"""How the command line opens the store of runs, and how it describes runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from perfsuite.store.runs import RunStore
 
 
 def describe_runs(side: str, runs: Sequence[Run]) -> str:
-    """One line that says which runs these are."""
+    """One line that identifies the runs of a side."""
     newest = runs[-1]
     commit = f"{newest.commit[:12] or 'an unknown commit'}{' with uncommitted changes' * newest.dirty}"
     count = f"{len(runs)} run{'s' * (len(runs) > 1)}"
@@ -20,5 +20,5 @@ def describe_runs(side: str, runs: Sequence[Run]) -> str:
 
 
 def open_store(root: str) -> RunStore:
-    """A store that reports unreadable runs and slow operations on stderr."""
+    """A store that reports on stderr what it skips, and what takes long."""
     return RunStore(root, on_message=lambda message: print(message, file=sys.stderr))

@@ -1,3 +1,5 @@
+"""Counted training steps: exact, sensitive to planted faults, and compared with a file."""
+
 from __future__ import annotations
 
 import json
@@ -13,12 +15,12 @@ from perfsuite.cli import main
 from perfsuite.training.step.step import TrainingStep
 
 
-@pytest.mark.parametrize("case", ["eager", "bf16", "distributed", "answered"])
+@pytest.mark.parametrize("case", ["eager", "bf16", "distributed", "predicted"])
 def test_counting_twice_gives_the_same(case: str) -> None:
     assert CASES[case]() == CASES[case]()
 
 
-def test_each_preset_leaves_its_mark() -> None:
+def test_each_preset_has_its_own_counts() -> None:
     eager, bf16, fused, parts = (CASES[name]() for name in ("eager", "bf16", "fused", "accumulated"))
     assert eager["host_syncs"] == eager["casts"] == eager["layout_copies"] == 0
     assert bf16["casts"] > 0
@@ -29,7 +31,7 @@ def test_each_preset_leaves_its_mark() -> None:
 
 
 @pytest.mark.parametrize(
-    ("plant", "named"),
+    ("plant", "difference"),
     [
         (lambda loss, images: loss.item(), "host_syncs 0 -> 1"),
         (lambda loss, images: images.transpose(1, 3).contiguous(), "layout_copies 0 -> 1"),
@@ -37,11 +39,11 @@ def test_each_preset_leaves_its_mark() -> None:
     ],
     ids=["wait", "layout copy", "cast"],
 )
-def test_a_planted_fault_is_found_without_noise(
-    plant: Any, named: str, monkeypatch: pytest.MonkeyPatch
+def test_a_planted_fault_changes_a_counter(
+    plant: Any, difference: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = CASES["eager"]()
-    plain = TrainingStep._one
+    plain = TrainingStep._forward_backward_one
 
     def planted(self: TrainingStep, images: Tensor, labels: Tensor, weight: Any) -> Tensor:
         loss = plain(self, images, labels, weight)
@@ -49,7 +51,7 @@ def test_a_planted_fault_is_found_without_noise(
         return loss
 
     monkeypatch.setattr(TrainingStep, "_forward_backward_one", planted)
-    assert any(named in line for line in diff_counters({"eager": before}, {"eager": CASES["eager"]()}))
+    assert any(difference in line for line in diff_counters({"eager": before}, {"eager": CASES["eager"]()}))
 
 
 @pytest.fixture
@@ -58,8 +60,8 @@ def _few_cases(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_few_cases")
-def test_updating_writes_and_shows_the_difference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["counters", "--folder", str(tmp_path)]
+def test_update_writes_and_prints_the_difference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["counters", "--expected-dir", str(tmp_path)]
     assert main(command) == 12
     assert main([*command, "--update"]) == 0
     assert main(command) == 0
@@ -75,12 +77,12 @@ def test_updating_writes_and_shows_the_difference(tmp_path: Path, capsys: pytest
 
 @pytest.mark.usefixtures("_few_cases")
 def test_a_damaged_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(["counters", "--folder", str(tmp_path), "--update"])
+    main(["counters", "--expected-dir", str(tmp_path), "--update"])
     (path,) = tmp_path.iterdir()
     path.write_text("{")
-    assert main(["counters", "--folder", str(tmp_path)]) == 13
+    assert main(["counters", "--expected-dir", str(tmp_path)]) == 13
     assert "not JSON" in capsys.readouterr().err
 
 
-def test_cases_that_came_or_went_are_changes() -> None:
+def test_added_and_removed_cases_are_differences() -> None:
     assert diff_counters({"a": {"x": 1}}, {"b": {"x": 1}}) == ["a: x 1 -> 0 (-1)", "b: x 0 -> 1 (+1)"]

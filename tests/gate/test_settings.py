@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from perfsuite.cli.gate import parse_duration, repro_command
+
 from perfsuite.errors import UsageError
 from perfsuite.gate.schedule import TurnSchedule
 from perfsuite.gate.settings import Exemption, GateSettings, read_project_settings

@@ -1,0 +1,1 @@
+"""Measure common claims about training optimizations on this machine."""

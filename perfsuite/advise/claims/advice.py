@@ -1,14 +1,15 @@
-"""What to set without a GPU, with a small one and with a large one; measured for the machine of the run."""
+"""Advise what to set without a GPU, with a small one and with a large one, from a claims report."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from perfsuite.advise.claims.results import DIRECT_LOADER, ClaimsReport, SpeedupRow, format_interval
+from perfsuite.advise.claims.claims import DIRECT_LOADER
+from perfsuite.advise.claims.report import ClaimsReport, SpeedupRow, format_interval
 from perfsuite.advise.preset_search import pick_fastest
 
-# What `perfsuite train` calls an arm of the training table.
+# The options of `perfsuite train` for each variant of the training table.
 TRAIN_OPTIONS = {
     "channels_last": "--channels-last",
     "fused": "--fused",
@@ -21,50 +22,50 @@ TRAIN_OPTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What to set, for which kind of machine; its ground is a measurement of this run or a rule of thumb."""
+    """What to set on which kind of machine; measured in this run, or a rule of thumb."""
 
     machine: str
     text: str
     is_measured: bool
 
 
-def advise_on_claims(found: ClaimsReport) -> tuple[Advice, ...]:
-    on_gpu = found.settings.get("device", "cpu").startswith("cuda")
+def advise_on_claims(report: ClaimsReport) -> tuple[Advice, ...]:
+    on_gpu = report.settings.get("device", "cpu").startswith("cuda")
     return (
-        *_measured_advice(found, "here, on a GPU" if on_gpu else "here, without a GPU"),
-        *_rules_of_thumb(found, on_gpu),
+        *_measured_advice(report, "here, on a GPU" if on_gpu else "here, without a GPU"),
+        *_rules_of_thumb(report, on_gpu),
     )
 
 
-def _measured_advice(found: ClaimsReport, machine: str) -> Iterator[Advice]:
-    if "training" in found.tables:
-        yield Advice(machine, _training_advice(found.tables["training"]), True)
-    if "inference" in found.tables:
-        yield Advice(machine, _inference_advice(found.tables["inference"]), True)
-    row = found.row("bottleneck", DIRECT_LOADER)
+def _measured_advice(report: ClaimsReport, machine: str) -> Iterator[Advice]:
+    if "training" in report.tables:
+        yield Advice(machine, _training_advice(report.tables["training"]), is_measured=True)
+    if "inference" in report.tables:
+        yield Advice(machine, _inference_advice(report.tables["inference"]), is_measured=True)
+    row = report.row("bottleneck", DIRECT_LOADER)
     if row is not None:
-        yield Advice(machine, _loading_advice(row), True)
+        yield Advice(machine, _loading_advice(row), is_measured=True)
 
 
-def _rules_of_thumb(found: ClaimsReport, on_gpu: bool) -> Iterator[Advice]:
+def _rules_of_thumb(report: ClaimsReport, on_gpu: bool) -> Iterator[Advice]:
     if on_gpu:
         yield Advice(
-            "without a GPU", "let `perfsuite train --fastest` choose; without it float32 as it comes", False
+            "without a GPU", "choose by `perfsuite train --fastest`; else plain float32", is_measured=False
         )
         return
-    kept = found.memory.get("checkpointing", 0) / found.memory["eager"] if found.memory else 0.0
-    spared = f" (it kept {kept:.0%} of the bytes here)" if kept else ""
+    ratio = report.memory.get("checkpointing", 0) / report.memory["eager"] if report.memory else 0.0
+    note = f" (here it saved {ratio:.0%} of eager's bytes for the backward pass)" if ratio else ""
     yield Advice(
         "a small GPU",
-        "`--amp --channels-last`; where memory ends, a smaller `--batch-size` with "
-        f"`--accumulate-grad-steps`, then `--checkpointing`{spared}",
-        False,
+        "`--amp --channels-last`; out of memory, a smaller `--batch-size` with "
+        f"`--gradient-accumulation-steps`, then `--activation-checkpointing`{note}",
+        is_measured=False,
     )
     yield Advice(
         "a large GPU",
-        "`--amp --channels-last --compile --fused` with the largest batch that still learns as well; "
-        "`--compile` is paid back late in short runs; look at the GPU's utilization before anything else",
-        False,
+        "`--amp --channels-last --compile --fused` with the largest batch that still trains as well; "
+        "`--compile` pays back late in short runs; check the GPU's utilization first",
+        is_measured=False,
     )
 
 
@@ -72,25 +73,24 @@ def _training_advice(rows: tuple[SpeedupRow, ...]) -> str:
     best = pick_fastest({row.name: row.speedup for row in rows if row.name in TRAIN_OPTIONS})
     row = next((row for row in rows if row.name == best), None)
     if row is None or best == "eager":
-        return "train as it comes: no preset was surely faster"
+        return "train without further options: no preset was faster for certain"
     return f"train with `{TRAIN_OPTIONS[best]}` ({format_interval(row.speedup)}x)"
 
 
 def _inference_advice(rows: tuple[SpeedupRow, ...]) -> str:
-    best = pick_fastest({row.name: row.speedup for row in rows[1:]})
-    row = next((row for row in rows if row.name == best), rows[0])
-    return (
-        "answer as it comes: no runtime was surely faster"
-        if row is rows[0]
-        else f"answer with {row.name} ({format_interval(row.speedup)}x)"
-    )
+    eager, *others = rows
+    best = pick_fastest({row.name: row.speedup for row in others})
+    row = next((row for row in others if row.name == best), eager)
+    if row is eager:
+        return "predict with the model itself: no runtime was faster for certain"
+    return f"predict with {row.name} ({format_interval(row.speedup)}x)"
 
 
 def _loading_advice(row: SpeedupRow) -> str:
     interval = format_interval(row.speedup)
-    told = f"the loader with 2 workers gives {row.estimate:.1f}x what a step takes ({interval})"
+    figures = f"the loader with 2 workers delivers {row.estimate:.1f}x what a step consumes ({interval})"
     if row.speedup.low > 1:
-        return f"{told}: it is not the limit, make the step faster"
+        return f"{figures}: it is not the bottleneck, make the step faster"
     if row.speedup.high < 1:
-        return f"{told}: it is the limit; more `--workers`, smaller images, a cache"
-    return f"{told}: which is the limit is not settled"
+        return f"{figures}: it is the bottleneck; more `--num-workers`, smaller images, a cache"
+    return f"{figures}: which of them is the bottleneck is unclear"

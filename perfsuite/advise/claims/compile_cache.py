@@ -1,4 +1,4 @@
-"""A first call that takes as long as the first ever: nothing that was compiled before is found."""
+"""Measure first calls with an empty compile cache, so that everything is compiled."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CACHE_DIR_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
 
 @contextmanager
 def empty_compile_cache() -> Iterator[None]:
-    """What is compiled in the block is kept in an empty folder, which goes with it."""
+    """Use an empty folder as the compile cache in the block, and remove it afterward."""
     before = os.environ.get(CACHE_DIR_VARIABLE)
     with TemporaryDirectory(prefix="perfsuite-claims-", ignore_cleanup_errors=True) as folder:
         os.environ[CACHE_DIR_VARIABLE] = folder
@@ -27,16 +27,18 @@ def empty_compile_cache() -> Iterator[None]:
 
 
 def time_first_call(make: Callable[[], Callable[[], object]]) -> float:
-    """What making a call and calling it once takes, compiling included."""
+    """Seconds to make a call and call it once, compilation included."""
     reset_compiler()
-    began = perf_counter()
+    begin = perf_counter()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what cannot be compiled is refused where its answers are compared
+        # What cannot be compiled is rejected later, when its results are compared.
+        warnings.simplefilter("ignore")
         make()()
-    return perf_counter() - began
+    return perf_counter() - begin
 
 
 def reset_compiler() -> None:
+    """Forget everything that this process has compiled."""
     import torch
 
     torch.compiler.reset()

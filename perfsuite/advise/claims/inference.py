@@ -1,4 +1,4 @@
-"""The claims about answering: runtimes in turns, after their answers were compared with the model's own."""
+"""Measure the claims about inference: runtimes in turns, once their outputs agree with the model's."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from perfsuite.advise.claims.compile_cache import reset_compiler
-from perfsuite.advise.claims.results import SpeedupRow
-from perfsuite.advise.claims.training import speedup_rows
-from perfsuite.advise.preset_search import time_in_turns
+from perfsuite.advise.claims.training import VariantTimes, speedup_rows
+from perfsuite.advise.timed_step import time_in_turns
 from perfsuite.errors import PerfsuiteError
 
 if TYPE_CHECKING:
@@ -19,27 +18,27 @@ Call = Callable[[], object]
 COMPILED_RUNTIMES = ("compiled", "combined")
 
 
-def compare_runtimes(
-    model: nn.Module, images: Tensor, seconds: float, refused: dict[str, str]
-) -> tuple[SpeedupRow, ...]:
+def compare_runtimes(model: nn.Module, images: Tensor, seconds: float) -> VariantTimes:
+    """Time each runtime against eager; one whose outputs differ, or that is missing, is rejected."""
     calls: dict[str, Call] = {}
-    compiling: dict[str, float] = {}
+    first_calls: dict[str, float] = {}
+    rejected: dict[str, str] = {}
     for name, make in _runtime_factories(model.eval(), images).items():
         reset_compiler()
-        began = perf_counter()
+        begin = perf_counter()
         try:
             calls[name] = make()
         except PerfsuiteError as error:
-            refused[name] = str(error)
+            rejected[name] = str(error)
             continue
         if name in COMPILED_RUNTIMES:
-            compiling[name] = perf_counter() - began
+            first_calls[name] = perf_counter() - begin
     model.train()
-    turns = time_in_turns(calls, items=len(images), seconds=seconds, device=str(images.device))
-    return speedup_rows(turns, compiling)
+    turns = time_in_turns(calls, len(images), seconds, device=str(images.device))
+    return VariantTimes(speedup_rows(turns, first_calls), rejected)
 
 
-def _runtime_factories(ready: nn.Module, images: Tensor) -> dict[str, Callable[[], Call]]:
+def _runtime_factories(model: nn.Module, images: Tensor) -> dict[str, Callable[[], Call]]:
     import copy
 
     import torch
@@ -47,40 +46,41 @@ def _runtime_factories(ready: nn.Module, images: Tensor) -> dict[str, Callable[[
     from perfsuite.training.inference.export import compare_outputs, export
     from perfsuite.training.inference.folding import fold_batchnorm
 
-    ready = copy.deepcopy(ready)  # the caller's goes back to training
-    last = images.contiguous(memory_format=torch.channels_last)
+    model = copy.deepcopy(model)  # the caller trains the original again
+    channels_last_images = images.contiguous(memory_format=torch.channels_last)
 
-    def runtime(name: str) -> Callable[[], Call]:
-        return lambda: _inference_call(export(name, ready, images), images)
+    def exported(name: str) -> Callable[[], Call]:
+        return lambda: _inference_call(export(name, model, images), images)
 
     def combined() -> Call:
-        fast = torch.compile(fold_batchnorm(ready).to(memory_format=torch.channels_last))
-        compare_outputs(ready, fast, [last]).require("combined", 1e-3)
-        return _inference_call(fast, last)
+        compiled = torch.compile(fold_batchnorm(model).to(memory_format=torch.channels_last))
+        compare_outputs(model, compiled, [channels_last_images]).require("combined", 1e-3)
+        return _inference_call(compiled, channels_last_images)
 
     def channels_last() -> Call:
-        return _inference_call(fold_batchnorm(ready).to(memory_format=torch.channels_last), last)
+        folded = fold_batchnorm(model).to(memory_format=torch.channels_last)
+        return _inference_call(folded, channels_last_images)
 
     return {
-        "eager": lambda: _inference_call(ready, images),
-        "folded": runtime("folded"),
+        "eager": lambda: _inference_call(model, images),
+        "folded": exported("folded"),
         "folded, channels_last": channels_last,
-        "compiled": runtime("compiled"),
+        "compiled": exported("compiled"),
         "combined": combined,
-        "torch.export": runtime("torch.export"),
-        "TorchScript (legacy)": runtime("torchscript"),
-        "ONNX Runtime": runtime("onnxruntime"),
-        "ONNX Runtime, int8 static": runtime("onnxruntime-int8"),
-        "ONNX Runtime, int8 dynamic": runtime("onnxruntime-int8-dynamic"),
-        "TensorRT": runtime("tensorrt"),
+        "torch.export": exported("torch.export"),
+        "TorchScript (legacy)": exported("torchscript"),
+        "ONNX Runtime": exported("onnxruntime"),
+        "ONNX Runtime, int8 static": exported("onnxruntime-int8"),
+        "ONNX Runtime, int8 dynamic": exported("onnxruntime-int8-dynamic"),
+        "TensorRT": exported("tensorrt"),
     }
 
 
-def _inference_call(answer: Callable[[Tensor], Tensor], images: Tensor) -> Call:
+def _inference_call(predict: Callable[[Tensor], Tensor], images: Tensor) -> Call:
     import torch
 
     def call() -> object:
         with torch.inference_mode():
-            return answer(images)
+            return predict(images)
 
     return call

@@ -1,4 +1,4 @@
-"""The claims about loading: alone, against the training step, and the share of an epoch that waits for it."""
+"""Measure the claims about loading: alone, against the training step, and the share of epochs that waits."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from perfsuite.advise.claims.results import LoaderStall, SpeedupRow
-from perfsuite.advise.claims.training import speedup_rows
-from perfsuite.advise.preset_search import step_call, time_in_turns
+from perfsuite.advise.claims.config import ClaimsConfig
+from perfsuite.advise.claims.report import LoaderStall
+from perfsuite.advise.claims.training import VariantTimes, speedup_rows
+from perfsuite.advise.timed_step import step_call, time_in_turns
 from perfsuite.measure.clock import Clock, make_clock
 from perfsuite.measure.gpu import monitor_gpu
 from perfsuite.measure.stage_clock import seconds_by_stage
@@ -19,68 +20,73 @@ from perfsuite.measure.workload import make_workload
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from perfsuite.advise.claims.measure import ClaimsConfig
-
 NO_HOLDOUT: dict[str, Any] = {"val_fraction": 0.0, "test_fraction": 0.0}
+NUM_WORKERS = (0, 2)
 MIN_EPOCHS = 3
 STEP_STAGES = ("transfer", "forward", "backward", "optimize")
 
 
-def loader_label(workers: int) -> str:
-    return f"direct, {workers} workers" if workers else "direct, no workers"
+def loader_label(num_workers: int) -> str:
+    return f"direct, {num_workers} workers" if num_workers else "direct, no workers"
 
 
-def compare_loaders(question: ClaimsConfig, image_dir: Path) -> tuple[SpeedupRow, ...]:
-    pillow = _pillow_loader(image_dir, question)
-    with _open_loaders(question, image_dir, (0, 2)) as ours:
-        given = {"Pillow, no workers": pillow} | ours
-        calls = {name: make_workload(name, loader).call for name, loader in given.items()}
-        return speedup_rows(time_in_turns(calls, items=len(pillow.dataset), seconds=question.seconds))
+def compare_loaders(config: ClaimsConfig, image_dir: Path) -> VariantTimes:
+    """Time the loaders against torchvision's ImageFolder."""
+    pillow = _pillow_loader(image_dir, config)
+    with _open_loaders(config, image_dir) as loaders:
+        calls = {
+            name: make_workload(name, loader).call
+            for name, loader in ({"Pillow, no workers": pillow} | loaders).items()
+        }
+        return VariantTimes(speedup_rows(time_in_turns(calls, len(pillow.dataset), config.seconds)))
 
 
 def compare_loader_with_step(
-    question: ClaimsConfig, image_dir: Path, model: nn.Module, images: Tensor, labels: Tensor
-) -> tuple[SpeedupRow, ...]:
-    """What the loaders give over what the step takes: above 1, the loader is not the limit."""
+    config: ClaimsConfig, image_dir: Path, model: nn.Module, images: Tensor, labels: Tensor
+) -> VariantTimes:
+    """Time the loaders against the training step: above 1, the loader is not the bottleneck."""
     from perfsuite.training.step.presets import EAGER
 
     calls: dict[str, Callable[[], object]] = {"training step": step_call(model, EAGER, images, labels)}
     items: dict[str, float] = {"training step": len(labels)}
-    with _open_loaders(question, image_dir, (0, 2)) as ours:
-        for name, loader in ours.items():
-            one = make_workload(name, loader)
-            calls[name], items[name] = one.call, one.items_per_call
-        return speedup_rows(
-            time_in_turns(calls, items=items, seconds=question.seconds, device=question.device)
-        )
+    with _open_loaders(config, image_dir) as loaders:
+        for name, loader in loaders.items():
+            workload = make_workload(name, loader)
+            calls[name], items[name] = workload.call, workload.items_per_call
+        return VariantTimes(speedup_rows(time_in_turns(calls, items, config.seconds, device=config.device)))
 
 
-def measure_stalls(question: ClaimsConfig, image_dir: Path, model: nn.Module) -> tuple[LoaderStall, ...]:
-    """Epochs with each loader, for half the time each."""
-    clock = make_clock(question.device)
-    found = []
-    with _open_loaders(question, image_dir, (0, 2)) as ours:
-        for name, loader in ours.items():
+def measure_stalls(config: ClaimsConfig, image_dir: Path, model: nn.Module) -> tuple[LoaderStall, ...]:
+    """Train epochs with each loader, for half the time each."""
+    clock = make_clock(config.device)
+    stalls = []
+    with _open_loaders(config, image_dir) as loaders:
+        for name, loader in loaders.items():
             epoch = _epoch_call(model, loader)
-            epoch()  # workers and caches warm
+            epoch()  # warm up workers and caches
             shares: list[float] = []
-            began = perf_counter()
-            while len(shares) < MIN_EPOCHS or perf_counter() - began < question.seconds / 2:
+            begin = perf_counter()
+            while len(shares) < MIN_EPOCHS or perf_counter() - begin < config.seconds / 2:
                 shares.append(_stall_share(epoch, clock))
-            with monitor_gpu() as watch:
-                epoch()
-            busy = watch.readings.utilization_percent / 100 if watch.readings else None
-            is_on_gpu = question.device.startswith("cuda")
-            found.append(LoaderStall(name, tuple(shares), busy if is_on_gpu else None))
-    return tuple(found)
+            stalls.append(LoaderStall(name, tuple(shares), _gpu_utilization(config, epoch)))
+    return tuple(stalls)
+
+
+def _gpu_utilization(config: ClaimsConfig, epoch: Callable[[], None]) -> float | None:
+    """The median utilization in one epoch, 0 to 1; None without a GPU."""
+    with monitor_gpu() as monitor:
+        epoch()
+    if monitor.readings is None or not config.device.startswith("cuda"):
+        return None
+    return monitor.readings.utilization_percent / 100
 
 
 def _stall_share(epoch: Callable[[], None], clock: Clock) -> float:
-    """All that is not the step is waiting for the loader, whatever it does and in which thread."""
-    began = perf_counter()
-    taken = seconds_by_stage(epoch, 1, clock.wait)
-    whole = perf_counter() - began
-    return 1 - sum(taken.get(stage, 0.0) for stage in STEP_STAGES) / whole
+    """The share of an epoch outside the step's stages: all of it waits for the loader, in whatever thread."""
+    begin = perf_counter()
+    seconds = seconds_by_stage(epoch, 1, clock.wait)
+    epoch_seconds = perf_counter() - begin
+    return 1 - sum(seconds.get(stage, 0.0) for stage in STEP_STAGES) / epoch_seconds
 
 
 def _epoch_call(model: nn.Module, loader: Any) -> Callable[[], None]:
@@ -91,8 +97,8 @@ def _epoch_call(model: nn.Module, loader: Any) -> Callable[[], None]:
     from perfsuite.training.step.optimizers import make_optimizer
     from perfsuite.training.step.step import TrainingStep
 
-    own = copy.deepcopy(model).train()
-    step = TrainingStep(own, make_optimizer(own, learning_rate=1e-3))
+    own_model = copy.deepcopy(model).train()
+    step = TrainingStep(own_model, make_optimizer(own_model, learning_rate=1e-3))
     transfer = DeviceTransfer(step.device)
 
     def epoch() -> None:
@@ -103,36 +109,34 @@ def _epoch_call(model: nn.Module, loader: Any) -> Callable[[], None]:
 
 
 @contextmanager
-def _open_loaders(
-    question: ClaimsConfig, image_dir: Path, workers: tuple[int, ...]
-) -> Iterator[dict[str, Any]]:
+def _open_loaders(config: ClaimsConfig, image_dir: Path) -> Iterator[dict[str, Any]]:
     from perfsuite.data.loaders import make_loaders
 
-    opened = {
-        loader_label(count): make_loaders(
-            image_dir, question.batch_size, count, image_size=question.image_size, **NO_HOLDOUT
+    splits = {
+        loader_label(num_workers): make_loaders(
+            image_dir, config.batch_size, num_workers, image_size=config.image_size, **NO_HOLDOUT
         )
-        for count in workers
+        for num_workers in NUM_WORKERS
     }
     try:
-        yield {name: loaders.train for name, loaders in opened.items()}
+        yield {name: loaders.train for name, loaders in splits.items()}
     finally:
-        for loaders in opened.values():
+        for loaders in splits.values():
             loaders.close()
 
 
-def _pillow_loader(image_dir: Path, question: ClaimsConfig) -> Any:
-    """What most people begin with: torchvision's ImageFolder, every image through Pillow."""
+def _pillow_loader(image_dir: Path, config: ClaimsConfig) -> Any:
+    """The usual starting point: torchvision's ImageFolder, which decodes with Pillow."""
     from torch.utils.data import DataLoader
     from torchvision import datasets, transforms
 
     from perfsuite.transforms.normalization.channel_stats import IMAGENET
 
     steps = [
-        transforms.RandomResizedCrop(question.image_size),
+        transforms.RandomResizedCrop(config.image_size),
         transforms.RandomHorizontalFlip(),
         transforms.ToTensor(),
         transforms.Normalize(IMAGENET.mean, IMAGENET.std),
     ]
     folder = datasets.ImageFolder(str(image_dir), transforms.Compose(steps))
-    return DataLoader(folder, batch_size=question.batch_size, shuffle=True)
+    return DataLoader(folder, batch_size=config.batch_size, shuffle=True)

@@ -1,4 +1,4 @@
-"""The claims as a page of Markdown: verdicts first, then every table that they rest on."""
+"""Render a claims report as Markdown: verdicts first, then every table behind them."""
 
 from __future__ import annotations
 
@@ -6,98 +6,105 @@ from collections.abc import Iterator
 from statistics import median
 
 from perfsuite.advise.claims.advice import advise_on_claims
+from perfsuite.advise.claims.claims import CLAIMS
 from perfsuite.advise.claims.process_times import ProcessTimes
-from perfsuite.advise.claims.results import CLAIMS, ClaimsReport, SpeedupRow, format_interval
+from perfsuite.advise.claims.report import ClaimsReport, SpeedupRow, format_interval
 
 TITLES = {
     "training": "Training step",
     "batch size": "Batch size",
-    "inference": "Answering",
+    "inference": "Inference",
     "loading": "Loading",
-    "bottleneck": "The loader against the step",
+    "bottleneck": "Loader against training step",
 }
 
 
-def render_claims(found: ClaimsReport, command: str) -> str:
-    """All of it, with the command that makes it again."""
-    parts = (_head(found, command), _verdicts(found), _advice(found), _tables(found), _other_sections(found))
-    return "\n".join(line for part in parts for line in part) + "\n"
+def render_claims(report: ClaimsReport, command: str) -> str:
+    """The whole page; `command` repeats the measurement."""
+    sections = (
+        _head(report, command),
+        _verdicts(report),
+        _advice(report),
+        _tables(report),
+        _other_sections(report),
+    )
+    return "\n".join(line for section in sections for line in section) + "\n"
 
 
-def _head(found: ClaimsReport, command: str) -> Iterator[str]:
-    yield "# What was claimed of training, and what was found\n"
-    yield f"Made by `{command}`; run it on your machine, the answers differ from one to the next.\n"
-    yield from (f"- {name}: {value}" for name, value in found.settings.items())
-    if found.pending:
-        yield f"- not finished; not measured yet: {'; '.join(found.pending)}"
+def _head(report: ClaimsReport, command: str) -> Iterator[str]:
+    yield "# Claims about training, measured\n"
+    yield f"Made by `{command}`; run it on your machine, because results differ between machines.\n"
+    yield from (f"- {name}: {value}" for name, value in report.settings.items())
+    if report.pending:
+        yield f"- not finished; not measured yet: {'; '.join(report.pending)}"
     yield ""
-    yield "Factors are medians of paired ratios, all arms of a table in turns (A B C C B A) in one process,"
-    yield "with 99 % intervals; n counts the blocks of turns. An arm is timed only after its loss and"
-    yield "gradients, or its answers, were compared with plain float32's. Other machines, other factors.\n"
+    yield "Factors are medians of paired ratios with 99 % intervals. All variants of a table take turns"
+    yield "(A B C C B A) in one process; n is the number of blocks of turns. A variant is timed only once its"
+    yield "loss and gradients, or its outputs, were compared with those of plain float32.\n"
 
 
-def _verdicts(found: ClaimsReport) -> Iterator[str]:
-    yield _header("claim", "found", "verdict")
+def _verdicts(report: ClaimsReport) -> Iterator[str]:
+    yield _header("claim", "measured", "verdict")
     for claim in CLAIMS:
-        finding, shown = found.judge_claim(claim)
-        yield f"| {claim.statement} | {_escape_cell(shown)} | {finding.value} |"
+        verdict = claim.judge(report)
+        yield f"| {claim.statement} | {_escape_cell(verdict.evidence)} | {verdict.outcome.value} |"
     yield ""
 
 
-def _advice(found: ClaimsReport) -> Iterator[str]:
+def _advice(report: ClaimsReport) -> Iterator[str]:
     yield "## What to set\n"
-    for one in advise_on_claims(found):
-        ground = "" if one.is_measured else " *A rule of thumb, not measured here.*"
-        yield f"- {one.machine}: {one.text}.{ground}"
+    for advice in advise_on_claims(report):
+        note = "" if advice.is_measured else " *A rule of thumb, not measured here.*"
+        yield f"- {advice.machine}: {advice.text}.{note}"
     yield ""
 
 
-def _tables(found: ClaimsReport) -> Iterator[str]:
-    for name, rows in found.tables.items():
+def _tables(report: ClaimsReport) -> Iterator[str]:
+    for name, rows in report.tables.items():
         yield f"## {TITLES[name]}\n"
         yield _header("", "images/s", "factor", "interval", "n", "first call", "paid back after")
-        yield from (_row(row, rows[0], found.items_per_call) for row in rows)
+        yield from (_row(row, rows[0], report.items_per_call) for row in rows)
         yield ""
 
 
 def _row(row: SpeedupRow, baseline: SpeedupRow, items_per_call: float) -> str:
-    compiling = "" if row.first_call_seconds is None else f"{row.first_call_seconds:.0f} s"
+    first_call = "" if row.first_call_seconds is None else f"{row.first_call_seconds:.0f} s"
     calls = row.break_even_calls(baseline, items_per_call)
-    paid = f"{calls:,.0f} batches" if calls is not None else "never" if compiling else ""
+    break_even = f"{calls:,.0f} batches" if calls is not None else "never" if first_call else ""
     factor = f"{row.estimate:.2f}x | {format_interval(row.speedup)} | {row.blocks}"
-    return f"| {row.name} | {row.items_per_second:,.0f} | {factor} | {compiling} | {paid} |"
+    return f"| {row.name} | {row.items_per_second:,.0f} | {factor} | {first_call} | {break_even} |"
 
 
-def _other_sections(found: ClaimsReport) -> Iterator[str]:
-    if found.memory:
-        yield f"## Memory: {found.memory_metric}\n"
+def _other_sections(report: ClaimsReport) -> Iterator[str]:
+    if report.memory:
+        yield f"## Memory: {report.memory_metric}\n"
         yield _header("", "MiB", "of eager")
-        for name, size in found.memory.items():
-            yield f"| {name} | {size / 2**20:,.1f} | {size / found.memory['eager']:.2f}x |"
+        for name, size in report.memory.items():
+            yield f"| {name} | {size / 2**20:,.1f} | {size / report.memory['eager']:.2f}x |"
         yield ""
-    if found.stalls:
+    if report.stalls:
         yield "## Waiting for the loader\n"
         yield _header(
             "loader", "share of an epoch", "n", "bound of a faster loader", "bound of a faster step"
         )
-        for stall in found.stalls:
+        for stall in report.stalls:
             bounds = f"{format_interval(stall.loading_speedup_bound)} | {stall.step_speedup_bound:.2f}x"
             yield f"| {stall.name} | {stall.share:.0%} | {len(stall.shares)} | {bounds} |"
-        yield "\nThe bounds are Amdahl's: what the whole epoch gains if only that part took no time.\n"
-    if found.processes:
-        yield "## Whole processes: `perfsuite train`, start and imports included\n"
+        yield "\nThe bounds are Amdahl's: the speed-up of the whole epoch if that part took no time.\n"
+    if report.processes:
+        yield "## Whole processes: `perfsuite train`, start-up and imports included\n"
         yield _header("", "real", "user", "sys", "n")
-        for name, times in found.processes.items():
-            shown = " | ".join(_median_and_range(times, clock) for clock in ("real", "user", "system"))
-            yield f"| {name} | {shown} | {len(times)} |"
-        yield "\nSeconds: median (least to most).\n"
-    if found.refused:
+        for name, times in report.processes.items():
+            cells = " | ".join(_median_and_range(times, clock) for clock in ("real", "user", "system"))
+            yield f"| {name} | {cells} | {len(times)} |"
+        yield "\nSeconds: median (minimum to maximum).\n"
+    if report.rejected:
         yield "## Not timed\n"
-        yield from (f"- {name}: {_escape_cell(reason)}" for name, reason in found.refused.items())
+        yield from (f"- {name}: {_escape_cell(reason)}" for name, reason in report.rejected.items())
         yield ""
-    if found.settings.get("device") == "cpu":
+    if report.settings.get("device") == "cpu":
         yield "fp16, TF32, CUDA graphs, peak device memory, GPU utilization: not measured, no GPU here."
-    yield "What several ranks gain: `perfsuite scaling --ranks 2`."
+    yield "For the speed of several ranks, run `perfsuite scaling --nproc-per-node 2`."
 
 
 def _header(*names: str) -> str:
@@ -105,8 +112,8 @@ def _header(*names: str) -> str:
 
 
 def _median_and_range(times: tuple[ProcessTimes, ...], clock: str) -> str:
-    taken = [getattr(one, clock) for one in times]
-    return f"{median(taken):.1f} ({min(taken):.1f} to {max(taken):.1f})"
+    seconds = [getattr(process, clock) for process in times]
+    return f"{median(seconds):.1f} ({min(seconds):.1f} to {max(seconds):.1f})"
 
 
 def _escape_cell(text: str) -> str:

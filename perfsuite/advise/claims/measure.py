@@ -1,133 +1,140 @@
-"""Measures the claims part by part: what is done is handed on before the next part begins."""
+"""Measure the claims part by part; each part's results are handed out before the next part begins."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import partial
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from perfsuite.advise.claims import inference, loading, training
 from perfsuite.advise.claims.compile_cache import empty_compile_cache
-from perfsuite.advise.claims.process_times import time_processes_in_turns
-from perfsuite.advise.claims.results import ClaimsReport
+from perfsuite.advise.claims.config import ClaimsConfig
+from perfsuite.advise.claims.process_times import ProcessTimes, time_processes_in_turns
+from perfsuite.advise.claims.report import ClaimsReport
+from perfsuite.advise.claims.training import VariantTimes
+from perfsuite.advise.timed_step import random_batch
 from perfsuite.errors import PerfsuiteError
 from perfsuite.measure.environment import detect_environment
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-Rejections = dict[str, str]
-ClaimsPart = Callable[[ClaimsReport, Rejections], Mapping[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimsConfig:
-    """What is to be measured, and for how long: `seconds` for each table."""
-
-    model: str = "small"
-    image_size: int = 64
-    batch_size: int = 32
-    seconds: float = 40.0
-    device: str = "cpu"
+# A part measures, and returns the report with its results.
+ClaimsPart = Callable[[ClaimsReport], ClaimsReport]
 
 
 def measure_claims(
-    question: ClaimsConfig, image_dir: Path, tell: Callable[[str], None], keep: Callable[[ClaimsReport], None]
+    config: ClaimsConfig,
+    image_dir: Path,
+    on_progress: Callable[[str], None],
+    on_report: Callable[[ClaimsReport], None],
 ) -> ClaimsReport:
-    """All that the claims are about, on this machine; `keep` is given what is known after each part."""
-    parts = _parts(question, image_dir)
-    found = ClaimsReport(_settings(question), question.batch_size, pending=tuple(parts))
-    refused: Rejections = {}
+    """Measure every part on this machine; `on_report` gets the results so far after each."""
+    parts = _parts(config, image_dir)
+    report = ClaimsReport(settings=_settings(config), items_per_call=config.batch_size, pending=tuple(parts))
     for number, (name, part) in enumerate(parts.items(), 1):
-        tell(f"{number} of {len(parts)}: {name}")
-        more: Mapping[str, Any] = {}
+        on_progress(f"{number} of {len(parts)}: {name}")
         try:
-            more = part(found, refused)
+            report = part(report)
         except PerfsuiteError as error:
-            refused[name] = str(error)
-        found = replace(found, **more, refused=dict(refused), pending=found.pending[1:])
-        keep(found)
-    return found
+            report = replace(report, rejected={**report.rejected, name: str(error)})
+        report = replace(report, pending=report.pending[1:])
+        on_report(report)
+    return report
 
 
-def _parts(question: ClaimsConfig, image_dir: Path) -> dict[str, ClaimsPart]:
-    model, images, labels = _model_and_batch(question)
+def _parts(config: ClaimsConfig, image_dir: Path) -> dict[str, ClaimsPart]:
+    model, images, labels = _model_and_batch(config)
+    seconds = config.seconds
 
-    def table(name: str, rows: Callable[[Rejections], Any]) -> ClaimsPart:
-        return lambda found, refused: {"tables": {**found.tables, name: rows(refused)}}
+    def memory(report: ClaimsReport) -> ClaimsReport:
+        names = [row.name for row in report.tables.get("training", ())]
+        sizes, metric = training.measure_memory(model, images, labels, names)
+        return replace(report, memory=sizes, memory_metric=metric)
 
-    def compiling(name: str, rows: Callable[[Rejections], Any]) -> ClaimsPart:
-        def part(found: ClaimsReport, refused: Rejections) -> Mapping[str, Any]:
-            with empty_compile_cache():
-                return table(name, rows)(found, refused)
+    def stalls(report: ClaimsReport) -> ClaimsReport:
+        return replace(report, stalls=loading.measure_stalls(config, image_dir, model))
 
-        return part
+    def processes(report: ClaimsReport) -> ClaimsReport:
+        return replace(report, processes=_time_train_processes(config, image_dir))
 
-    def memory(found: ClaimsReport, refused: Rejections) -> Mapping[str, Any]:
-        names = [row.name for row in found.tables.get("training", ())]
-        sizes, what = training.measure_memory(model, images, labels, names)
-        return {"memory": sizes, "memory_metric": what}
-
-    take = question.seconds
     return {
-        "loading": table("loading", lambda _: loading.compare_loaders(question, image_dir)),
-        "the loader against the step": table(
+        "loading": _table_part("loading", lambda: loading.compare_loaders(config, image_dir)),
+        "loader against training step": _table_part(
             "bottleneck",
-            lambda _: loading.compare_loader_with_step(question, image_dir, model, images, labels),
+            lambda: loading.compare_loader_with_step(config, image_dir, model, images, labels),
         ),
-        "waiting for the loader": lambda found, _: {
-            "stalls": loading.measure_stalls(question, image_dir, model)
-        },
-        "batch sizes": table(
-            "batch size", lambda _: training.compare_batch_sizes(model, images, labels, take)
+        "waiting for the loader": stalls,
+        "batch sizes": _table_part(
+            "batch size", lambda: training.compare_batch_sizes(model, images, labels, seconds)
         ),
-        "training, compiling first": compiling(
-            "training", partial(training.compare_presets, model, images, labels, take)
+        "training, with compilation": _table_part(
+            "training",
+            lambda: training.compare_presets(model, images, labels, seconds),
+            within=empty_compile_cache,
         ),
         "memory": memory,
-        "answering, compiling first": compiling(
-            "inference", partial(inference.compare_runtimes, model, images, take)
+        "inference, with compilation": _table_part(
+            "inference",
+            lambda: inference.compare_runtimes(model, images, seconds),
+            within=empty_compile_cache,
         ),
-        "whole processes": lambda found, _: {"processes": _time_train_processes(question, image_dir)},
+        "whole processes": processes,
     }
 
 
-def _model_and_batch(question: ClaimsConfig) -> tuple[nn.Module, Tensor, Tensor]:
+def _table_part(
+    table: str,
+    measure: Callable[[], VariantTimes],
+    within: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> ClaimsPart:
+    """A part that measures the rows of one table."""
+
+    def part(report: ClaimsReport) -> ClaimsReport:
+        with within():
+            times = measure()
+        return replace(
+            report,
+            tables={**report.tables, table: times.rows},
+            rejected={**report.rejected, **times.rejected},
+        )
+
+    return part
+
+
+def _model_and_batch(config: ClaimsConfig) -> tuple[nn.Module, Tensor, Tensor]:
     import torch
 
     from perfsuite.training.models import make_model
 
-    torch.manual_seed(0)
-    side, device = question.image_size, torch.device(question.device)
-    images = torch.randn(question.batch_size, 3, side, side, device=device)
-    labels = torch.randint(10, (question.batch_size,), device=device)
-    return make_model(question.model, 10).to(device), images, labels
+    device = torch.device(config.device)
+    images, labels = random_batch(config.batch_size, config.image_size, device, seed=0)
+    return make_model(config.model, 10).to(device), images, labels
 
 
-def _time_train_processes(question: ClaimsConfig, image_dir: Path) -> Mapping[str, Any]:
-    from tempfile import TemporaryDirectory
-
+def _time_train_processes(config: ClaimsConfig, image_dir: Path) -> Mapping[str, tuple[ProcessTimes, ...]]:
     with TemporaryDirectory(prefix="perfsuite-claims-") as folder:
         train = [
             *(sys.executable, "-m", "perfsuite", "train", "--quiet", "--data-dir", str(image_dir)),
-            *("--model", question.model, "--image-size", str(question.image_size), "--no-amp"),
-            *("--batch-size", str(question.batch_size), "--device", question.device),
+            *("--model", config.model, "--image-size", str(config.image_size), "--no-amp"),
+            *("--batch-size", str(config.batch_size), "--device", config.device),
             *("--model-path", f"{folder}/m.pth"),
         ]
-        plain = [*train, "--workers", "0"]
+        without_workers = [*train, "--num-workers", "0"]
         commands = {
-            "no workers": plain,
-            "workers as chosen": train,
-            "channels_last": [*plain, "--channels-last"],
-            "fused": [*plain, "--fused"],
+            "no workers": without_workers,
+            "default workers": train,
+            "channels_last": [*without_workers, "--channels-last"],
+            "fused": [*without_workers, "--fused"],
         }
-        return time_processes_in_turns(commands, question.seconds)
+        return time_processes_in_turns(commands, config.seconds)
 
 
-def _settings(question: ClaimsConfig) -> dict[str, str]:
+def _settings(config: ClaimsConfig) -> dict[str, str]:
     import torch
 
     hard = detect_environment().hard
@@ -135,7 +142,7 @@ def _settings(question: ClaimsConfig) -> dict[str, str]:
         "machine": f"{hard['cpu']}, {hard['cores']} cores, GPU {hard.get('gpu', 'none')}",
         "versions": f"torch {torch.__version__}, Python {hard['python']}",
         "threads": str(torch.get_num_threads()),
-        "case": f"{question.model}, {question.image_size} px, batches of {question.batch_size}",
-        "device": question.device,
-        "time": f"{question.seconds:g} s a table",
+        "case": f"{config.model}, {config.image_size} px, batches of {config.batch_size}",
+        "device": config.device,
+        "time": f"{config.seconds:g} s per table",
     }

@@ -1,4 +1,4 @@
-"""Whole processes, start and imports included: what the clock on the wall and the processors say of each."""
+"""Time whole processes, start-up and imports included: wall-clock and CPU time of each."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from time import perf_counter
 from perfsuite.errors import PerfsuiteError
 from perfsuite.measure.turns import run_blocks
 
+MAX_MESSAGE_CHARS = 300
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessTimes:
-    """Of one process and those it waited for, in seconds."""
+    """Seconds of one process and its children, as the shell's `time` prints them."""
 
     real: float
     user: float
@@ -23,38 +25,40 @@ class ProcessTimes:
 
 
 def time_process(command: Sequence[str]) -> ProcessTimes:
-    """Run a command to its end; one that fails is an error, not a short time.
+    """Run a command to its end; PerfsuiteError if it fails.
 
     >>> time_process(["true"]).user < 1
     True
     """
-    before, began = os.times(), perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    real, after = perf_counter() - began, os.times()
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1][:300]
-        raise PerfsuiteError(f"{' '.join(command)}: exit {done.returncode}, expected 0 ({last}); not timed")
+    before, begin = os.times(), perf_counter()
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    real, after = perf_counter() - begin, os.times()
+    if process.returncode != 0:
+        message = (process.stderr.strip().splitlines() or ["no message"])[-1][:MAX_MESSAGE_CHARS]
+        raise PerfsuiteError(
+            f"{' '.join(command)}: exit {process.returncode}, expected 0 ({message}); not timed"
+        )
     return ProcessTimes(
-        real,
-        after.children_user - before.children_user,
-        after.children_system - before.children_system,
+        real=real,
+        user=after.children_user - before.children_user,
+        system=after.children_system - before.children_system,
     )
 
 
 def time_processes_in_turns(
-    commands: Mapping[str, Sequence[str]], seconds: float, at_least: int = 3
+    commands: Mapping[str, Sequence[str]], seconds: float, min_rounds: int = 3
 ) -> dict[str, tuple[ProcessTimes, ...]]:
-    """Time every command twice per block of turns, for about `seconds`."""
+    """Time every command twice per block of turns, for about `seconds` and at least `min_rounds` times each."""
     times: dict[str, list[ProcessTimes]] = {name: [] for name in commands}
-    start = perf_counter()
+    begin = perf_counter()
 
     def turn(name: str) -> float:
         times[name].append(time_process(commands[name]))
         return times[name][-1].real
 
     def should_stop(blocks: int) -> bool:
-        return 2 * blocks >= at_least and perf_counter() - start >= seconds
+        return 2 * blocks >= min_rounds and perf_counter() - begin >= seconds
 
     for _ in run_blocks(list(commands), turn, should_stop=should_stop, rng=Random()):
         pass
-    return {name: tuple(each) for name, each in times.items()}
+    return {name: tuple(taken) for name, taken in times.items()}

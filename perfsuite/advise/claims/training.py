@@ -1,20 +1,20 @@
-"""The claims about a training step: presets and batch sizes in turns, and the memory of each."""
+"""Measure the claims about a training step: presets and batch sizes in turns, and the memory of each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING
 
 from perfsuite.advise.claims.compile_cache import time_first_call
-from perfsuite.advise.claims.results import SpeedupRow, speedup_row
-from perfsuite.advise.preset_search import step_call, time_in_turns, verified_step_call
+from perfsuite.advise.claims.report import SpeedupRow, speedup_row
+from perfsuite.advise.timed_step import step_call, time_in_turns, verified_step_call
+from perfsuite.errors import PerfsuiteError
 from perfsuite.measure.turns import TurnSamples
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from torch import Tensor, nn
 
 CPU_VARIANTS = ("channels_last", "fused", "bf16", "checkpointing", "compiled", "combined")
@@ -23,34 +23,42 @@ CUDA_VARIANTS = (
     *CPU_VARIANTS,
 )
 MICROBATCHES = 4
-ACCUMULATED = f"accumulated, {MICROBATCHES} parts"
-BATCH_FACTORS = (1.0, 0.25, 0.5, 2.0)  # of the batch asked for, which is the baseline
+ACCUMULATED = f"accumulated, {MICROBATCHES} microbatches"
+BATCH_FACTORS = (0.25, 0.5, 2.0)  # of the configured batch size, which is the baseline
 
 
-def compare_presets(
-    model: nn.Module, images: Tensor, labels: Tensor, seconds: float, refused: dict[str, str]
-) -> tuple[SpeedupRow, ...]:
-    """Each preset's step against eager's; one whose loss and gradients differ is refused, not timed."""
+@dataclass(frozen=True, slots=True)
+class VariantTimes:
+    """The rows of the variants that were timed, and why the others were rejected."""
+
+    rows: tuple[SpeedupRow, ...]
+    rejected: Mapping[str, str] = field(default_factory=dict)
+
+
+def compare_presets(model: nn.Module, images: Tensor, labels: Tensor, seconds: float) -> VariantTimes:
+    """Time each preset's step against eager's; one whose loss or gradients differ is rejected, not timed."""
     from perfsuite.training.step.presets import EAGER, parse_preset
 
     calls = {"eager": step_call(model, EAGER, images, labels)}
-    compiling: dict[str, float] = {}
+    first_calls: dict[str, float] = {}
+    rejected: dict[str, str] = {}
     for name in CUDA_VARIANTS if images.is_cuda else CPU_VARIANTS:
-        if parse_preset(name).is_compiled:
-            compiling[name] = time_first_call(partial(step_call, model, parse_preset(name), images, labels))
-        call = verified_step_call(model, parse_preset(name), images, labels, refused)
-        if call is not None:
-            calls[name] = call
-    if len(labels) >= MICROBATCHES:  # BatchNorm sees the parts, so that gradients are others by intention
-        calls[ACCUMULATED] = step_call(model, EAGER, images, labels, parts=MICROBATCHES)
-    turns = time_in_turns(calls, items=len(labels), seconds=seconds, device=str(images.device))
-    return speedup_rows(turns, compiling)
+        preset = parse_preset(name)
+        if preset.is_compiled:
+            first_calls[name] = time_first_call(partial(step_call, model, preset, images, labels))
+        try:
+            calls[name] = verified_step_call(model, preset, images, labels)
+        except PerfsuiteError as error:
+            rejected[name] = str(error)
+    # Not verified: BatchNorm normalizes each microbatch by itself, so the gradients differ by design.
+    if len(labels) >= MICROBATCHES:
+        calls[ACCUMULATED] = step_call(model, EAGER, images, labels, MICROBATCHES)
+    turns = time_in_turns(calls, len(labels), seconds, device=str(images.device))
+    return VariantTimes(speedup_rows(turns, first_calls), rejected)
 
 
-def compare_batch_sizes(
-    model: nn.Module, images: Tensor, labels: Tensor, seconds: float
-) -> tuple[SpeedupRow, ...]:
-    """Images a second at other batch sizes, against that of the batch asked for."""
+def compare_batch_sizes(model: nn.Module, images: Tensor, labels: Tensor, seconds: float) -> VariantTimes:
+    """Images per second at other batch sizes, against those at the configured one."""
     import torch
 
     from perfsuite.training.step.presets import EAGER
@@ -62,41 +70,46 @@ def compare_batch_sizes(
         rows = torch.arange(size, device=images.device) % len(labels)
         calls[str(size)] = step_call(model, EAGER, images[rows], labels[rows])
         items[str(size)] = size
-    return speedup_rows(time_in_turns(calls, items=items, seconds=seconds, device=str(images.device)))
+    return VariantTimes(speedup_rows(time_in_turns(calls, items, seconds, device=str(images.device))))
 
 
-def speedup_rows(turns: TurnSamples, compiling: Mapping[str, float] | None = None) -> tuple[SpeedupRow, ...]:
-    """Rows of all arms against the first."""
+def speedup_rows(
+    turns: TurnSamples, first_calls: Mapping[str, float] | None = None
+) -> tuple[SpeedupRow, ...]:
+    """A row for each variant, against the first."""
     baseline = next(iter(turns.seconds_per_item))
     return tuple(
-        speedup_row(name, turns.ratios(baseline, name), 1 / median(taken), (compiling or {}).get(name))
-        for name, taken in turns.seconds_per_item.items()
+        speedup_row(name, turns.ratios(baseline, name), 1 / median(samples), (first_calls or {}).get(name))
+        for name, samples in turns.seconds_per_item.items()
     )
 
 
 def measure_memory(
     model: nn.Module, images: Tensor, labels: Tensor, names: list[str]
 ) -> tuple[dict[str, int], str]:
-    """The device's peak; on a CPU bytes kept for the backward pass, which of compiled code cannot be seen."""
+    """Bytes by variant, and what they are: the device's peak, or on a CPU those saved for the backward pass.
+
+    On a CPU the bytes that compiled code saves cannot be counted; compiled variants are left out.
+    """
     import torch
 
     from perfsuite.measure.counters.registry import count
     from perfsuite.training.step.presets import EAGER, parse_preset
 
-    found = {}
+    sizes = {}
     for name in names:
-        is_whole = name != ACCUMULATED
-        chosen = parse_preset(name) if is_whole else EAGER
-        if not images.is_cuda and chosen.is_compiled:
+        microbatches = MICROBATCHES if name == ACCUMULATED else 1
+        preset = EAGER if name == ACCUMULATED else parse_preset(name)
+        if not images.is_cuda and preset.is_compiled:
             continue
-        call = step_call(model, chosen, images, labels, parts=1 if is_whole else MICROBATCHES)
+        call = step_call(model, preset, images, labels, microbatches)
         call()
         if images.is_cuda:
             torch.cuda.reset_peak_memory_stats()
             call()
-            found[name] = torch.cuda.max_memory_allocated()
+            sizes[name] = torch.cuda.max_memory_allocated()
         else:
-            # Of accumulated parts one is kept at a time.
-            found[name] = count(call)["saved_bytes"] // (1 if is_whole else MICROBATCHES)
-    told = "peak of allocated device memory" if images.is_cuda else "bytes kept for the backward pass"
-    return found, told
+            # Only one microbatch's activations are alive at a time.
+            sizes[name] = count(call)["saved_bytes"] // microbatches
+    metric = "peak of allocated device memory" if images.is_cuda else "bytes saved for the backward pass"
+    return sizes, metric

@@ -1,0 +1,1 @@
+"""Time the parts of a pipeline or of a loader, and name the slowest."""

@@ -1,7 +1,8 @@
-"""How many images a second each stage of loading makes on one core, and which of them is the narrow one.
+"""Time the stages of loading on one core, and find the bottleneck.
 
->>> found = LoadingProfile(64, (StageRate("decode", 400.0, 0.75), StageRate("augment", 1200.0, 0.25)))
->>> found.slowest.name, round(found.images_per_second), round(found.max_speedup(found.slowest), 2)
+>>> profile = LoadingProfile(64, (StageRate("decode", 400.0, 0.75), StageRate("augment", 1200.0, 0.25)))
+>>> slowest = profile.slowest
+>>> slowest.name, round(profile.images_per_second), round(profile.max_speedup(slowest), 2)
 ('decode', 300, 4.0)
 """
 
@@ -18,25 +19,26 @@ import torch
 from perfsuite.data.engines.base import limit_library_threads
 from perfsuite.data.loader import Loader
 from perfsuite.errors import NothingMeasuredError
+from perfsuite.judge.amdahl import max_speedup_without
 from perfsuite.measure.stage_clock import StageClock
 from perfsuite.stages import listen_to_stages
 from perfsuite.transforms.augment.cpu import import_opencv
 
 ADVICE = {
-    "read": "pack the files (perfsuite data shards), keep them nearer, or decoded: cache='ram' or 'disk'",
+    "read": "pack the files (perfsuite data shards), move them, or cache images: cache='ram' or 'disk'",
     "decode": "decode once: cache='ram' or 'disk'; reduce=True decodes large JPEGs smaller; more workers",
-    "resize": "decode once: cache='ram' or 'disk' keeps images near the training size",
+    "resize": "decode once: cache='ram' or 'disk' stores images near the training size",
     "augment": "augment on the device (perfsuite.transforms.augment.device), or use cache_epochs=",
-    "normalize": "hand bytes to the device and normalize there: device='cuda'",
-    "targets": "fewer corners: polygons are what costs; boxes and keypoints are cheap",
-    "map": "store maps beside the images: perfsuite data maps",
-    "rest": "larger batches: it is what lies between the images",
+    "normalize": "transfer bytes to the device and normalize there: device='cuda'",
+    "targets": "use fewer polygon corners; boxes and keypoints are cheap",
+    "map": "store the maps: perfsuite data maps",
+    "rest": "use larger batches: this is the overhead between images",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class StageRate:
-    """A stage, by itself on one core."""
+    """One stage on one core."""
 
     name: str
     images_per_second: float
@@ -46,7 +48,7 @@ class StageRate:
 
 @dataclass(frozen=True, slots=True)
 class LoadingProfile:
-    """The stages, the slowest first."""
+    """The stages of loading, the slowest first."""
 
     images: int
     stages: tuple[StageRate, ...]
@@ -57,39 +59,39 @@ class LoadingProfile:
 
     @property
     def images_per_second(self) -> float:
-        """One core through all stages."""
+        """The rate of one core that runs all stages."""
         return 1 / math.fsum(1 / stage.images_per_second for stage in self.stages)
 
     def max_speedup(self, stage: StageRate) -> float:
-        """How many times as fast it would be if this stage took no time (Amdahl's bound)."""
-        return math.inf if stage.share >= 1 else 1 / (1 - stage.share)
+        """How many times as fast loading becomes at most if the stage takes no time (Amdahl's bound)."""
+        return max_speedup_without(stage.share)
 
 
 def profile_loading(loader: Loader, seconds: float = 5.0) -> LoadingProfile:
-    """Make the loader's batches in this thread for so long, and time their stages; not the first batch's."""
-    alone, clock, images = loader.without_workers(), StageClock(), 0
+    """Load batches in this thread for so long, and time their stages; the first batch is not timed."""
+    inline, clock, images = loader.without_workers(), StageClock(), 0
     with _one_thread():
-        if next(iter(alone), None) is None:
+        if next(iter(inline), None) is None:
             raise NothingMeasuredError("loading: the loader gives no batch, expected images")
-        until = perf_counter() + seconds
+        end = perf_counter() + seconds
         with listen_to_stages(clock):
-            while perf_counter() < until:
-                for batch, _ in alone:
+            while perf_counter() < end:
+                for batch, _ in inline:
                     images += len(batch)
-                    if perf_counter() >= until:
+                    if perf_counter() >= end:
                         break
     return _loading_profile(images, clock.seconds)
 
 
 def _loading_profile(images: int, seconds: Mapping[str, float]) -> LoadingProfile:
-    whole = math.fsum(seconds.values())
-    # What the loader does beside its named stages is its own time of waiting for a batch.
-    named = {"rest" if name == "load" else name: took for name, took in seconds.items() if took > 0}
-    slowest_first = sorted(named, key=lambda name: -named[name])
+    total = math.fsum(seconds.values())
+    # Without workers, the time of the "load" stage is what the loader does outside its other stages.
+    by_stage = {"rest" if name == "load" else name: value for name, value in seconds.items() if value > 0}
+    slowest_first = sorted(by_stage, key=lambda name: -by_stage[name])
     return LoadingProfile(
         images,
         tuple(
-            StageRate(name, images / named[name], named[name] / whole, ADVICE.get(name, ""))
+            StageRate(name, images / by_stage[name], by_stage[name] / total, ADVICE.get(name, ""))
             for name in slowest_first
         ),
     )
@@ -97,7 +99,7 @@ def _loading_profile(images: int, seconds: Mapping[str, float]) -> LoadingProfil
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Of torch and of OpenCV, so that a rate is that of one core."""
+    """Limit PyTorch and OpenCV to one thread, so that rates are those of one core."""
     cv2 = import_opencv()
     threads, cv2_threads = torch.get_num_threads(), cv2.getNumThreads() if cv2 else 1
     limit_library_threads()

@@ -1,10 +1,10 @@
-"""How long each transform of a pipeline takes, beside the whole: the steps and the whole are timed in turns.
+"""Time each transform of a pipeline and the whole, in turns.
 
 >>> def double(sample: PipelineSample) -> PipelineSample:
 ...     return PipelineSample(sample.image * 2, sample.keypoints)
 >>> small = PipelineSample(np.ones((4, 4, 3), dtype=np.uint8), np.empty((0, 2)))
->>> found = profile_pipeline([PipelineStep("double", double)], small, seconds=0.01)
->>> found.slowest.name
+>>> profile = profile_pipeline([PipelineStep("double", double)], small, seconds=0.01)
+>>> profile.slowest.name
 'double'
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from statistics import fmean, pstdev
 from typing import Any
 
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perfsuite.errors import UsageError
+from perfsuite.judge.amdahl import max_speedup_without
 from perfsuite.measure.clock import WallClock, no_wait
 from perfsuite.measure.sampling import SamplingPlan
 from perfsuite.measure.turns import take_turns
@@ -28,7 +28,7 @@ from perfsuite.measure.workload import Workload
 
 @dataclass(frozen=True, slots=True)
 class PipelineSample:
-    """What goes through a pipeline: an image (in whatever form the steps leave it) and its keypoints."""
+    """An image, in whatever form the steps return it, and its keypoints."""
 
     image: Any
     keypoints: NDArray[np.float64]
@@ -36,7 +36,7 @@ class PipelineSample:
 
 @dataclass(frozen=True, slots=True)
 class PipelineStep:
-    """A named transform and what to try where it is the slowest."""
+    """A named transform, and what to try if it is the slowest."""
 
     name: str
     apply: Callable[[PipelineSample], PipelineSample]
@@ -45,7 +45,7 @@ class PipelineStep:
 
 @dataclass(frozen=True, slots=True)
 class StepTimes:
-    """Seconds per image, one for each block of turns."""
+    """Seconds per image of a step, one sample per block of turns."""
 
     name: str
     seconds: tuple[float, ...]
@@ -70,11 +70,11 @@ class StepTimes:
 
 @dataclass(frozen=True, slots=True)
 class PipelineProfile:
-    """The steps, and the whole pipeline timed in the same turns.
+    """The steps of a pipeline, and the whole, timed in the same turns.
 
     >>> steps = StepTimes("a", (0.003,)), StepTimes("b", (0.001,))
-    >>> two = PipelineProfile(steps, whole=StepTimes("whole", (0.005,)))
-    >>> two.slowest.name, two.share(two.slowest), two.max_speedup(two.slowest)
+    >>> profile = PipelineProfile(steps, whole=StepTimes("whole", (0.005,)))
+    >>> profile.slowest.name, profile.share(profile.slowest), profile.max_speedup(profile.slowest)
     ('a', 0.75, 2.5)
     """
 
@@ -85,36 +85,34 @@ class PipelineProfile:
 
     @property
     def sum_of_step_means(self) -> float:
-        return sum(part.mean for part in self.steps)
+        return sum(step.mean for step in self.steps)
 
     @property
     def slowest(self) -> StepTimes:
-        return max(self.steps, key=lambda part: part.mean)
+        return max(self.steps, key=lambda step: step.mean)
 
-    def share(self, part: StepTimes) -> float:
-        """Of the sum of the parts, so that the shares are one together."""
-        return part.mean / self.sum_of_step_means
+    def share(self, step: StepTimes) -> float:
+        """The step's share of the sum of all steps, so that shares add up to one."""
+        return step.mean / self.sum_of_step_means
 
-    def max_speedup(self, part: StepTimes) -> float:
-        """How many times faster the pipeline could at most become if the part took no time.
+    def max_speedup(self, step: StepTimes) -> float:
+        """How many times as fast the pipeline becomes at most if the step takes no time (Amdahl's bound).
 
-        No more than its share of the parts allows: on an uneasy machine one may take longer than the whole.
+        On a noisy machine a step can take longer than the whole; the sum of the steps then bounds it.
         """
-        whole = max(self.whole.mean, self.sum_of_step_means)
-        rest = whole - part.mean
-        return whole / rest if rest > 0 else float("inf")
+        return max_speedup_without(step.mean, max(self.whole.mean, self.sum_of_step_means))
 
 
 def profile_pipeline(
     steps: Sequence[PipelineStep], sample: PipelineSample, seconds: float = 2.0
 ) -> PipelineProfile:
-    """Time every step on what the steps before it made of the sample, and the whole, in turns."""
+    """Time every step, on the output of the steps before it, and the whole, in turns."""
     if not steps:
-        raise UsageError("profile: a pipeline of no steps, expected at least one")
-    workloads, given = [], sample
+        raise UsageError("profile: the pipeline has no steps, expected at least one")
+    workloads, step_input = [], sample
     for step in steps:
-        workloads.append(Workload(step.name, _step_call(step, given)))
-        given = step.apply(given)
+        workloads.append(Workload(step.name, _step_call(step, step_input)))
+        step_input = step.apply(step_input)
     workloads.append(Workload("whole", lambda: _apply_all(steps, sample)))
     plan = SamplingPlan(
         min_rounds=3,
@@ -125,13 +123,15 @@ def profile_pipeline(
     )
     turns = take_turns(workloads, WallClock(no_wait), plan, enough=lambda _, __: True)
     advice = {step.name: step.advice for step in steps}
-    timed = [StepTimes(w.name, turns.seconds_per_item[w.name], advice.get(w.name, "")) for w in workloads]
+    times = [StepTimes(w.name, turns.seconds_per_item[w.name], advice.get(w.name, "")) for w in workloads]
     shape = tuple(int(side) for side in np.shape(sample.image))
-    return PipelineProfile(tuple(timed[:-1]), timed[-1], shape, len(sample.keypoints))
+    return PipelineProfile(
+        steps=tuple(times[:-1]), whole=times[-1], shape=shape, keypoints=len(sample.keypoints)
+    )
 
 
-def _step_call(step: PipelineStep, given: PipelineSample) -> Callable[[], object]:
-    return lambda: step.apply(given)
+def _step_call(step: PipelineStep, sample: PipelineSample) -> Callable[[], object]:
+    return lambda: step.apply(sample)
 
 
 def _apply_all(steps: Sequence[PipelineStep], sample: PipelineSample) -> PipelineSample:
@@ -141,35 +141,8 @@ def _apply_all(steps: Sequence[PipelineStep], sample: PipelineSample) -> Pipelin
 
 
 def synthetic_sample(height: int, width: int, keypoints: int) -> PipelineSample:
-    """Smooth noise, the same every time."""
-    random = np.random.default_rng(42)
-    coarse = random.integers(0, 256, (-(-height // 8), -(-width // 8), 3), dtype=np.uint8)
+    """Noise in blocks of 8 x 8 pixels, the same at every call, and random keypoints."""
+    rng = np.random.default_rng(42)
+    coarse = rng.integers(0, 256, (-(-height // 8), -(-width // 8), 3), dtype=np.uint8)
     image = np.ascontiguousarray(coarse.repeat(8, axis=0).repeat(8, axis=1)[:height, :width])
-    return PipelineSample(image, random.uniform((0, 0), (width, height), (keypoints, 2)))
-
-
-def load_pipeline(name: str, size: int = 640) -> list[PipelineStep]:
-    """A pipeline by its name: `letterbox` (ours), `albumentations` (the same by albumentations), `parts`
-    (cheap ones and expensive ones), a mode, or `module:name` of a list of steps or an albumentations Compose.
-    """
-    from perfsuite.advise.profile import pipelines
-
-    return pipelines.pipeline_steps(name, size)
-
-
-def load_object_steps(written: str) -> list[PipelineStep]:
-    """The steps of `module:name`."""
-    from perfsuite.advise.profile.pipelines import albumentations_steps
-
-    module, _, name = written.partition(":")
-    try:
-        found = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UsageError(f"profile: {written} cannot be loaded ({error}), expected module:name") from error
-    if isinstance(found, list | tuple) and all(isinstance(step, PipelineStep) for step in found):
-        return list(found)
-    if hasattr(found, "transforms"):
-        return albumentations_steps(found)
-    raise UsageError(
-        f"profile: {written} is {type(found).__name__}, expected a list of Step or an albumentations Compose"
-    )
+    return PipelineSample(image, rng.uniform((0, 0), (width, height), (keypoints, 2)))

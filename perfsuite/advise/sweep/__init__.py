@@ -1,0 +1,1 @@
+"""Compare loader settings in turns, and choose the number of workers."""

@@ -1,11 +1,11 @@
-"""What to set after a sweep, in words, each with its reason."""
+"""Advise what to set after a sweep, with the reasons."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import isfinite
 
-from perfsuite.advise.sweep.results import (
+from perfsuite.advise.sweep.report import (
     EQUIVALENCE_MARGIN,
     RelativeSpeed,
     SettingChoice,
@@ -18,95 +18,88 @@ OVERHEAD_WARNING = 0.3
 BUSY_CORES = 0.9
 
 
-def advise_on_sweep(sweep: SweepReport) -> list[str]:
+def advise_on_sweep(report: SweepReport) -> list[str]:
     """The choice first, then what would change it."""
-    choice = sweep.choice()
+    choice = report.choice()
     return [
-        *_choice_advice(sweep, choice),
-        *_growth_advice(sweep, choice),
-        *_augmentation_advice(choice.seen),
-        *_main_thread_advice(choice.seen),
+        *_choice_advice(report, choice),
+        *_growth_advice(report, choice),
+        *_augmentation_advice(choice.result),
+        *_main_thread_advice(choice.result),
     ]
 
 
-def format_ratio(found: MetricEstimate) -> str:
-    """With its interval, where there is one.
+def format_ratio(ratio: MetricEstimate) -> str:
+    """A ratio with its interval, where there is one.
 
     >>> from perfsuite.judge.verdict import Interval
     >>> format_ratio(MetricEstimate(1.9, Interval(1.8, 2.0, 0.99)))
     '1.90 (1.80 to 2.00)'
     """
-    low, high = found.interval.low, found.interval.high
+    low, high = ratio.interval.low, ratio.interval.high
     if not (isfinite(low) and isfinite(high)):
-        return f"{found.value:.2f} (too few turns for an interval)"
-    return f"{found.value:.2f} ({low:.2f} to {high:.2f})"
+        return f"{ratio.value:.2f} (too few turns for an interval)"
+    return f"{ratio.value:.2f} ({low:.2f} to {high:.2f})"
 
 
-def _choice_advice(sweep: SweepReport, choice: SettingChoice) -> Iterator[str]:
-    seen = choice.seen
+def _choice_advice(report: SweepReport, choice: SettingChoice) -> Iterator[str]:
+    chosen = choice.result
     if choice.is_clear:
-        yield f"set {seen.setting}"
-        yield _reason(sweep, seen)
-        slower = [each for each in sweep.seen if sweep.relative_speed(each) is RelativeSpeed.SLOWER]
-        beaten = [each for each in slower if each.setting.workers > seen.setting.workers]
-        if beaten:
-            yield f"more workers are slower here: {_setting_labels(beaten)}"
+        yield f"set {chosen.setting}"
+        yield _reason(report, chosen)
+        slower = [
+            result
+            for result in report.results
+            if result.setting.num_workers > chosen.setting.num_workers
+            and report.relative_speed(result) is RelativeSpeed.SLOWER
+        ]
+        if slower:
+            yield f"more workers are slower here: {_labels(slower)}"
         return
-    yield f"unclear: {_setting_labels([seen, *choice.undecided])} cannot be told apart; give more --seconds"
-    for other in choice.undecided:
-        if other is sweep.fastest:
-            ratio = format_ratio(sweep.slowdown(seen))
-            yield f"until then {seen.setting}: its time is {ratio} of that of the fastest"
+    yield (f"unclear: the turns do not separate {_labels([chosen, *choice.undecided])}; give more --seconds")
+    if report.fastest in choice.undecided:
+        ratio = format_ratio(report.slowdown(chosen))
+        yield f"until then {chosen.setting}: its time is {ratio} of that of the fastest"
 
 
-def _reason(sweep: SweepReport, seen: SettingResult) -> str:
-    reference, fastest = sweep.reference, sweep.fastest
-    if seen is reference:
-        if len(sweep.seen) == 1:
-            return "there was nothing to compare it with"
-        return f"because more do not pay here: nothing was more than {EQUIVALENCE_MARGIN:.0%} faster"
-    gain = f"it loads {format_ratio(sweep.speedup(seen))} times what {_setting_label(reference)} does"
-    if seen is fastest:
-        return f"because {gain}, and fewer are slower"
+def _reason(report: SweepReport, chosen: SettingResult) -> str:
+    reference, fastest = report.reference, report.fastest
+    if chosen is reference:
+        if len(report.results) == 1:
+            return "there was no other setting to compare it with"
+        return f"because more workers do not pay off here: none was over {EQUIVALENCE_MARGIN:.0%} faster"
+    gain = f"it loads {format_ratio(report.speedup(chosen))} times what {reference.setting.label} does"
+    if chosen is fastest:
+        return f"because {gain}, and fewer workers are slower"
     return (
-        f"because {gain}; {_setting_label(fastest)}, the fastest, takes no less than "
-        f"{1 / max(1.0, sweep.slowdown(seen).interval.high):.2f} of its time"
+        f"because {gain}; {fastest.setting.label}, the fastest, takes no less than "
+        f"{1 / max(1.0, report.slowdown(chosen).interval.high):.2f} of its time"
     )
 
 
-def _growth_advice(sweep: SweepReport, choice: SettingChoice) -> Iterator[str]:
-    most = max(seen.setting.workers for seen in sweep.seen)
-    if choice.is_clear and choice.seen.setting.workers == most and len(sweep.seen) > 1 and most:
-        yield f"it was still growing at {most}: try more as well (--workers {most} {2 * most})"
+def _growth_advice(report: SweepReport, choice: SettingChoice) -> Iterator[str]:
+    most = max(result.setting.num_workers for result in report.results)
+    if choice.is_clear and choice.result.setting.num_workers == most and len(report.results) > 1 and most:
+        yield f"the rate still grew at {most}: try more too (--num-workers {most} {2 * most})"
 
 
-def _augmentation_advice(seen: SettingResult) -> Iterator[str]:
-    cost = seen.overhead
-    if cost is None:
-        return
-    if cost.interval.low > OVERHEAD_WARNING:
+def _augmentation_advice(result: SettingResult) -> Iterator[str]:
+    overhead = result.overhead
+    if overhead is not None and overhead.interval.low > OVERHEAD_WARNING:
         yield (
-            f"augmentation costs {cost.value:.0%}: do it on the device "
-            "(perfsuite.transforms.augment.device), "
-            "or show finished images again (cache= with cache_epochs=)"
+            f"augmentation costs {overhead.value:.0%}: do it on the device "
+            "(perfsuite.transforms.augment.device), or reuse augmented images (cache= with cache_epochs=)"
         )
 
 
-def _main_thread_advice(seen: SettingResult) -> Iterator[str]:
-    used = seen.core_use
-    if used is not None and seen.setting.workers and used.main > BUSY_CORES:
+def _main_thread_advice(result: SettingResult) -> Iterator[str]:
+    cores = result.core_use
+    if cores is not None and result.setting.num_workers and cores.main_thread > BUSY_CORES:
         yield (
-            "the thread that takes the batches is busy all the time: hand bytes on and normalize where they "
-            "are used (normalize=Normalize(dtype=torch.uint8), device=)"
+            "the thread that takes the batches is always busy: let it pass on bytes, and normalize on the "
+            "device (normalize=Normalize(dtype=torch.uint8), device=)"
         )
 
 
-def _setting_labels(seen: list[SettingResult]) -> str:
-    return ", ".join(_setting_label(each) for each in seen)
-
-
-def _setting_label(seen: SettingResult) -> str:
-    setting = seen.setting
-    if not setting.workers:
-        return "0 workers"
-    return f"{setting.workers} {setting.engine} +{setting.prefetch_factor}"
+def _labels(results: Iterable[SettingResult]) -> str:
+    return ", ".join(result.setting.label for result in results)

@@ -67,6 +67,6 @@ class LossMeter:
                 raise BadLossError(
                     f"train: the loss is {value} in epoch {noted.epoch + 1}, batch {noted.batch + 1}, "
                     "expected a number; lower the learning rate, look at that batch, or skip such batches "
-                    "(--on-bad-loss skip)"
+                    "(--on-nonfinite-loss skip)"
                 )
         return values

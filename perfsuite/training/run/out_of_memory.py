@@ -26,7 +26,7 @@ def suggest_batch_size_on_oom(batch_size: int, try_step: Callable[[int], object]
     ...     try_step(32)
     Traceback (most recent call last):
     perfsuite.training.run.out_of_memory.BatchTooLargeError: train: out of memory at a batch of 32; \
-a step with 8 fitted; use --batch-size 8, with --accumulate-grad-steps 4 for the same optimizer step
+a step with 8 fitted; use --batch-size 8, with --gradient-accumulation-steps 4 for the same optimizer step
     """
     try:
         yield
@@ -47,7 +47,8 @@ a step with 8 fitted; use --batch-size 8, with --accumulate-grad-steps 4 for the
     accumulated = -(-batch_size // fitted)
     raise BatchTooLargeError(
         f"train: out of memory at a batch of {batch_size}; a step with {fitted} fitted; "
-        f"use --batch-size {fitted}, with --accumulate-grad-steps {accumulated} for the same optimizer step"
+        f"use --batch-size {fitted}, with --gradient-accumulation-steps {accumulated} for the same "
+        "optimizer step"
     )
 
 

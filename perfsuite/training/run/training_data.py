@@ -65,7 +65,7 @@ def open_training_data(
         if mode is not None or (image_size or cifar.IMAGE_SIDE) != cifar.IMAGE_SIDE:
             raise UsageError(
                 f"{folder}: CIFAR-10 is trained at 32 px with its own shifts and mirrors; leave --image-size "
-                "and --mode out"
+                "and --augmentation-mode out"
             )
         source = _cifar_data(folder, batch_size, seed, rank)
     else:

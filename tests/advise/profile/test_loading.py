@@ -1,3 +1,5 @@
+"""Profiles of loading: every stage has a rate, and a stage made slow is the slowest."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -5,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from perfsuite.advise.profile import loading
 from perfsuite.advise.profile.loading import profile_loading
 from perfsuite.data.loaders import make_loaders
 from perfsuite.data.synthetic import dataset
 from perfsuite.errors import NothingMeasuredError
+from perfsuite.measure.stage_clock import StageClock
 
 
 @pytest.fixture(scope="module")
@@ -19,38 +21,38 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
-def test_every_stage_has_a_rate_and_the_shares_make_a_whole(folder: Path) -> None:
+def test_every_stage_has_a_rate_and_shares_add_up_to_one(folder: Path) -> None:
     loaders = make_loaders(
         folder, 8, 2, "moderate", 32, annotations=folder / "annotations.json", decoder="pillow"
     )
     threads = torch.get_num_threads()
-    found = profile_loading(loaders.train, seconds=0.2)
-    assert {stage.name for stage in found.stages} == {
+    profile = profile_loading(loaders.train, seconds=0.2)
+    assert {stage.name for stage in profile.stages} == {
         *("read", "decode", "resize", "augment", "normalize", "targets", "rest")
     }
-    assert sum(stage.share for stage in found.stages) == pytest.approx(1)
-    rates = [stage.images_per_second for stage in found.stages]
+    assert sum(stage.share for stage in profile.stages) == pytest.approx(1)
+    rates = [stage.images_per_second for stage in profile.stages]
     assert rates == sorted(rates)
-    assert found.slowest is found.stages[0]
-    assert found.images_per_second < rates[0]
-    assert found.images % 8 in range(8)
+    assert profile.slowest is profile.stages[0]
+    assert profile.images_per_second < rates[0]
+    assert profile.images % 8 in range(8)
     assert torch.get_num_threads() == threads
-    assert loaders.train.engine == "auto"  # nobody's workers were started
+    assert loaders.train.engine == "auto"  # no workers were started
 
 
-def test_a_stage_that_is_made_slow_is_the_slowest(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = loading.StageClock.end
+def test_a_slowed_stage_is_the_slowest(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = StageClock.end
 
-    def slow(self: loading.StageClock, stage: str) -> None:
+    def slow(self: StageClock, stage: str) -> None:
         if stage == "read":
-            self._threads.stack[-1][0] -= 0.05  # as if it had begun earlier
+            self._threads.stack[-1][0] -= 0.05  # as if it had started earlier
         plain(self, stage)
 
-    monkeypatch.setattr(loading.StageClock, "end", slow)
-    found = profile_loading(make_loaders(folder, 8, 0, image_size=32).train, seconds=0.1)
-    assert found.slowest.name == "read"
-    assert "shards" in found.slowest.advice
-    assert found.most_to_gain(found.slowest) > 2
+    monkeypatch.setattr(StageClock, "end", slow)
+    profile = profile_loading(make_loaders(folder, 8, 0, image_size=32).train, seconds=0.1)
+    assert profile.slowest.name == "read"
+    assert "shards" in profile.slowest.advice
+    assert profile.max_speedup(profile.slowest) > 2
 
 
 def test_a_loader_without_images_is_an_error(folder: Path) -> None:

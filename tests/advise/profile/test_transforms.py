@@ -1,4 +1,4 @@
-"""The profile of a pipeline: shares, the slowest, what could be gained; on invented times and real steps."""
+"""Profiles of pipelines: shares, the slowest step and its bound, on invented times and real steps."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perfsuite.advise.profile.pipelines import ADVICE
+from perfsuite.advise.profile.pipelines.advice import ADVICE
+from perfsuite.advise.profile.pipelines.registry import load_pipeline
 from perfsuite.advise.profile.transforms import (
     PipelineProfile,
     PipelineSample,
     PipelineStep,
     StepTimes,
-    load_pipeline,
     profile_pipeline,
     synthetic_sample,
 )
@@ -23,7 +23,7 @@ from perfsuite.errors import UsageError
 from perfsuite.transforms.augment.modes import MODES
 
 INVENTED = PipelineProfile(
-    parts=(
+    steps=(
         StepTimes("resize", (0.001, 0.003)),
         StepTimes("normalize", (0.006, 0.006)),
         StepTimes("copy", (0.0, 0.0)),
@@ -32,24 +32,24 @@ INVENTED = PipelineProfile(
 )
 
 
-def test_shares_are_one_together() -> None:
-    assert sum(INVENTED.share(part) for part in INVENTED.steps) == pytest.approx(1)
-    assert [round(INVENTED.share(part), 2) for part in INVENTED.steps] == [0.25, 0.75, 0.0]
+def test_shares_add_up_to_one() -> None:
+    assert sum(INVENTED.share(step) for step in INVENTED.steps) == pytest.approx(1)
+    assert [round(INVENTED.share(step), 2) for step in INVENTED.steps] == [0.25, 0.75, 0.0]
 
 
-def test_the_slowest_is_named_with_the_most_that_it_could_give() -> None:
+def test_the_slowest_step_is_named_with_its_bound() -> None:
     assert INVENTED.slowest.name == "normalize"
-    assert INVENTED.most_to_gain(INVENTED.slowest) == pytest.approx(2.5)
+    assert INVENTED.max_speedup(INVENTED.slowest) == pytest.approx(2.5)
 
 
-def test_a_part_that_took_longer_than_the_whole_promises_no_more_than_its_share() -> None:
-    uneasy = PipelineProfile(
+def test_a_step_slower_than_the_whole_is_bounded_by_the_sum_of_the_steps() -> None:
+    noisy = PipelineProfile(
         (StepTimes("slow", (0.009,)), StepTimes("fast", (0.003,))), whole=StepTimes("whole", (0.008,))
     )
-    assert uneasy.most_to_gain(uneasy.slowest) == pytest.approx(4)
+    assert noisy.max_speedup(noisy.slowest) == pytest.approx(4)
 
 
-def test_a_pipeline_of_one_step_says_so_in_words() -> None:
+def test_a_pipeline_of_one_step_has_no_infinite_bound_in_the_table() -> None:
     alone = PipelineProfile(
         (StepTimes("only", (0.009,)),), whole=StepTimes("whole", (0.008,)), shape=(4, 4, 3)
     )
@@ -57,47 +57,47 @@ def test_a_pipeline_of_one_step_says_so_in_words() -> None:
     assert "at most 2.50 times as fast" in _table("invented", replace(INVENTED, shape=(4, 4, 3)))
 
 
-def test_mean_deviation_and_extremes_are_those_of_the_turns() -> None:
+def test_mean_deviation_and_extremes_are_over_the_turns() -> None:
     resize = INVENTED.steps[0]
     assert (resize.mean, resize.std, resize.minimum, resize.maximum) == pytest.approx(
         (0.002, 0.001, 0.001, 0.003)
     )
 
 
-def test_each_step_gets_what_the_one_before_made() -> None:
-    seen: list[tuple[str, int]] = []
+def test_each_step_gets_the_output_of_the_step_before() -> None:
+    inputs: list[tuple[str, int]] = []
 
     def step(name: str) -> PipelineStep:
         def apply(sample: PipelineSample) -> PipelineSample:
-            seen.append((name, int(sample.image)))
+            inputs.append((name, int(sample.image)))
             return PipelineSample(sample.image + 1, sample.keypoints)
 
         return PipelineStep(name, apply)
 
-    found = profile_pipeline(
+    profile = profile_pipeline(
         [step("first"), step("second")], PipelineSample(np.array(0), np.empty((0, 2))), seconds=0.01
     )
-    assert set(seen) == {("first", 0), ("second", 1)}
-    assert [part.name for part in found.steps] == ["first", "second"]
-    assert len({len(part.seconds) for part in (*found.steps, found.whole)}) == 1
+    assert set(inputs) == {("first", 0), ("second", 1)}
+    assert [step.name for step in profile.steps] == ["first", "second"]
+    assert len({len(step.seconds) for step in (*profile.steps, profile.whole)}) == 1
 
 
-@pytest.mark.parametrize("name", ["letterbox", "parts", *(mode for mode in MODES if mode != "none")])
+@pytest.mark.parametrize("name", ["letterbox", "operations", *(mode for mode in MODES if mode != "none")])
 @pytest.mark.parametrize("keypoints", [0, 5])
-def test_our_pipelines_run_to_a_normalized_image(name: str, keypoints: int) -> None:
+def test_own_pipelines_return_a_normalized_image(name: str, keypoints: int) -> None:
     sample = synthetic_sample(60, 80, keypoints)
     for step in load_pipeline(name, 64):
         sample = step.apply(sample)
     assert tuple(sample.image.shape) == (
         1,
         3,
-        *{"letterbox": (64, 64), "parts": (80, 60)}.get(name, (60, 80)),
+        *{"letterbox": (64, 64), "operations": (80, 60)}.get(name, (60, 80)),
     )
     assert len(sample.keypoints) == keypoints
     assert abs(float(sample.image.mean())) < 1
 
 
-def test_the_same_pipeline_by_albumentations_and_ours_put_keypoints_alike() -> None:
+def test_albumentations_letterbox_places_image_and_keypoints_alike() -> None:
     pytest.importorskip("albumentations", reason="albumentations is not installed")
     ours = theirs = synthetic_sample(60, 80, 5)
     for step in load_pipeline("letterbox", 64):
@@ -116,36 +116,38 @@ def test_the_same_pipeline_by_albumentations_and_ours_put_keypoints_alike() -> N
 
 def test_every_expensive_transform_has_advice() -> None:
     assert {"Normalize", "ElasticTransform", "GridDistortion", "Affine"} <= set(ADVICE)
-    told = {step.name: step.advice for step in load_pipeline("parts")}
-    assert "expensive by nature" in told["elastic"]
-    assert "expensive by nature" in told["grid"]
-    assert "expensive" not in told["mirror"] + told["quarter turn"] + told["jitter"]
+    advice = {step.name: step.advice for step in load_pipeline("operations")}
+    assert "expensive by nature" in advice["elastic"]
+    assert "expensive by nature" in advice["grid"]
+    assert "expensive" not in advice["mirror"] + advice["quarter turn"] + advice["jitter"]
 
 
-def test_keypoints_go_through_distortion_too() -> None:
-    for step in load_pipeline("parts"):
+def test_distortions_move_keypoints_too() -> None:
+    for step in load_pipeline("operations"):
         before = synthetic_sample(60, 80, 5)
         after = step.apply(before)
         moves = step.name not in ("jitter", "normalize")
         assert np.array_equal(before.keypoints, after.keypoints) != moves, step.name
 
 
-def test_a_pipeline_of_one_s_own_is_loaded_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipeline_of_the_user_is_loaded_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "own_steps.py").write_text(
-        "from perfsuite.advise.profile.transforms import Step\n"
-        "steps = [Step('nothing', lambda sample: sample)]\n"
+        "from perfsuite.advise.profile.transforms import PipelineStep\n"
+        "steps = [PipelineStep('nothing', lambda sample: sample)]\n"
         "other = 3\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     assert [step.name for step in load_pipeline("own_steps:steps")] == ["nothing"]
-    with pytest.raises(UsageError, match="is int, expected a list of Step"):
+    with pytest.raises(UsageError, match="is int, expected a list of PipelineStep"):
         load_pipeline("own_steps:other")
     with pytest.raises(UsageError, match="cannot be loaded"):
         load_pipeline("own_steps:missing")
 
 
 def test_unknown_and_empty_pipelines_are_refused() -> None:
-    with pytest.raises(UsageError, match="expected one of letterbox, albumentations, parts, conservative"):
+    with pytest.raises(
+        UsageError, match="expected one of letterbox, albumentations, operations, conservative"
+    ):
         load_pipeline("wild")
     with pytest.raises(UsageError, match="no steps"):
         profile_pipeline([], synthetic_sample(8, 8, 0))

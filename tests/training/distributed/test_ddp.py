@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from perfsuite.advise.torchrun import kill_ranks, run_ranks, start_ranks
 from perfsuite.cli import main
 from perfsuite.errors import PerfsuiteError, UsageError
 from perfsuite.training.distributed.ranks import COLLECTIVE_TIMEOUT, Rank, rank_from_torchrun
+from perfsuite.training.distributed.torchrun import kill_ranks, run_ranks, start_ranks
 from perfsuite.training.models import make_model
 from perfsuite.training.step.step import TrainingStep
 from tests.training.tiny_models import batch_of, linear_model
@@ -129,7 +129,7 @@ def test_no_rank_gets_more_than_another(count: int, world_size: int) -> None:
 
 def test_scaling_is_measured_by_ranks_in_turns(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     words = ["--seconds", "0.5", "--image-size", "16", "--batch-size", "4", "--device", "cpu"]
-    assert main(["scaling", "--ranks", "2", *words, "--json", str(tmp_path / "scaling.json")]) == 0
+    assert main(["scaling", "--nproc-per-node", "2", *words, "--json", str(tmp_path / "scaling.json")]) == 0
     assert capfd.readouterr().out.count("2 ranks:") == 1  # the first alone speaks
     found = json.loads((tmp_path / "scaling.json").read_text())
     weights = sum(one.numel() for one in make_model("small", 10).parameters())

@@ -229,7 +229,7 @@ def test_a_memory_too_small_names_the_batch_that_fits(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(trainer.unwrapped_model, "forward", only_small)
     with pytest.raises(
-        BatchTooLargeError, match=r"batch of 8; a step with 2 fitted.*--accumulate-grad-steps 4"
+        BatchTooLargeError, match=r"batch of 8; a step with 2 fitted.*--gradient-accumulation-steps 4"
     ):
         trainer.fit()
 

@@ -1,0 +1,32 @@
+"""What to try about a slow transform, by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from perfsuite.advise.profile.transforms import PipelineSample, PipelineStep
+
+DEFAULT_ADVICE = "make it cheaper or leave it out"
+_EXPENSIVE = "expensive by nature: apply it to fewer samples, or distort the images once and store them"
+ADVICE = {
+    "Normalize": "normalize the batch on the device, or use perfsuite.transforms.normalize",
+    "normalize": "transfer bytes to the device and normalize the batch there",
+    "LongestMaxSize": "decode at a reduced scale, or store the images at training size",
+    "letterbox": "decode at a reduced scale, or store the images at training size",
+    "PadIfNeeded": "resize and pad in one step: perfsuite.transforms.letterbox",
+    "Affine": "compose all geometry into one affine map, or augment on the device",
+    "geometry": "augment on the device (perfsuite.transforms.augment.device), or drop rotation and zoom",
+    "ColorJitter": "use perfsuite.transforms.augment.cpu.adjust_color, or augment on the device",
+    "color": "augment on the device (perfsuite.transforms.augment.device)",
+    "elastic": _EXPENSIVE,
+    "grid": _EXPENSIVE,
+    "ElasticTransform": _EXPENSIVE,
+    "GridDistortion": _EXPENSIVE,
+}
+
+
+def advised_step(
+    name: str, apply: Callable[[PipelineSample], PipelineSample], kind: str | None = None
+) -> PipelineStep:
+    """A step with the advice for its kind, which is its name unless given."""
+    return PipelineStep(name, apply, ADVICE.get(kind or name, DEFAULT_ADVICE))

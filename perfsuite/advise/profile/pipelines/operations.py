@@ -1,0 +1,50 @@
+"""Single augmentations: cheap ones, and the two distortions that compute a field for every image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from perfsuite.advise.profile.pipelines.advice import advised_step
+from perfsuite.advise.profile.pipelines.normalize import normalize_sample
+from perfsuite.advise.profile.transforms import PipelineSample, PipelineStep
+from perfsuite.transforms.augment import cpu
+from perfsuite.transforms.augment.distortion import DisplacementField, elastic_field, grid_field
+from perfsuite.transforms.augment.modes import Draw
+from perfsuite.transforms.geometry import affine_matrix
+from perfsuite.transforms.labels.labels import transform_points
+
+
+def steps(size: int) -> list[PipelineStep]:
+    """Each operation with fixed parameters; the size of the image does not change."""
+    rng = np.random.default_rng(42)
+    jitter = Draw(brightness=1.1, contrast=0.9, saturation=1.2)
+    applies: dict[str, Callable[[PipelineSample], PipelineSample]] = {
+        "quarter turn": _warp(Draw(quarter_turns=1)),
+        "mirror": _warp(Draw(mirror=True)),
+        "jitter": lambda sample: PipelineSample(cpu.adjust_color(jitter, sample.image), sample.keypoints),
+        "elastic": _distort(lambda h, w: elastic_field(h, w, min(h, w) / 56, min(h, w) / 14, rng)),
+        "grid": _distort(lambda h, w: grid_field(h, w, 5, min(h, w) / 56, rng)),
+        "normalize": normalize_sample,
+    }
+    return [advised_step(name, apply) for name, apply in applies.items()]
+
+
+def _warp(draw: Draw) -> Callable[[PipelineSample], PipelineSample]:
+    def apply(sample: PipelineSample) -> PipelineSample:
+        forward = affine_matrix(draw, *sample.image.shape[:2])
+        return PipelineSample(cpu.warp_image(draw, sample.image), transform_points(sample.keypoints, forward))
+
+    return apply
+
+
+def _distort(
+    make_field: Callable[[int, int], DisplacementField],
+) -> Callable[[PipelineSample], PipelineSample]:
+    def apply(sample: PipelineSample) -> PipelineSample:
+        field = make_field(*sample.image.shape[:2])
+        points = field.transform_points(sample.keypoints) if len(sample.keypoints) else sample.keypoints
+        return PipelineSample(field.image(sample.image), points)
+
+    return apply

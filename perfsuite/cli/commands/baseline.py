@@ -1,0 +1,122 @@
+"""List, show, accept or prune baselines: accepted measurements in git, one folder per environment."""
+
+from __future__ import annotations
+
+import argparse
+
+from perfsuite.cli.arguments import number
+from perfsuite.cli.comparison_options import add_judging_arguments, add_store_arguments, comparison_settings
+from perfsuite.judge.units import Range
+
+EPILOG = """\
+examples:
+  perfsuite baseline list
+  perfsuite baseline accept main          # all stored runs named main at its newest commit
+  perfsuite baseline show 03a89fef49a0/main
+  perfsuite baseline prune 03a89fef49a0/main --dry-run
+
+`accept` is the only way to make a baseline. It refuses runs that are incomplete, that were measured with
+uncommitted changes, or that are worse than the present baseline. Take about five runs: later runs are judged
+by how much these differ. To accept an intended slowdown, prune the old baseline in a commit that says why,
+then accept.
+"""
+
+MAX_AGE_DAYS = Range(0, 500_000, with_low=True)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = EPILOG
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    list_ = actions.add_parser("list", help="every baseline, its environment and age")
+    list_.set_defaults(act=_list)
+    show = actions.add_parser("show", help="the workloads of one baseline, or why its file is unreadable")
+    show.set_defaults(act=_show)
+    show.add_argument("reference", metavar="FINGERPRINT/NAME")
+    accept = actions.add_parser("accept", help="make a stored run the baseline of its environment")
+    accept.set_defaults(act=_accept)
+    accept.add_argument("reference", metavar="RUN", help="a reference as in `perfsuite compare`")
+    accept.add_argument("--name", help="name of the baseline (default: the run's)")
+    accept.add_argument("--allow-dirty", action="store_true", help="accept uncommitted changes")
+    accept.add_argument(
+        "--drop",
+        metavar="WORKLOAD",
+        action="append",
+        default=[],
+        help="a workload that was removed on purpose; repeat for more",
+    )
+    add_judging_arguments(accept)
+    prune = actions.add_parser("prune", help="remove baselines; git keeps their history")
+    prune.set_defaults(act=_prune)
+    prune.add_argument("references", metavar="FINGERPRINT/NAME", nargs="*")
+    prune.add_argument(
+        "--older-than",
+        metavar="DAYS",
+        type=number(MAX_AGE_DAYS),
+        help="those whose newest run is older",
+    )
+    prune.add_argument("--dry-run", action="store_true", help="only list what would be removed")
+    for action in (list_, show, accept, prune):
+        add_store_arguments(action)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    return int(arguments.act(arguments))
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from perfsuite.errors import StoreError
+    from perfsuite.report.terminal import baseline_list
+    from perfsuite.store.baselines import BaselineStore
+
+    store = BaselineStore(arguments.baselines)
+    readable, damaged = [], []
+    for reference in store.list():
+        try:
+            readable.append((reference, store.load(reference)))
+        except StoreError as error:
+            damaged.append(str(error))
+    baseline_list.print_baselines(arguments.baselines, readable, damaged)
+    return StoreError.exit_code if damaged else 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from perfsuite.report.terminal import baseline_list
+    from perfsuite.store.baselines import BaselineStore
+
+    baseline_list.print_baseline(BaselineStore(arguments.baselines).load(arguments.reference))
+    return 0
+
+
+def _accept(arguments: argparse.Namespace) -> int:
+    from perfsuite.cli import run_references
+    from perfsuite.store.baselines import BaselineStore
+
+    store = run_references.open_store(arguments.store)
+    runs = store.select(arguments.reference)
+    reference = BaselineStore(arguments.baselines).accept(
+        runs,
+        arguments.name,
+        list(store.history(runs[-1].fingerprint)),
+        comparison_settings(arguments),
+        arguments.allow_dirty,
+        frozenset(arguments.drop),
+    )
+    print(f"accepted as {arguments.baselines}/{reference}.json: {run_references.describe_runs('runs', runs)}")
+    print("commit it by itself, so that reviewers notice the change of baseline")
+    return 0
+
+
+def _prune(arguments: argparse.Namespace) -> int:
+    from perfsuite.errors import UsageError
+    from perfsuite.store.baselines import BaselineStore
+
+    if not arguments.references and arguments.older_than is None:
+        raise UsageError("prune: no baseline is named, expected FINGERPRINT/NAME or --older-than DAYS")
+    removed = BaselineStore(arguments.baselines).prune(
+        arguments.references, arguments.older_than, arguments.dry_run
+    )
+    for reference in removed:
+        print(f"{'would remove' if arguments.dry_run else 'removed'} {arguments.baselines}/{reference}.json")
+    if not removed:
+        print("no baseline is that old")
+    return 0

@@ -1,0 +1,64 @@
+"""Check this machine: the smallest slowdowns that a gate would detect here, and what disturbs it."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from typing import TYPE_CHECKING
+
+from perfsuite.cli.arguments import number
+from perfsuite.cli.gate_options import add_judging_arguments
+from perfsuite.cli.progress import print_progress
+from perfsuite.judge.units import Range
+
+if TYPE_CHECKING:
+    from perfsuite.gate.doctor import MachineDiagnosis
+
+PAIRS = Range(2, with_low=True, whole=True)  # one pair has no spread
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--pairs", type=number(PAIRS), default=12, metavar="N", help="pairs of base against base to run (12)"
+    )
+    add_judging_arguments(parser, alpha=0.01, tolerance=0.01)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from perfsuite.errors import ExitCode
+    from perfsuite.gate.doctor import diagnose
+    from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
+
+    on_progress = partial(print_progress, "doctor")
+    try:
+        with sigterm_as_keyboard_interrupt():
+            diagnosis = diagnose(arguments.pairs, arguments.alpha, arguments.tolerance, on_progress)
+    except KeyboardInterrupt:
+        on_progress("interrupted; a diagnosis needs every pair, and nothing is left behind")
+        return ExitCode.INTERRUPTED
+    _print_diagnosis(diagnosis, arguments.alpha)
+    return ExitCode.UNFIT if diagnosis.unfit else ExitCode.KEPT
+
+
+def _print_diagnosis(diagnosis: MachineDiagnosis, alpha: float) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from perfsuite.gate.doctor import PAIRS_SHOWN
+
+    console = Console()
+    table = Table("workload", "spread of a pair", *(f"detected by {n} pairs" for n in PAIRS_SHOWN))
+    for workload in diagnosis.workloads:
+        cells = [f"{mde:.1%}" + ("" if level <= alpha else " *") for mde, level in workload.mde.values()]
+        table.add_row(workload.workload, f"{workload.spread:.1%}", *cells)
+    console.print(table)
+    console.print(
+        f"* at a false-alarm rate of {2.0 ** -PAIRS_SHOWN[0]:.1%}, the lowest that a sign-flip test of "
+        f"{PAIRS_SHOWN[0]} pairs can have"
+    )
+    for check in diagnosis.checks:
+        console.print(f"{'!' if check.is_disturbance else ' '} {check.name}: {check.observed}", markup=False)
+        if check.remedy:
+            console.print(f"    {check.remedy}", markup=False)
+    if diagnosis.unfit:
+        console.print(f"unfit: base differs from base in {', '.join(diagnosis.unfit)}", markup=False)

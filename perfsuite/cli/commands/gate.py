@@ -1,0 +1,72 @@
+"""Judge a change: base against head in turns, with a stated chance of being wrong.
+
+Both sides run in worktrees of their own, so the repository is not touched. Arguments that are not options
+of this command go to pytest: `perfsuite gate --base origin/main benchmarks -k decode`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from functools import partial
+from pathlib import Path
+
+from perfsuite.cli.gate_options import add_gate_arguments, gate_settings, repro_command
+from perfsuite.cli.progress import print_progress
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--base", required=True, metavar="REF", help="the state to compare with: origin/main")
+    parser.add_argument("--head", metavar="REF", help="the state to judge (default: the working tree)")
+    add_gate_arguments(parser, harness="head")
+    parser.add_argument(
+        "--null", action="store_true", help="allow the same commit on both sides, to test the machine"
+    )
+    parser.add_argument(
+        "--report", type=Path, metavar="DIR", help="write gate.html, .md, .json and .xml there"
+    )
+    parser.add_argument("-k", dest="keyword", metavar="EXPRESSION", help="as in pytest")
+    parser.add_argument("-m", dest="marker", metavar="EXPRESSION", help="as in pytest")
+    parser.add_argument(
+        "pytest_args", nargs="*", metavar="PYTEST", help="paths, and after -- any pytest option"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from perfsuite.errors import ExitCode
+    from perfsuite.gate.gate import gate
+    from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
+    from perfsuite.report import formats
+    from perfsuite.report.terminal import gate as gate_terminal
+
+    folder = Path.cwd()
+    settings = gate_settings(
+        arguments,
+        folder,
+        base=arguments.base,
+        head=arguments.head,
+        null=arguments.null,
+        pytest_args=_pytest_args(arguments),
+    )
+    on_progress = partial(print_progress, "gate")
+    try:
+        with sigterm_as_keyboard_interrupt():
+            report = gate(settings, folder, repro_command(settings), on_progress)
+    except KeyboardInterrupt:
+        on_progress("interrupted before anything was judged; nothing is left behind")
+        return ExitCode.INTERRUPTED
+    gate_terminal.print_gate(report, Console(width=None if sys.stdout.isatty() else 120))
+    if arguments.report:
+        for path in formats.write_reports(report, arguments.report):
+            on_progress(f"wrote {path}")
+    for line in formats.publish_to_github(report, os.environ):
+        print(line)
+    return report.exit_code
+
+
+def _pytest_args(arguments: argparse.Namespace) -> list[str]:
+    selected = {"-k": arguments.keyword, "-m": arguments.marker}
+    return [*arguments.pytest_args, *(word for item in selected.items() if item[1] for word in item)]

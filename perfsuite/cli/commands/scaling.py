@@ -1,0 +1,85 @@
+"""Measure how much of its speed each rank keeps when several train together, under torchrun.
+
+  perfsuite scaling --nproc-per-node 2               starts torchrun itself
+  torchrun --nproc-per-node 2 -m perfsuite scaling
+  torchrun --nproc-per-node 8 -m perfsuite scaling --model resnet50 --image-size 224 --batch-size 128
+
+The first rank alone and all ranks together take turns. Each rank has a batch of its own (weak scaling).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from perfsuite.cli.arguments import (
+    POSITIVE_INT,
+    add_seconds_argument,
+    add_step_arguments,
+    number,
+    step_argv,
+)
+from perfsuite.cli.output import add_json_argument, text_stream, write_output
+
+if TYPE_CHECKING:
+    from perfsuite.advise.scaling import ScalingResult
+
+
+# Covers processes that import PyTorch at the same time, and the first step of each.
+STARTUP_SECONDS = 300.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_step_arguments(parser)
+    add_seconds_argument(parser, 20.0)
+    parser.add_argument(
+        "--nproc-per-node",
+        type=number(POSITIVE_INT),
+        metavar="N",
+        help="start torchrun with so many ranks on this machine",
+    )
+    add_json_argument(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if arguments.nproc_per_node is not None:
+        _run_under_torchrun(arguments)
+        return 0
+    from perfsuite.advise.scaling import measure_scaling
+    from perfsuite.advise.timed_step import random_batch
+    from perfsuite.training.distributed.ranks import process_group, rank_from_torchrun
+    from perfsuite.training.models import make_model
+
+    with process_group(rank_from_torchrun(arguments.device)) as rank:
+        images, labels = random_batch(
+            arguments.batch_size, arguments.image_size, rank.device, seed=rank.index
+        )
+        model = make_model(arguments.model, 10).to(rank.device)
+        result = measure_scaling(rank, model, images, labels, arguments.seconds)
+    if result is not None:
+        print(_summary(result), file=text_stream(arguments.json))
+        if arguments.json is not None:
+            write_output("--json", arguments.json, json.dumps(asdict(result), indent=1))
+    return 0
+
+
+def _run_under_torchrun(arguments: argparse.Namespace) -> None:
+    from perfsuite.training.distributed.torchrun import run_ranks
+
+    words = ["-m", "perfsuite", "scaling", *step_argv(arguments)]
+    if arguments.json is not None:
+        words += ["--json", arguments.json]
+    print(run_ranks(arguments.nproc_per_node, words, STARTUP_SECONDS + arguments.seconds), end="")
+
+
+def _summary(result: ScalingResult) -> str:
+    low, high = result.efficiency.low, result.efficiency.high
+    return (
+        f"{result.ranks} ranks: {result.images_per_second:,.0f} images/s, one alone "
+        f"{result.single_rank_images_per_second:,.0f}\n"
+        f"each keeps {low:.0%} to {high:.0%} of its speed alone ({result.efficiency.level:.0%} confidence, "
+        f"{result.blocks} blocks of turns)\n"
+        f"a step exchanges {result.all_reduces} all-reduces, {result.all_reduced_bytes:,} bytes"
+    )

@@ -1,0 +1,157 @@
+"""Options that `gate` and `bisect` share, and the settings that they make of them."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from perfsuite.cli.arguments import Options, duration, number
+
+if TYPE_CHECKING:
+    from perfsuite.gate.settings import GateSettings
+
+# Options that fall back to pyproject.toml, or to the default in GateSettings, by the field that each sets.
+OVERRIDES = {
+    "alpha": "alpha",
+    "tolerance": "tolerance",
+    "mde": "mde",
+    "max_pairs": "max_pairs",
+    "time_budget_seconds": "time_budget",
+    "seed": "seed",
+}
+# Options of the command, by the field of GateSettings that each sets.
+REPEATED_OPTIONS = {
+    "head": "--head",
+    "alpha": "--alpha",
+    "tolerance": "--tolerance",
+    "mde": "--mde",
+    "max_pairs": "--max-pairs",
+    "time_budget_seconds": "--time-budget",
+    "harness": "--harness",
+}
+
+
+def add_judging_arguments(
+    options: Options, alpha: float | None = None, tolerance: float | None = None
+) -> None:
+    """--alpha and --tolerance; without a default, pyproject.toml's or the gate's own holds."""
+    from perfsuite.gate.settings import RANGES
+
+    options.add_argument(
+        "--alpha",
+        type=number(RANGES["alpha"]),
+        default=alpha,
+        help="chance of any false alarm in the whole run (0.01)",
+    )
+    options.add_argument(
+        "--tolerance",
+        type=number(RANGES["tolerance"]),
+        default=tolerance,
+        help="ignore slowdowns up to this fraction (0.01)",
+    )
+
+
+def add_gate_arguments(options: Options, harness: str) -> None:
+    """How sides are prepared, compared and judged; `harness` is the default of --harness."""
+    from perfsuite.gate.settings import RANGES
+
+    add_judging_arguments(options)
+    options.add_argument(
+        "--mde",
+        type=number(RANGES["mde"]),
+        help="report unclear where a slowdown of this fraction could be missed (0.05)",
+    )
+    options.add_argument(
+        "--max-pairs",
+        type=number(RANGES["max-pairs"]),
+        metavar="N",
+        help="pairs of processes at most (24)",
+    )
+    options.add_argument("--time-budget", type=duration, metavar="TIME", help="end after this long (10m)")
+    options.add_argument(
+        "--harness",
+        choices=("head", "base", "own"),
+        default=harness,
+        help=f"the side whose benchmarks run on both sides; own: each side's ({harness})",
+    )
+    options.add_argument(
+        "--prepare",
+        action="append",
+        default=[],
+        metavar="CMD",
+        help="command to run in each side, such as an installation into .venv, which is then used",
+    )
+    options.add_argument(
+        "--share",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="ignored files that both sides need, such as data",
+    )
+    options.add_argument(
+        "--hang-timeout",
+        type=duration,
+        metavar="TIME",
+        help="treat a side as hung after this long without output (2m)",
+    )
+    options.add_argument("--seed", type=int, help="repeat the random order of another gate")
+
+
+def gate_settings(
+    arguments: argparse.Namespace,
+    folder: Path,
+    *,
+    base: str,
+    head: str | None = None,
+    null: bool = False,
+    pytest_args: Sequence[str] = (),
+) -> GateSettings:
+    """Settings from `add_gate_arguments`, over those of the project that `folder` lies in."""
+    from perfsuite.gate.schedule import TurnSchedule
+    from perfsuite.gate.settings import GateSettings, read_project_settings
+
+    project = read_project_settings(folder, datetime.now(UTC).date())
+    given = {name: getattr(arguments, option) for name, option in OVERRIDES.items()}
+    project |= {name: value for name, value in given.items() if value is not None}
+    project["share"] = (*project.get("share", ()), *arguments.share)
+    timeout = arguments.hang_timeout
+    return GateSettings(
+        base=base,
+        head=head,
+        harness=arguments.harness,
+        null=null,
+        prepare=tuple(arguments.prepare),
+        pytest_args=tuple(pytest_args),
+        schedule=TurnSchedule() if timeout is None else TurnSchedule(hang_timeout_seconds=timeout),
+        **project,
+    )
+
+
+def repro_command(settings: GateSettings) -> str:
+    """The command that repeats a gate.
+
+    >>> from perfsuite.gate.settings import GateSettings
+    >>> repro_command(GateSettings(base="main", pytest_args=("benchmarks",)))
+    'perfsuite gate --base main benchmarks'
+    """
+    words = ["perfsuite", "gate", "--base", settings.base]
+    defaults = {field.name: field.default for field in fields(settings)}
+    for name, option in REPEATED_OPTIONS.items():
+        value = getattr(settings, name)
+        if value != defaults[name]:
+            words += [option, f"{value:g}" if isinstance(value, float) else str(value)]
+    timeout = settings.schedule.hang_timeout_seconds
+    if timeout != type(settings.schedule)().hang_timeout_seconds:
+        words += ["--hang-timeout", f"{timeout:g}"]
+    if settings.null:
+        words.append("--null")
+    for option, values in (("--prepare", settings.prepare), ("--share", settings.share)):
+        words += [word for value in values for word in (option, value)]
+    if any(word.startswith("-") for word in settings.pytest_args):
+        words.append("--")
+    return shlex.join([*words, *settings.pytest_args])

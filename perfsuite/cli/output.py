@@ -1,0 +1,33 @@
+"""Where a command writes what other programs read: a file, or `-` for standard output."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from perfsuite import atomic
+from perfsuite.errors import StoreError, UsageError
+
+STDOUT = "-"
+
+
+def add_json_argument(parser: argparse.ArgumentParser, contents: str = "the figures") -> None:
+    parser.add_argument("--json", metavar="FILE", help=f"write {contents} as JSON (- for stdout)")
+
+
+def write_output(option: str, target: str, text: str) -> None:
+    """Write the text where an option such as `--json` says; a file appears whole or not at all."""
+    if target == STDOUT:
+        print(text, end="" if text.endswith("\n") else "\n")
+        return
+    try:
+        atomic.replace(Path(target), text.encode())
+    except StoreError as error:  # a report, not a stored run: the option is at fault
+        raise UsageError(f"{option}: {error}") from error
+
+
+def text_stream(*targets: str | None) -> TextIO:
+    """Where text for people goes: standard output, unless one of the targets takes that."""
+    return sys.stderr if STDOUT in targets else sys.stdout

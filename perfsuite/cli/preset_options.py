@@ -1,0 +1,169 @@
+"""The speed options of `perfsuite train`, and the preset that they describe or let a search choose."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from functools import partial
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from perfsuite.cli.arguments import (
+    COMPILE_MODES,
+    POSITIVE_INT,
+    Options,
+    add_device_argument,
+    duration,
+    number,
+)
+from perfsuite.cli.progress import print_progress
+from perfsuite.errors import UsageError
+
+if TYPE_CHECKING:
+    from perfsuite.judge.verdict import Interval
+    from perfsuite.training.distributed.ranks import Rank
+    from perfsuite.training.step.presets import Preset
+
+
+def add_arguments(options: Options) -> None:
+    add_device_argument(options)
+    options.add_argument(
+        "--amp",
+        action=argparse.BooleanOptionalAction,
+        help="automatic mixed precision with bfloat16 (on for a GPU that has it, off on a CPU)",
+    )
+    options.add_argument(
+        "--precision", choices=("float32", "ieee", "tf32", "bf16", "fp16"), help="instead of --amp, by name"
+    )
+    options.add_argument(
+        "--fastest",
+        nargs="?",
+        type=duration,
+        const=20.0,
+        metavar="TIME",
+        help="first time the presets for so long (20s), then train with the fastest whose results agree with "
+        "eager's; with --compile also compiled ones, which takes minutes on a CPU",
+    )
+    options.add_argument("--channels-last", action="store_true", help="keep images as NHWC in memory")
+    options.add_argument(
+        "--compile", nargs="?", const="default", choices=COMPILE_MODES, metavar="MODE", help="torch.compile"
+    )
+    options.add_argument(
+        "--cuda-graphs", action="store_true", help="capture the uncompiled step as a CUDA graph"
+    )
+    options.add_argument("--fused", action="store_true", help="run the optimizer as one kernel")
+    options.add_argument(
+        "--activation-checkpointing",
+        action="store_true",
+        help="recompute activations in the backward pass: less memory, more time",
+    )
+    options.add_argument(
+        "--fsdp", action="store_true", help="under torchrun: shard parameters, gradients and optimizer state"
+    )
+    options.add_argument(
+        "--gradient-accumulation-steps",
+        type=number(POSITIVE_INT),
+        default=1,
+        metavar="K",
+        help="batches per optimizer step (1)",
+    )
+    options.add_argument(
+        "--clip-grad-norm", type=float, metavar="NORM", help="clip the norm of the gradients"
+    )
+
+
+def preset_from_arguments(arguments: argparse.Namespace, device: Any) -> Preset:
+    """The preset that the options describe; `--no-amp` means float32 on every device."""
+    from perfsuite.training.step.presets import Preset
+
+    if arguments.amp is not None and arguments.precision is not None:
+        raise UsageError("train: --amp or --no-amp and --precision exclude each other; give one")
+    precision = arguments.precision
+    if precision is None:
+        uses_amp = device.type == "cuda" if arguments.amp is None else arguments.amp
+        precision = _half_precision(device) if uses_amp else "float32"
+    return Preset(
+        precision=precision,
+        channels_last=arguments.channels_last,
+        compile_mode=arguments.compile or "off",
+        cuda_graphs=arguments.cuda_graphs,
+        optimizer_implementation="fused" if arguments.fused else "auto",
+        checkpointing=arguments.activation_checkpointing,
+        clip_norm=arguments.clip_grad_norm,
+        accumulate=arguments.gradient_accumulation_steps,
+    )
+
+
+def _half_precision(device: Any) -> str:
+    import torch
+
+    return "fp16" if device.type == "cuda" and not torch.cuda.is_bf16_supported() else "bf16"
+
+
+def search_fastest(arguments: argparse.Namespace, model_name: str, described: Preset, rank: Rank) -> Preset:
+    """The fastest preset for this model, batch and device, measured in turns on random images.
+
+    The fields of `described` that change what is learned stay as they are.
+    """
+    from perfsuite.advise.preset_search import find_fastest_preset
+    from perfsuite.advise.timed_step import random_batch
+    from perfsuite.training.models import make_model
+    from perfsuite.training.run.training_data import resolve_image_size
+
+    _reject_preset_options(arguments, described, rank)
+    image_size = resolve_image_size(arguments.data_dir, arguments.image_size)
+    images, labels = random_batch(arguments.batch_size, image_size, rank.device)
+    model = make_model(model_name, 10).to(rank.device)
+    choice = find_fastest_preset(
+        model,
+        images,
+        labels,
+        _candidates(arguments, rank),
+        arguments.fastest,
+        partial(print_progress, "train"),
+    )
+    for name, speedup in choice.speedups.items():
+        print(f"  {name}: {_format_speedup(speedup)}")
+    for name, reason in choice.rejected.items():
+        print(f"  {name}: {reason}")
+    chosen = replace(choice.preset, **_learning_fields(described))
+    print(f"training with {chosen.name}")
+    return chosen
+
+
+def _learning_fields(preset: Preset) -> dict[str, Any]:
+    """Fields that change what is learned, not only how fast."""
+    return {"clip_norm": preset.clip_norm, "accumulate": preset.accumulate}
+
+
+def _reject_preset_options(arguments: argparse.Namespace, described: Preset, rank: Rank) -> None:
+    from perfsuite.training.step.presets import EAGER
+
+    if rank.world_size > 1:
+        raise UsageError("train: --fastest measures in one process, this is one of several; give a preset")
+    allowed = replace(EAGER, precision=described.precision, **_learning_fields(described))
+    if described.compile_mode == "default":  # with --fastest, --compile allows compiled candidates
+        described = replace(described, compile_mode="off")
+    if described != allowed or arguments.precision:
+        raise UsageError("train: --fastest chooses the preset itself; leave out the options that name one")
+    if arguments.resume:
+        raise UsageError(
+            "train: --fastest may choose another preset than before; resume with the preset named in the log"
+        )
+
+
+def _candidates(arguments: argparse.Namespace, rank: Rank) -> list[str]:
+    from perfsuite.advise.preset_search import CPU_CANDIDATES, CPU_COMPILED_CANDIDATES, CUDA_CANDIDATES
+
+    on_cpu = CPU_COMPILED_CANDIDATES if arguments.compile else CPU_CANDIDATES
+    return [
+        name
+        for name in (CUDA_CANDIDATES if rank.device.type == "cuda" else on_cpu)
+        if arguments.amp is not False or ("bf16" not in name and name != "combined")
+    ]
+
+
+def _format_speedup(speedup: Interval) -> str:
+    if not (isfinite(speedup.low) and isfinite(speedup.high)):
+        return "too few turns for an interval; give --fastest more seconds"
+    return f"{speedup.low:.2f} to {speedup.high:.2f} times the speed of eager"

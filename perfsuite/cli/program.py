@@ -1,0 +1,153 @@
+"""The `perfsuite` program: parse the words, run one command, turn what it raises into an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from perfsuite import __version__
+from perfsuite.cli import commands
+from perfsuite.errors import ExitCode, PerfsuiteError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+EXIT_CODES = """\
+exit codes:
+  0 kept   1 regressed or broken   2 usage   3 internal error   10 unclear
+  11 machine unfit   12 nothing or not everything compared   13 unreadable baseline   130 interrupted
+"""
+
+# Import names of the packages in perfsuite[vision], and their titles.
+VISION_PACKAGES = {
+    "PIL": "Pillow",
+    "albumentations": "albumentations",
+    "cv2": "OpenCV",
+    "llvmlite": "llvmlite",
+    "numba": "Numba",
+    "simplejpeg": "simplejpeg",
+    "torch": "PyTorch",
+    "torchvision": "torchvision",
+    "triton": "Triton",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code. Wrong options raise SystemExit(2), as argparse does."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    name = next((word for word in words if word in command_names()), None)
+    with _stdout_may_close():
+        return _run(name, words)
+
+
+def command_names() -> list[str]:
+    """The commands: every module of `perfsuite.cli.commands`."""
+    return sorted(module.name for module in iter_modules(commands.__path__))
+
+
+def load_command(name: str) -> ModuleType:
+    """The module of a command, with `add_arguments(parser)` and `run(arguments) -> int`."""
+    return import_module(f"{commands.__name__}.{name}")
+
+
+def _run(name: str | None, words: Sequence[str]) -> int:
+    who = "perfsuite" if name is None else f"perfsuite {name}"
+    try:
+        parser = _parser(name)
+        arguments = parser.parse_args(words)
+        if arguments.command is None:
+            parser.print_help()
+            return ExitCode.USAGE
+        return int(arguments.run(arguments))
+    except PerfsuiteError as error:
+        print(f"{who}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"{who}: interrupted; what was finished is kept", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+    except Exception as error:
+        missing = _missing_package(error)
+        if missing is not None:
+            print(f"{who}: {missing}", file=sys.stderr)
+            return ExitCode.USAGE
+        traceback.print_exc()
+        print(f"{who}: internal error, see the traceback above; please report it", file=sys.stderr)
+        return ExitCode.INTERNAL
+
+
+def _missing_package(error: Exception) -> str | None:
+    """What to install where an import of an optional package failed; None for any other error."""
+    if not isinstance(error, ModuleNotFoundError) or error.name is None:
+        return None
+    package = error.name.partition(".")[0]
+    if package not in VISION_PACKAGES or package in sys.modules:  # a module that the package lacks is a bug
+        return None
+    return f"needs {VISION_PACKAGES[package]}, which is not installed; pip install 'perfsuite[vision]'"
+
+
+def _parser(chosen: str | None) -> argparse.ArgumentParser:
+    """The parser. Only the chosen command is imported; without one, all are, for their summaries."""
+    parser = argparse.ArgumentParser(
+        prog="perfsuite",
+        description="Performance regression suite for PyTorch vision.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"perfsuite {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for name in command_names():
+        if name == chosen:
+            command = load_command(name)
+            subparser = subparsers.add_parser(
+                name, description=command.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+            )
+            command.add_arguments(subparser)
+            subparser.set_defaults(run=command.run)
+        else:
+            subparsers.add_parser(name, help=None if chosen else _summary(load_command(name)))
+    return parser
+
+
+def _summary(command: ModuleType) -> str:
+    """The first line of the module's docstring, as argparse prints it."""
+    return (command.__doc__ or "").partition("\n")[0].rstrip(".").replace("%", "%%")
+
+
+class _ClosableOutput(io.FileIO):
+    """Standard output that drops what is written after its reader (`| head`) has closed the pipe."""
+
+    def write(self, data: ReadableBuffer) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
+            return memoryview(data).nbytes
+
+
+@contextmanager
+def _stdout_may_close() -> Iterator[None]:
+    """Let a command finish, with its own exit code, when the reader of standard output goes away."""
+    stdout = sys.__stdout__
+    if stdout is None or stdout is not sys.stdout:  # captured or replaced by a caller
+        yield
+        return
+    stdout.flush()
+    buffer = io.BufferedWriter(_ClosableOutput(stdout.fileno(), "w", closefd=False))
+    sys.stdout = io.TextIOWrapper(
+        buffer, encoding=stdout.encoding, errors=stdout.errors, line_buffering=stdout.isatty()
+    )
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            sys.stdout.flush()
+        sys.stdout = stdout

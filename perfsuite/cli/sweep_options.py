@@ -1,0 +1,119 @@
+"""Options of `perfsuite sweep`: checked alike, whether the command line or a TOML file sets them.
+
+>>> SweepOptions(**check_options({"num-workers": [0, 2], "engine": "threads"}, "sweep.toml")).num_workers
+(0, 2)
+>>> check_options({"batch_size": 0}, "sweep.toml")
+Traceback (most recent call last):
+perfsuite.errors.UsageError: sweep.toml: batch_size: 0, expected a whole number of 1 or more
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from perfsuite.cli.arguments import NONNEGATIVE_INT, POSITIVE, POSITIVE_INT
+from perfsuite.cli.output import STDOUT
+from perfsuite.errors import UsageError
+from perfsuite.judge.units import Range
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepOptions:
+    """What a sweep loads, in which settings, for how long; and where the figures go."""
+
+    data_dir: Path | None = None
+    csv: Path | None = None
+    file_column: str = "file"
+    label_column: str = "label"
+    num_workers: tuple[int, ...] = (0, 1, 2, 4, 8)
+    engine: tuple[str, ...] = ("auto",)
+    prefetch_factor: tuple[int, ...] = (2,)
+    augmentation_mode: str = "moderate"
+    batch_size: int = 32
+    image_size: int = 224
+    decoder: str = "auto"
+    on_error: str = "raise"
+    start_method: str | None = None
+    seconds: float = 60.0
+    check: bool = False
+    json: str | None = None
+
+
+def read_options(path: Path) -> dict[str, Any]:
+    """The checked options of a TOML file; its relative paths start at the file's folder."""
+    try:
+        entries = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path}: {error}; expected TOML") from error
+    options = check_options(entries, str(path))
+    for name in ("data_dir", "csv"):
+        if name in options:
+            options[name] = path.parent / options[name]
+    if options.get("json", STDOUT) != STDOUT:
+        options["json"] = str(path.parent / options["json"])
+    return options
+
+
+def check_options(entries: Mapping[str, object], who: str) -> dict[str, Any]:
+    """Convert each entry to the type of its option; UsageError names `who` and the entry."""
+    options = {}
+    for key, value in entries.items():
+        name = key.replace("-", "_")
+        if name not in _CHECKS:
+            raise UsageError(f"{who}: {key!r}, expected one of {', '.join(_CHECKS)}")
+        options[name] = _CHECKS[name](f"{who}: {name}", value)
+    return options
+
+
+def _check_text(who: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise UsageError(f"{who}: {value!r}, expected text")
+    return value
+
+
+def _check_path(who: str, value: object) -> Path:
+    return value if isinstance(value, Path) else Path(_check_text(who, value))
+
+
+def _check_flag(who: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise UsageError(f"{who}: {value!r}, expected true or false")
+    return value
+
+
+def _check_number(expected: Range, who: str, value: object) -> object:
+    expected.check(who, value)
+    return value
+
+
+def _check_list(check: Callable[[str, object], object], who: str, value: object) -> tuple[object, ...]:
+    """One value stands for a list of one."""
+    values = value if isinstance(value, list | tuple) else [value]
+    if not values:
+        raise UsageError(f"{who}: an empty list, expected one value or more")
+    return tuple(check(who, item) for item in values)
+
+
+_CHECKS: dict[str, Callable[[str, object], object]] = {
+    "data_dir": _check_path,
+    "csv": _check_path,
+    "file_column": _check_text,
+    "label_column": _check_text,
+    "num_workers": partial(_check_list, partial(_check_number, NONNEGATIVE_INT)),
+    "engine": partial(_check_list, _check_text),
+    "prefetch_factor": partial(_check_list, partial(_check_number, POSITIVE_INT)),
+    "augmentation_mode": _check_text,
+    "batch_size": partial(_check_number, POSITIVE_INT),
+    "image_size": partial(_check_number, POSITIVE_INT),
+    "decoder": _check_text,
+    "on_error": _check_text,
+    "start_method": _check_text,
+    "seconds": partial(_check_number, POSITIVE),
+    "check": _check_flag,
+    "json": _check_text,
+}

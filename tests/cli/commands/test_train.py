@@ -1,0 +1,321 @@
+"""`perfsuite train`: what is trained, logged and saved, and which options are refused."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from perfsuite.advise import preset_search
+from perfsuite.cli import main, preset_options
+from perfsuite.cli.commands import train as train_command
+from perfsuite.errors import UsageError
+from perfsuite.measure.environment import cpu_model
+from perfsuite.measure.measurement import GpuReadings
+from perfsuite.training.distributed.torchrun import run_ranks
+from perfsuite.training.run.checkpoint import Checkpoint
+from perfsuite.training.step.presets import CHANNELS_LAST
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Small models gain nothing from more threads, which wait for each other on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes of different colors."""
+    folder = tmp_path_factory.mktemp("images")
+    rng = np.random.default_rng(0)
+    for label, color in (("blue", (30, 30, 200)), ("red", (200, 30, 30))):
+        (folder / label).mkdir()
+        for number in range(30):
+            pixels = np.clip(rng.normal(color, 20, (40, 48, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / label / f"{number:02}.jpg")
+    return folder
+
+
+def train(data_dir: Path, path: Path, *more: str) -> int:
+    words = ["train", "--data-dir", str(data_dir), "--model-path", str(path), "--image-size", "32"]
+    return main([*words, "--batch-size", "8", "--num-workers", "0", *more])
+
+
+def log_of(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.with_suffix(".jsonl").read_text().splitlines()]
+
+
+def test_a_folder_of_images_is_learned_and_the_model_saved(
+    data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "m.pth"
+    assert train(data_dir, path, "--epochs", "3") == 0
+    assert "small, 2 classes" in capsys.readouterr().out
+    checkpoint = Checkpoint.load(path)
+    assert checkpoint.spec.class_names == ("blue", "red")
+    assert checkpoint.spec.image_size == 32
+    epochs = [line for line in log_of(path) if line["event"] == "epoch"]
+    assert len(epochs) == 3
+    assert epochs[-1]["val_accuracy"] == 1.0
+    assert log_of(path)[0]["torch"] == torch.__version__
+    assert log_of(path)[0]["cpu"] == cpu_model()
+
+
+def test_the_fastest_preset_is_measured_and_logged(
+    data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "m.pth"
+    assert train(data_dir, path, "--fastest", "0.5", "--no-amp", "--clip-grad-norm", "1") == 0
+    out = capsys.readouterr().out
+    assert "channels_last+fused: " in out
+    assert "bf16" not in out
+    assert f"training with {log_of(path)[0]['preset']}\n" in out
+
+
+def test_compiled_presets_are_timed_only_with_compile(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed: list[Sequence[str]] = []
+
+    def choose(
+        model: Any, images: Any, labels: Any, candidates: Sequence[str], seconds: float, on_progress: Any
+    ) -> preset_search.PresetChoice:
+        timed.append(candidates)
+        return preset_search.PresetChoice(CHANNELS_LAST, {}, {})
+
+    monkeypatch.setattr(preset_search, "find_fastest_preset", choose)
+    assert train(data_dir, tmp_path / "m.pth", "--fastest", "--compile", "--quiet") == 0
+    assert train(data_dir, tmp_path / "n.pth", "--fastest", "--quiet") == 0
+    assert log_of(tmp_path / "m.pth")[0]["preset"] == "channels_last"
+    assert ["compiled" in candidates for candidates in timed] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--compile", "max-autotune"],
+        ["--channels-last"],
+        ["--precision", "bf16"],
+        ["--amp", "--fused"],
+        ["--resume"],
+    ],
+)
+def test_fastest_excludes_options_that_name_a_preset(
+    words: list[str], data_dir: Path, tmp_path: Path
+) -> None:
+    assert train(data_dir, tmp_path / "m.pth", "--fastest", "0.1", *words) == 2
+    assert not (tmp_path / "m.pth").exists()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--amp", "--channels-last", "--fused", "--clip-grad-norm", "1"],
+        ["--no-amp", "--gradient-accumulation-steps", "3", "--schedule", "one_cycle"],
+        ["--activation-checkpointing", "--optimizer", "adamw", "--lr", "0.003", "--label-smoothing", "0.1"],
+        pytest.param(["--compile"], marks=pytest.mark.slow),
+    ],
+    ids=lambda words: " ".join(words),
+)
+def test_every_speed_option_trains(
+    more: list[str], data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.compiler.reset()
+    assert train(data_dir, tmp_path / "m.pth", *more) == 0
+    out = capsys.readouterr().out
+    assert "test accuracy" in out
+    assert ("0 graph breaks" in out) == ("--compile" in more)
+
+
+def test_cifar_files_are_trained_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    for name, count in (("data_batch_1", 40), ("test_batch", 20)):
+        records = rng.integers(0, 256, (count, 3073), dtype=np.uint8)
+        records[:, 0] %= 10
+        records.tofile(tmp_path / f"{name}.bin")
+    path = tmp_path / "m.pth"
+    words = ["train", "--data-dir", str(tmp_path), "--model-path", str(path), "--batch-size", "16", "--quiet"]
+    assert main(words) == 0
+    spec = Checkpoint.load(path).spec
+    assert (spec.image_size, spec.class_names[0], spec.mean[0]) == (32, "airplane", 0.4914)
+    assert main([*words, "--augmentation-mode", "moderate"]) == 2
+    assert "leave --image-size and --augmentation-mode out" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_killed_run_continues_with_resume(data_dir: Path, tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole.pth", tmp_path / "killed.pth"
+    more = ["--epochs", "6", "--checkpoint-every", "1", "--quiet"]
+    assert train(data_dir, whole, *more) == 0
+    command = [
+        *(sys.executable, "-m", "perfsuite", "train", "--data-dir", str(data_dir), "--image-size", "32"),
+        *("--batch-size", "8", "--num-workers", "0", "--model-path", str(killed), *more),
+    ]
+    # The same number of threads as here, because the order of sums affects rounding.
+    with subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}) as process:
+        deadline = time.monotonic() + 120
+        while not killed.exists() and time.monotonic() < deadline:
+            time.sleep(0.002)
+        process.kill()
+    assert Checkpoint.load(killed).training["steps_done"] < 36
+    assert train(data_dir, killed, *more, "--resume") == 0
+    expected, resumed = Checkpoint.load(whole), Checkpoint.load(killed)
+    assert resumed.training["history"] == expected.training["history"]
+    for name, value in expected.weights.items():
+        assert torch.equal(resumed.weights[name], value), name
+
+
+def test_resume_takes_the_model_of_the_checkpoint(
+    data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "m.pth"
+    assert train(data_dir, path, "--model", "resnet18-cifar", "--quiet") == 0
+    assert train(data_dir, path, "--resume", "--quiet") == 0
+    assert "resnet18-cifar, 2 classes" in capsys.readouterr().out
+    assert train(data_dir, path, "--resume", "--model", "small") == 2
+    assert "'resnet18-cifar', expected a 'small'; leave --model out" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_fsdp_shards_the_parameters_over_several_processes(data_dir: Path, tmp_path: Path) -> None:
+    path = tmp_path / "m.pth"
+    words = ["-m", "perfsuite", "train", "--fsdp", "--data-dir", str(data_dir), "--model-path", str(path)]
+    words += [
+        "--image-size",
+        "32",
+        "--batch-size",
+        "4",
+        "--num-workers",
+        "0",
+        "--device",
+        "cpu",
+        "--epochs",
+        "3",
+    ]
+    out = run_ranks(2, words, 200.0, {"OMP_NUM_THREADS": "1"})
+    assert out.count("test accuracy 100.0%") == 1  # only the first rank prints
+    assert (log_of(path)[0]["world_size"], log_of(path)[0]["fsdp"]) == (2, True)
+    red = str(next((data_dir / "red").glob("*.jpg")))
+    assert main(["predict", "--model-path", str(path), red]) == 0
+    assert train(data_dir, path, "--resume", "--epochs", "3", "--quiet") == 2  # in one process: other batches
+
+
+def one_class(folder: Path) -> None:
+    (folder / "only").mkdir()
+    Image.new("RGB", (40, 40)).save(folder / "only" / "0.jpg")
+
+
+def pickled_cifar(folder: Path) -> None:
+    for name in ("batches.meta", "data_batch_1"):
+        (folder / name).write_bytes(b"pickled")
+
+
+def empty(folder: Path) -> None:
+    (folder / "a").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("prepare", "more", "message"),
+    [
+        (one_class, [], "one class (only), expected at least two"),
+        (empty, [], "no images found"),
+        (pickled_cifar, [], "give the binary version"),
+        (None, ["--data-dir", "/nowhere/at/all"], "no such folder"),
+        (None, ["--model", "vgg"], "'vgg' is not known"),
+        (None, ["--resume"], "no such checkpoint"),
+        (None, ["--device", "tpu"], "'tpu' is not known"),
+        (None, ["--clip-grad-norm", "-1"], "clip_norm is -1.0, expected above 0"),
+        (None, ["--amp", "--precision", "fp16"], "exclude each other"),
+        (None, ["--fsdp"], "there is one process, expected several"),
+        (None, ["--model-path", "."], "is a folder, expected a file in one"),
+        (None, ["--lr", "1e30", "--epochs", "3"], "expected a number; lower the learning rate"),
+    ],
+)
+def test_errors_are_printed_without_a_traceback(
+    prepare: object,
+    more: list[str],
+    message: str,
+    data_dir: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = data_dir
+    if prepare is not None:
+        folder = tmp_path / "data"
+        folder.mkdir()
+        prepare(folder)  # type: ignore[operator]
+    assert train(folder, tmp_path / "m.pth", "--quiet", *more) in (1, 2)
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("--lr", "-1", "a number of 0 or more"),
+        ("--lr", "nan", "a number of 0 or more"),
+        ("--weight-decay", "-1", "a number of 0 or more"),
+        ("--label-smoothing", "1", "a number of 0 or more and below 1"),
+        ("--seed", "-5", "a whole number of 0 or more"),
+        ("--num-workers", "-1", "a whole number of 0 or more"),
+        ("--fastest", "0", "a time above 0"),
+        ("--epochs", "0", "a whole number of 1 or more"),
+    ],
+)
+def test_numbers_out_of_range_are_usage_errors(
+    option: str, value: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "--model-path", str(tmp_path / "m.pth"), option, value])
+    assert ended.value.code == 2
+    assert re.search(f"{value}'?, expected {expected}", capsys.readouterr().err)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_a_missing_gpu_is_a_usage_error(
+    data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(data_dir, tmp_path / "m.pth", "--device", "cuda") == 2
+    assert "torch sees no CUDA device" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "precision"),
+    [([], "float32"), (["--amp"], "bf16"), (["--no-amp"], "float32"), (["--precision", "ieee"], "ieee")],
+)
+def test_amp_means_bf16_and_is_off_by_default_on_a_cpu(words: list[str], precision: str) -> None:
+    parser = argparse.ArgumentParser()
+    train_command.add_arguments(parser)
+    assert (
+        preset_options.preset_from_arguments(parser.parse_args(words), torch.device("cpu")).precision
+        == precision
+    )
+
+
+@pytest.mark.parametrize(("percent", "has_remedy"), [(60, True), (89.9, True), (90, False)])
+def test_a_gpu_that_waits_is_reported_with_a_remedy(percent: float, has_remedy: bool) -> None:
+    message = train_command._gpu_use_message(GpuReadings({"utilization_percent": percent}, energy_joules=1.0))
+    assert ("perfsuite profile loading" in message) == has_remedy
+
+
+def test_compile_and_activation_checkpointing_exclude_each_other() -> None:
+    parser = argparse.ArgumentParser()
+    train_command.add_arguments(parser)
+    with pytest.raises(UsageError, match="exclude each other"):
+        preset_options.preset_from_arguments(
+            parser.parse_args(["--compile", "--activation-checkpointing"]), torch.device("cpu")
+        )
