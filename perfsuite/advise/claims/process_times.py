@@ -48,7 +48,7 @@ def time_process(command: Sequence[str]) -> ProcessTimes:
 def time_processes_in_turns(
     commands: Mapping[str, Sequence[str]], seconds: float, min_rounds: int = 3
 ) -> dict[str, tuple[ProcessTimes, ...]]:
-    """Time every command twice per block of turns, for about `seconds` and at least `min_rounds` times each."""
+    """Time every command twice per block of turns, for about `seconds`, and at least `min_rounds` times."""
     times: dict[str, list[ProcessTimes]] = {name: [] for name in commands}
     begin = perf_counter()
 
