@@ -111,11 +111,6 @@ def _number(config: pytest.Config, name: str, above: float, below: float) -> flo
     return value
 
 
-def _resolve_location(config: pytest.Config, written: str) -> str:
-    """A folder is meant from the project's root; a URL is left as it is."""
-    return written if is_url(written) else str(config.rootpath / written)
-
-
 def _resolve_location(config: pytest.Config, location: str) -> str:
     """Resolve a folder from the project's root; return a URL as it is."""
     return location if is_url(location) else str(config.rootpath / location)

@@ -20,8 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from perfsuite.errors import ExitCode
     from perfsuite.gate.bisect import bisect
+    from perfsuite.gate.git import Repository
     from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
-    from perfsuite.gate.worktree import Repository
 
     folder = Path.cwd()
     settings = gate_settings(

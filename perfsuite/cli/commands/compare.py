@@ -7,16 +7,13 @@ runs; counters are compared exactly. What the runs cannot decide is unclear, and
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from perfsuite.cli import comparison_options
 from perfsuite.cli.output import add_json_argument, text_stream, write_output
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from perfsuite.judge.stored_runs import ComparisonReport
+    from perfsuite.report.report import Report
 
 EPILOG = """\
 A and B are each
@@ -52,20 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--markdown", metavar="FILE", help="write a Markdown report (- for stdout)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Comparison:
-    """What is printed and written: the verdicts, their exit code, and which runs were compared."""
-
-    report: ComparisonReport
-    exit_code: int
-    run_lines: Sequence[str]
-    history_size: int
-
-
 def run(arguments: argparse.Namespace) -> int:
     from perfsuite.cli import run_references
     from perfsuite.judge.stored_runs import compare_runs
     from perfsuite.judge.verdict import exit_code
+    from perfsuite.report.report import report_comparison
     from perfsuite.store.baselines import BaselineStore
     from perfsuite.store.references import resolve_sides
 
@@ -73,32 +61,28 @@ def run(arguments: argparse.Namespace) -> int:
     old_side, new_side = resolve_sides(arguments.a, arguments.b, store, BaselineStore(arguments.baselines))
     history = old_side.history(store, other_side=new_side.runs)
     old, new = old_side.runs, new_side.runs
-    report = compare_runs(old, new, history, comparison_options.comparison_settings(arguments))
-    comparison = _Comparison(
-        report=report,
-        exit_code=exit_code(report.verdicts),
-        run_lines=[run_references.describe_runs("A", old), run_references.describe_runs("B", new)],
-        history_size=len(history),
+    comparison = compare_runs(old, new, history, comparison_options.comparison_settings(arguments))
+    code = exit_code(comparison.verdicts)
+    report = report_comparison(
+        comparison,
+        sides=[run_references.describe_runs("A", old), run_references.describe_runs("B", new)],
+        history_runs=len(history),
+        alpha=arguments.alpha,
+        exit_code=code,
     )
-    _print_and_write(arguments, comparison)
-    return comparison.exit_code
+    _print_and_write(arguments, report)
+    return code
 
 
-def _print_and_write(arguments: argparse.Namespace, comparison: _Comparison) -> None:
-    from rich.console import Console
+def _print_and_write(arguments: argparse.Namespace, report: Report) -> None:
+    import os
 
-    from perfsuite.report import json_, markdown
-    from perfsuite.report.terminal import verdict_table
+    from perfsuite.report.formats import json, markdown
+    from perfsuite.report.publish import print_report
 
-    report, size = comparison.report, comparison.history_size
-    console = Console(file=text_stream(arguments.json, arguments.markdown), highlight=False)
-    for line in [*comparison.run_lines, f"history: {size} other run{'s' * (size != 1)} of this environment"]:
-        console.print(line, style="dim", markup=False)
-    verdict_table.print_verdicts(report.verdicts, console, report.warnings, show_kept=arguments.all)
+    stream = text_stream(arguments.json, arguments.markdown)
+    print_report(report, stream, os.environ, show_kept=arguments.all)
     if arguments.json:
-        text = json_.render(report.verdicts, report.warnings, comparison.exit_code)
-        write_output("--json", arguments.json, text)
+        write_output("--json", arguments.json, json.render(report))
     if arguments.markdown:
-        notes = [*comparison.run_lines, *report.warnings]
-        text = markdown.render(report.verdicts, "Stored runs", notes)
-        write_output("--markdown", arguments.markdown, text)
+        write_output("--markdown", arguments.markdown, markdown.render(report))

@@ -49,7 +49,10 @@ def _print_diagnosis(diagnosis: MachineDiagnosis, alpha: float) -> None:
     console = Console()
     table = Table("workload", "spread of a pair", *(f"detected by {n} pairs" for n in PAIRS_SHOWN))
     for workload in diagnosis.workloads:
-        cells = [f"{mde:.1%}" + ("" if level <= alpha else " *") for mde, level in workload.mde.values()]
+        cells = [
+            f"{effect.mde:.1%}" + ("" if effect.alpha <= alpha else " *")
+            for effect in workload.effects.values()
+        ]
         table.add_row(workload.workload, f"{workload.spread:.1%}", *cells)
     console.print(table)
     console.print(

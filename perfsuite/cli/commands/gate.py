@@ -34,13 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from perfsuite.errors import ExitCode
     from perfsuite.gate.gate import gate
     from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
-    from perfsuite.report import formats
-    from perfsuite.report.terminal import gate as gate_terminal
+    from perfsuite.report import publish
+    from perfsuite.report.report import report_gate
 
     folder = Path.cwd()
     settings = gate_settings(
@@ -54,16 +52,15 @@ def run(arguments: argparse.Namespace) -> int:
     on_progress = partial(print_progress, "gate")
     try:
         with sigterm_as_keyboard_interrupt():
-            report = gate(settings, folder, repro_command(settings), on_progress)
+            report = report_gate(gate(settings, folder, repro_command(settings), on_progress))
     except KeyboardInterrupt:
         on_progress("interrupted before anything was judged; nothing is left behind")
         return ExitCode.INTERRUPTED
-    gate_terminal.print_gate(report, Console(width=None if sys.stdout.isatty() else 120))
+    publish.print_report(report, sys.stdout, os.environ)
     if arguments.report:
-        for path in formats.write_reports(report, arguments.report):
+        for path in publish.write_reports(report, arguments.report):
             on_progress(f"wrote {path}")
-    for line in formats.publish_to_github(report, os.environ):
-        print(line)
+    print(publish.publish_to_github(report, os.environ), end="")
     return report.exit_code
 
 
