@@ -12,8 +12,8 @@ import pytest
 
 from perfsuite.measure.measurement import Environment, Measurement
 from perfsuite.pytest_plugin.fixture import Perf
+from perfsuite.store.run import Run
 from perfsuite.store.runs import RunStore
-from perfsuite.store.schema import Run
 
 WORKLOADS, SAMPLES = 200, 50
 

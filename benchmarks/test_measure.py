@@ -64,7 +64,7 @@ def test_clock_waits_for_the_device() -> None:
     waiting = sample(device.submit, WallClock(device.wait), plan, enough=lambda samples, look: True)
     assert min(waiting.seconds_per_call) >= 0.98e-3
     device.wait()
-    without_waiting = WallClock(no_wait).seconds(device.submit, 20) / 20
+    without_waiting = WallClock(no_wait).time_calls(device.submit, 20) / 20
     device.wait()
     assert without_waiting < 0.5e-3
 
@@ -72,7 +72,7 @@ def test_clock_waits_for_the_device() -> None:
 @pytest.mark.ceiling(overhead=0.01)
 def test_measuring_a_millisecond_adds_less_than_1_percent(perf: Perf) -> None:
     clock = WallClock(no_wait)
-    perf.pair(bare=spin, measured=lambda: clock.seconds(spin, 1))
+    perf.pair(bare=spin, measured=lambda: clock.time_calls(spin, 1))
 
 
 def test_counting_does_not_slow_later_rounds(image_batch: torch.Tensor) -> None:
@@ -84,10 +84,10 @@ def test_counting_does_not_slow_later_rounds(image_batch: torch.Tensor) -> None:
         image_batch[:1, :, :64, :64].float().mul_(1 / 255).sub_(0.5)
 
     def one_pair() -> float:
-        before = clock.seconds(call, 100)
+        before = clock.time_calls(call, 100)
         count(call)
-        clock.seconds(call, 10)  # so that garbage of the counted call is collected before the next round
-        return clock.seconds(call, 100) / before
+        clock.time_calls(call, 10)  # so that garbage of the counted call is collected before the next round
+        return clock.time_calls(call, 100) / before
 
     limit = Limit(LimitType.CEILING, "overhead", 0.02)
     verdict = judge_limit(

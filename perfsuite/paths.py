@@ -1,4 +1,4 @@
-"""Which paths stay inside a folder. A link may lead anywhere, so check before a write or removal."""
+"""Check that paths stay inside a folder. A link may lead anywhere, so check before each write or removal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def stays_inside(name: str) -> bool:
-    """Whether a relative name stays in the folder that it is joined to. Only the text is looked at.
+    """Whether a relative name stays in the folder that it is joined to. Checks the text only, not links.
 
     >>> stays_inside("images/1.jpg"), stays_inside("../1.jpg"), stays_inside("/1.jpg")
     (True, False, False)
@@ -16,17 +16,17 @@ def stays_inside(name: str) -> bool:
 
 
 def resolves_inside(path: Path, root: Path) -> bool:
-    """Whether `path`, with every link followed, is `root` or lies in it. A loop of links lies nowhere."""
+    """Whether `path` is `root` or in it, with every link followed. False for a loop of links."""
     try:
         resolved = path.resolve()
-        # From Python 3.13 on, a loop is not an error but resolves to one of its own links.
+        # From Python 3.13 on, a loop raises no error and resolves to one of its own links.
         return resolved.is_relative_to(root.resolve()) and not resolved.is_symlink()
     except (OSError, RuntimeError):
         return False
 
 
 def link_on_the_way(path: Path, root: Path) -> Path | None:
-    """The first link among the folders that lead from `root` to `path`; `path` itself may be one."""
+    """The first link among the folders between `root` and `path`. `path` itself is not checked."""
     for folder in (*path.relative_to(root).parents,)[-2::-1]:
         if (root / folder).is_symlink():
             return root / folder

@@ -1,14 +1,14 @@
-"""Where the running code is: "decode begins", "decode ends". Nobody need listen, and then it costs nothing.
+"""Stages and events of a workload: running code announces them, measuring code listens.
 
-What runs announces its stages and knows nothing of clocks; what measures listens.
+Without a listener an announcement costs next to nothing, and the running code needs no clock.
 
->>> heard = []
->>> class StageListener:
-...     def begin(self, stage): heard.append(f"{stage} begins")
-...     def end(self, stage): heard.append(f"{stage} ends")
->>> with listen_to_stages(StageListener()), stage("decode"):
+>>> events = []
+>>> class Recorder:
+...     def begin(self, stage): events.append(f"{stage} begins")
+...     def end(self, stage): events.append(f"{stage} ends")
+>>> with listen_to_stages(Recorder()), stage("decode"):
 ...     pass
->>> heard
+>>> events
 ['decode begins', 'decode ends']
 """
 
@@ -23,20 +23,20 @@ T = TypeVar("T")
 
 
 class StageListener(Protocol):
-    """Told of every stage of this process, from whichever thread it runs in."""
+    """Receives every stage and event of this process, in the thread where it happens."""
 
     def begin(self, stage: str) -> None: ...
 
     def end(self, stage: str) -> None: ...
 
-    def count_event(self, what: str, count: int) -> None: ...
+    def count_event(self, event: str, count: int) -> None: ...
 
 
 _active_listener: StageListener | None = None
 
 
 class stage:  # noqa: N801 - reads as a statement: `with stage("decode"):`
-    """Name the part of a workload that the block is.
+    """Announce that the block is a stage of the workload.
 
     Names in use: read, decode, resize, augment, normalize, collate, transfer, forward, backward, optimize.
     """
@@ -61,7 +61,7 @@ class stage:  # noqa: N801 - reads as a statement: `with stage("decode"):`
 
 
 def iterate_in_stage(name: str, items: Iterable[T]) -> Iterator[T]:
-    """Name the waiting for every next item: `for batch in each("load", loader)`.
+    """Iterate, with each wait for the next item as a stage: `for batch in iterate_in_stage("load", loader)`.
 
     >>> list(iterate_in_stage("load", [1, 2]))
     [1, 2]
@@ -76,15 +76,15 @@ def iterate_in_stage(name: str, items: Iterable[T]) -> Iterator[T]:
         yield item
 
 
-def count_event(what: str, count: int = 1) -> None:
-    """Say that something countable happened: `count_event("decoded_images", len(batch))`."""
+def count_event(event: str, count: int = 1) -> None:
+    """Announce events to count: `count_event("decoded_images", len(batch))`."""
     if _active_listener is not None:
-        _active_listener.count_event(what, count)
+        _active_listener.count_event(event, count)
 
 
 @contextmanager
 def listen_to_stages(listener: StageListener) -> Iterator[None]:
-    """Tell `listener` of every stage in this process while the block runs."""
+    """Send every stage and event of this process to `listener` while the block runs."""
     global _active_listener
     before, _active_listener = _active_listener, listener
     try:

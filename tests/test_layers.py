@@ -18,12 +18,13 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "perfsuite"
 
 # What a layer may import besides itself. Doors may import everything.
-FOUNDATION = {"errors", "stages", "paths", "atomic"}
+FOUNDATION = {"errors", "stages", "paths", "atomic", "filesystems"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "stages": set(),
     "paths": {"errors"},
     "atomic": {"errors", "paths"},
+    "filesystems": {"errors"},
     "transforms": FOUNDATION,
     "timer": set(),
     "data": FOUNDATION | {"transforms", "timer"},

@@ -57,12 +57,12 @@ OUTSIDE = [
 
 
 @pytest.mark.parametrize("name", INSIDE)
-def test_what_lies_inside_resolves_inside(root: Path, name: str) -> None:
+def test_paths_inside_the_root_resolve_inside(root: Path, name: str) -> None:
     assert resolves_inside(root / name, root)
 
 
 @pytest.mark.parametrize("name", [*OUTSIDE, "loop_a", "x" * 5000])
-def test_what_leads_out_or_nowhere_does_not(root: Path, name: str) -> None:
+def test_paths_that_lead_out_or_loop_do_not(root: Path, name: str) -> None:
     assert not resolves_inside(root / name, root)
 
 
@@ -77,7 +77,7 @@ def test_a_root_that_is_reached_by_a_link_is_the_same_root(root: Path, tmp_path:
     ("name", "link"),
     [("folder/file", None), ("in", None), ("in/file", "in"), ("folder/deep/up/in/x", "folder/deep/up")],
 )
-def test_the_first_link_on_the_way_is_named(root: Path, name: str, link: str | None) -> None:
+def test_the_first_link_below_the_root_is_returned(root: Path, name: str, link: str | None) -> None:
     assert link_on_the_way(root / name, root) == (root / link if link else None)
 
 
@@ -85,5 +85,5 @@ def test_the_first_link_on_the_way_is_named(root: Path, name: str, link: str | N
     ("name", "stays"),
     [("a", True), ("a/b", True), ("", True), ("../a", False), ("a/../b", False), ("/a", False)],
 )
-def test_names_are_judged_by_their_text(name: str, stays: bool) -> None:
+def test_names_are_checked_by_their_text(name: str, stays: bool) -> None:
     assert stays_inside(name) is stays

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import sqrt
+from random import Random
 from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from perfsuite.errors import UsageError
 from perfsuite.judge.order_statistics import median_interval
 from perfsuite.judge.verdict import Interval
 from perfsuite.measure.clock import make_clock
+from perfsuite.measure.turns import run_blocks
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -77,7 +78,7 @@ def measure_scaling(
 
 
 class _RankTurns:
-    """Blocks of A B B A. In A the first rank works while the others wait; in B all of them work."""
+    """Blocks of turns. In A the first rank works while the others wait; in B all of them work."""
 
     def __init__(self, rank: Rank, alone: Callable[[], object], together: Callable[[], object]) -> None:
         self._rank, self._alone, self._together = rank, alone, together
@@ -90,19 +91,24 @@ class _RankTurns:
 
     def take(self, seconds: float) -> list[tuple[float, float]]:
         """Seconds of a step alone and together, block by block."""
-        calls = self._broadcast(max(1, round(TURN_SECONDS / self._clock.seconds(self._alone, 1))))
-        blocks: list[tuple[float, float]] = []
+        calls = self._broadcast(max(1, round(TURN_SECONDS / self._clock.time_calls(self._alone, 1))))
         begin = perf_counter()
-        while self._broadcast(len(blocks) < MIN_BLOCKS or perf_counter() - begin < seconds):
-            first, second, third, fourth = (self._turn(letter, calls) for letter in "ABBA")
-            blocks.append((sqrt(first * fourth), sqrt(second * third)))
-        return blocks
+
+        def should_stop(blocks: int) -> bool:
+            return not self._broadcast(blocks < MIN_BLOCKS or perf_counter() - begin < seconds)
+
+        def turn(letter: str) -> float:
+            return self._turn(letter, calls)
+
+        # Every rank draws the same order from the same seed.
+        blocks = run_blocks("AB", turn, should_stop=should_stop, rng=Random(0))
+        return [(alone, together) for alone, together in blocks]
 
     def _turn(self, letter: str, calls: int) -> float:
         self._broadcast(0)  # wait until every rank has finished the turn before
         if letter == "B":
-            return self._clock.seconds(self._together, calls) / calls
-        return self._clock.seconds(self._alone, calls) / calls if self._rank.is_first else 1.0
+            return self._clock.time_calls(self._together, calls) / calls
+        return self._clock.time_calls(self._alone, calls) / calls if self._rank.is_first else 1.0
 
     def _broadcast(self, number: int) -> int:
         """The number of the first rank, on every rank."""

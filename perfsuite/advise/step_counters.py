@@ -96,17 +96,17 @@ def _compiled_case() -> CounterValues:
     import torch
     from torch._inductor import config
 
-    from perfsuite.measure.counters.torch_operators import compile_counters
+    from perfsuite.measure.counters.compilation import CompilationCounters
     from perfsuite.training.step.presets import COMPILED
 
     torch.compiler.reset()
     call = _step_call(COMPILED)
-    before = compile_counters()
+    compilation = CompilationCounters()
     with config.patch(force_disable_caches=True), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a warning that caches are off
         call()
         call()
-    return {name: value - before.get(name, 0) for name, value in sorted(compile_counters().items())}
+    return compilation.difference()
 
 
 def _inference_case() -> CounterValues:
@@ -158,7 +158,7 @@ CASES: dict[str, Callable[[], CounterValues]] = {
 
 
 def _count_call(call: Callable[[], object]) -> CounterValues:
-    from perfsuite.measure.counters.torch_operators import count_operators
+    from perfsuite.measure.counters.torch_dispatch import count_operators
 
     call()  # the first call allocates what later calls reuse
     with _one_thread():

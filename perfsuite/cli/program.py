@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 
 from perfsuite import __version__
 from perfsuite.cli import commands
-from perfsuite.errors import PerfsuiteError
-from perfsuite.judge.verdict import EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_USAGE
+from perfsuite.errors import ExitCode, PerfsuiteError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -67,22 +66,22 @@ def _run(name: str | None, words: Sequence[str]) -> int:
         arguments = parser.parse_args(words)
         if arguments.command is None:
             parser.print_help()
-            return EXIT_USAGE
+            return ExitCode.USAGE
         return int(arguments.run(arguments))
     except PerfsuiteError as error:
         print(f"{who}: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print(f"{who}: interrupted; what was finished is kept", file=sys.stderr)
-        return EXIT_INTERRUPTED
+        return ExitCode.INTERRUPTED
     except Exception as error:
         missing = _missing_package(error)
         if missing is not None:
             print(f"{who}: {missing}", file=sys.stderr)
-            return EXIT_USAGE
+            return ExitCode.USAGE
         traceback.print_exc()
         print(f"{who}: internal error, see the traceback above; please report it", file=sys.stderr)
-        return EXIT_INTERNAL
+        return ExitCode.INTERNAL
 
 
 def _missing_package(error: Exception) -> str | None:

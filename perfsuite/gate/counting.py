@@ -99,7 +99,7 @@ def _judge_counters(
         recount = context.runner.run(sorted({timed[name] for name in changed}), counting=True)
     for name, node in timed.items():
         result = findings.judge_counters(name, counts.get(name, {}), recount.counts.get(name))
-        state.verdicts.setdefault(name, []).extend(result.verdicts)
+        state.verdicts.setdefault(name, []).extend(result.changed)
         state.workloads[name] = WorkloadState(
             name=name, node=node, tolerance=context.tolerance(name, node), counters=result.stable
         )

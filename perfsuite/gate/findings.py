@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from perfsuite.gate.pair_result import NodeId, NodeOutcome, WorkloadName
+from perfsuite.judge.counter_diff import CounterDiff, compare_counters
 from perfsuite.judge.verdict import Outcome, Verdict
-from perfsuite.measure.counters.registry import LESS_IS_BETTER
+from perfsuite.measure.counters.registry import DIRECTIONS
 
 SideCounts = Mapping[str, Sequence[Mapping[str, int]]]  # by side: the counters of repeated calls
 
@@ -108,52 +109,21 @@ def _verdict(name: NodeId | WorkloadName, outcome: Outcome, reason: str) -> Verd
     return Verdict(name, "time", outcome, reason)
 
 
-@dataclass(frozen=True, slots=True)
-class CounterFindings:
-    """What the counters of one workload showed."""
-
-    verdicts: tuple[Verdict, ...] = ()  # on counters that differ between the sides
-    stable: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # base, head
-    unstable: tuple[str, ...] = ()  # counters that differ between equal calls
-
-
-def judge_counters(name: str, first: SideCounts, recount: SideCounts | None) -> CounterFindings:
-    """Judge the counters of one workload, exactly; a counter that differs between equal calls is not judged.
+def judge_counters(name: str, first: SideCounts, recount: SideCounts | None) -> CounterDiff:
+    """Compare the counters of one workload, over all counts of each side.
 
     >>> counts = {"base": [{"copies": 1}] * 2, "head": [{"copies": 2}] * 2}
-    >>> [verdict.outcome for verdict in judge_counters("t", counts, counts).verdicts]
+    >>> [verdict.outcome for verdict in judge_counters("t", counts, counts).changed]
     [<Outcome.REGRESSED: 'regressed'>]
     """
     base_counts = [*first.get("base", ()), *(recount or {}).get("base", ())]
     head_counts = [*first.get("head", ()), *(recount or {}).get("head", ())]
-    verdicts, stable, unstable = [], {}, []
-    for counter in sorted({counter for counts in (*base_counts, *head_counts) for counter in counts}):
-        base = {counts.get(counter, 0) for counts in base_counts}
-        head = {counts.get(counter, 0) for counts in head_counts}
-        if len(base) != 1 or len(head) != 1:
-            unstable.append(counter)
-            continue
-        before, after = base.pop(), head.pop()
-        stable[counter] = (before, after)
-        if before != after:
-            verdicts.append(_counter_verdict(name, counter, before, after))
-    return CounterFindings(tuple(verdicts), stable, tuple(unstable))
-
-
-def _counter_verdict(name: str, counter: str, before: int, after: int) -> Verdict:
-    added = after - before
-    if counter not in LESS_IS_BETTER:
-        outcome = Outcome.KEPT
-    else:
-        outcome = Outcome.IMPROVED if added < 0 else Outcome.REGRESSED
-    estimate = added / before if before else None
-    reason = f"{before:,} -> {after:,} ({added:+,})"
-    return Verdict(name, counter, outcome, reason, estimate=estimate, bound=0)
+    return compare_counters(name, base_counts, head_counts, DIRECTIONS)
 
 
 def find_counter_changes(counts: Mapping[WorkloadName, SideCounts]) -> list[WorkloadName]:
     """The workloads whose counters differ between the sides, which are worth counting again."""
-    return [name for name, sides in counts.items() if judge_counters(name, sides, None).verdicts]
+    return [name for name, sides in counts.items() if judge_counters(name, sides, None).changed]
 
 
 def find_missing_and_new(

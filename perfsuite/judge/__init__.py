@@ -1,1 +1,1 @@
-"""What it means."""
+"""Judging: from measurements to verdicts. Opens no file and reads no clock."""

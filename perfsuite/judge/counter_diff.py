@@ -1,47 +1,85 @@
-"""Counters of two sides: exact, so any difference is a finding, on every machine of that torch and Python."""
+"""Compare counters. They are exact, so any difference between two sides is a change."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from perfsuite.judge.verdict import Outcome, Verdict
-from perfsuite.measure.counters.registry import counter_differences
+from perfsuite.measure.counters.family import Direction
+
+Counts = Mapping[str, int]  # of one call
 
 
-def judge_counters(
-    name: str,
-    old: Sequence[Mapping[str, int]],
-    new: Sequence[Mapping[str, int]],
-    less_is_better: frozenset[str],
-) -> Iterable[Verdict]:
-    """A verdict for each counter that changed or does not repeat itself, and one for all that are equal.
+@dataclass(frozen=True, slots=True)
+class CounterDiff:
+    """The counters of two sides."""
 
-    >>> [found] = judge_counters("t", [{"casts": 2}], [{"casts": 3}], frozenset({"casts"}))
-    >>> found.reason
-    '2 before, 3 now (counted, exact)'
+    changed: tuple[Verdict, ...] = ()
+    stable: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # base, head
+    unstable: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # the values that occurred
+
+    def verdicts(self, workload: str) -> tuple[Verdict, ...]:
+        """One verdict per changed or unstable counter, and one for all equal counters together."""
+        quarantined = tuple(
+            Verdict(
+                workload,
+                counter,
+                Outcome.QUARANTINED,
+                f"not repeatable ({', '.join(map(str, values))}): shown, never judged",
+            )
+            for counter, values in self.unstable.items()
+        )
+        equal = sum(base == head for base, head in self.stable.values())
+        if not equal:
+            return quarantined + self.changed
+        reason = f"{equal} counter{'s' * (equal > 1)} equal"
+        kept = Verdict(workload, "counters", Outcome.KEPT, reason, estimate=0.0)
+        return (*quarantined, *self.changed, kept)
+
+
+def compare_counters(
+    workload: str, base: Sequence[Counts], head: Sequence[Counts], directions: Mapping[str, Direction]
+) -> CounterDiff:
+    """Compare the repeated counts of two sides. A side without counts is not compared.
+
+    A changed counter without a declared direction is unclear.
+
+    >>> counts = [{"casts": 2}], [{"casts": 3}]
+    >>> [verdict] = compare_counters("t", *counts, {"casts": Direction.LESS_IS_BETTER}).changed
+    >>> verdict.reason
+    '2 -> 3 (+1), exact'
     """
-    if not old or not new:
-        return
-    unsteady = {
-        counter for side in (old, new) for each in side for counter in counter_differences(side[0], each)
+    if not base or not head:
+        return CounterDiff()
+    names = sorted({name for counts in (*base, *head) for name in counts})
+    values = {
+        name: tuple([counts.get(name, 0) for counts in side] for side in (base, head)) for name in names
     }
-    for counter in sorted(unsteady):
-        seen = sorted({each.get(counter, 0) for each in (*old, *new)})
-        reason = f"does not repeat itself ({', '.join(map(str, seen))}): shown, never judged"
-        yield Verdict(name, counter, Outcome.QUARANTINED, reason)
-    changed = {key: pair for key, pair in counter_differences(old[0], new[0]).items() if key not in unsteady}
-    for counter, (before, after) in changed.items():
-        yield _changed_verdict(name, counter, before, after, counter in less_is_better)
-    equal = {*old[0], *new[0]} - unsteady - changed.keys()
-    if equal:
-        reason = f"{len(equal)} counter{'s' * (len(equal) > 1)} equal"
-        yield Verdict(name, "counters", Outcome.KEPT, reason, estimate=0.0)
+    stable = {
+        name: (old[0], new[0])
+        for name, (old, new) in values.items()
+        if len(set(old)) == 1 and len(set(new)) == 1
+    }
+    return CounterDiff(
+        changed=tuple(
+            _changed_verdict(workload, name, old, new, directions.get(name))
+            for name, (old, new) in stable.items()
+            if old != new
+        ),
+        stable=stable,
+        unstable={
+            name: tuple(sorted({*old, *new})) for name, (old, new) in values.items() if name not in stable
+        },
+    )
 
 
-def _changed_verdict(name: str, counter: str, before: int, after: int, less_is_better: bool) -> Verdict:
-    estimate = after / before - 1 if before else None
-    if not less_is_better:
-        reason = f"{before:,} before, {after:,} now; nobody has said which is better"
-        return Verdict(name, counter, Outcome.UNCLEAR, reason, estimate)
-    outcome = Outcome.REGRESSED if after > before else Outcome.IMPROVED
-    return Verdict(name, counter, outcome, f"{before:,} before, {after:,} now (counted, exact)", estimate)
+def _changed_verdict(workload: str, counter: str, old: int, new: int, direction: Direction | None) -> Verdict:
+    estimate = new / old - 1 if old else None
+    difference = f"{old:,} -> {new:,} ({new - old:+,}), exact"
+    if direction is None:
+        reason = f"{difference}; no direction is declared, so it is neither better nor worse"
+        return Verdict(workload, counter, Outcome.UNCLEAR, reason, estimate)
+    is_worse = (new > old) == (direction is Direction.LESS_IS_BETTER)
+    outcome = Outcome.REGRESSED if is_worse else Outcome.IMPROVED
+    return Verdict(workload, counter, outcome, difference, estimate)

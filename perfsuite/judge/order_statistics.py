@@ -1,4 +1,4 @@
-"""Intervals that assume nothing of the noise but that its order statistics are order statistics."""
+"""Quantiles and their confidence intervals from order statistics. No model of the noise is assumed."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from statistics import NormalDist
 
 from perfsuite.judge.verdict import Interval
 
-_MAX_EXACT_SAMPLES = 2_000  # samples; beyond it the normal approximation is off by less than one rank
+_MAX_EXACT_SAMPLES = 2_000  # beyond this the error of the normal approximation is below one rank
 
 
 def quantile(samples: Sequence[float], share: float) -> float:
-    """The value below which `share` of the samples lie, between neighbors by proportion.
+    """The value below which `share` of the samples lie, by linear interpolation.
 
     >>> quantile([1.0, 2.0, 4.0], 0.5)
     2.0
     """
     ordered = sorted(samples)
-    place = share * (len(ordered) - 1)
-    below = floor(place)
+    position = share * (len(ordered) - 1)
+    below = floor(position)
     above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
+    return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
 
 
 def quantile_interval(samples: Sequence[float], share: float, level: float) -> Interval:
-    """Where the true quantile lies with chance `level`; open-ended where there are too few samples.
+    """The confidence interval of a quantile; infinite where there are too few samples.
 
     >>> quantile_interval([1.0, 1.1, 1.2], 0.5, 0.99)
     Interval(low=-inf, high=inf, level=0.99)
@@ -42,7 +42,7 @@ def quantile_interval(samples: Sequence[float], share: float, level: float) -> I
 
 
 def median_interval(samples: Sequence[float], level: float) -> Interval:
-    """Where the true median lies with chance `level`.
+    """The confidence interval of the median.
 
     >>> median_interval([5.0] * 7 + [9.0], 0.99)
     Interval(low=5.0, high=9.0, level=0.99)
@@ -51,7 +51,7 @@ def median_interval(samples: Sequence[float], level: float) -> Interval:
 
 
 def relative_half_iqr(samples: Sequence[float]) -> float:
-    """Half the middle half, over the median: what a single sample typically differs by.
+    """Half the interquartile range divided by the median: the typical relative deviation of one sample.
 
     >>> relative_half_iqr([1.0, 1.0, 1.0, 9.0])
     1.0
@@ -63,10 +63,10 @@ def relative_half_iqr(samples: Sequence[float]) -> float:
 
 
 def confidence_at_look(level: float, look: int) -> float:
-    """The level of the interval at the `look`-th look (from 1) at samples that keep coming.
+    """The level of the interval at the `look`-th look (from 1) at a growing sample.
 
-    Whoever looks until something is significant finds something: so each look spends half of the
-    chance of error that is left, and all looks together keep to `1 - level`.
+    Repeated looks would inflate the error rate. So each look spends half of the remaining error
+    probability, and all looks together stay within `1 - level`.
 
     >>> confidence_at_look(0.99, 1), confidence_at_look(0.99, 2)
     (0.995, 0.9975)
@@ -75,7 +75,7 @@ def confidence_at_look(level: float, look: int) -> float:
 
 
 def _rank_with_tail_below(count: int, share: float, tail: float) -> int:
-    """The largest rank r with P(Binomial(count, share) < r) <= tail; 0 where there is none."""
+    """The largest rank r with P(Binomial(count, share) < r) <= tail; 0 if there is none."""
     if count > _MAX_EXACT_SAMPLES:
         z = NormalDist().inv_cdf(tail)
         return max(0, ceil(count * share + z * sqrt(count * share * (1 - share))) - 1)

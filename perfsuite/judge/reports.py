@@ -1,39 +1,26 @@
-"""What a gate found: one value that every report is made from."""
+"""The result of a gate: the one value that every report format renders."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from perfsuite.errors import ExitCode
 from perfsuite.judge.stage_attribution import StageChange, attribute_change
 from perfsuite.judge.verdict import (
-    EXIT_INTERRUPTED,
-    EXIT_NOT_COMPARED,
-    EXIT_REGRESSED,
-    EXIT_UNFIT,
     Outcome,
     Verdict,
+    count_by_outcome,
     exit_code,
+    severity_key,
+    worst,
 )
 from perfsuite.measure.measurement import Environment
-
-# Worst first: what a reader must see before anything else.
-SEVERITY = (
-    Outcome.REGRESSED,
-    Outcome.BROKEN,
-    Outcome.ERROR,
-    Outcome.MISSING,
-    Outcome.UNCLEAR,
-    Outcome.QUARANTINED,
-    Outcome.IMPROVED,
-    Outcome.NEW,
-    Outcome.KEPT,
-)
 
 
 @dataclass(frozen=True, slots=True)
 class SideRevision:
-    """One side of the gate, as a reader names it."""
+    """The revision of one side, as reports show it."""
 
     label: str
     commit: str
@@ -43,30 +30,30 @@ class SideRevision:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadGateResult:
-    """One workload: its verdicts (time and counters) and the numbers they rest on."""
+    """One workload: its verdicts (time and counters) and the numbers behind them."""
 
     name: str
     verdicts: tuple[Verdict, ...]
     file: str = ""
     line: int = 0
-    log_ratios: tuple[float, ...] = ()  # one a pair, head over base
-    seconds_per_call: tuple[float, float] | None = None  # base, head: medians over the pairs
+    log_ratios: tuple[float, ...] = ()  # one per pair, head over base
+    seconds_per_call: tuple[float, float] | None = None  # base, head; medians over the pairs
     stages: tuple[StageChange, ...] = ()
     counters: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # base, head
-    standard_errors: tuple[float, ...] = ()  # of the log ratios, as the turns of each pair tell it
-
-    @property
-    def outcome(self) -> Outcome:
-        """The worst of its verdicts."""
-        return min((verdict.outcome for verdict in self.verdicts), key=SEVERITY.index)
+    standard_errors: tuple[float, ...] = ()  # of each log ratio, from the turns of its pair
 
     @property
     def worst(self) -> Verdict:
-        return min(self.verdicts, key=lambda verdict: SEVERITY.index(verdict.outcome))
+        return worst(self.verdicts)
+
+    @property
+    def outcome(self) -> Outcome:
+        """The worst outcome of its verdicts."""
+        return self.worst.outcome
 
     @property
     def attributed_stage(self) -> str | None:
-        """The stage behind a change of time, where the workload names its stages."""
+        """The stage that caused a change of time; None if the workload announces no stages."""
         for verdict in self.verdicts:
             if verdict.metric == "time" and verdict.outcome in {Outcome.REGRESSED, Outcome.IMPROVED}:
                 return attribute_change(self.stages, slower=verdict.outcome is Outcome.REGRESSED)
@@ -75,25 +62,25 @@ class WorkloadGateResult:
 
 @dataclass(frozen=True, slots=True)
 class GateReport:
-    """All of one gate."""
+    """All results of one gate."""
 
     base: SideRevision
     head: SideRevision
     workloads: tuple[WorkloadGateResult, ...]
     environment: Environment
-    command: str  # repeats the gate
+    command: str  # that repeats the gate
     alpha: float
     tolerance: float
     target_mde: float
     max_pairs: int
     pairs: int
     null_log_ratios: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    unfit: tuple[str, ...] = ()  # workloads whose base differed from base
+    unfit: tuple[str, ...] = ()  # workloads whose null pairs differed
     skipped: Mapping[str, str] = field(default_factory=dict)  # name -> reason
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     seed: int = 0
-    interrupted: bool = False  # before all was decided
+    interrupted: bool = False  # before every workload was decided
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -101,41 +88,40 @@ class GateReport:
 
     @property
     def worst_first(self) -> tuple[WorkloadGateResult, ...]:
-        return tuple(
-            sorted(
-                self.workloads,
-                key=lambda found: (SEVERITY.index(found.outcome), -(found.worst.estimate or 0.0), found.name),
-            )
-        )
+        """The workloads by severity, then by size of the change."""
+        return tuple(sorted(self.workloads, key=lambda workload: severity_key(workload.worst)))
+
+    @property
+    def outcome_counts(self) -> dict[Outcome, int]:
+        """Number of workloads of each outcome that occurs, the worst first."""
+        return count_by_outcome(workload.worst for workload in self.workloads)
 
     @property
     def attributed_stages(self) -> dict[str, str]:
-        """The stage behind each change of time, by workload."""
-        return {found.name: stage for found in self.workloads if (stage := found.attributed_stage)}
+        """The stage that caused each change of time, by workload."""
+        return {workload.name: stage for workload in self.workloads if (stage := workload.attributed_stage)}
 
     def count(self, outcome: Outcome) -> int:
         return sum(workload.outcome is outcome for workload in self.workloads)
 
     @property
-    def exit_code(self) -> int:
-        """0 kept, 1 regressed, 10 unclear, 11 unfit, 12 not everything compared, 130 interrupted."""
+    def exit_code(self) -> ExitCode:
+        """That of the worst verdict, unless the gate was interrupted or the machine unfit."""
         if self.interrupted:
-            return EXIT_INTERRUPTED
+            return ExitCode.INTERRUPTED
         code = exit_code(self.verdicts)
-        return EXIT_UNFIT if self.unfit and code not in {EXIT_REGRESSED, EXIT_NOT_COMPARED} else code
+        is_hidden = self.unfit and code not in {ExitCode.REGRESSED, ExitCode.NOT_COMPARED}
+        return ExitCode.UNFIT if is_hidden else code
 
     @property
     def headline(self) -> str:
-        """One sentence: what happened and how sure that is.
+        """The counts of all outcomes in one line.
 
-        >>> from perfsuite.measure.measurement import Environment
         >>> side = SideRevision("main", "0" * 40)
         >>> GateReport(side, side, (), Environment({}), "", 0.01, 0.01, 0.05, 24, 0).headline
         'nothing was compared'
         """
         if not self.workloads:
             return "nothing was compared"
-        ended = "interrupted; " if self.interrupted else ""
-        counts = [f"{n} {outcome}" for outcome in SEVERITY if (n := self.count(outcome))]
-        unfit = "machine unfit for timing; " if self.unfit else ""
-        return f"{ended}{unfit}{', '.join(counts)}"
+        prefix = "interrupted; " * self.interrupted + "machine unfit for timing; " * bool(self.unfit)
+        return prefix + ", ".join(f"{count} {outcome}" for outcome, count in self.outcome_counts.items())

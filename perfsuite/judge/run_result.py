@@ -1,10 +1,10 @@
-"""A measurement and what was judged of it: raw and judged are two types."""
+"""One workload's measurement together with its verdicts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from perfsuite.judge.verdict import Outcome, Verdict
+from perfsuite.judge.verdict import Outcome, Verdict, worst
 from perfsuite.measure.measurement import Measurement
 
 
@@ -20,19 +20,6 @@ class WorkloadRunResult:
 
     @property
     def outcome(self) -> Outcome | None:
-        """The worst of what was judged; None where nothing was."""
-        seen = {verdict.outcome for verdict in (*self.limits, *self.changes)}
-        return next((outcome for outcome in _WORST_FIRST if outcome in seen), None)
-
-
-_WORST_FIRST = (
-    Outcome.ERROR,
-    Outcome.BROKEN,
-    Outcome.REGRESSED,
-    Outcome.MISSING,
-    Outcome.UNCLEAR,
-    Outcome.QUARANTINED,
-    Outcome.NEW,
-    Outcome.IMPROVED,
-    Outcome.KEPT,
-)
+        """The worst outcome; None if nothing was judged."""
+        verdicts = (*self.limits, *self.changes)
+        return worst(verdicts).outcome if verdicts else None

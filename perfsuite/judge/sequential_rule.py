@@ -1,9 +1,9 @@
-"""The gate's rule: from the log ratios of pairs to a verdict, with a stated chance of any false alarm.
+"""The gate's sequential rule: from the log ratios of pairs to a verdict, with a bounded false alarm rate.
 
-At set numbers of pairs the rule looks; after any pair it may let go what shows no change. A workload
-is regressed when the coin tosses of its pairs would give what was seen, were it no slower than the tolerance,
-with less than its share of alpha: alpha is divided among the workloads and then among the looks, so all looks
-at all workloads together stay below it.
+The rule tests for a change at fixed numbers of pairs (looks). It may end a workload without a change after
+any pair. A workload is regressed if the sign-flip test rejects "no slower than the tolerance" at its share of
+alpha. Alpha is divided among the workloads and then among the looks, so the probability of any false alarm in
+the whole gate stays within alpha.
 """
 
 from __future__ import annotations
@@ -20,18 +20,20 @@ from perfsuite.judge import sign_flip
 from perfsuite.judge.verdict import Interval, Outcome, Verdict
 
 PAIRS_BETWEEN_LOOKS = 6
-MIN_PAIRS_TO_KEEP = 4  # pairs after which a workload may be let go as unchanged
-POWER = 0.9  # the MDE is found this often
-HOPELESS_MDE_RATIO = 3.0  # an MDE this many times the one asked for will not come down with more pairs ...
-HOPELESS_AFTER_PAIRS = 12  # ... seen after this many
-STANDARD_ERROR_PER_IQR = 1.2 / 1.35  # a standard deviation, and that a mean of the middle half scatters more
+MIN_PAIRS_TO_KEEP = 4  # pairs after which a workload may end as kept
+POWER = 0.9  # the probability of detecting a slowdown of the MDE
+HOPELESS_MDE_RATIO = 3.0  # more pairs cannot reduce an MDE this many times the target ...
+HOPELESS_AFTER_PAIRS = 12  # ... if it is that large after this many
+STANDARD_ERROR_PER_IQR = (
+    1.2 / 1.35
+)  # 1 / 1.35: standard deviation per IQR of a normal; 1.2: loss of the interquartile mean
 NULL_PAIRS = 6
-NULL_DEVIATIONS = 3.5  # in spreads; with six pairs that is a t of 8.6
+NULL_DEVIATIONS = 3.5  # standard deviations; with six pairs that is a t of 8.6
 
 
 @dataclass(frozen=True, slots=True)
 class SequentialRule:
-    """What was agreed on before the first pair.
+    """The parameters of a gate, fixed before its first pair.
 
     >>> SequentialRule(workloads=8).looks
     (6, 12, 18, 24)
@@ -50,34 +52,35 @@ class SequentialRule:
 
     @property
     def alpha_by_look(self) -> Mapping[int, float]:
-        """Alpha of one workload at each look: half at the first at which coins suffice, the rest evenly.
+        """Alpha of one workload at each look: half at the first look that can reach it, the rest evenly.
 
         >>> SequentialRule(workloads=8).alpha_by_look[12]
         0.000625
         """
-        each = self.alpha / max(1, self.workloads)
-        able = [look for look in self.looks if 2.0**-look <= (each if look == self.looks[-1] else each / 2)]
-        if len(able) <= 1:
-            return dict.fromkeys(able, each)
-        return {look: each / 2 if look == able[0] else each / 2 / (len(able) - 1) for look in able}
+        share = self.alpha / max(1, self.workloads)
+        looks = [
+            look for look in self.looks if 2.0**-look <= (share if look == self.looks[-1] else share / 2)
+        ]
+        if len(looks) <= 1:
+            return dict.fromkeys(looks, share)
+        return {look: share / 2 if look == looks[0] else share / 2 / (len(looks) - 1) for look in looks}
 
     @property
     def min_pairs(self) -> int:
-        """Below this many pairs no ratio, however large, is significant."""
+        """The fewest pairs that can be significant, however large the change."""
         return math.ceil(math.log2(max(1, self.workloads) / self.alpha))
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the rule says of one workload after `pairs` pairs; `outcome` None is: take more."""
+    """The decision on one workload after `pairs` pairs. An outcome of None means: take more pairs."""
 
     outcome: Outcome | None
     reason: str
     pairs: int
-    estimate: float  # ratio less one
+    estimate: float  # ratio minus one
     interval: Interval | None
     mde: float
-    p_value: float = 1.0  # of such signs, were the change within the tolerance
 
     def verdict(self, workload: str, tolerance: float, metric: str = "time") -> Verdict:
         return Verdict(
@@ -94,12 +97,12 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class _PairEvidence:
-    """The pairs that one look has before it, and what it measures them by."""
+    """The pairs at one look, and the parameters to judge them."""
 
     rule: SequentialRule
     log_ratios: Sequence[float]
-    tolerance: float  # the tolerance, which a marker may have widened
-    standard_error: float  # of one pair's number, as its own turns tell it
+    tolerance: float  # of this workload; a marker may raise it
+    standard_error: float  # of one pair's log ratio, from its turns
 
     @property
     def estimate(self) -> float:
@@ -111,7 +114,7 @@ class _PairEvidence:
 
     @property
     def required_mde(self) -> float:
-        """The MDE asked for; a workload that may be slower is also allowed to hide more."""
+        """The target MDE, raised by as much as a marker raises the tolerance."""
         return self.rule.target_mde + max(0.0, self.tolerance - self.rule.tolerance)
 
     @property
@@ -121,19 +124,26 @@ class _PairEvidence:
             return (
                 f"{len(self.log_ratios)} pairs cannot show a slowdown of any size, expected at least {fewest}"
             )
-        return f"only {self.mde:.1%} would have been found, {self.required_mde:.1%} was asked"
+        return f"only {self.mde:.1%} would have been detected, expected {self.required_mde:.1%}"
 
     @property
     def is_narrow(self) -> bool:
-        """Whether no pair speaks for a change of the size asked for: a few that agree may hide one."""
+        """Whether the interval excludes the required MDE, which a few pairs that agree may hide."""
         low, high = sign_flip.sign_flip_interval(self.log_ratios)
         return max(abs(low), abs(high)) <= math.log1p(self.required_mde)
 
-    def decision(self, outcome: Outcome, reason: str, chance: float = 1.0) -> Decision:
+    def decision(self, outcome: Outcome, reason: str) -> Decision:
         low, high = sign_flip.sign_flip_interval(self.log_ratios)
         level = max(0.0, min(0.95, 1 - 2.0 ** (1 - len(self.log_ratios))))
         interval = Interval(math.expm1(low), math.expm1(high), level)
-        return Decision(outcome, reason, len(self.log_ratios), self.estimate, interval, self.mde, chance)
+        return Decision(
+            outcome=outcome,
+            reason=reason,
+            pairs=len(self.log_ratios),
+            estimate=self.estimate,
+            interval=interval,
+            mde=self.mde,
+        )
 
 
 def decide(
@@ -143,88 +153,105 @@ def decide(
     spent: bool = False,
     error: float = 0.0,
 ) -> Decision:
-    """Judge pairs in the order they were taken. `spent`: no further pair will come; `error`: how far off
-    the number of a pair is by its own turns, below which a few pairs that agree are luck.
+    """Judge pairs in the order in which they were taken.
+
+    `spent` means that no further pair will follow. `error` is the standard error of a pair's log ratio, from
+    its turns: the spread between a few pairs may be smaller only by chance.
 
     >>> decide(SequentialRule(workloads=1), [0.1, 0.11] * 6).outcome
     <Outcome.REGRESSED: 'regressed'>
     """
-    within = rule.tolerance if tolerance is None else tolerance
+    limit = rule.tolerance if tolerance is None else tolerance
     for pairs in range(min(MIN_PAIRS_TO_KEEP, rule.looks[0]), len(log_ratios) + 1):
-        found = _decide_at(_PairEvidence(rule, log_ratios[:pairs], within, error))
-        if found is not None:
-            return found
+        decision = _decide_at(_PairEvidence(rule, log_ratios[:pairs], limit, error))
+        if decision is not None:
+            return decision
     if not spent and len(log_ratios) < rule.max_pairs:
-        return Decision(None, "take more pairs", len(log_ratios), 0.0, None, float("inf"))
-    return _final_decision(_PairEvidence(rule, log_ratios, within, error))
-
-
-def _decide_at(seen: _PairEvidence) -> Decision | None:
-    """Only a look of the rule can accuse or praise. Letting go costs none of alpha and may happen after any
-    pair: a slowdown worth finding lies too far from nothing to be taken for it."""
-    pairs = len(seen.log_ratios)
-    found = _significant_change(seen, seen.rule.alpha_by_look.get(pairs, 0.0))
-    if found is not None:
-        return found
-    if abs(seen.estimate) <= seen.tolerance and seen.mde <= seen.required_mde and seen.is_narrow:
-        return seen.decision(
-            Outcome.KEPT, f"within {seen.tolerance:.1%}; {seen.mde:.1%} would have been found"
+        return Decision(
+            outcome=None,
+            reason="take more pairs",
+            pairs=len(log_ratios),
+            estimate=0.0,
+            interval=None,
+            mde=float("inf"),
         )
-    is_hopeless = pairs >= HOPELESS_AFTER_PAIRS and seen.mde > HOPELESS_MDE_RATIO * seen.required_mde
-    if pairs in seen.rule.looks and is_hopeless:
-        low, high = sign_flip.sign_flip_interval(seen.log_ratios)
+    return _final_decision(_PairEvidence(rule, log_ratios, limit, error))
+
+
+def _decide_at(evidence: _PairEvidence) -> Decision | None:
+    """Report a change only at a look. Ending as kept spends no alpha, so it may happen after any pair: a
+    slowdown of the MDE is too large to be taken for no change."""
+    pairs = len(evidence.log_ratios)
+    change = _significant_change(evidence, evidence.rule.alpha_by_look.get(pairs, 0.0))
+    if change is not None:
+        return change
+    if (
+        abs(evidence.estimate) <= evidence.tolerance
+        and evidence.mde <= evidence.required_mde
+        and evidence.is_narrow
+    ):
+        return evidence.decision(
+            Outcome.KEPT, f"within {evidence.tolerance:.1%}; {evidence.mde:.1%} would have been detected"
+        )
+    is_hopeless = pairs >= HOPELESS_AFTER_PAIRS and evidence.mde > HOPELESS_MDE_RATIO * evidence.required_mde
+    if pairs in evidence.rule.looks and is_hopeless:
+        low, high = sign_flip.sign_flip_interval(evidence.log_ratios)
         if low <= 0 <= high:
-            return seen.decision(Outcome.UNCLEAR, f"too restless here: {seen.mde_shortfall}")
+            return evidence.decision(Outcome.UNCLEAR, f"too noisy here: {evidence.mde_shortfall}")
     return None
 
 
-def _significant_change(seen: _PairEvidence, share: float) -> Decision | None:
+def _significant_change(evidence: _PairEvidence, share: float) -> Decision | None:
     if share <= 0:
         return None
-    values = np.asarray(seen.log_ratios, dtype=np.float64)
+    values = np.asarray(evidence.log_ratios, dtype=np.float64)
     for outcome, signed, word in (
         (Outcome.REGRESSED, values, "slower"),
         (Outcome.IMPROVED, -values, "faster"),
     ):
-        edge = math.log1p(seen.tolerance) if outcome is Outcome.REGRESSED else -math.log1p(-seen.tolerance)
-        # Against the tolerance, and against no change at all, where the coin toss is exact for any noise.
-        chance = max(sign_flip.sign_flip_p_value(signed, edge), sign_flip.sign_flip_p_value(signed))
-        if chance <= share and sign_flip.hodges_lehmann_center(signed) > edge:
-            return seen.decision(
-                outcome, f"{abs(seen.estimate):.1%} {word}, tolerance {seen.tolerance:.1%}", chance
+        edge = (
+            math.log1p(evidence.tolerance)
+            if outcome is Outcome.REGRESSED
+            else -math.log1p(-evidence.tolerance)
+        )
+        # Against the tolerance, and against no change at all, where the test is exact for any noise.
+        p_value = max(sign_flip.sign_flip_p_value(signed, edge), sign_flip.sign_flip_p_value(signed))
+        if p_value <= share and sign_flip.hodges_lehmann_center(signed) > edge:
+            return evidence.decision(
+                outcome, f"{abs(evidence.estimate):.1%} {word}, tolerance {evidence.tolerance:.1%}"
             )
     return None
 
 
-def _final_decision(seen: _PairEvidence) -> Decision:
-    ratios, rule = seen.log_ratios, seen.rule
+def _final_decision(evidence: _PairEvidence) -> Decision:
+    ratios, rule = evidence.log_ratios, evidence.rule
     if len(ratios) < 2:
         estimate = math.expm1(ratios[0]) if ratios else 0.0
         reason = f"{len(ratios)} pairs, expected at least 2; allow more time"
         return Decision(Outcome.UNCLEAR, reason, len(ratios), estimate, None, float("inf"))
     if len(ratios) not in rule.looks:
-        # The time ended between two looks, which has nothing to do with what was seen: the unspent
-        # shares are spent here.
-        found = _significant_change(
-            seen, sum(share for look, share in rule.alpha_by_look.items() if look > len(ratios))
+        # The time ended between two looks, independently of the data, so the unspent shares are used here.
+        change = _significant_change(
+            evidence, sum(share for look, share in rule.alpha_by_look.items() if look > len(ratios))
         )
-        if found is not None:
-            return found
-    if seen.mde > seen.required_mde:
-        return seen.decision(Outcome.UNCLEAR, seen.mde_shortfall)
-    if sign_flip.sign_flip_interval(ratios)[0] > math.log1p(seen.tolerance):
-        return seen.decision(
-            Outcome.UNCLEAR, f"looks {seen.estimate:.1%} slower, but not surely; take more pairs"
+        if change is not None:
+            return change
+    if evidence.mde > evidence.required_mde:
+        return evidence.decision(Outcome.UNCLEAR, evidence.mde_shortfall)
+    if sign_flip.sign_flip_interval(ratios)[0] > math.log1p(evidence.tolerance):
+        return evidence.decision(
+            Outcome.UNCLEAR, f"looks {evidence.estimate:.1%} slower, but not significantly; take more pairs"
         )
-    reason = f"no slowdown beyond {seen.tolerance:.1%} shown; {seen.mde:.1%} would have been found"
-    return seen.decision(Outcome.KEPT, reason)
+    reason = f"no slowdown beyond {evidence.tolerance:.1%} shown; {evidence.mde:.1%} would have been detected"
+    return evidence.decision(Outcome.KEPT, reason)
 
 
 def minimum_detectable_effect(
     rule: SequentialRule, log_ratios: Sequence[float], tolerance: float | None = None, error: float = 0.0
 ) -> float:
-    """The smallest slowdown that this rule finds nine times in ten, with pairs that scatter like these, and
-    by no less than `error`.
+    """The smallest slowdown that this rule detects nine times in ten, at the spread of these pairs.
+
+    The spread is at least `error`.
 
     >>> rule, quiet = SequentialRule(workloads=8), [0.0] * 4
     >>> minimum_detectable_effect(rule, quiet, error=0.02) == minimum_detectable_effect(rule, quiet)
@@ -237,7 +264,7 @@ def minimum_detectable_effect(
 
 
 def detectable_deviations(rule: SequentialRule) -> float:
-    """How many spreads beyond the tolerance a slowdown must lie to be found nine times in ten.
+    """The distance beyond the tolerance, in spreads, at which a slowdown is detected nine times in ten.
 
     >>> many, few = SequentialRule(workloads=8), SequentialRule(workloads=8, max_pairs=12)
     >>> detectable_deviations(many) < detectable_deviations(few)
@@ -254,8 +281,8 @@ def _detectable_deviations(shares: tuple[tuple[int, float], ...]) -> float:
     low, high = 0.0, 8.0
     for _ in range(7):
         middle = (low + high) / 2
-        found = fmean(_is_detected(row + middle, shares) for row in noise)
-        low, high = (low, middle) if found >= POWER else (middle, high)
+        power = fmean(_is_detected(row + middle, shares) for row in noise)
+        low, high = (low, middle) if power >= POWER else (middle, high)
     return high
 
 
@@ -264,24 +291,25 @@ def _is_detected(values: sign_flip.FloatArray, shares: tuple[tuple[int, float], 
 
 
 def unfit_workloads(null_log_ratios: Mapping[str, Sequence[float]], tolerance: float) -> tuple[str, ...]:
-    """Workloads whose base differs from base: in every null pair, and by far more than the pairs scatter.
+    """Workloads whose base differs from base: in every null pair, and by far more than the spread.
 
     >>> unfit_workloads({"a": [0.05, 0.052, 0.051, 0.05, 0.049, 0.05]}, tolerance=0.01)
     ('a',)
     """
-    return tuple(name for name, seen in null_log_ratios.items() if _base_differs(seen, tolerance))
+    return tuple(name for name, ratios in null_log_ratios.items() if _base_differs(ratios, tolerance))
 
 
-def _base_differs(seen: Sequence[float], tolerance: float) -> bool:
-    if len(seen) < NULL_PAIRS or not (min(seen) > 0 or max(seen) < 0):
+def _base_differs(log_ratios: Sequence[float], tolerance: float) -> bool:
+    if len(log_ratios) < NULL_PAIRS or not (min(log_ratios) > 0 or max(log_ratios) < 0):
         return False
-    return abs(median(seen)) > tolerance and abs(fmean(seen)) > NULL_DEVIATIONS * stdev(seen)
+    is_large = abs(median(log_ratios)) > tolerance
+    return is_large and abs(fmean(log_ratios)) > NULL_DEVIATIONS * stdev(log_ratios)
 
 
 def pair_log_ratio(base: Sequence[float], head: Sequence[float]) -> float:
-    """The number of one pair, head over base: the mean of the middle half of its turns' log ratios.
+    """The log ratio of one pair, head over base: the interquartile mean of its turns' log ratios.
 
-    Turns differ by luck in two or three sizes; a median jumps between these where a mean settles.
+    The times of turns cluster at two or three values. A median jumps between the clusters; a mean does not.
 
     >>> round(pair_log_ratio([1.0, 1.0, 1.0, 9.0], [1.1, 1.1, 1.1, 1.1]), 3)
     0.095
@@ -290,17 +318,17 @@ def pair_log_ratio(base: Sequence[float], head: Sequence[float]) -> float:
 
 
 def interquartile_mean(log_ratios: Sequence[float]) -> float:
-    """The mean of the middle half.
+    """The mean of the middle half of the values.
 
     >>> interquartile_mean([0.0, 0.1, 0.1, 9.0])
     0.1
     """
-    out = len(log_ratios) // 4
-    return fmean(sorted(log_ratios)[out : len(log_ratios) - out])
+    quarter = len(log_ratios) // 4
+    return fmean(sorted(log_ratios)[quarter : len(log_ratios) - quarter])
 
 
 def pair_standard_error(base: Sequence[float], head: Sequence[float]) -> float:
-    """How far off the number of this pair may be, its processes being what they are.
+    """The standard error of the log ratio of one pair, given its two processes.
 
     >>> round(pair_standard_error([1.0] * 100, [0.99, 1.01] * 50), 3)
     0.002
@@ -310,5 +338,4 @@ def pair_standard_error(base: Sequence[float], head: Sequence[float]) -> float:
 
 
 def _turn_log_ratios(base: Sequence[float], head: Sequence[float]) -> list[float]:
-    """Of neighboring turns."""
     return [math.log(h / b) for b, h in zip(base, head, strict=True)]

@@ -1,7 +1,8 @@
-"""The coin toss behind every paired verdict: how many of the 2^n sign patterns look at least this slow.
+"""The exact sign-flip test of paired log ratios.
 
-Which side of a pair went first is drawn at random, so for identical code every log ratio is as likely to have
-the other sign. That holds whatever the noise is like: drift, spikes, processes that are slow for life.
+The first side of each pair is drawn at random, so for identical code both signs of a log ratio are equally
+likely. This holds for any noise: drift, spikes, processes that are slow throughout. The p-value is the share
+of the 2^n sign patterns that look at least as slow as the observed one.
 """
 
 from __future__ import annotations
@@ -11,15 +12,17 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-CLIP_MEDIANS = 1.5  # in medians of the sizes: one wild pair counts as little more than any other
-OUTLIER_DEVIATIONS = 3.0  # standard deviations, as four of five pairs tell one
-NORMAL_80TH_PERCENTILE = 1.2816  # standard deviations within which they lie of a normal
+CLIP_MEDIANS = (
+    1.5  # in medians of the absolute values, so that an outlier weighs little more than another pair
+)
+OUTLIER_DEVIATIONS = 3.0  # standard deviations, scaled by the 80th percentile
+NORMAL_80TH_PERCENTILE = 1.2816  # of the absolute value of a standard normal variable
 
 FloatArray = NDArray[np.float64]
 
 
 def sign_flip_p_value(log_ratios: Sequence[float] | FloatArray, beyond: float = 0.0) -> float:
-    """Exact chance, if the true log ratio were `beyond`, of signs that look at least this slow.
+    """The exact probability of signs that look at least this slow, if the true log ratio were `beyond`.
 
     >>> sign_flip_p_value([0.02, 0.03, 0.025])
     0.125
@@ -28,11 +31,11 @@ def sign_flip_p_value(log_ratios: Sequence[float] | FloatArray, beyond: float = 
     if not len(scores):
         return 1.0
     sizes = np.abs(scores)
-    # A pattern turns some signs from + to -: its sum is the largest sum less twice what was turned.
-    turned = float(sizes[scores < 0].sum())
+    # A pattern flips some signs from + to -. Its sum is the largest sum minus twice the flipped values.
+    flipped = float(sizes[scores < 0].sum())
     half = len(sizes) // 2
     left, right = _subset_sums(sizes[:half]), np.sort(_subset_sums(sizes[half:]))
-    room = turned + 1e-9 * float(sizes.sum())
+    room = flipped + 1e-9 * float(sizes.sum())
     patterns = np.searchsorted(right, room - left, side="right").sum()
     return float(patterns) / float(2 ** len(sizes))
 
@@ -50,7 +53,7 @@ def _subset_sums(sizes: FloatArray) -> FloatArray:
 
 
 def hodges_lehmann_center(log_ratios: Sequence[float] | FloatArray) -> float:
-    """Median of all averages of two (Hodges-Lehmann): nearly as steady as a mean, deaf to a few wild pairs.
+    """The Hodges-Lehmann estimate: the median of all pairwise averages. Efficient, and robust to outliers.
 
     >>> round(hodges_lehmann_center([0.01, 0.02, 0.03, 0.02, 9.0]), 3)
     0.025
@@ -61,10 +64,10 @@ def hodges_lehmann_center(log_ratios: Sequence[float] | FloatArray) -> float:
 
 
 def pair_deviation(log_ratios: Sequence[float] | FloatArray) -> float:
-    """Standard deviation of one pair, wild ones drawn in, with a margin for having seen few.
+    """The standard deviation of one pair, with outliers clipped and a margin for small samples.
 
-    Wild is judged by how far four of five reach, not half of them: where a neighbor takes a core now and
-    then, half the pairs lie close together, and the others are no accidents but the noise itself.
+    Outliers are scaled by the 80th percentile, not the median. Where a neighbor takes a core now and then,
+    half of the pairs lie close together, and the rest are not outliers but part of the noise.
 
     >>> 0.9 < pair_deviation(np.random.default_rng(0).normal(0, 1, 200)) < 1.1
     True
@@ -72,13 +75,13 @@ def pair_deviation(log_ratios: Sequence[float] | FloatArray) -> float:
     values = np.asarray(log_ratios, dtype=np.float64)
     if len(values) < 2:
         return float("inf")
-    off = values - np.median(values)
-    bound = OUTLIER_DEVIATIONS * float(np.quantile(np.abs(off), 0.8)) / NORMAL_80TH_PERCENTILE
-    return float(np.std(np.clip(off, -bound, bound), ddof=1)) * (1 + 1 / (len(values) - 1))
+    deviations = values - np.median(values)
+    bound = OUTLIER_DEVIATIONS * float(np.quantile(np.abs(deviations), 0.8)) / NORMAL_80TH_PERCENTILE
+    return float(np.std(np.clip(deviations, -bound, bound), ddof=1)) * (1 + 1 / (len(values) - 1))
 
 
 def sign_flip_interval(log_ratios: Sequence[float] | FloatArray, level: float = 0.95) -> tuple[float, float]:
-    """The true log ratios that the coin toss does not speak against.
+    """The confidence interval: all log ratios that the sign-flip test does not reject.
 
     >>> low, high = sign_flip_interval([0.01, 0.02, 0.03, 0.02, 0.015, 0.025, 0.02, 0.03])
     >>> 0.01 <= low < 0.02 < high <= 0.03

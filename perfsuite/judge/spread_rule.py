@@ -1,4 +1,4 @@
-"""Whether one workload changed between two sides, judged by how much runs of one code differ."""
+"""Judge whether a workload changed between two sides of stored runs, by the spread between runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MAX_ADVISED_RUNS = 50
 
 
 def hodges_lehmann_shift(old: Sequence[float], new: Sequence[float]) -> float:
-    """By how much the new side is above the old one: the median of all differences (Hodges-Lehmann).
+    """The Hodges-Lehmann shift: the median of all differences between new and old.
 
     >>> hodges_lehmann_shift([1.0, 1.0, 9.0], [2.0, 2.0, 2.0])
     1.0
@@ -26,48 +26,49 @@ def hodges_lehmann_shift(old: Sequence[float], new: Sequence[float]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class SpreadRule:
-    """How sure, how small, how strict, for one of so many workloads.
+    """Error rate, tolerance and sensitivity for one workload.
 
     >>> SpreadRule(alpha=0.01, tolerance=0.01, target_mde=0.05).judge("t", [0.0] * 4, [0.1] * 4).outcome
     <Outcome.REGRESSED: 'regressed'>
     """
 
-    alpha: float  # the chance of a false alarm
+    alpha: float  # probability of a false alarm
     tolerance: float
     target_mde: float
     power: float = 0.9
 
     @property
     def _required_mde(self) -> float:
-        """What must have been visible; a tolerance near it moves it, since nothing within is ever found."""
+        """The MDE that the runs must reach. A large tolerance raises it."""
         return max(self.target_mde, 2 * self.tolerance)
 
     def judge(
         self, name: str, old: Sequence[float], new: Sequence[float], series: Sequence[Sequence[float]] = ()
     ) -> Verdict:
-        """One workload's verdict, from the logarithms of its runs' medians and those of the history."""
-        estimate, known = hodges_lehmann_shift(old, new), SpreadModel.from_runs(old, new, series)
-        found = known.difference()
-        if not found.is_known:
-            return self._verdict(name, Outcome.UNCLEAR, _too_few_runs_reason(found), estimate)
-        margin, mde = self._margin(known), self._mde(known)
+        """Judge one workload, from the log medians of its runs and of the history (`series`)."""
+        estimate, model = hodges_lehmann_shift(old, new), SpreadModel.from_runs(old, new, series)
+        difference = model.difference()
+        if not difference.is_known:
+            return self._verdict(name, Outcome.UNCLEAR, _too_few_runs_reason(difference), estimate)
+        margin, mde = self._margin(model), self._mde(model)
         interval = Interval(expm1(estimate - margin), _bounded_expm1(estimate + margin), 1 - 2 * self.alpha)
         outcome = self._outcome(estimate, margin, mde)
         return self._verdict(
-            name, outcome, self._reason(outcome, estimate, mde, known), estimate, interval, mde
+            name, outcome, self._reason(outcome, estimate, mde, model), estimate, interval, mde
         )
 
-    def _margin(self, known: SpreadModel, more: int = 0) -> float:
-        found = known.difference(more)
+    def _margin(self, model: SpreadModel, more: int = 0) -> float:
+        difference = model.difference(more)
         return max(
-            student_quantile(1 - self.alpha, found.df) * found.standard_error, known.outlier_margin(more)
+            student_quantile(1 - self.alpha, difference.df) * difference.standard_error,
+            model.outlier_margin(more),
         )
 
-    def _mde(self, known: SpreadModel, more: int = 0) -> float:
-        """The smallest slowdown that is found with the wanted power."""
-        found = known.difference(more)
-        beyond = student_quantile(self.power, found.df) * found.standard_error
-        return _bounded_expm1(log1p(self.tolerance) + self._margin(known, more) + beyond)
+    def _mde(self, model: SpreadModel, more: int = 0) -> float:
+        """The smallest slowdown that is detected with the required power."""
+        difference = model.difference(more)
+        beyond = student_quantile(self.power, difference.df) * difference.standard_error
+        return _bounded_expm1(log1p(self.tolerance) + self._margin(model, more) + beyond)
 
     def _outcome(self, estimate: float, margin: float, mde: float) -> Outcome:
         if estimate - margin > log1p(self.tolerance):
@@ -76,22 +77,22 @@ class SpreadRule:
             return Outcome.IMPROVED
         return Outcome.UNCLEAR if mde > self._required_mde else Outcome.KEPT
 
-    def _reason(self, outcome: Outcome, estimate: float, mde: float, known: SpreadModel) -> str:
+    def _reason(self, outcome: Outcome, estimate: float, mde: float, model: SpreadModel) -> str:
         beyond = f"certain beyond the tolerance of {self.tolerance:.1%}"
         if outcome is Outcome.REGRESSED:
             return f"{exp(estimate):.3f} times as long, {beyond}"
         if outcome is Outcome.IMPROVED:
             return f"{exp(-estimate):.3f} times as fast, {beyond}"
         if outcome is Outcome.KEPT:
-            return f"no change; a slowdown of {mde:.1%} would have been found"
-        return f"blind to slowdowns below {mde:.1%}; {self._advice(known)}"
+            return f"no change; a slowdown of {mde:.1%} would have been detected"
+        return f"cannot detect slowdowns below {mde:.1%}; {self._advice(model)}"
 
-    def _advice(self, known: SpreadModel) -> str:
+    def _advice(self, model: SpreadModel) -> str:
         for more in range(1, _MAX_ADVISED_RUNS + 1):
-            if known.difference(more).is_known and self._mde(known, more) <= self._required_mde:
+            if model.difference(more).is_known and self._mde(model, more) <= self._required_mde:
                 runs = f"{more} more run{'s' * (more > 1)}"
-                return f"take {runs} of each side to see {self._required_mde:.1%}"
-        return "runs here differ too much for more of them to help: compare in turns with `perfsuite gate`"
+                return f"take {runs} of each side to detect {self._required_mde:.1%}"
+        return "runs differ too much for more runs to help: compare in turns with `perfsuite gate`"
 
     def _verdict(
         self,
@@ -102,13 +103,22 @@ class SpreadRule:
         interval: Interval | None = None,
         mde: float | None = None,
     ) -> Verdict:
-        return Verdict(name, "time", outcome, reason, expm1(estimate), interval, self.tolerance, mde)
+        return Verdict(
+            workload=name,
+            metric="time",
+            outcome=outcome,
+            reason=reason,
+            estimate=expm1(estimate),
+            interval=interval,
+            bound=self.tolerance,
+            mde=mde,
+        )
 
 
-def _too_few_runs_reason(found: Spread) -> str:
-    short = int(spread.MIN_DEGREES_OF_FREEDOM - found.df)
+def _too_few_runs_reason(difference: Spread) -> str:
+    short = int(spread.MIN_DEGREES_OF_FREEDOM - difference.df)
     return (
-        f"too few runs to know how much runs differ: take {short} more run{'s' * (short > 1)} of either side "
+        f"too few runs to estimate their spread: take {short} more run{'s' * (short > 1)} of either side "
         "(fresh processes)"
     )
 

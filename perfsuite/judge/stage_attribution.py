@@ -1,4 +1,4 @@
-"""Which stage moved: from the stage times of the same turns that judged the whole."""
+"""Attribute a change of time to a stage, by the stage times of the turns that showed the change."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class StageChange:
 
 
 def stage_changes(pairs: Sequence[tuple[StageSeconds, StageSeconds]]) -> tuple[StageChange, ...]:
-    """Every stage seen, the one that moved most first.
+    """The changes of all stages, the largest first.
 
     >>> stage_changes([({"read": 1.0, "decode": 2.0}, {"read": 1.0, "decode": 2.5})])[0].stage
     'decode'
@@ -31,18 +31,18 @@ def stage_changes(pairs: Sequence[tuple[StageSeconds, StageSeconds]]) -> tuple[S
 
 
 def _stage_change(name: str, pairs: Sequence[tuple[StageSeconds, StageSeconds]]) -> StageChange:
-    base = [one.get(name, 0.0) for one, _ in pairs]
-    head = [other.get(name, 0.0) for _, other in pairs]
+    base = [seconds.get(name, 0.0) for seconds, _ in pairs]
+    head = [seconds.get(name, 0.0) for _, seconds in pairs]
     return StageChange(
-        name,
-        median(base),
-        median(head),
-        median(h - b for b, h in zip(base, head, strict=True)),
+        stage=name,
+        base_seconds=median(base),
+        head_seconds=median(head),
+        change_seconds=median(h - b for b, h in zip(base, head, strict=True)),
     )
 
 
 def attribute_change(changes: Sequence[StageChange], slower: bool) -> str | None:
-    """The stage that explains most of a change in this direction, if one does.
+    """The stage with the largest change in this direction; None if no stage changed in it.
 
     >>> attribute_change(stage_changes([({"read": 1.0}, {"read": 0.5})]), slower=True) is None
     True

@@ -1,4 +1,4 @@
-"""Quantities as people write them: "50 ms", "400 MiB", 0.3; and the range that a setting must lie in."""
+"""Parse and format quantities ("50 ms", "400 MiB", 0.3), and check the range of settings."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ class MetricKind(StrEnum):
     BYTES = "bytes"
     RATIO = "a ratio"
     COUNT = "a count"
+    NUMBER = "a number"
 
 
 _FACTORS: dict[MetricKind, dict[str, float]] = {
@@ -27,12 +28,13 @@ _FACTORS: dict[MetricKind, dict[str, float]] = {
     MetricKind.RATIO: {"%": 0.01, "x": 1.0},
     MetricKind.RATE: {"/s": 1.0},
     MetricKind.COUNT: {},
+    MetricKind.NUMBER: {},
 }  # fmt: skip
 _QUANTITY = re.compile(r"\s*([+-]?[\d_]*\.?\d+(?:[eE][+-]?\d+)?)\s*([^\s\d]*)\s*")
 
 
-def parse_quantity(written: object, kind: MetricKind, who: str) -> float:
-    """The number behind what was written, in seconds, bytes, items per second or as a ratio.
+def parse_quantity(text: object, kind: MetricKind, who: str) -> float:
+    """Parse a quantity into seconds, bytes, items per second, a ratio or a count.
 
     >>> parse_quantity("50 ms", MetricKind.SECONDS, "ceiling(p95)")
     0.05
@@ -40,41 +42,43 @@ def parse_quantity(written: object, kind: MetricKind, who: str) -> float:
     419430400.0
     >>> parse_quantity("400 ms", MetricKind.BYTES, "ceiling(peak_memory)")
     Traceback (most recent call last):
-    perfsuite.errors.UsageError: ceiling(peak_memory): '400 ms' is not in bytes; write a number or one of B, \
-kB, MB, GB, TB, KiB, MiB, GiB, TiB
+    perfsuite.errors.UsageError: ceiling(peak_memory): '400 ms' is not in bytes, expected a number, or a \
+number and one of B, kB, MB, GB, TB, KiB, MiB, GiB, TiB
     """
-    if isinstance(written, bool) or not isinstance(written, int | float | str):
-        raise UsageError(f"{who}: {written!r} is not a number; expected {kind}")
+    if isinstance(text, bool) or not isinstance(text, int | float | str):
+        raise UsageError(f"{who}: {text!r} is not a number, expected {kind}")
     try:
-        value = _parse_string(written, kind, who) if isinstance(written, str) else float(written)
-    except OverflowError:  # a whole number that no float holds
+        value = _parse_string(text, kind, who) if isinstance(text, str) else float(text)
+    except OverflowError:  # an integer too large for a float
         value = inf
     if not isfinite(value) or value < 0:
-        raise UsageError(f"{who}: {written!r} is not a limit that can be kept; expected a finite number >= 0")
+        raise UsageError(
+            f"{who}: {text!r} is not a limit that can be kept, expected a finite number of 0 or more"
+        )
     if kind is MetricKind.COUNT and value != int(value):
-        raise UsageError(f"{who}: {written!r} is not a whole number; counters count")
+        raise UsageError(f"{who}: {text!r} is not a whole number, expected a count")
     return value
 
 
-def _parse_string(written: str, kind: MetricKind, who: str) -> float:
+def _parse_string(text: str, kind: MetricKind, who: str) -> float:
     factors = _FACTORS[kind]
-    found = _QUANTITY.fullmatch(written)
-    if found is None or (found[2] and found[2] not in factors):
-        units = f" or one of {', '.join(factors)}" if factors else ""
-        raise UsageError(f"{who}: {written!r} is not in {kind}; write a number{units}")
-    return float(found[1]) * factors.get(found[2], 1.0)
+    match = _QUANTITY.fullmatch(text)
+    if match is None or (match[2] and match[2] not in factors):
+        units = f", or a number and one of {', '.join(factors)}" if factors else ""
+        raise UsageError(f"{who}: {text!r} is not in {kind}, expected a number{units}")
+    return float(match[1]) * factors.get(match[2], 1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Where a number in the settings must lie. NaN and infinity are in no range.
+    """The valid range of a setting. No range contains NaN or infinity.
 
     >>> str(Range(0, 1)), str(Range(0, 1, with_low=True)), str(Range(1, with_low=True, whole=True))
     ('a number above 0 and below 1', 'a number of 0 or more and below 1', 'a whole number of 1 or more')
     """
 
     low: float = -inf
-    high: float = inf  # not in the range itself
+    high: float = inf  # exclusive
     with_low: bool = False
     whole: bool = False
 
@@ -84,7 +88,7 @@ class Range:
         return self.low < value < self.high or (self.with_low and value == self.low)
 
     def check(self, who: str, value: object) -> None:
-        """Raise UsageError where the value is no number or out of range.
+        """Raise UsageError if the value is not a number in the range.
 
         >>> Range(0, 1).check("pyproject.toml: alpha", float("nan"))
         Traceback (most recent call last):
@@ -101,10 +105,10 @@ class Range:
 
 
 def format_quantity(value: float, kind: MetricKind) -> str:
-    """A quantity with three figures and the unit that suits it.
+    """Format a quantity with three significant digits and a suitable unit.
 
     >>> quantities = (0.0123, MetricKind.SECONDS), (419430400, MetricKind.BYTES), (1234.5, MetricKind.RATE)
-    >>> tuple(format_quantity(*one) for one in quantities)
+    >>> tuple(format_quantity(*each) for each in quantities)
     ('12.3 ms', '400 MiB', '1,234/s')
     """
     if not isfinite(value):
@@ -117,11 +121,13 @@ def format_quantity(value: float, kind: MetricKind) -> str:
         return f"{format_significant(value)}/s"
     if kind is MetricKind.RATIO:
         return f"{value:.2f}" if abs(value) >= 0.095 else f"{value:.3f}"
+    if kind is MetricKind.NUMBER:
+        return format_significant(value)
     return f"{value:,.0f}"
 
 
 def format_significant(value: float) -> str:
-    """Three figures and no exponent: 0.123, 12.3, 1,234."""
+    """Format with three significant digits and no exponent: 0.123, 12.3, 1,234."""
     if abs(value) >= 100 or value == 0:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 1 else f"{value:.3g}"

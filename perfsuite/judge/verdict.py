@@ -1,10 +1,13 @@
-"""What every judge returns: an outcome, the reason, and the numbers behind it."""
+"""Verdicts, their outcomes, and the one severity order of outcomes."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+
+from perfsuite.errors import ExitCode
 
 
 class Outcome(StrEnum):
@@ -19,30 +22,45 @@ class Outcome(StrEnum):
     QUARANTINED = "quarantined"
 
 
+# The worst first. The order agrees with `exit_code`: 1 before 12 before 10 before 0. A quarantined finding
+# may hide a red one, so it comes before the green ones.
+SEVERITY = (
+    Outcome.REGRESSED,
+    Outcome.BROKEN,
+    Outcome.ERROR,
+    Outcome.MISSING,
+    Outcome.UNCLEAR,
+    Outcome.QUARANTINED,
+    Outcome.IMPROVED,
+    Outcome.NEW,
+    Outcome.KEPT,
+)
+
+_RED = frozenset({Outcome.REGRESSED, Outcome.BROKEN, Outcome.ERROR, Outcome.MISSING})
+_GREEN = frozenset({Outcome.KEPT, Outcome.IMPROVED, Outcome.NEW, Outcome.QUARANTINED})
+
+
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Where the true value lies, with the chance `level` of being right."""
+    """A confidence interval: it contains the true value with probability `level`."""
 
     low: float
     high: float
     level: float
 
-    def __contains__(self, value: float) -> bool:
-        return self.low <= value <= self.high
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One judgment of one workload. Changes are ratios less one: +0.05 is 5 % slower (or more)."""
+    """The judgment of one metric of one workload. A change of +0.05 is 5 % slower (or more)."""
 
     workload: str
-    metric: str  # "time", "images_per_second", "overhead", a counter's name ...
+    metric: str  # "time", "images_per_second", "overhead", or the name of a counter
     outcome: Outcome
     reason: str
     estimate: float | None = None
     interval: Interval | None = None
-    bound: float | None = None  # the limit or tolerance it was judged against
-    mde: float | None = None  # the smallest slowdown that would have been found
+    bound: float | None = None  # the limit or tolerance that applied
+    mde: float | None = None  # minimum detectable effect
 
     @property
     def is_red(self) -> bool:
@@ -52,32 +70,61 @@ class Verdict:
     def is_green(self) -> bool:
         return self.outcome in _GREEN
 
+    @property
+    def change(self) -> float | None:
+        """The change as a ratio minus one; None for a limit, whose estimate is a value of its metric.
 
-_RED = frozenset({Outcome.REGRESSED, Outcome.BROKEN, Outcome.ERROR, Outcome.MISSING})
-_GREEN = frozenset({Outcome.KEPT, Outcome.IMPROVED, Outcome.NEW, Outcome.QUARANTINED})
-
-EXIT_KEPT = 0
-EXIT_REGRESSED = 1
-EXIT_USAGE = 2
-EXIT_INTERNAL = 3
-EXIT_UNCLEAR = 10
-EXIT_UNFIT = 11
-EXIT_NOT_COMPARED = 12
-EXIT_UNREADABLE = 13
-EXIT_INTERRUPTED = 130  # as shells say it of Ctrl-C
+        >>> Verdict("t", "peak_memory", Outcome.BROKEN, "", estimate=4e9, bound=1e9).change
+        """
+        is_limit = self.metric != "time" and self.bound is not None
+        return None if is_limit else self.estimate
 
 
-def exit_code(verdicts: Iterable[Verdict]) -> int:
-    """The worst finding decides; having compared nothing is never green.
+def severity(outcome: Outcome) -> int:
+    """The rank of an outcome; 0 is the worst.
+
+    >>> severity(Outcome.REGRESSED) < severity(Outcome.UNCLEAR) < severity(Outcome.KEPT)
+    True
+    """
+    return SEVERITY.index(outcome)
+
+
+def sort_by_severity(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """Sort verdicts: the worst first, then the largest change, then by name."""
+    return sorted(verdicts, key=severity_key)
+
+
+def severity_key(verdict: Verdict) -> tuple[int, float, str]:
+    """The sort key of a verdict in every report."""
+    return severity(verdict.outcome), -abs(verdict.change or 0.0), verdict.workload
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """The first of `sort_by_severity`."""
+    return min(verdicts, key=severity_key)
+
+
+def count_by_outcome(verdicts: Iterable[Verdict]) -> dict[Outcome, int]:
+    """Number of verdicts of each outcome that occurs, the worst first.
+
+    >>> count_by_outcome([Verdict("a", "time", Outcome.KEPT, ""), Verdict("b", "time", Outcome.NEW, "")])
+    {<Outcome.NEW: 'new'>: 1, <Outcome.KEPT: 'kept'>: 1}
+    """
+    counts = Counter(verdict.outcome for verdict in verdicts)
+    return {outcome: counts[outcome] for outcome in SEVERITY if counts[outcome]}
+
+
+def exit_code(verdicts: Iterable[Verdict]) -> ExitCode:
+    """The exit code of the worst verdict. Comparing nothing is never green.
 
     >>> exit_code([])
-    12
+    <ExitCode.NOT_COMPARED: 12>
     """
-    seen = {verdict.outcome for verdict in verdicts}
-    if seen & {Outcome.REGRESSED, Outcome.BROKEN}:
-        return EXIT_REGRESSED
-    if not seen - {Outcome.NEW} or seen & {Outcome.MISSING, Outcome.ERROR}:
-        return EXIT_NOT_COMPARED
-    if Outcome.UNCLEAR in seen:
-        return EXIT_UNCLEAR
-    return EXIT_KEPT
+    outcomes = {verdict.outcome for verdict in verdicts}
+    if outcomes & {Outcome.REGRESSED, Outcome.BROKEN}:
+        return ExitCode.REGRESSED
+    if not outcomes - {Outcome.NEW} or outcomes & {Outcome.MISSING, Outcome.ERROR}:
+        return ExitCode.NOT_COMPARED
+    if Outcome.UNCLEAR in outcomes:
+        return ExitCode.UNCLEAR
+    return ExitCode.KEPT

@@ -1,1 +1,1 @@
-"""What was seen."""
+"""Measuring: clocks, sampling, counters, memory, GPU and environment."""

@@ -1,4 +1,4 @@
-"""When a call began and ended, with the device idle at both readings."""
+"""Clocks that read the time only when the device is idle."""
 
 from __future__ import annotations
 
@@ -15,67 +15,67 @@ Call = Callable[[], object]
 
 
 class Clock(Protocol):
-    def seconds(self, call: Call, calls: int) -> float:
-        """How long `calls` calls took, from an idle device to a finished one."""
+    def time_calls(self, call: Call, calls: int) -> float:
+        """Seconds that `calls` calls take together, from an idle device until the device has finished."""
 
     def wait(self) -> None:
-        """Return when the device has nothing left to do."""
+        """Wait until the device has finished all work."""
 
 
 def no_wait() -> None:
-    """For work that is done when the call returns."""
+    """The wait of work that is finished when its call returns."""
 
 
 @dataclass(frozen=True, slots=True)
 class WallClock:
-    """What a person with a stopwatch sees: host and device together, one wait at each end."""
+    """Wall time of host and device together, with one wait at each end."""
 
     wait_for_device: Callable[[], None] = no_wait
 
     def wait(self) -> None:
         self.wait_for_device()
 
-    def seconds(self, call: Call, calls: int) -> float:
+    def time_calls(self, call: Call, calls: int) -> float:
         self.wait_for_device()
-        began = perf_counter_ns()
+        start = perf_counter_ns()
         for _ in repeat(None, calls):
             call()
         self.wait_for_device()
-        return (perf_counter_ns() - began) / 1e9
+        return (perf_counter_ns() - start) / 1e9
 
 
 @dataclass(frozen=True, slots=True)
 class CudaEventClock:
-    """What the device sees of its current stream: for kernels, whose launch is not to be counted."""
+    """Device time of the current CUDA stream. For kernels, without the cost of launching them."""
 
     cuda: Any  # the torch.cuda module
 
     def wait(self) -> None:
         self.cuda.synchronize()
 
-    def seconds(self, call: Call, calls: int) -> float:
-        began, ended = self.cuda.Event(enable_timing=True), self.cuda.Event(enable_timing=True)
+    def time_calls(self, call: Call, calls: int) -> float:
+        start, end = self.cuda.Event(enable_timing=True), self.cuda.Event(enable_timing=True)
         self.cuda.synchronize()
-        began.record()
+        start.record()
         for _ in repeat(None, calls):
             call()
-        ended.record()
+        end.record()
         self.cuda.synchronize()
-        return float(began.elapsed_time(ended)) / 1e3
+        return float(start.elapsed_time(end)) / 1e3
 
 
 def make_clock(device: str | None = None, kind: str = "wall") -> Clock:
-    """The clock that waits for `device` ("cpu", "cuda", "cuda:1", "mps"); None waits for what is in use.
+    """A clock that waits for `device` ("cpu", "cuda", "cuda:1", "mps"); None waits for the device in use.
 
-    Torch is not imported for this: a process that never did has no device to wait for.
+    This does not import torch: a process that has not imported it has no device to wait for.
     """
     torch = sys.modules.get("torch")
     if kind == "events":
         if torch is None or not torch.cuda.is_available():
-            raise UsageError("clock: events were asked for, which need a CUDA device; use clock='wall'")
+            raise UsageError("clock: 'events' need a CUDA device, and there is none; use clock='wall'")
         return CudaEventClock(torch.cuda)
     if kind != "wall":
-        raise UsageError(f"clock: {kind!r} is not a clock; expected 'wall' or 'events'")
+        raise UsageError(f"clock: {kind!r} is not a clock, expected 'wall' or 'events'")
     return WallClock(_device_wait(torch, device))
 
 
@@ -83,22 +83,23 @@ def _device_wait(torch: Any, device: str | None) -> Callable[[], None]:
     if device == "cpu":
         return no_wait
     if device is None:
-        # Looked at anew on every wait: the first call may be what starts the device.
+        # Looks for the device at every wait: the first call may be what initializes it.
         return wait_for_active_device
     if torch is None:
-        raise UsageError(f"clock: device {device!r} was named, but torch is not imported")
+        raise UsageError(f"clock: device {device!r}, but torch is not imported; import torch first")
     if device.startswith("cuda") and torch.cuda.is_available():
         return lambda: torch.cuda.synchronize(device)
     if device == "mps" and torch.backends.mps.is_available():
         wait: Callable[[], None] = torch.mps.synchronize
         return wait
-    raise UsageError(f"clock: there is no device {device!r} here; expected cpu, or a device that torch sees")
+    raise UsageError(f"clock: no device {device!r} on this machine, expected cpu or a device of torch")
 
 
 def wait_for_active_device() -> None:
+    """Wait for the device that this process has initialized, if any."""
     torch = sys.modules.get("torch")
     cuda = getattr(torch, "cuda", None)
-    if cuda is None:  # absent, or still being imported
+    if cuda is None:  # torch is absent, or still being imported
         return
     if cuda.is_initialized():
         cuda.synchronize()
@@ -107,11 +108,11 @@ def wait_for_active_device() -> None:
 
 
 def clock_resolution_seconds(readings: int = 200) -> float:
-    """The smallest step that the wall clock was seen to make."""
+    """The smallest step of the wall clock among some readings."""
     steps = []
     for _ in range(readings):
-        began = perf_counter_ns()
-        while (step := perf_counter_ns() - began) == 0:
+        start = perf_counter_ns()
+        while (step := perf_counter_ns() - start) == 0:
             pass
         steps.append(step)
     return min(steps) / 1e9

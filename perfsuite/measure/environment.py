@@ -1,4 +1,4 @@
-"""What machine and what versions this is: hard facts that must agree, soft ones that are told."""
+"""Detect the environment: hard facts that must agree before a comparison, and soft facts for warnings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LIBRARIES = ("torch", "torchvision", "numpy", "pillow", "albumentations", "open
 
 @cache
 def detect_environment() -> Environment:
-    """The environment of this process. Torch is asked for its version without being imported."""
+    """The environment of this process. Reads torch's version without importing torch."""
     gpu_hard, gpu_soft = _gpu_facts()
     hard = {
         "os": f"{platform.system()} {platform.machine()}",
@@ -46,7 +46,7 @@ def detect_environment() -> Environment:
 
 
 def cpu_model() -> str:
-    """The processor's name as it calls itself; never its clock, which changes from reading to reading."""
+    """The name of the processor. Without its clock rate, which differs from reading to reading."""
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.lower().startswith(("model name", "cpu model", "hardware")):
@@ -55,7 +55,7 @@ def cpu_model() -> str:
 
 
 def usable_cores() -> int:
-    """Cores that this process may use, which in a container or under taskset are fewer than there are."""
+    """Cores that this process may use: in a container or under taskset fewer than the machine has."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -73,40 +73,40 @@ def _major_minor(version: str) -> str:
 
 
 def _cuda_major() -> str:
-    """The CUDA that torch was built with, read from its version file."""
-    found = util.find_spec("torch") if "torch" not in sys.modules else sys.modules["torch"].__spec__
-    if found is None or found.origin is None:
+    """The major version of the CUDA that torch was built with, from torch's version file."""
+    spec = util.find_spec("torch") if "torch" not in sys.modules else sys.modules["torch"].__spec__
+    if spec is None or spec.origin is None:
         return "none"
     with suppress(OSError):
-        text = Path(found.origin).with_name("version.py").read_text()
-        if built := re.search(r"^cuda[^=\n]*=\s*['\"](\d+)", text, re.MULTILINE):
-            return built[1]
+        text = Path(spec.origin).with_name("version.py").read_text()
+        if match := re.search(r"^cuda[^=\n]*=\s*['\"](\d+)", text, re.MULTILINE):
+            return match[1]
     return "none"
 
 
 def _gpu_facts() -> tuple[dict[str, str], dict[str, str]]:
-    module = load_nvml()
-    device = first_visible_device(module) if module is not None else None
-    if module is None or device is None:
+    nvml = load_nvml()
+    device = first_visible_device(nvml) if nvml is not None else None
+    if nvml is None or device is None:
         return {"gpu": "none", "gpus": "0"}, {}
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    count = len(visible.split(",")) if visible else module.nvmlDeviceGetCount()
+    count = len(visible.split(",")) if visible else nvml.nvmlDeviceGetCount()
     hard = {
-        "gpu": _decode(module.nvmlDeviceGetName(device)),
+        "gpu": _decode(nvml.nvmlDeviceGetName(device)),
         "gpus": str(count),
-        "mig": _mig_mode(module, device),
+        "mig": _mig_mode(nvml, device),
     }
     soft = {
-        "driver": _decode(module.nvmlSystemGetDriverVersion()),
-        "power_limit_watts": str(round(module.nvmlDeviceGetEnforcedPowerLimit(device) / 1e3)),
+        "driver": _decode(nvml.nvmlSystemGetDriverVersion()),
+        "power_limit_watts": str(round(nvml.nvmlDeviceGetEnforcedPowerLimit(device) / 1e3)),
     }
     return hard, soft
 
 
-def _mig_mode(module: Any, device: Any) -> str:
+def _mig_mode(nvml: Any, device: Any) -> str:
     try:
-        current, _pending = module.nvmlDeviceGetMigMode(device)
-    except Exception:  # a GPU that knows no MIG answers with an error
+        current, _pending = nvml.nvmlDeviceGetMigMode(device)
+    except Exception:  # NVML raises an error on a GPU without MIG
         return "off"
     return "on" if current else "off"
 

@@ -1,11 +1,12 @@
-"""What NVML says of the GPU beside a run: how busy, how fast, how hot, and whether it was held back."""
+"""Monitor the GPU through NVML: utilization, clocks, power, temperature, throttling."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from statistics import median
 from types import ModuleType
@@ -14,7 +15,7 @@ from typing import Any
 from perfsuite.measure.measurement import GpuReadings
 
 _SECONDS_BETWEEN_READINGS = 0.05
-# Reasons that slow a GPU down; being idle or having its clocks set by an application is none.
+# Reasons that slow a GPU down. Being idle is none, nor are clocks that an application has set.
 _THROTTLE_REASONS = {
     "SwPowerCap": "power cap",
     "HwSlowdown": "hardware slowdown",
@@ -25,34 +26,70 @@ _THROTTLE_REASONS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class GpuMetric:
+    """One number that NVML reports. Each is stored with a run and can have a limit, as `gpu_<name>`."""
+
+    name: str  # with its unit
+    read: Callable[[Any, Any], float]  # from the NVML module and a device handle
+    more_is_better: bool
+
+
+GPU_METRICS = (
+    GpuMetric(
+        "utilization_percent",
+        lambda nvml, device: float(nvml.nvmlDeviceGetUtilizationRates(device).gpu),
+        more_is_better=True,
+    ),
+    GpuMetric(
+        "sm_clock_mhz",
+        lambda nvml, device: float(nvml.nvmlDeviceGetClockInfo(device, nvml.NVML_CLOCK_SM)),
+        more_is_better=True,
+    ),
+    GpuMetric(
+        "memory_clock_mhz",
+        lambda nvml, device: float(nvml.nvmlDeviceGetClockInfo(device, nvml.NVML_CLOCK_MEM)),
+        more_is_better=True,
+    ),
+    GpuMetric(
+        "power_watts", lambda nvml, device: nvml.nvmlDeviceGetPowerUsage(device) / 1e3, more_is_better=False
+    ),
+    GpuMetric(
+        "temperature_celsius",
+        lambda nvml, device: float(nvml.nvmlDeviceGetTemperature(device, nvml.NVML_TEMPERATURE_GPU)),
+        more_is_better=False,
+    ),
+)
+
+
 def load_nvml() -> ModuleType | None:
-    """NVML, started; None where the package, the driver or a device is missing."""
+    """The initialized NVML module; None if the package, the driver or a device is missing."""
     try:
         module = import_module("pynvml")
         module.nvmlInit()
-    except Exception:  # NVMLError is made anew by each version of the package
+    except Exception:  # each version of the package defines its own NVMLError
         return None
     return module if module.nvmlDeviceGetCount() > 0 else None
 
 
-def first_visible_device(module: Any) -> Any:
-    """The handle of the first device that CUDA_VISIBLE_DEVICES leaves visible; None where it leaves none."""
+def first_visible_device(nvml: Any) -> Any:
+    """The handle of the first device in CUDA_VISIBLE_DEVICES; None if that hides all devices."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     first = "0" if visible is None else visible.split(",")[0].strip()
     if first in ("", "-1"):
         return None
     if first.isdigit():
-        return module.nvmlDeviceGetHandleByIndex(int(first))
-    return module.nvmlDeviceGetHandleByUUID(first)
+        return nvml.nvmlDeviceGetHandleByIndex(int(first))
+    return nvml.nvmlDeviceGetHandleByUUID(first)
 
 
 class GpuMonitor:
-    """Readings taken every 50 ms by a thread while the block ran; `readings` is None without a GPU."""
+    """Reads the GPU every 50 ms in a thread. `readings` stays None without a GPU."""
 
-    def __init__(self, module: Any) -> None:
-        self._nvml = module
-        self._device = first_visible_device(module) if module is not None else None
-        self._looks: list[tuple[float, float, float, float, float]] = []
+    def __init__(self, nvml: Any) -> None:
+        self._nvml = nvml
+        self._device = first_visible_device(nvml) if nvml is not None else None
+        self._readings: dict[str, list[float]] = {metric.name: [] for metric in GPU_METRICS}
         self._throttled: set[str] = set()
         self._done = threading.Event()
         self._joules_before = 0.0
@@ -71,15 +108,8 @@ class GpuMonitor:
         self._done.set()
         self._thread.join()
         self._poll()
-        busy, sm_clock, memory_clock, watts, celsius = (
-            median(column) for column in zip(*self._looks, strict=True)
-        )
         self.readings = GpuReadings(
-            utilization_percent=busy,
-            sm_clock_mhz=sm_clock,
-            memory_clock_mhz=memory_clock,
-            power_watts=watts,
-            temperature_celsius=celsius,
+            medians={name: median(values) for name, values in self._readings.items()},
             energy_joules=self._joules() - self._joules_before,
             throttled=tuple(sorted(self._throttled)),
         )
@@ -89,38 +119,30 @@ class GpuMonitor:
             self._poll()
 
     def _poll(self) -> None:
-        nvml, device = self._nvml, self._device
-        self._looks.append(
-            (
-                float(nvml.nvmlDeviceGetUtilizationRates(device).gpu),
-                float(nvml.nvmlDeviceGetClockInfo(device, nvml.NVML_CLOCK_SM)),
-                float(nvml.nvmlDeviceGetClockInfo(device, nvml.NVML_CLOCK_MEM)),
-                nvml.nvmlDeviceGetPowerUsage(device) / 1e3,
-                float(nvml.nvmlDeviceGetTemperature(device, nvml.NVML_TEMPERATURE_GPU)),
-            )
-        )
-        self._throttled.update(throttle_reasons(nvml, device))
+        for metric in GPU_METRICS:
+            self._readings[metric.name].append(metric.read(self._nvml, self._device))
+        self._throttled.update(throttle_reasons(self._nvml, self._device))
 
     def _joules(self) -> float:
         return float(self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._device)) / 1e3
 
 
-def throttle_reasons(module: Any, device: Any) -> list[str]:
-    """Why the device runs slower than it could at this moment."""
-    now = module.nvmlDeviceGetCurrentClocksThrottleReasons(device)
+def throttle_reasons(nvml: Any, device: Any) -> list[str]:
+    """Why the device currently runs below its full clocks."""
+    bits = nvml.nvmlDeviceGetCurrentClocksThrottleReasons(device)
     return [
-        told
-        for name, told in _THROTTLE_REASONS.items()
-        if now & getattr(module, f"nvmlClocksThrottleReason{name}", 0)
+        reason
+        for name, reason in _THROTTLE_REASONS.items()
+        if bits & getattr(nvml, f"nvmlClocksThrottleReason{name}", 0)
     ]
 
 
 @contextmanager
 def monitor_gpu() -> Iterator[GpuMonitor]:
-    """Watch the GPU while the block runs; does nothing where there is none."""
-    watch = GpuMonitor(load_nvml())
-    watch.begin()
+    """Monitor the GPU while the block runs; does nothing without one."""
+    monitor = GpuMonitor(load_nvml())
+    monitor.begin()
     try:
-        yield watch
+        yield monitor
     finally:
-        watch.end()
+        monitor.end()

@@ -1,4 +1,4 @@
-"""What was seen of one workload in one process: samples and everything counted beside them."""
+"""The data of a measurement: samples, counters, stages, memory, GPU, and the environment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from statistics import median
 class Environment:
     """The facts that must agree before two numbers may be compared.
 
-    Hard facts make the fingerprint; soft ones are worth a warning when they differ.
+    The fingerprint is a hash of the hard facts. Soft facts that differ cause a warning.
 
     >>> Environment({"cpu": "EPYC", "cores": "2"}, {"kernel": "6.1"}).fingerprint
     '03a890fef49a'
@@ -24,8 +24,8 @@ class Environment:
 
     @property
     def fingerprint(self) -> str:
-        told = json.dumps(dict(self.hard), sort_keys=True)
-        return hashlib.sha256(told.encode()).hexdigest()[:12]
+        text = json.dumps(dict(self.hard), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def hard_differences(self, other: Environment) -> dict[str, tuple[str, str]]:
         return _differences(self.hard, other.hard)
@@ -44,38 +44,42 @@ def _differences(mine: Mapping[str, str], theirs: Mapping[str, str]) -> dict[str
 
 @dataclass(frozen=True, slots=True)
 class MemoryPeaks:
-    """Peaks while the workload ran, in bytes; None where there was no way to see."""
+    """Peaks while the workload ran, in bytes; None where they could not be measured."""
 
-    peak_rss_bytes: int | None = None  # of the process tree, shared pages counted once
-    peak_growth_bytes: int | None = None  # the same, less what the tree held before the call
+    peak_rss_bytes: int | None = None  # of the process tree, with shared pages counted once
+    peak_growth_bytes: int | None = None  # the same, minus what the tree used before the call
     peak_cuda_allocated_bytes: int | None = None
     peak_cuda_reserved_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class GpuReadings:
-    """Medians of what NVML said beside the run; `throttled` lists the reasons it ever gave."""
+    """NVML's readings while the workload ran. `medians` has one value per metric of `gpu.GPU_METRICS`.
 
-    utilization_percent: float
-    sm_clock_mhz: float
-    memory_clock_mhz: float
-    power_watts: float
-    temperature_celsius: float
+    >>> GpuReadings(medians={"utilization_percent": 97.0}, energy_joules=12.0).utilization_percent
+    97.0
+    """
+
+    medians: Mapping[str, float]
     energy_joules: float
-    throttled: tuple[str, ...] = ()
+    throttled: tuple[str, ...] = ()  # every throttle reason that NVML reported
+
+    @property
+    def utilization_percent(self) -> float:
+        return self.medians["utilization_percent"]
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
     """All samples of one workload in one process.
 
-    >>> took = Measurement("test_decode", seconds_per_call=(0.1, 0.1, 9.0), items_per_call=10)
-    >>> took.items_per_second
+    >>> measurement = Measurement("test_decode", seconds_per_call=(0.1, 0.1, 9.0), items_per_call=10)
+    >>> measurement.items_per_second
     100.0
     """
 
     name: str  # the test's node id
-    seconds_per_call: tuple[float, ...]  # one a round
+    seconds_per_call: tuple[float, ...]  # one per round
     calls_per_round: int = 1
     items_per_call: float = 1.0
     unit: str = "calls"  # what an item is: images, batches, calls

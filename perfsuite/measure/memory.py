@@ -1,4 +1,4 @@
-"""The most memory that a call held: host (the whole process tree) and CUDA device."""
+"""Peak memory of a call: host (the whole process tree) and CUDA device."""
 
 from __future__ import annotations
 
@@ -16,49 +16,51 @@ _SECONDS_BETWEEN_READINGS = 0.02
 
 
 def measure_peak_memory(call: Call) -> MemoryPeaks:
-    """Run the call once and say what the process tree and the device held at most.
+    """Run the call once and return the peaks of the process tree and of the device.
 
-    Shared pages count once (PSS), so eight workers that share a cache are not charged for it eight
-    times. What lives for less than 20 ms in a child process can be missed.
+    Shared pages count once (PSS), so a cache shared by eight workers is not counted eight times. A peak that
+    lasts less than 20 ms in a child process can be missed.
     """
     cuda = _active_cuda()
     if cuda is not None:
         cuda.synchronize()
         cuda.reset_peak_memory_stats()
-    with _ProcessTreeMonitor() as watch:
+    with _ProcessTreeMonitor() as monitor:
         call()
+    growth = monitor.peak_bytes - monitor.first_bytes
     if cuda is None:
-        return MemoryPeaks(watch.peak_bytes, watch.peak_bytes - watch.first_bytes)
+        return MemoryPeaks(monitor.peak_bytes, growth)
     cuda.synchronize()
     return MemoryPeaks(
-        watch.peak_bytes,
-        watch.peak_bytes - watch.first_bytes,
-        int(cuda.max_memory_allocated()),
-        int(cuda.max_memory_reserved()),
+        peak_rss_bytes=monitor.peak_bytes,
+        peak_growth_bytes=growth,
+        peak_cuda_allocated_bytes=int(cuda.max_memory_allocated()),
+        peak_cuda_reserved_bytes=int(cuda.max_memory_reserved()),
     )
 
 
 def process_tree_bytes() -> int:
-    """What this process and all below it hold now, shared pages counted once where the system tells."""
+    """Memory of this process and all its descendants, shared pages counted once where the system can."""
     total = 0
     for process in (own := psutil.Process(), *own.children(recursive=True)):
         try:
             total += _process_bytes(process)
         except (psutil.Error, OSError):
-            continue  # it ended between being listed and being asked
+            continue  # it ended after it was listed
     return total
 
 
 def _process_bytes(process: psutil.Process) -> int:
+    """PSS on Linux, USS where the system has no PSS, RSS where neither may be read."""
     try:
-        rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
-        return next(int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Pss:"))
-    except (OSError, StopIteration):
+        memory = process.memory_full_info()
+    except psutil.AccessDenied:
         return int(process.memory_info().rss)
+    return int(getattr(memory, "pss", None) or getattr(memory, "uss", None) or memory.rss)
 
 
 class _ProcessTreeMonitor:
-    """Looks at the process tree from a thread of its own, and once more at the end."""
+    """Reads the process tree in a thread while its block runs, and once more at the end."""
 
     def __init__(self) -> None:
         self.first_bytes = self.peak_bytes = 0
@@ -76,10 +78,10 @@ class _ProcessTreeMonitor:
         self._thread.join()
         self._poll()
         if self._own_before is not None:
-            # Spikes between two looks: exact for this process, a lower bound for the tree. As growth,
-            # since the kernel's peak counts pages shared with strangers in full.
-            grown = _own_status_bytes("VmHWM:") - self._own_before
-            self.peak_bytes = max(self.peak_bytes, self.first_bytes + grown)
+            # The kernel's peak has no gaps: exact for this process, a lower bound for the tree. Its growth is
+            # used, since it counts pages shared with unrelated processes in full.
+            growth = _own_status_bytes("VmHWM:") - self._own_before
+            self.peak_bytes = max(self.peak_bytes, self.first_bytes + growth)
 
     def _poll_until_stopped(self) -> None:
         while not self._done.wait(_SECONDS_BETWEEN_READINGS):
@@ -90,7 +92,7 @@ class _ProcessTreeMonitor:
 
 
 def _reset_own_peak() -> bool:
-    """Linux lets a process begin its own high-water mark anew."""
+    """Reset this process's peak RSS (VmHWM), which only Linux supports. psutil cannot."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:

@@ -1,4 +1,4 @@
-"""How long each announced stage took, the stages inside it not counted twice."""
+"""Time the stages that a workload announces, without counting nested stages twice."""
 
 from __future__ import annotations
 
@@ -12,37 +12,40 @@ from perfsuite.stages import listen_to_stages
 
 
 class StageClock:
-    """Listens to stages and sums their own time, thread by thread.
+    """A stage listener that sums the seconds of each stage, over all threads.
 
-    With `wait_for_device`, a stage ends when its device work has ended: true, but slower than the
-    overlapped run, so stages are taken in calls of their own and never in timed rounds.
+    With `wait_for_device` a stage ends when its device work has ended. That is accurate, but slower than the
+    overlapped run, so stages are timed in calls of their own, never in timed rounds.
     """
 
     def __init__(self, wait_for_device: Callable[[], None] = no_wait) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
-        self.times: dict[str, int] = defaultdict(int)
         self._wait = wait_for_device
         self._lock = threading.Lock()
         self._threads = threading.local()
 
     def begin(self, stage: str) -> None:
         self._wait()
-        stack: list[list[float]] = self._threads.__dict__.setdefault("stack", [])
-        stack.append([perf_counter(), 0.0])  # began, seconds of stages inside
+        self._stack().append([perf_counter(), 0.0])  # start, seconds of nested stages
 
     def end(self, stage: str) -> None:
         self._wait()
-        stack: list[list[float]] = self._threads.stack
-        began, inside = stack.pop()
-        took = perf_counter() - began
+        stack = self._stack()
+        if not stack:
+            return  # the stage began before this clock listened
+        start, nested = stack.pop()
+        seconds = perf_counter() - start
         if stack:
-            stack[-1][1] += took
+            stack[-1][1] += seconds
         with self._lock:
-            self.seconds[stage] += took - inside
-            self.times[stage] += 1
+            self.seconds[stage] += seconds - nested
 
-    def count_event(self, what: str, count: int) -> None:
-        """Counted things are the counters' business."""
+    def count_event(self, event: str, count: int) -> None:
+        """Ignore events; the counters count them."""
+
+    def _stack(self) -> list[list[float]]:
+        stack: list[list[float]] = self._threads.__dict__.setdefault("stack", [])
+        return stack
 
 
 def seconds_by_stage(call: Call, calls: int, wait_for_device: Callable[[], None]) -> dict[str, float]:

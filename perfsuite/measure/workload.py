@@ -1,4 +1,4 @@
-"""A named call and how many items one call handles."""
+"""A workload: a named call and the number of items that one call handles."""
 
 from __future__ import annotations
 
@@ -18,39 +18,41 @@ class Workload:
     unit: str = "calls"
 
 
-def make_workload(name: str, given: object, items: float | None = None, unit: str | None = None) -> Workload:
-    """A workload from a callable, or from an iterable of batches of which one call is one full pass.
+def make_workload(
+    name: str, subject: object, items: float | None = None, unit: str | None = None
+) -> Workload:
+    """Make a workload from a callable, or from an iterable of batches, where one call is one full pass.
 
-    The items of an iterable are counted in a pass made for it, and called images unless told otherwise.
+    The items of an iterable are counted in one extra pass. Their unit is images unless `unit` says otherwise.
 
     >>> passes = make_workload("loader", [[1, 2, 3], [4, 5]])
     >>> passes.items_per_call, passes.unit
     (5.0, 'images')
     """
-    if callable(given):
+    if callable(subject):
         if items is not None and not items > 0:
             raise UsageError(f"{name}: items={items!r}, expected a number above 0")
-        return Workload(name, given, items or 1.0, unit or ("calls" if items is None else "images"))
-    if not isinstance(given, Iterable) or iter(given) is given:
+        return Workload(name, subject, items or 1.0, unit or ("calls" if items is None else "images"))
+    if not isinstance(subject, Iterable) or iter(subject) is subject:
         raise UsageError(
-            f"{name}: {type(given).__name__} is neither a callable without arguments nor an iterable that can"
-            " be passed over again; wrap it in a lambda"
+            f"{name}: {type(subject).__name__} is neither a callable without arguments nor a reusable "
+            "iterable; wrap it in a lambda"
         )
-    batches = given
+    batches = subject
     counted = items if items is not None else float(sum(count_items(batch) for batch in batches))
     if not counted > 0:
-        raise UsageError(f"{name}: a pass over it gave no items; is the data set empty?")
+        raise UsageError(f"{name}: no items in one pass, expected at least one; is the data set empty?")
     return Workload(name, lambda: iterate_once(batches), counted, unit or "images")
 
 
 def iterate_once(batches: Iterable[object]) -> None:
-    """One full pass; the waiting for each batch is the stage `load`."""
+    """Make one full pass. The stage `load` is the time spent waiting for batches."""
     for _ in iterate_in_stage("load", batches):
         pass
 
 
 def count_items(batch: Any) -> int:
-    """How many items a batch holds: the length of its first sized part.
+    """The number of items in a batch: the length of its first sized part.
 
     >>> count_items({"image": [1, 2], "label": 0}), count_items(([1, 2, 3], [0, 1, 0])), count_items("a name")
     (2, 3, 1)
@@ -64,7 +66,7 @@ def count_items(batch: Any) -> int:
     if isinstance(batch, tuple) and batch and _is_sized(batch[0]):
         return count_items(batch[0])
     if isinstance(batch, list) and batch and getattr(batch[0], "shape", None):
-        return count_items(batch[0])  # default collate gives [images, labels]
+        return count_items(batch[0])  # default_collate returns [images, labels]
     if _is_sized(batch):
         return len(batch)
     return 1

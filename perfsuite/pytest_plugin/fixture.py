@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import pytest
 
 from perfsuite.errors import UsageError
-from perfsuite.judge.limits import RATIO_METRICS, Limit, MetricEstimate, estimate_ratio, judge_limit
+from perfsuite.judge.limits import Limit, judge_limit
+from perfsuite.judge.metrics import MetricEstimate, estimate_ratio
 from perfsuite.judge.order_statistics import confidence_at_look
 from perfsuite.judge.units import MetricKind
 from perfsuite.judge.verdict import Outcome, Verdict
@@ -188,7 +189,7 @@ class Perf:
                 f"{candidate} against {reference.name}",
             )
             for limit in self._limits
-            if limit.metric in RATIO_METRICS
+            if limit.is_of_ratio
             for reference in comparison.references
         ]
 
@@ -218,7 +219,7 @@ class Perf:
 
     def _refuse_ratio_limits(self) -> None:
         for limit in self._limits:
-            if limit.metric in RATIO_METRICS:
+            if limit.is_of_ratio:
                 raise UsageError(
                     f"{self._item.nodeid}: {limit.limit_type}({limit.metric}) "
                     "needs two workloads; use perf.pair"

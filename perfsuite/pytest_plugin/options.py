@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from perfsuite.errors import UsageError
+from perfsuite.filesystems import is_url
 from perfsuite.store import DEFAULT_BASELINES, DEFAULT_RUNS
 
 UNCLEAR_CHOICES = ("fail", "pass")
@@ -112,4 +113,4 @@ def _number(config: pytest.Config, name: str, above: float, below: float) -> flo
 
 def _resolve_location(config: pytest.Config, location: str) -> str:
     """Resolve a folder from the project's root; return a URL as it is."""
-    return location if "://" in location else str(config.rootpath / location)
+    return location if is_url(location) else str(config.rootpath / location)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from perfsuite.judge.limits import RATIO_METRICS, Limit, estimate_metric, judge_limit
+from perfsuite.judge.limits import Limit, judge_limit
 from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.measure.measurement import Measurement
 from perfsuite.pytest_plugin.benchmark_adapter import BenchmarkAdapter
@@ -17,9 +17,9 @@ from perfsuite.report.text import escape_control_characters
 def judge_limits(limits: Sequence[Limit], measurement: Measurement, level: float) -> list[Verdict]:
     """Judge the limits that one measurement decides; ratios need two."""
     return [
-        judge_limit(limit, estimate_metric(limit.metric, measurement, level), measurement.name)
+        judge_limit(limit, limit.definition.estimate(measurement, level), measurement.name)
         for limit in limits
-        if limit.metric not in RATIO_METRICS
+        if not limit.is_of_ratio
     ]
 
 

@@ -7,14 +7,16 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-from perfsuite.errors import StoreError
-from perfsuite.judge.stored_runs import ComparisonSettings, HistoricalRun, compare_runs
+from perfsuite.filesystems import is_url
+from perfsuite.judge.stored_runs import ComparisonSettings, compare_runs
 from perfsuite.judge.verdict import Verdict
 from perfsuite.measure.measurement import Environment, Measurement
 from perfsuite.pytest_plugin.options import PerfOptions
 from perfsuite.store.baselines import BaselineStore
+from perfsuite.store.references import ReferenceRuns, find_baseline, resolve
+from perfsuite.store.run import Run
 from perfsuite.store.runs import RunStore
-from perfsuite.store.schema import Run
+from perfsuite.store.summaries import RunSummary
 
 
 @dataclass(frozen=True)
@@ -55,14 +57,12 @@ class Reference:
         return comparison.verdicts
 
     @cached_property
-    def history(self) -> list[HistoricalRun]:
+    def history(self) -> list[Run | RunSummary]:
         """The other runs of this environment, each once."""
-        known = {(run.created_at, run.commit) for run in (*self.runs, *self.earlier_runs)}
-        if "://" not in self.store and not Path(self.store).is_dir():
+        if not is_url(self.store) and not Path(self.store).is_dir():
             return [*self.earlier_runs]
-        store = RunStore(self.store, tell=self._add_warning)
-        stored = store.history(self.runs[-1].fingerprint)
-        return [*self.earlier_runs, *(run for run in stored if (run.created_at, run.commit) not in known)]
+        store = RunStore(self.store, on_message=self._add_warning)
+        return ReferenceRuns(self.description, self.runs, self.earlier_runs).history(store)
 
     def _add_warning(self, damage: str) -> None:
         self.warnings[damage] = None
@@ -70,18 +70,12 @@ class Reference:
 
 def find_reference(options: PerfOptions, environment: Environment) -> Reference | None:
     """Find what --perf-compare names; without it the baseline of this environment, if there is one."""
-    requested = options.compare_with
-    kind, _, name = (requested or "baseline").partition(":")
-    if requested is not None and (kind != "baseline" or "://" in requested):
-        runs = RunStore(options.store).select(requested)
-        return Reference(requested, runs, (), options.store)
-    baseline = BaselineStore(options.baselines).find(environment, name or None)
-    if baseline is not None:
-        return Reference(f"baseline {baseline.name}", baseline.runs, baseline.earlier_runs, options.store)
-    if requested is None:
+    baselines = BaselineStore(options.baselines)
+    named = options.compare_with
+    if named is None:
+        resolved = find_baseline(environment, baselines)
+    else:
+        resolved = resolve(str(named), environment, RunStore(options.store), baselines)
+    if resolved is None:
         return None
-    of_name = f" {name}" if name else ""
-    raise StoreError(
-        f"{options.baselines}: no baseline{of_name} of environment {environment.fingerprint};"
-        " accept one with: perfsuite baseline accept NAME"
-    )
+    return Reference(resolved.label, resolved.runs, resolved.earlier_runs, options.store)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from perfsuite.errors import StoreError
 from perfsuite.pytest_plugin.benchmark_adapter import BenchmarkSessionAdapter
 from perfsuite.pytest_plugin.session import PerfSession
+from perfsuite.store.run import Run
 from perfsuite.store.runs import RunStore
-from perfsuite.store.schema import Run
 
 
 def save_run(session: PerfSession, benchmarks: BenchmarkSessionAdapter, is_complete: bool) -> None:

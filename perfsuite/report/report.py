@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field
 
 from perfsuite.judge.reports import GateReport, SideRevision, WorkloadGateResult
 from perfsuite.judge.stored_runs import ComparisonReport
-from perfsuite.judge.verdict import Outcome, Verdict
+from perfsuite.judge.verdict import Outcome, Verdict, sort_by_severity
 from perfsuite.measure.measurement import Environment
-from perfsuite.report.text import format_outcome_counts, sort_by_severity
+from perfsuite.report.text import format_outcome_counts
 
 SCHEMA_VERSION = 1
 MAX_NOTE_LENGTH = 500

@@ -1,20 +1,11 @@
-"""Text that all report formats share: severity order, changes, intervals, and escaped control characters."""
+"""Text that all report formats share: counts, changes, intervals, and escaped control characters."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from math import isfinite
 
-from perfsuite.judge.reports import SEVERITY
-from perfsuite.judge.verdict import Verdict
-
-
-def sort_by_severity(verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """Sort by outcome, then by the size of the change."""
-    return sorted(
-        verdicts,
-        key=lambda each: (SEVERITY.index(each.outcome), -abs(each.estimate or 0), each.workload),
-    )
+from perfsuite.judge.verdict import Verdict, count_by_outcome
 
 
 def format_outcome_counts(verdicts: Iterable[Verdict]) -> str:
@@ -25,9 +16,8 @@ def format_outcome_counts(verdicts: Iterable[Verdict]) -> str:
     >>> format_outcome_counts([kept, missing])
     '1 missing, 1 kept'
     """
-    outcomes = [verdict.outcome for verdict in verdicts]
-    counts = [f"{outcomes.count(each)} {each}" for each in SEVERITY if each in outcomes]
-    return ", ".join(counts) or "nothing compared"
+    counts = count_by_outcome(verdicts)
+    return ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "nothing compared"
 
 
 def format_change(ratio_less_one: float | None) -> str:

@@ -1,4 +1,4 @@
-"""What pytest-benchmark itself writes: read without its help, and cleaned before it is stored."""
+"""Read the JSON of pytest-benchmark, and convert its data to valid JSON before storing it."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from perfsuite.store import fields
 
 
 def parse_benchmarks(benchmarks: list[Any]) -> dict[str, Measurement]:
-    """One of each entry of `benchmarks`; the samples if they were kept, else the median as the one sample."""
-    found: dict[str, Measurement] = {}
-    for told in benchmarks:
-        each = fields.mapping(told, "benchmarks")
-        name = fields.string(each, "fullname")
-        if name in found:
+    """One measurement per entry of `benchmarks`. Without stored samples, the median is the only sample."""
+    measurements: dict[str, Measurement] = {}
+    for entry in benchmarks:
+        benchmark = fields.mapping(entry, "benchmarks")
+        name = fields.string(benchmark, "fullname")
+        if name in measurements:
             raise fields.FieldError(f"{name!r} is in `benchmarks` twice, expected each name once")
-        stats = fields.mapping(each.get("stats"), f"stats of {name}")
-        kept = stats.get("data")
-        seconds = fields.samples(kept if kept else [stats.get("median")], name)
+        stats = fields.mapping(benchmark.get("stats"), f"stats of {name}")
+        data = stats.get("data")
+        seconds = fields.samples(data if data else [stats.get("median")], name)
         calls = fields.integer(stats, "iterations") if stats.get("iterations") is not None else 1
-        found[name] = Measurement(name, seconds, calls_per_round=calls)
-    return found
+        measurements[name] = Measurement(name, seconds, calls_per_round=calls)
+    return measurements
 
 
-def run_fields(told: Mapping[str, Any], source: str) -> dict[str, Any]:
-    """The arguments of a Run, from a plain file of pytest-benchmark."""
-    commit = _mapping(told.get("commit_info"))
+def run_fields(document: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """The arguments of a Run, from a file of pytest-benchmark."""
+    commit = _mapping(document.get("commit_info"))
     return {
         "name": PurePosixPath(source).stem,
-        "created_at": str(told.get("datetime") or ""),
+        "created_at": str(document.get("datetime") or ""),
         "commit": str(commit.get("id") or ""),
         "dirty": bool(commit.get("dirty")),
-        "environment": environment_of_machine_info(_mapping(told.get("machine_info"))),
+        "environment": environment_of_machine_info(_mapping(document.get("machine_info"))),
     }
 
 
 def environment_of_machine_info(machine: Mapping[str, Any]) -> Environment:
-    """What `machine_info` tells of the hard facts, by our names for them; it knows no GPU and no torch.
+    """The environment in `machine_info`, with perfsuite's names of the facts. It has no GPU and no torch.
 
     >>> environment_of_machine_info({"system": "Linux", "machine": "x86_64", "python_version": "3.12.4"}).hard
     {'os': 'Linux x86_64', 'python': '3.12'}
@@ -59,7 +59,7 @@ def environment_of_machine_info(machine: Mapping[str, Any]) -> Environment:
 
 
 def to_json_values(value: Any) -> Any:
-    """JSON of what pytest-benchmark hands over: no NaN, no objects, text for what is neither.
+    """Convert pytest-benchmark's data to JSON values: None for NaN and infinity, text for other objects.
 
     >>> to_json_values({"ops": float("inf"), 1: (2, {3})})
     {'ops': None, '1': [2, '{3}']}

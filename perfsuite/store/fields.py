@@ -1,24 +1,22 @@
-"""The fields of the `perfsuite` object: how a run becomes JSON and back, each field checked by name."""
+"""The fields of the `perfsuite` object: a run to JSON and back, with every field checked by name."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from perfsuite.errors import UsageError
+from perfsuite.measure.gpu import GPU_METRICS
 from perfsuite.measure.measurement import Environment, GpuReadings, Measurement, MemoryPeaks
-
-if TYPE_CHECKING:
-    from perfsuite.store.schema import Run
-
+from perfsuite.store.run import Run
 
 _LARGEST_INTEGER = 2**1000
 
 
 class FieldError(ValueError):
-    """What is wrong with a field; the reader adds the name of the file."""
+    """A field that is wrong. The reader adds the name of the file."""
 
 
 def invalid_name_error(name: str) -> UsageError:
@@ -40,86 +38,100 @@ def run_fields(run: Run) -> dict[str, Any]:
             "hard": dict(run.environment.hard),
             "soft": dict(run.environment.soft),
         },
-        "measurements": [_measurement_fields(name, took) for name, took in run.measurements.items()],
+        "measurements": [
+            _measurement_fields(name, measurement) for name, measurement in run.measurements.items()
+        ],
     }
 
 
-def _measurement_fields(name: str, took: Measurement) -> dict[str, Any]:
+def _measurement_fields(name: str, measurement: Measurement) -> dict[str, Any]:
     return {
         "fullname": name,
-        "seconds_per_call": list(took.seconds_per_call),
-        "calls_per_round": took.calls_per_round,
-        "items_per_call": took.items_per_call,
-        "unit": took.unit,
-        "seconds_per_call_by_stage": dict(took.seconds_per_call_by_stage),
-        "counters": dict(took.counters),
-        "memory": asdict(took.memory) if took.memory else None,
-        "gpu": asdict(took.gpu) if took.gpu else None,
+        "seconds_per_call": list(measurement.seconds_per_call),
+        "calls_per_round": measurement.calls_per_round,
+        "items_per_call": measurement.items_per_call,
+        "unit": measurement.unit,
+        "seconds_per_call_by_stage": dict(measurement.seconds_per_call_by_stage),
+        "counters": dict(measurement.counters),
+        "memory": asdict(measurement.memory) if measurement.memory else None,
+        "gpu": _gpu_fields(measurement.gpu) if measurement.gpu else None,
     }
 
 
-def parse_run_fields(told: Mapping[str, Any]) -> dict[str, Any]:
+def _gpu_fields(readings: GpuReadings) -> dict[str, Any]:
+    other = {"energy_joules": readings.energy_joules, "throttled": list(readings.throttled)}
+    return {**readings.medians, **other}
+
+
+def parse_run_fields(values: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a Run."""
-    environment = mapping(told.get("environment"), "environment")
+    environment = mapping(values.get("environment"), "environment")
     return {
-        "name": string(told, "name"),
-        "created_at": string(told, "created_at"),
-        "commit": string(told, "commit"),
-        "dirty": boolean(told, "dirty"),
-        "complete": boolean(told, "complete"),
+        "name": string(values, "name"),
+        "created_at": string(values, "created_at"),
+        "commit": string(values, "commit"),
+        "dirty": boolean(values, "dirty"),
+        "complete": boolean(values, "complete"),
         "environment": Environment(
             _string_mapping(environment, "hard"), _string_mapping(environment, "soft")
         ),
-        "measurements": _parse_measurements(sequence(told, "measurements")),
+        "measurements": _parse_measurements(sequence(values, "measurements")),
     }
 
 
-def _parse_measurements(told: list[Any]) -> dict[str, Measurement]:
-    found: dict[str, Measurement] = {}
-    for each in told:
-        took = _parse_measurement(mapping(each, "measurements"))
-        if took.name in found:
-            raise FieldError(f"{took.name!r} is measured twice, expected each name once")
-        found[took.name] = took
-    return found
+def _parse_measurements(values: list[Any]) -> dict[str, Measurement]:
+    measurements: dict[str, Measurement] = {}
+    for each in values:
+        measurement = _parse_measurement(mapping(each, "measurements"))
+        if measurement.name in measurements:
+            raise FieldError(f"{measurement.name!r} is measured twice, expected each name once")
+        measurements[measurement.name] = measurement
+    return measurements
 
 
-def _parse_measurement(told: Mapping[str, Any]) -> Measurement:
-    name = string(told, "fullname")
-    memory, gpu = told.get("memory"), told.get("gpu")
-    stages = mapping(told.get("seconds_per_call_by_stage", {}), f"{name}: stages")
-    counters = mapping(told.get("counters", {}), f"{name}: counters")
+def _parse_measurement(values: Mapping[str, Any]) -> Measurement:
+    name = string(values, "fullname")
+    memory, gpu = values.get("memory"), values.get("gpu")
+    stages = mapping(values.get("seconds_per_call_by_stage", {}), f"{name}: stages")
+    counters = mapping(values.get("counters", {}), f"{name}: counters")
     try:
         return Measurement(
             name=name,
-            seconds_per_call=samples(told.get("seconds_per_call"), name),
-            calls_per_round=integer(told, "calls_per_round"),
-            items_per_call=number(told.get("items_per_call"), f"{name}: items_per_call", above_zero=True),
-            unit=string(told, "unit"),
+            seconds_per_call=samples(values.get("seconds_per_call"), name),
+            calls_per_round=integer(values, "calls_per_round"),
+            items_per_call=number(values.get("items_per_call"), f"{name}: items_per_call", above_zero=True),
+            unit=string(values, "unit"),
             seconds_per_call_by_stage={k: number(v, f"{name}: stage {k}") for k, v in stages.items()},
             counters={k: integer(counters, k) for k in counters},
             memory=None if memory is None else _parse_memory(mapping(memory, "memory")),
             gpu=None if gpu is None else _parse_gpu(mapping(gpu, "gpu")),
         )
-    except TypeError as wrong:  # an unknown field of Memory or GpuReadings
-        raise FieldError(f"{name}: {wrong}") from wrong
+    except TypeError as error:  # an unknown field of MemoryPeaks
+        raise FieldError(f"{name}: {error}") from error
 
 
-def _parse_memory(told: Mapping[str, Any]) -> MemoryPeaks:
-    return MemoryPeaks(**{key: None if told[key] is None else integer(told, key) for key in told})
+def _parse_memory(values: Mapping[str, Any]) -> MemoryPeaks:
+    return MemoryPeaks(**{key: None if values[key] is None else integer(values, key) for key in values})
 
 
-def _parse_gpu(told: Mapping[str, Any]) -> GpuReadings:
-    readings = {key: number(told[key], key) for key in told if key != "throttled"}
-    return GpuReadings(**readings, throttled=tuple(map(str, sequence(told, "throttled"))))
+def _parse_gpu(values: Mapping[str, Any]) -> GpuReadings:
+    medians = {key: number(values[key], key) for key in values if key not in ("energy_joules", "throttled")}
+    unknown = medians.keys() - {metric.name for metric in GPU_METRICS}
+    if unknown:
+        raise FieldError(f"gpu: {', '.join(sorted(unknown))}, expected only metrics of the GPU")
+    return GpuReadings(
+        medians=medians,
+        energy_joules=number(values.get("energy_joules"), "energy_joules"),
+        throttled=tuple(map(str, sequence(values, "throttled"))),
+    )
 
 
 def samples(value: Any, name: str) -> tuple[float, ...]:
-    """Seconds that can have passed: finite, not negative."""
+    """A list of durations in seconds: finite, not negative."""
     if not isinstance(value, list):
         raise FieldError(f"{name}: samples are {_describe_value(value)}, expected a list of seconds")
     if value and set(map(type, value)) == {float} and min(value) >= 0 and math.isfinite(sum(value)):
-        return tuple(value)  # the same check, ten times as fast
+        return tuple(value)  # the same checks, ten times as fast
     return tuple(number(each, f"{name}: a sample") for each in value)
 
 
@@ -135,22 +147,22 @@ def number(value: Any, what: str, above_zero: bool = False) -> float:
     return value
 
 
-def integer(told: Mapping[str, Any], key: str) -> int:
-    value = told.get(key)
+def integer(values: Mapping[str, Any], key: str) -> int:
+    value = values.get(key)
     if isinstance(value, bool) or not isinstance(value, int):
         raise FieldError(f"`{key}` is {_describe_value(value)}, expected a whole number")
     return value
 
 
-def string(told: Mapping[str, Any], key: str) -> str:
-    value = told.get(key)
+def string(values: Mapping[str, Any], key: str) -> str:
+    value = values.get(key)
     if not isinstance(value, str):
         raise FieldError(f"`{key}` is {_describe_value(value)}, expected text")
     return value
 
 
-def boolean(told: Mapping[str, Any], key: str) -> bool:
-    value = told.get(key)
+def boolean(values: Mapping[str, Any], key: str) -> bool:
+    value = values.get(key)
     if not isinstance(value, bool):
         raise FieldError(f"`{key}` is {_describe_value(value)}, expected true or false")
     return value
@@ -162,15 +174,15 @@ def mapping(value: Any, what: str) -> Mapping[str, Any]:
     return value
 
 
-def sequence(told: Mapping[str, Any], key: str) -> list[Any]:
-    value = told.get(key)
+def sequence(values: Mapping[str, Any], key: str) -> list[Any]:
+    value = values.get(key)
     if not isinstance(value, list):
         raise FieldError(f"`{key}` is {_describe_value(value)}, expected a list")
     return value
 
 
-def _string_mapping(told: Mapping[str, Any], key: str) -> dict[str, str]:
-    members = mapping(told.get(key), key)
+def _string_mapping(values: Mapping[str, Any], key: str) -> dict[str, str]:
+    members = mapping(values.get(key), key)
     return {name: string(members, name) for name in members}
 
 

@@ -1,4 +1,4 @@
-"""Where files are kept: a folder here, or a URL through fsspec. What is created is never overwritten."""
+"""Locations of files: a local folder, or a URL through fsspec. `create` never overwrites a file."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from typing import Any, Protocol
 
 from perfsuite import atomic
 from perfsuite.errors import StoreError, UsageError
+from perfsuite.filesystems import is_url, open_filesystem
 from perfsuite.paths import resolves_inside, stays_inside
 
 
 class Location(Protocol):
-    """A flat or nested set of files under one root; names are relative, with slashes."""
+    """Files under one root. Names are relative paths with slashes."""
 
     root: str
 
     def stamps(self, folder: str = "") -> dict[str, str]:
-        """The `.json` files in a folder, each with a text that changes when the file does."""
+        """The `.json` files in a folder, each with a stamp that changes when the file changes."""
 
     def read(self, name: str) -> bytes: ...
 
     def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
-        """Those of the files that could be read."""
+        """The contents of those files that can be read."""
 
     def create(self, name: str, data: bytes) -> None:
-        """FileExistsError if it is there already."""
+        """Write a new file; FileExistsError if it exists."""
 
     def replace(self, name: str, data: bytes, durable: bool = True) -> None: ...
 
@@ -36,7 +37,7 @@ class Location(Protocol):
 
 
 def open_location(root: str | Path) -> Location:
-    """The place that a path or URL names.
+    """The location of a path or URL.
 
     >>> open_location("benchmarks/baselines").root
     'benchmarks/baselines'
@@ -44,21 +45,17 @@ def open_location(root: str | Path) -> Location:
     return RemoteFolder(str(root)) if is_url(str(root)) else LocalFolder(Path(root))
 
 
-def is_url(reference: str) -> bool:
-    return "://" in reference
-
-
 class LocalFolder:
-    """Files under a folder; neither `..` nor a symlink leads out of it."""
+    """Files under a folder. Neither `..` nor a symbolic link leads out of it."""
 
     def __init__(self, root: Path) -> None:
         self.path = root
         self.root = str(root)
 
     def stamps(self, folder: str = "") -> dict[str, str]:
-        place = self._inside(folder)
+        path = self._inside(folder)
         try:
-            with os.scandir(place) as entries:
+            with os.scandir(path) as entries:
                 return {
                     entry.name: _stamp(entry)
                     for entry in entries
@@ -67,7 +64,7 @@ class LocalFolder:
         except FileNotFoundError:
             return {}
         except OSError as error:
-            raise read_error(str(place), error) from error
+            raise read_error(str(path), error) from error
 
     def read(self, name: str) -> bytes:
         path = self._inside(name)
@@ -77,13 +74,13 @@ class LocalFolder:
             raise read_error(str(path), error) from error
 
     def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
-        found = {}
+        contents = {}
         for name in names:
             try:
-                found[name] = self._inside(name).read_bytes()
+                contents[name] = self._inside(name).read_bytes()
             except (OSError, StoreError):
                 continue
-        return found
+        return contents
 
     def create(self, name: str, data: bytes) -> None:
         atomic.create(self._inside(name), data)
@@ -104,7 +101,7 @@ class LocalFolder:
 
 
 class RemoteFolder:
-    """Objects under a URL. An object store has no rename and needs none: a put is whole or not at all."""
+    """Objects under a URL. An object store needs no rename: each put is atomic."""
 
     def __init__(self, url: str) -> None:
         self.root = url.rstrip("/")
@@ -134,9 +131,9 @@ class RemoteFolder:
         if not paths:
             return {}
         with _name_url_in_errors(self.root):
-            # One call for all: s3fs and gcsfs then fetch many at a time.
-            found = self._files.cat(list(paths), on_error="omit")
-        return {paths[path]: data for path, data in found.items() if path in paths}
+            # In one call, since s3fs and gcsfs then fetch many files at a time.
+            contents = self._files.cat(list(paths), on_error="omit")
+        return {paths[path]: data for path, data in contents.items() if path in paths}
 
     def create(self, name: str, data: bytes) -> None:
         with _name_url_in_errors(f"{self.root}/{name}"):
@@ -180,12 +177,12 @@ class RemoteFolder:
 
     @property
     def _is_local(self) -> bool:
-        """file:// is a folder after all: writes can be torn, and links lead elsewhere."""
+        """Whether this is a local folder (file://), where writes can be torn and links can lead out."""
         return getattr(self._files, "protocol", "") in ("file", ("file", "local"))
 
 
 def _checked(path: Path, root: Path) -> Path:
-    """The path, where every link on it stays in the root."""
+    """Return the path if it stays in the root with every link followed; otherwise raise StoreError."""
     if not resolves_inside(path, root):
         raise StoreError(
             f"{path}: leads out of {root}, through a link or ..; nothing was read or written; remove the link"
@@ -194,7 +191,7 @@ def _checked(path: Path, root: Path) -> Path:
 
 
 def read(source: str | Path) -> bytes:
-    """The bytes of a file, or at a URL that fsspec understands."""
+    """The bytes of a file or URL."""
     if is_url(str(source)):
         return _read_url(str(source))
     try:
@@ -210,30 +207,8 @@ def _read_url(url: str) -> bytes:
         return data
 
 
-def open_filesystem(url: str) -> tuple[Any, str]:
-    """fsspec's file system for a URL and the path in it; says which extra is missing."""
-    try:
-        import fsspec
-        from fsspec.core import url_to_fs
-    except ImportError as error:
-        raise UsageError(
-            f"{url}: URLs need fsspec, which is not installed; pip install 'perfsuite[remote]'"
-        ) from error
-    protocol = url.split("://", 1)[0]
-    try:
-        files, path = url_to_fs(url)
-    except ImportError as error:
-        raise UsageError(f"{url}: {protocol}:// needs a package that is not installed ({error})") from error
-    except ValueError as error:
-        known = ", ".join(
-            sorted(set(fsspec.available_protocols()) & {"file", "gs", "s3", "az", "http", "https"})
-        )
-        raise UsageError(f"{url}: unknown protocol {protocol!r}, expected one of {known}, ...") from error
-    return files, str(path).rstrip("/")
-
-
 class _name_url_in_errors:  # noqa: N801 - reads as a statement
-    """Turns what a remote file system raises into a StoreError that names the URL."""
+    """Convert errors of a remote file system into a StoreError that names the URL."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -248,24 +223,25 @@ class _name_url_in_errors:  # noqa: N801 - reads as a statement
 
 
 def read_error(source: str, error: Exception) -> StoreError:
+    """The StoreError for a file that cannot be read."""
     path = Path(source)
     if isinstance(error, IsADirectoryError):
-        found = "is a folder, expected a file"
+        problem = "is a folder, expected a file"
     elif isinstance(error, FileNotFoundError):
         dangling = not is_url(source) and path.is_symlink()
-        found = f"is a symlink to {path.readlink()}, which does not exist" if dangling else "does not exist"
+        problem = f"is a symlink to {path.readlink()}, which does not exist" if dangling else "does not exist"
     elif isinstance(error, PermissionError):
-        found = "may not be read (no permission)"
+        problem = "may not be read (no permission)"
     else:
-        found = f"cannot be read ({type(error).__name__}: {getattr(error, 'strerror', None) or error})"
-    return StoreError(f"{source}: {found}")
+        problem = f"cannot be read ({type(error).__name__}: {getattr(error, 'strerror', None) or error})"
+    return StoreError(f"{source}: {problem}")
 
 
 def _stamp(entry: os.DirEntry[str]) -> str:
     try:
         facts = entry.stat()
     except OSError:
-        return "unreadable"  # a dangling symlink is listed, and named when it is read
+        return "unreadable"  # a dangling link is listed here, and reported when it is read
     return f"{facts.st_size}:{facts.st_mtime_ns}"
 
 

@@ -1,4 +1,4 @@
-"""Every run that was saved: a folder or URL of files, each written once and never changed."""
+"""The store of runs: a folder or URL of files, each written once and never changed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from typing import Any
 
 from perfsuite import atomic
 from perfsuite.errors import StoreError, UsageError
+from perfsuite.filesystems import is_url
 from perfsuite.store import DEFAULT_RUNS, locations, schema, summaries
-from perfsuite.store.schema import Run
+from perfsuite.store.run import Run
 from perfsuite.store.summaries import RunSummary
 
 _SECONDS_BETWEEN_MESSAGES = 2.0
@@ -21,29 +22,31 @@ _STORED_NAME = re.compile(r"(\d{4,})_(.+)")
 
 
 class RunStore:
-    """Runs under `NNNN_name.json`.
+    """Runs in files `NNNN_name.json`.
 
-    A reference is a stored name (`0007_main`), its number (`0007`), a name (`main`: the newest run called
-    so), `main@3` (the last three), a path, or a URL.
+    A reference is a stored name (`0007_main`), its number (`0007`), a name (`main`: the newest run of that
+    name), `main@3` (the last three), a path, or a URL.
     """
 
-    def __init__(self, root: str | Path = DEFAULT_RUNS, tell: Callable[[str], None] | None = None) -> None:
-        """`tell` hears of runs that cannot be read, and of what takes long."""
+    def __init__(
+        self, root: str | Path = DEFAULT_RUNS, on_message: Callable[[str], None] | None = None
+    ) -> None:
+        """`on_message` receives messages about unreadable runs and about slow operations."""
         self.root = str(root)
-        self._place = locations.open_location(root)
-        self._tell = tell or (lambda _: None)
-        self._known: dict[tuple[str, str], RunSummary] = {}
+        self._location = locations.open_location(root)
+        self._on_message = on_message or (lambda _: None)
+        self._summaries: dict[tuple[str, str], RunSummary] = {}
 
     def save(self, run: Run, pytest_benchmark: Mapping[str, Any]) -> str:
-        """Store a run and return the name it got; none that is there is ever overwritten."""
+        """Store a run and return its stored name. Never overwrites a run."""
         schema.validate_name(run.name)
         data = schema.dump(run, pytest_benchmark)
-        if isinstance(self._place, locations.LocalFolder):
-            atomic.remove_stale(self._place.path)
+        if isinstance(self._location, locations.LocalFolder):
+            atomic.remove_stale(self._location.path)
         reference = self._create_numbered(run.name, data)
         stamp = self._read_stamps().get(reference)
         if stamp is not None:
-            summaries.write(self._place, summaries.summarize_run(run, reference), stamp)
+            summaries.write(self._location, summaries.summarize_run(run, reference), stamp)
         return reference
 
     def list(self) -> builtins.list[str]:
@@ -51,26 +54,26 @@ class RunStore:
         return sorted(self._read_stamps(), key=_sort_key)
 
     def load(self, reference: str | Path) -> Run:
-        """The run that a reference names; of several the newest."""
+        """The newest run that a reference names."""
         return self.select(reference)[-1]
 
     def latest(self, name: str | None = None) -> Run:
         """The newest run, of all or of those called `name`."""
-        found = [each for each in self.list() if name is None or _run_name(each) == name]
-        if not found:
+        references = [each for each in self.list() if name is None or _run_name(each) == name]
+        if not references:
             raise StoreError(
                 f"{self.root}: holds no run{f' called {name!r}' if name else ''}; {self._hint()}"
             )
-        return self._load_stored(found[-1])
+        return self._load_stored(references[-1])
 
     def select(self, reference: str | Path) -> tuple[Run, ...]:
         """All runs that a reference names, oldest first.
 
-        A bare name means its newest run and, where that commit was clean, the other runs of that name at the
+        A bare name means its newest run and, if that commit was clean, the other runs of that name at the
         same commit: they are replicates. A folder means every run in it.
         """
         text = str(reference)
-        if locations.is_url(text):
+        if is_url(text):
             return _oldest_first(schema.parse_all(locations.read(text), text))
         if isinstance(reference, Path) or text.endswith(".json") or "/" in text:
             return _load_path(Path(text))
@@ -81,32 +84,32 @@ class RunStore:
         stamps = self._read_stamps()
         self._read_summaries(stamps)
         for reference in sorted(stamps, key=_sort_key):
-            summary = self._known.get((reference, stamps[reference]))
+            summary = self._summaries.get((reference, stamps[reference]))
             if summary and summary.complete and fingerprint in (None, summary.fingerprint):
                 yield summary
 
     def _read_summaries(self, stamps: Mapping[str, str]) -> None:
-        wanted = {key: stamp for key, stamp in stamps.items() if (key, stamp) not in self._known}
-        found = summaries.read_all(self._place, wanted)
-        self._known |= {(reference, stamps[reference]): summary for reference, summary in found.items()}
-        missing = [reference for reference in wanted if reference not in found]
-        for reference in _with_progress(missing, f"{self.root}: summing up runs", self._tell):
+        needed = {key: stamp for key, stamp in stamps.items() if (key, stamp) not in self._summaries}
+        valid = summaries.read_all(self._location, needed)
+        self._summaries |= {(reference, stamps[reference]): summary for reference, summary in valid.items()}
+        missing = [reference for reference in needed if reference not in valid]
+        for reference in _with_progress(missing, f"{self.root}: summarizing runs", self._on_message):
             try:
-                summary = summaries.rebuild(self._place, reference, stamps[reference])
-            except StoreError as damage:
-                self._tell(f"left out of the history: {damage}")
+                summary = summaries.rebuild(self._location, reference, stamps[reference])
+            except StoreError as error:
+                self._on_message(f"left out of the history: {error}")
             else:
-                self._known[reference, stamps[reference]] = summary
+                self._summaries[reference, stamps[reference]] = summary
 
     def _create_numbered(self, name: str, data: bytes) -> str:
-        if isinstance(self._place, locations.RemoteFolder):
-            # Two writers of an object store cannot see each other: the name itself must be unique.
+        if isinstance(self._location, locations.RemoteFolder):
+            # Two writers of an object store cannot exclude each other, so the name itself must be unique.
             name = f"{name}.{uuid.uuid4().hex[:12]}"
         number = 1 + max((_sort_key(each)[0] for each in self._read_stamps()), default=0)
         while True:
             reference = f"{number:04d}_{name}"
             try:
-                self._place.create(f"{reference}.json", data)
+                self._location.create(f"{reference}.json", data)
             except FileExistsError:
                 number += 1
             else:
@@ -136,17 +139,17 @@ class RunStore:
         return (*earlier, newest)
 
     def _same_commit(self, called: Iterable[str], newest: Run) -> Iterator[str]:
-        wanted = set(called)
+        candidates = set(called)
         for each in self.history(newest.fingerprint):
-            if each.reference in wanted and each.commit == newest.commit and not each.dirty:
+            if each.reference in candidates and each.commit == newest.commit and not each.dirty:
                 yield each.reference
 
     def _load_stored(self, reference: str) -> Run:
         name = f"{reference}.json"
-        return schema.parse(self._place.read(name), f"{self.root}/{name}")
+        return schema.parse(self._location.read(name), f"{self.root}/{name}")
 
     def _read_stamps(self) -> dict[str, str]:
-        return {name.removesuffix(".json"): stamp for name, stamp in self._place.stamps().items()}
+        return {name.removesuffix(".json"): stamp for name, stamp in self._location.stamps().items()}
 
     def _hint(self) -> str:
         names = sorted({_run_name(each) for each in self.list()})
@@ -155,21 +158,21 @@ class RunStore:
         return f"it holds {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}"
 
 
-def _with_progress(names: Sequence[str], what: str, tell: Callable[[str], None]) -> Iterator[str]:
-    said = time.monotonic()
+def _with_progress(names: Sequence[str], phase: str, on_message: Callable[[str], None]) -> Iterator[str]:
+    last_message = time.monotonic()
     for count, each in enumerate(names):
-        if time.monotonic() - said > _SECONDS_BETWEEN_MESSAGES:
-            said = time.monotonic()
-            tell(f"{what}, {count} of {len(names)}")
+        if time.monotonic() - last_message > _SECONDS_BETWEEN_MESSAGES:
+            last_message = time.monotonic()
+            on_message(f"{phase}, {count} of {len(names)}")
         yield each
 
 
 def _load_path(path: Path) -> tuple[Run, ...]:
     if path.is_dir() and path.suffix != ".json":
-        inside = sorted(each for each in path.glob("*.json") if not each.name.startswith("."))
-        if not inside:
-            raise StoreError(f"{path}: is a folder without runs, expected a file or a folder of them")
-        return tuple(run for each in inside for run in _load_path(each))
+        files = sorted(each for each in path.glob("*.json") if not each.name.startswith("."))
+        if not files:
+            raise StoreError(f"{path}: a folder without runs, expected a file or a folder of runs")
+        return tuple(run for each in files for run in _load_path(each))
     return _oldest_first(schema.parse_all(locations.read(path), str(path)))
 
 

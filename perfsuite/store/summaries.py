@@ -1,7 +1,7 @@
-"""What the history needs of each run, in a small file beside it, so that a thousand runs are read in a blink.
+"""Summaries of runs for the history, in small files beside the runs, so that a thousand runs load quickly.
 
-A summary is a convenience: it is made from the run, believed only while the run's size and time of change
-are those it was made from, and made again wherever it is missing, damaged or old.
+A summary is a cache. It is valid while its run's size and modification time are unchanged, and it is rebuilt
+wherever it is missing, damaged or old.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass
 
 from perfsuite.errors import StoreError
 from perfsuite.store.locations import Location
-from perfsuite.store.schema import Run, parse
+from perfsuite.store.run import Run
+from perfsuite.store.schema import parse
 
 FOLDER = ".summaries"
 VERSION = 1
@@ -20,9 +21,9 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """A stored run without its samples: when, of what, where, and how long each workload took."""
+    """A stored run without its samples: date, commit, environment, and the time of each workload."""
 
-    reference: str  # the name it is stored under
+    reference: str  # its stored name
     name: str
     created_at: str
     commit: str
@@ -34,50 +35,52 @@ class RunSummary:
 
 def summarize_run(run: Run, reference: str) -> RunSummary:
     return RunSummary(
-        reference,
-        run.name,
-        run.created_at,
-        run.commit,
-        run.dirty,
-        run.complete,
-        run.fingerprint,
-        run.seconds_per_item,
+        reference=reference,
+        name=run.name,
+        created_at=run.created_at,
+        commit=run.commit,
+        dirty=run.dirty,
+        complete=run.complete,
+        fingerprint=run.fingerprint,
+        seconds_per_item=run.seconds_per_item,
     )
 
 
-def write(place: Location, summary: RunSummary, stamp: str) -> None:
-    """Keep a summary; where that is not possible it is made anew each time, which is only slower."""
-    told = json.dumps({"version": VERSION, "stamp": stamp, **asdict(summary)})
+def write(location: Location, summary: RunSummary, stamp: str) -> None:
+    """Write a summary. A location that cannot be written only makes later reading slower."""
+    document = json.dumps({"version": VERSION, "stamp": stamp, **asdict(summary)})
     try:
-        place.replace(f"{FOLDER}/{summary.reference}.json", told.encode(), durable=False)
+        location.replace(f"{FOLDER}/{summary.reference}.json", document.encode(), durable=False)
     except StoreError:
         return
 
 
-def read_all(place: Location, stamps: Mapping[str, str]) -> dict[str, RunSummary]:
-    """Those summaries that still fit their runs; `stamps` maps references to the runs' stamps."""
-    found = {}
-    kept = place.read_all(f"{FOLDER}/{reference}.json" for reference in stamps)
-    for path, data in kept.items():
+def read_all(location: Location, stamps: Mapping[str, str]) -> dict[str, RunSummary]:
+    """The valid summaries; `stamps` maps references to the stamps of their runs."""
+    valid = {}
+    contents = location.read_all(f"{FOLDER}/{reference}.json" for reference in stamps)
+    for path, data in contents.items():
         reference = path.removeprefix(f"{FOLDER}/").removesuffix(".json")
         summary = _parse_summary(data, reference, stamps[reference])
         if summary is not None:
-            found[reference] = summary
-    return found
+            valid[reference] = summary
+    return valid
 
 
-def rebuild(place: Location, reference: str, stamp: str) -> RunSummary:
-    run = parse(place.read(f"{reference}.json"), f"{place.root}/{reference}.json")
+def rebuild(location: Location, reference: str, stamp: str) -> RunSummary:
+    run = parse(location.read(f"{reference}.json"), f"{location.root}/{reference}.json")
     summary = summarize_run(run, reference)
-    write(place, summary, stamp)
+    write(location, summary, stamp)
     return summary
 
 
 def _parse_summary(data: bytes, reference: str, stamp: str) -> RunSummary | None:
     try:
-        told = json.loads(data)
-        if told.pop("version") != VERSION or told.pop("stamp") != stamp or told["reference"] != reference:
+        fields = json.loads(data)
+        if fields.pop("version") != VERSION or fields.pop("stamp") != stamp:
             return None
-        return RunSummary(**told)
+        if fields["reference"] != reference:
+            return None
+        return RunSummary(**fields)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None

@@ -103,7 +103,7 @@ def test_each_planted_change_regresses_its_counter_in_one_pair(project: Project)
     regressed = {
         name.partition("::")[2]: {
             verdict.metric
-            for verdict in judge_counters(name, counts, None).verdicts
+            for verdict in judge_counters(name, counts, None).changed
             if verdict.outcome is Outcome.REGRESSED
         }
         for name, counts in result.counts.items()

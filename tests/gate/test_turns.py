@@ -108,7 +108,9 @@ def test_a_throttled_turn_is_repeated_a_bounded_number_of_times(
             nonlocal turns
             turns += 1
             reasons = ("power cap",) if turns <= throttled_turns else ()
-            self.readings = GpuReadings(90.0, 1200.0, 2600.0, 700.0, 80.0, 1.0, reasons)
+            self.readings = GpuReadings(
+                medians={"utilization_percent": 90.0}, energy_joules=1.0, throttled=reasons
+            )
 
     monkeypatch.setattr("perfsuite.gate.turns.GpuMonitor", FakeMonitor)
     with side_processes(tmp_path) as (base, head):

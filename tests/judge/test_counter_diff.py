@@ -1,17 +1,23 @@
-"""Counters are exact: any difference is a finding, unless a counter does not repeat itself."""
+"""Counters are exact: any difference is a change, unless a counter is not repeatable."""
 
 from __future__ import annotations
 
 import pytest
 
-from perfsuite.judge import counter_diff
+from perfsuite.judge.counter_diff import CounterDiff, compare_counters
 from perfsuite.judge.verdict import Outcome, Verdict
+from perfsuite.measure.counters.family import Direction
 
-LESS = frozenset({"casts", "copies"})
+DIRECTIONS = {
+    "casts": Direction.LESS_IS_BETTER,
+    "copies": Direction.LESS_IS_BETTER,
+    "cache_hits": Direction.MORE_IS_BETTER,
+}
 
 
-def judged(old: list[dict[str, int]], new: list[dict[str, int]]) -> dict[str, Verdict]:
-    return {each.metric: each for each in counter_diff.judge_counters("t", old, new, LESS)}
+def verdicts(old: list[dict[str, int]], new: list[dict[str, int]]) -> dict[str, Verdict]:
+    diff = compare_counters("t", old, new, DIRECTIONS)
+    return {verdict.metric: verdict for verdict in diff.verdicts("t")}
 
 
 @pytest.mark.parametrize(
@@ -23,20 +29,29 @@ def judged(old: list[dict[str, int]], new: list[dict[str, int]]) -> dict[str, Ve
         ({"casts": 0}, {"casts": 1}, "casts", Outcome.REGRESSED),
         ({"casts": 1}, {"copies": 1, "casts": 1}, "copies", Outcome.REGRESSED),
         ({"casts": 1, "copies": 1}, {"casts": 1}, "copies", Outcome.IMPROVED),
-        ({"cache_hits": 3}, {"cache_hits": 2}, "cache_hits", Outcome.UNCLEAR),
+        ({"frames": 3}, {"frames": 2}, "frames", Outcome.UNCLEAR),
+        ({"cache_hits": 3}, {"cache_hits": 2}, "cache_hits", Outcome.REGRESSED),
+        ({"cache_hits": 2}, {"cache_hits": 3}, "cache_hits", Outcome.IMPROVED),
     ],
 )
-def test_one_more_or_less(
+def test_a_difference_of_one_is_a_change(
     before: dict[str, int], after: dict[str, int], metric: str, outcome: Outcome
 ) -> None:
-    assert judged([before], [after])[metric].outcome is outcome
+    assert verdicts([before], [after])[metric].outcome is outcome
 
 
-def test_a_counter_that_does_not_repeat_itself_is_shown_and_never_judged() -> None:
-    found = judged([{"casts": 2}, {"casts": 3}], [{"casts": 9}, {"casts": 9}])
+def test_a_counter_that_is_not_repeatable_is_shown_and_never_judged() -> None:
+    found = verdicts([{"casts": 2}, {"casts": 3}], [{"casts": 9}, {"casts": 9}])
     assert {key: each.outcome for key, each in found.items()} == {"casts": Outcome.QUARANTINED}
 
 
+def test_stable_and_unstable_counters_are_listed() -> None:
+    diff = compare_counters("t", [{"casts": 1, "copies": 1}] * 2, [{"casts": 1}, {"casts": 2}], DIRECTIONS)
+    assert diff.stable == {"copies": (1, 0)}
+    assert diff.unstable == {"casts": (1, 2)}
+
+
 def test_a_side_without_counters_is_not_compared() -> None:
-    assert judged([], [{"casts": 3}]) == {}
-    assert judged([{"casts": 3}], []) == {}
+    assert compare_counters("t", [], [{"casts": 3}], DIRECTIONS) == CounterDiff()
+    assert verdicts([], [{"casts": 3}]) == {}
+    assert verdicts([{"casts": 3}], []) == {}

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
 from math import inf
 
 import pytest
@@ -9,17 +9,34 @@ from perfsuite.errors import UsageError
 from perfsuite.judge.limits import (
     Limit,
     LimitType,
-    MetricEstimate,
-    estimate_metric,
-    estimate_ratio,
     judge_limit,
 )
+from perfsuite.judge.metrics import MetricEstimate, estimate_ratio, find_metric
 from perfsuite.judge.verdict import Interval, Outcome
+from perfsuite.measure.gpu import GPU_METRICS, GpuMetric
 from perfsuite.measure.measurement import GpuReadings, Measurement, MemoryPeaks
 
 
-def took(*seconds: float, **rest: object) -> Measurement:
-    return Measurement("w", seconds_per_call=seconds, items_per_call=10, unit="images", **rest)
+def took(
+    *seconds: float,
+    counters: Mapping[str, int] | None = None,
+    memory: MemoryPeaks | None = None,
+    gpu: GpuReadings | None = None,
+) -> Measurement:
+    return Measurement(
+        name="w",
+        seconds_per_call=seconds,
+        items_per_call=10,
+        unit="images",
+        counters=counters or {},
+        memory=memory,
+        gpu=gpu,
+    )
+
+
+def gpu_readings(utilization_percent: float) -> GpuReadings:
+    medians = {"utilization_percent": utilization_percent, "power_watts": 600.0}
+    return GpuReadings(medians=medians, energy_joules=1000.0)
 
 
 def found(low: float, high: float) -> MetricEstimate:
@@ -46,7 +63,7 @@ def test_the_whole_interval_decides(
     assert judge_limit(Limit(side, metric, 100.0), found(low, high), "w").outcome is outcome
 
 
-def test_what_was_never_found_is_an_error_and_not_kept() -> None:
+def test_a_metric_without_a_value_is_an_error_and_not_kept() -> None:
     verdict = judge_limit(Limit(LimitType.CEILING, "casts", 0), None, "w")
     assert verdict.outcome is Outcome.ERROR
     assert verdict.is_red
@@ -54,63 +71,60 @@ def test_what_was_never_found_is_an_error_and_not_kept() -> None:
 
 @pytest.mark.parametrize("metric", ["images_per_second", "items_per_second"])
 def test_a_rate_is_items_over_the_median(metric: str) -> None:
-    rate = estimate_metric(metric, took(*[0.1] * 8, 9.0), 0.99)
+    rate = find_metric(metric).estimate(took(*[0.1] * 8, 9.0), 0.99)
     assert rate is not None
-    assert rate.estimate == pytest.approx(100)
+    assert rate.value == pytest.approx(100)
     assert rate.interval.low <= 100 <= rate.interval.high
 
 
-def test_a_rate_of_another_unit_is_not_found() -> None:
-    assert estimate_metric("batches_per_second", took(0.1), 0.99) is None
+def test_a_rate_of_another_unit_has_no_value() -> None:
+    assert find_metric("batches_per_second").estimate(took(0.1), 0.99) is None
 
 
 def test_a_slower_workload_has_a_lower_rate() -> None:
-    slow, fast = (estimate_metric("images_per_second", took(*[s] * 9), 0.99) for s in (0.2, 0.1))
+    slow, fast = (find_metric("images_per_second").estimate(took(*[s] * 9), 0.99) for s in (0.2, 0.1))
     assert slow is not None
     assert fast is not None
     assert slow.interval.high < fast.interval.low
 
 
 def test_a_zero_time_leaves_the_rate_open_above() -> None:
-    rate = estimate_metric("images_per_second", took(*[0.0] * 8, *[0.1] * 9), 0.99)
+    rate = find_metric("images_per_second").estimate(took(*[0.0] * 8, *[0.1] * 9), 0.99)
     assert rate is not None
     assert rate.interval.high == inf
 
 
 def test_counters_and_memory_are_exact() -> None:
     seen = took(0.1, counters={"casts": 2}, memory=MemoryPeaks(peak_rss_bytes=2**20))
-    casts, memory = estimate_metric("casts", seen, 0.99), estimate_metric("peak_memory", seen, 0.99)
-    assert casts == MetricEstimate.exactly(2)
-    assert memory == MetricEstimate.exactly(2**20)
-    assert estimate_metric("peak_cuda_memory", seen, 0.99) is None
-    assert estimate_metric("host_syncs", seen, 0.99) is None
+    casts, memory = find_metric("casts").estimate(seen, 0.99), find_metric("peak_memory").estimate(seen, 0.99)
+    assert casts == MetricEstimate.exact(2)
+    assert memory == MetricEstimate.exact(2**20)
+    assert find_metric("peak_cuda_memory").estimate(seen, 0.99) is None
+    assert find_metric("host_syncs").estimate(seen, 0.99) is None
 
 
-def test_how_busy_the_gpu_was_is_a_floor_and_nothing_without_one() -> None:
-    readings = GpuReadings(93.0, 1980, 2619, 600, 50, 1000)
+def test_gpu_utilization_has_a_floor_and_no_value_without_a_gpu() -> None:
     limit = Limit.parse(LimitType.FLOOR, "gpu_utilization", "90 %")
-    busy = estimate_metric("gpu_utilization", took(0.1, gpu=readings), 0.99)
+    busy = find_metric("gpu_utilization").estimate(took(0.1, gpu=gpu_readings(93.0)), 0.99)
     assert judge_limit(limit, busy, "w").outcome is Outcome.KEPT
-    idle = estimate_metric(
-        "gpu_utilization", took(0.1, gpu=replace(readings, utilization_percent=60.0)), 0.99
-    )
+    idle = find_metric("gpu_utilization").estimate(took(0.1, gpu=gpu_readings(60.0)), 0.99)
     assert judge_limit(limit, idle, "w").outcome is Outcome.BROKEN
-    assert estimate_metric("gpu_utilization", took(0.1), 0.99) is None
-    with pytest.raises(UsageError, match="it wants a floor"):
+    assert find_metric("gpu_utilization").estimate(took(0.1), 0.99) is None
+    with pytest.raises(UsageError, match="expected a floor"):
         Limit.parse(LimitType.CEILING, "gpu_utilization", 0.9)
 
 
 def test_percentiles_are_of_single_rounds() -> None:
     seen = took(*[float(number) for number in range(1, 401)])
-    p95 = estimate_metric("p95", seen, 0.99)
+    p95 = find_metric("p95").estimate(seen, 0.99)
     assert p95 is not None
-    assert p95.estimate == pytest.approx(380, abs=1)
+    assert p95.value == pytest.approx(380, abs=1)
     assert p95.interval.low < 380 < p95.interval.high < 400
 
 
-def test_the_overhead_of_equal_arms_is_zero_and_of_double_time_is_one() -> None:
-    assert estimate_ratio([1.0] * 9, 0.99, less=1.0).estimate == 0
-    assert estimate_ratio([2.0] * 9, 0.99, less=1.0).estimate == 1
+def test_the_overhead_of_equal_times_is_zero_and_of_double_time_is_one() -> None:
+    assert estimate_ratio([1.0] * 9, 0.99, less=1.0).value == 0
+    assert estimate_ratio([2.0] * 9, 0.99, less=1.0).value == 1
 
 
 @pytest.mark.parametrize(
@@ -124,11 +138,11 @@ def test_the_overhead_of_equal_arms_is_zero_and_of_double_time_is_one() -> None:
     ],
 )
 def test_a_limit_on_the_wrong_side_is_refused(side: LimitType, metric: str) -> None:
-    with pytest.raises(UsageError, match="so it wants a"):
+    with pytest.raises(UsageError, match=r"expected a (floor|ceiling)"):
         Limit.parse(side, metric, 1)
 
 
-def test_reasons_name_found_bound_and_cure() -> None:
+def test_reasons_state_value_bound_and_cure() -> None:
     limit = Limit.parse(LimitType.CEILING, "p95", "50 ms")
     assert judge_limit(limit, found(0.04, 0.06), "w").reason == (
         "p95 of 50.0 ms (40.0 ms to 60.0 ms with 99 % confidence) spans the ceiling of 50.0 ms;"
@@ -136,3 +150,26 @@ def test_reasons_name_found_bound_and_cure() -> None:
     )
     assert "is above the ceiling" in judge_limit(limit, found(0.06, 0.07), "w").reason
     assert str(limit) == "p95 <= 50.0 ms"
+
+
+@pytest.mark.parametrize("typo", ["p59", "p9", "peak_memry", "overhaed", "opened_file", "images_per_secnd"])
+def test_a_misspelled_metric_is_refused_with_the_right_name(typo: str) -> None:
+    with pytest.raises(
+        UsageError, match=rf"ceiling\({typo}\): '{typo}' is not a metric, expected for example"
+    ):
+        Limit.parse(LimitType.CEILING, typo, 1)
+
+
+def test_a_counter_of_the_project_may_have_a_ceiling() -> None:
+    """The negative control: a name that resembles no metric is a counter that the project reports itself."""
+    limit = Limit.parse(LimitType.CEILING, "decoded_frames", 3)
+    estimate = limit.definition.estimate(took(0.1, counters={"decoded_frames": 4}), 0.99)
+    assert judge_limit(limit, estimate, "w").outcome is Outcome.BROKEN
+
+
+@pytest.mark.parametrize("metric", GPU_METRICS, ids=lambda metric: str(metric.name))
+def test_every_gpu_metric_can_have_a_limit(metric: GpuMetric) -> None:
+    limit_type = LimitType.FLOOR if metric.more_is_better else LimitType.CEILING
+    limit = Limit.parse(limit_type, f"gpu_{metric.name}", 1.5)
+    readings = GpuReadings(medians={metric.name: 1.5}, energy_joules=0.0)
+    assert limit.definition.estimate(took(0.1, gpu=readings), 0.99) == MetricEstimate.exact(1.5)

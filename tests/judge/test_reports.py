@@ -1,12 +1,14 @@
-"""What a whole gate comes to, and which stage is named."""
+"""The exit code of a gate, and the stage that a change is attributed to."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 
 from perfsuite.judge.stage_attribution import attribute_change, stage_changes
 from perfsuite.judge.verdict import Outcome
-from tests.report.sample_reports import report, workload
+from tests.report.sample_reports import make_gate, make_workload
 
 EXITS = [
     ([], 12),
@@ -22,8 +24,10 @@ EXITS = [
 
 
 @pytest.mark.parametrize(("outcomes", "code"), EXITS)
-def test_the_worst_decides_and_nothing_compared_is_never_green(outcomes: list[Outcome], code: int) -> None:
-    gate = report(*(workload(f"t{n}", outcome) for n, outcome in enumerate(outcomes)))
+def test_the_worst_outcome_decides_and_nothing_compared_is_never_green(
+    outcomes: list[Outcome], code: int
+) -> None:
+    gate = make_gate(*(make_workload(f"t{n}", outcome) for n, outcome in enumerate(outcomes)))
     assert gate.exit_code == code
 
 
@@ -31,7 +35,7 @@ def test_the_worst_decides_and_nothing_compared_is_never_green(outcomes: list[Ou
     ("outcome", "code"), [(Outcome.UNCLEAR, 11), (Outcome.KEPT, 11), (Outcome.REGRESSED, 1)]
 )
 def test_an_unfit_machine_is_never_green_and_hides_no_counter(outcome: Outcome, code: int) -> None:
-    assert report(workload("t", outcome), unfit=("t",)).exit_code == code
+    assert replace(make_gate(make_workload("t", outcome)), unfit=("t",)).exit_code == code
 
 
 def test_the_stage_that_explains_the_change_is_named() -> None:
@@ -54,3 +58,15 @@ def test_a_workload_without_stages_names_none() -> None:
 
 def test_a_stage_on_one_side_only_counts_as_new_work() -> None:
     assert attribute_change(stage_changes([({}, {"convert": 0.1})]), slower=True) == "convert"
+
+
+def test_workloads_are_listed_by_severity_and_size_of_the_change() -> None:
+    """A large improvement comes before a small one, as in every other report."""
+    gate = make_gate(
+        make_workload("kept", Outcome.KEPT),
+        make_workload("small", Outcome.IMPROVED, -0.1),
+        make_workload("large", Outcome.IMPROVED, -0.5),
+        make_workload("slow", Outcome.REGRESSED, 0.05),
+    )
+    assert [workload.name for workload in gate.worst_first] == ["slow", "large", "small", "kept"]
+    assert gate.headline == "1 regressed, 2 improved, 1 kept"

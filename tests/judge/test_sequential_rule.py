@@ -94,7 +94,7 @@ def test_false_alarms_stay_below_alpha(noise: Callable[[Generator], Turns]) -> N
     assert alarms(rule, noise, gates=50) <= 11  # 5, and three deviations
 
 
-def test_alpha_times_100_is_noticed() -> None:
+def test_a_hundredfold_alpha_raises_false_alarms() -> None:
     """The negative control of the test above, at the shipped alpha."""
     shipped = SequentialRule(workloads=4, tolerance=0.0, max_pairs=12)
     assert alarms(shipped, wild, gates=30) <= 2
@@ -102,33 +102,33 @@ def test_alpha_times_100_is_noticed() -> None:
 
 
 @pytest.mark.parametrize("noise", [steady, drifting, spiking, wild])
-def test_a_slowdown_of_five_percent_is_found(noise: Callable[[Generator], Turns]) -> None:
+def test_a_slowdown_of_five_percent_is_detected(noise: Callable[[Generator], Turns]) -> None:
     chance = np.random.default_rng(7)
     rule = SequentialRule(workloads=8)
     outcomes = [decide(rule, invented(chance, noise, 24, 0.05)).outcome for _ in range(40)]
     assert outcomes.count(Outcome.REGRESSED) >= 38
 
 
-def test_a_speedup_comes_back_as_improved() -> None:
+def test_a_speedup_is_improved() -> None:
     chance = np.random.default_rng(7)
     found = decide(SequentialRule(workloads=8), invented(chance, steady, 24, -0.05))
     assert found.outcome is Outcome.IMPROVED
     assert found.estimate == pytest.approx(-0.05, abs=0.01)
 
 
-def test_swapped_arms_swap_the_verdict() -> None:
+def test_swapped_sides_swap_the_verdict() -> None:
     chance = np.random.default_rng(8)
     ratios = invented(chance, steady, 24, 0.05)
     assert decide(SequentialRule(workloads=8), ratios).outcome is Outcome.REGRESSED
     assert decide(SequentialRule(workloads=8), [-ratio for ratio in ratios]).outcome is Outcome.IMPROVED
 
 
-def test_a_reversed_comparison_is_noticed() -> None:
+def test_a_reversed_comparison_fails_the_test_above() -> None:
     """Head over base, not base over head."""
     assert pair_log_ratio(base=[1.0] * 4, head=[1.1] * 4) > 0
 
 
-def test_a_slowdown_within_the_tolerance_is_nobodys_concern() -> None:
+def test_a_slowdown_within_the_tolerance_is_kept() -> None:
     chance = np.random.default_rng(9)
     found = [
         decide(
@@ -139,34 +139,34 @@ def test_a_slowdown_within_the_tolerance_is_nobodys_concern() -> None:
     assert found == [Outcome.KEPT] * 20
 
 
-def test_a_process_that_is_slow_for_life_is_unclear_and_not_regressed() -> None:
+def test_slow_processes_make_a_workload_unclear_and_not_regressed() -> None:
     chance = np.random.default_rng(10)
     found = decide(SequentialRule(workloads=8), invented(chance, bimodal, 24), spent=True)
     assert found.outcome is Outcome.UNCLEAR
     assert found.mde > 0.05
 
 
-def test_quiet_workloads_are_let_go_at_the_first_look() -> None:
+def test_quiet_workloads_end_at_the_first_look() -> None:
     chance = np.random.default_rng(11)
     found = [decide(SequentialRule(workloads=20), invented(chance, steady, 6)) for _ in range(40)]
     assert sum(each.outcome is Outcome.KEPT for each in found) >= 38
     assert all(each.mde < 0.05 for each in found if each.outcome is Outcome.KEPT)
 
 
-def test_four_quiet_pairs_are_enough_to_let_go() -> None:
+def test_four_quiet_pairs_end_a_workload() -> None:
     quiet = [0.004, -0.003, 0.002, -0.004]
     assert decide(SequentialRule(workloads=8), quiet[:3]).outcome is None
     assert decide(SequentialRule(workloads=8), quiet).outcome is Outcome.KEPT
 
 
-def test_a_pair_that_speaks_for_a_change_keeps_a_workload_in() -> None:
+def test_a_pair_that_suggests_a_change_continues_a_workload() -> None:
     """Most of these agree, and a spread that draws in its tails is small."""
     agreeing = [0.001, -0.001, 0.0, 0.001, -0.001]
     assert decide(SequentialRule(workloads=8), agreeing).outcome is Outcome.KEPT
     assert decide(SequentialRule(workloads=8), [0.15, *agreeing]).outcome is None
 
 
-def test_pairs_that_agree_by_luck_are_not_believed() -> None:
+def test_pairs_that_agree_by_chance_do_not_end_a_workload() -> None:
     """The turns of each say that it may be off by far more than the few scatter."""
     lucky = [0.001, -0.001, 0.0, 0.001]
     found = decide(SequentialRule(workloads=8), lucky, error=0.05)
@@ -174,7 +174,7 @@ def test_pairs_that_agree_by_luck_are_not_believed() -> None:
     assert minimum_detectable_effect(SequentialRule(workloads=8), lucky, error=0.05) > 0.05
 
 
-def test_the_printed_mde_is_found_nine_times_in_ten() -> None:
+def test_a_slowdown_of_the_mde_is_detected_nine_times_in_ten() -> None:
     chance = np.random.default_rng(12)
     rule = SequentialRule(workloads=8)
     size = math.expm1(math.log1p(rule.tolerance) + 0.01 * detectable_deviations(rule))
@@ -185,7 +185,7 @@ def test_the_printed_mde_is_found_nine_times_in_ten() -> None:
 
 
 @pytest.mark.parametrize("often", [0.0, 0.15, 0.3, 0.5])
-def test_what_24_pairs_say_they_would_have_found_they_would_have(often: float) -> None:
+def test_the_mde_after_24_pairs_is_detected_under_rare_disturbances(often: float) -> None:
     """Also where a neighbor disturbs some of them ten times as much as the others."""
     chance = np.random.default_rng(15)
     rule = SequentialRule(workloads=8)
@@ -197,7 +197,7 @@ def test_what_24_pairs_say_they_would_have_found_they_would_have(often: float) -
     assert found >= 49  # nine in ten are 54, less two deviations
 
 
-def test_four_pairs_cannot_know_what_comes_rarely() -> None:
+def test_four_pairs_underestimate_rare_disturbances() -> None:
     """A known gap: what leaves after four pairs prints an MDE that noise not yet seen would hide."""
     chance = np.random.default_rng(16)
     rule = SequentialRule(workloads=8)
@@ -210,17 +210,17 @@ def test_four_pairs_cannot_know_what_comes_rarely() -> None:
     assert 36 <= found < 54
 
 
-def test_no_pair_too_many_is_asked_for() -> None:
+def test_no_pair_beyond_the_last_look_is_requested() -> None:
     assert decide(SequentialRule(workloads=8), [0.0] * 3).outcome is None
     assert decide(SequentialRule(workloads=8), []).outcome is None
 
 
 @pytest.mark.parametrize("pairs", [0, 1])
-def test_hardly_any_pairs_are_unclear(pairs: int) -> None:
+def test_fewer_than_two_pairs_are_unclear(pairs: int) -> None:
     assert decide(SequentialRule(workloads=1), [0.0] * pairs, spent=True).outcome is Outcome.UNCLEAR
 
 
-def test_time_that_ends_between_looks_spends_what_is_left_of_alpha() -> None:
+def test_time_that_ends_between_looks_uses_the_rest_of_alpha() -> None:
     rule = SequentialRule(workloads=1)
     assert decide(rule, [0.05 + 0.001 * n for n in range(10)]).outcome is None
     assert decide(rule, [0.05 + 0.001 * n for n in range(10)], spent=True).outcome is Outcome.REGRESSED
@@ -233,9 +233,9 @@ def test_the_looks_together_spend_no_more_than_alpha(workloads: int, max_pairs: 
     assert workloads * sum(rule.alpha_by_look.values()) <= rule.alpha * (1 + 1e-9)
 
 
-def test_what_coins_cannot_say_is_never_claimed() -> None:
+def test_too_few_pairs_never_report_a_change() -> None:
     rule = SequentialRule(workloads=1000, max_pairs=12)
-    assert rule.fewest_pairs == 17
+    assert rule.min_pairs == 17
     assert detectable_deviations(rule) == float("inf")
     found = decide(rule, [5.0 + n for n in range(12)], spent=True)
     assert found.outcome is Outcome.UNCLEAR
@@ -263,11 +263,11 @@ def test_base_that_differs_from_base_makes_the_machine_unfit() -> None:
         [0.01, 0.3, 0.02, 0.25, 0.1, 0.02],  # no further than they scatter
     ],
 )
-def test_null_pairs_that_only_scatter_are_no_reason(seen: list[float]) -> None:
+def test_null_pairs_that_only_scatter_leave_the_machine_fit(seen: list[float]) -> None:
     assert unfit_workloads({"t": seen}, 0.01) == ()
 
 
-def test_null_pairs_of_noisy_machines_hardly_ever_make_them_unfit() -> None:
+def test_null_pairs_of_noisy_machines_rarely_make_them_unfit() -> None:
     chance = np.random.default_rng(13)
     # Null pairs go first in turn, not by lot: six coins may agree, and a slot is no fault of an arm.
     seen = [

@@ -25,7 +25,7 @@ numbers = st.lists(st.integers(-40, 40).map(lambda n: n / 100), min_size=1, max_
 
 
 @given(numbers)
-def test_the_chance_is_that_of_trying_every_pattern(values: list[float]) -> None:
+def test_the_p_value_equals_that_of_enumerating_all_patterns(values: list[float]) -> None:
     assert sign_flip.sign_flip_p_value(values) == pytest.approx(by_enumeration(values), abs=1e-12)
 
 
@@ -38,27 +38,27 @@ def test_all_faster_is_every_pattern() -> None:
     assert sign_flip.sign_flip_p_value([-0.02, -0.03]) == 1.0
 
 
-def test_nothing_seen_says_nothing() -> None:
+def test_no_pairs_have_a_p_value_of_one() -> None:
     assert sign_flip.sign_flip_p_value([]) == 1.0
 
 
-def test_what_is_within_the_tolerance_is_not_slower() -> None:
+def test_ratios_within_the_tolerance_are_not_slower() -> None:
     assert sign_flip.sign_flip_p_value([0.02] * 8, beyond=0.03) == 1.0
 
 
-def test_one_wild_pair_weighs_little_more_than_any_other() -> None:
+def test_an_outlier_weighs_little_more_than_another_pair() -> None:
     steady = [0.03] * 15
     assert sign_flip.sign_flip_p_value([*steady, -5.0]) == sign_flip.sign_flip_p_value([*steady, -0.045])
 
 
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=12))
-def test_the_center_turns_with_the_sign(values: list[float]) -> None:
+def test_negated_ratios_negate_the_center(values: list[float]) -> None:
     assert sign_flip.hodges_lehmann_center([-v for v in values]) == pytest.approx(
         -sign_flip.hodges_lehmann_center(values)
     )
 
 
-def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
+def test_the_interval_contains_the_true_ratio_at_its_level() -> None:
     chance = np.random.default_rng(5)
     held = 0
     for _ in range(200):
@@ -67,13 +67,13 @@ def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
     assert held >= 181  # 95 % of 200, less three deviations
 
 
-def test_the_spread_of_few_is_no_promise() -> None:
+def test_the_deviation_of_few_pairs_has_a_margin() -> None:
     assert sign_flip.pair_deviation([0.01]) == float("inf")
     few, many = [0.01, -0.01], [0.01, -0.01] * 20
     assert sign_flip.pair_deviation(few) > sign_flip.pair_deviation(many)
 
 
-def test_what_befalls_every_fourth_pair_is_noise_and_one_wild_pair_is_not() -> None:
+def test_a_disturbance_of_every_fourth_pair_is_noise_and_one_outlier_is_not() -> None:
     chance = np.random.default_rng(6)
     quiet = chance.normal(0, 0.01, 24)
     disturbed = np.where(np.arange(24) % 4 == 0, 15 * quiet, quiet)

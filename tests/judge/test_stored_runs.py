@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from perfsuite.errors import UsageError
+from perfsuite.errors import ExitCode, UsageError
 from perfsuite.judge import spread_rule
 from perfsuite.judge.spread_rule import SpreadRule
 from perfsuite.judge.stored_runs import ComparisonReport, ComparisonSettings, compare_runs
-from perfsuite.judge.verdict import EXIT_NOT_COMPARED, EXIT_REGRESSED, EXIT_UNCLEAR, Outcome, exit_code
+from perfsuite.judge.verdict import Outcome, exit_code
 from perfsuite.measure.measurement import Environment, Measurement
 
 HERE = Environment({"cpu": "invented", "torch": "2.11", "python": "3.12"}, {"kernel": "6.1"})
@@ -87,7 +87,7 @@ CASES = {"five runs a side": (0, 5), "a run a side and a history": (20, 1)}
 
 
 @pytest.mark.parametrize(("history", "each_side"), CASES.values(), ids=CASES.keys())
-def test_false_alarms_keep_to_alpha(history: int, each_side: int) -> None:
+def test_false_alarms_stay_within_alpha(history: int, each_side: int) -> None:
     # Without a tolerance, so that nothing but the test itself holds them down; 5 % so that few runs tell.
     settings = ComparisonSettings(alpha=0.05, tolerance=0.0)
     # P(share > 0.08) of 400 is under 0.6 % where the truth is 0.05.
@@ -95,7 +95,7 @@ def test_false_alarms_keep_to_alpha(history: int, each_side: int) -> None:
 
 
 @pytest.mark.parametrize(("history", "each_side"), CASES.values(), ids=CASES.keys())
-def test_a_hundredfold_alpha_is_noticed(history: int, each_side: int) -> None:
+def test_a_hundredfold_alpha_fails_the_test_above(history: int, each_side: int) -> None:
     """The negative control: were alpha ignored or not divided, the test above would be red."""
     assert false_alarms(60, history, each_side, ComparisonSettings(alpha=5.0, tolerance=0.0)) > 0.5
     assert (
@@ -103,7 +103,7 @@ def test_a_hundredfold_alpha_is_noticed(history: int, each_side: int) -> None:
     )
 
 
-def test_a_planted_tenth_is_found_and_nothing_else() -> None:
+def test_only_the_planted_slowdown_of_a_tenth_is_reported() -> None:
     source = random.Random(3)
     found = [
         outcomes(compare_runs(noisy_runs(5, 0.01, source), noisy_runs(5, 0.01, source, {"w7": 1.1})))
@@ -121,7 +121,7 @@ def test_swapped_sides_turn_a_regression_into_an_improvement() -> None:
     assert outcomes(compare_runs(new, old))["w7"] is Outcome.IMPROVED
 
 
-def test_swapped_arms_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_swapped_sides_in_the_judge_fail_the_test_above(monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control of the test above: a judge that confuses its sides calls it improved."""
     straight: Callable[[Sequence[float], Sequence[float]], float] = spread_rule.hodges_lehmann_shift
     monkeypatch.setattr(spread_rule, "hodges_lehmann_shift", lambda old, new: straight(new, old))
@@ -130,7 +130,7 @@ def test_swapped_arms_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert outcomes(compare_runs(old, new))["w7"] is Outcome.IMPROVED
 
 
-def test_the_power_promised_by_the_mde_is_there() -> None:
+def test_a_slowdown_of_the_mde_is_detected_with_the_stated_power() -> None:
     """A slowdown of the size that was promised is found about as often as promised (90 %)."""
     source, rule = random.Random(5), SpreadRule(alpha=0.001, tolerance=0.01, target_mde=1.0)
     found, tried = 0, 300
@@ -149,30 +149,31 @@ def test_samples_of_one_run_are_no_replicates() -> None:
     found = compare_runs([one], [other])
     assert outcomes(found) == {"t": Outcome.UNCLEAR}
     assert "take 4 more runs of either side" in found.verdicts[0].reason
-    assert exit_code(found.verdicts) == EXIT_UNCLEAR
+    assert exit_code(found.verdicts) == ExitCode.UNCLEAR
 
 
-def test_an_unclear_one_says_how_many_runs_are_wanted_and_they_suffice() -> None:
+def test_an_unclear_verdict_states_a_sufficient_number_of_runs() -> None:
     source = random.Random(6)
     old, new = ([source.gauss(0, 0.02) for _ in range(3)] for _ in range(2))
     rule = SpreadRule(alpha=0.01, tolerance=0.01, target_mde=0.05)
     found = rule.judge("t", old, new)
     assert found.outcome is Outcome.UNCLEAR
     more = int(found.reason.split("take ")[1].split()[0])
-    enough = [
-        rule.judge("t", *([source.gauss(0, 0.02) for _ in range(3 + more)] for _ in range(2))).outcome
-        for _ in range(100)
-    ]
+
+    def side() -> list[float]:
+        return [source.gauss(0, 0.02) for _ in range(3 + more)]
+
+    enough = [rule.judge("t", side(), side()).outcome for _ in range(100)]
     assert enough.count(Outcome.UNCLEAR) < 60
 
 
-def test_runs_that_differ_too_much_are_sent_to_the_gate() -> None:
+def test_runs_that_differ_too_much_refer_to_the_gate() -> None:
     found = SpreadRule(0.01, 0.01, 0.05).judge("t", [0.0, 0.9, -0.8], [0.1, -0.7, 0.8])
     assert found.outcome is Outcome.UNCLEAR
     assert "perfsuite gate" in found.reason
 
 
-def test_slower_within_the_tolerance_is_kept_however_certain() -> None:
+def test_a_significant_slowdown_within_the_tolerance_is_kept() -> None:
     old, new = [log(0.01)] * 5, [log(0.01009)] * 5
     assert SpreadRule(0.01, 0.01, 0.05).judge("t", old, new).outcome is Outcome.KEPT
     assert SpreadRule(0.01, 0.005, 0.05).judge("t", old, new).outcome is Outcome.REGRESSED
@@ -184,14 +185,14 @@ def test_a_marker_may_set_the_tolerance_of_one_workload() -> None:
     assert outcomes(found) == {"a": Outcome.REGRESSED, "b": Outcome.KEPT}
 
 
-def test_other_hard_facts_make_it_unclear_and_both_are_named() -> None:
+def test_different_hard_facts_are_unclear_and_both_values_are_named() -> None:
     there = replace(HERE, hard={**HERE.hard, "cpu": "other"})
     found = compare_runs([a_run()] * 5, [replace(a_run(0.02), environment=there)] * 5)
     assert outcomes(found) == {"t": Outcome.UNCLEAR}
     assert "cpu invented against other" in found.verdicts[0].reason
 
 
-def test_other_soft_facts_only_warn() -> None:
+def test_different_soft_facts_only_warn() -> None:
     there = replace(HERE, soft={"kernel": "6.9"})
     found = compare_runs([a_run()] * 5, [replace(a_run(), environment=there)] * 5)
     assert outcomes(found) == {"t": Outcome.KEPT}
@@ -210,19 +211,19 @@ def test_counters_travel_between_machines_of_the_same_torch_and_python(key: str,
 def test_missing_and_new_workloads_are_findings() -> None:
     found = compare_runs([a_run({"a": 1.0, "b": 1.0})] * 5, [a_run({"a": 1.0, "c": 1.0})] * 5)
     assert outcomes(found) == {"a": Outcome.KEPT, "b": Outcome.MISSING, "c": Outcome.NEW}
-    assert exit_code(found.verdicts) == EXIT_NOT_COMPARED
+    assert exit_code(found.verdicts) == ExitCode.NOT_COMPARED
 
 
 def test_a_renamed_workload_is_compared_and_brings_its_history() -> None:
     past = [a_run({"old": 1.0}, f"h{number}", number) for number in range(10)]
-    settings = ComparisonSettings(renamed={"old": "new"})
+    settings = ComparisonSettings(renames={"old": "new"})
     found = compare_runs([a_run({"old": 1.0})], [a_run({"new": 1.2})], past, settings)
     assert outcomes(found) == {"new": Outcome.REGRESSED}
 
 
 def test_nothing_in_common_is_never_green() -> None:
-    assert exit_code(compare_runs([a_run({})], [a_run({})]).verdicts) == EXIT_NOT_COMPARED
-    assert exit_code(compare_runs([a_run({})], [a_run({"t": 1.0})]).verdicts) == EXIT_NOT_COMPARED
+    assert exit_code(compare_runs([a_run({})], [a_run({})]).verdicts) == ExitCode.NOT_COMPARED
+    assert exit_code(compare_runs([a_run({})], [a_run({"t": 1.0})]).verdicts) == ExitCode.NOT_COMPARED
 
 
 @pytest.mark.parametrize(("before", "after"), [(0.0, 0.0), (0.0, 1.0), (1.0, 0.0)])
@@ -246,10 +247,10 @@ def test_a_workload_that_was_only_counted_is_judged_by_its_counters() -> None:
     old, new = (Invented({"t": Measurement("t", (), counters={"casts": n})}) for n in (2, 3))
     found = compare_runs([old], [new])
     assert [(each.metric, each.outcome) for each in found.verdicts] == [("casts", Outcome.REGRESSED)]
-    assert exit_code(found.verdicts) == EXIT_REGRESSED
+    assert exit_code(found.verdicts) == ExitCode.REGRESSED
 
 
-def test_sides_taken_in_blocks_warn_until_the_history_knows_the_drift() -> None:
+def test_sides_taken_in_blocks_warn_until_the_history_shows_the_drift() -> None:
     old, new = [a_run(at=1)] * 5, [a_run(at=9)] * 5
     assert any("drift" in each for each in compare_runs(old, new).warnings)
     turns = compare_runs([a_run(at=n) for n in (1, 4, 5)], [a_run(at=n) for n in (2, 3, 6)])
@@ -258,7 +259,7 @@ def test_sides_taken_in_blocks_warn_until_the_history_knows_the_drift() -> None:
     assert not any("drift" in each for each in compare_runs(old, new, past).warnings)
 
 
-def test_an_outlier_in_the_history_does_not_blind_three_runs_a_side() -> None:
+def test_an_outlier_in_the_history_does_not_hide_a_change_of_three_runs() -> None:
     source = random.Random(8)
     past = [a_run(0.01 * exp(source.gauss(0, 0.01)), f"h{number}", number) for number in range(30)]
     past[11] = a_run(0.05, "h11", 11)
@@ -266,7 +267,7 @@ def test_an_outlier_in_the_history_does_not_blind_three_runs_a_side() -> None:
     assert outcomes(compare_runs(old, new, past)) == {"t": Outcome.REGRESSED}
 
 
-def test_an_unlucky_run_among_many_does_not_make_a_side_slow() -> None:
+def test_one_slow_run_among_many_does_not_make_a_side_slow() -> None:
     source = random.Random(9)
     old, new = ([a_run(0.01 * exp(source.gauss(0, 0.005))) for _ in range(6)] for _ in range(2))
     new[2] = a_run(0.03)
@@ -287,18 +288,18 @@ def alarms_of_one_workload(evenings_known: int, comparisons: int = 400) -> float
     return alarms / comparisons
 
 
-def test_a_history_keeps_drift_between_evenings_from_being_called_a_change() -> None:
+def test_with_a_history_drift_between_sessions_is_no_change() -> None:
     assert alarms_of_one_workload(evenings_known=20) <= 0.025
 
 
-def test_without_a_history_drift_is_called_a_change_which_is_why_it_warns() -> None:
+def test_without_a_history_drift_is_a_change_with_a_warning() -> None:
     """A known gap, kept in sight: were it closed, the warning could go."""
     assert alarms_of_one_workload(evenings_known=0) > 0.1
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.1, True, "0.05"])
 @pytest.mark.parametrize("name", ["alpha", "tolerance", "target_mde", "power"])
-def test_settings_that_are_no_numbers_in_range_are_refused(name: str, value: Any) -> None:
+def test_settings_out_of_range_are_refused(name: str, value: Any) -> None:
     with pytest.raises(UsageError, match=f"{name}: "):
         ComparisonSettings(**{name: value})
     with pytest.raises(UsageError, match="tolerance of t: "):

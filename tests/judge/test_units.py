@@ -23,7 +23,7 @@ from perfsuite.judge.units import MetricKind, Range, format_quantity, parse_quan
         ("50 /s", MetricKind.RATE, 50),
     ],
 )
-def test_quantities_are_read_as_people_write_them(written: object, kind: MetricKind, value: float) -> None:
+def test_quantities_with_units_are_parsed(written: object, kind: MetricKind, value: float) -> None:
     assert parse_quantity(written, kind, "limit") == pytest.approx(value)
 
 
@@ -49,7 +49,7 @@ def test_quantities_are_read_as_people_write_them(written: object, kind: MetricK
         (1.5, MetricKind.COUNT),
     ],
 )
-def test_a_wrong_unit_or_number_names_what_was_expected(written: object, kind: MetricKind) -> None:
+def test_a_wrong_unit_or_number_names_the_expected_ones(written: object, kind: MetricKind) -> None:
     with pytest.raises(UsageError, match=r"limit: .*(expected|write|whole)"):
         parse_quantity(written, kind, "limit")
 
@@ -65,7 +65,7 @@ def test_a_wrong_unit_or_number_names_what_was_expected(written: object, kind: M
         (-0.02, MetricKind.RATIO, "-0.020"),
     ],
 )
-def test_quantities_are_shown_in_three_figures(value: float, kind: MetricKind, shown: str) -> None:
+def test_quantities_are_formatted_with_three_digits(value: float, kind: MetricKind, shown: str) -> None:
     assert format_quantity(value, kind) == shown
 
 
@@ -82,9 +82,7 @@ NAN, INF = float("nan"), float("inf")
         (Range(whole=True), [0, -5, 10**400], [0.0]),
     ],
 )
-def test_a_range_holds_numbers_and_nothing_else(
-    within: Range, inside: list[object], outside: list[object]
-) -> None:
+def test_a_range_contains_only_numbers(within: Range, inside: list[object], outside: list[object]) -> None:
     for value in inside:
         within.check("limit", value)
     for value in [*outside, NAN, INF, -INF, True, False, "0.5", None, [0.5]]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -49,18 +50,18 @@ class Tape:
 
 def test_the_device_is_idle_at_both_readings() -> None:
     tape = Tape()
-    WallClock(tape.note("wait")).seconds(tape.note("call"), 3)
+    WallClock(tape.note("wait")).time_calls(tape.note("call"), 3)
     assert tape.events == ["wait", "call", "call", "call", "wait"]
 
 
-def test_a_clock_that_waits_returns_with_the_work_done() -> None:
+def test_the_clock_waits_until_the_device_has_finished() -> None:
     device = Device()
-    WallClock(device.wait).seconds(device.submit, 50)
+    WallClock(device.wait).time_calls(device.submit, 50)
     assert device.done == 50
 
 
 def test_time_goes_forward() -> None:
-    assert WallClock().seconds(lambda: None, 1) >= 0
+    assert WallClock().time_calls(lambda: None, 1) >= 0
     assert clock_resolution_seconds() > 0
 
 
@@ -78,7 +79,7 @@ def test_waiting_without_a_device_returns() -> None:
         (None, "sundial", "'sundial' is not a clock"),
     ],
 )
-def test_a_device_or_clock_that_is_not_there_is_refused(device: str | None, kind: str, told: str) -> None:
+def test_an_unknown_device_or_clock_is_refused(device: str | None, kind: str, told: str) -> None:
     import torch  # noqa: F401 - a process that never imported it has other errors
 
     with pytest.raises(UsageError, match=told):
@@ -95,11 +96,17 @@ def test_events_without_cuda_are_refused() -> None:
 def test_a_clock_that_does_not_wait_for_cuda_is_caught() -> None:
     import torch
 
-    cycles = 20_000_000
-    queue: Callable[[], None] = lambda: torch.cuda._sleep(cycles)  # noqa: E731
-    waiting, events = make_clock("cuda").seconds(queue, 5), make_clock("cuda", "events").seconds(queue, 5)
+    cuda: Any = torch.cuda
+
+    def queue() -> None:
+        cuda._sleep(20_000_000)  # cycles
+
+    waiting, events = (
+        make_clock("cuda").time_calls(queue, 5),
+        make_clock("cuda", "events").time_calls(queue, 5),
+    )
     torch.cuda.synchronize()
-    careless = WallClock().seconds(queue, 5)
+    careless = WallClock().time_calls(queue, 5)
     torch.cuda.synchronize()
     assert careless < waiting / 5
     assert abs(events / waiting - 1) < 0.05

@@ -26,7 +26,8 @@ def test_differences_name_both_values() -> None:
 
 def test_this_environment_has_every_hard_fact_without_importing_torch() -> None:
     code = (
-        "import sys; from perfsuite.measure.environment import environment; hard = environment().hard\n"
+        "import sys; from perfsuite.measure.environment import detect_environment\n"
+        "hard = detect_environment().hard\n"
         "assert {'os', 'cpu', 'cores', 'python', 'torch', 'cuda', 'gpu', 'gpus'} <= set(hard), hard\n"
         "assert hard['torch'].count('.') == 1 and 'torch' not in sys.modules"
     )
@@ -50,7 +51,7 @@ def test_a_gpu_is_a_hard_fact_and_its_driver_a_soft_one(monkeypatch: pytest.Monk
 
     fake.nvmlDeviceGetMigMode = no_mig
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(module, "nvml", lambda: fake)
+    monkeypatch.setattr(module, "load_nvml", lambda: fake)
     hard, soft = module._gpu_facts()
     assert hard == {"gpu": "NVIDIA H200", "gpus": "2", "mig": "off"}
     assert soft == {"driver": "580.1", "power_limit_watts": "700"}
@@ -58,5 +59,5 @@ def test_a_gpu_is_a_hard_fact_and_its_driver_a_soft_one(monkeypatch: pytest.Monk
     assert module._gpu_facts()[0]["mig"] == "on"
 
 
-def test_what_is_not_installed_is_absent() -> None:
+def test_the_version_of_a_missing_distribution_is_absent() -> None:
     assert module.version_of("no-such-distribution") == "absent"

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from perfsuite.measure import gpu
-from perfsuite.measure.gpu import GpuMonitor, first_visible_device, load_nvml, throttle_reasons
+from perfsuite.measure.gpu import GpuMetric, GpuMonitor, first_visible_device, load_nvml, throttle_reasons
 
 
 def fake_nvml(throttle: int = 0) -> SimpleNamespace:
@@ -38,7 +38,8 @@ def test_readings_are_medians_with_units() -> None:
     watch.end()
     assert watch.readings is not None
     assert watch.readings.utilization_percent == 97
-    assert watch.readings.power_watts == 650
+    assert watch.readings.medians["power_watts"] == 650
+    assert set(watch.readings.medians) == {metric.name for metric in gpu.GPU_METRICS}
     assert watch.readings.energy_joules > 0
     assert watch.readings.throttled == ("power cap",)
 
@@ -50,7 +51,7 @@ def test_without_a_gpu_nothing_is_read() -> None:
     assert watch.readings is None
 
 
-def test_reasons_are_told_in_words() -> None:
+def test_throttle_reasons_are_words() -> None:
     assert throttle_reasons(fake_nvml(4 | 8), "gpu 0") == ["power cap", "hardware slowdown"]
     assert throttle_reasons(fake_nvml(), "gpu 0") == []
 
@@ -59,7 +60,7 @@ def test_reasons_are_told_in_words() -> None:
     ("visible", "device"),
     [(None, "gpu 0"), ("1,0", "gpu 1"), ("GPU-123", "GPU-123"), ("", None), ("-1", None)],
 )
-def test_the_first_visible_device_is_watched(
+def test_the_first_visible_device_is_monitored(
     monkeypatch: pytest.MonkeyPatch, visible: str | None, device: str | None
 ) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
@@ -78,3 +79,13 @@ def test_a_missing_package_or_driver_means_no_gpu(monkeypatch: pytest.MonkeyPatc
     assert load_nvml() is None
     monkeypatch.setitem(sys.modules, "pynvml", fake_nvml())
     assert gpu.load_nvml() is not None
+
+
+def test_a_new_gpu_metric_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    fan = GpuMetric("fan_percent", lambda nvml, device: 35.0, more_is_better=False)
+    monkeypatch.setattr(gpu, "GPU_METRICS", (*gpu.GPU_METRICS, fan))
+    monitor = GpuMonitor(fake_nvml())
+    monitor.begin()
+    monitor.end()
+    assert monitor.readings is not None
+    assert monitor.readings.medians["fan_percent"] == 35.0

@@ -10,13 +10,13 @@ from perfsuite.measure.memory import measure_peak_memory, process_tree_bytes
 SIZE = 64 * 2**20
 
 
-def test_the_peak_is_seen_though_it_was_freed() -> None:
+def test_the_peak_includes_memory_that_was_freed() -> None:
     found = measure_peak_memory(lambda: bytearray(b"x") * SIZE)
     assert found.peak_growth_bytes is not None
     assert SIZE * 0.9 < found.peak_growth_bytes < SIZE * 2.5
 
 
-def test_a_call_that_takes_nothing_grows_little() -> None:
+def test_a_call_that_allocates_nothing_grows_little() -> None:
     found = measure_peak_memory(lambda: None)
     assert found.peak_growth_bytes is not None
     assert found.peak_growth_bytes < SIZE / 4

@@ -20,7 +20,7 @@ class ScriptedClock:
 
     def wait(self) -> None: ...
 
-    def seconds(self, call: object, calls: int) -> float:
+    def time_calls(self, call: object, calls: int) -> float:
         self.asked.append(calls)
         each = self._script.pop(0) if len(self._script) > 1 else self._script[0]
         return each * calls
@@ -29,7 +29,7 @@ class ScriptedClock:
 PLAN = SamplingPlan(min_rounds=8, min_seconds=0.0, max_seconds=60.0, round_seconds=0.01)
 
 
-def test_a_round_of_short_calls_is_long_against_the_clock() -> None:
+def test_a_round_of_short_calls_is_long_compared_with_the_resolution() -> None:
     assert calibrate(nothing, ScriptedClock([1e-5]), PLAN) * 1e-5 >= 0.01
 
 
@@ -37,18 +37,18 @@ def test_a_long_call_is_a_round_of_its_own() -> None:
     assert calibrate(nothing, ScriptedClock([0.5]), PLAN) == 1
 
 
-def test_a_slow_first_call_does_not_spoil_the_calibration() -> None:
+def test_a_slow_first_call_does_not_shorten_the_rounds() -> None:
     assert calibrate(nothing, ScriptedClock([0.009, 1e-5]), PLAN) * 1e-5 >= 0.01
 
 
 @pytest.mark.parametrize("stalled", [0, 1, 2])
-def test_a_stall_does_not_spoil_the_calibration(stalled: int) -> None:
+def test_a_stall_does_not_shorten_the_rounds(stalled: int) -> None:
     """A neighbor takes the core during one of the readings."""
     script = [1e-5] * stalled + [0.08, *[1e-5] * 9]
     assert calibrate(nothing, ScriptedClock(script), PLAN) * 1e-5 >= 0.01
 
 
-def test_warm_up_goes_on_while_rounds_get_faster() -> None:
+def test_warm_up_continues_while_rounds_get_faster() -> None:
     cooling = [1 / (n + 1) for n in range(20)]
     rounds, was_warm = warm_up(
         nothing, ScriptedClock([*cooling, 0.05]), 1, SamplingPlan(max_warmup_seconds=60)
@@ -57,7 +57,7 @@ def test_warm_up_goes_on_while_rounds_get_faster() -> None:
     assert rounds > 20
 
 
-def test_warm_up_that_never_ends_says_so() -> None:
+def test_warm_up_without_a_steady_state_is_reported() -> None:
     halving = [0.9**n for n in range(200)]
     rounds, was_warm = warm_up(nothing, ScriptedClock(halving), 1, SamplingPlan(max_warmup_seconds=5.0))
     assert not was_warm
@@ -70,7 +70,7 @@ def test_samples_are_seconds_per_call_and_not_per_round() -> None:
     assert all(abs(seconds - 1e-4) < 1e-12 for seconds in rounds.seconds_per_call)
 
 
-def test_sampling_stops_when_enough_is_known() -> None:
+def test_sampling_stops_at_the_stopping_criterion() -> None:
     plan = SamplingPlan(min_rounds=8, min_seconds=0.0, max_seconds=60.0)
     rounds = sample(nothing, ScriptedClock([0.5]), plan, enough=lambda samples, look: look == 3)
     assert isinstance(rounds, Rounds)
@@ -87,7 +87,7 @@ def test_sampling_stops_when_the_time_is_spent(monkeypatch: pytest.MonkeyPatch) 
     assert rounds.looks == 3  # after 8, 12 and 18
 
 
-def test_a_slow_workload_is_not_sampled_for_ever() -> None:
+def test_a_slow_workload_has_a_time_limit() -> None:
     plan = SamplingPlan(min_rounds=8, max_seconds=10.0)
     assert plan.is_spent(10.0, 8)
     assert not plan.is_spent(10.0, 7)

@@ -24,14 +24,14 @@ def test_items_of_a_batch_are_the_length_of_its_first_part(batch: object, items:
     assert count_items(batch) == items
 
 
-def test_a_callable_counts_calls_unless_told_otherwise() -> None:
+def test_the_unit_of_a_callable_is_calls_unless_items_are_given() -> None:
     plain = make_workload("w", lambda: None)
     told = make_workload("w", lambda: None, items=32)
     assert (plain.items_per_call, plain.unit) == (1.0, "calls")
     assert (told.items_per_call, told.unit) == (32, "images")
 
 
-def test_an_iterable_is_passed_over_once_a_call() -> None:
+def test_one_call_iterates_over_the_batches_once() -> None:
     seen: list[int] = []
 
     class Batches:
@@ -49,9 +49,9 @@ def test_an_iterable_is_passed_over_once_a_call() -> None:
 
 @pytest.mark.parametrize(
     ("given", "told"),
-    [(iter([1, 2]), "passed over again"), (7, "neither a callable"), ([], "gave no items")],
+    [(iter([1, 2]), "reusable iterable"), (7, "neither a callable"), ([], "no items in one pass")],
 )
-def test_what_cannot_be_measured_is_refused(given: object, told: str) -> None:
+def test_other_objects_are_refused(given: object, told: str) -> None:
     with pytest.raises(UsageError, match=told):
         make_workload("w", given)
 

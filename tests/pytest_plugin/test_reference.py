@@ -10,8 +10,8 @@ import pytest
 from perfsuite.measure.environment import detect_environment
 from perfsuite.measure.measurement import Environment, Measurement
 from perfsuite.store.baselines import BaselineStore
+from perfsuite.store.run import Run as StoredRun
 from perfsuite.store.runs import RunStore
-from perfsuite.store.schema import Run as StoredRun
 from tests.pytest_plugin.conftest import Run
 
 SOURCE = "import time\ndef test_it(perf): perf(lambda: time.sleep(0.002))"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from perfsuite.judge.verdict import Outcome
-from perfsuite.report.text import format_change, sort_by_severity
+from perfsuite.judge.verdict import Outcome, sort_by_severity
+from perfsuite.report.text import format_change
 from tests.report.sample_reports import make_verdict
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from perfsuite.measure.measurement import Environment, Measurement
-from perfsuite.store.schema import Run
+from perfsuite.store.run import Run
 
 HERE = Environment({"cpu": "invented", "cores": "2", "python": "3.12", "torch": "2.11"}, {"kernel": "6.1"})
 

@@ -10,7 +10,7 @@ from perfsuite.errors import StoreError, UsageError
 from perfsuite.measure.measurement import Environment
 from perfsuite.store import schema
 from perfsuite.store.baselines import MAX_RUNS, BaselineStore
-from perfsuite.store.schema import Run
+from perfsuite.store.run import Run
 from tests.store.sample_runs import HERE, a_run
 
 
@@ -30,7 +30,7 @@ def runs(commit: str, factor: float = 1.0, count: int = 5, day: int = 1) -> list
     ]
 
 
-def test_accepted_runs_are_found_by_environment(baselines: BaselineStore) -> None:
+def test_accepted_runs_are_returned_for_their_environment(baselines: BaselineStore) -> None:
     accepted = runs("c0")
     assert baselines.accept(accepted) == f"{HERE.fingerprint}/main"
     found = baselines.find(HERE)
@@ -41,7 +41,7 @@ def test_accepted_runs_are_found_by_environment(baselines: BaselineStore) -> Non
     assert baselines.find(HERE, "nightly") is None
 
 
-def test_the_newest_of_several_names_is_found(baselines: BaselineStore) -> None:
+def test_the_newest_of_several_names_is_returned(baselines: BaselineStore) -> None:
     baselines.accept(runs("c0", day=2), "nightly")
     baselines.accept(runs("c1", day=1), "main")
     for name, expected in ((None, "nightly"), ("main", "main")):
@@ -50,12 +50,15 @@ def test_the_newest_of_several_names_is_found(baselines: BaselineStore) -> None:
         assert found.name == expected
 
 
-def test_a_kept_run_replaces_and_the_earlier_ones_tell_the_spread(baselines: BaselineStore) -> None:
+def test_kept_runs_become_the_baseline_and_the_earlier_ones_stay(baselines: BaselineStore) -> None:
     baselines.accept(runs("c0"))
     baselines.accept(runs("c1", day=2))
     found = baselines.find(HERE)
     assert found is not None
-    assert ({run.commit for run in found.runs}, {run.commit for run in found.past}) == ({"c1"}, {"c0"})
+    assert ({run.commit for run in found.runs}, {run.commit for run in found.earlier_runs}) == (
+        {"c1"},
+        {"c0"},
+    )
 
 
 def test_more_runs_of_the_same_commit_are_added(baselines: BaselineStore) -> None:
@@ -68,12 +71,12 @@ def test_more_runs_of_the_same_commit_are_added(baselines: BaselineStore) -> Non
         baselines.accept(runs("c0", count=3, day=2))
 
 
-def test_a_baseline_does_not_grow_for_ever(baselines: BaselineStore) -> None:
+def test_a_baseline_has_a_maximum_number_of_runs(baselines: BaselineStore) -> None:
     for day in range(1, 12):
         baselines.accept(runs(f"c{day}", day=day))
     found = baselines.find(HERE)
     assert found is not None
-    assert len(found.runs) + len(found.past) == MAX_RUNS
+    assert len(found.runs) + len(found.earlier_runs) == MAX_RUNS
     assert found.runs[-1].commit == "c11"
 
 
@@ -96,7 +99,7 @@ def test_a_baseline_does_not_grow_for_ever(baselines: BaselineStore) -> None:
         ),
     ],
 )
-def test_what_is_not_kept_is_refused(later: list[Run], found: str, baselines: BaselineStore) -> None:
+def test_runs_that_are_not_kept_are_refused(later: list[Run], found: str, baselines: BaselineStore) -> None:
     baselines.accept(runs("c0"))
     before = baselines.load(baselines.list()[0])
     with pytest.raises(StoreError, match=rf"not accepted: .*{found}"):
@@ -109,7 +112,7 @@ def test_a_faster_run_is_accepted(baselines: BaselineStore) -> None:
     baselines.accept(runs("c1", factor=0.8, day=2))
 
 
-def test_what_was_removed_on_purpose_may_be_dropped(baselines: BaselineStore) -> None:
+def test_a_removed_workload_may_be_dropped(baselines: BaselineStore) -> None:
     baselines.accept(runs("c0"))
     other = [
         Run(
@@ -133,18 +136,18 @@ def test_what_was_removed_on_purpose_may_be_dropped(baselines: BaselineStore) ->
         ([Run("main", "2026", "c", False, HERE, {})], "measured nothing"),
     ],
 )
-def test_what_is_unfit_is_refused(wrong: list[Run], found: str, baselines: BaselineStore) -> None:
+def test_unfit_runs_are_refused(wrong: list[Run], found: str, baselines: BaselineStore) -> None:
     with pytest.raises(StoreError, match=found):
         baselines.accept(wrong)
     assert baselines.list() == []
 
 
-def test_dirty_runs_are_accepted_only_when_asked_for(baselines: BaselineStore) -> None:
+def test_dirty_runs_are_accepted_only_with_the_option(baselines: BaselineStore) -> None:
     baselines.accept([a_run(dirty=True)], allow_dirty=True)
     assert len(baselines.list()) == 1
 
 
-def test_a_damaged_baseline_is_named_and_left_alone(baselines: BaselineStore) -> None:
+def test_a_damaged_baseline_is_named_and_not_changed(baselines: BaselineStore) -> None:
     reference = baselines.accept(runs("c0"))
     path = Path(baselines.root) / f"{reference}.json"
     path.write_bytes(path.read_bytes()[:-50])

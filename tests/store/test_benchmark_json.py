@@ -66,7 +66,7 @@ def test_pytest_benchmark_reads_our_files(plain: Path, tmp_path: Path) -> None:
     assert "Failed to load" not in done.stderr
 
 
-def test_plain_tests_of_the_same_session_are_measurements_too(plain: Path, tmp_path: Path) -> None:
+def test_benchmark_tests_of_the_same_session_are_measurements_too(plain: Path, tmp_path: Path) -> None:
     store = RunStore(tmp_path)
     run = store.load(store.save(a_run("main"), json.loads(plain.read_text())))
     assert {"test_decode", "test_plain.py::test_sorted[10]"} <= set(run.measurements)
@@ -86,7 +86,7 @@ def test_the_fields_that_other_tools_read_are_there(plain: Path, tmp_path: Path)
         )
 
 
-def test_a_sparse_foreign_file_is_read_or_named(tmp_path: Path) -> None:
+def test_a_sparse_file_of_another_tool_is_read_or_its_damage_named(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text('{"benchmarks": [{"fullname": "t", "stats": {"median": 1.5, "iterations": 4}}]}')
     run = RunStore().load(path)

@@ -35,7 +35,7 @@ def writer(root: Path, who: str, runs: int, workloads: int = 1) -> subprocess.Po
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
 
-def test_sixteen_writers_lose_none(tmp_path: Path) -> None:
+def test_sixteen_concurrent_writers_lose_no_run(tmp_path: Path) -> None:
     writers = [writer(tmp_path, f"writer{n}", RUNS) for n in range(WRITERS)]
     said = [each.communicate()[0].split()[1:] for each in writers]
     names = [name for each in said for name in each]
@@ -64,15 +64,15 @@ def killed_at_random(root: Path, points: int, seed: int) -> None:
         if store.list():
             assert len(store.load(store.list()[-1]).measurements) == 200
     damaged: list[str] = []
-    store = RunStore(root, tell=damaged.append)
+    store = RunStore(root, on_message=damaged.append)
     assert len(list(store.history())) == len(store.list())
     assert [line for line in damaged if "left out" in line] == []
 
 
-def test_a_killed_writer_leaves_a_store_that_reads(tmp_path: Path) -> None:
+def test_a_killed_writer_leaves_a_readable_store(tmp_path: Path) -> None:
     killed_at_random(tmp_path, points=24, seed=1)
 
 
 @pytest.mark.slow
-def test_two_hundred_killed_writers_leave_a_store_that_reads(tmp_path: Path) -> None:
+def test_two_hundred_killed_writers_leave_a_readable_store(tmp_path: Path) -> None:
     killed_at_random(tmp_path, points=200, seed=2)

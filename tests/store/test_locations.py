@@ -34,7 +34,7 @@ pytestmark = [
 ]
 
 
-def test_a_store_anywhere_keeps_and_finds(root: str) -> None:
+def test_every_location_stores_and_returns_runs(root: str) -> None:
     store = RunStore(root)
     assert store.list() == []
     names = [store.save(a_run("main", commit=commit), {}) for commit in ("c0", "c1", "c1")]
@@ -48,7 +48,7 @@ def test_a_store_anywhere_keeps_and_finds(root: str) -> None:
         store.load("gone")
 
 
-def test_baselines_anywhere(root: str) -> None:
+def test_every_location_stores_baselines(root: str) -> None:
     baselines = BaselineStore(root)
     run = a_run("main")
     assert baselines.find(run.environment) is None
@@ -61,7 +61,7 @@ def test_baselines_anywhere(root: str) -> None:
     assert BaselineStore(root).list() == []
 
 
-def test_writers_of_one_bucket_lose_nothing(bucket: str) -> None:
+def test_concurrent_writers_of_one_bucket_lose_no_run(bucket: str) -> None:
     root = f"{bucket}/{uuid.uuid4().hex}"
 
     def save(number: int) -> list[str]:
@@ -146,7 +146,7 @@ def test_no_link_to_a_folder_leads_out(tmp_path: Path, scheme: str, link: str) -
     assert {path.name: path.read_bytes() for path in outside.rglob("*")} == {"a.json": b"secret"}
 
 
-def test_of_many_files_those_behind_a_link_that_leads_out_are_not_read(tmp_path: Path) -> None:
+def test_read_all_skips_files_behind_a_link_that_leads_out(tmp_path: Path) -> None:
     """Summaries are convenience: without one the run itself is read."""
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "a.json").write_bytes(b"secret")
@@ -156,7 +156,7 @@ def test_of_many_files_those_behind_a_link_that_leads_out_are_not_read(tmp_path:
     assert place.read_all(["folder/a.json", "b.json"]) == {"b.json": b"b"}
 
 
-def test_a_root_that_is_a_link_is_the_users_choice(tmp_path: Path) -> None:
+def test_the_root_itself_may_be_a_link(tmp_path: Path) -> None:
     """The negative control: only what lies below the named root is checked."""
     (tmp_path / "disk").mkdir()
     (tmp_path / "runs").symlink_to(tmp_path / "disk")
@@ -164,7 +164,7 @@ def test_a_root_that_is_a_link_is_the_users_choice(tmp_path: Path) -> None:
     assert (tmp_path / "disk" / "folder" / "a.json").read_bytes() == b"a"
 
 
-def test_an_unknown_protocol_says_which_are_known() -> None:
+def test_an_unknown_protocol_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match=r"unknown protocol 'gopher'.*s3"):
         RunStore("gopher://x")
     with pytest.raises(UsageError, match="needs a package that is not installed"):

@@ -16,7 +16,7 @@ def store(tmp_path: Path) -> RunStore:
     return RunStore(tmp_path / "runs")
 
 
-def test_a_saved_run_comes_back_equal(store: RunStore) -> None:
+def test_a_stored_run_is_loaded_unchanged(store: RunStore) -> None:
     run = a_run("main")
     assert store.load(store.save(run, {"datetime": "2026-08-01"})) == run
 
@@ -41,20 +41,20 @@ def test_references(store: RunStore) -> None:
     assert len(store.select(Path(store.root))) == 4
 
 
-def test_replicates_of_a_dirty_tree_are_not_taken_for_granted(store: RunStore) -> None:
+def test_runs_of_a_dirty_tree_are_not_replicates(store: RunStore) -> None:
     for _ in range(3):
         store.save(a_run("head", dirty=True), {})
     assert len(store.select("head")) == 1
 
 
 @pytest.mark.parametrize("name", ["", "..", "../main", "a/b", ".hidden", "0007", "a b", "x" * 101, "[red]"])
-def test_names_that_are_no_file_names_are_refused(store: RunStore, name: str) -> None:
+def test_names_that_are_unfit_for_files_are_refused(store: RunStore, name: str) -> None:
     with pytest.raises(UsageError, match="no name for a run"):
         store.save(a_run(name), {})
     assert store.list() == []
 
 
-def test_an_unknown_name_says_what_there_is(store: RunStore) -> None:
+def test_an_unknown_name_is_refused_with_the_stored_ones(store: RunStore) -> None:
     store.save(a_run("main"), {})
     with pytest.raises(StoreError, match="holds no run 'mian'; it holds main"):
         store.load("mian")

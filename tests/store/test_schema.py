@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,8 +16,8 @@ from hypothesis import strategies as st
 from perfsuite.errors import StoreError
 from perfsuite.measure.measurement import Environment, GpuReadings, Measurement, MemoryPeaks
 from perfsuite.store import schema
+from perfsuite.store.run import Run
 from perfsuite.store.runs import RunStore
-from perfsuite.store.schema import Run
 from tests.store.sample_runs import a_run
 
 TOLD = {"machine_info": {"node": "x"}, "datetime": "2026-08-01", "version": "5.3.0"}
@@ -26,7 +27,7 @@ def good() -> bytes:
     return schema.dump(a_run("main", counters={"casts": 3}), TOLD)
 
 
-def edited(change: Callable[[dict[str, object]], None]) -> bytes:
+def edited(change: Callable[[dict[str, Any]], None]) -> bytes:
     """A file that was changed and signed again: only the meaning is wrong."""
     told = json.loads(good())
     change(told)
@@ -40,16 +41,16 @@ def edited(change: Callable[[dict[str, object]], None]) -> bytes:
     return data.replace(b"0" * 64, hashlib.sha256(data).hexdigest().encode(), 1)
 
 
-def measured(key: str, value: object) -> Callable[[dict[str, object]], None]:
-    return lambda told: told["perfsuite"]["measurements"][0].__setitem__(key, value)  # type: ignore[index]
+def measured(key: str, value: object) -> Callable[[dict[str, Any]], None]:
+    return lambda told: told["perfsuite"]["measurements"][0].__setitem__(key, value)
 
 
-def own(key: str, value: object) -> Callable[[dict[str, object]], None]:
-    return lambda told: told["perfsuite"].__setitem__(key, value)  # type: ignore[attr-defined]
+def own(key: str, value: object) -> Callable[[dict[str, Any]], None]:
+    return lambda told: told["perfsuite"].__setitem__(key, value)
 
 
-def twice(told: dict[str, object]) -> None:
-    told["perfsuite"]["measurements"] *= 2  # type: ignore[index]
+def twice(told: dict[str, Any]) -> None:
+    told["perfsuite"]["measurements"] *= 2
 
 
 DAMAGED = {
@@ -94,7 +95,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize(("data", "found"), DAMAGED.values(), ids=DAMAGED.keys())
-def test_damage_is_named_and_the_file_left_alone(data: bytes, found: str, tmp_path: Path) -> None:
+def test_damage_is_named_and_the_file_is_not_changed(data: bytes, found: str, tmp_path: Path) -> None:
     path = tmp_path / "0001_main.json"
     path.write_bytes(data)
     with pytest.raises(StoreError, match=rf"0001_main.json.*({found})") as raised:
@@ -104,7 +105,7 @@ def test_damage_is_named_and_the_file_left_alone(data: bytes, found: str, tmp_pa
 
 
 @pytest.mark.parametrize("reference", ["0001", "{folder}/0001_main.json"])
-def test_what_is_no_file_is_named(reference: str, tmp_path: Path) -> None:
+def test_a_path_that_is_no_file_is_named(reference: str, tmp_path: Path) -> None:
     path, reference = tmp_path / "0001_main.json", reference.format(folder=tmp_path)
     path.symlink_to(tmp_path / "gone")
     with pytest.raises(StoreError, match=r"symlink to .*gone, which does not exist"):
@@ -118,7 +119,7 @@ def test_what_is_no_file_is_named(reference: str, tmp_path: Path) -> None:
         RunStore(tmp_path).load(reference)
 
 
-def test_a_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
+def test_a_file_without_read_permission_is_named(tmp_path: Path) -> None:
     path = tmp_path / "0001_main.json"
     path.write_bytes(good())
     path.chmod(0)
@@ -151,14 +152,14 @@ def test_a_good_file_is_read() -> None:
 
 
 @pytest.mark.parametrize("seconds", [(float("nan"),), (float("inf"),), (-1.0,)])
-def test_nothing_is_written_that_could_not_be_read(seconds: tuple[float, ...], tmp_path: Path) -> None:
+def test_a_run_that_could_not_be_read_back_is_not_written(seconds: tuple[float, ...], tmp_path: Path) -> None:
     run = Run("main", "2026", "c", False, Environment({}), {"t": Measurement("t", seconds)})
     with pytest.raises(StoreError):
         RunStore(tmp_path).save(run, {})
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_pytest_benchmark_hands_over_is_cleaned() -> None:
+def test_data_of_pytest_benchmark_becomes_valid_json() -> None:
     numpy = pytest.importorskip("numpy")
     told = {"benchmarks": [], "x": {"ops": float("inf"), "n": numpy.int64(3), "f": test_a_good_file_is_read}}
     read = json.loads(schema.dump(a_run(), told))
@@ -179,7 +180,7 @@ measurements = st.builds(
     seconds_per_call_by_stage=st.dictionaries(names, seconds, max_size=3),
     counters=st.dictionaries(names, st.integers(0, 2**70), max_size=3),
     memory=st.none() | st.builds(MemoryPeaks, st.none() | st.integers(0, 2**50), st.none()),
-    gpu=st.none() | st.just(GpuReadings(1.0, 2.0, 3.0, 4.0, 5.0, 6.0, ("thermal",))),
+    gpu=st.none() | st.just(GpuReadings({"power_watts": 4.0}, 6.0, ("thermal",))),
 )
 runs = st.builds(
     Run,
@@ -194,14 +195,14 @@ runs = st.builds(
 
 
 @given(runs, st.lists(runs, max_size=2))
-def test_any_run_comes_back_equal(run: Run, replicates: list[Run]) -> None:
+def test_any_run_is_read_back_unchanged(run: Run, replicates: list[Run]) -> None:
     data = schema.dump(run, TOLD, replicates)
     assert schema.parse_all(data, "x") == (run, *replicates)
     assert schema.pytest_benchmark_part(data, "x")["machine_info"] == {"node": "x"}
 
 
 @given(st.integers(0, len(good()) - 1), st.integers(0, 255))
-def test_no_changed_byte_goes_unnoticed(place: int, value: int) -> None:
+def test_every_changed_byte_is_detected(place: int, value: int) -> None:
     data = bytearray(good())
     if data[place] == value:
         return

@@ -27,7 +27,7 @@ EXPECTED = [("c0", 0.1), ("c1", 1.1), ("c2", 2.1)]
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b"[]", b"null", b'{"version": 99}', b"\xff"])
-def test_a_damaged_summary_is_made_again(damage: bytes, root: Path) -> None:
+def test_a_damaged_summary_is_rebuilt(damage: bytes, root: Path) -> None:
     path = root / ".summaries" / "0002_main.json"
     whole = path.read_bytes()
     path.write_bytes(damage)
@@ -35,23 +35,23 @@ def test_a_damaged_summary_is_made_again(damage: bytes, root: Path) -> None:
     assert path.read_bytes() == whole
 
 
-def test_missing_summaries_are_made_again(root: Path) -> None:
+def test_missing_summaries_are_rebuilt(root: Path) -> None:
     for path in (root / ".summaries").iterdir():
         path.unlink()
     assert seen(root) == EXPECTED
     assert len(list((root / ".summaries").iterdir())) == 3
 
 
-def test_a_run_that_changed_is_not_believed_by_its_summary(root: Path) -> None:
+def test_the_summary_of_a_changed_run_is_not_used(root: Path) -> None:
     path = root / "0002_main.json"
     path.write_bytes(path.read_bytes().replace(b"1.1", b"9.1"))
     os.utime(path, (1, 1))
-    told: list[str] = []
-    assert [each.commit for each in RunStore(root, tell=told.append).history()] == ["c0", "c2"]
-    assert "checksum" in told[0]
+    messages: list[str] = []
+    assert [each.commit for each in RunStore(root, on_message=messages.append).history()] == ["c0", "c2"]
+    assert "checksum" in messages[0]
 
 
-def test_a_summary_is_believed_while_its_run_is_the_same(root: Path) -> None:
+def test_the_summary_of_an_unchanged_run_is_used(root: Path) -> None:
     """The negative control: else every test above would pass without summaries."""
     path = root / ".summaries" / "0002_main.json"
     told = json.loads(path.read_bytes())
@@ -60,12 +60,12 @@ def test_a_summary_is_believed_while_its_run_is_the_same(root: Path) -> None:
     assert seen(root)[1] == ("c1", 7.0)
 
 
-def test_incomplete_runs_are_no_history(root: Path) -> None:
+def test_incomplete_runs_are_not_in_the_history(root: Path) -> None:
     RunStore(root).save(a_run(complete=False, seconds={"test": 5.0}), {})
     assert seen(root) == EXPECTED
 
 
-def test_reading_goes_on_where_nothing_can_be_written(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_location_that_cannot_be_written_is_readable(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / ".summaries" / "0001_main.json").unlink()
 
     def fail(*_: object, **__: object) -> None:

@@ -6,9 +6,11 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from random import Random
 from time import perf_counter
 
 from perfsuite.errors import PerfsuiteError
+from perfsuite.measure.turns import run_blocks
 
 MAX_MESSAGE_CHARS = 300
 
@@ -46,11 +48,17 @@ def time_process(command: Sequence[str]) -> ProcessTimes:
 def time_processes_in_turns(
     commands: Mapping[str, Sequence[str]], seconds: float, min_rounds: int = 3
 ) -> dict[str, tuple[ProcessTimes, ...]]:
-    """Run every command once per round, every second round in reverse order, for about `seconds`."""
+    """Time every command twice per block of turns, for about `seconds`, and at least `min_rounds` times."""
     times: dict[str, list[ProcessTimes]] = {name: [] for name in commands}
-    names, begin, rounds = list(commands), perf_counter(), 0
-    while rounds < min_rounds or perf_counter() - begin < seconds:
-        for name in names if rounds % 2 == 0 else reversed(names):
-            times[name].append(time_process(commands[name]))
-        rounds += 1
+    begin = perf_counter()
+
+    def turn(name: str) -> float:
+        times[name].append(time_process(commands[name]))
+        return times[name][-1].real
+
+    def should_stop(blocks: int) -> bool:
+        return 2 * blocks >= min_rounds and perf_counter() - begin >= seconds
+
+    for _ in run_blocks(list(commands), turn, should_stop=should_stop, rng=Random()):
+        pass
     return {name: tuple(taken) for name, taken in times.items()}

@@ -12,7 +12,7 @@ from perfsuite.advise.sweep.report import (
     SettingResult,
     SweepReport,
 )
-from perfsuite.judge.limits import MetricEstimate
+from perfsuite.judge.metrics import MetricEstimate
 
 OVERHEAD_WARNING = 0.3
 BUSY_CORES = 0.9
@@ -38,8 +38,8 @@ def format_ratio(ratio: MetricEstimate) -> str:
     """
     low, high = ratio.interval.low, ratio.interval.high
     if not (isfinite(low) and isfinite(high)):
-        return f"{ratio.estimate:.2f} (too few turns for an interval)"
-    return f"{ratio.estimate:.2f} ({low:.2f} to {high:.2f})"
+        return f"{ratio.value:.2f} (too few turns for an interval)"
+    return f"{ratio.value:.2f} ({low:.2f} to {high:.2f})"
 
 
 def _choice_advice(report: SweepReport, choice: SettingChoice) -> Iterator[str]:
@@ -87,7 +87,7 @@ def _augmentation_advice(result: SettingResult) -> Iterator[str]:
     overhead = result.overhead
     if overhead is not None and overhead.interval.low > OVERHEAD_WARNING:
         yield (
-            f"augmentation costs {overhead.estimate:.0%}: do it on the device "
+            f"augmentation costs {overhead.value:.0%}: do it on the device "
             "(perfsuite.transforms.augment.device), or reuse augmented images (cache= with cache_epochs=)"
         )
 

@@ -8,7 +8,8 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from math import ceil, sqrt
+from math import ceil
+from random import Random
 from statistics import median
 from typing import Any
 
@@ -30,6 +31,7 @@ from perfsuite.data.sources.base import ImageSource, Subset
 from perfsuite.data.sources.splits import SPLITS
 from perfsuite.errors import NothingMeasuredError, UsageError
 from perfsuite.measure.memory import measure_peak_memory
+from perfsuite.measure.turns import run_blocks
 
 TURN_SECONDS = 0.4  # approximate length of a turn without workers
 MAX_BATCHES_PER_TURN = 64
@@ -246,10 +248,16 @@ def batches_ahead(setting: LoaderSetting) -> int:
 
 
 def _take_turns(runs: Sequence[_LoaderRun], seconds: float, on_progress: OnProgress) -> bool:
-    """Take blocks of turns (A B C C B A); False where they were interrupted.
+    """Take blocks of turns, with one sample of each run per block; False where they were interrupted."""
+    epochs = [0] * len(runs)
 
-    The sample of a run in a block is the geometric mean of its two turns.
-    """
+    def turn(index: int) -> float:
+        epochs[index] += 1
+        return runs[index].turn(epochs[index] - 1, processes)
+
+    def should_stop(blocks: int) -> bool:
+        return blocks >= MIN_BLOCKS and time.perf_counter() - begin >= seconds
+
     try:
         on_progress("warming up")
         for run in runs:
@@ -257,14 +265,11 @@ def _take_turns(runs: Sequence[_LoaderRun], seconds: float, on_progress: OnProgr
             run.clear()
         processes = psutil.Process().children(recursive=True)  # all workers; waiting ones use no CPU time
         begin, plan = time.perf_counter(), f"planned are {seconds:.0f} s and {MIN_BLOCKS} blocks"
-        while (
-            blocks := len(runs[0].seconds_per_image)
-        ) < MIN_BLOCKS or time.perf_counter() - begin < seconds:
-            forward = [run.turn(2 * blocks, processes) for run in runs]
-            backward = [run.turn(2 * blocks + 1, processes) for run in reversed(runs)]
-            for run, first, second in zip(runs, forward, reversed(backward), strict=True):
-                run.seconds_per_image.append(sqrt(first * second))
-            on_progress(f"{blocks + 1} blocks of turns in {time.perf_counter() - begin:.0f} s; {plan}")
+        blocks = run_blocks(range(len(runs)), turn, should_stop=should_stop, rng=Random())
+        for number, block in enumerate(blocks, 1):
+            for run, sample in zip(runs, block, strict=True):
+                run.seconds_per_image.append(sample)
+            on_progress(f"{number} blocks of turns in {time.perf_counter() - begin:.0f} s; {plan}")
     except KeyboardInterrupt:
         return False
     return True

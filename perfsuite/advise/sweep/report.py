@@ -9,7 +9,7 @@ Numbers are by blocks of turns: those of two settings at one index were measured
 >>> choice = report.choice()
 >>> choice.result.setting.num_workers, choice.is_clear, report.fastest.setting.num_workers
 (2, True, 4)
->>> report.speedup(choice.result).estimate
+>>> report.speedup(choice.result).value
 2.0
 """
 
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import fmean, median, stdev
 
-from perfsuite.judge.limits import MetricEstimate, estimate_ratio
+from perfsuite.judge.metrics import MetricEstimate, estimate_ratio
 from perfsuite.judge.order_statistics import median_interval, quantile
 from perfsuite.judge.verdict import Interval
 
@@ -165,7 +165,7 @@ class SweepReport:
     @property
     def fastest(self) -> SettingResult:
         """The setting with the best median. That is a noisy maximum, so `choice` does not just take it."""
-        return max(self.results, key=lambda result: result.images_per_second.estimate)
+        return max(self.results, key=lambda result: result.images_per_second.value)
 
     @property
     def reference(self) -> SettingResult:
@@ -204,7 +204,7 @@ class SweepReport:
 def _cost(result: SettingResult) -> tuple[int, int, float]:
     """Fewer workers first, then fewer batches ahead; of equal ones the faster."""
     setting = result.setting
-    return setting.num_workers, setting.prefetch_factor, -result.images_per_second.estimate
+    return setting.num_workers, setting.prefetch_factor, -result.images_per_second.value
 
 
 def _ratios(numerator: SettingResult, denominator: SettingResult) -> list[float]:

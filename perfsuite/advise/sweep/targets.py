@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from perfsuite.advise.sweep.report import LEVEL, SettingResult, SweepReport
-from perfsuite.judge.limits import Limit, LimitType, MetricEstimate, judge_limit
+from perfsuite.judge.limits import Limit, LimitType, judge_limit
+from perfsuite.judge.metrics import MetricEstimate
 from perfsuite.judge.order_statistics import quantile, quantile_interval
 from perfsuite.judge.verdict import Interval, Outcome, Verdict
 
@@ -42,7 +43,7 @@ def _metric_estimates(report: SweepReport, result: SettingResult) -> dict[str, M
     batches = Interval(rate.interval.low / report.batch_size, rate.interval.high / report.batch_size, LEVEL)
     estimates = {
         "images_per_second": rate,
-        "batches_per_second": MetricEstimate(rate.estimate / report.batch_size, batches),
+        "batches_per_second": MetricEstimate(rate.value / report.batch_size, batches),
     }
     if result.batch_seconds:
         waits = result.batch_seconds

@@ -15,7 +15,7 @@ from rich.text import Text
 from perfsuite.advise.sweep.advice import advise_on_sweep
 from perfsuite.advise.sweep.report import BatchWaitTimes, RelativeSpeed, SettingResult, SweepReport
 from perfsuite.advise.sweep.targets import check_targets
-from perfsuite.judge.limits import MetricEstimate
+from perfsuite.judge.metrics import MetricEstimate
 from perfsuite.judge.units import MetricKind, format_quantity, format_significant
 from perfsuite.report.terminal.run_table import OUTCOME_STYLES
 
@@ -53,11 +53,11 @@ def _rate_table(report: SweepReport, chosen: SettingResult) -> Table:
         speed = report.relative_speed(result)
         table.add_row(
             result.setting.label,
-            format_significant(rate.estimate),
+            format_significant(rate.value),
             _interval(rate, format_significant),
-            format_significant(rate.estimate / report.batch_size),
-            f"{report.speedup(result).estimate:.2f}",
-            "" if overhead is None else f"{overhead.estimate:+.0%} ({_interval(overhead, _percent)})",
+            format_significant(rate.value / report.batch_size),
+            f"{report.speedup(result).value:.2f}",
+            "" if overhead is None else f"{overhead.value:+.0%} ({_interval(overhead, _percent)})",
             Text(_speed_label(speed, result is chosen), style=SPEED_STYLES[speed]),
         )
     return table

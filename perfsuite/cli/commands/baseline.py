@@ -96,7 +96,7 @@ def _accept(arguments: argparse.Namespace) -> int:
     reference = BaselineStore(arguments.baselines).accept(
         runs,
         arguments.name,
-        run_references.history(store, runs),
+        list(store.history(runs[-1].fingerprint)),
         comparison_settings(arguments),
         arguments.allow_dirty,
         frozenset(arguments.drop),

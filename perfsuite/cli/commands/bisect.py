@@ -18,10 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from perfsuite.errors import ExitCode
     from perfsuite.gate.bisect import bisect
     from perfsuite.gate.git import Repository
     from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
-    from perfsuite.judge.verdict import EXIT_INTERRUPTED, EXIT_KEPT, EXIT_UNCLEAR
 
     folder = Path.cwd()
     settings = gate_settings(
@@ -33,12 +33,12 @@ def run(arguments: argparse.Namespace) -> int:
                 settings, arguments.good, arguments.bad, folder, partial(print_progress, "bisect")
             )
     except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        return ExitCode.INTERRUPTED
     repository = Repository.at(folder)
     for commit in result.suspects:
         print(f"{commit} {repository.subject(commit)}")
     if len(result.suspects) == 1:
         print(f"this commit made it slower; {result.gates} gates were run")
-        return EXIT_KEPT
+        return ExitCode.KEPT
     print(f"one of these {len(result.suspects)} commits made it slower; those between could not be judged")
-    return EXIT_UNCLEAR
+    return ExitCode.UNCLEAR

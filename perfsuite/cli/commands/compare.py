@@ -7,17 +7,13 @@ runs; counters are compared exactly. What the runs cannot decide is unclear, and
 from __future__ import annotations
 
 import argparse
-import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from perfsuite.cli import comparison_options
 from perfsuite.cli.output import add_json_argument, text_stream, write_output
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from perfsuite.judge.stored_runs import ComparisonReport, HistoricalRun
+    from perfsuite.report.report import Report
 
 EPILOG = """\
 A and B are each
@@ -53,47 +49,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--markdown", metavar="FILE", help="write a Markdown report (- for stdout)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Comparison:
-    """What is printed and written: the verdicts, their exit code, and which runs were compared."""
-
-    report: ComparisonReport
-    exit_code: int
-    run_lines: Sequence[str]
-    history_size: int
-
-
 def run(arguments: argparse.Namespace) -> int:
     from perfsuite.cli import run_references
     from perfsuite.judge.stored_runs import compare_runs
     from perfsuite.judge.verdict import exit_code
+    from perfsuite.report.report import report_comparison
+    from perfsuite.store.baselines import BaselineStore
+    from perfsuite.store.references import resolve_sides
 
     store = run_references.open_store(arguments.store)
-    old, new, earlier = run_references.resolve_sides(arguments.a, arguments.b, store, arguments.baselines)
-    history: list[HistoricalRun] = [*earlier, *run_references.history(store, [*old, *new])]
-    report = compare_runs(old, new, history, comparison_options.comparison_settings(arguments))
-    comparison = _Comparison(
-        report=report,
-        exit_code=exit_code(report.verdicts),
-        run_lines=[run_references.describe_runs("A", old), run_references.describe_runs("B", new)],
-        history_size=len(history),
+    old_side, new_side = resolve_sides(arguments.a, arguments.b, store, BaselineStore(arguments.baselines))
+    history = old_side.history(store, other_side=new_side.runs)
+    old, new = old_side.runs, new_side.runs
+    comparison = compare_runs(old, new, history, comparison_options.comparison_settings(arguments))
+    code = exit_code(comparison.verdicts)
+    report = report_comparison(
+        comparison,
+        sides=[run_references.describe_runs("A", old), run_references.describe_runs("B", new)],
+        history_runs=len(history),
+        alpha=arguments.alpha,
+        exit_code=code,
     )
-    _print_and_write(arguments, comparison)
-    return comparison.exit_code
+    _print_and_write(arguments, report)
+    return code
 
 
-def _print_and_write(arguments: argparse.Namespace, comparison: _Comparison) -> None:
+def _print_and_write(arguments: argparse.Namespace, report: Report) -> None:
+    import os
+
     from perfsuite.report.formats import json, markdown
     from perfsuite.report.publish import print_report
-    from perfsuite.report.report import report_comparison
 
-    report = report_comparison(
-        comparison.report,
-        sides=comparison.run_lines,
-        history_runs=comparison.history_size,
-        alpha=arguments.alpha,
-        exit_code=comparison.exit_code,
-    )
     stream = text_stream(arguments.json, arguments.markdown)
     print_report(report, stream, os.environ, show_kept=arguments.all)
     if arguments.json:

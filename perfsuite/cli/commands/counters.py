@@ -14,7 +14,7 @@ import json
 import sys
 from pathlib import Path
 
-from perfsuite.judge.verdict import EXIT_KEPT, EXIT_NOT_COMPARED, EXIT_REGRESSED
+from perfsuite.errors import ExitCode
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     path = expected_file(arguments.expected_dir)
     if not path.exists() and not arguments.update:
         print(f"{path}: no counts of this PyTorch, expected some; save them with --update", file=sys.stderr)
-        return EXIT_NOT_COMPARED
+        return ExitCode.NOT_COMPARED
     expected = read_expected(path) if path.exists() else {}
     counted = count_all_cases()
     differences = diff_counters(expected, counted)
@@ -44,6 +44,6 @@ def run(arguments: argparse.Namespace) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(counted, indent=1, sort_keys=True) + "\n")
         print(f"{path}: written, {len(differences)} changes")
-        return EXIT_KEPT
+        return ExitCode.KEPT
     print(f"{len(counted)} cases, {len(differences)} counters differ from {path}")
-    return EXIT_REGRESSED if differences else EXIT_KEPT
+    return ExitCode.REGRESSED if differences else ExitCode.KEPT

@@ -25,9 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from perfsuite.errors import ExitCode
     from perfsuite.gate.doctor import diagnose
     from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
-    from perfsuite.judge.verdict import EXIT_INTERRUPTED, EXIT_KEPT, EXIT_UNFIT
 
     on_progress = partial(print_progress, "doctor")
     try:
@@ -35,9 +35,9 @@ def run(arguments: argparse.Namespace) -> int:
             diagnosis = diagnose(arguments.pairs, arguments.alpha, arguments.tolerance, on_progress)
     except KeyboardInterrupt:
         on_progress("interrupted; a diagnosis needs every pair, and nothing is left behind")
-        return EXIT_INTERRUPTED
+        return ExitCode.INTERRUPTED
     _print_diagnosis(diagnosis, arguments.alpha)
-    return EXIT_UNFIT if diagnosis.unfit else EXIT_KEPT
+    return ExitCode.UNFIT if diagnosis.unfit else ExitCode.KEPT
 
 
 def _print_diagnosis(diagnosis: MachineDiagnosis, alpha: float) -> None:

@@ -34,9 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from perfsuite.errors import ExitCode
     from perfsuite.gate.gate import gate
     from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
-    from perfsuite.judge.verdict import EXIT_INTERRUPTED
     from perfsuite.report import publish
     from perfsuite.report.report import report_gate
 
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
             report = report_gate(gate(settings, folder, repro_command(settings), on_progress))
     except KeyboardInterrupt:
         on_progress("interrupted before anything was judged; nothing is left behind")
-        return EXIT_INTERRUPTED
+        return ExitCode.INTERRUPTED
     publish.print_report(report, sys.stdout, os.environ)
     if arguments.report:
         for path in publish.write_reports(report, arguments.report):

@@ -78,13 +78,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     options = merge_options(arguments)
     from perfsuite.advise.sweep.targets import check_targets
-    from perfsuite.judge.verdict import EXIT_INTERRUPTED, EXIT_KEPT, exit_code
+    from perfsuite.errors import ExitCode
+    from perfsuite.judge.verdict import exit_code
 
     report = _measure(options)
     _print_and_write(report, options.json)
     if not report.is_complete:
-        return EXIT_INTERRUPTED
-    return exit_code(check_targets(report, report.choice().result)) if options.check else EXIT_KEPT
+        return ExitCode.INTERRUPTED
+    return exit_code(check_targets(report, report.choice().result)) if options.check else ExitCode.KEPT
 
 
 def merge_options(arguments: argparse.Namespace) -> SweepOptions:

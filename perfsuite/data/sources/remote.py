@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from perfsuite.data.image_file import check_file_bytes, read_file
 from perfsuite.data.sources.file_index import PackedStrings
 from perfsuite.data.sources.files import is_image_name
-from perfsuite.errors import DataError
+from perfsuite.errors import DataError, UsageError
+from perfsuite.filesystems import open_filesystem
 
 
 @dataclass(slots=True, eq=False)
@@ -105,11 +106,6 @@ def _is_local(system: Any) -> bool:
 
 def _open_filesystem(address: str, options: Mapping[str, Any]) -> tuple[Any, str]:
     try:
-        import fsspec
-    except ImportError as error:
-        raise DataError(f"{address}: fsspec is not installed; pip install 'perfsuite[remote]'") from error
-    try:
-        system, root = fsspec.core.url_to_fs(address, skip_instance_cache=True, **options)
-    except (ImportError, ValueError) as error:
-        raise DataError(f"{address}: {error}") from error
-    return system, root.rstrip("/")
+        return open_filesystem(address, shared=False, **options)
+    except UsageError as error:
+        raise DataError(str(error)) from error

@@ -74,6 +74,6 @@ def torch_compile_counts() -> dict[str, int]:
     """What torch.compile has done in this process so far; ImportError where perfsuite cannot be imported."""
     if "torch._dynamo" not in sys.modules:
         return {}
-    operators = importlib.import_module("perfsuite.measure.counters.torch_operators")
-    counts: dict[str, int] = operators.compile_counters()
+    compilation = importlib.import_module("perfsuite.measure.counters.compilation")
+    counts: dict[str, int] = compilation.compile_counters()
     return counts

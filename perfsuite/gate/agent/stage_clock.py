@@ -15,6 +15,7 @@ class AgentStageClock:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
+        self._lock = threading.Lock()
         self._open = threading.local()
 
     def begin(self, stage: str) -> None:
@@ -27,7 +28,8 @@ class AgentStageClock:
             return
         begin, inner_seconds = stack.pop()
         seconds = time.perf_counter() - begin
-        self.seconds[stage] += seconds - inner_seconds
+        with self._lock:
+            self.seconds[stage] += seconds - inner_seconds
         if stack:
             stack[-1][1] += seconds
 

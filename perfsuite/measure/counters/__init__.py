@@ -1,0 +1,1 @@
+"""Counters: exact counts of what one call did. One file per family; `registry` finds them."""

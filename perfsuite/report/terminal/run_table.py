@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from perfsuite.judge.limits import metric_kind
+from perfsuite.judge.metrics import find_metric
 from perfsuite.judge.order_statistics import relative_half_iqr
 from perfsuite.judge.run_result import WorkloadRunResult
 from perfsuite.judge.units import MetricKind, format_quantity, format_significant
@@ -181,7 +181,7 @@ def describe_limit(verdict: Verdict) -> str:
     >>> describe_limit(Verdict("w", "overhead", Outcome.KEPT, "", estimate=0.21, bound=0.3))
     'overhead 0.21, ceiling 0.30'
     """
-    kind = metric_kind(verdict.metric)
+    kind = find_metric(verdict.metric).kind
     bound = format_quantity(verdict.bound, kind) if verdict.bound is not None else "?"
     if kind is MetricKind.RATE:
         return f"floor {bound}"

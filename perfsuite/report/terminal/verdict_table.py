@@ -10,14 +10,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from perfsuite.judge.verdict import Outcome, Verdict
+from perfsuite.judge.verdict import Outcome, Verdict, sort_by_severity
 from perfsuite.report.terminal.run_table import OUTCOME_STYLES
 from perfsuite.report.text import (
     escape_control_characters,
     format_change,
     format_interval,
     format_outcome_counts,
-    sort_by_severity,
 )
 
 MAX_SIMILAR_ROWS = 3  # with the same outcome for the same reason

@@ -308,7 +308,7 @@ def test_amp_means_bf16_and_is_off_by_default_on_a_cpu(words: list[str], precisi
 
 @pytest.mark.parametrize(("percent", "has_remedy"), [(60, True), (89.9, True), (90, False)])
 def test_a_gpu_that_waits_is_reported_with_a_remedy(percent: float, has_remedy: bool) -> None:
-    message = train_command._gpu_use_message(GpuReadings(percent, 1.0, 1.0, 1.0, 1.0, 1.0))
+    message = train_command._gpu_use_message(GpuReadings({"utilization_percent": percent}, energy_joules=1.0))
     assert ("perfsuite profile loading" in message) == has_remedy
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 
@@ -22,6 +23,7 @@ EVENTS = [
     ),
     ([("begin", "read"), ("end", "read"), ("begin", "read"), ("end", "read")], {"read": 2.0}),
     ([("begin", "a"), ("begin", "a"), ("end", "a"), ("end", "a")], {"a": 3.0}),
+    ([("end", "a")], {}),  # the stage began before the clock listened
 ]
 
 
@@ -47,11 +49,40 @@ def test_both_clocks_report_each_stage_without_the_stages_inside_it(
         assert dict(clock.seconds) == seconds
 
 
-def test_an_end_without_a_begin_is_ignored() -> None:
-    """A stage may have begun before the clock listened."""
-    clock = AgentStageClock()
-    clock.end("read")
-    assert dict(clock.seconds) == {}
+class SlowSeconds(dict[str, float]):
+    """A sum that takes long to read, so that an update without a lock loses another thread's."""
+
+    def __missing__(self, stage: str) -> float:
+        return 0.0
+
+    def __getitem__(self, stage: str) -> float:
+        seconds = super().__getitem__(stage)
+        time.sleep(0.02)
+        return seconds
+
+
+@pytest.mark.parametrize("make_clock", [StageClock, AgentStageClock])
+def test_threads_that_end_a_stage_at_once_lose_no_time(
+    make_clock: type[StageClock] | type[AgentStageClock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = make_clock()
+    monkeypatch.setattr(clock, "seconds", SlowSeconds())
+    readings = iter([0.0] * 4 + [1.0] * 4)
+    monkeypatch.setattr(time, "perf_counter", lambda: next(readings))
+    monkeypatch.setattr(measure_module, "perf_counter", lambda: next(readings))
+    barrier = threading.Barrier(4)
+
+    def work() -> None:
+        clock.begin("decode")
+        barrier.wait()
+        clock.end("decode")
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert dict(clock.seconds) == {"decode": 4.0}
 
 
 def test_stages_of_the_project_reach_the_clock() -> None:

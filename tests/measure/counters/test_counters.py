@@ -16,8 +16,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from perfsuite.data.decoding.registry import available_decoders
 from perfsuite.data.loaders import make_loaders
-from perfsuite.measure.counters import torch_operators
-from perfsuite.measure.counters.registry import LESS_IS_BETTER, count, count_repeatable, counter_differences
+from perfsuite.judge.counter_diff import compare_counters
+from perfsuite.measure.counters.compilation import CompilationCounters, compile_counters
+from perfsuite.measure.counters.family import Direction
+from perfsuite.measure.counters.registry import DIRECTIONS, FAMILIES, count
+from perfsuite.measure.counters.torch_dispatch import count_operators
 from perfsuite.stages import count_event
 
 IMAGES = torch.zeros(4, 3, 8, 8)
@@ -26,7 +29,7 @@ WEIGHTS = torch.ones(3, 3, 3, 3, requires_grad=True)
 
 def step() -> torch.Tensor:
     loss = torch.nn.functional.conv2d(IMAGES, WEIGHTS).square().mean()
-    loss.backward()
+    torch.autograd.backward(loss)
     WEIGHTS.grad = None
     return loss.detach()
 
@@ -70,7 +73,7 @@ PLANTS: dict[str, Callable[[], None]] = {
 
 @pytest.mark.parametrize(("counter", "planted"), PLANTS.items())
 def test_a_planted_fault_moves_its_counter_by_one(counter: str, planted: Callable[[], None]) -> None:
-    before, after = counter_differences(count(step), count(planted))[counter]
+    before, after = count(step)[counter], count(planted)[counter]
     assert after - before == 1
 
 
@@ -79,19 +82,18 @@ def test_a_mask_is_a_host_sync() -> None:
 
 
 @pytest.mark.parametrize("call", [step, *PLANTS.values()])
-def test_counters_repeat_themselves_exactly(call: Callable[[], object]) -> None:
+def test_counters_are_exactly_repeatable(call: Callable[[], object]) -> None:
     assert all(count(call) == count(call) for _ in range(3))
-    assert count_repeatable(call)[1] == frozenset()
 
 
-def test_a_counter_that_does_not_repeat_itself_is_named() -> None:
+def test_a_counter_that_is_not_repeatable_is_listed() -> None:
     calls = iter(range(100))
 
     def erratic() -> None:
         for _ in range(next(calls)):
             IMAGES.clone()
 
-    assert "copies" in count_repeatable(erratic)[1]
+    assert "copies" in compare_counters("t", [count(erratic)], [count(erratic), count(erratic)], {}).unstable
 
 
 @pytest.mark.parametrize("guard", [nullcontext, torch.no_grad, torch.inference_mode])
@@ -125,7 +127,7 @@ def test_flops_of_a_convolution_are_those_of_the_formula() -> None:
     assert count(lambda: torch.nn.functional.conv2d(IMAGES, WEIGHTS))["flops"] == forward
 
 
-def test_bytes_kept_for_the_backward_pass_are_counted_once_and_without_weights() -> None:
+def test_bytes_saved_for_the_backward_pass_are_counted_once_and_without_weights() -> None:
     x = torch.ones(1000, requires_grad=True)
 
     def square_twice() -> None:
@@ -230,7 +232,7 @@ def test_a_call_that_raises_leaves_nothing_behind_either() -> None:
 
 def test_graph_breaks_and_recompiles_are_counted() -> None:
     torch._dynamo.reset()
-    before = torch_operators.compile_counters()
+    before = compile_counters()
 
     @torch.compile(backend="eager", dynamic=False)
     def broken(x: torch.Tensor) -> torch.Tensor:
@@ -239,18 +241,63 @@ def test_graph_breaks_and_recompiles_are_counted() -> None:
         return y * 2
 
     broken(torch.ones(2))
-    after = torch_operators.compile_counters()
+    after = compile_counters()
     assert after["graph_breaks"] - before.get("graph_breaks", 0) == 1
     broken(torch.ones(3))
-    assert torch_operators.compile_counters()["recompiles"] > after["recompiles"]
+    assert compile_counters()["recompiles"] > after["recompiles"]
     torch._dynamo.reset()
 
 
 def test_operators_are_counted_by_name_with_the_backward_pass() -> None:
-    names = torch_operators.count_operators(step)
+    names = count_operators(step)
     assert names["aten.convolution"] == 1
     assert names["aten.convolution_backward"] == 1
 
 
 def test_every_direction_is_declared_for_a_counter_that_exists() -> None:
-    assert {"host_syncs", "layout_copies", "decoded_images", "graph_breaks"} <= LESS_IS_BETTER
+    assert {"host_syncs", "layout_copies", "decoded_images", "graph_breaks"} <= set(DIRECTIONS)
+    assert set(DIRECTIONS.values()) == {Direction.LESS_IS_BETTER}
+
+
+def test_every_counter_of_torch_has_a_direction() -> None:
+    """Only what a project counts itself may lack one."""
+    assert set(count(with_copy)) | set(compile_counters()) <= set(DIRECTIONS)
+
+
+def test_a_family_is_one_file(tmp_path: Path) -> None:
+    """A module in the folder with a FAMILY is found without an entry elsewhere."""
+    added = tmp_path / "measure_extra"
+    added.mkdir()
+    (added / "sleeps.py").write_text(
+        "from contextlib import contextmanager\n"
+        "from perfsuite.measure.counters.family import CounterFamily, less_is_better\n"
+        "@contextmanager\n"
+        "def watch(counts):\n"
+        "    counts['sleeps'] += 3\n"
+        "    yield\n"
+        "FAMILY = CounterFamily(less_is_better('sleeps'), watch)\n"
+    )
+    code = (
+        "import perfsuite.measure.counters as package\n"
+        f"package.__path__.append({str(added)!r})\n"
+        "from perfsuite.measure.counters.registry import DIRECTIONS, count\n"
+        "from perfsuite.judge.limits import Limit, LimitType\n"
+        "assert 'sleeps' in DIRECTIONS and count(lambda: None)['sleeps'] == 3\n"
+        "Limit.parse(LimitType.CEILING, 'sleeps', 3)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_no_two_families_declare_the_same_counter() -> None:
+    names = [name for family in FAMILIES for name in family.directions]
+    assert len(names) == len(set(names))
+
+
+def test_compilation_counters_are_those_since_their_creation() -> None:
+    torch._dynamo.reset()
+    outer = CompilationCounters()
+    torch.compile(lambda x: x + 1, backend="eager")(torch.ones(2))
+    inner = CompilationCounters()
+    assert outer.difference()["compiled_graphs"] == 1
+    assert inner.difference()["compiled_graphs"] == 0
+    torch._dynamo.reset()

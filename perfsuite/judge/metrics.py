@@ -1,0 +1,160 @@
+"""The metrics that can have a limit: their kind, direction and estimate, one entry each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import partial
+
+from perfsuite.errors import UsageError
+from perfsuite.judge.order_statistics import median_interval, quantile, quantile_interval
+from perfsuite.judge.units import MetricKind
+from perfsuite.judge.verdict import Interval
+from perfsuite.measure.counters.registry import DIRECTIONS
+from perfsuite.measure.gpu import GPU_METRICS
+from perfsuite.measure.measurement import Measurement
+
+RATE_SUFFIX = "_per_second"
+_PERCENTILES = (50, 90, 95, 99)
+
+
+@dataclass(frozen=True, slots=True)
+class MetricEstimate:
+    """The value of a metric. An exact one has an interval of zero width."""
+
+    value: float
+    interval: Interval
+
+    @classmethod
+    def exact(cls, value: float) -> MetricEstimate:
+        return cls(value, Interval(value, value, level=1.0))
+
+
+Estimator = Callable[[Measurement, float], MetricEstimate | None]  # measurement, confidence level
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric of one workload, or of two in turns (`is_ratio`), which one measurement cannot estimate."""
+
+    name: str
+    kind: MetricKind
+    more_is_better: bool = False
+    is_ratio: bool = False
+    estimate: Estimator = lambda measurement, level: None
+
+
+def _estimate_seconds_per_call(measurement: Measurement, level: float) -> MetricEstimate:
+    samples = measurement.seconds_per_call
+    return MetricEstimate(quantile(samples, 0.5), median_interval(samples, level))
+
+
+def _estimate_percentile(percentile: int, measurement: Measurement, level: float) -> MetricEstimate:
+    samples, share = measurement.seconds_per_call, percentile / 100
+    return MetricEstimate(quantile(samples, share), quantile_interval(samples, share, level))
+
+
+def _estimate_rate(name: str, measurement: Measurement, level: float) -> MetricEstimate | None:
+    if name not in (f"{measurement.unit}{RATE_SUFFIX}", f"items{RATE_SUFFIX}"):
+        return None
+    seconds = median_interval(measurement.seconds_per_call, level)
+    items = measurement.items_per_call
+    low = items / seconds.high
+    high = items / seconds.low if seconds.low > 0 else float("inf")
+    return MetricEstimate(measurement.items_per_second, Interval(low, high, level))
+
+
+def _estimate_memory(field: str, measurement: Measurement, level: float) -> MetricEstimate | None:
+    peak: int | None = getattr(measurement.memory, field, None)
+    return None if peak is None else MetricEstimate.exact(peak)
+
+
+def _estimate_gpu(name: str, scale: float, measurement: Measurement, level: float) -> MetricEstimate | None:
+    if measurement.gpu is None or name not in measurement.gpu.medians:
+        return None
+    return MetricEstimate.exact(measurement.gpu.medians[name] / scale)
+
+
+def _estimate_counter(name: str, measurement: Measurement, level: float) -> MetricEstimate | None:
+    count = measurement.counters.get(name)
+    return None if count is None else MetricEstimate.exact(count)
+
+
+def _all_metrics() -> Sequence[Metric]:
+    memory = {
+        "peak_memory": "peak_rss_bytes",
+        "peak_memory_growth": "peak_growth_bytes",
+        "peak_cuda_memory": "peak_cuda_allocated_bytes",
+    }
+    return (
+        Metric("overhead", MetricKind.RATIO, is_ratio=True),
+        Metric("speedup", MetricKind.RATIO, more_is_better=True, is_ratio=True),
+        Metric("seconds_per_call", MetricKind.SECONDS, estimate=_estimate_seconds_per_call),
+        *(
+            Metric(f"p{percentile}", MetricKind.SECONDS, estimate=partial(_estimate_percentile, percentile))
+            for percentile in _PERCENTILES
+        ),
+        *(
+            Metric(name, MetricKind.BYTES, estimate=partial(_estimate_memory, field))
+            for name, field in memory.items()
+        ),
+        Metric(
+            "gpu_utilization",
+            MetricKind.RATIO,
+            more_is_better=True,
+            estimate=partial(_estimate_gpu, "utilization_percent", 100),
+        ),
+        *(
+            Metric(
+                f"gpu_{metric.name}",
+                MetricKind.NUMBER,
+                more_is_better=metric.more_is_better,
+                estimate=partial(_estimate_gpu, metric.name, 1),
+            )
+            for metric in GPU_METRICS
+        ),
+        *(_counter_metric(name) for name in DIRECTIONS),
+    )
+
+
+def _counter_metric(name: str) -> Metric:
+    return Metric(name, MetricKind.COUNT, estimate=partial(_estimate_counter, name))
+
+
+METRICS = {metric.name: metric for metric in _all_metrics()}
+
+
+def find_metric(name: str) -> Metric:
+    """The metric of a name: an entry of METRICS, a rate (`images_per_second`), or a counter of the project.
+
+    A project counts its own events with `stages.count_event`, so an unknown name is taken for such a counter,
+    unless it is similar to a metric.
+
+    >>> find_metric("p59")
+    Traceback (most recent call last):
+    perfsuite.errors.UsageError: 'p59' is not a metric, expected for example p99 or p95 or p90
+    """
+    if name in METRICS:
+        return METRICS[name]
+    if name.endswith(RATE_SUFFIX):
+        return Metric(name, MetricKind.RATE, more_is_better=True, estimate=partial(_estimate_rate, name))
+    similar = _similar_names(name)
+    if similar:
+        raise UsageError(f"{name!r} is not a metric, expected for example {' or '.join(similar)}")
+    return _counter_metric(name)
+
+
+def _similar_names(name: str) -> list[str]:
+    # One letter is a large part of a short name. A project's own counter may resemble a long one.
+    cutoff = 0.6 if len(name) <= 4 else 0.85
+    known = [*METRICS, f"images{RATE_SUFFIX}", f"items{RATE_SUFFIX}", f"batches{RATE_SUFFIX}"]
+    return get_close_matches(name, known, cutoff=cutoff)
+
+
+def estimate_ratio(pairs: Sequence[float], level: float, less: float = 0.0) -> MetricEstimate:
+    """The median of paired ratios, minus `less` (1 for an overhead)."""
+    interval = median_interval(pairs, level)
+    return MetricEstimate(
+        quantile(pairs, 0.5) - less, Interval(interval.low - less, interval.high - less, level)
+    )

@@ -1,0 +1,43 @@
+"""Bytes that autograd saves for the backward pass."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from perfsuite.measure.counters.family import CounterFamily, Counts, less_is_better
+
+
+class _SavedTensorBytes:
+    """Bytes of the distinct storages that autograd saves, without parameters."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._storages: dict[int, weakref.ref[Any]] = {}
+
+    def pack(self, tensor: Any) -> Any:
+        if not (tensor.is_leaf and tensor.requires_grad):
+            storage = tensor.untyped_storage()
+            known = self._storages.get(storage._cdata)
+            if known is None or known() is None:
+                self.bytes += storage.nbytes()
+                self._storages[storage._cdata] = weakref.ref(storage)
+        return tensor
+
+    def unpack(self, tensor: Any) -> Any:
+        return tensor
+
+
+@contextmanager
+def _watch(counts: Counts) -> Iterator[None]:
+    import torch
+
+    saved = _SavedTensorBytes()
+    with torch.autograd.graph.saved_tensors_hooks(saved.pack, saved.unpack):
+        yield
+    counts["saved_bytes"] += saved.bytes
+
+
+FAMILY = CounterFamily(directions=less_is_better("saved_bytes"), watch=_watch, needs_module="torch")

@@ -1,0 +1,54 @@
+"""Peak bytes of the tensors that the call created."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from perfsuite.measure.counters.family import CounterFamily, Counts, Level, less_is_better
+from perfsuite.measure.counters.torch_dispatch import operator_callback_mode
+
+
+class _LiveTensorBytes:
+    """The most bytes of tensor storage that were alive at once, of those created in the block."""
+
+    def __init__(self) -> None:
+        self.peak = 0
+        self._live = 0
+        self._storages: set[int] = set()
+
+    def add(self, name: str, args: tuple[Any, ...], out: Any) -> None:
+        for tensor in out if isinstance(out, tuple | list) else (out,):
+            if hasattr(tensor, "untyped_storage"):
+                self._add_storage(tensor.untyped_storage())
+
+    def _add_storage(self, storage: Any) -> None:
+        key, size = storage._cdata, storage.nbytes()
+        if key in self._storages:
+            return
+        self._storages.add(key)
+        self._live += size
+        self.peak = max(self.peak, self._live)
+        weakref.finalize(storage, self._remove, key, size)
+
+    def _remove(self, key: int, size: int) -> None:
+        self._storages.discard(key)
+        self._live -= size
+
+
+@contextmanager
+def _watch(counts: Counts) -> Iterator[None]:
+    live = _LiveTensorBytes()
+    with operator_callback_mode(live.add):
+        yield
+    counts["peak_tensor_bytes"] += live.peak
+
+
+FAMILY = CounterFamily(
+    directions=less_is_better("peak_tensor_bytes"),
+    watch=_watch,
+    needs_module="torch",
+    level=Level.OPERATORS,
+)
