@@ -14,7 +14,7 @@ import torch
 
 from perfsuite.data.loader import Normalize
 from perfsuite.data.loaders import make_loaders
-from perfsuite.data.sources.annotations import read_annotations
+from perfsuite.data.sources.annotation_formats import read_annotations
 from perfsuite.data.sources.maps import MapSource, read_map, store_maps
 from perfsuite.measure.memory import measure_peak_memory
 from perfsuite.pytest_plugin.fixture import Perf

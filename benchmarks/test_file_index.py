@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from perfsuite.data.sources.files import image_folder, split_source
+from perfsuite.data.sources.files import image_folder
+from perfsuite.data.sources.splits import split_source
 from perfsuite.pytest_plugin.fixture import Perf
 
 FOLDERS, FILES = 100, 10_000

@@ -10,10 +10,12 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from perfsuite.data.datasets import PilImageFolder
-from perfsuite.data.decoding.registry import DECODERS, available_decoders
+from benchmarks.peers.pillow_ import PilImageFolder
+from perfsuite.data import FastImageFolder
+from perfsuite.data.decoding.registry import available_decoders, get_decoder
 from perfsuite.data.loaders import default_num_workers, make_loaders
-from perfsuite.data.sources.files import FileSource, ImageSource, image_folder
+from perfsuite.data.sources.base import ImageSource
+from perfsuite.data.sources.files import FileSource, image_folder
 from perfsuite.data.sources.shards import read_shards, write_shards
 from perfsuite.data.synthetic import dataset
 from perfsuite.pytest_plugin.fixture import Perf
@@ -22,6 +24,12 @@ from perfsuite.pytest_plugin.fixture import Perf
 @pytest.mark.floor(images_per_second=50)
 def test_pillow_reference_throughput(perf: Perf, small_image_dir: Path) -> None:
     perf(DataLoader(PilImageFolder(image_folder(small_image_dir), training=True), batch_size=32))
+
+
+@pytest.mark.floor(images_per_second=100)
+def test_fast_image_folder_throughput(perf: Perf, small_image_dir: Path) -> None:
+    """The work of the Pillow reference, except that batches are not normalized."""
+    perf(DataLoader(FastImageFolder(small_image_dir, crop="random"), batch_size=32))
 
 
 @pytest.mark.floor(images_per_second=100)
@@ -73,7 +81,7 @@ def test_auto_engine_uses_processes_where_reading_holds_the_gil(perf: Perf, smal
 def test_reduced_decoding_of_large_images(perf: Perf) -> None:
     """libjpeg decodes at 1/2, 1/4 or 1/8 of the size."""
     large = dataset.cached_dataset(images=24, classes=2, size=(2400, 1800))
-    full, reduced = (make_loaders(large, 8, 0, "none", reduce=reduce).train for reduce in (False, True))
+    full, reduced = (make_loaders(large, 8, 0, "none", scaled_decode=on).train for on in (False, True))
     perf.pair(full=full, reduced=reduced)
 
 
@@ -85,7 +93,7 @@ def test_installed_decoders(perf: Perf, small_image_dir: Path) -> None:
     def decode_all(decode: Callable[[bytes], object]) -> Callable[[], object]:
         return lambda: [decode(data) for data in images]
 
-    calls: dict[str, Any] = {name: decode_all(DECODERS[name]) for name in available_decoders()}
+    calls: dict[str, Any] = {name: decode_all(get_decoder(name)) for name in available_decoders()}
     if len(calls) < 2:
         pytest.skip("only Pillow is installed")
     perf.race(items=len(images), **calls)

@@ -1,4 +1,4 @@
-"""A file is there whole or not at all: full disks, file systems without links, writers that were killed."""
+"""Atomic writes: a file is complete or absent on full disks, without hard links and after killed writers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import time
+import uuid
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from perfsuite.store.runs import RunStore
 from tests.store.sample_runs import a_run
 
 
-def test_creating_leaves_what_is_there(tmp_path: Path) -> None:
+def test_creating_leaves_an_existing_file_unchanged(tmp_path: Path) -> None:
     atomic.create(tmp_path / "a.json", b"first")
     with pytest.raises(FileExistsError):
         atomic.create(tmp_path / "a.json", b"second")
@@ -27,7 +28,7 @@ def test_creating_leaves_what_is_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("call", ["fsync", "link"])
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
-def test_a_full_disk_leaves_nothing_and_says_so(
+def test_a_full_disk_leaves_no_file_and_is_reported(
     call: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = RunStore(tmp_path)
@@ -45,8 +46,8 @@ def test_a_full_disk_leaves_nothing_and_says_so(
     assert store.load("before") == a_run("before")
 
 
-def test_a_disk_that_is_full_in_truth(tmp_path: Path) -> None:
-    """The kernel refuses to let files grow beyond 1 KB, in a child so that nobody else suffers."""
+def test_a_file_size_limit_of_the_kernel_is_reported(tmp_path: Path) -> None:
+    """A child process sets the limit of 1 KB, so that this process keeps its own."""
     child = os.fork()
     if child == 0:
         code = 1
@@ -62,9 +63,7 @@ def test_a_disk_that_is_full_in_truth(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_hard_links_nothing_is_overwritten_either(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_overwritten_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_links(*_: object) -> None:
         raise OSError(errno.EPERM, "no links here")
 
@@ -80,7 +79,7 @@ def test_without_hard_links_nothing_is_overwritten_either(
     assert store.load("0001").commit == "a"
 
 
-def test_only_old_leavings_are_swept(tmp_path: Path) -> None:
+def test_only_old_temporary_files_are_removed(tmp_path: Path) -> None:
     old, young = tmp_path / ".tmp-old", tmp_path / ".tmp-young"
     old.write_bytes(b"")
     young.write_bytes(b"")
@@ -91,13 +90,58 @@ def test_only_old_leavings_are_swept(tmp_path: Path) -> None:
     assert young.exists()
 
 
-def test_a_temporary_file_is_no_run(tmp_path: Path) -> None:
+def test_a_temporary_file_is_not_listed_as_a_run(tmp_path: Path) -> None:
     (tmp_path / ".tmp-half").write_bytes(b"{")
     (tmp_path / ".tmp-half.json").write_bytes(b"{")
     assert RunStore(tmp_path).list() == []
 
 
-def test_a_root_that_is_a_file_is_named(tmp_path: Path) -> None:
+def test_a_store_root_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("")
     with pytest.raises(StoreError, match="runs"):
         RunStore(tmp_path / "runs").save(a_run(), {})
+
+
+def _write_half(path: Path) -> None:
+    with atomic.open_replacing(path) as file:
+        file.write(b"half")
+        raise RuntimeError("planted")
+
+
+def test_a_stream_that_fails_leaves_the_old_file_and_no_temporary_file(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b.bin"
+    with atomic.open_replacing(path) as file:
+        file.write(b"whole")
+    with pytest.raises(RuntimeError, match="planted"):
+        _write_half(path)
+    assert path.read_bytes() == b"whole"
+    assert [entry.name for entry in path.parent.iterdir()] == ["b.bin"]
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_only_a_durable_write_syncs_the_file_and_its_folder(
+    durable: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    with atomic.open_replacing(tmp_path / "a.bin", durable) as file:
+        file.write(b"content")
+    assert len(synced) == (2 if durable else 0)
+
+
+def test_a_temporary_file_never_follows_or_overwrites_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uuid, "uuid4", lambda: uuid.UUID(int=0))
+    taken = tmp_path / f"{atomic.TEMPORARY_PREFIX}{uuid.UUID(int=0).hex}"
+    taken.symlink_to(tmp_path / "target")
+    with pytest.raises(FileExistsError), atomic.open_replacing(tmp_path / "a.bin"):
+        pytest.fail("it was opened")
+    assert taken.is_symlink()
+    assert not (tmp_path / "target").exists()
+
+
+def test_a_parent_that_is_a_file_is_an_os_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotADirectoryError), atomic.open_replacing(tmp_path / "file" / "a.bin"):
+        pytest.fail("it was opened")

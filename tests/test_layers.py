@@ -25,7 +25,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "paths": {"errors"},
     "atomic": {"errors", "paths"},
     "transforms": FOUNDATION,
-    "data": FOUNDATION | {"transforms"},
+    "timer": set(),
+    "data": FOUNDATION | {"transforms", "timer"},
     "training": FOUNDATION | {"transforms", "data"},
     "measure": FOUNDATION,
     "judge": FOUNDATION | {"measure"},
@@ -40,6 +41,8 @@ HEAVY = ("torch", "torchvision", "cv2", "albumentations", "PIL", "numba")
 FILES_AND_CLOCKS = {"time", "pathlib", "os", "io", "tempfile", "datetime"}
 # Modules of the left wing that import `time`, and why. They wait or give up; they measure nothing.
 MAY_WAIT: dict[str, str] = {}
+# Modules of the left wing that choose by speed: a `timer` argument, with the default of perfsuite.timer.
+MAY_CHOOSE_BY_TIME = {"perfsuite.data.decoding.auto", "perfsuite.data.engines.auto"}
 # What runs inside a gated project's process may import only this, at import time.
 AGENT_MAY_IMPORT = {"pytest", "_pytest", "pytest_benchmark"} | set(sys.stdlib_module_names)
 
@@ -120,11 +123,11 @@ def clocks_and_files_in_judge(sources: Sources) -> list[str]:
 
 def clocks_in_the_left_wing(sources: Sources) -> list[str]:
     return [
-        f"{module}:{line}: imports time"
+        f"{module}:{line}: imports {name}"
         for module, source in sources.items()
         if layer_of(module) in LEFT_WING and module not in MAY_WAIT
         for name, line in imports_of(module, ast.parse(source))
-        if name == "time"
+        if name == "time" or (name == "perfsuite.timer" and module not in MAY_CHOOSE_BY_TIME)
     ]
 
 
@@ -257,6 +260,7 @@ def test_heavy_imports_inside_functions_are_allowed() -> None:
 def test_a_planted_clock_is_found() -> None:
     assert clocks_and_files_in_judge({"perfsuite.judge.planted": "from time import monotonic"})
     assert clocks_in_the_left_wing({"perfsuite.data.planted": "def f():\n    import time"})
+    assert clocks_in_the_left_wing({"perfsuite.data.planted": "from perfsuite.timer import default_timer"})
 
 
 def test_a_planted_import_of_the_agent_is_found() -> None:

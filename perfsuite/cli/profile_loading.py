@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.augmentation_mode,
         arguments.image_size,
         decoder=arguments.decoder,
-        reduce=arguments.reduce,
+        scaled_decode=arguments.reduce,
         annotations=arguments.annotations,
     )
     profile = profile_loading(loaders.train, arguments.seconds)

@@ -1,4 +1,7 @@
-"""Memory for one batch: filled by workers through numpy, handed to the caller as tensors."""
+"""Memory for one batch, which workers write through numpy and the caller reads through torch.
+
+A batch is valid until the caller requests the next one: then its memory is written again.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +18,17 @@ from PIL import Image
 from perfsuite.data.faults import Fault
 from perfsuite.errors import DataError
 
-SKIPPED_ROW = -1  # the row of a place whose image was left out
+SKIPPED_ROW = -1  # the row of a position without an image
+UNKNOWN_SIZE = (0, 0)  # the original size of an image that was substituted
 TensorFactory = Callable[..., torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True)
 class BatchTask:
-    """One batch to fill. The epoch travels with it, so that workers that live on always know it.
+    """One batch to fill.
 
-    So does the caller's pixel limit: a spawned process has Pillow's default.
+    It carries the epoch for workers that outlive an epoch, and the caller's pixel limit because a spawned
+    process has Pillow's default.
     """
 
     epoch: int
@@ -33,7 +38,7 @@ class BatchTask:
 
 @dataclass(frozen=True, slots=True)
 class BatchLayout:
-    """What a batch holds of each image: its pixels at `size`, and what labels need to follow it."""
+    """What a batch stores per image: pixels at `size`, and geometry and maps for labels that follow it."""
 
     size: int
     with_geometry: bool = False
@@ -42,27 +47,34 @@ class BatchLayout:
 
 @dataclass(frozen=True, slots=True)
 class BatchView:
-    """Places of a batch for one worker to fill."""
+    """Positions of a batch for one worker to fill. The fields are those of `BatchBuffer`."""
 
-    images: NDArray[np.uint8]  # places x size x size x 3
+    images: NDArray[np.uint8]  # positions x size x size x 3
     labels: NDArray[np.int64]
-    rows: NDArray[np.int64]  # which row each place shows, or NOTHING
-    affines: NDArray[np.float64] | None  # places x 2 x (2 x 3): from the image to its crop, and as drawn
-    original_sizes: NDArray[np.int64] | None  # places x 2: the image's width and height
-    maps: NDArray[np.uint8] | None  # places x size x size
+    rows: NDArray[np.int64]  # the source's row at each position, or SKIPPED_ROW
+    affines: NDArray[np.float64] | None  # positions x 2 x (2 x 3): from the image to its crop, then its draw
+    original_sizes: NDArray[np.int64] | None  # positions x (width, height) of the image
+    maps: NDArray[np.uint8] | None  # positions x size x size
 
     def __getitem__(self, part: slice) -> BatchView:
-        return BatchView(**_map_fields(self, lambda held: held[part]))
+        return BatchView(**_map_fields(self, lambda array: array[part]))
 
+    def skip(self, position: int) -> None:
+        """Leave this position out of the batch."""
+        self.rows[position] = SKIPPED_ROW
 
-def _map_fields(of: BatchView | BatchBuffer, change: Callable[[Any], Any]) -> dict[str, Any]:
-    held = {each.name: getattr(of, each.name) for each in fields(BatchBuffer)}
-    return {name: None if one is None else change(one) for name, one in held.items()}
+    def substitute(self, position: int, fill: int) -> None:
+        """Fill the image with one value, and map every object to one point so that none remains."""
+        self.images[position] = fill
+        if self.affines is not None and self.original_sizes is not None:
+            self.affines[position], self.original_sizes[position] = 0, UNKNOWN_SIZE
+        if self.maps is not None:
+            self.maps[position] = 0
 
 
 @dataclass(frozen=True, slots=True)
 class BatchBuffer:
-    """Memory for one batch, seen by torch and by numpy."""
+    """Memory for one batch, as tensors. `BatchView` describes the fields."""
 
     images: torch.Tensor
     labels: torch.Tensor
@@ -72,43 +84,57 @@ class BatchBuffer:
     maps: torch.Tensor | None = None
 
     @classmethod
-    def new(cls, places: int, wanted: BatchLayout, empty: TensorFactory = torch.empty) -> BatchBuffer:
-        """`empty` makes its tensors: pinned, shared or on a device, where that is wanted."""
-        size = wanted.size
+    def new(cls, count: int, layout: BatchLayout, empty: TensorFactory = torch.empty) -> BatchBuffer:
+        """Allocate `count` positions; `empty` allocates each tensor, in pinned, shared or device memory."""
+        size = layout.size
+        geometry = layout.with_geometry
         try:
             return cls(
-                empty((places, size, size, 3), dtype=torch.uint8),
-                empty((places,), dtype=torch.int64),
-                empty((places,), dtype=torch.int64),
-                empty((places, 2, 2, 3), dtype=torch.float64) if wanted.with_geometry else None,
-                empty((places, 2), dtype=torch.int64) if wanted.with_geometry else None,
-                empty((places, size, size), dtype=torch.uint8) if wanted.maps else None,
+                images=empty((count, size, size, 3), dtype=torch.uint8),
+                labels=empty((count,), dtype=torch.int64),
+                rows=empty((count,), dtype=torch.int64),
+                affines=empty((count, 2, 2, 3), dtype=torch.float64) if geometry else None,
+                original_sizes=empty((count, 2), dtype=torch.int64) if geometry else None,
+                maps=empty((count, size, size), dtype=torch.uint8) if layout.maps else None,
             )
         except RuntimeError as error:
             if "memory" not in str(error):
                 raise
             raise DataError(
-                f"loader: {places} images of {size} x {size} do not fit into memory "
+                f"loader: {count} images of {size} x {size} do not fit into memory "
                 f"({str(error).splitlines()[0]}); lower batch_size, prefetch_factor or image_size"
             ) from error
 
     def shared(self) -> Self:
-        """The same in memory that other processes can see, copied where it is not there yet."""
+        """Move to memory that other processes can map; tensors that are shared already are not copied."""
         return replace(self, **_map_fields(self, _to_shared_memory))
 
     def pin_memory(self) -> Self:
-        """The same in memory that a GPU copies from by itself; what torch's DataLoader asks for."""
+        """Copy to page-locked memory. torch's DataLoader calls this method by its name."""
         return replace(self, **_map_fields(self, torch.Tensor.pin_memory))
 
-    def view(self, places: int) -> BatchView:
-        """The first places, as a worker fills them."""
-        return BatchView(**_map_fields(self, lambda held: held[:places].numpy()))
+    def view(self, count: int) -> BatchView:
+        """The first `count` positions, for a worker to fill."""
+        return BatchView(**_map_fields(self, lambda tensor: tensor[:count].numpy()))
 
-    def to_batch(self, places: int, faults: tuple[Fault, ...]) -> Batch:
-        """What the first places show, closed up where something was left out."""
-        shown = self.rows[:places] != SKIPPED_ROW
-        part = slice(places) if bool(shown.all()) else shown.nonzero()[:, 0]
-        return Batch(**_map_fields(self, lambda held: held[part]), faults=faults)
+    def to_batch(self, count: int, faults: tuple[Fault, ...]) -> Batch:
+        """The first `count` positions without the skipped ones."""
+        used = self.rows[:count] != SKIPPED_ROW
+        part = slice(count) if bool(used.all()) else used.nonzero()[:, 0]
+        return Batch(**_map_fields(self, lambda tensor: tensor[part]), faults=faults)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch(BatchBuffer):
+    """A filled batch, and the images that could not be read."""
+
+    faults: tuple[Fault, ...] = ()
+
+
+def _map_fields(arrays: BatchView | BatchBuffer, change: Callable[[Any], Any]) -> dict[str, Any]:
+    """Apply `change` to every array that is present."""
+    values = {field.name: getattr(arrays, field.name) for field in fields(BatchBuffer)}
+    return {name: None if value is None else change(value) for name, value in values.items()}
 
 
 def _to_shared_memory(tensor: torch.Tensor) -> torch.Tensor:
@@ -117,20 +143,13 @@ def _to_shared_memory(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def shared_empty(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
-    """Memory that other processes can see; an error where /dev/shm has no room for it."""
+    """Allocate a tensor in shared memory; a DataError if /dev/shm is too small."""
     nbytes = math.prod(shape) * dtype.itemsize
     try:
         storage = torch.UntypedStorage._new_shared(max(nbytes, 1))  # type: ignore[no-untyped-call]
     except RuntimeError as error:
         raise DataError(
-            f"loader: {nbytes:,} bytes of a batch, and no room for them in shared memory ({error}); "
+            f"loader: no shared memory for {nbytes:,} bytes of a batch ({error}); "
             "make /dev/shm larger (docker: --shm-size), lower batch_size, or set engine='threads'"
         ) from error
     return torch.empty(0, dtype=dtype).set_(storage, 0, shape)  # type: ignore[call-overload, no-any-return]
-
-
-@dataclass(frozen=True, slots=True)
-class Batch(BatchBuffer):
-    """A filled batch, and what could not be read of it."""
-
-    faults: tuple[Fault, ...] = ()

@@ -1,4 +1,4 @@
-"""Images that cannot be read: what to do about them, and a full account of it."""
+"""Images that cannot be read: the policy for them, and a log that counts and names them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from perfsuite.errors import DataError
 FaultPolicy = Literal["raise", "skip", "substitute"]
 FAULT_POLICIES = ("raise", "skip", "substitute")
 MAX_RECORDED_FAULTS = 1000
-# Errors of an image or its file, from whatever source. With on_error="raise" they become a DataError that
-# names the image. Any other error is a mistake in the source's own code: it keeps its type and its traceback.
-# StopIteration is among them because a loop that it left would take it for the end of the epoch.
+# Errors of an image or its file, from any source. With on_error="raise" they become a DataError that names
+# the image. Any other error is a bug in the source's own code: it keeps its type and its traceback.
+# StopIteration is one of them, because a loop would treat it as the end of the epoch.
 IMAGE_ERRORS = (DataError, OSError, MemoryError, StopIteration)
 
 
@@ -32,7 +32,7 @@ class Fault:
 
 @dataclass(slots=True)
 class FaultLog:
-    """How many images could not be read, and which; the first thousand are named."""
+    """The number of faults, and the reasons by image name for the first `MAX_RECORDED_FAULTS` images."""
 
     count: int = 0
     reasons: dict[str, str] = field(default_factory=dict)
@@ -51,15 +51,15 @@ class FaultLog:
 
 
 def reason_of(error: Exception) -> str:
-    """Why an image could not be read, in words; the error's type too where its message alone says too little.
+    """Describe why an image could not be read; with the error's type if its message alone is too short.
 
     >>> reason_of(FileNotFoundError(2, "No such file or directory")), reason_of(MemoryError())
     ('No such file or directory', 'MemoryError')
     """
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    says_enough = isinstance(error, DataError | OSError | SyntaxError | Image.DecompressionBombError)
-    if says_enough and str(error):
+    is_clear = isinstance(error, DataError | OSError | SyntaxError | Image.DecompressionBombError)
+    if is_clear and str(error):
         return str(error)
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
@@ -70,6 +70,6 @@ def check_fault_policy(policy: str) -> None:
 
 
 def fault_error(
-    fault: Fault, action: str = "set on_error='skip' or 'substitute' to go on without it"
+    fault: Fault, action: str = "set on_error='skip' or 'substitute' to continue without it"
 ) -> DataError:
     return DataError(f"{fault}; {action}")

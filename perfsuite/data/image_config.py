@@ -1,4 +1,4 @@
-"""How every image of a loader is made."""
+"""The settings that decide every pixel of a loader's images, together with row and epoch."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ CROPS = ("random", "center", "whole")
 
 @dataclass(frozen=True, slots=True)
 class ImageConfig:
-    """How every image of a loader is made; with a row and an epoch it decides every pixel."""
+    """How a loader makes an image: a pure function of these settings, the row and the epoch."""
 
     size: int = 224
     crop: Crop = "center"
     mode: AugmentationMode | str = "none"
     seed: int = 42
     on_error: FaultPolicy = "raise"
-    refill: bool = False  # a skipped image is replaced by another, so that batches stay full
+    refill: bool = False  # replace a skipped image by another, so that batches stay full
     decoder: str = "auto"
-    reduce: bool = False  # decode a large JPEG at 1/2, 1/4 or 1/8 first
-    with_geometry: bool = False  # say of each image how it was moved, so that its labels can follow
+    scaled_decode: bool = False  # decode a large JPEG at 1/2, 1/4 or 1/8 of its size
+    with_geometry: bool = False  # record each image's affine maps, so that labels can follow
     maps: MapSource | None = None
 
     def __post_init__(self) -> None:
@@ -42,12 +42,18 @@ class ImageConfig:
     def batch_layout(self) -> BatchLayout:
         return BatchLayout(self.size, self.with_geometry, self.maps is not None)
 
-    def check_cache_compatible(self, kept_by: ImageConfig, finished: bool) -> None:
-        """That what a cache keeps by its recipe is what this one shows."""
-        if finished and kept_by != self:
-            raise DataError("cache: finished images were kept by another recipe than the loader's")
-        if (kept_by.crop, kept_by.size) != (self.crop, self.size):
+    def check_decoded_cache(self, cached: ImageConfig) -> None:
+        """Raise a DataError if decoded images of a cache with `cached` cannot serve this loader."""
+        if (cached.crop, cached.size) != (self.crop, self.size):
             raise DataError(
-                f"cache: keeps images for crop {kept_by.crop!r} at {kept_by.size} pixels, the loader shows "
-                f"{self.crop!r} at {self.size}; make it with the loader's recipe"
+                f"cache: it has images for crop {cached.crop!r} at {cached.size} pixels, the loader needs "
+                f"{self.crop!r} at {self.size}; build it with the loader's ImageConfig"
+            )
+
+    def check_augmented_cache(self, cached: ImageConfig) -> None:
+        """Raise a DataError unless a cache of augmented images was built with these very settings."""
+        if cached != self:
+            raise DataError(
+                "cache: its augmented images were made with another ImageConfig than the loader's; "
+                "build it with the loader's"
             )

@@ -1,49 +1,53 @@
-"""From a row of a source to pixels in a batch: read, decode, crop, resize, augment; or what was wrong."""
+"""Make one image of a batch from a row of a source: read, decode, crop, resize, augment."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from perfsuite.data import crop
-from perfsuite.data.batch import SKIPPED_ROW, BatchView
+from perfsuite.data.batch import BatchView
+from perfsuite.data.cache.protocol import AugmentedImageCache, DecodedImageCache
 from perfsuite.data.cache.storage import CachedImage
+from perfsuite.data.crop import CropWindow, Uniforms
 from perfsuite.data.decoding import region
+from perfsuite.data.decoding.decoder import DecodeFunction, Pixels, image_errors
 from perfsuite.data.decoding.jpeg_header import read_jpeg_header
-from perfsuite.data.decoding.registry import get_decoder, image_errors
+from perfsuite.data.decoding.pillow_resize import resize_with_pillow
+from perfsuite.data.decoding.registry import get_decoder
 from perfsuite.data.faults import IMAGE_ERRORS, Fault, fault_error, reason_of
 from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.sample_rng import IDENTITY_DRAW, crop_uniforms, fold_mirror_into_resize, iterate_draws
-from perfsuite.data.sources.files import ImageSource
+from perfsuite.data.sources.base import ImageSource
 from perfsuite.errors import DataError
 from perfsuite.stages import stage
-from perfsuite.transforms.augment.cpu import GRAY_FILL, augment_image
-from perfsuite.transforms.augment.modes import Draw, Draws, draws
-from perfsuite.transforms.geometry import affine_matrix, invert_affine, is_identity
-from perfsuite.transforms.labels.labels import warp_map
+from perfsuite.transforms.arrays import GRAY_FILL
+from perfsuite.transforms.augment.cpu import augment_image
+from perfsuite.transforms.augment.draws import Draw, Draws, draws
+from perfsuite.transforms.geometry import invert_affine, is_identity
+from perfsuite.transforms.labels.maps import warp_map
 
-Pixels = NDArray[np.uint8]
-Uniforms = crop.Uniforms
 Matrix = NDArray[np.float64]
-ImageSize = tuple[int, int]  # width and height of the image as it is stored
+ImageSize = tuple[int, int]  # width and height of the stored image
 _MAX_REFILLS = 20
+_NO_UNIFORMS = np.empty(0)
+_UNUSED_WINDOW = CropWindow((0, 0, 1, 1), (1, 1), (0, 0), (1, 1))
 
 
 @dataclass(frozen=True, slots=True)
 class CropGeometry:
-    """What was seen of an image: a window of it, or of a kept one of another size."""
+    """The crop of an image: a window of the image itself, or of its cached copy of another size."""
 
     original_size: ImageSize
-    window: crop.CropWindow
+    window: CropWindow
     cached_size: ImageSize | None = None
 
     @property
     def forward(self) -> Matrix:
-        """Where a point of the image went."""
+        """The 3 x 3 matrix from a point of the image to the crop."""
         forward = crop.forward_matrix(self.window)
         if self.cached_size is None:
             return forward
@@ -53,111 +57,124 @@ class CropGeometry:
 
 
 class ImageMaker:
-    """Makes images for one thread: it keeps the buffers that decoding needs."""
+    """Makes images for one thread, and owns the buffers that decoding needs."""
 
-    def __init__(self, source: ImageSource, recipe: ImageConfig) -> None:
+    def __init__(self, source: ImageSource, image_config: ImageConfig) -> None:
         self._source = source
-        self._image_config = recipe
-        self._decode = None if recipe.decoder == "auto" else get_decoder(recipe.decoder)
-        fast = self._decode is None and region.is_available()
-        self._region_decoder = region.RegionDecoder() if fast else None
-        # A cache has decoded or finished images to offer (perfsuite.data.cache.cached_source).
-        self._get_decoded = getattr(source, "decoded", None)
-        self._augmented_cache = cast("Any", source) if hasattr(source, "finished") else None
-        if hasattr(source, "recipe"):
-            recipe.check_cache_compatible(source.recipe, finished=self._augmented_cache is not None)
+        self._config = image_config
+        # None selects the region decoder, and `auto` or Pillow where it cannot decode.
+        self._decode = None if image_config.decoder == "auto" else get_decoder(image_config.decoder)
+        has_region_decoder = self._decode is None and region.is_available()
+        self._region_decoder = region.RegionDecoder() if has_region_decoder else None
+        self._decoded_cache = source if isinstance(source, DecodedImageCache) else None
+        self._augmented_cache = source if isinstance(source, AugmentedImageCache) else None
+        if self._decoded_cache is not None:
+            image_config.check_decoded_cache(self._decoded_cache.image_config)
+        if self._augmented_cache is not None:
+            image_config.check_augmented_cache(self._augmented_cache.image_config)
 
-    def fill(self, epoch: int, rows: NDArray[np.int64], room: BatchView) -> tuple[Fault, ...]:
-        """Fill the places with these rows, a pure function of epoch and rows; what could not be read."""
+    def fill(self, epoch: int, rows: NDArray[np.int64], view: BatchView) -> tuple[Fault, ...]:
+        """Fill the view with these rows, a pure function of epoch and rows; return what could not be read."""
         if self._augmented_cache is not None:
             epoch %= self._augmented_cache.epochs
-        numbers, drawn = self.random_parameters(epoch, rows)
-        room.rows[:], room.labels[:] = rows, self._source.labels[rows]
+        uniforms, image_draws = self.random_parameters(epoch, rows)
+        view.rows[:], view.labels[:] = rows, self._source.labels[rows]
         faults: list[Fault] = []
-        # Plain numbers from here on: numpy's take longer, one by one.
-        for place, (row, crop_numbers, then) in enumerate(
-            zip(rows.tolist(), numbers.tolist(), iterate_draws(drawn), strict=True)
+        # Python's numbers from here on: numpy's scalars take longer.
+        for position, (row, row_uniforms, draw) in enumerate(
+            zip(rows.tolist(), uniforms.tolist(), iterate_draws(image_draws), strict=True)
         ):
-            fault = self._make(epoch, row, crop_numbers, then, room, place)
+            fault = self._make(epoch, row, row_uniforms, draw, view, position)
             if fault is not None:
                 faults.append(fault)
-                self._handle_fault(fault, epoch, row, room, place, faults)
+                self._handle_fault(fault, epoch, row, view, position, faults)
         return tuple(faults)
 
     def random_parameters(self, epoch: int, rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], Draws]:
-        """What decides where these rows are cropped, and what is drawn for them."""
-        recipe = self._image_config
-        return crop_uniforms(recipe, epoch, rows), draws(recipe.mode, recipe.seed, epoch, rows)
+        """The crop's uniform numbers and the augmentation's draws for these rows."""
+        config = self._config
+        return crop_uniforms(config, epoch, rows), draws(config.mode, config.seed, epoch, rows)
 
     def _make(
-        self, epoch: int, row: int, numbers: Uniforms, drawn: Draw, room: BatchView, place: int
+        self, epoch: int, row: int, uniforms: Uniforms, draw: Draw, view: BatchView, position: int
     ) -> Fault | None:
-        out = room.images[place]
+        """Make one image, from a cache where it is cached; return the fault, or raise it by the policy."""
         try:
-            finished = None if self._augmented_cache is None else self._augmented_cache.finished(row, epoch)
-            kept = None if self._get_decoded is None else self._get_decoded(row, self)
-            if finished is not None:
-                shown, then = self._from_augmented(finished, numbers, drawn, out)
-            elif kept is not None:
-                shown, then = self._from_decoded(kept, numbers, drawn, out)
-            else:
-                with stage("read"):
-                    data = self._source.read(row)
-                shown, then = self.make_from_bytes(data, numbers, drawn, out)
-                if self._augmented_cache is not None:
-                    self._augmented_cache.finish(row, epoch, CachedImage(out, shown.original_size))
-            self.record_geometry(row, shown, then, room, place)
-        except Exception as error:  # whatever it is, it is this image's; what ends the process is none
+            geometry, remaining = self._make_pixels(epoch, row, uniforms, draw, view.images[position])
+            self.record_geometry(row, geometry, remaining, view, position)
+        except Exception as error:  # any of them belongs to this image; a BaseException ends the process
             fault = Fault(self._source.name(row), reason_of(error))
-            if self._image_config.on_error != "raise":
+            if self._config.on_error != "raise":
                 return fault
             if isinstance(error, IMAGE_ERRORS):
                 raise fault_error(fault) from error
             raise
         return None
 
-    def make_from_bytes(
-        self, data: bytes, numbers: Uniforms, drawn: Draw, out: Pixels
+    def _make_pixels(
+        self, epoch: int, row: int, uniforms: Uniforms, draw: Draw, out: Pixels
     ) -> tuple[CropGeometry, Draw]:
-        """One image from its bytes into `out`; what of it is shown, and what was drawn on top of that."""
-        mirror, then = fold_mirror_into_resize(drawn)
-        with image_errors(data):
-            shown = self._decode_region(data, numbers, mirror, out) or self._decode_whole(
-                data, numbers, mirror, out
-            )
-        _augment(then, out)
-        return shown, then
+        augmented = None if self._augmented_cache is None else self._augmented_cache.get_augmented(row, epoch)
+        decoded = None if self._decoded_cache is None else self._decoded_cache.get_decoded(row, self)
+        if augmented is not None:
+            return self._from_augmented(augmented, uniforms, draw, out)
+        if decoded is not None:
+            return self._from_decoded(decoded, uniforms, draw, out)
+        with stage("read"):
+            data = self._source.read(row)
+        geometry, remaining = self.make_from_bytes(data, uniforms, draw, out)
+        if self._augmented_cache is not None:
+            self._augmented_cache.put_augmented(row, epoch, CachedImage(out, geometry.original_size))
+        return geometry, remaining
 
-    def record_geometry(self, row: int, shown: CropGeometry, then: Draw, room: BatchView, place: int) -> None:
-        """Say how the image was moved, by its crop and then by what was drawn, and move its map.
+    def make_from_bytes(
+        self, data: bytes, uniforms: Uniforms, draw: Draw, out: Pixels
+    ) -> tuple[CropGeometry, Draw]:
+        """Make one image from its bytes; return the crop, and the draw applied after it.
 
-        In two steps: what the crop left out does not come back where a turn shows what lies beyond it.
+        The crop includes the draw's mirror where the resize does it.
         """
-        if room.affines is None and room.maps is None:
+        mirror, remaining = fold_mirror_into_resize(draw)
+        with image_errors(data):
+            geometry = self._decode_region(data, uniforms, mirror, out) or self._decode_whole(
+                data, uniforms, mirror, out
+            )
+        _augment(remaining, out)
+        return geometry, remaining
+
+    def record_geometry(
+        self, row: int, geometry: CropGeometry, draw: Draw, view: BatchView, position: int
+    ) -> None:
+        """Store the image's affine maps, by its crop and then by its draw, and warp its label map.
+
+        The two steps stay apart: an object outside of the crop must not reappear where a rotation shows
+        what lies beyond the crop's edge.
+        """
+        if view.affines is None and view.maps is None:
             return
-        size = self._image_config.size
-        steps = shown.forward, affine_matrix(then, size, size)
-        if room.affines is not None and room.original_sizes is not None:
-            room.affines[place] = [step[:2] for step in steps]
-            room.original_sizes[place] = shown.original_size
-        if room.maps is not None and self._image_config.maps is not None:
+        size = self._config.size
+        steps = geometry.forward, draw.pose.affine_matrix(size, size)
+        if view.affines is not None and view.original_sizes is not None:
+            view.affines[position] = [step[:2] for step in steps]
+            view.original_sizes[position] = geometry.original_size
+        if view.maps is not None and self._config.maps is not None:
             with stage("map"):
-                found: Any = self._image_config.maps.get_map(self._source.name(row), *shown.original_size)
+                label_map: Any = self._config.maps.get_map(self._source.name(row), *geometry.original_size)
                 for step in steps:
                     if not is_identity(step):
-                        found = warp_map(found, invert_affine(step), size, size, fill=0)
-                room.maps[place] = found
+                        label_map = warp_map(label_map, invert_affine(step), size, size, fill=0)
+                view.maps[position] = label_map
 
-    def prepare_for_cache(self, data: bytes, side: int, room_bytes: int) -> CachedImage:
-        """What a cache keeps of an image: as it is shown, or for random crops all of it, at `side`."""
-        if self._image_config.crop != "random":
-            out = np.empty((self._image_config.size, self._image_config.size, 3), np.uint8)
-            shown, _ = self.make_from_bytes(data, _NO_UNIFORMS, IDENTITY_DRAW, out)
-            return CachedImage(out, shown.original_size)
+    def prepare_for_cache(self, data: bytes, shorter_side: int, slot_bytes: int) -> CachedImage:
+        """Decode an image for a cache: the crop, or for random crops the whole image at `shorter_side`."""
+        if self._config.crop != "random":
+            out = np.empty((self._config.size, self._config.size, 3), np.uint8)
+            geometry, _ = self.make_from_bytes(data, _NO_UNIFORMS, IDENTITY_DRAW, out)
+            return CachedImage(out, geometry.original_size)
         with image_errors(data):
-            return self._whole_to_keep(data, side, room_bytes)
+            return self._decode_for_cache(data, shorter_side, slot_bytes)
 
-    def _whole_to_keep(self, data: bytes, side: int, room_bytes: int) -> CachedImage:
+    def _decode_for_cache(self, data: bytes, shorter_side: int, slot_bytes: int) -> CachedImage:
         header = read_jpeg_header(data) if self._region_decoder else None
         pixels = None
         if header is None or not header.is_plain:
@@ -165,150 +182,125 @@ class ImageMaker:
             width, height = pixels.shape[1], pixels.shape[0]
         else:
             width, height = header.width, header.height
-        scale = min(side / min(width, height), (room_bytes / (3 * width * height)) ** 0.5)
-        full = (max(1, int(width * scale)), max(1, int(height * scale)))
-        window = crop.CropWindow((0, 0, width, height), full, (0, 0), full)
-        kept = np.empty((full[1], full[0], 3), np.uint8)
-        reader = self._region_decoder if pixels is None else None
-        if reader is not None and reader.read(
-            data, window, (width, height), kept, self._scale_eighths(window)
+        scale = min(shorter_side / min(width, height), (slot_bytes / (3 * width * height)) ** 0.5)
+        resized = (max(1, int(width * scale)), max(1, int(height * scale)))
+        window = CropWindow((0, 0, width, height), resized, (0, 0), resized)
+        out = np.empty((resized[1], resized[0], 3), np.uint8)
+        region_decoder = self._region_decoder if pixels is None else None
+        if region_decoder is not None and region_decoder.decode(
+            data, window, (width, height), out, self._scale_eighths(window)
         ):
-            return CachedImage(kept, (width, height))
-        self._resize(
-            (self._decode or get_decoder("pillow"))(data) if pixels is None else pixels, window, kept
-        )
-        return CachedImage(kept, (width, height))
+            return CachedImage(out, (width, height))
+        self._resize((self._decode or get_decoder("pillow"))(data) if pixels is None else pixels, window, out)
+        return CachedImage(out, (width, height))
 
-    def _scale_eighths(self, window: crop.CropWindow) -> int:
-        return crop.scale_eighths(window) if self._image_config.reduce else 8
+    def _scale_eighths(self, window: CropWindow) -> int:
+        return crop.scale_eighths(window) if self._config.scaled_decode else 8
 
     def _from_decoded(
-        self, kept: CachedImage, numbers: Uniforms, drawn: Draw, out: Pixels
+        self, cached: CachedImage, uniforms: Uniforms, draw: Draw, out: Pixels
     ) -> tuple[CropGeometry, Draw]:
-        """Show a decoded image; what of it is shown, and what was drawn on top of that."""
-        if self._image_config.crop != "random":
-            out[:] = kept.pixels
-            shown = self._geometry_of_cached(kept.original_size, numbers)
+        """Crop and augment a decoded image; return the crop, and the draw applied after it."""
+        if self._config.crop != "random":
+            out[:] = cached.pixels
+            geometry, remaining = self._geometry_of_cached(cached.original_size, uniforms), draw
         else:
-            mirror, drawn = fold_mirror_into_resize(drawn)
-            height, width = kept.pixels.shape[:2]
-            shown = CropGeometry(
-                kept.original_size, self.window(width, height, numbers, mirror), (width, height)
-            )
+            mirror, remaining = fold_mirror_into_resize(draw)
+            height, width = cached.pixels.shape[:2]
+            window = self.window(width, height, uniforms, mirror)
+            geometry = CropGeometry(cached.original_size, window, (width, height))
             with stage("resize"):
-                self._resize(kept.pixels, shown.window, out)
-        _augment(drawn, out)
-        return shown, drawn
+                self._resize(cached.pixels, window, out)
+        _augment(remaining, out)
+        return geometry, remaining
 
     def _from_augmented(
-        self, finished: CachedImage, numbers: Uniforms, drawn: Draw, out: Pixels
+        self, cached: CachedImage, uniforms: Uniforms, draw: Draw, out: Pixels
     ) -> tuple[CropGeometry, Draw]:
-        """Show a finished image, which was made by the same numbers."""
-        out[:] = finished.pixels
-        mirror, then = fold_mirror_into_resize(drawn)
-        return self._geometry_of_cached(finished.original_size, numbers, mirror), then
+        """Copy an augmented image, which was made with the same random parameters."""
+        out[:] = cached.pixels
+        mirror, remaining = fold_mirror_into_resize(draw)
+        return self._geometry_of_cached(cached.original_size, uniforms, mirror), remaining
 
-    def _geometry_of_cached(self, sides: ImageSize, numbers: Uniforms, mirror: bool = False) -> CropGeometry:
-        """What is in the pixels already; worked out only where labels or maps are to follow."""
-        follows = self._image_config.with_geometry or self._image_config.maps is not None
-        return CropGeometry(sides, self.window(*sides, numbers, mirror) if follows else _NO_WINDOW)
+    def _geometry_of_cached(self, size: ImageSize, uniforms: Uniforms, mirror: bool = False) -> CropGeometry:
+        """The crop that the cached pixels have already; computed only if labels or maps need it."""
+        is_needed = self._config.with_geometry or self._config.maps is not None
+        return CropGeometry(size, self.window(*size, uniforms, mirror) if is_needed else _UNUSED_WINDOW)
 
-    def _resize(self, pixels: Pixels, window: crop.CropWindow, out: Pixels) -> None:
+    def _resize(self, pixels: Pixels, window: CropWindow, out: Pixels) -> None:
         if self._region_decoder is None:
             resize_with_pillow(pixels, window, out)
         else:
             self._region_decoder.resize(np.ascontiguousarray(pixels), window, out)
 
     def _decode_region(
-        self, data: bytes, numbers: Uniforms, mirror: bool, out: Pixels
+        self, data: bytes, uniforms: Uniforms, mirror: bool, out: Pixels
     ) -> CropGeometry | None:
+        """Decode only the window; None where the region decoder cannot decode the file."""
         if self._region_decoder is None:
             return None
         header = read_jpeg_header(data)
         if header is None or not header.is_plain:
             return None
-        sides = header.width, header.height
-        window = self.window(*sides, numbers, mirror)
+        size = header.width, header.height
+        window = self.window(*size, uniforms, mirror)
         with stage("decode"):
-            is_read = self._region_decoder.read(data, window, sides, out, self._scale_eighths(window))
-        return CropGeometry(sides, window) if is_read else None
+            is_decoded = self._region_decoder.decode(data, window, size, out, self._scale_eighths(window))
+        return CropGeometry(size, window) if is_decoded else None
 
-    def _decode_whole(self, data: bytes, numbers: Uniforms, mirror: bool, out: Pixels) -> CropGeometry:
+    def _decode_whole(self, data: bytes, uniforms: Uniforms, mirror: bool, out: Pixels) -> CropGeometry:
         with stage("decode"):
-            decode = self._decode or get_decoder("pillow" if self._region_decoder else "auto")
-            pixels = decode(data)
+            pixels = self._whole_image_decoder()(data)
         height, width = pixels.shape[:2]
-        window = self.window(width, height, numbers, mirror)
+        window = self.window(width, height, uniforms, mirror)
         with stage("resize"):
             resize_with_pillow(pixels, window, out)
         return CropGeometry((width, height), window)
 
-    def window(self, width: int, height: int, numbers: Uniforms, mirror: bool = False) -> crop.CropWindow:
-        """What is shown of an image of this size."""
-        size = self._image_config.size
-        if self._image_config.crop == "random":
-            window = crop.random_resized_crop(width, height, size, numbers)
+    def _whole_image_decoder(self) -> DecodeFunction:
+        """The configured decoder. With a region decoder, Pillow: only it decodes what that refused."""
+        return self._decode or get_decoder("pillow" if self._region_decoder else "auto")
+
+    def window(self, width: int, height: int, uniforms: Uniforms, mirror: bool = False) -> CropWindow:
+        """The crop of an image of this size."""
+        size = self._config.size
+        if self._config.crop == "random":
+            window = crop.random_resized_crop(width, height, size, uniforms)
+        elif self._config.crop == "center":
+            window = crop.center_crop(width, height, size)
         else:
-            law = crop.center_crop if self._image_config.crop == "center" else crop.stretch_to_square
-            window = law(width, height, size)
+            window = crop.stretch_to_square(width, height, size)
         if not mirror:
             return window
-        return crop.CropWindow(window.box, window.resized_size, window.offset, window.size, mirror=True)
+        return CropWindow(window.box, window.resized_size, window.offset, window.size, mirror=True)
 
     def _handle_fault(
-        self, fault: Fault, epoch: int, row: int, room: BatchView, place: int, faults: list[Fault]
+        self, fault: Fault, epoch: int, row: int, view: BatchView, position: int, faults: list[Fault]
     ) -> None:
-        """Do as the policy says: another image in its place, a gray one, or none."""
-        recipe = self._image_config
-        if recipe.on_error == "substitute":
-            _fill_gray(room, place)
+        """Apply the policy: substitute gray, leave the position out, or refill it with another image."""
+        config = self._config
+        if config.on_error == "substitute":
+            view.substitute(position, GRAY_FILL)
             return
-        if not recipe.refill:
-            room.rows[place] = SKIPPED_ROW
+        if not config.refill:
+            view.skip(position)
             return
-        # Which image comes instead depends on the row and the epoch alone, as everything else does.
-        others = np.random.default_rng([recipe.seed, epoch, row]).integers(0, len(self._source), _MAX_REFILLS)
-        for other in others:
-            rows = np.array([other])
-            numbers, drawn = self.random_parameters(epoch, rows)
-            again = self._make(epoch, int(other), numbers[0], drawn[0], room, place)
-            if again is None:
-                room.rows[place], room.labels[place] = other, self._source.labels[other]
+        # The replacement depends on seed, epoch and row alone, like everything else.
+        rng = np.random.default_rng([config.seed, epoch, row])
+        for other in rng.integers(0, len(self._source), _MAX_REFILLS):
+            uniforms, image_draws = self.random_parameters(epoch, np.array([other]))
+            other_fault = self._make(epoch, int(other), uniforms[0], image_draws[0], view, position)
+            if other_fault is None:
+                view.rows[position], view.labels[position] = other, self._source.labels[other]
                 return
-            faults.append(again)
-        raise DataError(f"{fault}; and {_MAX_REFILLS} others drawn in its place could not be read either")
+            faults.append(other_fault)
+        raise DataError(
+            f"{fault}; {_MAX_REFILLS} other images drawn to replace it could not be read either; "
+            "check the data set"
+        )
 
 
-def _fill_gray(room: BatchView, place: int) -> None:
-    """Gray, and every object of the image on one point, so that none is left of them."""
-    room.images[place] = GRAY_FILL
-    if room.affines is not None and room.original_sizes is not None:
-        room.affines[place], room.original_sizes[place] = 0, 0
-    if room.maps is not None:
-        room.maps[place] = 0
-
-
-_NO_UNIFORMS = np.empty(0)
-_NO_WINDOW = crop.CropWindow((0, 0, 1, 1), (1, 1), (0, 0), (1, 1))
-
-
-def _augment(drawn: Draw, out: Pixels) -> None:
-    if drawn is not IDENTITY_DRAW and drawn != IDENTITY_DRAW:
+def _augment(draw: Draw, out: Pixels) -> None:
+    if draw is not IDENTITY_DRAW and draw != IDENTITY_DRAW:
         with stage("augment"):
-            out[:] = augment_image(drawn, out)
-
-
-def resize_with_pillow(pixels: Pixels, window: crop.CropWindow, out: Pixels) -> None:
-    """The window of pixels that are already decoded, by Pillow's resize: the reference for the fast way."""
-    left, top, width, height = window.box
-    image = Image.fromarray(pixels[top : top + height, left : left + width])
-    if window.resized_size == window.size:
-        image = image.resize(window.size, Image.Resampling.BILINEAR)
-    else:
-        # Resizing a box of the source to the part that is kept gives the same pixels as cropping afterward.
-        across, down = width / window.resized_size[0], height / window.resized_size[1]
-        x, y = window.offset
-        box = (x * across, y * down, (x + window.size[0]) * across, (y + window.size[1]) * down)
-        image = image.resize(window.size, Image.Resampling.BILINEAR, box=box)
-    shown = np.asarray(image)
-    out[:] = shown[:, ::-1] if window.mirror else shown
+            out[:] = augment_image(draw, out)

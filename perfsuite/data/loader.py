@@ -1,4 +1,4 @@
-"""Batches of an epoch: filled by an engine, normalized once, with their labels."""
+"""`Loader`: batches of an epoch, filled by an engine and normalized once per batch, with their labels."""
 
 from __future__ import annotations
 
@@ -10,39 +10,40 @@ from typing import Any
 import torch
 
 from perfsuite.data.batch import Batch, BatchTask
-from perfsuite.data.engines.base import Engine, InlineEngine
+from perfsuite.data.engines.base import Engine
+from perfsuite.data.engines.inline import InlineEngine
 from perfsuite.data.faults import FaultLog
 from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.order import Order
-from perfsuite.data.sources.files import ImageSource
+from perfsuite.data.sources.base import ImageSource
 from perfsuite.data.targets import TargetBuilder
 from perfsuite.errors import DataError
 from perfsuite.stages import stage
 from perfsuite.transforms import normalize
 from perfsuite.transforms.normalization.channel_stats import IMAGENET
 
-# Images and what they are labeled with: numbers of classes, a list of targets, or maps.
+# Images and their labels: class indices, a list of targets, or label maps.
 LabeledBatch = tuple[torch.Tensor, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Normalize:
-    """What becomes of a batch of bytes; `dtype` torch.uint8 leaves them as they are, for the device to do."""
+    """Normalizes a batch of bytes. With `dtype` torch.uint8 it only copies them, to be normalized later."""
 
     mean: tuple[float, ...] = IMAGENET.mean
     std: tuple[float, ...] = IMAGENET.std
     dtype: torch.dtype = torch.float32
     memory_format: torch.memory_format = torch.channels_last
-    pinned: bool = False  # in memory that a GPU copies from by itself: to(device, non_blocking=True)
+    pin_memory: bool = False
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """NHWC bytes to NCHW numbers; always new memory, because the bytes' slot is filled again."""
-        seen = images.permute(0, 3, 1, 2)
-        out = self._pinned(seen.shape) if self.pinned and not images.is_cuda else None
+        """Convert NHWC bytes to NCHW, always in new memory: the engine writes the bytes' memory again."""
+        images = images.permute(0, 3, 1, 2)
+        out = self._pinned_empty(images.shape) if self.pin_memory and not images.is_cuda else None
         if self.dtype == torch.uint8:
-            return seen.clone(memory_format=self.memory_format) if out is None else out.copy_(seen)
+            return images.clone(memory_format=self.memory_format) if out is None else out.copy_(images)
         return normalize(
-            seen,
+            images,
             mean=self.mean,
             std=self.std,
             dtype=self.dtype,
@@ -50,36 +51,36 @@ class Normalize:
             out=out,
         )
 
-    def _pinned(self, shape: torch.Size) -> torch.Tensor:
+    def _pinned_empty(self, shape: torch.Size) -> torch.Tensor:
         return torch.empty(shape, dtype=self.dtype, memory_format=self.memory_format, pin_memory=True)
 
 
 class Loader:
-    """Batches of (images, labels), an epoch long. Each new iteration is the next epoch.
+    """Iterates over batches of (images, labels). Each new iteration is the next epoch.
 
-    With annotations the labels are a list of targets (perfsuite.data.targets), with maps alone the maps.
+    With annotations, labels are a list of targets (perfsuite.data.targets); with maps alone, the maps.
 
-    What comes is a pure function of the seed and the epoch, whichever engine and however many workers.
-    `faults` counts and names what could not be read.
+    The batches are a pure function of seed and epoch, with any engine and any number of workers. `faults`
+    counts and names the images that could not be read.
     """
 
     def __init__(
         self,
         source: ImageSource,
         order: Order,
-        recipe: ImageConfig,
-        fed_by: Engine,
-        then: Normalize,
+        image_config: ImageConfig,
+        engine: Engine,
+        normalize: Normalize,
         targets: TargetBuilder | None = None,
-        lives_on: bool = True,
+        persistent_workers: bool = True,
     ) -> None:
-        self.source, self.order, self.recipe = source, order, recipe
+        self.source, self.order, self.image_config = source, order, image_config
         self.faults = FaultLog()
-        self._engine, self._normalize, self._targets = fed_by, then, targets
-        self._persistent_workers = lives_on  # its workers, from one epoch to the next
+        self._engine, self._normalize, self._targets = engine, normalize, targets
+        self._persistent_workers = persistent_workers
         self._epoch, self._batches_given, self._resume_at = 0, 0, 0
         self._running = False
-        self._iteration = 0  # which iteration it is that says how far the epoch is
+        self._iteration = 0  # only the newest iteration changes the epoch's position
 
     @property
     def batch_size(self) -> int:
@@ -87,26 +88,26 @@ class Loader:
 
     @property
     def samples(self) -> int:
-        """Images of one epoch, of this rank."""
+        """Images per epoch of this rank."""
         return len(self.order.rows(0))
 
     @property
     def engine(self) -> str:
-        """What fills the batches; `auto` until the first batch is asked for."""
+        """The engine's name; `auto` until the first batch is requested."""
         return self._engine.name
 
     def __len__(self) -> int:
         return len(self.order)
 
     def set_epoch(self, epoch: int) -> None:
-        """The next iteration is this epoch."""
+        """Make the next iteration this epoch."""
         if epoch < 0:
             raise ValueError(f"set_epoch: {epoch}, expected 0 or more")
         self._epoch, self._resume_at, self._running = epoch, 0, False
         self._iteration += 1
 
     def __iter__(self) -> Iterator[LabeledBatch]:
-        if self._running:  # the one before was left early, or is still held by somebody: a new epoch begins
+        if self._running:  # the iteration before was left early, or is not finished: start the next epoch
             self._epoch += 1
         epoch, first = self._epoch, self._resume_at
         self._batches_given, self._resume_at, self._running = first, 0, True
@@ -114,7 +115,7 @@ class Loader:
         tasks = [BatchTask(epoch, rows) for rows in self.order.batches(epoch)[first:]]
         return self._batches(tasks, self._iteration)
 
-    def _batches(self, tasks: Sequence[BatchTask], turn: int) -> Generator[LabeledBatch]:
+    def _batches(self, tasks: Sequence[BatchTask], iteration: int) -> Generator[LabeledBatch]:
         try:
             with closing(self._engine.run(tasks)) as batches:  # type: ignore[type-var]
                 while True:
@@ -126,13 +127,13 @@ class Loader:
                     with stage("normalize"):
                         images = self._normalize(batch.images)
                     labels = self._labels(batch)
-                    if turn == self._iteration:
+                    if iteration == self._iteration:
                         self._batches_given += 1
                     yield images, labels
         finally:
-            if not self._persistent_workers and turn == self._iteration:
+            if not self._persistent_workers and iteration == self._iteration:
                 self.close()
-        if turn == self._iteration:
+        if iteration == self._iteration:
             self._epoch, self._batches_given, self._running = self._epoch + 1, 0, False
 
     def _labels(self, batch: Batch) -> Any:
@@ -140,10 +141,10 @@ class Loader:
             with stage("targets"):
                 return self._targets.build(batch, self.source)
         labels = batch.labels.clone() if batch.maps is None else batch.maps.clone()
-        return labels.pin_memory() if self._normalize.pinned and not labels.is_cuda else labels
+        return labels.pin_memory() if self._normalize.pin_memory and not labels.is_cuda else labels
 
     def state_dict(self) -> dict[str, int]:
-        """Where the epoch stands: the batches given so far are not given again after `load_state_dict`."""
+        """The position in the epoch. After `load_state_dict` the batches given so far are not repeated."""
         order = self.order
         return {
             "version": 1,
@@ -156,12 +157,12 @@ class Loader:
         }
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Go on where another loader of the same data, seed and batch size stood."""
-        mine = self.state_dict()
+        """Continue where another loader of the same data, seed and batch size stopped."""
+        own = self.state_dict()
         for key in ("version", "seed", "samples", "batch_size", "world"):
-            if state.get(key) != mine[key]:
+            if state.get(key) != own[key]:
                 raise DataError(
-                    f"loader: the state was saved with {key} {state.get(key)}, this loader has {mine[key]}; "
+                    f"loader: the state was saved with {key} {state.get(key)}, this loader has {own[key]}; "
                     "resume with the same data and settings, or start the epoch anew with set_epoch"
                 )
         self._epoch, self._resume_at = state["epoch"], state["batches_given"]
@@ -169,10 +170,10 @@ class Loader:
         self._iteration += 1
 
     def without_workers(self) -> Loader:
-        """The same batches without workers: what one thread makes of them is what can be measured."""
-        inline = InlineEngine(self.source, self.recipe)
-        return Loader(self.source, self.order, self.recipe, inline, self._normalize, self._targets)
+        """A loader of the same batches that uses only the caller's thread, for measurements."""
+        inline = InlineEngine(self.source, self.image_config)
+        return Loader(self.source, self.order, self.image_config, inline, self._normalize, self._targets)
 
     def close(self) -> None:
-        """End workers; the next iteration starts new ones."""
+        """Stop the workers; the next iteration starts new ones."""
         self._engine.close()

@@ -1,16 +1,17 @@
-"""`make_loaders`: from a folder of images to batches that a training step can use.
+"""`make_loaders`: from a folder of images to batches for training, validation and test.
 
 >>> from perfsuite.data.synthetic import dataset
->>> loaders = make_loaders(dataset.cached_dataset(images=40, classes=2, size=(64, 48)), 8, 0, image_size=32)
->>> images, labels = next(iter(loaders.val))
->>> images.shape, images.dtype, loaders.class_names
-(torch.Size([4, 3, 32, 32]), torch.float32, ('class_00', 'class_01'))
+>>> folder = dataset.cached_dataset(images=40, classes=2, size=(64, 48))
+>>> train_loader, val_loader, test_loader, class_names, info = make_loaders(folder, 8, 0, image_size=32)
+>>> images, labels = next(iter(val_loader))
+>>> images.shape, images.dtype, class_names, info["samples"]
+(torch.Size([4, 3, 32, 32]), torch.float32, ('class_00', 'class_01'), {'train': 32, 'val': 4, 'test': 4})
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -18,26 +19,35 @@ from typing import Any, Literal
 import torch
 
 from perfsuite.data.cache.cached_source import cache_splits
-from perfsuite.data.engines.base import Engine, WorkerConfig, make_engine
-from perfsuite.data.engines.device import DeviceDecodeEngine
+from perfsuite.data.engines.base import WorkerConfig
 from perfsuite.data.engines.device_prefetch import DevicePrefetcher
+from perfsuite.data.engines.registry import make_engine
 from perfsuite.data.faults import FaultPolicy
 from perfsuite.data.image_config import Crop, ImageConfig
 from perfsuite.data.loader import Loader, Normalize
-from perfsuite.data.order import Order, Sampler, SeededSampler, UnevenPolicy
-from perfsuite.data.sources.annotations import Annotations, read_annotations
-from perfsuite.data.sources.files import SPLITS, ImageSource, class_weights, read_splits, split_source
+from perfsuite.data.loader_options import LoaderOptions, resolve_rank
+from perfsuite.data.order import Sampler, UnevenPolicy
+from perfsuite.data.sources.annotation_formats import read_annotations
+from perfsuite.data.sources.annotations import Annotations
+from perfsuite.data.sources.base import ImageSource
 from perfsuite.data.sources.maps import MapSource
+from perfsuite.data.sources.splits import SPLITS, Split, class_weights, read_splits, split_source
 from perfsuite.data.targets import TargetBuilder
 from perfsuite.transforms import AugmentationMode
 
-# A training crop and mirroring are what everybody does; a mode is what comes on top.
+# The training default, a random crop and a mirror. The named modes add their operations to the crop.
 MIRROR_ONLY = "mirror"
+
+# Both, because a Mapping is invariant in its keys.
+SourcesBySplit = Mapping[str, ImageSource] | Mapping[Split, ImageSource]
 
 
 @dataclass(frozen=True, slots=True)
 class Loaders:
-    """What `make_loaders` gives: three loaders, the classes' names, and facts about all of it."""
+    """The result of `make_loaders`; it unpacks into its five fields.
+
+    `info` has `samples` by split, `class_weights`, `num_workers`, `engine`, `decoder` and `seed`.
+    """
 
     train: Loader
     val: Loader
@@ -45,13 +55,17 @@ class Loaders:
     class_names: tuple[str, ...]
     info: Mapping[str, Any]
 
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.train, self.val, self.test, self.class_names, self.info))
+
     def close(self) -> None:
+        """Stop the workers of all three loaders."""
         for loader in (self.train, self.val, self.test):
             loader.close()
 
 
 def make_loaders(
-    data_dir: str | Path | Mapping[str, ImageSource],
+    data_dir: str | Path | SourcesBySplit,
     batch_size: int = 32,
     num_workers: int | None = None,
     augmentation_mode: str | AugmentationMode | None = None,
@@ -75,7 +89,7 @@ def make_loaders(
     world_size: int | None = None,
     uneven: UnevenPolicy = "pad",
     decoder: str = "auto",
-    reduce: bool = False,
+    scaled_decode: bool = False,
     cache: Literal["ram", "disk"] | None = None,
     cache_epochs: int = 0,
     device: str | torch.device = "cpu",
@@ -83,131 +97,143 @@ def make_loaders(
     annotations: str | Path | Annotations | None = None,
     maps: str | Path | MapSource | None = None,
 ) -> Loaders:
-    """Loaders for a folder of class folders (or of train, val and test), or for sources made elsewhere.
+    """Make loaders for a folder of class folders (or of train, val and test), or for given sources.
 
-    With `annotations` (our own or COCO's) the images are the annotated ones under `data_dir`, and labels
-    are targets whose boxes, polygons and keypoints follow what is done to the images. `maps` are read from
-    that folder, and drawn where they are not stored.
+    With `annotations` (perfsuite's format or COCO's) the images are the annotated ones under `data_dir`, and
+    labels are targets whose boxes, polygons and keypoints follow the images' crops and augmentation. Label
+    maps are read from the folder `maps`; missing ones are drawn from the annotations.
 
-    `augmentation_mode` None crops at random and mirrors; "conservative", "moderate" and "aggressive" add
-    their operations to the crop; "none" shows the center, the same in every epoch. Validation and test are
-    never augmented.
+    With `augmentation_mode` None, training crops at random and mirrors. "conservative", "moderate" and
+    "aggressive" add their operations to the crop. "none" uses the center crop, the same in every epoch.
+    Validation and test are never augmented.
 
-    `reduce` decodes a large JPEG smaller, where that leaves twice what is shown: faster, and not quite the
-    same pixels. `cache` keeps decoded images, in memory or in a file, as far as there is room
-    (more options: perfsuite.data.cache.cached_source); with `cache_epochs` the finished training images
-    of so many epochs, which are then shown again. With a `device` batches are copied there ahead of time, and
-    normalized there. `cores` binds the workers to these, one after the other.
+    `scaled_decode` decodes a JPEG at a fraction of its size if that leaves twice the size after the resize:
+    faster, with slightly different pixels. `cache` stores decoded images in memory or in a file, as many as
+    fit (more options: perfsuite.data.cache.cached_source). With `cache_epochs` it stores the augmented
+    training images of that many epochs, and repeats these. With a `device`, batches are copied there ahead of
+    time and normalized there. `cores` pins the workers to these cores in turn.
 
-    `pin_memory` (by default where there is a GPU, and without one it does nothing) gives batches that a GPU
-    copies by itself. `sampler` says which training rows come in which order, before they are shared out to
-    ranks. Workers live on between epochs unless `persistent_workers` is False.
+    `pin_memory` (by default with a GPU; without one it has no effect) puts batches into page-locked memory.
+    `sampler` yields the training rows, before they are shared among ranks. Workers outlive an epoch unless
+    `persistent_workers` is False.
     """
-    workers = default_num_workers() if num_workers is None else num_workers
-    pinned = torch.cuda.is_available() and pin_memory is not False
-    how = WorkerConfig(workers, prefetch_factor, pinned, start_method, tuple(cores))
-    found = read_annotations(annotations) if isinstance(annotations, str | Path) else annotations
-    parts = _open_splits(data_dir, found, val_fraction, test_fraction)
-    place, world = _resolve_rank(rank, world_size)
-    plain = ImageConfig(
-        image_size,
-        val_crop,
-        "none",
-        seed,
-        on_error,
+    labels = read_annotations(annotations) if isinstance(annotations, str | Path) else annotations
+    image_config = ImageConfig(
+        size=image_size,
+        crop=val_crop,
+        seed=seed,
+        on_error=on_error,
         decoder=decoder,
-        reduce=reduce,
-        with_geometry=found is not None,
-        maps=MapSource(maps, found) if isinstance(maps, str | Path) else maps,
+        scaled_decode=scaled_decode,
+        with_geometry=labels is not None,
+        maps=MapSource(maps, labels) if isinstance(maps, str | Path) else maps,
     )
-    targets = None if found is None else TargetBuilder(found, image_size)
-    recipes = dict.fromkeys(SPLITS, plain) | {"train": _training_config(plain, augmentation_mode, train_crop)}
+    image_configs: dict[Split, ImageConfig] = dict.fromkeys(SPLITS, image_config)
+    image_configs["train"] = _training_config(image_config, augmentation_mode, train_crop)
+    pinned = torch.cuda.is_available() and pin_memory is not False
+    own_rank, all_ranks = resolve_rank(rank, world_size)
+    options = LoaderOptions(
+        batch_size=batch_size,
+        seed=seed,
+        engine=engine,
+        workers=WorkerConfig(
+            num_workers=default_num_workers() if num_workers is None else num_workers,
+            prefetch_factor=prefetch_factor,
+            pin_memory=pinned,
+            start_method=start_method,
+            cores=tuple(cores),
+        ),
+        device=torch.device(device),
+        normalize=replace(normalize or Normalize(), pin_memory=pinned and torch.device(device).type == "cpu"),
+        persistent_workers=persistent_workers,
+        drop_last=drop_last,
+        rank=own_rank,
+        world_size=all_ranks,
+        uneven=uneven,
+        sampler=sampler,
+    )
+    sources = _open_splits(data_dir, labels, val_fraction, test_fraction)
     if cache_epochs and cache is None:
         raise ValueError(f"cache_epochs: {cache_epochs} without a cache, expected cache='ram' or 'disk' too")
     if cache is not None:
-        parts = cache_splits(cache, parts, recipes, cache_epochs)
-    there = torch.device(device)
-    then = replace(normalize or Normalize(), pinned=pinned and there.type == "cpu")
-
-    def loader(part: str) -> Loader:
-        training = part == "train"
-        source = parts[part]
-        chosen = sampler if training else None
-        order = Order(
-            len(source if chosen is None else chosen),
-            batch_size,
-            shuffle=training,
-            seed=seed,
-            drop_last=drop_last and training,
-            rank=place,
-            world_size=world,
-            uneven=uneven if training else "keep",
-            sampler=None if chosen is None else SeededSampler.wrap(chosen, len(source), seed),
-        )
-        if order.samples and not len(order):
-            raise ValueError(
-                f"batch_size: {batch_size}, and {order.samples} images over {world} ranks do not fill one; "
-                "lower it, or leave out drop_last"
-            )
-        fed_by: Engine
-        if engine == "device":
-            fed_by = DeviceDecodeEngine(source, recipes[part], there, how)
-        else:
-            fed_by = _engine(engine, source, recipes[part], how)
-        if there.type != "cpu":
-            fed_by = DevicePrefetcher(fed_by, plain.batch_layout, there)
-        return Loader(source, order, recipes[part], fed_by, then, targets, persistent_workers)
-
-    train = parts["train"]
-    info = {
-        "samples": {part: len(parts[part]) for part in SPLITS},
-        "class_weights": class_weights(train).tolist() if found is None else None,
-        "num_workers": workers,
-        "engine": engine if workers else "inline",
-        "decoder": decoder,
-        "seed": seed,
+        sources = cache_splits(cache, sources, image_configs, cache_epochs)
+    targets = None if labels is None else TargetBuilder(labels, image_size)
+    loaders = {
+        split: _make_loader(split, sources[split], image_configs[split], options, targets) for split in SPLITS
     }
-    class_names = tuple(train.class_names if found is None else found.class_names)
-    return Loaders(loader("train"), loader("val"), loader("test"), class_names, info)
+    return Loaders(
+        train=loaders["train"],
+        val=loaders["val"],
+        test=loaders["test"],
+        class_names=tuple(sources["train"].class_names if labels is None else labels.class_names),
+        info=_describe(sources, image_config, options, has_targets=labels is not None),
+    )
 
 
-_engine = make_engine  # the name that users know is taken by make_loaders' argument
+def _make_loader(
+    split: Split,
+    source: ImageSource,
+    image_config: ImageConfig,
+    options: LoaderOptions,
+    targets: TargetBuilder | None,
+) -> Loader:
+    order = options.order(split, source)
+    engine = make_engine(options.engine, source, image_config, options.workers, options.device)
+    if options.device.type != "cpu":
+        engine = DevicePrefetcher(engine, image_config.batch_layout, options.device)
+    return Loader(
+        source=source,
+        order=order,
+        image_config=image_config,
+        engine=engine,
+        normalize=options.normalize,
+        targets=targets,
+        persistent_workers=options.persistent_workers,
+    )
+
+
+def _describe(
+    sources: Mapping[Split, ImageSource], image_config: ImageConfig, options: LoaderOptions, has_targets: bool
+) -> dict[str, Any]:
+    num_workers = options.workers.num_workers
+    return {
+        "samples": {split: len(sources[split]) for split in SPLITS},
+        "class_weights": None if has_targets else class_weights(sources["train"]).tolist(),
+        "num_workers": num_workers,
+        "engine": options.engine if num_workers else "inline",
+        "decoder": image_config.decoder,
+        "seed": options.seed,
+    }
 
 
 def default_num_workers() -> int:
-    """One worker a core that this process may use, at most 8."""
+    """One worker per core that this process may use, at most 8."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(8, cores)
 
 
 def _open_splits(
-    data_dir: str | Path | Mapping[str, ImageSource], found: Annotations | None, val: float, test: float
-) -> dict[str, ImageSource]:
+    data_dir: str | Path | SourcesBySplit, labels: Annotations | None, val: float, test: float
+) -> dict[Split, ImageSource]:
     if isinstance(data_dir, Mapping):
-        return dict(data_dir)
-    if found is not None:
-        return split_source(found.as_source(data_dir), val, test)
+        sources = {split: source for split in SPLITS for name, source in data_dir.items() if name == split}
+        if missing := [split for split in SPLITS if split not in sources]:
+            raise ValueError(f"data_dir: no source for {missing[0]!r}, expected train, val and test")
+        return sources
+    if labels is not None:
+        return split_source(labels.as_source(data_dir), val, test)
     return read_splits(data_dir, val, test)
 
 
-def _training_config(plain: ImageConfig, mode: str | AugmentationMode | None, crop: Crop) -> ImageConfig:
+def _training_config(
+    image_config: ImageConfig, mode: str | AugmentationMode | None, crop: Crop
+) -> ImageConfig:
     if mode == "none":
-        return replace(plain, refill=True)
-    return replace(plain, crop=crop, mode=_mirror_mode() if mode is None else mode, refill=True)
+        return replace(image_config, refill=True)
+    return replace(image_config, crop=crop, mode=_mirror_mode() if mode is None else mode, refill=True)
 
 
 def _mirror_mode() -> AugmentationMode:
-    from perfsuite.transforms.augment.modes import Mirror
+    from perfsuite.transforms.augment.operations.mirror import Mirror
 
     return AugmentationMode(MIRROR_ONLY, (Mirror(),))
-
-
-def _resolve_rank(rank: int | None, world: int | None) -> tuple[int, int]:
-    """As given, or as torch.distributed has it, or alone."""
-    if rank is not None and world is not None:
-        return rank, world
-    if (rank is None) != (world is None):
-        raise ValueError(f"make_loaders: rank {rank} and world_size {world}, expected both or neither")
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        return torch.distributed.get_rank(), torch.distributed.get_world_size()
-    return 0, 1

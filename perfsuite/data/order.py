@@ -1,4 +1,4 @@
-"""Which sample comes when: a pure function of seed, epoch and rank, whatever the workers and engines."""
+"""The order of rows in an epoch: a pure function of seed, epoch and rank, for any engine and worker count."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ UnevenPolicy = Literal["pad", "drop", "keep"]
 
 
 class Sampler(Iterable[int], Protocol):
-    """What torch calls one: rows, anew at each iteration, and how many."""
+    """A torch sampler: iterating yields row numbers, `len` is their count."""
 
     def __len__(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
 class SeededSampler:
-    """A sampler's rows as a pure function of seed and epoch, so that an epoch can be gone on with.
+    """Make a sampler's rows a pure function of seed and epoch, so that an epoch can be resumed.
 
-    torch's samplers draw from torch's own random numbers, which are set for the occasion and put back; one
-    that has `set_epoch` is told the epoch. One with random numbers of its own is only as repeatable as they.
+    torch's samplers draw from torch's global generator. It is seeded while the rows are drawn, and restored
+    afterward. `set_epoch` is called if the sampler has it. A sampler with a generator of its own repeats only
+    as well as that generator does.
     """
 
     sampler: Sampler
@@ -34,12 +35,12 @@ class SeededSampler:
     seed: int
 
     @classmethod
-    def wrap(cls, sampler: Sampler, images: int, seed: int) -> Self:
+    def wrap(cls, sampler: Sampler, source_length: int, seed: int) -> Self:
         if hasattr(sampler, "num_replicas"):
             raise ValueError(
                 "sampler: shards by itself, expected the rows of all ranks; make_loaders shards by rank"
             )
-        return cls(sampler, images, seed)
+        return cls(sampler, source_length, seed)
 
     def rows(self, epoch: int) -> Rows:
         import torch
@@ -52,22 +53,22 @@ class SeededSampler:
             torch.default_generator.manual_seed(int(np.random.Philox(key=key).random_raw() >> 1))
             rows = np.fromiter(self.sampler, np.int64)
         if len(rows) != len(self.sampler):
-            raise DataError(f"sampler: gave {len(rows)} rows, its length is {len(self.sampler)}")
+            raise DataError(f"sampler: gave {len(rows)} rows, expected {len(self.sampler)}, its length")
         if len(rows) and (rows.min() < 0 or rows.max() >= self.source_length):
             raise DataError(
-                f"sampler: rows {rows.min()} to {rows.max()}, there are {self.source_length} images"
+                f"sampler: rows {rows.min()} to {rows.max()}, expected 0 to {self.source_length - 1}"
             )
         return rows
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Batches of row numbers for one rank of `world`.
+    """Batches of row numbers for one rank of `world_size`.
 
-    With more ranks than one, `uneven` says what happens to the rest: `pad` repeats samples from the start so
-    that all ranks take equally many steps, `drop` leaves the rest out, and `keep` gives every sample exactly
-    once, with empty batches at the end where a rank has fewer: nobody waits for a step that another does not
-    take.
+    `uneven` decides what several ranks do with a remainder. `pad` repeats samples from the start, so that all
+    ranks take equally many steps. `drop` leaves the remainder out. `keep` uses every sample exactly once,
+    with empty batches at the end for ranks that have fewer samples: no rank waits for a step that another
+    rank does not take.
 
     >>> [batch.tolist() for batch in Order(5, 2, shuffle=False).batches(epoch=0)]
     [[0, 1], [2, 3], [4]]
@@ -84,7 +85,7 @@ class Order:
     rank: int = 0
     world_size: int = 1
     uneven: UnevenPolicy = "pad"
-    sampler: SeededSampler | None = None  # says which rows come in which order, in the place of `shuffle`
+    sampler: SeededSampler | None = None  # replaces `shuffle`
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -101,7 +102,7 @@ class Order:
         rows = np.arange(self.samples, dtype=np.int64) if self.sampler is None else self.sampler.rows(epoch)
         if self.shuffle and self.sampler is None:
             key = np.array([self.seed, epoch], np.uint64)
-            # A stream apart from those of the augmentation, which have the same key and count from 0.
+            # The augmentation's streams have the same key and count from 0; this counter avoids them.
             generator = np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, 1]))
             generator.shuffle(rows)
         if self.world_size == 1 or self.samples == 0:
@@ -114,10 +115,10 @@ class Order:
 
     def batches(self, epoch: int) -> list[Rows]:
         rows = self.rows(epoch)
-        return [rows[at * self.batch_size : (at + 1) * self.batch_size] for at in range(len(self))]
+        return [rows[n * self.batch_size : (n + 1) * self.batch_size] for n in range(len(self))]
 
     def __len__(self) -> int:
-        """Batches an epoch: the same for every rank."""
+        """Batches per epoch, the same for every rank."""
         if self.uneven == "drop" and self.world_size > 1:
             most = self.samples // self.world_size
         else:

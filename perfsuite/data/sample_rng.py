@@ -1,46 +1,53 @@
-"""What decides how images are cropped and drawn: a pure function of seed, epoch and row."""
+"""Random parameters of each image (crop and augmentation) as a pure function of seed, epoch and row."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from perfsuite.data.crop import UNIFORMS_PER_CROP
 from perfsuite.data.image_config import ImageConfig
 from perfsuite.transforms.augment.counter_rng import uniforms
-from perfsuite.transforms.augment.modes import Draw, Draws
-from perfsuite.transforms.geometry import is_pixel_permutation
+from perfsuite.transforms.augment.draws import Draw, Draws
 
-# So that where an image is cropped has nothing to do with how it is augmented.
+# Makes the crop independent of the augmentation.
 _CROP_STREAM_KEY = 0x9E3779B97F4A7C15
 
 IDENTITY_DRAW, _MIRROR_DRAW = Draw(), Draw(mirror=True)
-_IDENTITY_ROW = Draws.of([IDENTITY_DRAW]).rows
 
 
-def crop_uniforms(recipe: ImageConfig, epoch: int, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    if recipe.crop != "random":
+def crop_uniforms(config: ImageConfig, epoch: int, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Uniform numbers for the crop of each row; no columns unless the crop is random."""
+    if config.crop != "random":
         return np.empty((len(rows), 0))
+    # The generator gives fewer numbers per sample than a crop needs, so each row takes those of two samples.
     pairs = np.stack([2 * rows, 2 * rows + 1], axis=1).reshape(-1)
-    return uniforms(recipe.seed ^ _CROP_STREAM_KEY, epoch, pairs).reshape(len(rows), -1)
+    numbers = uniforms(config.seed ^ _CROP_STREAM_KEY, epoch, pairs).reshape(len(rows), -1)
+    return numbers[:, :UNIFORMS_PER_CROP]
 
 
-def iterate_draws(drawn: Draws) -> Iterator[Draw]:
-    """Each draw; nothing at all, and a mirror alone, are always the same two objects."""
-    is_mirror_at_most = (drawn.rows[:, 1:] == _IDENTITY_ROW[:, 1:]).all(1).tolist()
-    for place, (is_simple, mirror) in enumerate(zip(is_mirror_at_most, drawn.column("mirror"), strict=True)):
+def iterate_draws(draws: Draws) -> Iterator[Draw]:
+    """Yield each draw; the identity and a mirror alone are always the same two objects.
+
+    Building a Draw takes longer than comparing its row, and most draws of the cheap modes are one of the two.
+    """
+    is_mirror_at_most = draws.is_identity_except("mirror").tolist()
+    for index, (is_simple, mirror) in enumerate(zip(is_mirror_at_most, draws.column("mirror"), strict=True)):
         if is_simple:
             yield _MIRROR_DRAW if mirror else IDENTITY_DRAW
         else:
-            yield drawn[place]
+            yield draws[index]
 
 
-def fold_mirror_into_resize(drawn: Draw) -> tuple[bool, Draw]:
-    """Mirroring costs nothing while resizing, where nothing but it moves pixels."""
-    if drawn is IDENTITY_DRAW or drawn is _MIRROR_DRAW:
-        return drawn is _MIRROR_DRAW, IDENTITY_DRAW
-    if drawn.mirror and drawn.quarter_turns == 0 and is_pixel_permutation(drawn):
-        return True, replace(drawn, mirror=False)
-    return False, drawn
+def fold_mirror_into_resize(draw: Draw) -> tuple[bool, Draw]:
+    """Return whether the resize mirrors, and the draw that remains.
+
+    The resize mirrors at no cost. It may do so when the mirror is the only geometric change.
+    """
+    if draw is IDENTITY_DRAW or draw is _MIRROR_DRAW:
+        return draw is _MIRROR_DRAW, IDENTITY_DRAW
+    if draw.mirror and draw.quarter_turns == 0 and draw.pose.is_pixel_permutation:
+        return True, draw.replace(mirror=False)
+    return False, draw

@@ -1,4 +1,4 @@
-"""Whatever reading or decoding an image raises is a fault of that image, with every engine."""
+"""Any error while reading or decoding an image is a fault of that image, with every engine."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from perfsuite.data.decoding import registry
+from perfsuite.data.decoding.decoders import pillow
 from perfsuite.data.image_file import read_file
 from perfsuite.data.loader import Loader
 from perfsuite.data.loaders import make_loaders
-from perfsuite.data.sources.files import SPLITS, FileSource, ImageSource, image_folder
+from perfsuite.data.sources.base import ImageSource
+from perfsuite.data.sources.files import FileSource, image_folder
 from perfsuite.data.sources.maps import MapSource
+from perfsuite.data.sources.splits import SPLITS
 from perfsuite.errors import DataError
 
 ENGINES = [("threads", 0), ("threads", 2), ("processes", 1), ("subprocess", 1), ("device", 1)]
@@ -34,8 +36,8 @@ ERRORS: list[type[Exception]] = [
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Failing(FileSource):
-    """The first rows each raise another of ERRORS; with `only`, every row raises that."""
+class FailingSource(FileSource):
+    """The first rows each raise one of ERRORS; with `only`, every row raises that."""
 
     only: type[BaseException] | None = None
 
@@ -47,9 +49,9 @@ class Failing(FileSource):
         return read_file(self.path(row))
 
 
-def failing(folder: Path, only: type[BaseException] | None = None) -> Failing:
-    found = image_folder(folder)
-    return Failing(found.root, found.names, found.labels, found.class_names, only)
+def failing_source(folder: Path, only: type[BaseException] | None = None) -> FailingSource:
+    files = image_folder(folder)
+    return FailingSource(files.root, files.names, files.labels, files.class_names, only)
 
 
 def loader_of(source: ImageSource, engine: str, workers: int, on_error: str, **more: Any) -> Loader:
@@ -57,7 +59,7 @@ def loader_of(source: ImageSource, engine: str, workers: int, on_error: str, **m
     return make_loaders(dict.fromkeys(SPLITS, source), 8, workers, image_size=32, **(options | more)).val
 
 
-def shown_by(loader: Loader) -> int:
+def count_images(loader: Loader) -> int:
     try:
         return sum(len(labels) for _, labels in loader)
     finally:
@@ -65,87 +67,91 @@ def shown_by(loader: Loader) -> int:
 
 
 @pytest.mark.parametrize(("engine", "workers"), ENGINES)
-def test_any_error_of_reading_skips_that_image_and_is_named(folder: Path, engine: str, workers: int) -> None:
-    source = failing(folder)
+def test_any_error_while_reading_skips_and_names_the_image(folder: Path, engine: str, workers: int) -> None:
+    source = failing_source(folder)
     loader = loader_of(source, engine, workers, "skip")
-    assert shown_by(loader) == 40 - len(ERRORS)
+    assert count_images(loader) == 40 - len(ERRORS)
     names = [source.name(row) for row in range(len(ERRORS))]
-    told = {
-        name: f"{kind.__name__}: row {row}"
-        for row, (name, kind) in enumerate(zip(names, ERRORS, strict=True))
+    expected = {
+        name: f"{error_type.__name__}: row {row}"
+        for row, (name, error_type) in enumerate(zip(names, ERRORS, strict=True))
     }
-    assert loader.faults.named == told
+    assert loader.faults.reasons == expected
     assert loader.faults.count == len(ERRORS)
 
 
 @pytest.mark.parametrize(("engine", "workers"), ENGINES)
-@pytest.mark.parametrize("kind", [StopIteration, MemoryError])
-def test_raising_names_the_image_and_ends_no_epoch_quietly(
-    folder: Path, engine: str, workers: int, kind: type[Exception]
+@pytest.mark.parametrize("error_type", [StopIteration, MemoryError])
+def test_raise_names_the_image_and_does_not_end_the_epoch_silently(
+    folder: Path, engine: str, workers: int, error_type: type[Exception]
 ) -> None:
-    loader = loader_of(failing(folder, kind), engine, workers, "raise")
-    with pytest.raises(DataError, match=rf"class_00/\d+.jpg: {kind.__name__}: row \d+; set on_error='skip'"):
-        shown_by(loader)
+    loader = loader_of(failing_source(folder, error_type), engine, workers, "raise")
+    with pytest.raises(
+        DataError, match=rf"class_00/\d+.jpg: {error_type.__name__}: row \d+; set on_error='skip'"
+    ):
+        count_images(loader)
 
 
 @pytest.mark.parametrize(("engine", "workers"), ENGINES)
-def test_a_mistake_in_a_source_is_raised_as_it_is(folder: Path, engine: str, workers: int) -> None:
-    loader = loader_of(failing(folder, TypeError), engine, workers, "raise")
+def test_a_bug_in_a_source_keeps_its_type_and_traceback(folder: Path, engine: str, workers: int) -> None:
+    loader = loader_of(failing_source(folder, TypeError), engine, workers, "raise")
     with pytest.raises(TypeError) as raised:
-        shown_by(loader)
-    told = f"{raised.value}{raised.value.__cause__}{[str(entry) for entry in raised.traceback]}"
-    assert Path(__file__).name in told
+        count_images(loader)
+    expected = f"{raised.value}{raised.value.__cause__}{[str(entry) for entry in raised.traceback]}"
+    assert Path(__file__).name in expected
 
 
-class Ending(Failing):
+class UnnamableSource(FailingSource):
     def name(self, row: int) -> str:
         raise StopIteration
 
 
-def test_a_stop_iteration_from_anywhere_in_a_source_ends_no_epoch_quietly(folder: Path) -> None:
-    found = failing(folder, OSError)
-    ending = Ending(found.root, found.names, found.labels, found.class_names, OSError)
+def test_a_stop_iteration_in_a_source_does_not_end_the_epoch_silently(folder: Path) -> None:
+    files = failing_source(folder, OSError)
+    ending = UnnamableSource(files.root, files.names, files.labels, files.class_names, OSError)
     with pytest.raises(DataError, match="a StopIteration after 0 of 5 batches"):
-        shown_by(loader_of(ending, "processes", 1, "skip"))
+        count_images(loader_of(ending, "processes", 1, "skip"))
 
 
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit])
-def test_what_ends_the_process_is_no_fault_of_an_image(folder: Path, kind: type[BaseException]) -> None:
-    loader = loader_of(failing(folder, kind), "threads", 0, "skip")
-    with pytest.raises(kind):
-        shown_by(loader)
+@pytest.mark.parametrize("error_type", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_an_exception_that_ends_the_process_is_not_a_fault(
+    folder: Path, error_type: type[BaseException]
+) -> None:
+    loader = loader_of(failing_source(folder, error_type), "threads", 0, "skip")
+    with pytest.raises(error_type):
+        count_images(loader)
     assert loader.faults.count == 0
 
 
-@pytest.mark.parametrize("kind", [*ERRORS, KeyError, OverflowError])
+@pytest.mark.parametrize("error_type", [*ERRORS, KeyError, OverflowError])
 @pytest.mark.parametrize("policy", ["skip", "raise"])
-def test_any_error_of_decoding_is_the_images(
-    folder: Path, kind: type[Exception], policy: str, monkeypatch: pytest.MonkeyPatch
+def test_any_error_while_decoding_is_a_fault_of_the_image(
+    folder: Path, error_type: type[Exception], policy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(image: Image.Image) -> None:
-        raise kind("planted")
+        raise error_type("planted")
 
-    monkeypatch.setattr(registry, "to_upright_rgb", fail)
+    monkeypatch.setattr(pillow, "to_upright_rgb", fail)
     loader = loader_of(image_folder(folder), "threads", 0, policy, decoder="pillow")
     if policy == "raise":
         with pytest.raises(DataError, match=r"class_00/\d+.jpg: JPEG of [\d,]+ bytes: .*planted"):
-            shown_by(loader)
+            count_images(loader)
     else:
-        assert shown_by(loader) == 0
+        assert count_images(loader) == 0
         assert loader.faults.count == 40
 
 
 @pytest.mark.parametrize("cache", ["ram", "disk"])
-def test_caches_pass_errors_on_to_the_policy(
+def test_the_fault_policy_applies_to_caches_too(
     folder: Path, cache: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    loader = loader_of(failing(folder), "threads", 0, "skip", cache=cache)
-    assert shown_by(loader) == 40 - len(ERRORS)
+    loader = loader_of(failing_source(folder), "threads", 0, "skip", cache=cache)
+    assert count_images(loader) == 40 - len(ERRORS)
     assert loader.faults.count == len(ERRORS)
 
 
-def test_a_very_long_image_is_shown_though_no_cache_has_room_for_it(tmp_path: Path) -> None:
+def test_an_image_too_long_for_a_cache_slot_is_decoded_each_time(tmp_path: Path) -> None:
     (tmp_path / "c").mkdir()
     Image.new("RGB", (90_000, 1), (9, 200, 9)).save(tmp_path / "c" / "long.png")
     loader = make_loaders(
@@ -164,5 +170,5 @@ def test_a_missing_map_is_a_fault_of_its_image(folder: Path, tmp_path: Path, eng
         path.parent.mkdir(exist_ok=True)
         np.save(path, np.zeros((120, 160), np.uint8))
     loader = loader_of(source, engine, 1, "skip", maps=MapSource(tmp_path))
-    assert shown_by(loader) == 39
-    assert list(loader.faults.named) == [source.name(0)]
+    assert count_images(loader) == 39
+    assert list(loader.faults.reasons) == [source.name(0)]

@@ -1,4 +1,4 @@
-"""Files that claim too many pixels, or are of a format that no data set accepts."""
+"""Files that claim too many pixels, or have a format that is not accepted."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ from PIL import EpsImagePlugin, FitsImagePlugin, Image, PsdImagePlugin
 
 from perfsuite.data.crop import CropWindow, center_crop
 from perfsuite.data.decoding import region, registry
+from perfsuite.data.decoding.decoders.pillow import decode_with_pillow
 from perfsuite.data.decoding.jpeg_header import read_jpeg_header
 from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.image_file import EXTENSIONS, FORMAT_OF_SUFFIX, FORMATS, open_image
 from perfsuite.data.image_maker import ImageMaker
 from perfsuite.data.loader import Loader
 from perfsuite.data.loaders import make_loaders
-from perfsuite.data.sources.files import SPLITS, image_folder
+from perfsuite.data.sources.files import image_folder
 from perfsuite.data.sources.shards import read_shards, write_shards
+from perfsuite.data.sources.splits import SPLITS
 from perfsuite.errors import DataError
 
 SIDE = 14_000  # 196 million pixels; Pillow's limit is 179 million
@@ -38,7 +40,7 @@ def encoded(kind: str, side: int = 64, **options: Any) -> bytes:
     return packed.getvalue()
 
 
-def with_sides(data: bytes, at: int, width: bytes, height: bytes) -> bytes:
+def with_size(data: bytes, at: int, width: bytes, height: bytes) -> bytes:
     return data[:at] + width + height + data[at + len(width) + len(height) :]
 
 
@@ -49,12 +51,12 @@ def bombs(side: int = SIDE) -> dict[str, bytes]:
     for name, options in {"JPEG": {}, "progressive JPEG": {"progressive": True}}.items():
         jpeg = encoded("JPEG", **options)
         frame = jpeg.index(b"\xff\xc2" if options else b"\xff\xc0")
-        found[name] = with_sides(jpeg, frame + 5, big, big)
-    png = with_sides(encoded("PNG"), 16, side.to_bytes(4, "big"), side.to_bytes(4, "big"))
+        found[name] = with_size(jpeg, frame + 5, big, big)
+    png = with_size(encoded("PNG"), 16, side.to_bytes(4, "big"), side.to_bytes(4, "big"))
     found["PNG"] = png[:29] + zlib.crc32(png[12:29]).to_bytes(4, "big") + png[33:]
-    found["BMP"] = with_sides(encoded("BMP"), 18, side.to_bytes(4, "little"), side.to_bytes(4, "little"))
-    gif = with_sides(encoded("GIF"), 6, little, little)
-    found["GIF"] = with_sides(gif, gif.index(b"\x2c\0\0\0\0\x40\0\x40\0") + 5, little, little)
+    found["BMP"] = with_size(encoded("BMP"), 18, side.to_bytes(4, "little"), side.to_bytes(4, "little"))
+    gif = with_size(encoded("GIF"), 6, little, little)
+    found["GIF"] = with_size(gif, gif.index(b"\x2c\0\0\0\0\x40\0\x40\0") + 5, little, little)
     tiff = encoded("TIFF")
     for tag in (256, 257):
         at = tiff.index(tag.to_bytes(2, "little") + b"\4\0" + (1).to_bytes(4, "little"))
@@ -75,7 +77,7 @@ def limit(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], None]:
     return change
 
 
-def test_the_bombs_are_bombs_to_pillow() -> None:
+def test_pillow_refuses_the_bombs() -> None:
     for name, data in bombs().items():
         with pytest.raises(Image.DecompressionBombError), Image.open(io.BytesIO(data)):
             pytest.fail(name)
@@ -84,23 +86,23 @@ def test_the_bombs_are_bombs_to_pillow() -> None:
 MEMORY = """
 import io, resource, sys
 from pathlib import Path
-from perfsuite.data import decode
+from perfsuite.data.decoding import registry
 from perfsuite.data.image_maker import ImageMaker
-from perfsuite.data.image_config import Recipe
+from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.sources.files import image_folder
 from perfsuite.errors import DataError
-from perfsuite.transforms.augment.modes import Draw
+from perfsuite.transforms.augment.draws import Draw
 import numpy as np
 
 source = image_folder(sys.argv[1])
 good = Path(sys.argv[2]).read_bytes()
 files = [source.read(row) for row in range(len(source))]
 out = np.empty((32, 32, 3), np.uint8)
-makers = [ImageMaker(source, Recipe(32, reduce=reduce)) for reduce in (False, True)]
-random = ImageMaker(source, Recipe(32, "random"))
-ways = [decode.decoder(name) for name in decode.available()]
-ways += [lambda data, maker=maker: maker.image(data, np.empty(0), Draw(), out) for maker in makers]
-ways += [lambda data: random.to_keep(data, 64, 64 * 64 * 3)]
+makers = [ImageMaker(source, ImageConfig(32, scaled_decode=scaled)) for scaled in (False, True)]
+random = ImageMaker(source, ImageConfig(32, "random"))
+ways = [registry.get_decoder(name) for name in registry.available_decoders()]
+ways += [lambda data, maker=maker: maker.make_from_bytes(data, np.empty(0), Draw(), out) for maker in makers]
+ways += [lambda data: random.prepare_for_cache(data, 64, 64 * 64 * 3)]
 for way in ways:
     way(good)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -115,7 +117,7 @@ print(len(ways) * len(files), refused, resource.getrusage(resource.RUSAGE_SELF).
 """
 
 
-def test_no_decoder_takes_memory_for_what_is_claimed(tmp_path: Path) -> None:
+def test_no_decoder_allocates_the_claimed_size(tmp_path: Path) -> None:
     """Decoded whole each file would take 600 MB or more."""
     (tmp_path / "c").mkdir()
     for name, data in bombs().items():
@@ -132,7 +134,7 @@ def test_no_decoder_takes_memory_for_what_is_claimed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", registry.available_decoders())
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
-def test_every_decoder_follows_pillows_limit(
+def test_every_decoder_applies_pillows_limit(
     name: str, kind: str, limit: Callable[[int | None], None]
 ) -> None:
     data = encoded(kind)
@@ -148,7 +150,7 @@ def test_every_decoder_follows_pillows_limit(
 
 
 @pytest.mark.parametrize(("engine", "workers"), ENGINES)
-def test_the_limit_holds_in_every_engine_and_in_spawned_workers(
+def test_every_engine_and_spawned_workers_apply_the_limit(
     folder: Path, engine: str, workers: int, limit: Callable[[int | None], None]
 ) -> None:
     def faults() -> int:
@@ -167,48 +169,53 @@ def test_the_limit_holds_in_every_engine_and_in_spawned_workers(
 
 
 @pytest.mark.parametrize("side", [(14_000, 14_000), (65_535, 3_000)])
-def test_a_cache_refuses_what_the_decoders_refuse(side: tuple[int, int], folder: Path) -> None:
+def test_a_cache_applies_the_limit(side: tuple[int, int], folder: Path) -> None:
     jpeg = encoded("JPEG")
-    data = with_sides(jpeg, jpeg.index(b"\xff\xc0") + 5, *(one.to_bytes(2, "big") for one in side[::-1]))
+    data = with_size(jpeg, jpeg.index(b"\xff\xc0") + 5, *(one.to_bytes(2, "big") for one in side[::-1]))
     maker = ImageMaker(image_folder(folder), ImageConfig(32, "random"))
     with pytest.raises(DataError, match="pixels, expected at most"):
-        maker.to_keep(data, 64, 64 * 64 * 3)
+        maker.prepare_for_cache(data, 64, 64 * 64 * 3)
 
 
 @pytest.mark.skipif(not region.is_available(), reason="no numba or no libjpeg-turbo that can crop")
-def test_the_region_decoder_calls_nothing_for_a_size_beyond_the_limit(
+def test_the_region_decoder_is_not_called_beyond_the_limit(
     limit: Callable[[int | None], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader, out = region.RegionDecoder(), np.zeros((32, 32, 3), np.uint8)
     calls: list[object] = []
-    monkeypatch.setattr(reader, "_read", lambda *arguments: calls.append(arguments) or 0)
+
+    def record(*arguments: object) -> int:
+        calls.append(arguments)
+        return 0
+
+    monkeypatch.setattr(reader, "_decode_window", record)
     limit(64 * 64 // 2 - 1)
     for eighths in (8, 1):
         with pytest.raises(Image.DecompressionBombError):
-            reader.read(encoded("JPEG"), center_crop(64, 64, 32), (64, 64), out, eighths)
+            reader.decode(encoded("JPEG"), center_crop(64, 64, 32), (64, 64), out, eighths)
     assert not calls
     limit(64 * 64 // 2)
-    assert reader.read(encoded("JPEG"), center_crop(64, 64, 32), (64, 64), out)
+    assert reader.decode(encoded("JPEG"), center_crop(64, 64, 32), (64, 64), out)
     assert calls
 
 
 @pytest.mark.skipif(not region.is_available(), reason="no numba or no libjpeg-turbo that can crop")
-def test_the_region_decoder_refuses_a_file_larger_than_was_checked() -> None:
-    """Whoever checked one frame's size has not checked another's."""
+def test_the_region_decoder_refuses_a_file_of_another_size() -> None:
+    """The limit was checked for one size, so no other size may be decoded."""
     window, out = CropWindow((0, 0, 32, 32), (32, 32), (0, 0), (32, 32)), np.zeros((32, 32, 3), np.uint8)
-    assert region.RegionDecoder().read(encoded("JPEG"), window, (64, 64), out)
-    assert not region.RegionDecoder().read(encoded("JPEG"), window, (32, 32), out)
+    assert region.RegionDecoder().decode(encoded("JPEG"), window, (64, 64), out)
+    assert not region.RegionDecoder().decode(encoded("JPEG"), window, (32, 32), out)
 
 
 @pytest.mark.parametrize("marker", [0x00, 0x01, 0x02, *range(0xD0, 0xDA)])
-def test_no_marker_without_a_length_hides_the_frame_that_libjpeg_reads(marker: int) -> None:
-    """The hidden frame would be skipped as the marker's content, and the small one after it believed."""
+def test_no_marker_without_a_length_can_hide_a_frame_from_the_check(marker: int) -> None:
+    """A parser that skips the hidden frame as the marker's content would use the small size after it."""
     bomb, small = bombs()["JPEG"], encoded("JPEG")
     hidden = b"\xff" + bytes([marker]) + len(bomb).to_bytes(2, "big") + bomb[2:]
     assert read_jpeg_header(small[:2] + hidden + small[2:]) is None
 
 
-def test_decoding_on_a_device_leaves_the_bomb_to_the_host(
+def test_the_device_engine_leaves_the_bomb_to_the_host(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from perfsuite.data.engines import device
@@ -218,23 +225,23 @@ def test_decoding_on_a_device_leaves_the_bomb_to_the_host(
     def decoded(files: list[bytes], device: object) -> None:
         given.extend(files)
 
-    monkeypatch.setattr(device, "_decode_batch", decoded)
+    monkeypatch.setattr(device, "decode_batch", decoded)
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "bomb.jpg").write_bytes(bombs()["JPEG"])
     (tmp_path / "c" / "good.jpg").write_bytes(encoded("JPEG"))
-    loader = skipping(tmp_path, "device", 1)
+    loader = loader_that_skips(tmp_path, "device", 1)
     assert [len(labels) for _, labels in loader] == [1]
     assert given == [encoded("JPEG")]
-    assert set(loader.faults.named) == {"c/bomb.jpg"}
+    assert set(loader.faults.reasons) == {"c/bomb.jpg"}
 
 
-def skipping(folder: Path, engine: str, workers: int, **more: Any) -> Loader:
+def loader_that_skips(folder: Path, engine: str, workers: int, **more: Any) -> Loader:
     options: dict[str, Any] = {"engine": engine, "on_error": "skip", "start_method": "fork", "image_size": 32}
     parts = dict.fromkeys(SPLITS, image_folder(folder))
     return make_loaders(parts, 8, workers, **(options | more)).val
 
 
-def test_a_bomb_in_a_shard_is_refused_when_it_is_decoded(tmp_path: Path) -> None:
+def test_a_bomb_in_a_shard_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "p" / "c").mkdir(parents=True)
     (tmp_path / "p" / "c" / "bomb.jpg").write_bytes(bombs()["JPEG"])
     (tmp_path / "p" / "c" / "good.jpg").write_bytes(encoded("JPEG"))
@@ -243,7 +250,7 @@ def test_a_bomb_in_a_shard_is_refused_when_it_is_decoded(tmp_path: Path) -> None
         dict.fromkeys(SPLITS, read_shards(tmp_path / "s")), 8, 0, on_error="skip", image_size=32
     ).val
     assert [len(labels) for _, labels in loader] == [1]
-    (reason,) = loader.faults.named.values()
+    (reason,) = loader.faults.reasons.values()
     assert "14,000 x 14,000 pixels" in reason
 
 
@@ -255,7 +262,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_no_other_plug_in_of_pillow_sees_the_bytes(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_other_plug_in_of_pillow_gets_the_bytes(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         pytest.fail(f"{kind} was opened")
 
@@ -269,7 +276,7 @@ def test_no_other_plug_in_of_pillow_sees_the_bytes(kind: str, monkeypatch: pytes
         f"of {len(HOSTILE[kind])} bytes: not a readable image, expected one of BMP, GIF, JPEG, PNG, TIFF"
     )
     with pytest.raises(DataError, match=expected):
-        registry.decode_with_pillow(HOSTILE[kind])
+        decode_with_pillow(HOSTILE[kind])
 
 
 def test_the_formats_are_those_of_the_accepted_suffixes_and_gif() -> None:
@@ -279,8 +286,8 @@ def test_the_formats_are_those_of_the_accepted_suffixes_and_gif() -> None:
         assert Image.EXTENSION[suffix] == name
 
 
-def test_a_multi_image_jpeg_is_still_a_jpeg() -> None:
+def test_a_multi_picture_jpeg_is_accepted() -> None:
     packed, image = io.BytesIO(), Image.new("RGB", (40, 24), (200, 10, 10))
     image.save(packed, "MPO", save_all=True, append_images=[image])
     assert open_image(io.BytesIO(packed.getvalue())).format == "MPO"
-    assert registry.decode_with_pillow(packed.getvalue()).shape == (24, 40, 3)
+    assert decode_with_pillow(packed.getvalue()).shape == (24, 40, 3)

@@ -1,4 +1,4 @@
-"""Loaders beside the plain epoch: left early, forked, sent, interrupted, killed, asked twice."""
+"""Loaders in unusual use: left early, forked, pickled, interrupted, killed, iterated twice at once."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ import torch
 
 from perfsuite.data.loader import Loader
 from perfsuite.data.loaders import Loaders, make_loaders
-from perfsuite.data.sources.files import SPLITS, FileSource, Subset, image_folder
+from perfsuite.data.sources.files import FileSource, image_folder
+from perfsuite.data.sources.splits import SPLITS
 from perfsuite.errors import DataError
 
 ENGINES = ["threads", "processes", "subprocess"]
 WITH_PROCESSES = ["processes", "subprocess"]
 
 
-def fresh(folder: Path | FileSource, engine: str, workers: int = 2, **more: Any) -> Loaders:
+def fresh(folder: Path | FileSource, engine: str, workers: int = 2, **overrides: Any) -> Loaders:
     data: Any = folder if isinstance(folder, Path) else dict.fromkeys(SPLITS, folder)
-    options = {"image_size": 32, "engine": engine, "start_method": "fork"} | more
+    options: dict[str, Any] = {"image_size": 32, "engine": engine, "start_method": "fork"} | overrides
     return make_loaders(data, 8, workers, **options)
 
 
@@ -42,12 +43,12 @@ def are_same(one: list[torch.Tensor], two: list[torch.Tensor]) -> bool:
 
 
 def workers_of(pid: int) -> list[psutil.Process]:
-    every = psutil.Process(pid).children(recursive=True)
-    return [process for process in every if "resource_tracker" not in " ".join(process.cmdline())]
+    children = psutil.Process(pid).children(recursive=True)
+    return [process for process in children if "resource_tracker" not in " ".join(process.cmdline())]
 
 
 @pytest.mark.parametrize("engine", [*ENGINES, "auto", "inline"])
-def test_a_loader_that_was_used_can_be_sent_and_goes_on_where_it_was(folder: Path, engine: str) -> None:
+def test_a_used_loader_can_be_pickled_and_continues_where_it_was(folder: Path, engine: str) -> None:
     loaders = fresh(folder, "auto" if engine == "inline" else engine, 0 if engine == "inline" else 2)
     epoch(loaders.train)
     sent = pickle.loads(pickle.dumps(loaders))  # noqa: S301 - our own
@@ -60,20 +61,20 @@ def test_a_loader_that_was_used_can_be_sent_and_goes_on_where_it_was(folder: Pat
 
 
 @pytest.mark.parametrize("engine", WITH_PROCESSES)
-def test_a_new_iteration_ends_the_one_before_which_says_so(folder: Path, engine: str) -> None:
+def test_a_new_iteration_invalidates_the_one_before(folder: Path, engine: str) -> None:
     loaders = fresh(folder, engine)
     try:
-        held = iter(loaders.train)  # as a traceback holds it
-        next(held)
+        older = iter(loaders.train)  # still referenced, as by a traceback
+        next(older)
         assert len(epoch(loaders.train)) == len(loaders.train)
         with pytest.raises(RuntimeError, match="another iteration has begun over the same workers"):
-            next(held)
+            next(older)
         assert len(epoch(loaders.train)) == len(loaders.train)
     finally:
         loaders.close()
 
 
-def test_an_older_iteration_does_not_move_the_epoch_of_the_newer(folder: Path) -> None:
+def test_an_older_iteration_does_not_change_the_position_of_a_newer_one(folder: Path) -> None:
     loader = fresh(folder, "threads").train
     older = iter(loader)
     next(older)
@@ -86,7 +87,7 @@ def test_an_older_iteration_does_not_move_the_epoch_of_the_newer(folder: Path) -
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_leaving_early_leaves_nothing_under_way(folder: Path, engine: str) -> None:
+def test_early_exits_do_not_change_later_epochs(folder: Path, engine: str) -> None:
     loaders = fresh(folder, engine)
     try:
         for _ in range(3):
@@ -101,9 +102,7 @@ def test_leaving_early_leaves_nothing_under_way(folder: Path, engine: str) -> No
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("leaving", ["closed", "dropped", "dropped early"])
-def test_loaders_that_are_gone_leave_no_thread_no_process_and_no_file(
-    folder: Path, engine: str, leaving: str
-) -> None:
+def test_discarded_loaders_leave_no_thread_process_or_file(folder: Path, engine: str, leaving: str) -> None:
     def use() -> None:
         loaders = fresh(folder, engine)
         for _ in loaders.train:
@@ -114,56 +113,56 @@ def test_loaders_that_are_gone_leave_no_thread_no_process_and_no_file(
 
     threads = threading.active_count()
 
-    def held() -> tuple[int, int, int]:
+    def count_resources() -> tuple[int, int, int]:
         gc.collect()
-        until = time.monotonic() + 10
-        while threading.active_count() > threads and time.monotonic() < until:
-            time.sleep(0.01)  # what is dropped ends by itself, a little later
+        deadline = time.monotonic() + 10
+        while threading.active_count() > threads and time.monotonic() < deadline:
+            time.sleep(0.01)  # threads of a discarded loader end a little later
         return threading.active_count(), psutil.Process().num_fds(), len(workers_of(os.getpid()))
 
     use()
-    before = held()
+    before = count_resources()
     assert before[0] <= threads
     for _ in range(3):
         use()
-    assert all(now <= then for now, then in zip(held(), before, strict=True))
+    assert all(now <= then for now, then in zip(count_resources(), before, strict=True))
 
 
-class Broken(FileSource):
+class BrokenSource(FileSource):
     def read(self, row: int) -> bytes:
-        raise KeyError("in the user's own code")
+        raise KeyError("in the source's own code")
 
 
-class UnsendableError(Exception):
+class UnpicklableError(Exception):
     def __init__(self, one: int, two: int) -> None:
         super().__init__(f"needs {one} and {two}")
 
 
-class BrokenUnsendably(FileSource):
+class UnpicklablyBrokenSource(FileSource):
     def read(self, row: int) -> bytes:
-        raise UnsendableError(1, 2)
+        raise UnpicklableError(1, 2)
 
 
-def as_kind(kind: type[FileSource], folder: Path) -> FileSource:
-    found = image_folder(folder)
-    return kind(found.root, found.names, found.labels, found.class_names)
+def source_of_class(kind: type[FileSource], folder: Path) -> FileSource:
+    completed = image_folder(folder)
+    return kind(completed.root, completed.names, completed.labels, completed.class_names)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_an_error_in_the_users_code_keeps_its_kind_and_says_where_it_was(folder: Path, engine: str) -> None:
-    loaders = fresh(as_kind(Broken, folder), engine)
+def test_an_error_in_a_source_keeps_its_type_and_names_its_file(folder: Path, engine: str) -> None:
+    loaders = fresh(source_of_class(BrokenSource, folder), engine)
     try:
         with pytest.raises(KeyError) as raised:
             epoch(loaders.train)
     finally:
         loaders.close()
-    told = f"{raised.value}{raised.value.__cause__}{[str(entry) for entry in raised.traceback]}"
-    assert "in read" in told or "read(self, row" in told or ".read" in told
-    assert Path(__file__).name in told
+    text = f"{raised.value}{raised.value.__cause__}{[str(entry) for entry in raised.traceback]}"
+    assert "in read" in text or "read(self, row" in text or ".read" in text
+    assert Path(__file__).name in text
 
 
-def test_an_error_that_cannot_be_sent_is_told_in_words(folder: Path) -> None:
-    loaders = fresh(as_kind(BrokenUnsendably, folder), "subprocess")
+def test_an_error_that_cannot_be_pickled_becomes_a_runtime_error_with_its_text(folder: Path) -> None:
+    loaders = fresh(source_of_class(UnpicklablyBrokenSource, folder), "subprocess")
     try:
         with pytest.raises(RuntimeError, match=r"(?s)in read.*UnsendableError: needs 1 and 2"):
             epoch(loaders.train)
@@ -180,10 +179,10 @@ def _kill_workers(loader: Loader) -> None:
 
 
 @pytest.mark.parametrize("engine", WITH_PROCESSES)
-def test_after_a_killed_worker_the_next_iteration_starts_others(folder: Path, engine: str) -> None:
+def test_after_a_killed_worker_the_next_iteration_starts_new_ones(folder: Path, engine: str) -> None:
     loaders = make_loaders(folder, 1, 1, image_size=32, engine=engine, start_method="fork")
     try:
-        # torch's signal handler may speak first, wherever the caller is when the worker dies.
+        # torch's signal handler may raise first, anywhere in the caller.
         with pytest.raises((DataError, RuntimeError), match=r"loader: |killed by signal"):
             _kill_workers(loaders.train)
         assert len(epoch(loaders.train)) == len(loaders.train)
@@ -201,19 +200,19 @@ print(len(list(loaders.train)))
 
 
 @pytest.mark.parametrize("engine", WITH_PROCESSES)
-def test_a_script_that_is_not_guarded_is_told_so(folder: Path, tmp_path: Path, engine: str) -> None:
+def test_the_error_for_an_unguarded_script_names_the_guard(folder: Path, tmp_path: Path, engine: str) -> None:
     script = tmp_path / "unguarded.py"
     script.write_text(UNGUARDED)
     command = [sys.executable, str(script), str(folder), engine]
-    found = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert found.returncode == 1
-    told = found.stderr.splitlines()[-1]
-    assert told.startswith("perfsuite.errors.DataError: loader: ")
-    assert "outside of `if __name__ == '__main__':`" in told
+    completed = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert completed.returncode == 1
+    text = completed.stderr.splitlines()[-1]
+    assert text.startswith("perfsuite.errors.DataError: loader: ")
+    assert "outside of `if __name__ == '__main__':`" in text
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_workers_that_do_not_live_on_end_with_their_epoch(folder: Path, engine: str) -> None:
+def test_workers_that_are_not_persistent_end_with_their_epoch(folder: Path, engine: str) -> None:
     for persistent, left in ((True, engine != "threads"), (False, False)):
         loaders = fresh(folder, engine, persistent_workers=persistent)
         try:
@@ -228,8 +227,8 @@ def test_workers_that_do_not_live_on_end_with_their_epoch(folder: Path, engine: 
             loaders.close()
 
 
-def in_a_fork(work: Any, seconds: float = 20) -> int:
-    """The exit code of `work` in a forked child; -9 where it did not end."""
+def exit_code_of_fork(work: Any, seconds: float = 20) -> int:
+    """The exit code of `work` in a forked child; -9 if it did not end in time."""
     child = os.fork()
     if child == 0:
         code = 1
@@ -237,8 +236,8 @@ def in_a_fork(work: Any, seconds: float = 20) -> int:
             code = int(work())
         finally:
             os._exit(code)
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
             return os.waitstatus_to_exitcode(status)
@@ -249,9 +248,7 @@ def in_a_fork(work: Any, seconds: float = 20) -> int:
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork")
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_forked_child_loads_by_workers_of_its_own_and_leaves_its_parents_alone(
-    folder: Path, engine: str
-) -> None:
+def test_a_forked_child_uses_its_own_workers_and_does_not_stop_the_callers(folder: Path, engine: str) -> None:
     loaders = fresh(folder, engine)
     try:
         expected = epoch(loaders.train)
@@ -262,7 +259,7 @@ def test_a_forked_child_loads_by_workers_of_its_own_and_leaves_its_parents_alone
             loaders.close()
             return 0 if same else 3
 
-        assert in_a_fork(child) == 0
+        assert exit_code_of_fork(child) == 0
         assert are_same(epoch(loaders.train), expected)
     finally:
         loaders.close()
@@ -270,7 +267,7 @@ def test_a_forked_child_loads_by_workers_of_its_own_and_leaves_its_parents_alone
 
 LOADING = """
 import signal, sys, time
-signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background has it ignore
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell makes background processes ignore it
 from perfsuite.data.loaders import make_loaders
 loader = make_loaders(sys.argv[1], 8, 2, image_size=32, engine=sys.argv[2], start_method="fork").train
 list(loader)
@@ -284,7 +281,7 @@ except KeyboardInterrupt:
 
 @pytest.fixture
 def loading(folder: Path, request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
-    """A process of its own that has loaded an epoch and holds its workers."""
+    """A separate process that has loaded an epoch and has workers."""
     command = [sys.executable, "-c", LOADING, str(folder), request.param]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, start_new_session=True, **pipes) as process:
@@ -295,36 +292,29 @@ def loading(folder: Path, request: pytest.FixtureRequest) -> Iterator[subprocess
 
 
 @pytest.mark.parametrize("loading", WITH_PROCESSES, indirect=True)
-def test_ctrl_c_that_the_caller_survives_leaves_its_workers_alive(loading: subprocess.Popen[str]) -> None:
-    os.killpg(loading.pid, signal.SIGINT)  # as a terminal does: to all of them
-    told, errors = loading.communicate(timeout=60)
-    assert told == "again 4\n"
+def test_workers_survive_a_ctrl_c_that_the_caller_handles(loading: subprocess.Popen[str]) -> None:
+    os.killpg(loading.pid, signal.SIGINT)  # to the whole group, as a terminal does
+    text, errors = loading.communicate(timeout=60)
+    assert text == "again 4\n"
     assert errors == ""
 
 
 @pytest.mark.parametrize("loading", WITH_PROCESSES, indirect=True)
-def test_workers_of_a_caller_that_was_killed_end(loading: subprocess.Popen[str]) -> None:
+def test_workers_of_a_killed_caller_end(loading: subprocess.Popen[str]) -> None:
     workers = workers_of(loading.pid)
     assert workers
     loading.kill()
-    _, alive = psutil.wait_procs(workers, timeout=20)  # torch's look after their parent every few seconds
+    _, alive = psutil.wait_procs(workers, timeout=20)  # torch's workers check their caller every few seconds
     assert not alive
 
 
-def test_labels_of_a_part_are_gathered_once(folder: Path) -> None:
-    whole = image_folder(folder)
-    part = Subset(whole, torch.tensor([3, 1, 39]).numpy())
-    assert part.labels.tolist() == whole.labels[[3, 1, 39]].tolist()
-    assert part.labels is part.labels
-
-
-def test_too_few_images_for_a_whole_batch_are_told(folder: Path) -> None:
-    with pytest.raises(ValueError, match="batch_size: 64, and 32 images over 1 ranks do not fill one"):
+def test_too_few_images_for_a_whole_batch_are_an_error(folder: Path) -> None:
+    with pytest.raises(ValueError, match="batch_size: 64, expected one that 32 images over 1 ranks can fill"):
         make_loaders(folder, 64, 0, image_size=32, drop_last=True)
     assert [len(images) for images, _ in make_loaders(folder, 64, 0, image_size=32).train] == [32]
 
 
-def test_nothing_is_pinned_where_there_is_no_gpu(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_pinned_without_a_gpu(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     for engine in ENGINES:
         loaders = fresh(folder, engine, pin_memory=True)

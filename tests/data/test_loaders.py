@@ -5,17 +5,19 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from perfsuite.data.engines.processes import explain_worker_death
+from perfsuite.data.engines.worker_setup import explain_worker_death
 from perfsuite.data.loader import Loader, Normalize
 from perfsuite.data.loaders import Loaders, default_num_workers, make_loaders
+from perfsuite.data.sources.files import image_folder
 from perfsuite.data.synthetic import dataset
 from perfsuite.errors import DataError
 
-SMALL = {"batch_size": 8, "image_size": 32}
+SMALL: dict[str, Any] = {"batch_size": 8, "image_size": 32}
 ENGINES = [
     ("threads", 0, None),
     ("threads", 1, None),
@@ -23,17 +25,17 @@ ENGINES = [
     ("subprocess", 2, "fork"),
     ("processes", 2, "fork"),
 ]
-# Each imports torch anew, which takes seconds.
+# Each worker imports torch anew, which takes seconds.
 SLOW = [("processes", 2, "forkserver"), ("processes", 2, "spawn"), ("subprocess", 1, "forkserver")]
 SLOW += [("subprocess", 1, "spawn")]
 ENGINES += [pytest.param(*case, marks=pytest.mark.slow) for case in SLOW]  # type: ignore[misc]
 
 
-def everything(batches: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> list[tuple[torch.Tensor, ...]]:
+def collect(batches: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> list[tuple[torch.Tensor, ...]]:
     return [(images.clone(), labels.clone()) for images, labels in batches]
 
 
-def same(first: Iterable[tuple[torch.Tensor, ...]], second: Iterable[tuple[torch.Tensor, ...]]) -> bool:
+def are_equal(first: Iterable[tuple[torch.Tensor, ...]], second: Iterable[tuple[torch.Tensor, ...]]) -> bool:
     pairs = zip(first, second, strict=True)
     return all(torch.equal(a, b) for one, two in pairs for a, b in zip(one, two, strict=True))
 
@@ -41,10 +43,10 @@ def same(first: Iterable[tuple[torch.Tensor, ...]], second: Iterable[tuple[torch
 @pytest.fixture(scope="module")
 def expected(folder: Path) -> dict[int, list[tuple[torch.Tensor, ...]]]:
     loader = make_loaders(folder, num_workers=0, augmentation_mode="moderate", **SMALL).train
-    return {epoch: everything(loader) for epoch in (0, 1)}
+    return {epoch: collect(loader) for epoch in (0, 1)}
 
 
-def test_parts_are_disjoint_and_hold_everything(folder: Path) -> None:
+def test_splits_are_disjoint_and_complete(folder: Path) -> None:
     loaders = make_loaders(folder, num_workers=0, **SMALL)
     assert loaders.info["samples"] == {"train": 32, "val": 4, "test": 4}
     names = [
@@ -56,8 +58,35 @@ def test_parts_are_disjoint_and_hold_everything(folder: Path) -> None:
     assert loaders.info["class_weights"] == [1.0] * 4
 
 
+def test_loaders_unpack_into_three_loaders_class_names_and_info(folder: Path) -> None:
+    loaders = make_loaders(
+        data_dir=folder,
+        batch_size=32,
+        num_workers=8,
+        augmentation_mode="moderate",
+        image_size=32,
+        engine="threads",
+    )
+    train_loader, val_loader, test_loader, class_names, info = loaders
+    try:
+        assert (train_loader, val_loader, test_loader) == (loaders.train, loaders.val, loaders.test)
+        assert class_names == loaders.class_names
+        assert info is loaders.info
+        assert set(info) == {"samples", "class_weights", "num_workers", "engine", "decoder", "seed"}
+        images, labels = next(iter(train_loader))
+        assert images.shape == (32, 3, 32, 32)
+        assert labels.shape == (32,)
+    finally:
+        loaders.close()
+
+
+def test_a_mapping_without_a_split_is_an_error(folder: Path) -> None:
+    with pytest.raises(ValueError, match="data_dir: no source for 'test', expected train, val and test"):
+        make_loaders(dict.fromkeys(("train", "val"), image_folder(folder)), **SMALL)
+
+
 @pytest.mark.parametrize(("engine", "workers", "start"), ENGINES)
-def test_every_engine_shows_the_same_images_in_every_epoch(
+def test_every_engine_gives_the_same_images_in_every_epoch(
     folder: Path, expected: dict[int, list[tuple[torch.Tensor, ...]]], engine: str, workers: int, start: str
 ) -> None:
     loaders = make_loaders(
@@ -71,21 +100,21 @@ def test_every_engine_shows_the_same_images_in_every_epoch(
     loader = loaders.train
     try:
         for epoch in (0, 1):
-            assert same(everything(loader), expected[epoch])
-        loader.set_epoch(0)  # workers that live on must see it
-        assert same(everything(loader), expected[0])
+            assert are_equal(collect(loader), expected[epoch])
+        loader.set_epoch(0)  # persistent workers must use it
+        assert are_equal(collect(loader), expected[0])
     finally:
         loaders.close()
-    assert not same(expected[0], expected[1])
+    assert not are_equal(expected[0], expected[1])
 
 
-def test_another_seed_shows_other_images(folder: Path, expected: dict[int, list[object]]) -> None:
+def test_another_seed_gives_other_images(folder: Path, expected: dict[int, list[object]]) -> None:
     loader = make_loaders(folder, num_workers=0, augmentation_mode="moderate", seed=43, **SMALL).train
-    assert not same(everything(loader), expected[0])  # type: ignore[arg-type]
+    assert not are_equal(collect(loader), expected[0])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("engine", ["threads", "processes", "subprocess"])
-def test_an_epoch_goes_on_where_it_was_left(
+def test_an_epoch_is_resumed_where_it_was_left(
     folder: Path, expected: dict[int, list[tuple[torch.Tensor, ...]]], engine: str
 ) -> None:
     def fresh() -> Loaders:
@@ -93,15 +122,15 @@ def test_an_epoch_goes_on_where_it_was_left(
         return make_loaders(folder, num_workers=2, **options, **SMALL)  # type: ignore[arg-type]
 
     first, second = fresh(), fresh()
-    everything(first.train)
+    collect(first.train)
     batches = iter(first.train)
     given = [next(batches), next(batches)]
     state = first.train.state_dict()
     assert (state["epoch"], state["batches_given"]) == (1, 2)
     second.train.load_state_dict(state)
     assert second.train.state_dict() == state
-    assert same([*given, *everything(second.train)], expected[1])
-    assert len(everything(second.train)) == 4  # the epoch after is whole again
+    assert are_equal([*given, *collect(second.train)], expected[1])
+    assert len(collect(second.train)) == 4  # the epoch after is whole again
     del batches
     first.close()
     second.close()
@@ -109,70 +138,70 @@ def test_an_epoch_goes_on_where_it_was_left(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("engine", ["threads", "processes", "subprocess"])
-def test_workers_stay_on_the_cores_they_are_given(folder: Path, engine: str) -> None:
-    able = os.sched_getaffinity(0)
-    core = max(able)
+def test_workers_are_pinned_to_their_cores_and_the_caller_is_not(folder: Path, engine: str) -> None:
+    usable = os.sched_getaffinity(0)
+    core = max(usable)
     loaders = make_loaders(folder, num_workers=2, engine=engine, start_method="fork", cores=[core], **SMALL)
     try:
-        everything(loaders.train)
+        collect(loaders.train)
         processes = [os.getpid(), *(child.pid for child in multiprocessing.active_children())]
         tasks = [int(task.name) for pid in processes for task in Path(f"/proc/{pid}/task").iterdir()]
         bound = [task for task in tasks if os.sched_getaffinity(task) == {core}]
-        # A thread that is done before the next share is ready takes that one too, so there may be one.
+        # A thread that finishes early also takes the next share, so a single thread may do all the work.
         assert len(bound) >= (2 if engine == "processes" else 1)
-        assert os.sched_getaffinity(0) == able  # the caller's own threads stay where they were
+        assert os.sched_getaffinity(0) == usable  # the caller's own threads are not pinned
     finally:
         loaders.close()
 
 
 @pytest.mark.parametrize(("cores", "workers"), [([9999], 2), ([0], 0)])
-def test_cores_that_cannot_be_had_are_refused(folder: Path, cores: list[int], workers: int) -> None:
+def test_unusable_cores_are_an_error(folder: Path, cores: list[int], workers: int) -> None:
     with pytest.raises(ValueError, match="cores: "):
         make_loaders(folder, num_workers=workers, cores=cores, **SMALL)
 
 
-def test_leaving_an_epoch_early_begins_the_next(
+def test_the_iteration_after_an_early_exit_is_the_next_epoch(
     folder: Path, expected: dict[int, list[tuple[torch.Tensor, ...]]]
 ) -> None:
     loader = make_loaders(folder, num_workers=2, augmentation_mode="moderate", **SMALL).train
     for _ in loader:
         break
-    assert same(everything(loader), expected[1])
+    assert are_equal(collect(loader), expected[1])
 
 
-def test_large_images_decoded_smaller_look_nearly_the_same(tmp_path: Path) -> None:
+def test_scaled_decode_changes_pixels_only_slightly(tmp_path: Path) -> None:
     large = dataset.make_dataset(tmp_path / "p", images=10, classes=2, size=(640, 480))
     options = {"num_workers": 0, "augmentation_mode": "none", "normalize": Normalize(dtype=torch.uint8)}
-    shown = [
-        [images for images, _ in make_loaders(large, **{**SMALL, **options, "reduce": reduce}).train]  # type: ignore[arg-type]
-        for reduce in (False, True)
+    batches = [
+        [images for images, _ in make_loaders(large, **{**SMALL, **options, "scaled_decode": scaled}).train]
+        for scaled in (False, True)
     ]
-    for images, reduced in zip(*shown, strict=True):
+    for images, reduced in zip(*batches, strict=True):
         assert not torch.equal(images, reduced)
         assert (images.int() - reduced.int()).abs().float().mean() < 1
 
 
-def test_two_iterators_at_once_do_not_disturb_each_other(folder: Path) -> None:
+def test_two_iterators_of_threads_are_independent(folder: Path) -> None:
     loader = make_loaders(folder, num_workers=2, augmentation_mode="none", **SMALL).train
     loader.set_epoch(0)
-    alone = everything(loader)
+    alone = collect(loader)
     loader.set_epoch(0)
     one = iter(loader)
     first = next(one)
     loader.set_epoch(0)
-    other = everything(loader)
-    assert same([first, *one], alone)
-    assert same(other, alone)
+    other = collect(loader)
+    assert are_equal([first, *one], alone)
+    assert are_equal(other, alone)
 
 
-def test_a_state_of_other_data_is_refused(folder: Path) -> None:
+def test_a_state_of_other_data_is_an_error(folder: Path) -> None:
     loader = make_loaders(folder, num_workers=0, **SMALL).train
     state = loader.state_dict() | {"samples": 31}
     with pytest.raises(DataError, match="saved with samples 31, this loader has 32"):
         loader.load_state_dict(state)
 
 
-def test_batches_are_normalized_floats_or_bytes_as_asked(folder: Path) -> None:
+def test_batches_are_normalized_floats_or_bytes_by_the_dtype(folder: Path) -> None:
     floats = make_loaders(folder, num_workers=0, **SMALL).val
     raw = make_loaders(folder, num_workers=0, normalize=Normalize(dtype=torch.uint8), **SMALL).val
     for (normalized, _), (images, _) in zip(floats, raw, strict=True):
@@ -182,15 +211,15 @@ def test_batches_are_normalized_floats_or_bytes_as_asked(folder: Path) -> None:
         torch.testing.assert_close(normalized, (images / 255 - mean) / std, atol=1e-5, rtol=0)
 
 
-def test_batches_that_are_kept_are_never_overwritten(folder: Path) -> None:
+def test_stored_batches_are_not_overwritten_by_later_ones(folder: Path) -> None:
     for dtype in (torch.float32, torch.uint8):
         loader = make_loaders(folder, num_workers=2, normalize=Normalize(dtype=dtype), **SMALL).train
-        kept = list(loader)
+        stored = list(loader)
         loader.set_epoch(0)
-        assert same(kept, everything(loader))
+        assert are_equal(stored, collect(loader))
 
 
-def test_train_val_and_test_folders_are_used_as_they_are(folder: Path, tmp_path: Path) -> None:
+def test_folders_named_train_and_val_are_the_splits(folder: Path, tmp_path: Path) -> None:
     for part, name in (("train", "class_00"), ("train", "class_01"), ("val", "class_01")):
         target = tmp_path / part / name
         target.mkdir(parents=True)
@@ -203,7 +232,7 @@ def test_train_val_and_test_folders_are_used_as_they_are(folder: Path, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("overrides", "message"),
     [
         ({"batch_size": 0}, "batch_size 0"),
         ({"num_workers": -1}, "num_workers: -1"),
@@ -218,14 +247,14 @@ def test_train_val_and_test_folders_are_used_as_they_are(folder: Path, tmp_path:
         ({"decoder": "guess"}, "decoder: 'guess'"),
     ],
 )
-def test_arguments_without_sense_are_refused_with_what_was_expected(
-    folder: Path, wrong: dict[str, object], said: str
+def test_an_invalid_argument_is_an_error_with_the_expected_values(
+    folder: Path, overrides: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=said):
-        list(make_loaders(folder, **{"num_workers": 1, **SMALL, **wrong}).train)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=message):
+        list(make_loaders(folder, **{"num_workers": 1, **SMALL, **overrides}).train)
 
 
-def test_a_missing_folder_says_how_to_make_one(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_folder_names_the_command_that_makes_one(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="perfsuite data make"):
         make_loaders(tmp_path / "absent")
 
@@ -233,7 +262,7 @@ def test_a_missing_folder_says_how_to_make_one(tmp_path: Path) -> None:
 def test_a_killed_worker_is_an_error_and_not_a_hang(folder: Path) -> None:
     for engine in ("processes", "subprocess"):
         loaders = make_loaders(folder, 2, 1, image_size=32, engine=engine, start_method="fork")
-        # torch's signal handler may speak first, wherever the caller is when the worker dies.
+        # torch's signal handler may raise first, anywhere in the caller.
         with pytest.raises((DataError, RuntimeError), match=r"loader: |killed by signal"):
             _kill_while_loading(loaders.train)
         loaders.close()
@@ -250,16 +279,16 @@ def test_a_killed_worker_is_an_error_and_not_a_hang(folder: Path) -> None:
         ),
     ],
 )
-def test_a_worker_that_dies_is_told_whenever_it_dies(error: Exception) -> None:
-    found = explain_worker_death(error)
-    assert isinstance(found, DataError)
-    assert "engine='threads'" in str(found)
+def test_the_death_of_a_worker_is_a_data_error_with_advice(error: Exception) -> None:
+    explained = explain_worker_death(error)
+    assert isinstance(explained, DataError)
+    assert "engine='threads'" in str(explained)
 
 
 @pytest.mark.parametrize(
     "error", [RuntimeError("of another kind"), OSError("Caught OSError in DataLoader worker process 0.")]
 )
-def test_an_error_of_the_work_stays_what_it_is(error: Exception) -> None:
+def test_other_errors_are_returned_unchanged(error: Exception) -> None:
     assert explain_worker_death(error) is error
 
 
@@ -274,26 +303,26 @@ def _kill_while_loading(loader: Loader) -> None:
                     child.kill()
 
 
-def test_workers_are_counted_from_the_cores_this_process_may_use() -> None:
+def test_the_default_number_of_workers_is_1_to_8() -> None:
     assert 1 <= default_num_workers() <= 8
 
 
 @pytest.mark.parametrize("mode", ["none", "moderate"])
 @pytest.mark.parametrize("decoder", ["auto", "pillow", "torchvision"])
-def test_without_the_compiled_way_the_images_are_the_same_to_a_level(
+def test_without_the_region_decoder_images_differ_by_at_most_a_few_levels(
     folder: Path, monkeypatch: pytest.MonkeyPatch, mode: str, decoder: str
 ) -> None:
     from perfsuite.data.decoding import region
 
     raw = Normalize(dtype=torch.uint8)
     options = {"num_workers": 0, "augmentation_mode": mode, "normalize": raw, **SMALL}
-    fast = make_loaders(folder, **options).train  # type: ignore[arg-type]
+    fast = make_loaders(folder, **options).train
     with monkeypatch.context() as changed:
         changed.setattr(region, "is_available", lambda: False)
-        plain = everything(make_loaders(folder, decoder=decoder, **options).train)  # type: ignore[arg-type]
+        plain = collect(make_loaders(folder, decoder=decoder, **options).train)
     for (ours, labels), (theirs, their_labels) in zip(fast, plain, strict=True):
         difference = (ours.int() - theirs.int()).abs().float()
         assert difference.mean() < 0.5
-        # Decoders differ by a level in their chroma, which contrast and saturation may stretch.
+        # Decoders differ by a level in chroma, which contrast and saturation may amplify.
         assert difference.max() <= (1 if mode == "none" and decoder == "pillow" else 8)
         assert torch.equal(labels, their_labels)

@@ -16,9 +16,11 @@ from perfsuite.data import image_file
 from perfsuite.data.image_file import read_file
 from perfsuite.data.loader import Loader
 from perfsuite.data.loaders import make_loaders
-from perfsuite.data.sources.files import SPLITS, ImageSource, image_folder, labeled_csv
+from perfsuite.data.sources.base import ImageSource
+from perfsuite.data.sources.files import image_folder, labeled_csv
 from perfsuite.data.sources.remote import remote_folder
 from perfsuite.data.sources.shards import read_shards, write_shards
+from perfsuite.data.sources.splits import SPLITS
 from perfsuite.errors import DataError
 
 ENGINES = [("threads", 0), ("threads", 2), ("processes", 1), ("subprocess", 1), ("device", 1)]
@@ -29,7 +31,7 @@ def loader_of(source: ImageSource, engine: str, workers: int, on_error: str, **m
     return make_loaders(dict.fromkeys(SPLITS, source), 8, workers, image_size=32, **(options | more)).val
 
 
-def shown_by(loader: Loader) -> int:
+def count_images(loader: Loader) -> int:
     try:
         return sum(len(labels) for _, labels in loader)
     finally:
@@ -43,7 +45,7 @@ def fifo(path: Path) -> None:
 def unix_socket(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as bound:
         before = Path.cwd()
-        os.chdir(path.parent)  # a socket's address has room for 108 bytes
+        os.chdir(path.parent)  # a socket's address has at most 108 bytes
         try:
             bound.bind(path.name)
         finally:
@@ -56,7 +58,7 @@ def device(path: Path) -> None:
 
 def huge(path: Path) -> None:
     path.touch()
-    os.truncate(path, 30 << 30)  # sparse: it takes no room on the disk
+    os.truncate(path, 30 << 30)  # sparse: it uses no disk space
 
 
 SPECIAL: dict[str, tuple[Callable[[Path], None], str]] = {
@@ -68,8 +70,8 @@ SPECIAL: dict[str, tuple[Callable[[Path], None], str]] = {
 
 
 @pytest.fixture
-def special(folder: Path, tmp_path: Path) -> Iterator[Path]:
-    """Eight images, and what is none. After a minute a writer opens the FIFO, so that no test hangs."""
+def special_files(folder: Path, tmp_path: Path) -> Iterator[Path]:
+    """Eight images and the special files. A writer opens the FIFO after a minute, so that no test hangs."""
     (tmp_path / "c").mkdir()
     for name, (make, _) in SPECIAL.items():
         make(tmp_path / "c" / f"{name}.jpg")
@@ -90,18 +92,18 @@ def special(folder: Path, tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize(("engine", "workers"), ENGINES)
-def test_only_regular_files_of_bounded_size_are_read(special: Path, engine: str, workers: int) -> None:
-    loader = loader_of(image_folder(special), engine, workers, "skip")
-    assert shown_by(loader) == 8
-    assert {Path(name).stem for name in loader.faults.named} == set(SPECIAL)
-    for name, reason in loader.faults.named.items():
+def test_only_regular_files_of_bounded_size_are_read(special_files: Path, engine: str, workers: int) -> None:
+    loader = loader_of(image_folder(special_files), engine, workers, "skip")
+    assert count_images(loader) == 8
+    assert {Path(name).stem for name in loader.faults.reasons} == set(SPECIAL)
+    for name, reason in loader.faults.reasons.items():
         assert SPECIAL[Path(name).stem][1] in reason
 
 
-def test_a_local_address_is_read_as_a_folder_is(special: Path) -> None:
-    loader = loader_of(remote_folder(special.as_uri()), "threads", 0, "skip")
-    assert shown_by(loader) == 8
-    assert {Path(name).stem for name in loader.faults.named} == set(SPECIAL)
+def test_a_file_url_is_read_like_a_folder(special_files: Path) -> None:
+    loader = loader_of(remote_folder(special_files.as_uri()), "threads", 0, "skip")
+    assert count_images(loader) == 8
+    assert {Path(name).stem for name in loader.faults.reasons} == set(SPECIAL)
 
 
 def test_a_remote_file_that_is_too_large_is_not_fetched(
@@ -115,8 +117,8 @@ def test_a_remote_file_that_is_too_large_is_not_fetched(
     system.pipe_file("/sized/c/large.jpg", good + bytes(5000))
     monkeypatch.setattr(image_file, "MAX_FILE_BYTES", len(good) + 4999)
     loader = loader_of(remote_folder("memory://sized"), "threads", 0, "skip")
-    assert shown_by(loader) == 1
-    assert list(loader.faults.named) == ["memory://sized/c/large.jpg"]
+    assert count_images(loader) == 1
+    assert list(loader.faults.reasons) == ["memory://sized/c/large.jpg"]
     assert "expected at most" in str(loader.faults)
 
 
@@ -135,15 +137,15 @@ def test_a_nul_in_a_name_is_a_fault_of_that_image(
     table = tmp_path / "labels.csv"
     table.write_text(f"file,label\n{good},1\na\0b.jpg,1\n")
     loader = loader_of(labeled_csv(table, folder), engine, workers, "skip", cache=cache)
-    assert shown_by(loader) == 1
-    assert list(loader.faults.named) == ["a\0b.jpg"]
-    with pytest.raises(DataError, match="no possible name of a file"):
-        shown_by(loader_of(labeled_csv(table, folder), engine, workers, "raise", cache=cache))
+    assert count_images(loader) == 1
+    assert list(loader.faults.reasons) == ["a\0b.jpg"]
+    with pytest.raises(DataError, match="not a valid file name"):
+        count_images(loader_of(labeled_csv(table, folder), engine, workers, "raise", cache=cache))
 
 
-def test_packing_shards_names_the_image_that_cannot_be_read(special: Path, tmp_path: Path) -> None:
+def test_writing_shards_names_the_image_that_cannot_be_read(special_files: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"c/device.jpg: a FIFO, a socket or a device, .*not written"):
-        write_shards(image_folder(special), tmp_path / "shards")
+        write_shards(image_folder(special_files), tmp_path / "shards")
     assert not list((tmp_path / "shards").glob("*.tar"))
 
 
@@ -154,14 +156,16 @@ def test_a_shard_is_a_regular_file_and_its_images_are_of_bounded_size(
     shards = read_shards(tmp_path)
     monkeypatch.setattr(image_file, "MAX_FILE_BYTES", int(shards.size.max()) - 1)
     loader = loader_of(shards, "threads", 0, "skip")
-    assert 0 < loader_of(shards, "threads", 0, "skip").samples - shown_by(loader) < 40
+    assert 0 < loader_of(shards, "threads", 0, "skip").samples - count_images(loader) < 40
     assert "expected at most" in str(loader.faults)
     os.mkfifo(tmp_path / "shard-000001.tar")
     with pytest.raises(OSError, match="expected a regular file"):
         read_shards(tmp_path)
 
 
-def test_a_file_that_grows_is_read_as_long_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_growing_file_is_read_up_to_its_size_at_opening(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path, pread = tmp_path / "x", os.pread
     path.write_bytes(b"12345678")
 

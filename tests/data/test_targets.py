@@ -11,17 +11,14 @@ import torch
 from PIL import Image, ImageDraw
 
 from perfsuite.data.cache.cached_source import ram_cache
+from perfsuite.data.faults import FaultPolicy
 from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.loader import Normalize
 from perfsuite.data.loaders import Loaders, make_loaders
-from perfsuite.data.sources.annotations import (
-    Annotations,
-    ImageAnnotation,
-    ObjectAnnotation,
-    read_annotations,
-)
-from perfsuite.data.sources.files import SPLITS
+from perfsuite.data.sources.annotation_formats import read_annotations
+from perfsuite.data.sources.annotations import Annotations, ImageAnnotation, ObjectAnnotation
 from perfsuite.data.sources.maps import write_map
+from perfsuite.data.sources.splits import SPLITS
 from perfsuite.errors import DataError
 
 BYTES = Normalize(dtype=torch.uint8)
@@ -30,17 +27,17 @@ SIDE = 96
 
 
 @pytest.fixture(scope="module")
-def red(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Annotations]:
-    """Black images of several shapes, each with one red rectangle: a box can be read off the pixels."""
-    root = tmp_path_factory.mktemp("red")
-    chance = np.random.default_rng(7)
-    annotated = []
+def red_rectangles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Annotations]:
+    """Black images of several shapes, each with one red rectangle, whose box the pixels show."""
+    root = tmp_path_factory.mktemp("red_rectangles")
+    rng = np.random.default_rng(7)
+    images = []
     for number in range(24):
         width, height = ((160, 120), (120, 160), (200, 100))[number % 3]
         across, down = 0.4 * width, 0.4 * height
         left, top = (
-            float(chance.integers(20, width - across - 20)),
-            float(chance.integers(20, height - down - 20)),
+            float(rng.integers(20, int(width - across - 20))),
+            float(rng.integers(20, int(height - down - 20))),
         )
         box = (left, top, left + round(across), top + round(down))
         image = Image.new("RGB", (width, height), BLACK)
@@ -48,28 +45,28 @@ def red(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Annotations]:
         name = f"{number:02}.png"
         image.save(root / name)
         corners = ((box[0], box[1]), (box[2], box[1]), (box[2], box[3]), (box[0], box[3]))
-        middle = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
-        annotated.append(
+        center = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+        images.append(
             ImageAnnotation(
                 name,
                 width,
                 height,
-                (ObjectAnnotation(3, box, (corners,), (middle, corners[0]), (True, False)),),
+                (ObjectAnnotation(3, box, (corners,), (center, corners[0]), (True, False)),),
             )
         )
-    return root, Annotations.of(annotated, ("a", "b", "c", "red"))
+    return root, Annotations.from_images(images, ("a", "b", "c", "red_rectangles"))
 
 
-def loaders(red: tuple[Path, Annotations], **options: Any) -> Loaders:
-    root, annotations = red
+def loaders(red_rectangles: tuple[Path, Annotations], **options: Any) -> Loaders:
+    root, annotations = red_rectangles
     settings = {"batch_size": 8, "num_workers": 0, "image_size": SIDE, "normalize": BYTES, **options}
     return make_loaders(root, annotations=annotations, **settings)
 
 
-def shown(all_of: Loaders) -> Iterator[tuple[torch.Tensor, dict[str, Any]]]:
-    """Every image with its target."""
+def images_with_targets(loaders_: Loaders) -> Iterator[tuple[torch.Tensor, dict[str, Any]]]:
+    """Yield every image with its target."""
     for part in SPLITS:
-        for images, targets in getattr(all_of, part):
+        for images, targets in getattr(loaders_, part):
             assert len(images) == len(targets)
             yield from zip(images, targets, strict=True)
 
@@ -79,40 +76,41 @@ CACHES: list[dict[str, Any]] = [{}, {"cache": "ram"}, {"cache": "ram", "cache_ep
 
 @pytest.mark.parametrize("mode", ["none", None, "conservative"])
 @pytest.mark.parametrize("crop", ["random", "center", "whole"])
-@pytest.mark.parametrize("kept", CACHES, ids=["no cache", "decoded", "finished"])
-def test_boxes_lie_where_the_pixels_are(
-    red: tuple[Path, Annotations], mode: str | None, crop: str, kept: dict[str, Any]
+@pytest.mark.parametrize("cache", CACHES, ids=["no cache", "decoded", "finished"])
+def test_boxes_are_where_the_pixels_are(
+    red_rectangles: tuple[Path, Annotations], mode: str | None, crop: str, cache: dict[str, Any]
 ) -> None:
-    made = loaders(red, augmentation_mode=mode, train_crop=crop, val_crop=crop, **kept)
-    if kept:
-        list(shown(made))  # the epoch in which the cache fills
-    seen = 0
-    for image, target in shown(made):
+    loaders_ = loaders(red_rectangles, augmentation_mode=mode, train_crop=crop, val_crop=crop, **cache)
+    if cache:
+        list(images_with_targets(loaders_))  # the epoch in which the cache fills
+    checked = 0
+    for image, target in images_with_targets(loaders_):
         down, across = np.nonzero(image[0].numpy() > 100)
         if not len(target["boxes"]):
             assert not len(down)
             continue
-        seen += 1
+        checked += 1
         (left, top, right, bottom), label = target["boxes"][0].tolist(), target["labels"].tolist()
         assert label == [3]
         expected = (across.min(), down.min(), across.max() + 1, down.max() + 1)
         assert np.allclose((left, top, right, bottom), expected, atol=1.5)
-    assert seen > 15
+    assert checked > 15
 
 
-def test_polygons_joints_and_maps_follow_a_turned_image(
-    red: tuple[Path, Annotations], tmp_path: Path
+def test_polygons_keypoints_and_maps_follow_a_rotated_image(
+    red_rectangles: tuple[Path, Annotations], tmp_path: Path
 ) -> None:
-    root, annotations = red
-    for one in annotations:
-        with Image.open(root / one.file) as image:
+    root, annotations = red_rectangles
+    for image_annotation in annotations:
+        with Image.open(root / image_annotation.file) as stored:
             write_map(
-                (tmp_path / one.file).with_suffix(".npy"), (np.asarray(image)[..., 0] > 0).astype(np.uint8)
+                (tmp_path / image_annotation.file).with_suffix(".npy"),
+                (np.asarray(stored)[..., 0] > 0).astype(np.uint8),
             )
-    moderate = loaders(red, augmentation_mode="moderate", maps=tmp_path)
-    turned = 0
-    for image, target in shown(moderate):
-        color = (image[0].int() - image[1].int()).numpy()  # what comes in at the edges is gray
+    moderate = loaders(red_rectangles, augmentation_mode="moderate", maps=tmp_path)
+    rotated = 0
+    for image, target in images_with_targets(moderate):
+        color = (image[0].int() - image[1].int()).numpy()  # the fill at the edges is gray
         is_red = color > color.max() / 2
         is_mapped = (target["map"] == 1).numpy()
         assert (is_red != is_mapped).mean() < 0.015
@@ -121,67 +119,78 @@ def test_polygons_joints_and_maps_follow_a_turned_image(
             canvas = Image.new("L", (SIDE, SIDE))
             ImageDraw.Draw(canvas).polygon([tuple(point) for point in polygon.tolist()], fill=1)
             assert (np.asarray(canvas).astype(bool) != is_red).mean() < 0.04
-            turned += bool(((polygon[:, 0] - polygon[0, 0]).abs() > 1).sum() > 2)
-        for x, y, is_seen in target["keypoints"][:, 0].tolist():
-            if is_seen:
+            rotated += bool(((polygon[:, 0] - polygon[0, 0]).abs() > 1).sum() > 2)
+        for x, y, is_visible in target["keypoints"][:, 0].tolist():
+            if is_visible:
                 assert is_red[int(y), int(x)]
-        assert not target["keypoints"][:, 1, 2].any()  # annotated as hidden, whatever is done
-    assert turned > 5
+        assert not target["keypoints"][:, 1, 2].any()  # annotated as hidden, so never visible
+    assert rotated > 5
 
 
-def test_targets_are_the_same_for_every_engine(red: tuple[Path, Annotations], tmp_path: Path) -> None:
+def test_targets_are_the_same_with_every_engine(
+    red_rectangles: tuple[Path, Annotations], tmp_path: Path
+) -> None:
     options = {"augmentation_mode": "moderate", "maps": str(tmp_path), "start_method": "fork"}
-    here = list(shown(loaders(red, **options)))
+    expected = list(images_with_targets(loaders(red_rectangles, **options)))
     for engine in ("threads", "subprocess", "processes"):
-        there = loaders(red, engine=engine, **options | {"num_workers": 2})
-        for (image, target), (other_image, other) in zip(shown(there), here, strict=True):
+        other_loaders = loaders(red_rectangles, engine=engine, **options | {"num_workers": 2})
+        for (image, target), (other_image, other) in zip(
+            images_with_targets(other_loaders), expected, strict=True
+        ):
             assert torch.equal(image, other_image)
             assert target.keys() == other.keys()
             assert all(
                 torch.equal(target[name], other[name]) for name in ("boxes", "labels", "keypoints", "map")
             )
             assert target["row"] == other["row"]
-        there.close()
+        other_loaders.close()
 
 
-def test_a_image_that_is_not_what_was_annotated_is_named(red: tuple[Path, Annotations]) -> None:
-    root, annotations = red
-    wrong = [ImageAnnotation(one.file, one.height, one.width, one.objects) for one in annotations]
-    with pytest.raises(DataError, match=r"\.png: is \d+x\d+ pixels, its annotation is for"):
-        list(shown(loaders((root, Annotations.of(wrong)))))
+def test_an_image_of_another_size_than_its_annotation_is_an_error(
+    red_rectangles: tuple[Path, Annotations],
+) -> None:
+    root, annotations = red_rectangles
+    wrong = [
+        ImageAnnotation(
+            image_annotation.file, image_annotation.height, image_annotation.width, image_annotation.objects
+        )
+        for image_annotation in annotations
+    ]
+    with pytest.raises(DataError, match=r"\.png: the image is \d+x\d+ pixels, expected its annotation's"):
+        list(images_with_targets(loaders((root, Annotations.from_images(wrong)))))
 
 
-def test_a_image_without_annotation_is_named(red: tuple[Path, Annotations]) -> None:
-    root, annotations = red
+def test_an_image_without_annotation_is_an_error(red_rectangles: tuple[Path, Annotations]) -> None:
+    root, annotations = red_rectangles
     files = annotations.as_source(root)
     sources = dict.fromkeys(SPLITS, files)
-    some = Annotations.of(list(annotations)[:3])
-    found = make_loaders(sources, 4, 0, image_size=16, annotations=some)
-    with pytest.raises(DataError, match="no annotation is of this file"):
-        list(shown(found))
+    some = Annotations.from_images(list(annotations)[:3])
+    loaders_ = make_loaders(sources, 4, 0, image_size=16, annotations=some)
+    with pytest.raises(DataError, match="no annotation for this file"):
+        list(images_with_targets(loaders_))
 
 
 @pytest.mark.parametrize("on_error", ["skip", "substitute"])
-def test_what_stands_in_for_a_damaged_image_has_its_own_targets(
-    red: tuple[Path, Annotations], tmp_path: Path, on_error: str
+def test_the_replacement_of_a_damaged_image_has_its_own_targets(
+    red_rectangles: tuple[Path, Annotations], tmp_path: Path, on_error: FaultPolicy
 ) -> None:
-    root, annotations = red
-    for one in annotations:
-        (tmp_path / one.file).write_bytes((root / one.file).read_bytes())
+    root, annotations = red_rectangles
+    for image_annotation in annotations:
+        (tmp_path / image_annotation.file).write_bytes((root / image_annotation.file).read_bytes())
     (tmp_path / "05.png").write_bytes(b"no image")
     sources = dict.fromkeys(SPLITS, annotations.as_source(tmp_path))
-    found = make_loaders(
+    loaders_ = make_loaders(
         sources, 24, 0, image_size=SIDE, normalize=BYTES, annotations=annotations, maps=tmp_path / "maps",
         on_error=on_error, augmentation_mode="none",
     )  # fmt: skip
-    for loader, refills in ((found.train, True), (found.val, False)):
+    for loader, refills in ((loaders_.train, True), (loaders_.val, False)):
         ((images, targets),) = list(loader)
         rows = [target["row"] for target in targets]
         if on_error == "substitute":
-            (place,) = [place for place, row in enumerate(rows) if row == 5]
-            assert (images[place] == 128).all()
-            assert len(targets[place]["boxes"]) == 0
-            assert not targets[place]["map"].any()
+            (position,) = [position for position, row in enumerate(rows) if row == 5]
+            assert (images[position] == 128).all()
+            assert len(targets[position]["boxes"]) == 0
+            assert not targets[position]["map"].any()
         else:
             assert 5 not in rows
             assert len(rows) == (24 if refills else 23)
@@ -190,16 +199,16 @@ def test_what_stands_in_for_a_damaged_image_has_its_own_targets(
                 assert image[0, int((top + bottom) / 2), int((left + right) / 2)] > 100
 
 
-@pytest.mark.parametrize("kept", CACHES[1:], ids=["decoded", "finished"])
-def test_a_cache_feeds_the_same_targets_and_maps(
-    red: tuple[Path, Annotations], tmp_path: Path, kept: dict[str, Any]
+@pytest.mark.parametrize("cache", CACHES[1:], ids=["decoded", "finished"])
+def test_targets_and_maps_are_the_same_with_a_cache(
+    red_rectangles: tuple[Path, Annotations], tmp_path: Path, cache: dict[str, Any]
 ) -> None:
     options = {"augmentation_mode": "moderate", "train_crop": "center", "maps": str(tmp_path)}
-    plain = list(shown(loaders(red, **options)))
-    cached = loaders(red, **options, **kept)
+    plain = list(images_with_targets(loaders(red_rectangles, **options)))
+    cached = loaders(red_rectangles, **options, **cache)
     for _ in range(2):
         cached.train.set_epoch(0)
-        for (image, target), (expected, others) in zip(shown(cached), plain, strict=True):
+        for (image, target), (expected, others) in zip(images_with_targets(cached), plain, strict=True):
             assert torch.equal(image, expected)
             assert target.keys() == others.keys()
             assert torch.equal(target["boxes"], others["boxes"])
@@ -207,20 +216,20 @@ def test_a_cache_feeds_the_same_targets_and_maps(
             assert torch.equal(target["map"], others["map"])
 
 
-def test_a_cache_made_for_other_crops_is_refused(red: tuple[Path, Annotations]) -> None:
-    root, annotations = red
+def test_a_cache_for_other_crops_is_an_error(red_rectangles: tuple[Path, Annotations]) -> None:
+    root, annotations = red_rectangles
     cache = ram_cache(annotations.as_source(root), ImageConfig(size=16))
-    found = make_loaders(dict.fromkeys(SPLITS, cache), 4, 0, image_size=16, annotations=annotations)
-    with pytest.raises(DataError, match="for crop 'center' at 16 pixels, the loader shows 'random' at 16"):
-        next(iter(found.train))
+    loaders_ = make_loaders(dict.fromkeys(SPLITS, cache), 4, 0, image_size=16, annotations=annotations)
+    with pytest.raises(DataError, match="for crop 'center' at 16 pixels, the loader needs 'random' at 16"):
+        next(iter(loaders_.train))
 
 
-def test_our_own_images_and_annotations_make_loaders(folder: Path) -> None:
-    found = make_loaders(folder, 8, 0, image_size=64, annotations=folder / "annotations.json")
-    images, targets = next(iter(found.train))
+def test_a_synthetic_data_set_has_targets(folder: Path) -> None:
+    loaders_ = make_loaders(folder, 8, 0, image_size=64, annotations=folder / "annotations.json")
+    images, targets = next(iter(loaders_.train))
     assert images.shape == (8, 3, 64, 64)
-    assert found.info["samples"] == {"train": 32, "val": 4, "test": 4}
-    assert found.class_names == read_annotations(folder / "annotations.json").class_names
+    assert loaders_.info["samples"] == {"train": 32, "val": 4, "test": 4}
+    assert loaders_.class_names == read_annotations(folder / "annotations.json").class_names
     for target in targets:
         objects, boxes = len(target["labels"]), target["boxes"]
         assert boxes.shape == (objects, 4)
@@ -229,4 +238,4 @@ def test_our_own_images_and_annotations_make_loaders(folder: Path) -> None:
         assert len(target["polygons"]) == objects
         assert ((boxes >= 0) & (boxes <= 64)).all()
         assert (boxes[:, 2:] > boxes[:, :2]).all()
-    assert json.dumps(found.info["class_weights"]) == "null"
+    assert json.dumps(loaders_.info["class_weights"]) == "null"

@@ -16,17 +16,17 @@ from time import perf_counter
 
 import torch
 
-from perfsuite.data.engines.base import limit_library_threads
+from perfsuite.data.engines.worker_setup import limit_library_threads
 from perfsuite.data.loader import Loader
 from perfsuite.errors import NothingMeasuredError
 from perfsuite.judge.amdahl import max_speedup_without
 from perfsuite.measure.stage_clock import StageClock
 from perfsuite.stages import listen_to_stages
-from perfsuite.transforms.augment.cpu import import_opencv
+from perfsuite.transforms.optional_libraries import import_opencv
 
 ADVICE = {
     "read": "pack the files (perfsuite data shards), move them, or cache images: cache='ram' or 'disk'",
-    "decode": "decode once: cache='ram' or 'disk'; reduce=True decodes large JPEGs smaller; more workers",
+    "decode": "decode once: cache='ram' or 'disk'; scaled_decode=True shrinks large JPEGs; more workers",
     "resize": "decode once: cache='ram' or 'disk' stores images near the training size",
     "augment": "augment on the device (perfsuite.transforms.augment.device), or use cache_epochs=",
     "normalize": "transfer bytes to the device and normalize there: device='cuda'",

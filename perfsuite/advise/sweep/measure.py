@@ -26,7 +26,8 @@ from perfsuite.advise.sweep.report import (
 )
 from perfsuite.data.loader import Loader
 from perfsuite.data.loaders import make_loaders
-from perfsuite.data.sources.files import SPLITS, ImageSource, Subset
+from perfsuite.data.sources.base import ImageSource, Subset
+from perfsuite.data.sources.splits import SPLITS
 from perfsuite.errors import NothingMeasuredError, UsageError
 from perfsuite.measure.memory import measure_peak_memory
 

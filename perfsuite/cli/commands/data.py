@@ -78,7 +78,7 @@ def _make(arguments: argparse.Namespace) -> str:
 
 
 def _maps(arguments: argparse.Namespace) -> str:
-    from perfsuite.data.sources.annotations import read_annotations
+    from perfsuite.data.sources.annotation_formats import read_annotations
     from perfsuite.data.sources.maps import store_maps
 
     annotations = _read_existing(read_annotations, arguments.annotations)

@@ -27,7 +27,7 @@ from perfsuite.errors import DataError, UsageError
 if TYPE_CHECKING:
     from perfsuite.advise.sweep.measure import SweepConfig
     from perfsuite.advise.sweep.report import SweepReport
-    from perfsuite.data.sources.files import ImageSource
+    from perfsuite.data.sources.base import ImageSource
 
 DEFAULTS = SweepOptions()
 
@@ -108,7 +108,8 @@ def _measure(options: SweepOptions) -> SweepReport:
 
 
 def _source(options: SweepOptions) -> ImageSource:
-    from perfsuite.data.sources.files import labeled_csv, read_splits
+    from perfsuite.data.sources.files import labeled_csv
+    from perfsuite.data.sources.splits import read_splits
     from perfsuite.data.synthetic import dataset
 
     if options.csv is not None:

@@ -1,7 +1,7 @@
-"""Images decoded once, or finished once: kept in memory that all workers share or in a mapped file.
+"""Sources that cache: images are decoded once, or augmented once, and shared by all workers.
 
-A cache fills and never evicts: under random access one that evicts throws away just what is needed next. What
-does not fit is decoded each time, as without a cache.
+A cache fills and never evicts: with random access, eviction removes the images that are needed next. Images
+that do not fit are decoded each time, as without a cache.
 """
 
 from __future__ import annotations
@@ -16,24 +16,26 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from perfsuite.data.cache.storage import SLOT_OVERHEAD_BYTES, CachedImage, PixelStorage, StorageLayout
+from perfsuite.data.cache.protocol import CacheImageMaker
+from perfsuite.data.cache.storage import CachedImage, PixelStorage, StorageLayout
+from perfsuite.data.cache_root import cache_root
 from perfsuite.data.image_config import ImageConfig
-from perfsuite.data.image_maker import ImageMaker
-from perfsuite.data.sources.files import FileSource, ImageSource, Subset
-from perfsuite.data.synthetic.dataset import cache_root
+from perfsuite.data.sources.base import ImageSource, Subset
+from perfsuite.data.sources.files import FileSource
+from perfsuite.data.sources.splits import Split
 
 CACHE_KINDS = ("ram", "disk")
-# Raised when the same recipe would give other pixels, so that what older versions decoded is not used.
+# Raised when the same ImageConfig gives other pixels, so that caches of older versions are not used.
 FORMAT_VERSION = 2
-# Room for images of up to 3:2 at the cached shorter side; a longer one is kept a little smaller.
+# A slot fits images of up to 3:2 at the cached shorter side; a longer image is stored smaller.
 MAX_ASPECT_RATIO = 1.5
 
 
 class CachedSource:
-    """A source with rooms for what is made of its images."""
+    """A source with storage for images made from it."""
 
-    def __init__(self, source: ImageSource, recipe: ImageConfig, rooms: PixelStorage) -> None:
-        self._source, self.recipe, self._storage = source, recipe, rooms
+    def __init__(self, source: ImageSource, image_config: ImageConfig, storage: PixelStorage) -> None:
+        self._source, self.image_config, self._storage = source, image_config, storage
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -54,160 +56,184 @@ class CachedSource:
 
     @property
     def cached_count(self) -> int:
-        """Images that are kept already."""
+        """Images stored so far."""
         return self._storage.cached_count
 
     @property
     def capacity(self) -> int:
-        """Images that there is room for."""
+        """Images that fit."""
         return self._storage.layout.capacity
 
 
 class DecodedCache(CachedSource):
-    """A source that keeps decoded images; give it to `make_loaders` in the place of the source.
+    """A source that stores decoded images. Pass it to `make_loaders` in place of its source.
 
-    What depends on nothing random (center, whole) is kept as it is shown. For random crops the whole image
-    is kept at `side` pixels on its shorter side.
+    The crops "center" and "whole" are stored cropped. For random crops the whole image is stored with
+    `shorter_side` pixels on its shorter side.
     """
 
-    def __init__(self, source: ImageSource, recipe: ImageConfig, rooms: PixelStorage, side: int) -> None:
-        super().__init__(source, recipe, rooms)
-        self._side = side
+    def __init__(
+        self, source: ImageSource, image_config: ImageConfig, storage: PixelStorage, shorter_side: int
+    ) -> None:
+        super().__init__(source, image_config, storage)
+        self._shorter_side = shorter_side
 
-    def decoded(self, row: int, maker: ImageMaker) -> CachedImage | None:
-        """The kept image, decoded now if it was not; None where there is no room for it."""
+    def get_decoded(self, row: int, maker: CacheImageMaker) -> CachedImage | None:
+        """Return the stored image, decoding and storing it first if necessary; None if it has no slot."""
         if row >= self.capacity:
             return None
-        found = self._storage.get(row)
-        if found is None:
-            room_bytes = self._storage.layout.slot_bytes
-            found = maker.prepare_for_cache(self._source.read(row), self._side, room_bytes)
-            self._storage.put(row, found)
-        return found
+        image = self._storage.get(row)
+        if image is None:
+            slot_bytes = self._storage.layout.slot_bytes
+            image = maker.prepare_for_cache(self._source.read(row), self._shorter_side, slot_bytes)
+            self._storage.put(row, image)
+        return image
 
 
 class AugmentedCache(CachedSource):
-    """A source that keeps finished images, cropped and augmented, of so many epochs, and shows them again.
+    """A source that stores cropped and augmented images of some epochs, and repeats them.
 
-    The recipe must be the loader's own. Epoch `epochs` shows what epoch 0 showed, in another order.
+    The ImageConfig must equal the loader's. Epoch number `epochs` repeats the images of epoch 0 in another
+    order.
     """
 
-    def __init__(self, source: ImageSource, recipe: ImageConfig, rooms: PixelStorage, epochs: int) -> None:
-        super().__init__(source, recipe, rooms)
+    def __init__(
+        self, source: ImageSource, image_config: ImageConfig, storage: PixelStorage, epochs: int
+    ) -> None:
+        super().__init__(source, image_config, storage)
         self.epochs = epochs
 
-    def finished(self, row: int, epoch: int) -> CachedImage | None:
+    def get_augmented(self, row: int, epoch: int) -> CachedImage | None:
         return self._storage.get(row * self.epochs + epoch)
 
-    def finish(self, row: int, epoch: int, made: CachedImage) -> None:
-        self._storage.put(row * self.epochs + epoch, made)
+    def put_augmented(self, row: int, epoch: int, image: CachedImage) -> None:
+        self._storage.put(row * self.epochs + epoch, image)
 
 
 def cache_splits(
-    kind: str, parts: Mapping[str, ImageSource], recipes: Mapping[str, ImageConfig], epochs: int = 0
-) -> dict[str, ImageSource]:
-    """Each part with a cache of its own, finished images of so many epochs for the part that is shuffled.
+    kind: str,
+    sources: Mapping[Split, ImageSource],
+    image_configs: Mapping[Split, ImageConfig],
+    epochs: int = 0,
+) -> dict[Split, ImageSource]:
+    """Give each split a cache; training gets one of augmented images if `epochs` is not 0.
 
-    In memory they share half of what is free, by their images.
+    In memory, the splits share half of the free memory in proportion to their images.
     """
     if kind not in CACHE_KINDS:
         raise ValueError(f"cache: {kind!r}, expected one of {', '.join(CACHE_KINDS)}, or None")
-    images = {name: len(part) * (epochs or 1 if name == "train" else 1) for name, part in parts.items()}
-    free = psutil.virtual_memory().available // 2 if kind == "ram" else None
-    cached: dict[str, ImageSource] = {}
-    for name, part in parts.items():
-        quota = None if free is None else free * images[name] // max(1, sum(images.values()))
-        if name == "train" and epochs:
-            cached[name] = augmented_cache(part, recipes[name], epochs, kind, quota)
+    images = {
+        split: len(source) * (epochs or 1 if split == "train" else 1) for split, source in sources.items()
+    }
+    free = _default_quota_bytes(kind)
+    cached: dict[Split, ImageSource] = {}
+    for split, source in sources.items():
+        quota = None if free is None else free * images[split] // max(1, sum(images.values()))
+        if split == "train" and epochs:
+            cached[split] = augmented_cache(source, image_configs[split], epochs, kind, quota)
         elif kind == "disk":
-            cached[name] = disk_cache(part, recipes[name])
+            cached[split] = disk_cache(source, image_configs[split])
         else:
-            cached[name] = ram_cache(part, recipes[name], quota_bytes=quota)
+            cached[split] = ram_cache(source, image_configs[split], quota_bytes=quota)
     return cached
 
 
 def ram_cache(
-    source: ImageSource, recipe: ImageConfig, side: int = 256, quota_bytes: int | None = None
+    source: ImageSource, image_config: ImageConfig, shorter_side: int = 256, quota_bytes: int | None = None
 ) -> DecodedCache:
-    """Keep decoded images in memory that threads and forked workers share; at most half of what is free."""
-    quota = psutil.virtual_memory().available // 2 if quota_bytes is None else quota_bytes
-    return DecodedCache(
-        source, recipe, PixelStorage(_storage_layout(source, recipe, side, quota), None), side
-    )
+    """Cache decoded images in memory that threads and forked workers share.
+
+    The default quota is half of the free memory.
+    """
+    quota = _default_quota_bytes("ram") if quota_bytes is None else quota_bytes
+    layout = _decoded_layout(source, image_config, shorter_side, quota)
+    return DecodedCache(source, image_config, PixelStorage(layout, None), shorter_side)
 
 
 def disk_cache(
     source: ImageSource,
-    recipe: ImageConfig,
-    side: int = 256,
+    image_config: ImageConfig,
+    shorter_side: int = 256,
     quota_bytes: int | None = None,
     folder: str | Path | None = None,
 ) -> DecodedCache:
-    """Keep decoded images in a file: found again by source and settings, and gone on with after a kill."""
-    place = _storage_layout(source, recipe, side, quota_bytes)
-    told = [FORMAT_VERSION, side, place.capacity, place.slot_bytes, *_decoding_key(recipe)]
-    return DecodedCache(source, recipe, PixelStorage(place, _cache_path(told, source, folder)), side)
+    """Cache decoded images in a file, which is reused for the same source and settings, also after a kill."""
+    layout = _decoded_layout(source, image_config, shorter_side, quota_bytes)
+    key = [FORMAT_VERSION, shorter_side, layout.capacity, layout.slot_bytes, *_decoding_key(image_config)]
+    storage = PixelStorage(layout, _cache_path(key, source, folder))
+    return DecodedCache(source, image_config, storage, shorter_side)
 
 
 def augmented_cache(
     source: ImageSource,
-    recipe: ImageConfig,
+    image_config: ImageConfig,
     epochs: int,
     kind: str = "ram",
     quota_bytes: int | None = None,
     folder: str | Path | None = None,
 ) -> AugmentedCache:
-    """Keep finished images of so many epochs: a data set augmented beforehand, made as it is trained on."""
+    """Cache augmented images of the first `epochs` epochs, filled while training uses them."""
     if epochs < 1:
         raise ValueError(f"cache: {epochs} epochs, expected at least 1")
-    room = -(-(recipe.size**2 * 3) // 64) * 64
-    kept = len(source) * epochs
-    if kind == "ram" and quota_bytes is None:
-        quota_bytes = psutil.virtual_memory().available // 2
-    if quota_bytes is not None:
-        kept = min(kept, quota_bytes // (room + SLOT_OVERHEAD_BYTES))
-    place = StorageLayout(kept, room)
+    quota = _default_quota_bytes(kind) if quota_bytes is None else quota_bytes
+    layout = StorageLayout.fit(len(source) * epochs, image_config.size**2 * 3, quota)
     if kind == "ram":
-        return AugmentedCache(source, recipe, PixelStorage(place, None), epochs)
-    told = [FORMAT_VERSION, epochs, place.capacity, *_decoding_key(recipe), str(recipe.mode), recipe.seed]
-    return AugmentedCache(source, recipe, PixelStorage(place, _cache_path(told, source, folder)), epochs)
+        return AugmentedCache(source, image_config, PixelStorage(layout, None), epochs)
+    key = [
+        FORMAT_VERSION,
+        epochs,
+        layout.capacity,
+        *_decoding_key(image_config),
+        str(image_config.mode),
+        image_config.seed,
+    ]
+    storage = PixelStorage(layout, _cache_path(key, source, folder))
+    return AugmentedCache(source, image_config, storage, epochs)
 
 
-def _decoding_key(recipe: ImageConfig) -> tuple[object, ...]:
-    return recipe.size, recipe.crop, recipe.decoder, recipe.reduce
+def _default_quota_bytes(kind: str) -> int | None:
+    """Half of the free memory; no quota on disk."""
+    return int(psutil.virtual_memory().available // 2) if kind == "ram" else None
 
 
-def _cache_path(told: Sequence[object], source: ImageSource, folder: str | Path | None) -> Path:
+def _decoded_layout(
+    source: ImageSource, image_config: ImageConfig, shorter_side: int, quota_bytes: int | None
+) -> StorageLayout:
+    is_random = image_config.crop == "random"
+    if shorter_side < 1 or (is_random and shorter_side < image_config.size // 2):
+        raise ValueError(
+            f"cache: shorter_side {shorter_side}, expected about the loader's image size, {image_config.size}"
+        )
+    pixels = int(shorter_side * shorter_side * MAX_ASPECT_RATIO) if is_random else image_config.size**2
+    return StorageLayout.fit(len(source), 3 * pixels, quota_bytes)
+
+
+def _decoding_key(image_config: ImageConfig) -> tuple[object, ...]:
+    return image_config.size, image_config.crop, image_config.decoder, image_config.scaled_decode
+
+
+def _cache_path(key: Sequence[object], source: ImageSource, folder: str | Path | None) -> Path:
     root = cache_root() / "decoded" if folder is None else Path(folder)
-    key = hashlib.sha256(json.dumps(list(told)).encode() + source_fingerprint(source)).hexdigest()[:20]
-    return root / f"{key}.pixels"
+    digest = hashlib.sha256(json.dumps(list(key)).encode() + source_fingerprint(source)).hexdigest()[:20]
+    return root / f"{digest}.pixels"
 
 
 def source_fingerprint(source: ImageSource) -> bytes:
-    """What the rows are: names, and sizes and times of files, so that a changed file is decoded anew."""
-    told = hashlib.sha256()
+    """Hash the rows' names, and for files their sizes and times, so that a changed file is decoded again."""
+    digest = hashlib.sha256()
     for row in range(len(source)):
-        told.update(source.name(row).encode("utf-8", "surrogateescape") + b"\0")
-        path = _image_path(source, row)
+        digest.update(source.name(row).encode("utf-8", "surrogateescape") + b"\0")
+        path = _file_path(source, row)
         if path is not None:
             try:
-                found = os.stat(path, follow_symlinks=True)  # noqa: PTH116 - a path object per file is slow
-            except (OSError, ValueError):  # it cannot be read either, and that is said when it is
+                status = os.stat(path, follow_symlinks=True)  # noqa: PTH116 - a Path per file is slow
+            except (OSError, ValueError):  # reading it fails too, and reports the error
                 continue
-            told.update(f"{found.st_size},{found.st_mtime_ns};".encode())
-    return told.digest()
+            digest.update(f"{status.st_size},{status.st_mtime_ns};".encode())
+    return digest.digest()
 
 
-def _image_path(source: ImageSource, row: int) -> str | None:
+def _file_path(source: ImageSource, row: int) -> str | None:
     if isinstance(source, Subset):
-        return _image_path(source.source, int(source.rows[row]))
+        return _file_path(source.source, int(source.rows[row]))
     return f"{source.root}/{source.names[row]}" if isinstance(source, FileSource) else None
-
-
-def _storage_layout(source: ImageSource, recipe: ImageConfig, side: int, quota: int | None) -> StorageLayout:
-    if side < 1 or (recipe.crop == "random" and side < recipe.size // 2):
-        raise ValueError(f"cache: side {side}, expected about the size of the images shown ({recipe.size})")
-    room = recipe.size**2 * 3 if recipe.crop != "random" else int(side * side * MAX_ASPECT_RATIO) * 3
-    room = -(-room // 64) * 64
-    kept = len(source) if quota is None else min(len(source), quota // (room + SLOT_OVERHEAD_BYTES))
-    return StorageLayout(max(kept, 0), room)

@@ -1,4 +1,4 @@
-"""Memory for images, in RAM that forked workers share or in a mapped file, each with a checksum."""
+"""Fixed-size slots for decoded images, in shared memory or in a mapped file, each with a checksum."""
 
 from __future__ import annotations
 
@@ -7,26 +7,33 @@ import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perfsuite.errors import DataError
 
-Pixels = NDArray[np.uint8]
 LONGEST_SIDE = (1 << 16) - 1  # shapes are stored as 16-bit numbers
-SLOT_OVERHEAD_BYTES = (
-    16  # bytes beside each room: a checksum, the shape of what is kept, the sides of the image
-)
+# Per slot, beside its pixels: a checksum (4), the shape of the pixels (4), and the image's size (8).
+SLOT_OVERHEAD_BYTES = 16
+SLOT_ALIGNMENT_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True)
 class StorageLayout:
-    """How a cache lies in memory: so many images, each in room of the same size."""
+    """The number of slots, and the bytes of pixels in each."""
 
     capacity: int
     slot_bytes: int
+
+    @classmethod
+    def fit(cls, images: int, bytes_per_image: int, quota_bytes: int | None) -> Self:
+        """One slot per image, or as many as fit into the quota."""
+        slot_bytes = -(-bytes_per_image // SLOT_ALIGNMENT_BYTES) * SLOT_ALIGNMENT_BYTES
+        if quota_bytes is not None:
+            images = min(images, quota_bytes // (slot_bytes + SLOT_OVERHEAD_BYTES))
+        return cls(max(images, 0), slot_bytes)
 
     @property
     def nbytes(self) -> int:
@@ -34,17 +41,17 @@ class StorageLayout:
 
 
 class CachedImage(NamedTuple):
-    """What is kept of an image, and the image's own width and height: labels follow from there."""
+    """Stored pixels, and the width and height of the image they were made from, which its labels refer to."""
 
-    pixels: Pixels
+    pixels: NDArray[np.uint8]
     original_size: tuple[int, int]
 
 
 class PixelStorage:
-    """A numbered room for each image, with a checksum that every process compares once."""
+    """Numbered slots for images. Each process verifies a slot's checksum once."""
 
-    def __init__(self, place: StorageLayout, file: Path | None) -> None:
-        self.layout, self._file = place, file
+    def __init__(self, layout: StorageLayout, file: Path | None) -> None:
+        self.layout, self._file = layout, file
         self._attach()
 
     @property
@@ -52,57 +59,58 @@ class PixelStorage:
         return int((self._shapes[:, 0] > 0).sum())
 
     def get(self, number: int) -> CachedImage | None:
-        """What is kept there, if anything is and its checksum is right."""
+        """Return the image in a slot; None if the slot is empty, or its checksum is wrong."""
         if number >= self.layout.capacity:
             return None
         height, width = (int(side) for side in self._shapes[number])
-        room = self._rooms[number, : height * width * 3]
+        pixels = self._slots[number, : height * width * 3]
         if not height:
             return None
-        if not self._trusted[number]:
-            self._trusted[number] = self._checksum(number, room) == self._sums[number]
-        if not self._trusted[number]:
+        if not self._verified[number]:
+            self._verified[number] = self._checksum(number, pixels) == self._checksums[number]
+        if not self._verified[number]:
             return None
-        across, down = (int(side) for side in self._sides[number])
-        return CachedImage(room.reshape(height, width, 3), (across, down))
+        original_width, original_height = (int(side) for side in self._original_sizes[number])
+        return CachedImage(pixels.reshape(height, width, 3), (original_width, original_height))
 
-    def put(self, number: int, kept: CachedImage) -> None:
-        """Keep an image where there is room for it; one that is very long and narrow does not fit."""
-        flat = np.ascontiguousarray(kept.pixels).reshape(-1)
-        is_too_long = max(kept.pixels.shape[:2]) > LONGEST_SIDE or len(flat) > self.layout.slot_bytes
-        if number >= self.layout.capacity or is_too_long:
+    def put(self, number: int, image: CachedImage) -> None:
+        """Store an image. Nothing is stored without a slot, or if a very long and narrow image exceeds it."""
+        flat = np.ascontiguousarray(image.pixels).reshape(-1)
+        is_too_large = max(image.pixels.shape[:2]) > LONGEST_SIDE or len(flat) > self.layout.slot_bytes
+        if number >= self.layout.capacity or is_too_large:
             return
+        # The shape marks a slot as filled, so it is written last.
         self._shapes[number] = 0
-        self._rooms[number, : len(flat)] = flat
-        self._sides[number] = kept.original_size
-        self._sums[number] = self._checksum(number, flat)
-        self._shapes[number] = kept.pixels.shape[:2]
-        self._trusted[number] = True
+        self._slots[number, : len(flat)] = flat
+        self._original_sizes[number] = image.original_size
+        self._checksums[number] = self._checksum(number, flat)
+        self._shapes[number] = image.pixels.shape[:2]
+        self._verified[number] = True
 
-    def _checksum(self, number: int, pixels: Pixels) -> int:
-        return zlib.crc32(pixels.data, zlib.crc32(self._sides[number].data))
+    def _checksum(self, number: int, pixels: NDArray[np.uint8]) -> int:
+        return zlib.crc32(pixels.data, zlib.crc32(self._original_sizes[number].data))
 
     def _attach(self) -> None:
-        place = self.layout
-        self._map = _map_memory(place.nbytes, self._file)
-        memory = np.frombuffer(self._map, np.uint8, place.nbytes)  # a map of nothing has a byte
-        end = place.capacity * place.slot_bytes
-        self._rooms = memory[:end].reshape(place.capacity, place.slot_bytes)
-        self._sums = memory[end : end + 4 * place.capacity].view(np.uint32)
+        layout = self.layout
+        self._map = _map_memory(layout.nbytes, self._file)
+        memory = np.frombuffer(self._map, np.uint8, layout.nbytes)  # an empty map has one byte
+        end = layout.capacity * layout.slot_bytes
+        self._slots = memory[:end].reshape(layout.capacity, layout.slot_bytes)
+        self._checksums = memory[end : end + 4 * layout.capacity].view(np.uint32)
         self._shapes = (
-            memory[end + 4 * place.capacity : end + 8 * place.capacity].view(np.uint16).reshape(-1, 2)
+            memory[end + 4 * layout.capacity : end + 8 * layout.capacity].view(np.uint16).reshape(-1, 2)
         )
-        self._sides = memory[end + 8 * place.capacity :].view(np.uint32).reshape(-1, 2)
-        # What this process has written, or has compared with its checksum.
-        self._trusted = np.zeros(place.capacity, np.bool_)
+        self._original_sizes = memory[end + 8 * layout.capacity :].view(np.uint32).reshape(-1, 2)
+        # Slots that this process has written, or whose checksum it has verified.
+        self._verified = np.zeros(layout.capacity, np.bool_)
 
     def __getstate__(self) -> dict[str, Any]:
         if self._file is None:
             raise DataError(
-                "cache: memory without a name cannot be sent to a new process; use engine='threads', "
+                "cache: anonymous memory cannot be sent to a new process; use engine='threads', "
                 "start_method='fork', or a cache on disk"
             )
-        return {"place": self.layout, "_file": self._file}
+        return {"layout": self.layout, "_file": self._file}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -117,11 +125,11 @@ def _map_memory(nbytes: int, file: Path | None) -> mmap.mmap:
         with file.open("a+b") as opened:
             if os.fstat(opened.fileno()).st_size != nbytes:
                 opened.truncate(nbytes)
-                # Room is taken now: a mapped file that runs out of disk kills whoever writes to it.
+                # Allocate now: writing to a mapped file on a full disk kills the process.
                 os.posix_fallocate(opened.fileno(), 0, max(nbytes, 1))
             return mmap.mmap(opened.fileno(), max(nbytes, 1))
     except OSError as error:
-        room = f"{nbytes:,} bytes"
         raise DataError(
-            f"cache: {file}: {error.strerror}, {room} wanted; lower quota_bytes or choose another folder"
+            f"cache: {file}: {error.strerror}, expected room for {nbytes:,} bytes; "
+            "lower quota_bytes or choose another folder"
         ) from error

@@ -1,4 +1,4 @@
-"""What a JPEG's header says: size, orientation, and whether fast decoders may be trusted with it."""
+"""Read the header of a JPEG: its size, its orientation, and whether fast decoders can decode it."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from dataclasses import dataclass
 
 SUPPORTED_FRAMES = frozenset({0xC0, 0xC1, 0xC2})  # baseline, extended, progressive; all Huffman coded
 UNSUPPORTED_FRAMES = frozenset({0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
-# No length follows these, or libjpeg refuses them: whoever skips a "length" here reads another frame than
-# libjpeg does, with another size.
+# These have no length field, or libjpeg refuses them. Skipping a "length" here would read another frame than
+# libjpeg reads, with another size.
 WITHOUT_LENGTH = frozenset({*range(0xC0), *range(0xD0, 0xDA)})
 START_OF_SCAN, END_OF_IMAGE = 0xDA, b"\xff\xd9"
 EXIF_ORIENTATION = 0x0112
+MAX_TRAILING_BYTES = 62  # some writers pad the file after its end marker
 
 
 @dataclass(frozen=True, slots=True)
 class JpegHeader:
-    """Width and height as stored; `orientation` 1..8 as EXIF has it, 1 meaning upright."""
+    """Width and height as stored; `orientation` is EXIF's, 1 to 8, where 1 is upright."""
 
     width: int
     height: int
@@ -24,36 +25,39 @@ class JpegHeader:
     bits: int
     progressive: bool
     orientation: int
-    has_end_marker: bool  # with its end marker, so it was not cut off
+    has_end_marker: bool  # as its last bytes, so it was not truncated
     has_exif: bool
 
     @property
     def is_plain(self) -> bool:
-        """Gray or three channels of 8 bits, stored upright, and whole."""
+        """Whether it is complete and upright, with 1 or 3 channels of 8 bits."""
         return self.bits == 8 and self.components in (1, 3) and self.orientation == 1 and self.has_end_marker
 
 
 def read_jpeg_header(data: bytes) -> JpegHeader | None:
-    """The header of a JPEG; None for anything else, and for one that is damaged before its first scan."""
+    """Read a JPEG's header; None for another format, or if it is damaged before its first scan."""
     if data[:2] != b"\xff\xd8":
         return None
-    at, end, orientation, has_exif = 2, len(data) - 10, 1, False
-    while at < end:
-        marker = data[at + 1]
-        if data[at] != 0xFF:
+    position, end, orientation, has_exif = 2, len(data) - 10, 1, False
+    while position < end:
+        marker = data[position + 1]
+        if data[position] != 0xFF:
             return None
         if marker == 0xFF:  # fill byte
-            at += 1
+            position += 1
             continue
         if marker in SUPPORTED_FRAMES:
-            height, width = int.from_bytes(data[at + 5 : at + 7]), int.from_bytes(data[at + 7 : at + 9])
+            height, width = (
+                int.from_bytes(data[position + 5 : position + 7]),
+                int.from_bytes(data[position + 7 : position + 9]),
+            )
             if width == 0 or height == 0:
                 return None
             return JpegHeader(
                 width,
                 height,
-                components=data[at + 9],
-                bits=data[at + 4],
+                components=data[position + 9],
+                bits=data[position + 4],
                 progressive=marker == 0xC2,
                 orientation=orientation,
                 has_end_marker=data.endswith(END_OF_IMAGE),
@@ -61,18 +65,26 @@ def read_jpeg_header(data: bytes) -> JpegHeader | None:
             )
         if marker in UNSUPPORTED_FRAMES or marker in WITHOUT_LENGTH or marker == START_OF_SCAN:
             return None
-        length = int.from_bytes(data[at + 2 : at + 4])
+        length = int.from_bytes(data[position + 2 : position + 4])
         if length < 2:
             return None
-        has_exif = has_exif or (marker == 0xE1 and data[at + 4 : at + 8] == b"Exif")
-        if marker == 0xE1 and data[at + 4 : at + 10] == b"Exif\0\0":
-            orientation = _read_exif_orientation(data[at + 10 : at + 2 + length])
-        at += 2 + length
+        has_exif = has_exif or (marker == 0xE1 and data[position + 4 : position + 8] == b"Exif")
+        if marker == 0xE1 and data[position + 4 : position + 10] == b"Exif\0\0":
+            orientation = _read_exif_orientation(data[position + 10 : position + 2 + length])
+        position += 2 + length
     return None
 
 
+def is_complete(data: bytes) -> bool:
+    """Whether the end marker is at most `MAX_TRAILING_BYTES` before the end of the file.
+
+    Weaker than `JpegHeader.has_end_marker`: decoders of whole images ignore trailing bytes.
+    """
+    return END_OF_IMAGE in data[-MAX_TRAILING_BYTES - len(END_OF_IMAGE) :]
+
+
 def _read_exif_orientation(tiff: bytes) -> int:
-    """The first directory's orientation; 0, which is not upright, where it cannot be read."""
+    """Read the orientation of the first directory; 0, which is not upright, if it is unreadable."""
     try:
         order = {b"II": "<", b"MM": ">"}[tiff[:2]]
         (first,) = struct.unpack_from(order + "I", tiff, 4)

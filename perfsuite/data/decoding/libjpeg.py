@@ -1,7 +1,8 @@
-"""The libjpeg-turbo that is already here (in Pillow's wheel, or the system's), called without a compiler.
+"""Call the installed libjpeg-turbo (of Pillow's wheel, or the system's) without a C compiler.
 
-libjpeg reports a fatal error by calling `error_exit`, which must not return. In C one jumps out of it; here
-LLVM makes the few functions that C is needed for: a damaged file costs an error code, not the process.
+libjpeg reports a fatal error by calling `error_exit`, which must not return. A C program leaves it by
+longjmp. Here LLVM compiles the few functions for that, so that a damaged file gives an error code and does
+not end the process.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ NUM_WARNINGS_OFFSET = 128
 STRUCT_BUFFER_BYTES = 2048
 ERROR_MANAGER_OFFSET = 1024
 
-# In the order in which the compiled driver finds them.
+# Their addresses go to region_kernels in this order.
 FUNCTIONS = (
     "jpeg_mem_src",
     "jpeg_read_header",
@@ -44,7 +45,7 @@ JMP_BUF_BYTES = 512  # glibc needs 200 on x86-64 and 312 on aarch64
 
 @dataclass(frozen=True, slots=True)
 class JpegLibrary:
-    """Addresses of what the driver calls. `guarded(call, struct, job)` is -1 where libjpeg gave up."""
+    """Addresses of libjpeg's functions. `guarded(call, struct, job)` returns -1 after a fatal error."""
 
     path: str
     handle: Any  # keeps the library and the compiled guard alive
@@ -58,8 +59,8 @@ _find_lock = threading.Lock()
 
 
 def find_jpeg_library() -> JpegLibrary | None:
-    """The first libjpeg-turbo found that can crop; None where there is none, or no LLVM to call it with."""
-    # LLVM must not compile in two threads at once, nor may a second library replace one that is in use.
+    """Find the first libjpeg-turbo that can crop; None without one, or without LLVM."""
+    # LLVM must not compile in two threads at once, and a second library must not replace one in use.
     with _find_lock:
         return _find_first_usable()
 
@@ -67,17 +68,19 @@ def find_jpeg_library() -> JpegLibrary | None:
 @cache
 def _find_first_usable() -> JpegLibrary | None:
     try:
-        guard, addresses = _compile_guard()
+        guard, guard_addresses = _compile_guard()
     except (ImportError, RuntimeError):
         return None
     for path in _candidate_paths():
         try:
             handle = ctypes.CDLL(path)
-            found = [ctypes.cast(getattr(handle, name), ctypes.c_void_p).value for name in FUNCTIONS]
+            function_addresses = [
+                ctypes.cast(getattr(handle, name), ctypes.c_void_p).value for name in FUNCTIONS
+            ]
         except (OSError, AttributeError):
             continue
-        functions = np.array(found, np.int64)
-        candidate = JpegLibrary(path, (handle, guard), functions, *addresses)
+        functions = np.array(function_addresses, np.int64)
+        candidate = JpegLibrary(path, (handle, guard), functions, *guard_addresses)
         try:
             Decompressor(candidate)
         except OSError:
@@ -98,24 +101,24 @@ def _candidate_paths() -> Iterator[str]:
 class Decompressor:
     """One libjpeg decompression object with its error manager; used by one thread, for many images."""
 
-    def __init__(self, found: JpegLibrary) -> None:
+    def __init__(self, library: JpegLibrary) -> None:
         self.memory = np.zeros(STRUCT_BUFFER_BYTES, np.uint8)
         self.address = int(self.memory.ctypes.data)
         manager = self.address + ERROR_MANAGER_OFFSET
-        handle = found.handle[0]
+        handle = library.handle[0]
         handle.jpeg_std_error(ctypes.c_void_p(manager))
         # The first two fields are error_exit and emit_message.
-        self._words(ERROR_MANAGER_OFFSET)[:2] = (found.on_error, found.on_message)
+        self._words(ERROR_MANAGER_OFFSET)[:2] = (library.on_error, library.on_message)
         self._words(0)[0] = manager
         self._warned = self._words(ERROR_MANAGER_OFFSET + NUM_WARNINGS_OFFSET)[:1]
         create = ctypes.cast(handle.jpeg_CreateDecompress, ctypes.c_void_p).value
-        call_guarded = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_int64] * 4)(found.guarded)
+        call_guarded = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_int64] * 4)(library.guarded)
         call_guarded(create, self.address, ABI_VERSION, DECOMPRESS_STRUCT_BYTES)
-        self._library = found  # its compiled hooks are called from this struct
+        self._library = library  # keeps the hooks that this struct calls alive
         self._destroy = handle.jpeg_destroy_decompress
         if self.memory[GLOBAL_STATE_OFFSET : GLOBAL_STATE_OFFSET + 4].view(np.int32)[0] != DSTATE_START:
             raise OSError(
-                f"{found.path}: its jpeg_decompress_struct is not of {DECOMPRESS_STRUCT_BYTES} bytes"
+                f"{library.path}: another jpeg_decompress_struct, expected {DECOMPRESS_STRUCT_BYTES} bytes"
             )
 
     def _words(self, at: int) -> NDArray[np.int64]:
@@ -142,8 +145,8 @@ def _compile_guard() -> tuple[Any, tuple[int, int, int]]:
     machine = binding.Target.from_default_triple().create_target_machine(jit=True)
     engine = binding.create_mcjit_compiler(module, machine)
     engine.finalize_object()
-    named = ("guarded", "on_error", "on_message")
-    guarded, on_error, on_message = (int(engine.get_function_address(name)) for name in named)
+    names = ("guarded", "on_error", "on_message")
+    guarded, on_error, on_message = (int(engine.get_function_address(name)) for name in names)
     return engine, (guarded, on_error, on_message)
 
 

@@ -1,4 +1,4 @@
-"""A window of a plain JPEG, from its bytes into its place in a batch: decoded no further than needed."""
+"""Decode only the crop of a plain JPEG, and resize it into its place in a batch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from perfsuite.data.decoding.libjpeg import Decompressor, find_jpeg_library
 from perfsuite.data.image_file import check_pixels
 from perfsuite.stages import count_event
 
-# Below this much of a row, libjpeg's chroma upsampling has too few columns to look around in.
+# In a narrower region, libjpeg's chroma upsampling lacks neighboring columns.
 MIN_REGION_WIDTH = 64
 
 
@@ -23,29 +23,31 @@ _import_lock = threading.Lock()
 
 @cache
 def is_available() -> bool:
-    """Whether numba and a libjpeg-turbo that can crop are here."""
+    """Whether numba and a libjpeg-turbo that can crop are installed."""
     return find_jpeg_library() is not None
 
 
 class RegionDecoder:
-    """Reads windows for one thread; its buffers grow to the largest image and are kept."""
+    """Decodes crops for one thread; its buffers grow to the largest image."""
 
     def __init__(self) -> None:
-        found = find_jpeg_library()
-        if found is None:
-            raise OSError("window reader: no libjpeg-turbo or no numba; pip install 'perfsuite[fast]'")
-        # One import at a time: numba's caches are read and written while this module is loaded.
+        library = find_jpeg_library()
+        if library is None:
+            raise OSError(
+                "region decoder: no libjpeg-turbo that can crop, or no numba, expected both; "
+                "pip install 'perfsuite[fast]'"
+            )
+        # One import at a time, because loading this module reads and writes numba's caches.
         with _import_lock:
             from perfsuite.data.decoding import region_kernels
 
-        self._decompressor = Decompressor(found)
+        self._decompressor = Decompressor(library)
         self._job = np.zeros(region_kernels.JOB_FIELDS, np.int64)
-        self._job[
-            region_kernels.FUNCTION_ADDRESSES : region_kernels.FUNCTION_ADDRESSES + len(found.functions)
-        ] = found.functions
-        addresses = (found.guarded, region_kernels.decode_region.address, self._decompressor.address)
+        first_function = region_kernels.JOB_FUNCTIONS
+        self._job[first_function : first_function + len(library.functions)] = library.functions
+        addresses = (library.guarded, region_kernels.decode_region.address, self._decompressor.address)
         self._addresses = np.array(addresses, np.int64)
-        self._read, self._resize = region_kernels.decode_window, region_kernels.resize_window
+        self._decode_window, self._resize_window = region_kernels.decode_window, region_kernels.resize_window
         self._pixels = np.empty(1 << 20, np.uint8)
         self._rows = np.empty(1024, np.int64)
         self._line = np.zeros(1 << 13, np.float32)
@@ -53,23 +55,23 @@ class RegionDecoder:
         self._taps = np.empty((2, 1, 2), np.int64)
         self._weights = np.empty((2, 1, 8), np.float32)
 
-    def read(
+    def decode(
         self,
         data: bytes,
         window: CropWindow,
-        sides: tuple[int, int],
+        size: tuple[int, int],
         out: NDArray[np.uint8],
         eighths: int = 8,
     ) -> bool:
-        """Fill `out` with the window of an image whose header claims these sides, width and height.
+        """Fill `out` with the window of an image whose header has this `size` (width, height).
 
-        False where this file needs the slow, lenient decoder, or is of another size. In fewer `eighths`
-        (1, 2, 4) the image is decoded that much smaller first; the pixel limit is for its full size.
+        Returns False if the file needs a lenient decoder, or has another size. With 1, 2 or 4 `eighths` the
+        image is decoded at that fraction of its size; the pixel limit applies to its full size.
         """
-        check_pixels(*sides)
+        check_pixels(*size)
         self._grow_buffers(window)
         count_event("decoded_images")
-        outcome: int = self._read(
+        outcome: int = self._decode_window(
             self._addresses,
             self._job,
             np.frombuffer(data, np.uint8),
@@ -79,7 +81,7 @@ class RegionDecoder:
                 *window.offset,
                 *window.size,
                 window.mirror,
-                *sides,
+                *size,
                 MIN_REGION_WIDTH,
                 eighths,
             ),
@@ -94,10 +96,12 @@ class RegionDecoder:
         return outcome == 0 and self._decompressor.warnings == 0
 
     def resize(self, pixels: NDArray[np.uint8], window: CropWindow, out: NDArray[np.uint8]) -> None:
-        """Fill `out` with the window of pixels that are decoded already (height x width x 3, contiguous)."""
+        """Fill `out` with the window of decoded pixels (height x width x 3, contiguous)."""
         self._grow_buffers(window)
-        told = (*window.box, *window.resized_size, *window.offset, *window.size, window.mirror)
-        self._resize(pixels, told, self._line, self._row_buffer, self._taps, self._weights, out)
+        window_numbers = (*window.box, *window.resized_size, *window.offset, *window.size, window.mirror)
+        self._resize_window(
+            pixels, window_numbers, self._line, self._row_buffer, self._taps, self._weights, out
+        )
 
     def _grow_buffers(self, window: CropWindow) -> None:
         _, _, width, height = window.box
@@ -106,11 +110,11 @@ class RegionDecoder:
         if self._weights.shape[1] < outputs or self._weights.shape[2] < taps:
             self._weights = np.zeros((2, outputs, max(taps, 8)), np.float32)
             self._taps = np.zeros((2, outputs, 2), np.int64)
-        # Decoding begins and ends on whole blocks of up to 32 pixels, on either side.
+        # Decoding starts and ends at whole blocks of up to 32 pixels.
         columns, rows = max(width, MIN_REGION_WIDTH) + 128, height + 64
         self._pixels = _ensure_length(self._pixels, 4 * columns * rows)
         self._rows = _ensure_length(self._rows, rows)
-        # The unrolled sums look at up to 6 taps, of which the last weigh nothing but must be numbers.
+        # The unrolled sums read up to 6 taps; those with weight 0 must still be finite numbers.
         self._line = _ensure_length(self._line, 4 * (columns + 8))
         self._row_buffer = _ensure_length(self._row_buffer, 3 * window.size[0] + 4)
 

@@ -1,4 +1,7 @@
-"""A region of a JPEG through libjpeg-turbo, compiled by numba: no GIL, no C compiler, kept on disk."""
+"""Calls of libjpeg-turbo that decode a region of a JPEG, compiled by numba: without the GIL and a C compiler.
+
+numba caches the compiled code on disk.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +15,20 @@ from numba.extending import intrinsic
 from perfsuite.data.decoding.libjpeg import ABI_VERSION, DECOMPRESS_STRUCT_BYTES
 from perfsuite.data.decoding.resample import compute_filter_weights, resample
 
-# Fields of a job (int64), as the driver reads them.
-DATA, LENGTH, LEFT, TOP, WIDTH, HEIGHT, PIXELS, PIXELS_BYTES, ROWS = range(9)
-STRIDE, DECODED_LEFT = 9, 10
-CROP_BOUNDS, SCALE_EIGHTHS = 11, 12
-FULL_WIDTH, FULL_HEIGHT = 13, 14
-FUNCTION_ADDRESSES = 16
+# Fields of a job, an array of int64.
+JOB_DATA, JOB_LENGTH, JOB_LEFT, JOB_TOP, JOB_WIDTH, JOB_HEIGHT = range(6)
+JOB_PIXELS, JOB_PIXELS_BYTES, JOB_ROWS, JOB_STRIDE, JOB_DECODED_LEFT = range(6, 11)
+JOB_CROP_BOUNDS, JOB_SCALE_EIGHTHS, JOB_FULL_WIDTH, JOB_FULL_HEIGHT = range(11, 15)
+JOB_FUNCTIONS = 16  # addresses, in the order of libjpeg.FUNCTIONS
 JOB_FIELDS = 32
 
 # Byte offsets in jpeg_decompress_struct (ABI 62).
-IMAGE_WIDTH, IMAGE_HEIGHT, COMPONENTS, COLOR_SPACE, OUT_COLOR_SPACE = 48, 52, 56, 60, 64
+IMAGE_WIDTH, IMAGE_HEIGHT, COLOR_SPACE, OUT_COLOR_SPACE = 48, 52, 60, 64
 SCALE_NUMERATOR, SCALE_DENOMINATOR = 68, 72
 OUTPUT_WIDTH, PRECISION = 136, 296
 GRAYSCALE, YCBCR, RGBX = 1, 3, 7
 
-# What a load comes back with, besides libjpeg's own -1.
+# Outcomes of decode_region, besides -1 for an error of libjpeg.
 SUCCESS, UNSUPPORTED, SIZE_MISMATCH, BUFFER_TOO_SMALL, TRUNCATED = range(5)
 
 
@@ -70,65 +72,65 @@ def _call(context: Any, function: Any, first: Any, second: Any, third: Any) -> A
 def _call_guarded(context: Any, guarded: Any, function: Any, struct: Any, job: Any) -> Any:
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kind = ir.FunctionType(ir.IntType(32), [ir.IntType(64)] * 4)
-        guarded, *handed = arguments
+        guarded, *rest = arguments
         target = builder.inttoptr(guarded, kind.as_pointer())
-        return builder.call(target, [*handed, ir.Constant(ir.IntType(64), 0)])
+        return builder.call(target, [*rest, ir.Constant(ir.IntType(64), 0)])
 
     return types.int32(types.int64, types.int64, types.int64, types.int64), build
 
 
 @njit(nogil=True, cache=True)
 def scaled_length(length: int, eighths: int) -> int:
-    """The length of a side that libjpeg decodes in so many eighths of its size."""
+    """The length of a side that libjpeg decodes at `eighths` / 8 of its size."""
     return (length * eighths + 7) // 8
 
 
 @cfunc(types.int32(types.int64, types.int64, types.int64), nopython=True, cache=True)
 def decode_region(struct: int, job_address: int, unused: int) -> int:
-    """Decode the job's region as RGBX rows. Runs inside `guarded`: libjpeg may jump out of any call here."""
+    """Decode the job's region to RGBX rows. Runs inside `guarded`: libjpeg may jump out of any call here."""
     job = carray(_as_int64(job_address), JOB_FIELDS)
-    # A struct that lives on would lend one image's tables to the next that lacks its own.
-    _call(job[FUNCTION_ADDRESSES + 7], struct, ABI_VERSION, DECOMPRESS_STRUCT_BYTES)
-    _call(job[FUNCTION_ADDRESSES], struct, job[DATA], job[LENGTH])
-    _call(job[FUNCTION_ADDRESSES + 1], struct, 1, 0)
+    # A new struct for each image: a reused one would lend an image's tables to the next that lacks its own.
+    _call(job[JOB_FUNCTIONS + 7], struct, ABI_VERSION, DECOMPRESS_STRUCT_BYTES)
+    _call(job[JOB_FUNCTIONS], struct, job[JOB_DATA], job[JOB_LENGTH])
+    _call(job[JOB_FUNCTIONS + 1], struct, 1, 0)
     space = _load_int(struct + COLOR_SPACE)
     if _load_int(struct + PRECISION) != 8 or space not in (GRAYSCALE, YCBCR):
         return UNSUPPORTED
     full_width, full_height = _load_int(struct + IMAGE_WIDTH), _load_int(struct + IMAGE_HEIGHT)
-    # Only the size that was checked against the pixel limit may be decoded: a progressive file allocates it.
-    if full_width != job[FULL_WIDTH] or full_height != job[FULL_HEIGHT]:
+    # Decode only the size that was checked against the pixel limit, because a progressive file allocates it.
+    if full_width != job[JOB_FULL_WIDTH] or full_height != job[JOB_FULL_HEIGHT]:
         return SIZE_MISMATCH
-    across = scaled_length(full_width, job[SCALE_EIGHTHS])
-    down = scaled_length(full_height, job[SCALE_EIGHTHS])
-    left, width, height = job[LEFT], job[WIDTH], job[HEIGHT]
-    if left + width > across or job[TOP] + height > down:
+    across = scaled_length(full_width, job[JOB_SCALE_EIGHTHS])
+    down = scaled_length(full_height, job[JOB_SCALE_EIGHTHS])
+    left, width, height = job[JOB_LEFT], job[JOB_WIDTH], job[JOB_HEIGHT]
+    if left + width > across or job[JOB_TOP] + height > down:
         return SIZE_MISMATCH
     _store_int(struct + OUT_COLOR_SPACE, np.int32(RGBX))
-    _store_int(struct + SCALE_NUMERATOR, np.int32(job[SCALE_EIGHTHS]))
+    _store_int(struct + SCALE_NUMERATOR, np.int32(job[JOB_SCALE_EIGHTHS]))
     _store_int(struct + SCALE_DENOMINATOR, np.int32(8))
-    _call(job[FUNCTION_ADDRESSES + 2], struct, 0, 0)
-    job[DECODED_LEFT] = 0
+    _call(job[JOB_FUNCTIONS + 2], struct, 0, 0)
+    job[JOB_DECODED_LEFT] = 0
     if width < across:
-        bounds = job_address + 8 * CROP_BOUNDS
+        bounds = job_address + 8 * JOB_CROP_BOUNDS
         _store_int(bounds, np.int32(left))
         _store_int(bounds + 4, np.int32(width))
-        _call(job[FUNCTION_ADDRESSES + 3], struct, bounds, bounds + 4)
-        job[DECODED_LEFT] = _load_int(bounds)
+        _call(job[JOB_FUNCTIONS + 3], struct, bounds, bounds + 4)
+        job[JOB_DECODED_LEFT] = _load_int(bounds)
     stride = 4 * np.int64(_load_int(struct + OUTPUT_WIDTH))
-    if stride * height > job[PIXELS_BYTES]:
+    if stride * height > job[JOB_PIXELS_BYTES]:
         return BUFFER_TOO_SMALL
-    job[STRIDE] = stride
-    if job[TOP] > 0:
-        _call(job[FUNCTION_ADDRESSES + 4], struct, job[TOP], 0)
-    rows = carray(_as_int64(job[ROWS]), height)
+    job[JOB_STRIDE] = stride
+    if job[JOB_TOP] > 0:
+        _call(job[JOB_FUNCTIONS + 4], struct, job[JOB_TOP], 0)
+    rows = carray(_as_int64(job[JOB_ROWS]), height)
     for row in range(height):
-        rows[row] = job[PIXELS] + row * stride
+        rows[row] = job[JOB_PIXELS] + row * stride
     done = np.int64(0)
     while done < height:
-        found = _call(job[FUNCTION_ADDRESSES + 5], struct, job[ROWS] + 8 * done, height - done)
-        if found <= 0:
+        read = _call(job[JOB_FUNCTIONS + 5], struct, job[JOB_ROWS] + 8 * done, height - done)
+        if read <= 0:
             return TRUNCATED
-        done += found
+        done += read
     return SUCCESS
 
 
@@ -141,50 +143,56 @@ def decode_window(
     pixels: Any,
     rows: Any,
     line: Any,
-    room: Any,
+    row_buffer: Any,
     taps: Any,
     weights: Any,
     out: Any,
 ) -> Any:
-    """Decode what the window touches, and resample it into `out`; 0 where all went well."""
+    """Decode the region that the window needs, and resample it into `out`; return 0 for success."""
     box_left, box_top, box_width, box_height, full_width, full_height, at_x, at_y, size_x, size_y = window[
         :10
     ]
-    mirror, width, height, narrowest, eighths = window[10:]
-    job[FULL_WIDTH], job[FULL_HEIGHT] = width, height
+    mirror, width, height, min_width, eighths = window[10:]
+    job[JOB_FULL_WIDTH], job[JOB_FULL_HEIGHT] = width, height
     width = scaled_length(width, eighths)
     across, down = taps[0, :size_x], taps[1, :size_y]
-    # Of an image that is decoded smaller the box may begin within a pixel.
+    # In an image that is decoded at a fraction of its size, the box may begin within a pixel.
     from_x, rest_x = box_left * eighths // 8, box_left * eighths % 8 / 8
     from_y, rest_y = box_top * eighths // 8, box_top * eighths % 8 / 8
     length_x, length_y = box_width * eighths / 8, box_height * eighths / 8
     most = compute_filter_weights(from_x, rest_x, length_x, full_width, at_x, across, weights[0], mirror)
     compute_filter_weights(from_y, rest_y, length_y, full_height, at_y, down, weights[1], False)
     left, right = across[:, 0].min(), (across[:, 0] + across[:, 1]).max()
-    # Chroma is interpolated between neighbors: two pixels more on each side make the edges exact.
+    # Chroma is interpolated between neighbors: two more pixels on each side make the edges exact.
     left, right = max(0, left - 2), min(width, right + 2)
-    if right - left < narrowest:
-        left = max(0, min(left, width - narrowest))
-        right = min(width, left + narrowest)
+    if right - left < min_width:
+        left = max(0, min(left, width - min_width))
+        right = min(width, left + min_width)
     top, bottom = down[0, 0], down[-1, 0] + down[-1, 1]
-    job[DATA], job[LENGTH] = data.ctypes.data, len(data)
-    job[LEFT], job[TOP], job[WIDTH], job[HEIGHT] = left, top, right - left, bottom - top
-    job[SCALE_EIGHTHS] = eighths
-    job[PIXELS], job[PIXELS_BYTES], job[ROWS] = pixels.ctypes.data, len(pixels), rows.ctypes.data
+    job[JOB_DATA], job[JOB_LENGTH] = data.ctypes.data, len(data)
+    job[JOB_LEFT], job[JOB_TOP], job[JOB_WIDTH], job[JOB_HEIGHT] = left, top, right - left, bottom - top
+    job[JOB_SCALE_EIGHTHS] = eighths
+    job[JOB_PIXELS], job[JOB_PIXELS_BYTES], job[JOB_ROWS] = pixels.ctypes.data, len(pixels), rows.ctypes.data
     outcome = _call_guarded(addresses[0], addresses[1], addresses[2], job.ctypes.data)
-    _call(job[FUNCTION_ADDRESSES + 6], addresses[2], 0, 0)
+    _call(job[JOB_FUNCTIONS + 6], addresses[2], 0, 0)
     if outcome == SUCCESS:
-        stride, begin = job[STRIDE], job[DECODED_LEFT]
-        resample(pixels, stride, 4, begin, top, across, weights[0], down, weights[1], most, line, room, out)
+        stride, begin = job[JOB_STRIDE], job[JOB_DECODED_LEFT]
+        resample(
+            pixels, stride, 4, begin, top, across, weights[0], down, weights[1], most, line, row_buffer, out
+        )
     return outcome
 
 
 @njit(nogil=True, cache=True)
-def resize_window(pixels: Any, window: Any, line: Any, room: Any, taps: Any, weights: Any, out: Any) -> None:
-    """The window of pixels that are decoded already (height, width, 3; contiguous)."""
+def resize_window(
+    pixels: Any, window: Any, line: Any, row_buffer: Any, taps: Any, weights: Any, out: Any
+) -> None:
+    """Resample a window of decoded pixels (height x width x 3, contiguous) into `out`."""
     left, top, width, height, full_width, full_height, at_x, at_y, size_x, size_y = window[:10]
     across, down = taps[0, :size_x], taps[1, :size_y]
     most = compute_filter_weights(left, 0.0, float(width), full_width, at_x, across, weights[0], window[10])
     compute_filter_weights(top, 0.0, float(height), full_height, at_y, down, weights[1], False)
     stride = 3 * pixels.shape[1]
-    resample(pixels.reshape(-1), stride, 3, 0, 0, across, weights[0], down, weights[1], most, line, room, out)
+    resample(
+        pixels.reshape(-1), stride, 3, 0, 0, across, weights[0], down, weights[1], most, line, row_buffer, out
+    )

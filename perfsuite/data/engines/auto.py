@@ -1,4 +1,4 @@
-"""The engine that `auto` stands for: threads, unless Python's lock lets only one of them work at a time."""
+"""The engine that `auto` selects: threads, or processes if the GIL lets only one thread work at a time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import pickle
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -15,29 +14,41 @@ import torch
 from numpy.typing import NDArray
 
 from perfsuite.data.batch import Batch, BatchTask
-from perfsuite.data.engines.base import Engine, InlineEngine, ThreadEngine, WorkerConfig, make_engine
+from perfsuite.data.cache.protocol import AugmentedImageCache, DecodedImageCache
+from perfsuite.data.engines.base import Engine, EngineEntry, WorkerConfig
+from perfsuite.data.engines.inline import InlineEngine
+from perfsuite.data.engines.processes import ProcessEngine
+from perfsuite.data.engines.threads import ThreadEngine
 from perfsuite.data.image_config import ImageConfig
-from perfsuite.data.sources.files import ImageSource
+from perfsuite.data.sources.base import ImageSource
+from perfsuite.timer import Timer, default_timer
 
-# Several threads that together do not reach this many times the rate of one mostly wait for each other.
+# Threads that together do not reach this many times the rate of one mostly wait for each other.
 MIN_THREAD_SPEEDUP = 1.25
 TURNS = 3
-TURN_SECONDS = 0.03  # about; one turn is enough where images are slower than that
+TURN_SECONDS = 0.03  # approximate; if images are slower than that, one turn is enough
 MAX_TIMED_IMAGES = 32
-# Handing images from process to process costs about as much as one that is quicker.
+# Sending an image between processes costs about as much as making a faster image than this.
 MIN_IMAGE_SECONDS_FOR_PROCESSES = 5e-4
 
 
 class AutoEngine:
-    """Times threads on the first images that are asked for, a fraction of a second, and then feeds."""
+    """Times threads on the first batch's images, a fraction of a second, and then uses the chosen engine."""
 
-    def __init__(self, source: ImageSource, recipe: ImageConfig, how: WorkerConfig) -> None:
-        self._source, self._image_config, self._worker_config = source, recipe, how
+    def __init__(
+        self,
+        source: ImageSource,
+        image_config: ImageConfig,
+        worker_config: WorkerConfig,
+        timer: Timer = default_timer,
+    ) -> None:
+        self._source, self._image_config, self._worker_config = source, image_config, worker_config
+        self._timer = timer
         self._engine: Engine | None = None
 
     @property
     def name(self) -> str:
-        """`auto` until the first batch is asked for."""
+        """The chosen engine's name; `auto` until the first batch is requested."""
         return "auto" if self._engine is None else self._engine.name
 
     def run(self, tasks: Sequence[BatchTask]) -> Iterator[Batch]:
@@ -51,21 +62,26 @@ class AutoEngine:
             self._engine.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return AutoEngine, (self._source, self._image_config, self._worker_config)
+        return AutoEngine, (self._source, self._image_config, self._worker_config, self._timer)
 
     def _choose(self, rows: NDArray[np.int64]) -> Engine:
-        source, recipe, how = self._source, self._image_config, self._worker_config
-        start = preferred_start_method(how.start)
-        is_kept = hasattr(source, "decoded") or hasattr(source, "finished")
-        if is_kept or how.workers < 2 or not is_gil_bound(*time_threads(source, recipe, how, rows)):
-            return make_engine("threads", source, recipe, how)
-        if start != "fork" and not _is_picklable(source, recipe):
-            return make_engine("threads", source, recipe, how)
-        return make_engine("processes", source, recipe, replace(how, start=start))
+        source, image_config, worker_config = self._source, self._image_config, self._worker_config
+        start_method = preferred_start_method(worker_config.start_method)
+        if self._needs_processes(rows) and (start_method == "fork" or _is_picklable(source, image_config)):
+            return ProcessEngine(source, image_config, replace(worker_config, start_method=start_method))
+        return ThreadEngine(source, image_config, worker_config)
+
+    def _needs_processes(self, rows: NDArray[np.int64]) -> bool:
+        is_cached = isinstance(self._source, DecodedImageCache | AugmentedImageCache)
+        if is_cached or self._worker_config.num_workers < 2:
+            return False
+        return is_gil_bound(
+            *time_threads(self._source, self._image_config, self._worker_config, rows, self._timer)
+        )
 
 
 def is_gil_bound(alone: float, together: float) -> bool:
-    """Whether threads wait for each other, by the seconds of an image with one and with several of them.
+    """Whether threads wait for each other, given the seconds per image of one thread and of several.
 
     >>> is_gil_bound(alone=0.004, together=0.002), is_gil_bound(alone=0.004, together=0.0041)
     (False, True)
@@ -74,43 +90,57 @@ def is_gil_bound(alone: float, together: float) -> bool:
 
 
 def time_threads(
-    source: ImageSource, recipe: ImageConfig, how: WorkerConfig, rows: NDArray[np.int64]
+    source: ImageSource,
+    image_config: ImageConfig,
+    worker_config: WorkerConfig,
+    rows: NDArray[np.int64],
+    timer: Timer = default_timer,
 ) -> tuple[float, float]:
-    """Seconds of an image with one thread and with all of them, in turns on the same; the best of each."""
-    # What cannot be read is told when it is asked for, not here; and maps count how often they are read.
-    recipe = replace(recipe, on_error="substitute", refill=False, maps=None)
-    alone = InlineEngine(source, recipe)
-    together = ThreadEngine(source, recipe, replace(how, pinned=False, cores=()))
-    _time_engine(alone, rows[:1])  # imports
-    each = _time_engine(alone, rows[:1])
-    many = int(min(MAX_TIMED_IMAGES, max(how.workers, TURN_SECONDS / each)))
-    rows = np.resize(rows, many)
-    _time_engine(together, rows[: how.workers])
-    turns = TURNS if each * many < 2 * TURN_SECONDS else 1
+    """Measure seconds per image of one thread and of all, in turns on the same images; the best of each."""
+    # A fault is reported when the image is requested, not here. Maps count how often they are read.
+    image_config = replace(image_config, on_error="substitute", refill=False, maps=None)
+    alone = InlineEngine(source, image_config)
+    together = ThreadEngine(source, image_config, replace(worker_config, pin_memory=False, cores=()))
+    _time_engine(alone, rows[:1], timer)  # imports
+    seconds = _time_engine(alone, rows[:1], timer)
+    images = int(min(MAX_TIMED_IMAGES, max(worker_config.num_workers, TURN_SECONDS / seconds)))
+    rows = np.resize(rows, images)
+    _time_engine(together, rows[: worker_config.num_workers], timer)
+    turns = TURNS if seconds * images < 2 * TURN_SECONDS else 1
     try:
-        pairs = [(_time_engine(alone, rows), _time_engine(together, rows)) for _ in range(turns)]
+        pairs = [
+            (_time_engine(alone, rows, timer), _time_engine(together, rows, timer)) for _ in range(turns)
+        ]
     finally:
         together.close()
-    return min(one for one, _ in pairs) / many, min(several for _, several in pairs) / many
+    return min(first for first, _ in pairs) / images, min(second for _, second in pairs) / images
 
 
-def _time_engine(feeding: Engine, rows: NDArray[np.int64]) -> float:
-    began = perf_counter()
-    for _ in feeding.run([BatchTask(0, rows)]):
+def _time_engine(engine: Engine, rows: NDArray[np.int64], timer: Timer) -> float:
+    start = timer()
+    for _ in engine.run([BatchTask(0, rows)]):
         pass
-    return perf_counter() - began
+    return timer() - start
 
 
-def preferred_start_method(start: str | None) -> str | None:
-    """As asked for; else fork where it is safe: what is forked need not be sent, nor `__main__` guarded."""
-    if start is not None or sys.platform != "linux" or torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        return start
+def preferred_start_method(start_method: str | None) -> str | None:
+    """Return the given method, else fork where it is safe: it needs no pickling and no `__main__` guard."""
+    if start_method is not None or sys.platform != "linux" or torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return start_method
     return "fork" if "fork" in multiprocessing.get_all_start_methods() else None
 
 
-def _is_picklable(source: ImageSource, recipe: ImageConfig) -> bool:
+def _is_picklable(source: ImageSource, image_config: ImageConfig) -> bool:
     try:
-        pickle.dumps((source, recipe))
-    except Exception:  # whatever keeps it from being sent
+        pickle.dumps((source, image_config))
+    except Exception:  # anything that prevents pickling
         return False
     return True
+
+
+ENGINE = EngineEntry(
+    name="auto",
+    create=lambda source, image_config, worker_config, device: AutoEngine(
+        source, image_config, worker_config
+    ),
+)

@@ -1,7 +1,7 @@
-"""The engine that decodes where the model is: one call to nvJPEG a batch, crops and draws on the device.
+"""Decode on the device: one nvJPEG call per batch, then crops and draws on the device.
 
-What nvJPEG does badly (progressive, gray, CMYK, turned or damaged files) is made on the host, as everywhere.
-Not measured on a GPU yet; on a CPU it runs the same code with a decoder of the host.
+The host makes the images that nvJPEG decodes badly: progressive, gray, CMYK, rotated or damaged files. Not
+measured on a GPU yet; on a CPU the same code runs with a decoder of the host.
 """
 
 from __future__ import annotations
@@ -11,46 +11,41 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from importlib.util import find_spec
 from itertools import chain
 from typing import Any
 
 import torch
 from torch.nn.functional import interpolate
 
-from perfsuite.data.batch import Batch, BatchBuffer, BatchTask
+from perfsuite.data.batch import Batch, BatchBuffer, BatchTask, BatchView
 from perfsuite.data.crop import CropWindow
-from perfsuite.data.decoding.jpeg_header import read_jpeg_header
-from perfsuite.data.decoding.registry import get_decoder
-from perfsuite.data.engines.base import ExclusiveIteration, WorkerConfig, max_batch_rows
+from perfsuite.data.decoding.nvjpeg import decode_batch, suits_nvjpeg
+from perfsuite.data.engines.base import EngineEntry, ExclusiveIteration, WorkerConfig, max_batch_rows
 from perfsuite.data.faults import Fault
 from perfsuite.data.image_config import ImageConfig
-from perfsuite.data.image_file import is_within_pixel_limit
 from perfsuite.data.image_maker import CropGeometry, ImageMaker
-from perfsuite.data.sources.files import ImageSource
-from perfsuite.errors import DataError
+from perfsuite.data.sample_rng import IDENTITY_DRAW
+from perfsuite.data.sources.base import ImageSource
 from perfsuite.transforms.augment.device import augment_batch
-from perfsuite.transforms.augment.modes import Draw, Draws
-
-_IDENTITY_DRAW = Draw()
+from perfsuite.transforms.augment.draws import Draws
 
 
 class DeviceDecodeEngine:
-    """Batches whose images are decoded on `device`; threads of the host read the files ahead."""
+    """Decodes batches on `device`; threads of the host read the files ahead."""
 
     name = "device"
 
     def __init__(
-        self, source: ImageSource, recipe: ImageConfig, device: torch.device, how: WorkerConfig | None = None
+        self,
+        source: ImageSource,
+        image_config: ImageConfig,
+        device: torch.device,
+        worker_config: WorkerConfig | None = None,
     ) -> None:
-        self._source, self._image_config, self._device, self._worker_config = (
-            source,
-            recipe,
-            device,
-            how or WorkerConfig(),
-        )
+        self._source, self._image_config, self._device = source, image_config, device
+        self._worker_config = worker_config or WorkerConfig()
         self._maker: ImageMaker | None = None
-        self._slot: BatchBuffer | None = None
+        self._buffer: BatchBuffer | None = None
         self._stream: Any = None
         self._exclusive = ExclusiveIteration()
 
@@ -58,43 +53,44 @@ class DeviceDecodeEngine:
         return self._exclusive.iterate(self._run(tasks))
 
     def _run(self, tasks: Sequence[BatchTask]) -> Generator[Batch]:
-        maker, slot = self._prepare(max_batch_rows(tasks))
+        maker, buffer = self._prepare(max_batch_rows(tasks))
         with ThreadPoolExecutor(
-            max(1, self._worker_config.workers), thread_name_prefix="perfsuite-read"
+            max(1, self._worker_config.num_workers), thread_name_prefix="perfsuite-read"
         ) as readers:
             for task, files in self._read_ahead(tasks, readers):
                 with torch.cuda.stream(self._stream):
-                    batch = self._make_batch(task, files, slot, maker)
+                    batch = self._make_batch(task, files, buffer, maker)
                 if self._stream is not None:
                     self._stream.synchronize()
                 yield batch
 
     def close(self) -> None:
-        self._maker = self._slot = None
+        self._maker = self._buffer = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return DeviceDecodeEngine, (self._source, self._image_config, self._device, self._worker_config)
 
     def _prepare(self, rows: int) -> tuple[ImageMaker, BatchBuffer]:
         if self._stream is None and self._device.type == "cuda":
-            # Of its own, so that draining it before nvJPEG writes does not wait for a model; and kept, as
-            # memory that one stream has freed is not given to the next one.
+            # A separate stream, so that synchronizing it before nvJPEG writes does not wait for a model.
+            # One stream for all epochs: the allocator does not give one stream's freed memory to another.
             self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
         if self._maker is None:
             self._maker = ImageMaker(self._source, self._image_config)
-        if self._slot is None or len(self._slot.rows) < rows:
+        if self._buffer is None or len(self._buffer.rows) < rows:
             empty = partial(torch.empty, device=self._device)
-            self._slot = BatchBuffer.new(rows, self._image_config.batch_layout, empty)
-        return self._maker, self._slot
+            self._buffer = BatchBuffer.new(rows, self._image_config.batch_layout, empty)
+        return self._maker, self._buffer
 
     def _read_ahead(
         self, tasks: Sequence[BatchTask], readers: ThreadPoolExecutor
     ) -> Iterator[tuple[BatchTask, list[bytes]]]:
+        ahead = self._worker_config.prefetch_factor
         reading: deque[tuple[BatchTask, list[Future[bytes]]]] = deque()
-        for task in chain(tasks, [None] * self._worker_config.prefetch):
+        for task in chain(tasks, [None] * ahead):
             if task is not None:
                 reading.append((task, [readers.submit(self._read, int(row)) for row in task.rows]))
-            if len(reading) > self._worker_config.prefetch or (task is None and reading):
+            if len(reading) > ahead or (task is None and reading):
                 first, files = reading.popleft()
                 yield first, [file.result() for file in files]
 
@@ -102,90 +98,83 @@ class DeviceDecodeEngine:
         try:
             return self._source.read(row)
         except Exception:
-            return b""  # the host reads it again, and applies the policy to what is raised then
+            return b""  # the host reads it again, and applies the fault policy to the error
 
     def _make_batch(
-        self, task: BatchTask, files: Sequence[bytes], slot: BatchBuffer, maker: ImageMaker
+        self, task: BatchTask, files: Sequence[bytes], buffer: BatchBuffer, maker: ImageMaker
     ) -> Batch:
-        places = len(task.rows)
-        host = BatchBuffer.new(places, self._image_config.batch_layout)
-        room = host.view(places)
-        numbers, drawn = maker.random_parameters(task.epoch, task.rows)
-        here = [place for place, file in enumerate(files) if _suits_nvjpeg(file)]
-        decoded = _decode_batch([files[place] for place in here], self._device)
-        if decoded is None:
-            here, decoded = [], []
-        shown: dict[int, torch.Tensor] = {}
-        for place, pixels in zip(here, decoded, strict=True):
-            row, (height, width) = int(task.rows[place]), pixels.shape[1:]
-            window = maker.window(width, height, numbers[place])
-            room.rows[place], room.labels[place] = row, self._source.labels[row]
-            # Where its map cannot be read, the host finds that again and applies the policy to it.
+        count = len(task.rows)
+        host = BatchBuffer.new(count, self._image_config.batch_layout)
+        view = host.view(count)
+        uniforms, image_draws = maker.random_parameters(task.epoch, task.rows)
+        crops: dict[int, torch.Tensor] = {}
+        for position, pixels in self._decode(files).items():
+            row, (height, width) = int(task.rows[position]), pixels.shape[1:]
+            window = maker.window(width, height, uniforms[position])
+            view.rows[position], view.labels[position] = row, self._source.labels[row]
+            # If its map cannot be read, the host makes the image again and applies the fault policy.
             with suppress(Exception):
-                maker.record_geometry(row, CropGeometry((width, height), window), drawn[place], room, place)
-                shown[place] = resize_on_device(pixels, window)
-        here = list(shown)
-        faults: list[Fault] = []
-        others = sorted(set(range(places)) - set(here))
-        for place in others:
-            part = slice(place, place + 1)
-            faults += maker.fill(task.epoch, task.rows[part], room[part])
-        slot.labels[:places].copy_(host.labels)
-        if slot.maps is not None and host.maps is not None:
-            slot.maps[:places].copy_(host.maps)
-        if others:
-            slot.images[others] = host.images[others].to(self._device)
-        if shown:
-            slot.images[here] = _augment_batch(
-                Draws(drawn.rows[here]), torch.stack(list(shown.values()))
-            ).permute(0, 2, 3, 1)
-        told = BatchBuffer(slot.images, slot.labels, host.rows, host.affines, host.original_sizes, slot.maps)
-        return told.to_batch(places, tuple(faults))
+                geometry = CropGeometry((width, height), window)
+                maker.record_geometry(row, geometry, image_draws[position], view, position)
+                crops[position] = resize_on_device(pixels, window)
+        on_device = list(crops)
+        on_host = sorted(set(range(count)) - set(on_device))
+        faults = _fill_on_host(maker, task, view, on_host)
+        buffer.labels[:count].copy_(host.labels)
+        if buffer.maps is not None and host.maps is not None:
+            buffer.maps[:count].copy_(host.maps)
+        if on_host:
+            buffer.images[on_host] = host.images[on_host].to(self._device)
+        if crops:
+            images = _augment_batch(Draws(image_draws.rows[on_device]), torch.stack(list(crops.values())))
+            buffer.images[on_device] = images.permute(0, 2, 3, 1)
+        filled = BatchBuffer(
+            images=buffer.images,
+            labels=buffer.labels,
+            rows=host.rows,
+            affines=host.affines,
+            original_sizes=host.original_sizes,
+            maps=buffer.maps,
+        )
+        return filled.to_batch(count, tuple(faults))
+
+    def _decode(self, files: Sequence[bytes]) -> dict[int, torch.Tensor]:
+        """Decode the files that suit nvJPEG, by position; none if any of them is damaged."""
+        positions = [position for position, file in enumerate(files) if suits_nvjpeg(file)]
+        decoded = decode_batch([files[position] for position in positions], self._device)
+        return {} if decoded is None else dict(zip(positions, decoded, strict=True))
+
+
+def _fill_on_host(
+    maker: ImageMaker, task: BatchTask, view: BatchView, positions: Sequence[int]
+) -> list[Fault]:
+    faults: list[Fault] = []
+    for position in positions:
+        part = slice(position, position + 1)
+        faults += maker.fill(task.epoch, task.rows[part], view[part])
+    return faults
 
 
 def resize_on_device(pixels: torch.Tensor, window: CropWindow) -> torch.Tensor:
-    """The window of a decoded image (3 x height x width), resized with antialiasing as on the host."""
+    """Crop and resize a decoded image (3 x height x width) with antialiasing, as on the host."""
     left, top, width, height = window.box
     box = pixels[:, top : top + height, left : left + width]
-    full = interpolate(box[None].float(), window.resized_size[::-1], mode="bilinear", antialias=True)[0]
-    across, down = window.offset
-    kept = full[:, down : down + window.size[1], across : across + window.size[0]]
-    return kept.round().clamp(0, 255).to(torch.uint8)
+    resized = interpolate(box[None].float(), window.resized_size[::-1], mode="bilinear", antialias=True)[0]
+    x, y = window.offset
+    crop = resized[:, y : y + window.size[1], x : x + window.size[0]]
+    return crop.round().clamp(0, 255).to(torch.uint8)
 
 
-def _augment_batch(drawn: Draws, images: torch.Tensor) -> torch.Tensor:
-    if all(drawn[place] == _IDENTITY_DRAW for place in range(len(drawn))):
+def _augment_batch(draws: Draws, images: torch.Tensor) -> torch.Tensor:
+    if all(draws[index] == IDENTITY_DRAW for index in range(len(draws))):
         return images
-    return augment_batch(drawn, images)
+    return augment_batch(draws, images)
 
 
-def _suits_nvjpeg(file: bytes) -> bool:
-    header = read_jpeg_header(file)
-    if header is None or not header.is_plain or header.components != 3 or header.progressive:
-        return False
-    # What is beyond the limit is for the host, which refuses it.
-    return is_within_pixel_limit(header.width, header.height)
-
-
-def _decode_batch(files: list[bytes], device: torch.device) -> list[torch.Tensor] | None:
-    """All of them in one call; None where one of them cannot be decoded, and nobody says which."""
-    try:
-        return _decode_with_nvjpeg(files, device) if device.type == "cuda" else _decode_on_host(files)
-    except (RuntimeError, ValueError, MemoryError, DataError):
-        return None
-
-
-def _decode_with_nvjpeg(files: list[bytes], device: torch.device) -> list[torch.Tensor]:
-    if find_spec("torchcodec"):
-        from torchcodec.decoders import decode_jpeg
-    else:
-        from torchvision.io import decode_jpeg
-    # Of Hopper's hardware decoder it is known that it writes before what the stream still has to do
-    # (pytorch/torchcodec#1634, pytorch/vision#9606).
-    torch.cuda.current_stream(device).synchronize()
-    tensors = [torch.frombuffer(bytearray(file), dtype=torch.uint8) for file in files]
-    return list(decode_jpeg(tensors, mode="RGB", device=device)) if tensors else []
-
-
-def _decode_on_host(files: list[bytes]) -> list[torch.Tensor]:
-    return [torch.from_numpy(get_decoder("auto")(file)).permute(2, 0, 1) for file in files]
+ENGINE = EngineEntry(
+    name="device",
+    create=lambda source, image_config, worker_config, device: DeviceDecodeEngine(
+        source, image_config, device, worker_config
+    ),
+    needs_workers=False,
+)

@@ -1,4 +1,4 @@
-"""Batches on a device: copied there by a stream of their own while the step before computes."""
+"""Copy batches to a device ahead of time, on a separate stream, while the previous step computes."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from perfsuite.data.engines.base import Engine, ExclusiveIteration, max_batch_ro
 
 
 class _DeviceBatch(NamedTuple):
-    """A batch in a place on the device, and the event of its arrival there."""
+    """A batch on the device, its buffer there, and the event that marks the end of its copy."""
 
     batch: Batch
     buffer: BatchBuffer
-    arrived: Any
+    copied: Any
 
 
-# A place to copy to, and the event after which it may be written; None ends the copying.
+# A device buffer, and the event after which it may be written; None ends the copying.
 _FreeBuffers = SimpleQueue[tuple[BatchBuffer, Any] | None]
 _ReadyBatches = SimpleQueue[_DeviceBatch | BaseException | None]
 
 
 class DevicePrefetcher:
-    """An engine whose batches lie on a device: pixels, labels and maps; what targets need stays on the host.
+    """Wraps an engine: pixels, labels and maps are on the device, what targets need stays on the host.
 
-    The places they are copied to are used in turn and freed by nobody, so no stream reads what another has
-    given away. A batch is the caller's until the next one is asked for; what the caller's stream has been
-    told to do by then is waited for, on the device, before its place is written again.
+    The device buffers are allocated once and used in turn, so no stream reads memory that another has freed.
+    A batch is valid until the caller requests the next one. Its buffer is written again only after the work
+    that the caller's stream had queued by then; the device waits for that, not the host.
     """
 
-    def __init__(self, fed_by: Engine, wanted: BatchLayout, device: torch.device, ahead: int = 2) -> None:
-        self._engine, self._layout, self._device = fed_by, wanted, device
+    def __init__(self, engine: Engine, layout: BatchLayout, device: torch.device, ahead: int = 2) -> None:
+        self._engine, self._layout, self._device = engine, layout, device
         self._ahead = max(1, ahead)
         self._buffers: list[BatchBuffer] = []
         self._stream: Any = None
@@ -53,25 +53,23 @@ class DevicePrefetcher:
 
     def _run(self, tasks: Sequence[BatchTask]) -> Generator[Batch]:
         free: _FreeBuffers = SimpleQueue()
-        arriving: _ReadyBatches = SimpleQueue()
+        ready: _ReadyBatches = SimpleQueue()
         self._allocate_buffers(max_batch_rows(tasks))
-        for place in self._buffers:
-            free.put((place, self._record_event()))
-        copying = Thread(
-            target=self._copy, args=(tasks, free, arriving), name="perfsuite-staging", daemon=True
-        )
-        copying.start()
+        for buffer in self._buffers:
+            free.put((buffer, self._record_event()))
+        copier = Thread(target=self._copy, args=(tasks, free, ready), name="perfsuite-copy", daemon=True)
+        copier.start()
         try:
-            while (found := arriving.get()) is not None:
-                if isinstance(found, BaseException):
-                    raise found
-                if found.arrived is not None:
-                    torch.cuda.current_stream(self._device).wait_event(found.arrived)
-                yield found.batch
-                free.put((found.buffer, self._record_event()))
+            while (item := ready.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                if item.copied is not None:
+                    torch.cuda.current_stream(self._device).wait_event(item.copied)
+                yield item.batch
+                free.put((item.buffer, self._record_event()))
         finally:
             free.put(None)
-            copying.join()
+            copier.join()
 
     def close(self) -> None:
         self._engine.close()
@@ -88,42 +86,44 @@ class DevicePrefetcher:
             self._buffers = [BatchBuffer.new(rows, self._layout, empty) for _ in range(self._ahead + 1)]
 
     def _record_event(self) -> Any:
-        """The event that all work is done which the caller's stream has been given so far."""
+        """An event after all work that the caller's stream has queued so far."""
         return None if self._stream is None else torch.cuda.current_stream(self._device).record_event()
 
-    def _copy(self, tasks: Sequence[BatchTask], free: _FreeBuffers, arriving: _ReadyBatches) -> None:
+    def _copy(self, tasks: Sequence[BatchTask], free: _FreeBuffers, ready: _ReadyBatches) -> None:
         try:
             with closing(self._engine.run(tasks)) as batches:  # type: ignore[type-var]
                 for batch in batches:
-                    found = free.get()
-                    if found is None:
+                    item = free.get()
+                    if item is None:
                         return
-                    place, writable = found
-                    arriving.put(self._copy_batch(batch, place, writable))
-            arriving.put(None)
-        except BaseException as error:  # it is raised where the batch is waited for
-            arriving.put(error)
+                    buffer, writable = item
+                    ready.put(self._copy_batch(batch, buffer, writable))
+            ready.put(None)
+        except BaseException as error:  # raised again in the caller's thread
+            ready.put(error)
 
-    def _copy_batch(self, batch: Batch, place: BatchBuffer, writable: Any) -> _DeviceBatch:
-        many = len(batch.rows)
+    def _copy_batch(self, batch: Batch, buffer: BatchBuffer, writable: Any) -> _DeviceBatch:
+        count = len(batch.rows)
         with torch.cuda.stream(self._stream):
             if writable is not None:
                 self._stream.wait_event(writable)
-            there: dict[str, Any] = {
-                name: _copy_into(getattr(batch, name), getattr(place, name), many)
+            on_device: dict[str, Any] = {
+                name: _copy_into(getattr(batch, name), getattr(buffer, name), count)
                 for name in ("images", "labels", "maps")
             }
-            arrived = None if self._stream is None else self._stream.record_event()
-        if arrived is not None:
-            arrived.synchronize()  # the host's memory is filled anew when the next batch is asked for
-        host: dict[str, Any] = {name: _clone(getattr(batch, name)) for name in ("rows", "moved", "sizes")}
-        return _DeviceBatch(replace(batch, **there, **host), place, arrived)
+            copied = None if self._stream is None else self._stream.record_event()
+        if copied is not None:
+            copied.synchronize()  # the engine writes the host's memory again for the next batch
+        on_host: dict[str, Any] = {
+            name: _clone(getattr(batch, name)) for name in ("rows", "affines", "original_sizes")
+        }
+        return _DeviceBatch(replace(batch, **on_device, **on_host), buffer, copied)
 
 
-def _copy_into(source: torch.Tensor | None, place: torch.Tensor | None, many: int) -> torch.Tensor | None:
-    if source is None or place is None:
+def _copy_into(source: torch.Tensor | None, target: torch.Tensor | None, count: int) -> torch.Tensor | None:
+    if source is None or target is None:
         return None
-    return place[:many].copy_(source, non_blocking=True)
+    return target[:count].copy_(source, non_blocking=True)
 
 
 def _clone(source: torch.Tensor | None) -> torch.Tensor | None:

@@ -1,4 +1,4 @@
-"""The engine whose threads live in one process apart: two processes that see the same slots."""
+"""Threads in one subprocess. It fills batches in shared memory, and only messages pass through a pipe."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ from torch import multiprocessing as torch_multiprocessing
 
 from perfsuite.data.batch import Batch, BatchBuffer, BatchTask, shared_empty
 from perfsuite.data.engines.base import (
+    EngineEntry,
     ExclusiveIteration,
     Faults,
-    ThreadEngine,
     WorkerConfig,
+    max_batch_rows,
+)
+from perfsuite.data.engines.prefetch import prefetch_in_order
+from perfsuite.data.engines.threads import ThreadEngine
+from perfsuite.data.engines.worker_setup import (
     ignore_sigint,
     limit_library_threads,
-    max_batch_rows,
-    prefetch_in_order,
-)
-from perfsuite.data.engines.processes import (
     opencv_threads_disabled,
     resolve_start_method,
     worker_death_advice,
@@ -37,25 +38,25 @@ from perfsuite.data.engines.processes import (
 from perfsuite.data.faults import Fault
 from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.image_file import set_pixel_limit
-from perfsuite.data.sources.files import ImageSource
+from perfsuite.data.sources.base import ImageSource
 from perfsuite.errors import DataError
 
 
 class SubprocessEngine:
-    """One process apart, with threads: the caller's process is left to training, memory is not multiplied.
+    """One subprocess with threads: it leaves the caller's process to training, and memory is not multiplied.
 
-    Both see the slots; only numbers are sent.
+    Both processes map the batches' memory. Task and fault messages are sent, images are not.
     """
 
     name = "subprocess"
 
-    def __init__(self, source: ImageSource, recipe: ImageConfig, how: WorkerConfig) -> None:
-        self._source, self._image_config, self._worker_config = source, recipe, how
-        self._start = resolve_start_method(how.start)
+    def __init__(self, source: ImageSource, image_config: ImageConfig, worker_config: WorkerConfig) -> None:
+        self._source, self._image_config, self._worker_config = source, image_config, worker_config
+        self._start_method = resolve_start_method(worker_config.start_method)
         self._process: Any = None
         self._pipe: Any = None
-        self._slots: list[BatchBuffer] = []
-        self._owner_pid = 0  # process: a forked child of the caller has no say over its worker
+        self._buffers: list[BatchBuffer] = []
+        self._owner_pid = 0  # a forked child of the caller must not stop the worker
         self._exclusive = ExclusiveIteration()
 
     def run(self, tasks: Sequence[BatchTask]) -> Iterator[Batch]:
@@ -63,32 +64,35 @@ class SubprocessEngine:
 
     def _run(self, tasks: Sequence[BatchTask]) -> Generator[Batch]:
         self._ensure_process(max_batch_rows(tasks))
-        flying: dict[int, Future[Faults]] = {}
-        places = {id(slot): place for place, slot in enumerate(self._slots)}
+        pending: dict[int, Future[Faults]] = {}
+        buffer_numbers = {id(buffer): number for number, buffer in enumerate(self._buffers)}
 
-        def submit(task: BatchTask, slot: BatchBuffer) -> list[Future[Faults]]:
-            future: Future[Faults] = _PipeFuture(self, flying)
-            flying[places[id(slot)]] = future
-            self._send((places[id(slot)], task))
+        def submit(task: BatchTask, buffer: BatchBuffer) -> list[Future[Faults]]:
+            number = buffer_numbers[id(buffer)]
+            future: Future[Faults] = _PipeFuture(self, pending)
+            pending[number] = future
+            self._send((number, task))
             return [future]
 
-        yield from prefetch_in_order(tasks, deque(self._slots), submit, self._worker_config.prefetch)
+        yield from prefetch_in_order(tasks, deque(self._buffers), submit, self._worker_config.prefetch_factor)
 
-    def receive_result(self, flying: dict[int, Future[Faults]]) -> None:
-        """Take the next answer, whichever slot it is for."""
+    def receive_result(self, pending: dict[int, Future[Faults]]) -> None:
+        """Receive the next result, for whichever buffer, and resolve its future."""
         if self._process is None:
-            raise DataError("loader: its process has ended, expected one that fills this batch")
+            raise DataError(
+                "loader: its subprocess has ended, expected one that fills this batch; start a new iteration"
+            )
         try:
             wait([self._pipe, self._process.sentinel])
             if not self._pipe.poll():
                 raise self._worker_death_error()
-            place, faults, error = self._pipe.recv()
+            number, faults, error = self._pipe.recv()
         except (EOFError, OSError) as closed:
             raise self._worker_death_error() from closed
         except KeyboardInterrupt:
-            self.close()  # an answer may have been cut off: the next iteration starts another process
+            self.close()  # a result may be half read: the next iteration starts another process
             raise
-        future = flying.pop(place)
+        future = pending.pop(number)
         if error is not None:
             future.set_exception(error)
         else:
@@ -105,33 +109,36 @@ class SubprocessEngine:
         code = self._process.exitcode
         self.close()
         codes = [] if code is None else [code]
-        return DataError(f"loader: its process ended with exit code {code}; {worker_death_advice(codes)}")
+        return DataError(f"loader: its subprocess ended with exit code {code}; {worker_death_advice(codes)}")
 
     def _ensure_process(self, rows: int) -> None:
-        is_ours = self._owner_pid == os.getpid()
-        if is_ours and self._process is not None and len(self._slots[0].labels) >= rows:
+        is_owner = self._owner_pid == os.getpid()
+        if is_owner and self._process is not None and len(self._buffers[0].labels) >= rows:
             return
         self.close()
         self._owner_pid = os.getpid()
-        context = torch_multiprocessing.get_context(self._start)
-        slots = range(self._worker_config.prefetch + 1)
-        self._slots = [BatchBuffer.new(rows, self._image_config.batch_layout, shared_empty) for _ in slots]
-        self._pipe, theirs = context.Pipe()
+        context = torch_multiprocessing.get_context(self._start_method)
+        layout = self._image_config.batch_layout
+        self._buffers = [
+            BatchBuffer.new(rows, layout, shared_empty)
+            for _ in range(self._worker_config.prefetch_factor + 1)
+        ]
+        self._pipe, worker_pipe = context.Pipe()
         self._process = context.Process(  # type: ignore[attr-defined]
             target=_worker_main,
-            args=(self._source, self._image_config, self._worker_config, self._slots, theirs),
-            name="perfsuite-feed",
+            args=(self._source, self._image_config, self._worker_config, self._buffers, worker_pipe),
+            name="perfsuite-load",
             daemon=True,
         )
         with opencv_threads_disabled():
             self._process.start()
-        theirs.close()
+        worker_pipe.close()
 
     def close(self) -> None:
         if self._owner_pid != os.getpid():
             self._pipe = self._process = None
         if self._pipe is not None:
-            # A forked process holds this end of the pipe as well, and so never sees it closed.
+            # A forked worker has this end of the pipe too, so closing it does not end the worker's loop.
             with suppress(OSError):
                 self._pipe.send(None)
             self._pipe.close()
@@ -141,7 +148,7 @@ class SubprocessEngine:
                 self._process.terminate()
                 self._process.join()
         self._pipe = self._process = None
-        self._slots = []
+        self._buffers = []
 
     def __del__(self) -> None:
         self.close()
@@ -151,18 +158,18 @@ class SubprocessEngine:
 
 
 class _PipeFuture(Future[Faults]):
-    """A future whose answer is fetched by whoever waits for it."""
+    """A future whose result is received by the thread that waits for it."""
 
-    def __init__(self, engine: SubprocessEngine, flying: dict[int, Future[Faults]]) -> None:
+    def __init__(self, engine: SubprocessEngine, pending: dict[int, Future[Faults]]) -> None:
         super().__init__()
-        self._engine, self._flying = engine, flying
+        self._engine, self._pending = engine, pending
 
     def cancel(self) -> bool:
-        return False  # it is being filled, and its slot may not be reused before
+        return False  # the subprocess is filling the buffer, which may not be reused before
 
     def result(self, timeout: float | None = None) -> Faults:
         while not self.done():
-            self._engine.receive_result(self._flying)
+            self._engine.receive_result(self._pending)
         return super().result(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
@@ -174,56 +181,61 @@ class _PipeFuture(Future[Faults]):
 
 
 def _worker_main(
-    source: ImageSource, recipe: ImageConfig, how: WorkerConfig, slots: list[BatchBuffer], pipe: Connection
+    source: ImageSource,
+    image_config: ImageConfig,
+    worker_config: WorkerConfig,
+    buffers: list[BatchBuffer],
+    pipe: Connection,
 ) -> None:
-    """Fill slots until the pipe is closed, or whoever holds its other end has ended."""
+    """Fill buffers until the caller says stop, closes the pipe, or has ended."""
     ignore_sigint()
     limit_library_threads()
     caller = parent_process()
-    ends: list[Any] = [pipe] if caller is None else [pipe, caller.sentinel]
-    threads = ThreadEngine(source, recipe, how)
-    sending = threading.Lock()
+    events: list[Any] = [pipe] if caller is None else [pipe, caller.sentinel]
+    threads = ThreadEngine(source, image_config, worker_config)
+    send_lock = threading.Lock()
 
-    def answer(place: int, parts: list[Future[Faults]]) -> None:
-        with sending:
+    def send_result(number: int, parts: list[Future[Faults]]) -> None:
+        with send_lock:
             try:
-                pipe.send((place, *_collect_faults(parts)))
+                pipe.send((number, *_collect_faults(parts)))
             except OSError:
-                return  # nobody is waiting any more
+                return  # the caller has ended
 
     while True:
         try:
-            wait(ends)
-            # A caller that was killed closes nothing where its workers were forked: each holds its end too.
+            wait(events)
+            # The pipe of a killed caller stays open if the worker was forked, because it has both ends.
             message = pipe.recv() if pipe.poll() else None
         except (EOFError, OSError):
             break
         if message is None:
             break
-        place, task = message
+        number, task = message
         set_pixel_limit(task.max_image_pixels)
-        parts = threads.submit(task, slots[place])
-        call_when_all_done(parts, partial(answer, place, parts))
+        parts = threads.submit(task, buffers[number])
+        call_when_all_done(parts, partial(send_result, number, parts))
     threads.close()
 
 
-def call_when_all_done(futures: list[Future[Faults]], then: Callable[[], None]) -> None:
-    """Call `then` once, from the thread that finishes last."""
-    lock, left = threading.Lock(), [len(futures)]
+def call_when_all_done(futures: list[Future[Faults]], callback: Callable[[], None]) -> None:
+    """Call `callback` once, from the thread that finishes last."""
+    lock, remaining = threading.Lock(), len(futures)
 
-    def one(_: Future[Faults]) -> None:
+    def count_down(_: Future[Faults]) -> None:
+        nonlocal remaining
         with lock:
-            left[0] -= 1
-            last = left[0] == 0
-        if last:
-            then()
+            remaining -= 1
+            is_last = remaining == 0
+        if is_last:
+            callback()
 
     for future in futures:
-        future.add_done_callback(one)
+        future.add_done_callback(count_down)
 
 
 def _collect_faults(parts: list[Future[Faults]]) -> tuple[Faults, Any]:
-    """What could not be read; or an error, as it is to be raised where the caller is."""
+    """Return the faults of all parts and no error, or no faults and the error to raise in the caller."""
     faults: list[Fault] = []
     for part in parts:
         error = part.exception()
@@ -234,10 +246,18 @@ def _collect_faults(parts: list[Future[Faults]]) -> tuple[Faults, Any]:
 
 
 def _make_picklable(error: BaseException) -> Any:
-    """An error that takes along where it was raised; as words where it cannot be sent itself."""
-    told = ExceptionWithTraceback(error, error.__traceback__)
+    """Wrap an error with its traceback; one that cannot be pickled becomes a RuntimeError with its text."""
+    wrapped = ExceptionWithTraceback(error, error.__traceback__)
     try:
-        pickle.loads(pickle.dumps(told))  # noqa: S301 - what was made a line above
-    except Exception:  # whatever keeps it from being sent
+        pickle.loads(pickle.dumps(wrapped))  # noqa: S301 - our own bytes
+    except Exception:  # anything that prevents pickling
         return RuntimeError("".join(traceback.format_exception(error)))
-    return told
+    return wrapped
+
+
+ENGINE = EngineEntry(
+    name="subprocess",
+    create=lambda source, image_config, worker_config, device: SubprocessEngine(
+        source, image_config, worker_config
+    ),
+)

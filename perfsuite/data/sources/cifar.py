@@ -1,4 +1,4 @@
-"""CIFAR-10 as its authors' binary files have it: no pickle, the whole set as bytes in memory."""
+"""CIFAR-10 from its binary version (no pickle), held in memory as bytes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_SHIFT_PIXELS = 4  # pixels that a training image may move by
 
 @dataclass(frozen=True, slots=True)
 class LabeledImages:
-    """uint8 NCHW images and their labels."""
+    """Images (uint8, NCHW) and their labels."""
 
     images: Tensor
     labels: Tensor
@@ -36,7 +36,7 @@ def is_cifar_binary(folder: str | Path) -> bool:
 
 
 def read_cifar10(folder: str | Path) -> tuple[LabeledImages, LabeledImages]:
-    """The training and the test images of a folder with data_batch_*.bin and test_batch.bin."""
+    """Read the training and test images of a folder with data_batch_*.bin and test_batch.bin."""
     folder = Path(folder)
     training = sorted(folder.glob("data_batch_*.bin"))
     if not training:
@@ -48,13 +48,13 @@ def read_cifar10(folder: str | Path) -> tuple[LabeledImages, LabeledImages]:
 
 
 def _read_batch_file(path: Path) -> LabeledImages:
-    found = np.fromfile(path, dtype=np.uint8)
-    if found.size == 0 or found.size % RECORD_BYTES:
+    data = np.fromfile(path, dtype=np.uint8)
+    if data.size == 0 or data.size % RECORD_BYTES:
         raise DataError(
-            f"{path}: {found.size:,} bytes, expected a multiple of {RECORD_BYTES:,} (label and 32x32x3); "
+            f"{path}: {data.size:,} bytes, expected a multiple of {RECORD_BYTES:,} (label and 32x32x3); "
             "it is truncated or not CIFAR-10's binary version"
         )
-    records = found.reshape(-1, RECORD_BYTES)
+    records = data.reshape(-1, RECORD_BYTES)
     labels = torch.from_numpy(records[:, 0].astype(np.int64))
     if int(labels.max()) >= len(CLASS_NAMES):
         raise DataError(f"{path}: label {int(labels.max())}, expected 0 to 9; it is damaged or not CIFAR-10")
@@ -70,9 +70,9 @@ def _concatenate(parts: list[LabeledImages]) -> LabeledImages:
 
 
 class InMemoryBatches:
-    """Batches cut out of memory, whole batches at a time: a worker process would only copy them once more.
+    """Batches indexed out of memory, without workers: a worker process would only copy them once more.
 
-    Training batches are shuffled, mirrored and moved by up to 4 pixels, all drawn from (seed, epoch).
+    Training batches are shuffled, mirrored and shifted by up to 4 pixels, all drawn from (seed, epoch).
 
     >>> images = LabeledImages(torch.zeros(5, 3, 32, 32, dtype=torch.uint8), torch.arange(5))
     >>> [len(labels) for _, labels in InMemoryBatches(images, batch_size=2)]
@@ -87,7 +87,7 @@ class InMemoryBatches:
         self.training = training
         self.seed = seed
         self.epoch = 0
-        # Once, instead of for every batch.
+        # Padded once, not per batch.
         self._padded = (
             torch.nn.functional.pad(images.images, [MAX_SHIFT_PIXELS] * 4) if training else images.images
         )
@@ -104,18 +104,18 @@ class InMemoryBatches:
             for rows in torch.split(torch.arange(count), self.batch_size):
                 yield self.dataset.images[rows], self.dataset.labels[rows]
             return
-        chance = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        order = torch.randperm(count, generator=chance)
-        moves = torch.randint(0, 2 * MAX_SHIFT_PIXELS + 1, (2, count), generator=chance)
-        mirrored = torch.rand(count, generator=chance) < 0.5
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        order = torch.randperm(count, generator=generator)
+        shifts = torch.randint(0, 2 * MAX_SHIFT_PIXELS + 1, (2, count), generator=generator)
+        mirrored = torch.rand(count, generator=generator) < 0.5
         for rows in torch.split(order, self.batch_size):
-            yield self._shift_and_mirror(rows, moves[:, rows], mirrored[rows]), self.dataset.labels[rows]
+            yield self._shift_and_mirror(rows, shifts[:, rows], mirrored[rows]), self.dataset.labels[rows]
 
-    def _shift_and_mirror(self, rows: Tensor, moves: Tensor, mirrored: Tensor) -> Tensor:
+    def _shift_and_mirror(self, rows: Tensor, shifts: Tensor, mirrored: Tensor) -> Tensor:
         side = torch.arange(IMAGE_SIDE)
-        down = moves[0][:, None] + side
-        across = moves[1][:, None] + torch.where(mirrored[:, None], side.flip(0), side)
+        from_y = shifts[0][:, None] + side
+        from_x = shifts[1][:, None] + torch.where(mirrored[:, None], side.flip(0), side)
         channels = torch.arange(3)[None, :, None, None]
         return self._padded[
-            rows[:, None, None, None], channels, down[:, None, :, None], across[:, None, None, :]
+            rows[:, None, None, None], channels, from_y[:, None, :, None], from_x[:, None, None, :]
         ]

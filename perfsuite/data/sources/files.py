@@ -1,44 +1,25 @@
-"""Where images come from: a source gives bytes, a label and a name for each row; nothing is decoded."""
+"""Sources of image files on disk: class folders, and tables of labels beside a folder."""
 
 from __future__ import annotations
 
 import csv
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perfsuite.data.image_file import EXTENSIONS, read_file
-from perfsuite.data.sources.file_index import PackedStrings, Rows, split_rows
+from perfsuite.data.sources.file_index import PackedStrings
 from perfsuite.errors import DataError
 from perfsuite.paths import stays_inside
-
-SPLITS = ("train", "val", "test")
-
-
-class ImageSource(Protocol):
-    """Rows of encoded images; picklable, and read by many threads at once."""
-
-    @property
-    def class_names(self) -> tuple[str, ...]: ...
-
-    @property
-    def labels(self) -> NDArray[np.int32]: ...
-
-    def __len__(self) -> int: ...
-
-    def read(self, row: int) -> bytes: ...
-
-    def name(self, row: int) -> str: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FileSource:
-    """Images in files under a root: what class folders and tables of labels both come down to."""
+    """Image files under a root, with labels."""
 
     root: str
     names: PackedStrings
@@ -63,20 +44,21 @@ class FileSource:
 
 
 def image_folder(root: str | Path, class_names: Sequence[str] | None = None) -> FileSource:
-    """A folder of class folders, as torchvision's ImageFolder reads it: classes and files in sorted order."""
+    """Read a folder of class folders as torchvision's ImageFolder does: classes and files are sorted."""
     root = Path(root)
     if not root.is_dir():
         raise FileNotFoundError(f"{root}: no such folder; 'perfsuite data make {root}' makes one")
-    found = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and entry.name[0] != ".")
-    classes = tuple(found if class_names is None else class_names)
-    if unknown := sorted(set(found) - set(classes)):
+    folders = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and entry.name[0] != ".")
+    classes = tuple(folders if class_names is None else class_names)
+    if unknown := sorted(set(folders) - set(classes)):
         raise DataError(
-            f"{root}: class {unknown[0]!r} is not among those of train ({', '.join(classes[:9])})"
+            f"{root}: class {unknown[0]!r}, expected one of train's ({', '.join(classes[:9])}); "
+            "add it to train or remove it here"
         )
     parts, counts = [], []
     for name in classes:
-        files = _list_images(root / name, f"{name}/") if name in found else []
-        parts.append(PackedStrings.of(files))
+        files = _list_images(root / name, f"{name}/") if name in folders else []
+        parts.append(PackedStrings.from_strings(files))
         counts.append(len(files))
     labels = np.repeat(np.arange(len(classes), dtype=np.int32), counts)
     if len(labels) == 0:
@@ -84,22 +66,28 @@ def image_folder(root: str | Path, class_names: Sequence[str] | None = None) -> 
     return FileSource(str(root), PackedStrings.concatenate(parts), labels, classes)
 
 
+def is_image_name(name: str) -> bool:
+    """Whether a file of this name (without its folder) is an image that data sets use.
+
+    >>> is_image_name("cat.JPG"), is_image_name(".cat.jpg"), is_image_name("labels.csv")
+    (True, False, False)
+    """
+    return name.lower().endswith(EXTENSIONS) and name[0] != "."
+
+
 def _list_images(folder: Path, prefix: str) -> list[str]:
     with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries]
-    found = [prefix + name for name in names if name.lower().endswith(EXTENSIONS) and name[0] != "."]
-    found.sort()
-    return found
+        return sorted(prefix + entry.name for entry in entries if is_image_name(entry.name))
 
 
 def labeled_csv(
     table: str | Path, images: str | Path, file_column: str = "file", label_column: str = "label"
 ) -> FileSource:
-    """A CSV of file names and labels beside a folder of images; labels may be words or numbers."""
+    """Read a CSV of file names and labels beside a folder of images; labels may be words or numbers."""
     root = Path(images).resolve()
     files, labels = [], []
-    with Path(table).open(newline="", encoding="utf-8-sig") as source:
-        reader = csv.DictReader(source)
+    with Path(table).open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
         missing = {file_column, label_column} - set(reader.fieldnames or ())
         if missing:
             raise DataError(f"{table}: no column {sorted(missing)[0]!r}, found {reader.fieldnames}")
@@ -112,11 +100,11 @@ def labeled_csv(
             files.append(name)
             labels.append(label)
     if not files:
-        raise DataError(f"{table}: no rows, expected one an image")
+        raise DataError(f"{table}: no rows, expected one per image")
     classes = tuple(sorted(set(labels), key=_numeric_sort_key))
-    number = {name: index for index, name in enumerate(classes)}
-    numbers = np.fromiter((number[label] for label in labels), np.int32, len(labels))
-    return FileSource(str(root), PackedStrings.of(files), numbers, classes)
+    index_of = {name: index for index, name in enumerate(classes)}
+    indices = np.fromiter((index_of[label] for label in labels), np.int32, len(labels))
+    return FileSource(str(root), PackedStrings.from_strings(files), indices, classes)
 
 
 def _numeric_sort_key(label: str) -> tuple[int, float, str]:
@@ -124,55 +112,3 @@ def _numeric_sort_key(label: str) -> tuple[int, float, str]:
         return 0, float(label), label
     except ValueError:
         return 1, 0.0, label
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Subset:
-    """Some rows of a source, in order; a source itself."""
-
-    source: ImageSource
-    rows: Rows
-    # Taken once: a worker asks for the label of one row at a time.
-    labels: NDArray[np.int32] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "labels", self.source.labels[self.rows])
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        return self.source.class_names
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def read(self, row: int) -> bytes:
-        return self.source.read(int(self.rows[row]))
-
-    def name(self, row: int) -> str:
-        return self.source.name(int(self.rows[row]))
-
-
-def read_splits(data_dir: str | Path, val: float, test: float) -> dict[str, ImageSource]:
-    """train, val and test: the folders of these names where they are, else a split by a hash of the names."""
-    root = Path(data_dir)
-    if all((root / part).is_dir() for part in ("train", "val")):
-        train = image_folder(root / "train")
-        held = root / "test" if (root / "test").is_dir() else None
-        tested = image_folder(held, train.class_names) if held else Subset(train, np.empty(0, np.int64))
-        return {"train": train, "val": image_folder(root / "val", train.class_names), "test": tested}
-    return split_source(image_folder(root), val, test)
-
-
-def split_source(whole: FileSource, val: float, test: float) -> dict[str, ImageSource]:
-    """Each class in the same shares, by a hash of the names: the same on any machine, in any order."""
-    rows = split_rows(whole.labels, whole.names.hashes(), val, test)
-    return {part: Subset(whole, rows[part]) for part in SPLITS}
-
-
-def class_weights(source: ImageSource) -> NDArray[np.float64]:
-    """Weights that make every class count alike in a loss: mean 1 over the samples, 0 for an absent class."""
-    counts = np.bincount(source.labels, minlength=len(source.class_names))
-    present = counts > 0
-    weights = np.zeros(len(counts))
-    weights[present] = counts.sum() / (present.sum() * counts[present])
-    return weights

@@ -1,6 +1,7 @@
-"""Maps beside images: made from polygons (the expensive way), stored as .npy or .npz, and read back.
+"""Label maps of images: draw them from polygons, store them as .npy or .npz, and read them.
 
-A map says for each pixel which object covers it: 0 for none, 1 for the first object and on.
+A map is the object that covers each pixel: 0 for none, 1 for the first object, and so on. Reading a stored
+map is faster than drawing it.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from perfsuite.atomic_file import open_replacing
+from perfsuite.atomic import open_replacing
 from perfsuite.data.sources.annotations import Annotations, ImageAnnotation
-from perfsuite.data.synthetic.dataset import ProgressCallback
+from perfsuite.data.sources.base import ProgressCallback
 from perfsuite.errors import DataError
 
 LabelMap = NDArray[np.uint8]
@@ -27,10 +28,11 @@ MAP_SUFFIXES = (".npy", ".npz")
 
 @dataclass(eq=False)
 class MapSource:
-    """Where a loader's maps come from: stored in `folder`, drawn from `annotations`, or both.
+    """The maps of a loader: stored in `folder`, drawn from `annotations`, or both.
 
-    With both, only what is not stored is drawn; `read` and `drawn` count in this process, and not in those of
-    workers. A stored map is named as its image, with `suffix`. `in_memory` keeps what was read or drawn.
+    With both, only maps that are not stored are drawn. A stored map has its image's name, with `suffix`.
+    With `in_memory` each map is read or drawn once. `read_count` and `drawn_count` count this process only,
+    not worker processes.
     """
 
     folder: str | Path | None = None
@@ -49,43 +51,43 @@ class MapSource:
             raise ValueError(f"maps: suffix {self.suffix!r}, expected one of {', '.join(MAP_SUFFIXES)}")
 
     def get_map(self, name: str, width: int, height: int) -> LabelMap:
-        """The map of an image of this size."""
-        found = self._in_memory_maps.get(name)
-        if found is None:
-            found = self._read_stored(name)
-        if found is None:
-            found = self._draw(name)
-        if found.shape != (height, width):
-            raise DataError(f"its map is of {found.shape}, expected {(height, width)}")
+        """Return the map of an image, whose size it must have."""
+        label_map = self._in_memory_maps.get(name)
+        if label_map is None:
+            label_map = self._read_stored(name)
+        if label_map is None:
+            label_map = self._draw(name)
+        if label_map.shape != (height, width):
+            raise DataError(f"its map has shape {label_map.shape}, expected {(height, width)}")
         if self.in_memory:
-            self._in_memory_maps[name] = found
-        return found
+            self._in_memory_maps[name] = label_map
+        return label_map
 
     def _read_stored(self, name: str) -> LabelMap | None:
         if self.folder is None:
             return None
         path = map_path(self.folder, name, self.suffix)
         try:
-            found = read_map(path)
+            label_map = read_map(path)
         except FileNotFoundError as error:
             if self.annotations is None:
-                raise DataError(f"its map {path} is not there; store_maps draws them") from error
+                raise DataError(f"its map {path} does not exist; store_maps draws maps") from error
             return None
         with self._counting:
             self.read_count += 1
-        return found
+        return label_map
 
     def _draw(self, name: str) -> LabelMap:
-        row = self._rows.get(name)
+        row = self._row_by_file.get(name)
         if row is None or self.annotations is None:
-            raise DataError("its map cannot be drawn: no annotation is of this file")
+            raise DataError("its map cannot be drawn: the file has no annotation")
         with self._counting:
             self.drawn_count += 1
         return draw_map(self.annotations[row])
 
     @cached_property
-    def _rows(self) -> dict[str, int]:
-        return {} if self.annotations is None else self.annotations.rows()
+    def _row_by_file(self) -> dict[str, int]:
+        return {} if self.annotations is None else self.annotations.row_by_file()
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_counting"}
@@ -95,27 +97,27 @@ class MapSource:
 
 
 def draw_map(image: ImageAnnotation) -> LabelMap:
-    """Draw the map from the polygons: what a stored map saves."""
+    """Draw an image's map from its polygons; the value of the 255th object and of all after it is 255."""
     canvas = Image.new("L", (image.width, image.height))
     drawing = ImageDraw.Draw(canvas)
-    for number, outline in enumerate(image.objects, start=1):
-        for polygon in outline.polygons:
+    for number, thing in enumerate(image.objects, start=1):
+        for polygon in thing.polygons:
             drawing.polygon(list(polygon), fill=min(number, 255))
     return np.asarray(canvas)
 
 
-def write_map(path: str | Path, found: LabelMap) -> None:
-    """Store a map, uncompressed (.npy) or compressed (.npz), whole or not at all."""
+def write_map(path: str | Path, label_map: LabelMap) -> None:
+    """Store a map atomically, uncompressed (.npy) or compressed (.npz)."""
     path = Path(path)
-    with open_replacing(path) as out:
+    with open_replacing(path) as file:
         if path.suffix == ".npz":
-            np.savez_compressed(out, map=found)
+            np.savez_compressed(file, map=label_map)
         else:
-            np.save(out, found, allow_pickle=False)
+            np.save(file, label_map, allow_pickle=False)
 
 
 def read_map(path: str | Path) -> LabelMap:
-    """A stored map. Nothing in the file is ever run: arrays of objects are refused."""
+    """Read a stored map. Pickled arrays of objects are refused, so the file cannot run code."""
     path = Path(path)
     try:
         with path.open("rb") as file:
@@ -125,7 +127,7 @@ def read_map(path: str | Path) -> LabelMap:
                 return np.asarray(archive["map"], np.uint8)
     except FileNotFoundError:
         raise
-    except Exception as error:  # zip, header and value errors of a damaged file have no kin in common
+    except Exception as error:  # the zip, header and value errors of a damaged file share no base class
         raise DataError(f"{path}: {error}; write the map again") from error
 
 
@@ -135,7 +137,7 @@ def store_maps(
     suffix: str = ".npy",
     progress: ProgressCallback | None = None,
 ) -> int:
-    """Draw and store every map that is not there yet; how many were drawn."""
+    """Draw and store every map that does not exist yet; return how many were drawn."""
     drawn = 0
     for number, image in enumerate(images, start=1):
         path = map_path(folder, image.file, suffix)

@@ -1,7 +1,7 @@
-"""WebDataset shards, written and read: plain tar files in which `key.jpg` and `key.cls` stand side by side.
+"""Write and read WebDataset shards: plain tar files with `key.jpg` and `key.cls` for each image.
 
-Only the tars' headers are indexed; an image is read at its offset, so shards can be shuffled, split between
-ranks and resumed like single files. They are also what WebDataset itself reads.
+The tars' headers are indexed once, and an image is read at its offset. So shards can be shuffled, shared
+among ranks and resumed like single files. WebDataset itself can read them too.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from perfsuite.atomic_file import open_replacing
+from perfsuite.atomic import open_replacing
 from perfsuite.data.faults import IMAGE_ERRORS, Fault, fault_error, reason_of
 from perfsuite.data.image_file import EXTENSIONS, read_file, regular_file
+from perfsuite.data.sources.base import ImageSource, ProgressCallback
 from perfsuite.data.sources.file_index import PackedStrings
-from perfsuite.data.sources.files import ImageSource
-from perfsuite.data.synthetic.dataset import ProgressCallback
 from perfsuite.errors import DataError
 
 LABEL_SUFFIX = ".cls"
@@ -35,9 +34,9 @@ def write_shards(
     prefix: str = "shard",
     progress: ProgressCallback | None = None,
 ) -> list[Path]:
-    """Write the source's images as they are, with their labels, into `prefix-000000.tar` and on.
+    """Write the source's encoded images and labels into `prefix-000000.tar`, `prefix-000001.tar`, ...
 
-    Each shard appears whole or not at all; shards that are there already are not overwritten.
+    Each shard is written atomically. An existing shard is an error.
     """
     if per_shard < 1:
         raise ValueError(f"write_shards: per_shard {per_shard}, expected at least 1")
@@ -47,34 +46,34 @@ def write_shards(
     for number, first in enumerate(range(0, len(source), per_shard)):
         path = folder / f"{prefix}-{number:06d}.tar"
         if path.exists():
-            raise DataError(f"{path}: is there already; choose an empty folder or another prefix")
+            raise DataError(f"{path}: it exists already; choose an empty folder or another prefix")
         rows = range(first, min(first + per_shard, len(source)))
         _write_shard(path, _shard_members(source, rows))
         written.append(path)
         if progress is not None:
             progress(rows.stop, len(source))
-    with open_replacing(folder / CLASS_NAMES_FILE) as out:
-        out.write(json.dumps(list(source.class_names)).encode())
+    with open_replacing(folder / CLASS_NAMES_FILE) as file:
+        file.write(json.dumps(list(source.class_names)).encode())
     return written
 
 
 def _shard_members(source: ImageSource, rows: Iterable[int]) -> Iterator[tuple[str, bytes]]:
     for row in rows:
-        ending = Path(source.name(row)).suffix.lower() or ".jpg"
+        suffix = Path(source.name(row)).suffix.lower() or ".jpg"
         try:
             data = source.read(row)
         except IMAGE_ERRORS as error:
             fault = Fault(source.name(row), reason_of(error))
             raise fault_error(fault, "repair or remove it; the shard was not written") from error
-        yield f"{row:09d}{ending}", data
+        yield f"{row:09d}{suffix}", data
         yield f"{row:09d}{LABEL_SUFFIX}", str(int(source.labels[row])).encode()
 
 
 def _write_shard(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
     try:
         with (
-            open_replacing(path) as out,
-            tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar,
+            open_replacing(path) as file,
+            tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar,
         ):
             for name, data in members:
                 entry = tarfile.TarInfo(name)
@@ -86,7 +85,7 @@ def _write_shard(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShardSource:
-    """Images inside tar files: which shard, at which byte, how many bytes."""
+    """Images inside tar files: the shard, byte offset and size of each row."""
 
     paths: tuple[str, ...]
     names: PackedStrings
@@ -102,7 +101,7 @@ class ShardSource:
     def read(self, row: int) -> bytes:
         data = read_file(self.paths[self.shard[row]], int(self.offset[row]), int(self.size[row]))
         if len(data) != self.size[row]:
-            raise DataError(f"{len(data):,} of {self.size[row]:,} bytes; the shard was cut off")
+            raise DataError(f"{len(data):,} bytes, expected {self.size[row]:,}; the shard is truncated")
         return data
 
     def name(self, row: int) -> str:
@@ -110,7 +109,7 @@ class ShardSource:
 
 
 def read_shards(folder: str | Path | Sequence[str | Path]) -> ShardSource:
-    """Index the shards of a folder (or those given), in the order of their names, or as given."""
+    """Index the shards of a folder in the order of their names, or the given ones in their order."""
     paths = (
         sorted(Path(folder).glob("*.tar")) if isinstance(folder, str | Path) else [Path(p) for p in folder]
     )
@@ -118,26 +117,26 @@ def read_shards(folder: str | Path | Sequence[str | Path]) -> ShardSource:
         raise DataError(f"{folder}: no shards found, expected *.tar")
     names: list[str] = []
     labels: list[int] = []
-    places: list[tuple[int, int, int]] = []
+    positions: list[tuple[int, int, int]] = []
     for number, path in enumerate(paths):
         for name, start, length, label in _index_shard(path):
             names.append(name)
             labels.append(label)
-            places.append((number, start, length))
-    shard, offset, size = np.array(places, np.int64).reshape(-1, 3).T
+            positions.append((number, start, length))
+    shard, offset, size = np.array(positions, np.int64).reshape(-1, 3).T
     return ShardSource(
-        tuple(map(str, paths)),
-        PackedStrings.of(names),
-        shard.astype(np.int32),
-        offset.copy(),
-        size.copy(),
-        np.array(labels, np.int32),
-        _read_class_names(paths[0].parent, labels),
+        paths=tuple(map(str, paths)),
+        names=PackedStrings.from_strings(names),
+        shard=shard.astype(np.int32),
+        offset=offset.copy(),
+        size=size.copy(),
+        labels=np.array(labels, np.int32),
+        class_names=_read_class_names(paths[0].parent, labels),
     )
 
 
 def _index_shard(path: Path) -> Iterator[tuple[str, int, int, int]]:
-    """Name, offset, size and label of each image. A sample is all neighbors that share a key."""
+    """Yield name, offset, size and label of each image. Consecutive members with one key are one sample."""
     try:
         with (
             regular_file(path) as descriptor,
@@ -148,53 +147,57 @@ def _index_shard(path: Path) -> Iterator[tuple[str, int, int, int]]:
             for entry in tar:
                 if not entry.isfile():
                     continue
-                stem, ending = _split_key(entry.name)
-                if stem != key:
+                entry_key, suffix = _split_key(entry.name)
+                if entry_key != key:
                     if image is not None:
                         yield *image, _require_label(label, path, image[0])
-                    key, image, label = stem, None, None
-                if ending in EXTENSIONS:
+                    key, image, label = entry_key, None, None
+                if suffix in EXTENSIONS:
                     image = (entry.name, entry.offset_data, entry.size)
-                elif ending == LABEL_SUFFIX:
+                elif suffix == LABEL_SUFFIX:
                     label = _read_label(tar, entry, path)
             if image is not None:
                 yield *image, _require_label(label, path, image[0])
     except (tarfile.TarError, EOFError) as error:
-        raise DataError(f"{path}: {error}; the shard is damaged or no plain tar, write it again") from error
+        raise DataError(
+            f"{path}: {error}; the shard is damaged or not a plain tar, write it again"
+        ) from error
 
 
 def _split_key(name: str) -> tuple[str, str]:
-    """WebDataset's rule: the key ends at the first dot of the file's name.
+    """Split a member's name by WebDataset's rule: the key ends at the first dot of the file name.
 
     >>> _split_key("a.b/000123.seg.png")
     ('a.b/000123', '.png')
     """
     folder, _, file = name.rpartition("/")
-    stem, _, endings = file.partition(".")
-    return (f"{folder}/{stem}" if folder else stem), f".{endings.rpartition('.')[2].lower()}"
+    stem, _, suffixes = file.partition(".")
+    return (f"{folder}/{stem}" if folder else stem), f".{suffixes.rpartition('.')[2].lower()}"
 
 
 def _read_label(tar: tarfile.TarFile, entry: tarfile.TarInfo, path: Path) -> int:
-    opened = tar.extractfile(entry)
-    told = opened.read(32).decode("ascii", "replace").strip() if opened is not None else ""
-    if not told.isdigit():
-        raise DataError(f"{path}: {entry.name} says {told!r}, expected the number of a class")
-    return int(told)
+    file = tar.extractfile(entry)
+    text = file.read(32).decode("ascii", "replace").strip() if file is not None else ""
+    if not text.isdigit():
+        raise DataError(f"{path}: {entry.name} contains {text!r}, expected the number of a class")
+    return int(text)
 
 
 def _require_label(label: int | None, path: Path, name: str) -> int:
     if label is None:
-        raise DataError(f"{path}: {name} has no {LABEL_SUFFIX} beside it, expected the number of its class")
+        raise DataError(
+            f"{path}: {name} has no {LABEL_SUFFIX} member, expected one with the number of its class"
+        )
     return label
 
 
 def _read_class_names(folder: Path, labels: Sequence[int]) -> tuple[str, ...]:
-    """The names written beside the shards; numbers where there are none."""
-    most = max(labels, default=-1) + 1
+    """Read the names stored beside the shards; without them, name the classes by their numbers."""
+    count = max(labels, default=-1) + 1
     try:
-        found = json.loads((folder / CLASS_NAMES_FILE).read_text())
+        names = json.loads((folder / CLASS_NAMES_FILE).read_text())
     except (OSError, ValueError):
-        found = None
-    if isinstance(found, list) and len(found) >= most and all(isinstance(name, str) for name in found):
-        return tuple(found)
-    return tuple(str(number) for number in range(most))
+        names = None
+    if isinstance(names, list) and len(names) >= count and all(isinstance(name, str) for name in names):
+        return tuple(names)
+    return tuple(str(number) for number in range(count))

@@ -1,7 +1,7 @@
-"""The embedded images: photograph-like JPEGs made from a seed, so that a clone can measure at once.
+"""A synthetic data set: photo-like JPEGs made from a seed, so that benchmarks run without a download.
 
-A folder of them reads as an ImageFolder (a folder per class) and holds beside it `labels.csv` and
-`annotations.json` (polygons, boxes and keypoints, in pixels).
+The folder has a folder per class, as for ImageFolder, and `labels.csv` and `annotations.json` (polygons,
+boxes and keypoints, in pixels).
 """
 
 from __future__ import annotations
@@ -11,28 +11,28 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import uuid4
 
+from perfsuite.atomic import open_replacing
+from perfsuite.data.cache_root import cache_root
+from perfsuite.data.sources.base import ProgressCallback
 from perfsuite.data.synthetic.render import NATURAL_SIZES, SceneTextures, render_image
 from perfsuite.errors import DataError
 
-MANIFEST = "image_dir.json"
-# Raised whenever a seed would no longer give the same images: old caches are then left alone and not used.
+MANIFEST = "dataset.json"
+# Raised when a seed gives other images than before, so that older caches are not used.
 GENERATOR_VERSION = 1
-
-ProgressCallback = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class SyntheticSettings:
-    """All that decides what the images are; two equal settings give the same bytes.
+    """Everything that decides the images: equal settings give the same bytes.
 
-    >>> one, same, other = (SyntheticSettings(images=n).key for n in (80, 80, 90))
-    >>> one == same != other
+    >>> key, same, other = (SyntheticSettings(images=n).key for n in (80, 80, 90))
+    >>> key == same != other
     True
     """
 
@@ -45,18 +45,18 @@ class SyntheticSettings:
     def __post_init__(self) -> None:
         if self.images < 1 or self.classes < 1 or self.classes > self.images:
             raise ValueError(
-                f"image_dir: {self.images} images in {self.classes} classes, "
+                f"synthetic data set: {self.images} images in {self.classes} classes, "
                 "expected at least one image a class"
             )
         if self.seed < 0:
-            raise ValueError(f"image_dir: seed is {self.seed}, expected 0 or more")
+            raise ValueError(f"synthetic data set: seed is {self.seed}, expected 0 or more")
         if self.size is not None and not all(32 <= side <= 8192 for side in self.size):
-            raise ValueError(f"image_dir: size is {self.size}, expected sides of 32 to 8192 pixels")
+            raise ValueError(f"synthetic data set: size is {self.size}, expected sides of 32 to 8192 pixels")
 
     @property
     def key(self) -> str:
-        told = json.dumps(asdict(self), sort_keys=True)
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        settings = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(settings.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +74,12 @@ def make_dataset(
     size: tuple[int, int] | None = None,
     progress: ProgressCallback | None = None,
 ) -> Path:
-    """Make the images in `folder`, which must be empty, absent, or hold these very images already.
+    """Make the images in `folder`, which must be empty, absent, or have these very images already.
 
     >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as place:
-    ...     made = make_dataset(f"{place}/images", images=4, classes=2, size=(64, 48))
-    ...     sorted(path.relative_to(made).as_posix() for path in made.rglob("*.jpg"))
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     folder = make_dataset(f"{root}/images", images=4, classes=2, size=(64, 48))
+    ...     sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.jpg"))
     ['class_00/000000.jpg', 'class_00/000002.jpg', 'class_01/000001.jpg', 'class_01/000003.jpg']
     """
     return _make_folder(Path(folder), SyntheticSettings(images, classes, seed, size), progress)
@@ -92,7 +92,7 @@ def cached_dataset(
     size: tuple[int, int] | None = None,
     progress: ProgressCallback | None = None,
 ) -> Path:
-    """The folder of these images in the user's cache; made once, and safe for many processes at once."""
+    """Return the folder of these images in the user's cache. Several processes may make it at once."""
     settings = SyntheticSettings(images, classes, seed, size)
     folder = cache_root() / "images" / settings.key
     if folder.exists() and not is_complete(folder, settings):
@@ -100,17 +100,9 @@ def cached_dataset(
     return _make_folder(folder, settings, progress)
 
 
-def cache_root() -> Path:
-    """Where perfsuite keeps what can be made again (XDG_CACHE_HOME, or ~/.cache)."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG rules say that a relative path is to be ignored.
-    root = Path(base) if base and Path(base).is_absolute() else Path.home() / ".cache"
-    return root / "perfsuite"
-
-
 def is_complete(folder: Path, settings: SyntheticSettings) -> bool:
-    """Whether `folder` holds exactly these images: settings, count and sizes agree with its manifest."""
-    manifest = _manifest(folder)
+    """Whether `folder` has exactly these images: settings, count and file sizes agree with its manifest."""
+    manifest = _read_manifest(folder)
     if manifest is None or manifest.get("settings") != json.loads(json.dumps(asdict(settings))):
         return False
     files = manifest.get("bytes")
@@ -122,25 +114,25 @@ def is_complete(folder: Path, settings: SyntheticSettings) -> bool:
         return False
 
 
-def _manifest(folder: Path) -> dict[str, object] | None:
+def _read_manifest(folder: Path) -> dict[str, object] | None:
     try:
-        found = json.loads((folder / MANIFEST).read_text())
+        manifest = json.loads((folder / MANIFEST).read_text())
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    return manifest if isinstance(manifest, dict) else None
 
 
 def _make_folder(folder: Path, settings: SyntheticSettings, progress: ProgressCallback | None) -> Path:
     if folder.exists():
         if not folder.is_dir():
-            raise DataError(f"{folder}: a file, expected a folder; choose another place")
+            raise DataError(f"{folder}: a file, expected a folder; choose another path")
         if is_complete(folder, settings):
             return folder
         if any(folder.iterdir()):
             raise DataError(
                 f"{folder}: {_describe_contents(folder)}; choose an empty folder or delete this one"
             )
-    # A whole folder appears at once under its name: a reader never sees half of it.
+    # Renamed when it is complete, so that a reader never gets half of it.
     draft = folder.with_name(f".{folder.name}.{uuid4().hex}.part")
     try:
         draft.mkdir(parents=True)
@@ -157,25 +149,25 @@ def _move_into_place(draft: Path, folder: Path, settings: SyntheticSettings) -> 
     try:
         draft.replace(folder)
     except OSError:
-        # Another process was first. Its images are the same, or the name is taken by something else.
+        # Another process was first and made the same images, or something else has the name.
         if not is_complete(folder, settings):
             raise
 
 
 def _discard(folder: Path) -> None:
-    aside = folder.with_name(f".{folder.name}.{uuid4().hex}.old")
+    discarded = folder.with_name(f".{folder.name}.{uuid4().hex}.old")
     try:
-        folder.rename(aside)
+        folder.rename(discarded)
     except FileNotFoundError:
         return  # another process was first
-    shutil.rmtree(aside, ignore_errors=True)
+    shutil.rmtree(discarded, ignore_errors=True)
 
 
 def _describe_contents(folder: Path) -> str:
-    manifest = _manifest(folder)
+    manifest = _read_manifest(folder)
     if manifest is None:
-        return "holds files that perfsuite did not make"
-    return f"holds images made with other settings or damaged since ({manifest.get('settings')})"
+        return "contains files that perfsuite did not make"
+    return f"contains images made with other settings or damaged since ({manifest.get('settings')})"
 
 
 def _write_dataset(folder: Path, settings: SyntheticSettings, progress: ProgressCallback | None) -> None:
@@ -183,11 +175,11 @@ def _write_dataset(folder: Path, settings: SyntheticSettings, progress: Progress
         (folder / class_name(label, settings.classes)).mkdir()
     sides = [settings.size] if settings.size else list(NATURAL_SIZES)
     largest = (max(width for width, _ in sides), max(height for _, height in sides))
-    canvas = SceneTextures.generate(settings.seed, largest)
+    textures = SceneTextures.generate(settings.seed, largest)
     rows = []
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         for row in threads.map(
-            lambda number: _write_image(folder, settings, canvas, number), range(settings.images)
+            lambda number: _write_image(folder, settings, textures, number), range(settings.images)
         ):
             rows.append(row)
             if progress is not None:
@@ -196,11 +188,12 @@ def _write_dataset(folder: Path, settings: SyntheticSettings, progress: Progress
     annotations = {"images": [row.annotation for row in rows]}
     (folder / "annotations.json").write_text(json.dumps(annotations))
     sizes = {row.file: (folder / row.file).stat().st_size for row in rows}
-    _write_durably(folder / MANIFEST, json.dumps({"settings": asdict(settings), "bytes": sizes}))
+    with open_replacing(folder / MANIFEST) as file:
+        file.write(json.dumps({"settings": asdict(settings), "bytes": sizes}).encode())
 
 
 def class_name(label: int, classes: int) -> str:
-    """Names that sort in the order of their labels.
+    """A name that sorts in the order of the labels.
 
     >>> class_name(7, 10), class_name(7, 1000)
     ('class_07', 'class_007')
@@ -209,35 +202,27 @@ def class_name(label: int, classes: int) -> str:
 
 
 def _write_image(
-    folder: Path, settings: SyntheticSettings, canvas: SceneTextures, number: int
+    folder: Path, settings: SyntheticSettings, textures: SceneTextures, number: int
 ) -> _ImageRecord:
     label = number % settings.classes
-    image, things = render_image(canvas, settings.seed, number, label, settings.classes, settings.size)
+    image, objects = render_image(textures, settings.seed, number, label, settings.classes, settings.size)
     file = f"{class_name(label, settings.classes)}/{number:06d}.jpg"
-    # 90-95 and 4:2:0 is what cameras and ImageNet's scalers mostly write.
+    # Cameras and ImageNet's scalers mostly write quality 90-95 with 4:2:0 subsampling.
     image.save(folder / file, "JPEG", quality=90 + number % 6, subsampling="4:2:0")
-    objects = [
-        {"label": t.label, "polygon": t.polygon, "box": t.box, "keypoints": t.keypoints} for t in things
-    ]
     annotation = {
         "file": file,
         "label": label,
         "width": image.width,
         "height": image.height,
-        "objects": objects,
+        "objects": [
+            {"label": o.label, "polygon": o.polygon, "box": o.box, "keypoints": o.keypoints} for o in objects
+        ],
     }
     return _ImageRecord(file, label, annotation)
 
 
 def _write_labels(path: Path, rows: list[_ImageRecord]) -> None:
-    with path.open("w", newline="") as out:
-        writer = csv.writer(out)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
         writer.writerow(["file", "label"])
         writer.writerows([row.file, Path(row.file).parent.name] for row in rows)
-
-
-def _write_durably(path: Path, text: str) -> None:
-    with path.open("w") as out:
-        out.write(text)
-        out.flush()
-        os.fsync(out.fileno())

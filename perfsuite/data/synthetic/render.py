@@ -1,6 +1,6 @@
-"""How one invented photograph looks: a natural spectrum, textured objects with soft edges, sensor noise.
+"""Render one photo-like image: a natural spectrum, textured objects with soft edges, sensor noise.
 
-Each image depends on (seed, number) alone, so any number of threads may paint them in any order.
+Each image depends on (seed, number) alone, so threads may render them in any order.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFilter
 Floats = NDArray[np.float32]
 Point = tuple[float, float]
 
-# ImageNet's commonest sizes, about as often as they come there; the mean is near 500x375.
+# ImageNet's most common sizes, with about their frequencies; the mean is near 500x375.
 NATURAL_SIZES = (
     (500, 375),
     (375, 500),
@@ -28,14 +28,14 @@ NATURAL_SIZES = (
 )
 NATURAL_SIZE_SHARES = (0.46, 0.12, 0.14, 0.06, 0.08, 0.05, 0.05, 0.04)
 
-# Slopes of the amplitude spectrum; natural scenes scatter around 1 / f.
+# Slopes of the amplitude spectrum; natural scenes are near 1 / f.
 SPECTRUM_SLOPES = (0.95, 1.1, 1.3)
 KEYPOINTS_PER_OBJECT = 4
 
 
 @dataclass(frozen=True, slots=True)
 class SyntheticObject:
-    """One object in an image: its outline, the box around it and points on it, in pixels."""
+    """One object of an image: its outline, its box and points on it, in pixels."""
 
     label: int
     polygon: tuple[Point, ...]
@@ -45,7 +45,7 @@ class SyntheticObject:
 
 @dataclass(frozen=True, slots=True)
 class SceneTextures:
-    """Large fields that all images of one seed take their crops from: scenery once, not per image."""
+    """Large random fields, generated once per seed; every image takes its textures from crops of them."""
 
     brightness: tuple[Floats, ...]
     tint: tuple[Floats, ...]
@@ -69,23 +69,23 @@ class SceneTextures:
 
 
 def render_image(
-    canvas: SceneTextures, seed: int, number: int, label: int, classes: int, size: tuple[int, int] | None
+    textures: SceneTextures, seed: int, number: int, label: int, classes: int, size: tuple[int, int] | None
 ) -> tuple[Image.Image, tuple[SyntheticObject, ...]]:
-    """Paint one image of a class; its objects carry the class's hue and number of corners."""
+    """Render one image of a class; its objects have the hue and the number of corners of the class."""
     rng = np.random.default_rng([seed, 1, number])
     width, height = size or NATURAL_SIZES[rng.choice(len(NATURAL_SIZES), p=NATURAL_SIZE_SHARES)]
-    pixels = _render_background(canvas, rng, width, height)
-    things = []
+    pixels = _render_background(textures, rng, width, height)
+    objects = []
     for _ in range(int(rng.integers(1, 5))):
         thing = _random_object(rng, label, width, height)
-        _blend_object(pixels, canvas, rng, thing, _class_color(rng, label, classes))
-        things.append(thing)
-    _add_sensor_noise(pixels, canvas, rng)
-    return Image.fromarray(pixels.astype(np.uint8)), tuple(things)
+        _blend_object(pixels, textures, rng, thing, _class_color(rng, label, classes))
+        objects.append(thing)
+    _add_sensor_noise(pixels, textures, rng)
+    return Image.fromarray(pixels.astype(np.uint8)), tuple(objects)
 
 
 def _natural_field(rng: np.random.Generator, side: int, slope: float) -> Floats:
-    """Noise with amplitude 1 / frequency**slope, mean 0, deviation 1; it wraps around at its edges."""
+    """Periodic noise with amplitude 1 / frequency**slope, mean 0 and standard deviation 1."""
     spectrum = np.fft.rfft2(rng.standard_normal((side, side), dtype=np.float32))
     frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None, :])
     frequency[0, 0] = 1.0
@@ -96,11 +96,11 @@ def _natural_field(rng: np.random.Generator, side: int, slope: float) -> Floats:
     return np.asarray(field, np.float32)
 
 
-def _render_background(canvas: SceneTextures, rng: np.random.Generator, width: int, height: int) -> Floats:
-    field = canvas.brightness[int(rng.integers(len(canvas.brightness)))]
-    light = canvas.crop(field, rng, width, height) * np.float32(rng.uniform(30, 48))
+def _render_background(textures: SceneTextures, rng: np.random.Generator, width: int, height: int) -> Floats:
+    field = textures.brightness[int(rng.integers(len(textures.brightness)))]
+    light = textures.crop(field, rng, width, height) * np.float32(rng.uniform(30, 48))
     light += np.float32(rng.uniform(95, 150))
-    warm, cool = (canvas.crop(field, rng, width, height) for field in canvas.tint)
+    warm, cool = (textures.crop(field, rng, width, height) for field in textures.tint)
     pixels = np.empty((height, width, 3), np.float32)
     strength = np.float32(rng.uniform(6, 16))
     np.add(light, warm * strength, out=pixels[:, :, 0])
@@ -122,9 +122,9 @@ def _random_object(rng: np.random.Generator, label: int, width: int, height: int
         for a, r in zip(angles, reach, strict=True)
     )
     across, down = zip(*points, strict=True)
-    middle = (round(x, 2), round(y, 2))
-    corners_first = (middle, *points, *points)[:KEYPOINTS_PER_OBJECT]
-    return SyntheticObject(label, points, (min(across), min(down), max(across), max(down)), corners_first)
+    center = (round(x, 2), round(y, 2))
+    keypoints = (center, *points, *points)[:KEYPOINTS_PER_OBJECT]
+    return SyntheticObject(label, points, (min(across), min(down), max(across), max(down)), keypoints)
 
 
 def _class_color(rng: np.random.Generator, label: int, classes: int) -> Floats:
@@ -136,25 +136,25 @@ def _class_color(rng: np.random.Generator, label: int, classes: int) -> Floats:
 
 
 def _blend_object(
-    pixels: Floats, canvas: SceneTextures, rng: np.random.Generator, thing: SyntheticObject, color: Floats
+    pixels: Floats, textures: SceneTextures, rng: np.random.Generator, thing: SyntheticObject, color: Floats
 ) -> None:
-    """Blend the object in through a soft-edged mask, with a texture of its own."""
+    """Blend the object in through a soft-edged mask, with its own texture."""
     left, top = (max(0, int(edge) - 3) for edge in thing.box[:2])
     right, bottom = int(thing.box[2]) + 4, int(thing.box[3]) + 4
     patch = pixels[top:bottom, left:right]
     height, width = patch.shape[:2]
-    drawn = Image.new("L", (width, height))
-    ImageDraw.Draw(drawn).polygon([(x - left, y - top) for x, y in thing.polygon], fill=255)
-    soft = drawn.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.6, 1.2))))
+    outline = Image.new("L", (width, height))
+    ImageDraw.Draw(outline).polygon([(x - left, y - top) for x, y in thing.polygon], fill=255)
+    soft = outline.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.6, 1.2))))
     mask = np.asarray(soft, np.float32)[:, :, None] / np.float32(255)
-    texture = canvas.crop(canvas.brightness[0], rng, width, height)[:, :, None]
+    texture = textures.crop(textures.brightness[0], rng, width, height)[:, :, None]
     surface = color + texture * np.float32(rng.uniform(14, 28))
     patch += mask * (surface - patch)
 
 
-def _add_sensor_noise(pixels: Floats, canvas: SceneTextures, rng: np.random.Generator) -> None:
-    """Add the sensor's noise: it is what most bits of a photograph are spent on."""
+def _add_sensor_noise(pixels: Floats, textures: SceneTextures, rng: np.random.Generator) -> None:
+    """Add sensor noise, which takes most of the bytes of a photo's JPEG."""
     height, width = pixels.shape[:2]
-    noise = canvas.crop(canvas.noise, rng, width, height)
+    noise = textures.crop(textures.noise, rng, width, height)
     pixels += noise * np.float32(rng.uniform(3.0, 7.5))
     np.clip(pixels, 0, 255, out=pixels)

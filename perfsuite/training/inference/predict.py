@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from perfsuite.data.decoding.registry import to_upright_rgb
+from perfsuite.data.decoding.decoders.pillow import to_upright_rgb
 from perfsuite.data.faults import reason_of
 from perfsuite.data.image_file import open_image, read_file
 from perfsuite.errors import DataError

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from perfsuite.atomic_file import open_replacing
+from perfsuite.atomic import open_replacing
 from perfsuite.errors import DataError
 from perfsuite.training.distributed.fsdp import shard_like
 from perfsuite.training.models import MODELS, make_model

@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import pytest
 import torch
 
@@ -20,6 +19,7 @@ from perfsuite.data.cache.cached_source import (
     disk_cache,
     ram_cache,
 )
+from perfsuite.data.cache.storage import CachedImage
 from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.image_maker import ImageMaker
 from perfsuite.data.loader import Loader
@@ -27,20 +27,20 @@ from perfsuite.data.loaders import make_loaders
 from perfsuite.data.sources.files import image_folder
 from perfsuite.errors import DataError
 
-SHOWN = ImageConfig(size=48)
-CROPPED = ImageConfig(size=48, crop="random")
+CENTER = ImageConfig(size=48)
+RANDOM = ImageConfig(size=48, crop="random")
 
 
-def loader(source: object, part: str = "val", **options: object) -> Loader:
+def loader(source: object, split: str = "val", **options: object) -> Loader:
     parts = {"train": source, "val": source, "test": source}
     settings = {"num_workers": 0, "image_size": 48, "batch_size": 8} | options
-    return getattr(make_loaders(parts, **settings), part)  # type: ignore[arg-type, no-any-return]
+    return getattr(make_loaders(parts, **settings), split)  # type: ignore[arg-type, no-any-return]
 
 
-def test_what_is_kept_is_what_is_shown_without_a_cache(folder: Path, tmp_path: Path) -> None:
+def test_cached_images_equal_those_without_a_cache(folder: Path, tmp_path: Path) -> None:
     source = image_folder(folder)
     plain = list(loader(source))
-    for cache in (ram_cache(source, SHOWN), disk_cache(source, SHOWN, folder=tmp_path)):
+    for cache in (ram_cache(source, CENTER), disk_cache(source, CENTER, folder=tmp_path)):
         for _ in range(2):
             for (images, labels), (expected, expected_labels) in zip(loader(cache), plain, strict=True):
                 assert torch.equal(images, expected)
@@ -49,7 +49,7 @@ def test_what_is_kept_is_what_is_shown_without_a_cache(folder: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("kind", ["ram", "disk"])
-def test_loaders_keep_their_own_images(
+def test_make_loaders_caches_each_split(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Literal["ram", "disk"]
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -58,8 +58,8 @@ def test_loaders_keep_their_own_images(
     for _ in range(2):
         assert all(torch.equal(a[0], b[0]) for a, b in zip(cached.val, plain.val, strict=True))
         assert sum(len(images) for images, _ in cached.train) == 32
-    for part, expected in (("train", 32), ("val", 4)):
-        source = getattr(cached, part).source
+    for split, expected in (("train", 32), ("val", 4)):
+        source = getattr(cached, split).source
         assert isinstance(source, DecodedCache)
         assert source.cached_count == source.capacity == expected
     with pytest.raises(ValueError, match="cache: 'tape', expected one of ram, disk"):
@@ -67,7 +67,7 @@ def test_loaders_keep_their_own_images(
 
 
 @pytest.mark.parametrize("kind", ["ram", "disk"])
-def test_finished_images_of_some_epochs_are_shown_again(
+def test_augmented_images_of_the_cached_epochs_are_repeated(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Literal["ram", "disk"]
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -83,15 +83,15 @@ def test_finished_images_of_some_epochs_are_shown_again(
     finished = make_loaders(folder, 8, 2, cache=kind, cache_epochs=2, **options).train  # type: ignore[arg-type]
     expected = {epoch: by_name(plain, epoch) for epoch in (0, 1)}
     for epoch in range(4):
-        found = by_name(finished, epoch)
-        assert all(torch.equal(found[name], image) for name, image in expected[epoch % 2].items())
+        images_ = by_name(finished, epoch)
+        assert all(torch.equal(images_[name], image) for name, image in expected[epoch % 2].items())
         assert isinstance(finished.source, AugmentedCache)
         assert finished.source.cached_count == min(epoch + 1, 2) * 32
     assert not any(torch.equal(expected[0][name], expected[1][name]) for name in expected[0])
     assert loader_order(finished, 0) != loader_order(finished, 2)
 
 
-def test_a_part_without_images_has_an_empty_cache(folder: Path) -> None:
+def test_a_split_without_images_has_an_empty_cache(folder: Path) -> None:
     loaders = make_loaders(folder, 8, 0, image_size=16, cache="ram", val_fraction=0, test_fraction=0)
     assert list(loaders.val) == []
     assert sum(len(images) for images, _ in loaders.train) == 40
@@ -101,27 +101,27 @@ def loader_order(loader: Loader, epoch: int) -> list[int]:
     return [int(row) for rows in loader.order.batches(epoch) for row in rows]
 
 
-def test_finished_images_of_another_recipe_are_refused(folder: Path) -> None:
-    kept = augmented_cache(image_folder(folder), ImageConfig(size=48, crop="random", mode="moderate"), 2)
-    with pytest.raises(DataError, match="kept by another recipe"):
-        list(loader(kept, "train"))
+def test_augmented_images_of_another_config_are_an_error(folder: Path) -> None:
+    cache_ = augmented_cache(image_folder(folder), ImageConfig(size=48, crop="random", mode="moderate"), 2)
+    with pytest.raises(DataError, match="made with another ImageConfig"):
+        list(loader(cache_, "train"))
     with pytest.raises(ValueError, match="4 without a cache"):
         make_loaders(folder, cache_epochs=4)
     with pytest.raises(ValueError, match="0 epochs, expected at least 1"):
-        augmented_cache(image_folder(folder), SHOWN, 0)
+        augmented_cache(image_folder(folder), CENTER, 0)
 
 
 def test_every_image_is_decoded_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
-    cache = ram_cache(image_folder(folder), CROPPED, side=64)
+    cache = ram_cache(image_folder(folder), RANDOM, shorter_side=64)
     monkeypatch.setattr(
-        DecodedCache, "read", lambda self, row: pytest.fail("read beside the cache"), raising=True
+        DecodedCache, "read", lambda self, row: pytest.fail("read past the cache"), raising=True
     )
-    kept = ImageMaker.prepare_for_cache
+    cache_ = ImageMaker.prepare_for_cache
 
-    def counted(self: ImageMaker, data: bytes, side: int, room: int) -> np.ndarray:
-        read.append(side)
-        return kept(self, data, side, room)
+    def counted(self: ImageMaker, data: bytes, shorter_side: int, slot_bytes: int) -> CachedImage:
+        read.append(shorter_side)
+        return cache_(self, data, shorter_side, slot_bytes)
 
     monkeypatch.setattr(ImageMaker, "prepare_for_cache", counted)
     train = loader(cache, "train")
@@ -130,17 +130,17 @@ def test_every_image_is_decoded_once(folder: Path, monkeypatch: pytest.MonkeyPat
     assert len(read) == 40
 
 
-def test_random_crops_of_a_kept_image_look_like_those_of_the_file(folder: Path) -> None:
+def test_random_crops_of_a_cached_image_are_nearly_those_of_the_file(folder: Path) -> None:
     source = image_folder(folder)
-    plain, cached = loader(source, "train"), loader(ram_cache(source, CROPPED, side=120), "train")
+    plain, cached = loader(source, "train"), loader(ram_cache(source, RANDOM, shorter_side=120), "train")
     differences = [float((a - b).abs().mean()) for (a, _), (b, _) in zip(plain, cached, strict=True)]
-    # The kept image is of the file's own size here, so only the box's rounding is left: none.
+    # The cached image has the file's size, so the crops differ at most by rounding.
     assert max(differences) < 0.02
 
 
-def test_a_quota_is_kept_and_the_rest_decoded_each_time(folder: Path) -> None:
+def test_images_beyond_the_quota_are_decoded_each_time(folder: Path) -> None:
     source = image_folder(folder)
-    cache = ram_cache(source, SHOWN, quota_bytes=15 * (48 * 48 * 3 + 64))
+    cache = ram_cache(source, CENTER, quota_bytes=15 * (48 * 48 * 3 + 64))
     assert 10 <= cache.capacity <= 15
     plain = list(loader(source))
     for _ in range(2):
@@ -149,49 +149,49 @@ def test_a_quota_is_kept_and_the_rest_decoded_each_time(folder: Path) -> None:
 
 
 def test_forked_workers_share_one_cache(folder: Path) -> None:
-    cache = ram_cache(image_folder(folder), SHOWN)
+    cache = ram_cache(image_folder(folder), CENTER)
     shared = loader(cache, num_workers=2, engine="processes", start_method="fork")
     list(shared)
     shared.close()
     assert cache.cached_count == 40
 
 
-def test_memory_without_a_name_is_not_sent_to_new_processes(folder: Path, tmp_path: Path) -> None:
+def test_a_cache_in_memory_cannot_be_pickled_and_one_on_disk_can(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="a cache on disk"):
-        pickle.dumps(ram_cache(image_folder(folder), SHOWN))
-    there = pickle.loads(pickle.dumps(disk_cache(image_folder(folder), SHOWN, folder=tmp_path)))  # noqa: S301
-    assert there.capacity == 40
+        pickle.dumps(ram_cache(image_folder(folder), CENTER))
+    unpickled = pickle.loads(pickle.dumps(disk_cache(image_folder(folder), CENTER, folder=tmp_path)))  # noqa: S301
+    assert unpickled.capacity == 40
 
 
-def test_a_cache_on_disk_is_found_again_and_only_by_the_same_source_and_settings(
+def test_a_cache_on_disk_is_reused_only_for_the_same_source_and_settings(
     folder: Path, tmp_path: Path
 ) -> None:
     source = image_folder(folder)
-    first = disk_cache(source, SHOWN, folder=tmp_path)
+    first = disk_cache(source, CENTER, folder=tmp_path)
     list(loader(first))
-    assert disk_cache(source, SHOWN, folder=tmp_path).cached_count == 40
+    assert disk_cache(source, CENTER, folder=tmp_path).cached_count == 40
     assert disk_cache(source, ImageConfig(size=40), folder=tmp_path).cached_count == 0
-    assert disk_cache(source, CROPPED, folder=tmp_path).cached_count == 0
+    assert disk_cache(source, RANDOM, folder=tmp_path).cached_count == 0
 
 
-def test_a_file_that_changed_is_decoded_anew(folder: Path, tmp_path: Path) -> None:
+def test_a_changed_file_is_decoded_again(folder: Path, tmp_path: Path) -> None:
     import shutil
 
     shutil.copytree(folder, tmp_path / "copy")
-    list(loader(disk_cache(image_folder(tmp_path / "copy"), SHOWN, folder=tmp_path / "cache")))
+    list(loader(disk_cache(image_folder(tmp_path / "copy"), CENTER, folder=tmp_path / "cache")))
     os.utime(next((tmp_path / "copy").rglob("*.jpg")), (1, 1))
-    assert disk_cache(image_folder(tmp_path / "copy"), SHOWN, folder=tmp_path / "cache").cached_count == 0
+    assert disk_cache(image_folder(tmp_path / "copy"), CENTER, folder=tmp_path / "cache").cached_count == 0
 
 
-def test_damage_on_disk_is_noticed_and_mended(folder: Path, tmp_path: Path) -> None:
+def test_a_damaged_slot_on_disk_is_decoded_again(folder: Path, tmp_path: Path) -> None:
     source = image_folder(folder)
-    list(loader(disk_cache(source, SHOWN, folder=tmp_path)))
+    list(loader(disk_cache(source, CENTER, folder=tmp_path)))
     (file,) = tmp_path.iterdir()
     data = bytearray(file.read_bytes())
     data[5000] ^= 0xFF
     file.write_bytes(data)
-    again = disk_cache(source, SHOWN, folder=tmp_path)
-    assert all(torch.equal(a[0], b[0]) for a, b in zip(loader(again), loader(source), strict=True))
+    reopened = disk_cache(source, CENTER, folder=tmp_path)
+    assert all(torch.equal(a[0], b[0]) for a, b in zip(loader(reopened), loader(source), strict=True))
 
 
 def test_a_full_disk_is_an_error_before_anything_is_written(
@@ -201,22 +201,24 @@ def test_a_full_disk_is_an_error_before_anything_is_written(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(DataError, match=r"No space left on device, .* bytes wanted; lower quota_bytes"):
-        disk_cache(image_folder(folder), SHOWN, folder=tmp_path)
+    with pytest.raises(
+        DataError, match=r"No space left on device, expected room for .* bytes; lower quota_bytes"
+    ):
+        disk_cache(image_folder(folder), CENTER, folder=tmp_path)
 
 
-def test_a_killed_process_leaves_a_cache_that_goes_on(folder: Path, tmp_path: Path) -> None:
+def test_the_cache_of_a_killed_process_is_continued(folder: Path, tmp_path: Path) -> None:
     code = (
         "import sys, time\n"
         "from perfsuite.data.cache.cached_source import disk_cache\n"
         "from perfsuite.data.image_maker import ImageMaker\n"
-        "from perfsuite.data.image_config import Recipe\n"
+        "from perfsuite.data.image_config import ImageConfig\n"
         "from perfsuite.data.sources.files import image_folder\n"
         "source = image_folder(sys.argv[1])\n"
-        "cache = disk_cache(source, Recipe(size=48), folder=sys.argv[2])\n"
-        "maker = ImageMaker(cache, Recipe(size=48))\n"
+        "cache = disk_cache(source, ImageConfig(size=48), folder=sys.argv[2])\n"
+        "maker = ImageMaker(cache, ImageConfig(size=48))\n"
         "for row in range(40):\n"
-        "    cache.decoded(row, maker); print(row, flush=True); time.sleep(0.01)\n"
+        "    cache.get_decoded(row, maker); print(row, flush=True); time.sleep(0.01)\n"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
     with subprocess.Popen(
@@ -230,6 +232,6 @@ def test_a_killed_process_leaves_a_cache_that_goes_on(folder: Path, tmp_path: Pa
         process.stdout.close()
     time.sleep(0)
     source = image_folder(folder)
-    again = disk_cache(source, SHOWN, folder=tmp_path)
-    assert 12 <= again.cached_count < 40
-    assert all(torch.equal(a[0], b[0]) for a, b in zip(loader(again), loader(source), strict=True))
+    reopened = disk_cache(source, CENTER, folder=tmp_path)
+    assert 12 <= reopened.cached_count < 40
+    assert all(torch.equal(a[0], b[0]) for a, b in zip(loader(reopened), loader(source), strict=True))

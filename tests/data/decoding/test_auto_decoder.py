@@ -1,88 +1,114 @@
+"""`auto` chooses the fastest decoder and stores the choice. A fake timer stands in for the clock."""
+
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from perfsuite.atomic_file import open_replacing
 from perfsuite.data.decoding import auto, registry
 from perfsuite.data.decoding.auto import choose_decoder, time_decoders
+from perfsuite.data.decoding.decoder import Decoder, Pixels
 
 
-def slow(data: bytes) -> np.ndarray:
-    time.sleep(0.02)
-    return np.zeros((1, 1, 3), np.uint8)
+class FakeClock:
+    """A timer that advances only while a decoder of `decoder` runs."""
 
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.readings = 0
 
-def quick(data: bytes) -> np.ndarray:
-    return np.zeros((1, 1, 3), np.uint8)
+    def __call__(self) -> float:
+        self.readings += 1
+        return self.now
+
+    def decoder(self, name: str, seconds: float) -> Decoder:
+        def decode(data: bytes) -> Pixels:
+            self.now += seconds
+            return np.zeros((1, 1, 3), np.uint8)
+
+        return Decoder(name=name, decode=decode, module="json", distribution=name, extra="fast")
 
 
 @pytest.fixture
-def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A machine with a slow and a quick decoder; where the choice is kept."""
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def candidates(clock: FakeClock) -> tuple[Decoder, Decoder]:
+    return clock.decoder("slow", 0.02), clock.decoder("quick", 0.01)
+
+
+@pytest.fixture
+def choices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder in which choices are stored."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(auto, "available_decoders", lambda: ("slow", "quick"))
-    monkeypatch.setitem(registry.DECODERS, "slow", slow)
-    monkeypatch.setitem(registry.DECODERS, "quick", quick)
     choose_decoder.cache_clear()
     yield tmp_path / "perfsuite" / "decoders"
     choose_decoder.cache_clear()
 
 
-def never(names: tuple[str, ...]) -> dict[str, float]:
-    pytest.fail("it was timed again")
-
-
-def test_the_quicker_is_chosen_and_remembered(two: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert registry.get_decoder("auto") is quick
-    (kept,) = two.iterdir()
-    assert json.loads(kept.read_text())["fastest"] == "quick"
+def test_the_fastest_decoder_is_chosen_and_the_choice_stored(
+    choices: Path, clock: FakeClock, candidates: tuple[Decoder, Decoder]
+) -> None:
+    assert choose_decoder(candidates, clock).name == "quick"
+    (file,) = choices.iterdir()
+    stored = json.loads(file.read_text())
+    assert stored["fastest"] == "quick"
+    assert stored["seconds_per_image"] == pytest.approx({"slow": 0.02, "quick": 0.01})
     choose_decoder.cache_clear()
-    monkeypatch.setattr(auto, "time_decoders", never)
-    assert choose_decoder() == "quick"
+    readings = clock.readings
+    assert choose_decoder(candidates, clock).name == "quick"
+    assert clock.readings == readings
+
+
+def test_the_registry_uses_the_chosen_decoder(
+    choices: Path, candidates: tuple[Decoder, Decoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "DECODERS", {decoder.name: decoder for decoder in candidates})
+    monkeypatch.setattr(registry, "choose_decoder", lambda installed: installed[1])
+    assert registry.get_decoder("auto") is candidates[1].decode
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"fastest": "gone"}', '{"fastest": 3}'])
-def test_what_is_remembered_wrongly_is_timed_anew(two: Path, text: str) -> None:
-    choose_decoder()
-    (kept,) = two.iterdir()
-    kept.write_text(text)
+def test_a_damaged_choice_is_timed_again(
+    choices: Path, clock: FakeClock, candidates: tuple[Decoder, Decoder], text: str
+) -> None:
+    choose_decoder(candidates, clock)
+    (file,) = choices.iterdir()
+    file.write_text(text)
     choose_decoder.cache_clear()
-    assert choose_decoder() == "quick"
-    assert json.loads(kept.read_text())["fastest"] == "quick"
+    assert choose_decoder(candidates, clock).name == "quick"
+    assert json.loads(file.read_text())["fastest"] == "quick"
 
 
-def test_nothing_to_remember_in_is_no_error(two: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    two.parent.mkdir()
-    two.write_text("a file where a folder should be")
-    assert choose_decoder() == "quick"
+def test_a_choice_that_cannot_be_stored_is_no_error(
+    choices: Path, clock: FakeClock, candidates: tuple[Decoder, Decoder]
+) -> None:
+    choices.parent.mkdir()
+    choices.write_text("a file where a folder should be")
+    assert choose_decoder(candidates, clock).name == "quick"
 
 
-def test_another_version_is_timed_for_itself(two: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    choose_decoder()
+def test_another_version_is_timed_separately(
+    choices: Path,
+    clock: FakeClock,
+    candidates: tuple[Decoder, Decoder],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    choose_decoder(candidates, clock)
     monkeypatch.setattr(auto, "version", lambda name: "99")
     choose_decoder.cache_clear()
-    choose_decoder()
-    assert len(list(two.iterdir())) == 2
+    choose_decoder(candidates, clock)
+    assert len(list(choices.iterdir())) == 2
 
 
-def test_those_installed_are_all_timed() -> None:
-    seconds = time_decoders(registry.available_decoders())
+def test_all_installed_decoders_are_timed() -> None:
+    installed = [registry.DECODERS[name] for name in registry.available_decoders()]
+    seconds = time_decoders(installed)
     assert set(seconds) == set(registry.available_decoders())
     assert min(seconds.values()) > 0
-
-
-def test_a_file_that_was_not_finished_is_not_there(tmp_path: Path) -> None:
-    def interrupted() -> None:
-        with open_replacing(tmp_path / "a" / "b.bin") as out:
-            out.write(b"half")
-            raise RuntimeError("planted")
-
-    with pytest.raises(RuntimeError, match="planted"):
-        interrupted()
-    assert not list((tmp_path / "a").iterdir())

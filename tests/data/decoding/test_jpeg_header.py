@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from perfsuite.data.decoding.jpeg_header import read_jpeg_header
-from perfsuite.data.decoding.registry import EXIF_ORIENTATION
+from perfsuite.data.decoding.jpeg_header import EXIF_ORIENTATION, read_jpeg_header
 
 PIXELS = np.random.default_rng(3).integers(0, 256, (48, 80, 3), np.uint8)
 
@@ -49,13 +48,13 @@ def test_only_upright_is_plain(orientation: int, order: str) -> None:
     assert header.is_plain == (orientation == 1)
 
 
-def test_a_file_without_its_end_is_not_plain() -> None:
+def test_a_truncated_file_is_not_plain() -> None:
     header = read_jpeg_header(jpeg()[:-40])
     assert header is not None
     assert not header.is_plain
 
 
-def test_no_cut_and_no_flipped_byte_makes_it_raise() -> None:
+def test_damage_never_raises() -> None:
     data = bytearray(jpeg(exif=Image.Exif()))
     for end in range(0, len(data), 7):
         read_jpeg_header(bytes(data[:end]))
@@ -67,5 +66,5 @@ def test_no_cut_and_no_flipped_byte_makes_it_raise() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xd8", b"\xff\xd8\xff\xda", b"\x89PNG\r\n\x1a\n" + bytes(90)])
-def test_what_is_no_jpeg_has_no_header(data: bytes) -> None:
+def test_other_files_have_no_header(data: bytes) -> None:
     assert read_jpeg_header(data) is None

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(not is_available(), reason="no numba or no libjp
 
 
 @pytest.fixture(scope="module")
-def photograph(tmp_path_factory: pytest.TempPathFactory) -> Image.Image:
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Image.Image:
     folder = dataset.make_dataset(tmp_path_factory.mktemp("p") / "p", images=1, classes=1, size=(500, 375))
     with Image.open(next(folder.rglob("*.jpg"))) as image:
         return image.convert("RGB")
@@ -27,10 +27,10 @@ def jpeg(image: Image.Image, **options: object) -> bytes:
     return out.getvalue()
 
 
-SIDES = (500, 375)
+SIZE = (500, 375)
 
 
-def by_pillow(data: bytes, window: CropWindow) -> np.ndarray:
+def crop_with_pillow(data: bytes, window: CropWindow) -> np.ndarray:
     left, top, width, height = window.box
     with Image.open(io.BytesIO(data)) as image:
         box = image.convert("RGB").crop((left, top, left + width, top + height))
@@ -42,9 +42,9 @@ def by_pillow(data: bytes, window: CropWindow) -> np.ndarray:
     return np.asarray(part).astype(int)
 
 
-def by_us(data: bytes, window: CropWindow, sides: tuple[int, int]) -> np.ndarray:
+def crop_with_region_decoder(data: bytes, window: CropWindow, sides: tuple[int, int]) -> np.ndarray:
     out = np.zeros((window.size[1], window.size[0], 3), np.uint8)
-    assert RegionDecoder().read(data, window, sides, out)
+    assert RegionDecoder().decode(data, window, sides, out)
     return out.astype(int)
 
 
@@ -60,82 +60,82 @@ ENCODINGS = [
 
 
 @pytest.mark.parametrize("options", ENCODINGS, ids=str)
-def test_windows_are_pillows_to_one_level(photograph: Image.Image, options: dict[str, object]) -> None:
+def test_crops_are_pillows_to_one_level(photo: Image.Image, options: dict[str, object]) -> None:
     options = dict(options)
-    data = jpeg(photograph.convert(str(options.pop("mode", "RGB"))), **options)
+    data = jpeg(photo.convert(str(options.pop("mode", "RGB"))), **options)
     rng = np.random.default_rng(11)
     windows = [center_crop(500, 375, 224), center_crop(500, 375, 96)]
     windows += [random_resized_crop(500, 375, 224, row) for row in rng.random((25, UNIFORMS_PER_CROP))]
     for window in windows:
-        difference = np.abs(by_us(data, window, SIDES) - by_pillow(data, window))
+        difference = np.abs(crop_with_region_decoder(data, window, SIZE) - crop_with_pillow(data, window))
         assert difference.max() <= 1, window
         assert difference.mean() < 0.4, window
 
 
 @pytest.mark.parametrize("mirror", [False, True])
-def test_a_window_as_large_as_its_box_is_the_decoders_pixels(photograph: Image.Image, mirror: bool) -> None:
+def test_a_crop_that_is_not_resized_has_the_exact_pixels(photo: Image.Image, mirror: bool) -> None:
     """Nothing is resampled, so every place where cropped decoding begins and ends must be bit-exact."""
     rng = np.random.default_rng(12)
     for subsampling in ("4:2:0", "4:2:2", "4:4:4"):
-        data = jpeg(photograph, subsampling=subsampling)
+        data = jpeg(photo, subsampling=subsampling)
         for _ in range(60):
             width, height = int(rng.integers(1, 480)), int(rng.integers(1, 370))
             left, top = int(rng.integers(0, 501 - width)), int(rng.integers(0, 376 - height))
             box = (left, top, width, height)
             window = CropWindow(box, (width, height), (0, 0), (width, height), mirror)
-            np.testing.assert_array_equal(by_us(data, window, SIDES), by_pillow(data, window))
+            np.testing.assert_array_equal(
+                crop_with_region_decoder(data, window, SIZE), crop_with_pillow(data, window)
+            )
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 2), (8, 8), (17, 5), (63, 65), (40, 900), (2000, 31)])
-def test_small_and_long_images(photograph: Image.Image, size: tuple[int, int]) -> None:
-    data = jpeg(photograph.resize(size))
+def test_small_and_long_images(photo: Image.Image, size: tuple[int, int]) -> None:
+    data = jpeg(photo.resize(size))
     for window in (center_crop(*size, 32), random_resized_crop(*size, 32, [0.3] * UNIFORMS_PER_CROP)):
-        difference = np.abs(by_us(data, window, size) - by_pillow(data, window))
+        difference = np.abs(crop_with_region_decoder(data, window, size) - crop_with_pillow(data, window))
         assert difference.max() <= 1
 
 
-def test_damage_is_reported_and_the_reader_goes_on(photograph: Image.Image) -> None:
-    good = jpeg(photograph)
+def test_damage_is_reported_and_the_decoder_stays_usable(photo: Image.Image) -> None:
+    undamaged = jpeg(photo)
     reader = RegionDecoder()
     window = center_crop(500, 375, 64)
     expected, out = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64, 3), np.uint8)
-    assert reader.read(good, window, SIDES, expected)
+    assert reader.decode(undamaged, window, SIZE, expected)
     rng = np.random.default_rng(1)
     refused = 0
     for _ in range(300):
-        bad = bytearray(good)
-        for at in rng.integers(2, len(bad), 3):
-            bad[at] = rng.integers(0, 256)
-        refused += not reader.read(bytes(bad), window, SIDES, out)
-        refused += not reader.read(good[: int(rng.integers(0, len(good)))], window, SIDES, out)
+        damaged = bytearray(undamaged)
+        for at in rng.integers(2, len(damaged), 3):
+            damaged[at] = rng.integers(0, 256)
+        refused += not reader.decode(bytes(damaged), window, SIZE, out)
+        refused += not reader.decode(undamaged[: int(rng.integers(0, len(undamaged)))], window, SIZE, out)
     assert refused > 250
-    assert reader.read(good, window, SIDES, out)
+    assert reader.decode(undamaged, window, SIZE, out)
     np.testing.assert_array_equal(out, expected)
 
 
-def test_a_size_that_is_not_the_files_is_refused(photograph: Image.Image) -> None:
+def test_a_file_of_another_size_is_refused(photo: Image.Image) -> None:
     out = np.zeros((64, 64, 3), np.uint8)
-    assert not RegionDecoder().read(jpeg(photograph), center_crop(900, 900, 64), (900, 900), out)
+    assert not RegionDecoder().decode(jpeg(photo), center_crop(900, 900, 64), (900, 900), out)
 
 
-def test_a_image_borrows_no_tables_from_the_one_before(photograph: Image.Image) -> None:
-    good = jpeg(photograph)
-    tables = good.index(b"\xff\xdb")
-    length = int.from_bytes(good[tables + 2 : tables + 4])
-    without = good[:tables] + good[tables + 2 + length :]
+def test_an_image_without_tables_does_not_use_those_of_the_one_before(photo: Image.Image) -> None:
+    undamaged = jpeg(photo)
+    tables = undamaged.index(b"\xff\xdb")
+    length = int.from_bytes(undamaged[tables + 2 : tables + 4])
+    without = undamaged[:tables] + undamaged[tables + 2 + length :]
     reader, window = RegionDecoder(), center_crop(500, 375, 64)
     out = np.zeros((64, 64, 3), np.uint8)
-    assert reader.read(good, window, SIDES, out)
-    assert not reader.read(without, window, SIDES, out)
+    assert reader.decode(undamaged, window, SIZE, out)
+    assert not reader.decode(without, window, SIZE, out)
 
 
 @pytest.mark.parametrize("eighths", [1, 2, 4])
 @pytest.mark.parametrize("subsampling", ["4:2:0", "4:2:2", "4:4:4"])
-def test_a_image_decoded_smaller_is_libjpeg_s_own(
-    photograph: Image.Image, eighths: int, subsampling: str
-) -> None:
+def test_a_image_decoded_smaller_is_libjpeg_s_own(photo: Image.Image, eighths: int, subsampling: str) -> None:
     """Windows on whole pixels of the smaller image, not resampled: bit-exact, cropped or not."""
-    data = jpeg(photograph, subsampling=subsampling)
+    data = jpeg(photo, subsampling=subsampling)
     with Image.open(io.BytesIO(data)) as image:
         image.draft("RGB", (500 * eighths // 8, 375 * eighths // 8))
         smaller = np.asarray(image.convert("RGB")).astype(int)
@@ -151,26 +151,26 @@ def test_a_image_decoded_smaller_is_libjpeg_s_own(
         box = (left * per, top * per, width * per, height * per)
         out = np.zeros((height, width, 3), np.uint8)
         window = CropWindow(box, (width, height), (0, 0), (width, height))
-        assert RegionDecoder().read(data, window, SIDES, out, eighths)
+        assert RegionDecoder().decode(data, window, SIZE, out, eighths)
         np.testing.assert_array_equal(out, smaller[top : top + height, left : left + width])
 
 
-def test_decoding_smaller_shows_nearly_the_same(photograph: Image.Image) -> None:
-    large = photograph.resize((2000, 1500), Image.Resampling.BICUBIC)
+def test_scaled_decoding_gives_nearly_the_same_crops(photo: Image.Image) -> None:
+    large = photo.resize((2000, 1500), Image.Resampling.BICUBIC)
     data = jpeg(large)
     rng = np.random.default_rng(11)
     windows = [center_crop(2000, 1500, 224), center_crop(2000, 1500, 64)]
     windows += [random_resized_crop(2000, 1500, 96, row) for row in rng.random((25, UNIFORMS_PER_CROP))]
-    seen = set()
+    used = set()
     for window in windows:
-        fewer = scale_eighths(window)
-        seen.add(fewer)
+        eighths = scale_eighths(window)
+        used.add(eighths)
         out = np.zeros((window.size[1], window.size[0], 3), np.uint8)
-        assert RegionDecoder().read(data, window, (2000, 1500), out, fewer)
-        difference = np.abs(out.astype(int) - by_pillow(data, window))
+        assert RegionDecoder().decode(data, window, (2000, 1500), out, eighths)
+        difference = np.abs(out.astype(int) - crop_with_pillow(data, window))
         assert difference.mean() < 1
         # A box that was moved by one pixel of the smaller image would differ more than the right one.
-        wrong = replace(window, box=(window.box[0] + 8 // fewer * 4, *window.box[1:]))
-        if fewer < 8 and wrong.box[0] + wrong.box[2] <= 2000:
-            assert np.abs(out.astype(int) - by_pillow(data, wrong)).mean() > 2 * difference.mean()
-    assert seen >= {1, 2, 4}
+        wrong = replace(window, box=(window.box[0] + 8 // eighths * 4, *window.box[1:]))
+        if eighths < 8 and wrong.box[0] + wrong.box[2] <= 2000:
+            assert np.abs(out.astype(int) - crop_with_pillow(data, wrong)).mean() > 2 * difference.mean()
+    assert used >= {1, 2, 4}

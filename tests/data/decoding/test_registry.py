@@ -1,77 +1,44 @@
 from __future__ import annotations
 
-import io
+from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from perfsuite.data.decoding import registry
+from perfsuite.data.decoding import decoders, registry
+from perfsuite.data.decoding.decoder import Decoder
+from perfsuite.data.decoding.registry import DECODERS, available_decoders, get_decoder
 from perfsuite.errors import DataError
 
-RNG = np.random.default_rng(7)
+
+def test_every_module_of_the_folder_is_a_decoder_of_its_name() -> None:
+    modules = {path.stem for path in Path(decoders.__path__[0]).glob("*.py")} - {"__init__"}
+    assert set(DECODERS) == modules
+    assert all(name == decoder.name for name, decoder in DECODERS.items())
 
 
-def image(mode: str, side: tuple[int, int] = (24, 40)) -> Image.Image:
-    blocks = RNG.integers(0, 256, (side[0] // 8, side[1] // 8, 3), np.uint8)
-    made = Image.fromarray(np.kron(blocks, np.ones((8, 8, 1), np.uint8)))
-    if mode == "I;16":
-        return Image.fromarray(np.asarray(made.convert("L")).astype(np.uint16) * 257)
-    return made.convert(mode)
+def test_pillow_comes_first_and_is_always_available() -> None:
+    assert next(iter(DECODERS)) == "pillow"
+    assert available_decoders()[0] == "pillow"
 
 
-def encoded(source: Image.Image, kind: str, **options: object) -> bytes:
-    out = io.BytesIO()
-    source.save(out, kind, **options)
-    return out.getvalue()
-
-
-MODES = [("L", "JPEG"), ("RGB", "JPEG"), ("CMYK", "JPEG"), ("RGBA", "PNG"), ("P", "PNG"), ("I;16", "PNG")]
-
-
-@pytest.mark.parametrize("name", registry.available_decoders())
-@pytest.mark.parametrize(("mode", "kind"), MODES)
-def test_every_decoder_gives_rgb_of_every_mode_as_pillow_does(name: str, mode: str, kind: str) -> None:
-    data = encoded(image(mode), kind)
-    found = registry.get_decoder(name)(data)
-    assert found.shape == (24, 40, 3)
-    assert found.dtype == np.uint8
-    assert np.abs(found.astype(int) - registry.decode_with_pillow(data).astype(int)).max() <= 1
-
-
-@pytest.mark.parametrize("name", registry.available_decoders())
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_every_decoder_obeys_exif(name: str, orientation: int) -> None:
-    upright = image("RGB")
-    exif = Image.Exif()
-    exif[registry.EXIF_ORIENTATION] = orientation
-    data = encoded(upright, "JPEG", exif=exif, quality=100, subsampling=0)
-    expected = registry.decode_with_pillow(data)
-    found = registry.get_decoder(name)(data)
-    assert found.shape == expected.shape == ((40, 24, 3) if orientation >= 5 else (24, 40, 3))
-    assert np.abs(found.astype(int) - expected.astype(int)).max() <= 1
-
-
-def test_sixteen_bits_keep_their_upper_eight() -> None:
-    values = np.linspace(0, 65535, 64, dtype=np.uint16).reshape(8, 8)
-    found = registry.decode_with_pillow(encoded(Image.fromarray(values), "PNG"))
-    np.testing.assert_array_equal(found[:, :, 0], values >> 8)
-
-
-@pytest.mark.parametrize("name", registry.available_decoders())
-@pytest.mark.parametrize("data", [b"", b"not an image", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n"])
-def test_what_is_no_image_is_told_with_its_length(name: str, data: bytes) -> None:
-    with pytest.raises(DataError, match=f"of {len(data)} bytes"):
-        registry.get_decoder(name)(data)
-
-
-@pytest.mark.parametrize("name", registry.available_decoders())
-def test_a_truncated_jpeg_is_an_error_for_every_decoder(name: str) -> None:
-    data = encoded(image("RGB", (96, 96)), "JPEG")
-    with pytest.raises(DataError):
-        registry.get_decoder(name)(data[: len(data) * 2 // 3])
-
-
-def test_an_unknown_decoder_is_named_with_the_known_ones() -> None:
+def test_an_unknown_decoder_is_an_error_with_the_known_names() -> None:
     with pytest.raises(ValueError, match="'fastest', expected auto or one of pillow"):
-        registry.get_decoder("fastest")
+        get_decoder("fastest")
+
+
+@pytest.mark.parametrize("lacks", ["module", "library"])
+def test_a_decoder_that_is_not_installed_is_an_error_with_its_extra(
+    lacks: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absent = Decoder(
+        name="absent",
+        decode=get_decoder("pillow"),
+        module="no_such_module" if lacks == "module" else "json",
+        distribution="absent",
+        extra="decoders",
+        is_usable=lambda: lacks != "library",
+    )
+    monkeypatch.setattr(registry, "DECODERS", {"pillow": DECODERS["pillow"], "absent": absent})
+    assert available_decoders() == ("pillow",)
+    with pytest.raises(DataError, match=r"absent is not installed, expected one of pillow; .*\[decoders\]"):
+        get_decoder("absent")

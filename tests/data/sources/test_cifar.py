@@ -25,7 +25,7 @@ def write_set(folder: Path) -> np.ndarray:
     return np.concatenate([first, second])
 
 
-def test_every_pixel_and_label_is_where_the_format_has_it(tmp_path: Path) -> None:
+def test_pixels_and_labels_are_read_from_their_offsets(tmp_path: Path) -> None:
     records = write_set(tmp_path)
     training, test = cifar.read_cifar10(tmp_path)
     assert training.images.shape == (12, 3, 32, 32)
@@ -42,54 +42,56 @@ def test_every_pixel_and_label_is_where_the_format_has_it(tmp_path: Path) -> Non
         (lambda folder: (folder / "data_batch_1.bin").write_bytes(b""), "0 bytes, expected a multiple"),
         (lambda folder: (folder / "data_batch_2.bin").write_bytes(b"x" * 4000), "4,000 bytes"),
         (lambda folder: (folder / "data_batch_1.bin").write_bytes(b"\xff" * cifar.RECORD_BYTES), "label 255"),
-        (lambda folder: [one.unlink() for one in folder.glob("data*")], "no data_batch_"),
+        (lambda folder: [path.unlink() for path in folder.glob("data*")], "no data_batch_"),
     ],
 )
-def test_a_damaged_set_is_named(damage: object, named: str, tmp_path: Path) -> None:
+def test_a_damaged_data_set_is_an_error_that_names_the_file(
+    damage: object, named: str, tmp_path: Path
+) -> None:
     write_set(tmp_path)
     damage(tmp_path)  # type: ignore[operator]
     with pytest.raises(DataError, match=named):
         cifar.read_cifar10(tmp_path)
 
 
-def test_evaluation_batches_hold_each_image_once_as_it_is(tmp_path: Path) -> None:
+def test_evaluation_batches_have_each_image_once_unchanged(tmp_path: Path) -> None:
     write_set(tmp_path)
     training, _ = cifar.read_cifar10(tmp_path)
     images = torch.cat([images for images, _ in cifar.InMemoryBatches(training, 5)])
     assert torch.equal(images, training.images)
 
 
-def test_training_batches_hold_each_image_once_moved_and_mirrored() -> None:
+def test_training_batches_have_each_image_once_shifted_and_mirrored() -> None:
     count = 40
     images = torch.zeros(count, 3, 32, 32, dtype=torch.uint8)
     images[:, :, 16, 10] = torch.arange(1, count + 1, dtype=torch.uint8)[:, None]
     batches = cifar.InMemoryBatches(cifar.LabeledImages(images, torch.arange(count)), 16, training=True)
     columns = set()
-    seen = []
-    for moved, labels in batches:
-        for image, label in zip(moved, labels, strict=True):
+    used = []
+    for shifted, labels in batches:
+        for image, label in zip(shifted, labels, strict=True):
             lit = image[0].nonzero()
             assert len(lit) == 1
             assert image[0][tuple(lit[0])] == label + 1
             assert abs(lit[0][0] - 16) <= 4
             columns.add(int(lit[0][1]))
-        seen += labels.tolist()
-    assert sorted(seen) == list(range(count))
+        used += labels.tolist()
+    assert sorted(used) == list(range(count))
     assert columns <= {*range(6, 15), *range(17, 26)}
     assert columns & set(range(6, 15))
     assert columns & set(range(17, 26))
 
 
-def test_an_epoch_is_drawn_from_seed_and_number() -> None:
+def test_an_epoch_depends_on_seed_and_number() -> None:
     images = cifar.LabeledImages(
         torch.arange(20 * 3072).view(20, 3, 32, 32).to(torch.uint8), torch.arange(20)
     )
 
-    def drawn(seed: int, epoch: int) -> torch.Tensor:
+    def images_of(seed: int, epoch: int) -> torch.Tensor:
         batches = cifar.InMemoryBatches(images, 8, training=True, seed=seed)
         batches.set_epoch(epoch)
         return torch.cat([batch for batch, _ in batches])
 
-    assert torch.equal(drawn(1, 2), drawn(1, 2))
-    assert not torch.equal(drawn(1, 2), drawn(1, 3))
-    assert not torch.equal(drawn(1, 2), drawn(2, 2))
+    assert torch.equal(images_of(1, 2), images_of(1, 2))
+    assert not torch.equal(images_of(1, 2), images_of(1, 3))
+    assert not torch.equal(images_of(1, 2), images_of(2, 2))

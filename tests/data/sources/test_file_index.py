@@ -5,19 +5,18 @@ import multiprocessing
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfsuite.data.sources.file_index import PackedStrings, split_rows
+from perfsuite.data.sources.file_index import PackedStrings
 
 
 @given(st.lists(st.lists(st.text())))
-def test_names_come_back_as_they_went_in(groups: list[list[str]]) -> None:
+def test_packed_names_are_unpacked_unchanged(groups: list[list[str]]) -> None:
     groups = [[name for name in group if _can_be_a_name(name)] for group in groups]
-    joined = PackedStrings.concatenate(PackedStrings.of(group) for group in groups)
+    joined = PackedStrings.concatenate(PackedStrings.from_strings(group) for group in groups)
     assert [joined[row] for row in range(len(joined))] == [name for group in groups for name in group]
 
 
@@ -29,54 +28,31 @@ def _can_be_a_name(name: str) -> bool:
     return True
 
 
-def test_names_that_are_not_utf_8_survive() -> None:
+def test_names_that_are_not_utf_8_are_unchanged() -> None:
     name = b"\xff\xfe.jpg".decode("utf-8", "surrogateescape")
-    assert PackedStrings.of([name])[0] == name
+    assert PackedStrings.from_strings([name])[0] == name
 
 
 def test_a_row_outside_is_an_index_error() -> None:
-    with pytest.raises(IndexError, match="row 1 of 1"):
-        PackedStrings.of(["a"])[1]
-
-
-@pytest.mark.parametrize(("val", "test"), [(0.1, 0.1), (0.0, 0.0), (0.5, 0.5), (0.25, 0.0)])
-def test_every_class_is_split_in_the_same_shares(val: float, test: float) -> None:
-    labels = np.repeat(np.arange(5, dtype=np.int32), [40, 20, 100, 8, 4])
-    rng = np.random.default_rng(0)
-    parts = split_rows(labels, rng.integers(0, 2**63, len(labels)).astype(np.uint64), val, test)
-    assert sorted(np.concatenate(list(parts.values()))) == list(range(len(labels)))
-    for label, count in enumerate([40, 20, 100, 8, 4]):
-        assert (labels[parts["val"]] == label).sum() == round(count * val)
-        held = round(count * (val + test)) - round(count * val)
-        assert (labels[parts["test"]] == label).sum() == held
-
-
-def test_a_split_does_not_depend_on_the_order_of_listing() -> None:
-    names = [f"c/{number}.jpg" for number in range(50)]
-    labels = np.zeros(50, np.int32)
-
-    def chosen(listed: list[str]) -> set[str]:
-        found = PackedStrings.of(listed)
-        return {found[int(row)] for row in split_rows(labels, found.hashes(), 0.2, 0.2)["val"]}
-
-    assert chosen(names) == chosen(names[::-1])
+    with pytest.raises(IndexError, match="row 1, expected 0 to 0"):
+        PackedStrings.from_strings(["a"])[1]
 
 
 def test_forked_workers_copy_no_page_of_an_index() -> None:
     """A list of strings is the negative control: reading it writes its reference counts."""
     listed = [f"class_{number % 100:03}/image_{number:07}.jpg" for number in range(200_000)]
-    found = PackedStrings.of(listed)
-    assert private_bytes_gained_by_reading(found) < 2 << 20
+    packed = PackedStrings.from_strings(listed)
+    assert private_bytes_gained_by_reading(packed) < 2 << 20
     assert private_bytes_gained_by_reading(listed) > 8 << 20
 
 
 def private_bytes_gained_by_reading(names: PackedStrings | Sequence[str]) -> int:
-    """What a forked process has of its own after it has read every name."""
+    """The unshared memory that a forked process gains by reading every name."""
     context = multiprocessing.get_context("fork")
-    here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_read_all, args=(names, there))
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_read_all, args=(names, sender))
     process.start()
-    gained: int = here.recv()
+    gained: int = receiver.recv()
     process.join()
     return gained
 

@@ -23,21 +23,21 @@ def in_memory(folder: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("kind", ["memory", "file"])
-def test_a_remote_folder_is_read_as_one_on_disk(folder: Path, in_memory: str, kind: str) -> None:
-    there = remote_folder(in_memory if kind == "memory" else f"file://{folder}")
-    here = image_folder(folder)
-    assert there.class_names == here.class_names
-    assert there.labels.tolist() == here.labels.tolist()
-    assert all(there.read(row) == here.read(row) for row in range(40))
-    assert there.name(0).endswith(here.name(0))
+def test_a_remote_folder_is_read_like_a_local_one(folder: Path, in_memory: str, kind: str) -> None:
+    remote = remote_folder(in_memory if kind == "memory" else f"file://{folder}")
+    local = image_folder(folder)
+    assert remote.class_names == local.class_names
+    assert remote.labels.tolist() == local.labels.tolist()
+    assert all(remote.read(row) == local.read(row) for row in range(40))
+    assert remote.name(0).endswith(local.name(0))
 
 
-def test_loaders_show_the_same_from_there(folder: Path, in_memory: str) -> None:
-    shown = []
+def test_loaders_give_the_same_batches_from_a_remote_folder(folder: Path, in_memory: str) -> None:
+    batches = []
     for source in (image_folder(folder), remote_folder(in_memory)):
         parts = {"train": source, "val": source, "test": source}
-        shown.append(list(make_loaders(parts, 8, 2, image_size=32).train))
-    assert all(torch.equal(a[0], b[0]) for a, b in zip(*shown, strict=True))
+        batches.append(list(make_loaders(parts, 8, 2, image_size=32).train))
+    assert all(torch.equal(a[0], b[0]) for a, b in zip(*batches, strict=True))
 
 
 def test_worker_processes_open_their_own_connection(folder: Path) -> None:
@@ -49,28 +49,28 @@ def test_worker_processes_open_their_own_connection(folder: Path) -> None:
     loader.close()
 
 
-# boto and moto hand back connections when they are collected
+# boto and moto close connections only when they are garbage collected
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
 @pytest.mark.parametrize("engine", ["threads", "processes"])
-def test_loaders_show_the_same_from_a_server_that_speaks_s3(folder: Path, bucket: str, engine: str) -> None:
+def test_loaders_give_the_same_batches_from_an_s3_server(folder: Path, bucket: str, engine: str) -> None:
     store = fsspec.filesystem("s3")
     for path in folder.rglob("*.jpg"):
         store.pipe_file(f"{bucket}/{engine}/{path.relative_to(folder).as_posix()}", path.read_bytes())
-    shown = []
+    batches = []
     for source in (image_folder(folder), remote_folder(f"{bucket}/{engine}")):
         parts = {"train": source, "val": source, "test": source}
         loaders = make_loaders(parts, 8, 2, image_size=32, engine=engine, start_method="fork")
-        shown.append([(images.clone(), labels) for images, labels in loaders.train])
+        batches.append([(images.clone(), labels) for images, labels in loaders.train])
         loaders.close()
-    assert len(shown[0]) == len(shown[1]) == 5
-    for (images, labels), (expected, expected_labels) in zip(*shown, strict=True):
+    assert len(batches[0]) == len(batches[1]) == 5
+    for (images, labels), (expected, expected_labels) in zip(*batches, strict=True):
         assert torch.equal(images, expected)
         assert torch.equal(labels, expected_labels)
 
 
-def test_what_vanished_is_a_fault_that_is_named(in_memory: str) -> None:
+def test_a_file_that_was_deleted_is_a_fault(in_memory: str) -> None:
     source = remote_folder(in_memory)
     fsspec.filesystem("memory").rm("/images/class_01/000001.jpg")
     parts = {"train": source, "val": source, "test": source}
@@ -80,8 +80,16 @@ def test_what_vanished_is_a_fault_that_is_named(in_memory: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "said"), [("memory://absent", "no images found"), ("nosuch://x", "Protocol not known")]
+    ("address", "message"), [("memory://absent", "no images found"), ("nosuch://x", "Protocol not known")]
 )
-def test_addresses_without_sense_are_refused(address: str, said: str) -> None:
-    with pytest.raises(DataError, match=said):
+def test_invalid_addresses_are_an_error(address: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
         remote_folder(address)
+
+
+def test_hidden_and_nested_files_are_ignored_as_in_a_local_folder(folder: Path, in_memory: str) -> None:
+    store = fsspec.filesystem("memory")
+    for name in ("class_00/.hidden.jpg", "class_00/nested/a.jpg", ".hidden/a.jpg", "a.jpg", "class_00/a.txt"):
+        store.pipe_file(f"/images/{name}", b"x")
+    remote, local = remote_folder(in_memory), image_folder(folder)
+    assert [remote.names[row] for row in range(len(remote))] == [local.name(row) for row in range(len(local))]

@@ -16,7 +16,7 @@ ADVICE = {
     "PadIfNeeded": "resize and pad in one step: perfsuite.transforms.letterbox",
     "Affine": "compose all geometry into one affine map, or augment on the device",
     "geometry": "augment on the device (perfsuite.transforms.augment.device), or drop rotation and zoom",
-    "ColorJitter": "use perfsuite.transforms.augment.cpu.adjust_color, or augment on the device",
+    "ColorJitter": "use perfsuite.transforms.augment.cpu.apply_pixel_operations, or augment on the device",
     "color": "augment on the device (perfsuite.transforms.augment.device)",
     "elastic": _EXPENSIVE,
     "grid": _EXPENSIVE,

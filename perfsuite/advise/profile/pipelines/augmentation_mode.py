@@ -8,9 +8,8 @@ from perfsuite.advise.profile.pipelines.advice import advised_step
 from perfsuite.advise.profile.pipelines.normalize import normalize_sample
 from perfsuite.advise.profile.transforms import PipelineSample, PipelineStep
 from perfsuite.transforms.augment import cpu
-from perfsuite.transforms.augment.modes import draw
-from perfsuite.transforms.geometry import affine_matrix
-from perfsuite.transforms.labels.labels import transform_points
+from perfsuite.transforms.augment.draws import draw
+from perfsuite.transforms.labels.keypoints import transform_points
 
 SEED = 42
 
@@ -27,14 +26,14 @@ def steps(mode: str, size: int) -> list[PipelineStep]:
     def geometry(sample: PipelineSample) -> PipelineSample:
         height, width = sample.image.shape[:2]
         keypoints = (
-            transform_points(sample.keypoints, affine_matrix(parameters, height, width))
+            transform_points(sample.keypoints, parameters.pose.affine_matrix(height, width))
             if len(sample.keypoints)
             else sample.keypoints
         )
         return PipelineSample(cpu.warp_image(parameters, sample.image), keypoints)
 
     def color(sample: PipelineSample) -> PipelineSample:
-        return PipelineSample(cpu.adjust_color(parameters, sample.image), sample.keypoints)
+        return PipelineSample(cpu.apply_pixel_operations(parameters, sample.image), sample.keypoints)
 
     return [
         advised_step("random numbers", random_numbers),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from perfsuite.advise.profile.pipelines.advice import advised_step
 from perfsuite.advise.profile.pipelines.normalize import normalize_sample
 from perfsuite.advise.profile.transforms import PipelineSample, PipelineStep
-from perfsuite.transforms.labels.labels import transform_points
+from perfsuite.transforms.labels.keypoints import transform_points
 from perfsuite.transforms.letterbox import Letterbox
 
 

@@ -11,9 +11,8 @@ from perfsuite.advise.profile.pipelines.normalize import normalize_sample
 from perfsuite.advise.profile.transforms import PipelineSample, PipelineStep
 from perfsuite.transforms.augment import cpu
 from perfsuite.transforms.augment.distortion import DisplacementField, elastic_field, grid_field
-from perfsuite.transforms.augment.modes import Draw
-from perfsuite.transforms.geometry import affine_matrix
-from perfsuite.transforms.labels.labels import transform_points
+from perfsuite.transforms.augment.draws import Draw
+from perfsuite.transforms.labels.keypoints import transform_points
 
 
 def steps(size: int) -> list[PipelineStep]:
@@ -23,7 +22,9 @@ def steps(size: int) -> list[PipelineStep]:
     applies: dict[str, Callable[[PipelineSample], PipelineSample]] = {
         "quarter turn": _warp(Draw(quarter_turns=1)),
         "mirror": _warp(Draw(mirror=True)),
-        "jitter": lambda sample: PipelineSample(cpu.adjust_color(jitter, sample.image), sample.keypoints),
+        "jitter": lambda sample: PipelineSample(
+            cpu.apply_pixel_operations(jitter, sample.image), sample.keypoints
+        ),
         "elastic": _distort(lambda h, w: elastic_field(h, w, min(h, w) / 56, min(h, w) / 14, rng)),
         "grid": _distort(lambda h, w: grid_field(h, w, 5, min(h, w) / 56, rng)),
         "normalize": normalize_sample,
@@ -33,7 +34,7 @@ def steps(size: int) -> list[PipelineStep]:
 
 def _warp(draw: Draw) -> Callable[[PipelineSample], PipelineSample]:
     def apply(sample: PipelineSample) -> PipelineSample:
-        forward = affine_matrix(draw, *sample.image.shape[:2])
+        forward = draw.pose.affine_matrix(*sample.image.shape[:2])
         return PipelineSample(cpu.warp_image(draw, sample.image), transform_points(sample.keypoints, forward))
 
     return apply

@@ -1,4 +1,4 @@
-"""Imported by the fork server: all that a worker needs, so that none has to import or compile it again."""
+"""Imported by the fork server, so that no worker has to import or compile these modules itself."""
 
 from perfsuite.data import image_maker
 from perfsuite.data.decoding import region

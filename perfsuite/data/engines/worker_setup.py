@@ -1,0 +1,98 @@
+"""Start worker processes, set them up, and explain their death."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+
+from perfsuite.errors import DataError
+
+# fork copies the caller's threads and locks; a server that forks before there are any is safe.
+DEFAULT_START_METHOD = "forkserver" if sys.platform == "linux" else "spawn"
+# What torch says of a worker that died.
+_DEATH_PHRASES = ("exited unexpectedly", "killed by signal", "shared memory")
+
+
+def resolve_start_method(start_method: str | None) -> str:
+    """Check the start method, or use the default; prepare the fork server if that is used."""
+    method = start_method or DEFAULT_START_METHOD
+    if method not in multiprocessing.get_all_start_methods():
+        known = ", ".join(multiprocessing.get_all_start_methods())
+        raise ValueError(f"start_method: {method!r}, expected one of {known}")
+    if method == "forkserver":
+        # The server imports torch once, and then forks every worker in an instant.
+        multiprocessing.set_forkserver_preload(["__main__", "perfsuite.data.fork_server_preload"])
+    return method
+
+
+@contextmanager
+def opencv_threads_disabled() -> Iterator[None]:
+    """Disable OpenCV's threads while workers are forked: a worker would wait for threads that it lacks."""
+    cv2 = sys.modules.get("cv2")
+    if cv2 is None:
+        yield
+        return
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def ignore_sigint() -> None:
+    """In a worker process: ignore Ctrl-C, which also reaches the caller; the caller decides what ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def limit_library_threads() -> None:
+    """In a worker: one thread per library; more would multiply with the number of workers."""
+    torch.set_num_threads(1)
+    try:
+        import cv2
+    except ImportError:
+        return
+    # In a forked worker, even setting the current value would wait for threads that fork did not copy.
+    if cv2.getNumThreads() != 1:
+        cv2.setNumThreads(1)
+
+
+def pin_to_core(cores: Sequence[int], worker: int) -> None:
+    """In a worker: pin it to one of the cores, by its number; no cores, no pinning."""
+    if cores:
+        os.sched_setaffinity(0, {cores[worker % len(cores)]})
+
+
+def explain_worker_death(error: Exception, exit_codes: Sequence[int] = ()) -> Exception:
+    """Turn the error of a dead worker into a DataError with advice; return other errors unchanged."""
+    message = str(error)
+    # The worker died while it sent a batch, unless torch says that the error was caught in the work itself.
+    is_cut_off = isinstance(error, OSError | EOFError) and not message.startswith("Caught ")
+    if not is_cut_off and not any(phrase in message for phrase in _DEATH_PHRASES):
+        return error
+    first_line = message.splitlines()[0] if message else "a worker ended while it sent a batch"
+    return DataError(f"loader: {first_line}; {worker_death_advice(exit_codes)}")
+
+
+def worker_death_advice(exit_codes: Sequence[int]) -> str:
+    """Say what to do about workers that failed by themselves, or were killed as when memory runs out.
+
+    >>> worker_death_advice([1]).partition(":")[0]
+    'it failed by itself and printed why'
+    """
+    if 1 in exit_codes:  # Python's, after an uncaught error
+        return (
+            "it failed by itself and printed why: a script that loads images outside of "
+            "`if __name__ == '__main__':` is run again by each worker, unless start_method='fork'; "
+            "engine='threads' needs no worker process"
+        )
+    return (
+        "fewer num_workers or a smaller batch_size need less memory (also of /dev/shm), and "
+        "engine='threads' needs no worker process"
+    )

@@ -1,0 +1,56 @@
+"""The interface of a source: the encoded bytes, label and name of each row. Nothing is decoded here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perfsuite.data.sources.file_index import Rows
+
+ProgressCallback = Callable[[int, int], None]  # images done, images in all
+
+
+class ImageSource(Protocol):
+    """Rows of encoded images. A source must be picklable, and readable from many threads at once."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def labels(self) -> NDArray[np.int32]: ...
+
+    def __len__(self) -> int: ...
+
+    def read(self, row: int) -> bytes: ...
+
+    def name(self, row: int) -> str: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subset:
+    """Some rows of a source, in a given order. It is a source itself."""
+
+    source: ImageSource
+    rows: Rows
+    # Gathered once, because workers look up one label at a time.
+    labels: NDArray[np.int32] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", self.source.labels[self.rows])
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.source.class_names
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def read(self, row: int) -> bytes:
+        return self.source.read(int(self.rows[row]))
+
+    def name(self, row: int) -> str:
+        return self.source.name(int(self.rows[row]))
