@@ -14,10 +14,10 @@ from benchmarks.peers import augmentation
 from perfsuite.data.decoding.registry import get_decoder
 from perfsuite.pytest_plugin.fixture import Perf
 from perfsuite.transforms import normalize
+from perfsuite.transforms.arrays import ImageArray
 from perfsuite.transforms.augment import cpu, device
 from perfsuite.transforms.augment.distortion import elastic_field, grid_field
-from perfsuite.transforms.augment.modes import Draw, draw, draws, epoch_draws
-from perfsuite.transforms.letterbox import ImageArray
+from perfsuite.transforms.augment.draws import Draw, draw, draws, epoch_draws
 from perfsuite.transforms.normalization.channel_stats import IMAGENET
 
 

@@ -17,7 +17,7 @@ from perfsuite.transforms import normalize
 from perfsuite.transforms.letterbox import ImageArray
 from perfsuite.transforms.normalization.channel_stats import IMAGENET
 from perfsuite.transforms.normalization.conditional import ConditionalNormalize
-from perfsuite.transforms.normalization.other_libraries import albumentations_normalize
+from perfsuite.transforms.normalization.implementations.albumentations_ import albumentations_normalize
 from perfsuite.transforms.normalization.registry import IMPLEMENTATIONS
 
 STATISTICS: dict[str, Any] = {"mean": IMAGENET.mean, "std": IMAGENET.std}

@@ -48,6 +48,7 @@ GROUPS = import_names(one for group in PROJECT["dependency-groups"].values() for
 def undeclared_imports(sources: Mapping[str, str], declared: set[str]) -> list[str]:
     undeclared = []
     for path, source in sources.items():
+        siblings = {other.stem for other in (ROOT / path).parent.glob("*.py")}  # of scripts started by path
         for node in ast.walk(ast.parse(source)):
             modules = []
             if isinstance(node, ast.Import):
@@ -57,7 +58,7 @@ def undeclared_imports(sources: Mapping[str, str], declared: set[str]) -> list[s
             for module in modules:
                 name = module.partition(".")[0]
                 name = BUNDLED.get(name, name)
-                if name not in sys.stdlib_module_names and name not in declared | OWN:
+                if name not in sys.stdlib_module_names and name not in declared | OWN | siblings:
                     undeclared.append(f"{path}:{node.lineno}: {name}")
     return undeclared
 

@@ -83,10 +83,11 @@ def run_or_skip(command: Sequence[str]) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A repository of two commits, the second with twice the work, that uses nothing of ours but a marker."""
+    """A repository of three commits that uses nothing of ours but a marker; only the last does more work."""
     (tmp_path / "test_toy.py").write_text(SUITE)
-    for source in (FAST, SLOW):
+    for source, text in ((FAST, "one"), (FAST, "two"), (SLOW, "two")):
         (tmp_path / "toy.py").write_text(source)
+        (tmp_path / "README.md").write_text(text)
         identity = ("-c", "user.name=a", "-c", "user.email=a@example.com")
         for words in (("init", "-q"), ("add", "-A"), (*identity, "commit", "-qm", "change")):
             subprocess.run(["git", *words], cwd=tmp_path, check=True, capture_output=True)  # noqa: S607
@@ -139,7 +140,7 @@ def test_limits_are_judged_and_runs_are_saved_and_compared(installation: Install
 
 
 def test_a_gate_finds_doubled_work(installation: Installation, project: Path) -> None:
-    words = ("perfsuite", "gate", "--base", "HEAD~1", "--head", "HEAD", "--time-budget", "90s")
+    words = ("perfsuite", "gate", "--base", "HEAD~1", "--head", "HEAD", "--time-budget", "4m")
     done = installation.run(*words, cwd=project)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "regressed" in done.stdout
@@ -147,5 +148,5 @@ def test_a_gate_finds_doubled_work(installation: Installation, project: Path) ->
 
 def test_a_gate_of_equal_commits_reports_no_regression(installation: Installation, project: Path) -> None:
     """The negative control."""
-    words = ("perfsuite", "gate", "--base", "HEAD", "--head", "HEAD", "--time-budget", "30s")
+    words = ("perfsuite", "gate", "--base", "HEAD~2", "--head", "HEAD~1", "--time-budget", "30s")
     assert installation.run(*words, cwd=project).returncode in (0, 10, 11)

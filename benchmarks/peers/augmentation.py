@@ -1,8 +1,8 @@
-"""A mode and a draw as other libraries would build them: to compare images, and to race in turns.
+"""Draws and modes as pipelines of other libraries, to compare images and to time in turns.
 
-For one draw the images agree up to how the libraries round: both cut off where the law rounds,
-albumentations shifts by whole pixels, torchvision blends the fill into the edge twice. For a mode they draw
-for themselves, from the same ranges.
+For one draw the images agree up to rounding: both libraries truncate where perfsuite rounds, albumentations
+shifts by whole pixels, torchvision blends the fill into the edge twice. For a mode each library draws its own
+random numbers from the same ranges.
 """
 
 from __future__ import annotations
@@ -12,30 +12,23 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from perfsuite.errors import UsageError
-from perfsuite.transforms.augment.cpu import GRAY_FILL
-from perfsuite.transforms.augment.modes import (
-    AugmentationMode,
-    Brightness,
-    Contrast,
-    Draw,
-    Erase,
-    Mirror,
-    Rotate,
-    Saturation,
-    Shift,
-    Zoom,
-    get_mode,
-)
-from perfsuite.transforms.geometry import erase_rectangle
-
-ImageArray = NDArray[np.uint8]
+from perfsuite.transforms.arrays import GRAY_FILL, ImageArray
+from perfsuite.transforms.augment.draws import Draw
+from perfsuite.transforms.augment.modes import AugmentationMode, get_mode
+from perfsuite.transforms.augment.operations.brightness import Brightness
+from perfsuite.transforms.augment.operations.contrast import Contrast
+from perfsuite.transforms.augment.operations.erase import Erase, erase_rectangle
+from perfsuite.transforms.augment.operations.mirror import Mirror
+from perfsuite.transforms.augment.operations.rotate import Rotate
+from perfsuite.transforms.augment.operations.saturation import Saturation
+from perfsuite.transforms.augment.operations.shift import Shift
+from perfsuite.transforms.augment.operations.zoom import Zoom
 
 
 def albumentations_of_draw(drawn: Draw, fill: int = GRAY_FILL) -> Callable[[ImageArray], ImageArray]:
-    """One transform for each thing that was drawn, with its range shut to what was drawn."""
+    """One transform for each operation, with a range that is only the drawn value."""
     import albumentations
 
     _reject_quarter_turns(drawn)
@@ -52,24 +45,24 @@ def albumentations_of_draw(drawn: Draw, fill: int = GRAY_FILL) -> Callable[[Imag
     pipeline = albumentations.Compose(steps)
 
     def apply(image: ImageArray) -> ImageArray:
-        made = np.array(pipeline(image=image)["image"])
-        rectangle = erase_rectangle(drawn, *image.shape[:2])
+        augmented = np.array(pipeline(image=image)["image"])
+        rectangle = erase_rectangle(drawn.values_of(Erase), *image.shape[:2])
         if rectangle is not None:
             top, left, bottom, right = rectangle
-            made[top:bottom, left:right] = fill
-        return made
+            augmented[top:bottom, left:right] = fill
+        return augmented
 
     return apply
 
 
 def albumentations_of_mode(mode: AugmentationMode | str, fill: int = GRAY_FILL) -> Any:
-    """The mode as an albumentations pipeline at its fastest, with one affine and one jitter."""
+    """The mode in albumentations' fastest form: one affine and one jitter."""
     import albumentations
 
     operations: dict[type, Any] = {type(operation): operation for operation in get_mode(mode).operations}
     rotate, zoom, shift = operations.get(Rotate), operations.get(Zoom), operations.get(Shift)
     color = tuple(
-        (found.low, found.high) if (found := operations.get(kind)) is not None else (1.0, 1.0)
+        (operation.low, operation.high) if (operation := operations.get(kind)) is not None else (1.0, 1.0)
         for kind in (Brightness, Contrast, Saturation)
     )
     part = shift.max_fraction if shift else 0.0
@@ -100,7 +93,7 @@ def albumentations_of_mode(mode: AugmentationMode | str, fill: int = GRAY_FILL) 
 def _affine_flip_and_jitter(
     degrees: Any, zoom: Any, shift_x: Any, shift_y: Any, mirror: float, color: Any, fill: int
 ) -> list[Any]:
-    """Rotation and zoom about the center, mirroring, color; the shift is given as after mirroring."""
+    """Rotation and zoom about the center, mirror, color. The shift is the one after the mirror."""
     import albumentations
     import cv2
 
@@ -132,13 +125,13 @@ def _affine_flip_and_jitter(
 
 
 def _one_jitter_per_factor(color: Any) -> list[Any]:
-    """albumentations jitters in a random order; one at a time keeps ours."""
+    """albumentations jitters in a random order; one transform for each factor keeps the order fixed."""
     none = (1.0, 1.0)
     return [(color[0], none, none), (none, color[1], none), (none, none, color[2])]
 
 
 def torchvision_of_draw(drawn: Draw, fill: int = GRAY_FILL) -> Callable[[torch.Tensor], torch.Tensor]:
-    """torchvision v2's functions in our order, on uint8 (..., 3, H, W)."""
+    """torchvision v2's functions in perfsuite's order, on uint8 (..., 3, H, W)."""
     from torchvision.transforms.v2 import InterpolationMode
     from torchvision.transforms.v2 import functional as tv
 
@@ -162,7 +155,7 @@ def torchvision_of_draw(drawn: Draw, fill: int = GRAY_FILL) -> Callable[[torch.T
         images = tv.adjust_brightness(images, drawn.brightness)
         images = tv.adjust_contrast(images, drawn.contrast)
         images = tv.adjust_saturation(images, drawn.saturation)
-        rectangle = erase_rectangle(drawn, h, w)
+        rectangle = erase_rectangle(drawn.values_of(Erase), h, w)
         if rectangle is not None:
             top, left, bottom, right = rectangle
             value = torch.full((1, 1, 1), fill, dtype=images.dtype, device=images.device)
@@ -173,7 +166,7 @@ def torchvision_of_draw(drawn: Draw, fill: int = GRAY_FILL) -> Callable[[torch.T
 
 
 def torchvision_of_mode(mode: AugmentationMode | str, fill: int = GRAY_FILL) -> Any:
-    """The mode as torchvision v2 modules: one draw for everything that they are given at once."""
+    """The mode as torchvision v2 modules, which draw once for a whole batch."""
     from torchvision.transforms import v2
 
     steps: list[Any] = []
@@ -192,9 +185,9 @@ def torchvision_of_mode(mode: AugmentationMode | str, fill: int = GRAY_FILL) -> 
     if Mirror in operations:
         steps.append(v2.RandomHorizontalFlip(operations[Mirror].probability))
     ranges = {
-        kind.__name__.lower(): (found.low, found.high)
+        kind.__name__.lower(): (operation.low, operation.high)
         for kind in (Brightness, Contrast, Saturation)
-        if (found := operations.get(kind)) is not None
+        if (operation := operations.get(kind)) is not None
     }
     if ranges:
         steps.append(v2.ColorJitter(**ranges))
@@ -207,4 +200,6 @@ def torchvision_of_mode(mode: AugmentationMode | str, fill: int = GRAY_FILL) -> 
 
 def _reject_quarter_turns(drawn: Draw) -> None:
     if drawn.quarter_turns:
-        raise UsageError("twin: a draw with quarter turns, expected none; use numpy.rot90 or torch.rot90")
+        raise UsageError(
+            "augmentation peer: a draw with quarter turns, expected none; use numpy.rot90 or torch.rot90"
+        )

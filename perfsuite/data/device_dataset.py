@@ -1,6 +1,6 @@
-"""A small data set held on the device as bytes: each batch is shifted, mirrored and normalized there.
+"""A small data set held on the device as bytes: each batch is cropped, mirrored and normalized there.
 
-50,000 images of 32 pixels are 154 MB. Images are not read, decoded or copied during training.
+50,000 images of 32 pixels are 154 MB. Once an epoch, its random numbers are copied to the device.
 
 >>> images, labels = torch.zeros(20, 3, 32, 32, dtype=torch.uint8), torch.zeros(20, dtype=torch.long)
 >>> train = DeviceDataset(images, labels, CIFAR10, batch_size=8, padding=4, mirror=True)
@@ -17,20 +17,27 @@ import numpy as np
 import torch
 
 from perfsuite.errors import DataError
-from perfsuite.transforms.augment.counter_rng import epoch_uniforms
-from perfsuite.transforms.augment.cpu import GRAY_FILL
+from perfsuite.transforms.arrays import GRAY_FILL
+from perfsuite.transforms.augment.counter_rng import NUMBERS_PER_SAMPLE, epoch_uniforms
+from perfsuite.transforms.augment.operations.mirror import Mirror
+from perfsuite.transforms.augment.operations.shift import Shift
 from perfsuite.transforms.normalization.channel_stats import CIFAR10, ChannelStatistics
-from perfsuite.transforms.normalization.registry import has_triton, select_implementation
+from perfsuite.transforms.normalization.registry import select_implementation
+from perfsuite.transforms.optional_libraries import has_triton
 
 __all__ = ["CIFAR10", "DeviceDataset"]
+
+# The random number of a sample that orders the epoch: the last one.
+ORDER_SLOT = NUMBERS_PER_SAMPLE - 1
 
 
 @dataclass(frozen=True, eq=False)
 class DeviceDataset:
-    """Images (uint8, N x C x H x W) and labels on one device; `epoch(n)` yields them in a new order.
+    """Images (uint8, N x C x H x W) and labels on one device; `epoch(n)` iterates over them in a new order.
 
-    Each image is shifted by up to `padding` pixels, with `fill` (a pixel value) at the edges; with `mirror`
-    half of the images are mirrored. Both depend on the sample and the epoch, not on the batch.
+    With `padding`, each image is shifted by up to that many pixels; what enters from outside is `fill`, in
+    pixel units. With `mirror`, half of the images are mirrored. Both depend on the sample and the epoch, not
+    on the batch.
     """
 
     images: torch.Tensor
@@ -62,22 +69,27 @@ class DeviceDataset:
             )
 
     def __len__(self) -> int:
-        """Batches per epoch."""
+        """The number of batches of an epoch."""
         return -(-len(self.images) // self.batch_size)
 
     def epoch(self, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield batches of normalized images and labels. Random parameters are copied to the device once."""
-        uniforms = epoch_uniforms(self.seed, epoch, len(self.images))
-        order = np.argsort(uniforms[:, -1], kind="stable") if self.shuffle else np.arange(len(self.images))
-        shifts = np.floor(uniforms[:, 4:6] * (2 * self.padding + 1)).astype(np.int32) - self.padding
-        mirrored = (uniforms[:, 0] < 0.5) & self.mirror
-        parameters = np.stack([order, shifts[order, 0], shifts[order, 1], mirrored[order]]).astype(np.int32)
-        rows, tops, lefts, mirrors = torch.from_numpy(parameters).to(self.images.device).unbind()
+        """Batches of normalized images and labels. Random numbers are copied once, before the first."""
+        numbers = epoch_uniforms(self.seed, epoch, len(self.images))
+        order = (
+            np.argsort(numbers[:, ORDER_SLOT], kind="stable") if self.shuffle else np.arange(len(self.images))
+        )
+        shifts = (
+            np.floor(numbers[:, Shift.random_slots.numbers] * (2 * self.padding + 1)).astype(np.int32)
+            - self.padding
+        )
+        mirrored = (numbers[:, Mirror.random_slots.first] < 0.5) & self.mirror
+        crops = np.stack([order, shifts[order, 0], shifts[order, 1], mirrored[order]]).astype(np.int32)
+        rows, tops, lefts, mirrors = torch.from_numpy(crops).to(self.images.device).unbind()
         for start in range(0, len(order), self.batch_size):
-            part = slice(start, start + self.batch_size)
+            batch = slice(start, start + self.batch_size)
             yield (
-                self._gather(rows[part], tops[part], lefts[part], mirrors[part]),
-                self.labels[rows[part].long()],
+                self._gather(rows[batch], tops[batch], lefts[batch], mirrors[batch]),
+                self.labels[rows[batch].long()],
             )
 
     def _gather(
@@ -88,7 +100,7 @@ class DeviceDataset:
             shape, dtype=self.dtype, device=self.images.device, memory_format=self.memory_format
         )
         if self.images.is_cuda and has_triton():
-            from perfsuite.transforms.normalization.triton_ import write_gathered
+            from perfsuite.transforms.normalization.triton_kernels import write_gathered
 
             write_gathered(self.images, self.statistics, out, rows, tops, lefts, mirrors, self.fill)
             return out
@@ -105,20 +117,20 @@ def gather_images(
     mirrors: torch.Tensor,
     fill: int,
 ) -> torch.Tensor:
-    """Gather shifted and mirrored images with torch; the Triton kernel also normalizes in the same pass."""
+    """The bytes that the kernel normalizes, gathered by torch."""
     _, channels, height, width = images.shape
     device = images.device
     x, y = torch.arange(width, device=device), torch.arange(height, device=device)
     from_y = y + tops.long().view(-1, 1)
     from_x = torch.where(mirrors.view(-1, 1) != 0, width - 1 - x, x) + lefts.long().view(-1, 1)
     inside = _in_range(from_y, height)[:, :, None] & _in_range(from_x, width)[:, None, :]
-    gathered = images[
+    pixels = images[
         rows.long().view(-1, 1, 1, 1),
         torch.arange(channels, device=device).view(1, -1, 1, 1),
         from_y.clamp(0, height - 1)[:, None, :, None],
         from_x.clamp(0, width - 1)[:, None, None, :],
     ]
-    return torch.where(inside[:, None], gathered, torch.tensor(fill, dtype=torch.uint8, device=device))
+    return torch.where(inside[:, None], pixels, torch.tensor(fill, dtype=torch.uint8, device=device))
 
 
 def _in_range(positions: torch.Tensor, size: int) -> torch.Tensor:

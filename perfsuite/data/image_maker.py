@@ -24,10 +24,11 @@ from perfsuite.data.sample_rng import IDENTITY_DRAW, crop_uniforms, fold_mirror_
 from perfsuite.data.sources.base import ImageSource
 from perfsuite.errors import DataError
 from perfsuite.stages import stage
-from perfsuite.transforms.augment.cpu import GRAY_FILL, augment_image
-from perfsuite.transforms.augment.modes import Draw, Draws, draws
-from perfsuite.transforms.geometry import affine_matrix, invert_affine, is_identity
-from perfsuite.transforms.labels.labels import warp_map
+from perfsuite.transforms.arrays import GRAY_FILL
+from perfsuite.transforms.augment.cpu import augment_image
+from perfsuite.transforms.augment.draws import Draw, Draws, draws
+from perfsuite.transforms.geometry import invert_affine, is_identity
+from perfsuite.transforms.labels.maps import warp_map
 
 Matrix = NDArray[np.float64]
 ImageSize = tuple[int, int]  # width and height of the stored image
@@ -152,7 +153,7 @@ class ImageMaker:
         if view.affines is None and view.maps is None:
             return
         size = self._config.size
-        steps = geometry.forward, affine_matrix(draw, size, size)
+        steps = geometry.forward, draw.pose.affine_matrix(size, size)
         if view.affines is not None and view.original_sizes is not None:
             view.affines[position] = [step[:2] for step in steps]
             view.original_sizes[position] = geometry.original_size

@@ -234,6 +234,6 @@ def _training_config(
 
 
 def _mirror_mode() -> AugmentationMode:
-    from perfsuite.transforms.augment.modes import Mirror
+    from perfsuite.transforms.augment.operations.mirror import Mirror
 
     return AugmentationMode(MIRROR_ONLY, (Mirror(),))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,14 +10,12 @@ from numpy.typing import NDArray
 from perfsuite.data.crop import UNIFORMS_PER_CROP
 from perfsuite.data.image_config import ImageConfig
 from perfsuite.transforms.augment.counter_rng import uniforms
-from perfsuite.transforms.augment.modes import Draw, Draws
-from perfsuite.transforms.geometry import is_pixel_permutation
+from perfsuite.transforms.augment.draws import Draw, Draws
 
 # Makes the crop independent of the augmentation.
 _CROP_STREAM_KEY = 0x9E3779B97F4A7C15
 
 IDENTITY_DRAW, _MIRROR_DRAW = Draw(), Draw(mirror=True)
-_IDENTITY_ROW = Draws.of([IDENTITY_DRAW]).rows
 
 
 def crop_uniforms(config: ImageConfig, epoch: int, rows: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -36,7 +33,7 @@ def iterate_draws(draws: Draws) -> Iterator[Draw]:
 
     Building a Draw takes longer than comparing its row, and most draws of the cheap modes are one of the two.
     """
-    is_mirror_at_most = (draws.rows[:, 1:] == _IDENTITY_ROW[:, 1:]).all(1).tolist()
+    is_mirror_at_most = draws.is_identity_except("mirror").tolist()
     for index, (is_simple, mirror) in enumerate(zip(is_mirror_at_most, draws.column("mirror"), strict=True)):
         if is_simple:
             yield _MIRROR_DRAW if mirror else IDENTITY_DRAW
@@ -51,6 +48,6 @@ def fold_mirror_into_resize(draw: Draw) -> tuple[bool, Draw]:
     """
     if draw is IDENTITY_DRAW or draw is _MIRROR_DRAW:
         return draw is _MIRROR_DRAW, IDENTITY_DRAW
-    if draw.mirror and draw.quarter_turns == 0 and is_pixel_permutation(draw):
-        return True, replace(draw, mirror=False)
+    if draw.mirror and draw.quarter_turns == 0 and draw.pose.is_pixel_permutation:
+        return True, draw.replace(mirror=False)
     return False, draw

@@ -1,4 +1,4 @@
-"""What is done to images: modes, normalize, letterbox, geometry with its labels, on-device twins.
+"""Image transforms: augmentation modes, normalization, letterboxing, geometry and labels.
 
 >>> from perfsuite.transforms import normalize
 >>> normalize.__module__
@@ -11,21 +11,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from perfsuite.transforms.augment.draws import Draw as Draw
     from perfsuite.transforms.augment.modes import AugmentationMode as AugmentationMode
-    from perfsuite.transforms.augment.modes import Draw as Draw
     from perfsuite.transforms.normalization.api import normalize as normalize
     from perfsuite.transforms.normalization.channel_stats import ChannelStatistics as ChannelStatistics
 
-# torch is imported by whoever asks for a name, not by whoever imports the folder.
-_HOMES = {
+# Importing the folder does not import torch; importing a name does.
+_MODULES = {
     "AugmentationMode": "augment.modes",
     "ChannelStatistics": "normalization.channel_stats",
-    "Draw": "augment.modes",
+    "Draw": "augment.draws",
     "normalize": "normalization.api",
 }
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,8 +1,6 @@
-"""Data sets held on the device: every sample once per epoch, shifted and mirrored by its own draw."""
+"""A data set on the device yields every sample once an epoch, cropped and mirrored by its own numbers."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 import torch
@@ -10,7 +8,7 @@ import torch
 from perfsuite.data.device_dataset import DeviceDataset, gather_images
 from perfsuite.errors import DataError
 from perfsuite.transforms.normalization.channel_stats import CIFAR10, IMAGENET
-from perfsuite.transforms.normalization.reference import worst_error_ratio
+from tests.transforms.normalization.error_bound import worst_error_ratio
 
 GPU = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 DEVICES = ["cpu", pytest.param("cuda", marks=GPU)]
@@ -22,49 +20,50 @@ def random_images(number: int = 50) -> torch.Tensor:
     )
 
 
-def device_dataset(device: str = "cpu", batch_size: int = 16, padding: int = 2, **more: Any) -> DeviceDataset:
-    labels = torch.arange(50).to(device)
+def dataset(device: str = "cpu", batch_size: int = 16) -> DeviceDataset:
     return DeviceDataset(
-        random_images().to(device), labels, CIFAR10, batch_size, padding=padding, mirror=True, **more
+        images=random_images().to(device),
+        labels=torch.arange(50).to(device),
+        statistics=CIFAR10,
+        batch_size=batch_size,
+        padding=2,
+        mirror=True,
     )
 
 
-def images_by_label(of: DeviceDataset, epoch: int) -> dict[int, torch.Tensor]:
+def images_by_label(source: DeviceDataset, epoch: int) -> dict[int, torch.Tensor]:
     return {
         int(label): image.cpu()
-        for images, labels in of.epoch(epoch)
+        for images, labels in source.epoch(epoch)
         for image, label in zip(images, labels, strict=True)
     }
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_an_epoch_has_every_sample_once_in_a_new_order(device: str) -> None:
-    orders = [torch.cat([labels for _, labels in device_dataset(device).epoch(e)]).tolist() for e in (0, 1)]
+def test_every_sample_comes_once_an_epoch_in_another_order(device: str) -> None:
+    orders = [torch.cat([labels for _, labels in dataset(device).epoch(e)]).tolist() for e in (0, 1)]
     assert sorted(orders[0]) == sorted(orders[1]) == list(range(50))
     assert orders[0] != orders[1]
     assert orders[0] != list(range(50))
 
 
-def test_an_epoch_is_reproducible() -> None:
-    first, again = images_by_label(device_dataset(), 4), images_by_label(device_dataset(), 4)
+def test_an_epoch_is_repeatable() -> None:
+    first, again = images_by_label(dataset(), 4), images_by_label(dataset(), 4)
     assert all(torch.equal(first[label], again[label]) for label in range(50))
 
 
 def test_a_sample_does_not_depend_on_its_batch() -> None:
-    small, large = (
-        images_by_label(device_dataset(batch_size=7), 2),
-        images_by_label(device_dataset(batch_size=50), 2),
-    )
+    small, large = images_by_label(dataset(batch_size=7), 2), images_by_label(dataset(batch_size=50), 2)
     assert all(torch.equal(small[label], large[label]) for label in range(50))
 
 
 def test_epochs_differ() -> None:
-    one, two = images_by_label(device_dataset(), 0), images_by_label(device_dataset(), 1)
+    one, two = images_by_label(dataset(), 0), images_by_label(dataset(), 1)
     assert sum(torch.equal(one[label], two[label]) for label in range(50)) < 10
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_without_shift_and_mirror_images_are_only_normalized(device: str) -> None:
+def test_without_shift_and_mirror_the_images_are_only_normalized(device: str) -> None:
     plain = DeviceDataset(
         random_images().to(device),
         torch.arange(50).to(device),
@@ -77,7 +76,7 @@ def test_without_shift_and_mirror_images_are_only_normalized(device: str) -> Non
     assert worst_error_ratio(together, random_images(), IMAGENET) <= 1
 
 
-def test_gathered_images_are_right_pixel_by_pixel() -> None:
+def test_images_are_cropped_and_mirrored_pixel_by_pixel() -> None:
     rows, tops = torch.tensor([3, 0, 3]), torch.tensor([2, -3, 0])
     lefts, mirrors = torch.tensor([-1, 4, 0]), torch.tensor([0, 1, 1])
     gathered = gather_images(random_images(), rows, tops, lefts, mirrors, fill=9)
@@ -92,12 +91,12 @@ def test_gathered_images_are_right_pixel_by_pixel() -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_the_triton_kernel_and_torch_agree() -> None:
-    on_cpu, on_gpu = images_by_label(device_dataset("cpu"), 3), images_by_label(device_dataset("cuda"), 3)
+def test_the_kernel_and_torch_crop_alike() -> None:
+    on_cpu, on_gpu = images_by_label(dataset("cpu"), 3), images_by_label(dataset("cuda"), 3)
     assert all((on_cpu[label] - on_gpu[label]).abs().max() < 2e-6 for label in range(50))
 
 
-def test_invalid_images_and_labels_are_an_error() -> None:
+def test_images_and_labels_that_do_not_fit_are_refused() -> None:
     with pytest.raises(DataError, match=r"expected torch\.uint8"):
         DeviceDataset(random_images().float(), torch.arange(50), CIFAR10, 8)
     with pytest.raises(DataError, match="3 labels for 50 images"):

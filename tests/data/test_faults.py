@@ -17,7 +17,7 @@ from perfsuite.data.loader import Loader
 from perfsuite.data.loaders import make_loaders
 from perfsuite.data.sources.files import image_folder
 from perfsuite.errors import DataError
-from perfsuite.transforms.augment.modes import Draw
+from perfsuite.transforms.augment.draws import Draw
 
 DAMAGE: dict[str, Callable[[Path, bytes], object]] = {
     "empty": lambda path, data: path.write_bytes(b""),

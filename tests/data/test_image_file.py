@@ -91,7 +91,7 @@ from perfsuite.data.image_maker import ImageMaker
 from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.sources.files import image_folder
 from perfsuite.errors import DataError
-from perfsuite.transforms.augment.modes import Draw
+from perfsuite.transforms.augment.draws import Draw
 import numpy as np
 
 source = image_folder(sys.argv[1])

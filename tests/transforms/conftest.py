@@ -10,22 +10,21 @@ import pytest
 
 @pytest.fixture(scope="module")
 def interpreted() -> Iterator[Callable[[str], ModuleType]]:
-    """Second copies of modules, made while Triton is told to interpret; the real ones stay as they are."""
+    """Load second copies of kernel modules under TRITON_INTERPRET=1; the modules themselves are unchanged."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRITON_INTERPRET", "1")
 
-        def copied(module: str) -> ModuleType:
+        def load_copy(module: str) -> ModuleType:
             spec = importlib.util.find_spec(f"perfsuite.transforms.{module}")
             assert spec is not None
             assert spec.origin is not None
-            copy = importlib.util.spec_from_file_location(
-                f"{module.replace('.', '_')}_interpreted", spec.origin
-            )
-            assert copy is not None
-            assert copy.loader is not None
-            made = importlib.util.module_from_spec(copy)
-            patch.setitem(sys.modules, f"{module.replace('.', '_')}_interpreted", made)
-            copy.loader.exec_module(made)
-            return made
+            name = f"{module.replace('.', '_')}_interpreted"
+            copy_spec = importlib.util.spec_from_file_location(name, spec.origin)
+            assert copy_spec is not None
+            assert copy_spec.loader is not None
+            copy = importlib.util.module_from_spec(copy_spec)
+            patch.setitem(sys.modules, name, copy)
+            copy_spec.loader.exec_module(copy)
+            return copy
 
-        yield copied
+        yield load_copy

@@ -1,4 +1,4 @@
-"""The kernels as a GPU gets them: compiled for Hopper on any machine, where nothing can run them."""
+"""The kernels compiled for Hopper on any machine, without running them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from perfsuite.transforms.augment import triton_ as augment_kernels
-from perfsuite.transforms.normalization import triton_ as normalize_kernels
+from perfsuite.transforms.normalization import triton_kernels as normalize_kernels
 
 HOPPER = GPUTarget("cuda", 90, 32)
 BYTES, FLOATS, WHOLE = "*u8", "*fp32", "i32"
 NORMALIZED = {"images": BYTES, "out": FLOATS, "scale": FLOATS, "bias": FLOATS}
 STRIDES = [f"{side}_{axis}_stride" for side in ("in", "out") for axis in "nchw"]
-PICKED = dict.fromkeys(("rows", "tops", "lefts", "mirrors"), "*i32")
+GATHERED = dict.fromkeys(("rows", "tops", "lefts", "mirrors"), "*i32")
 SHAPE = dict.fromkeys(("in_h", "in_w", "h", "w", "blocks"), WHOLE)
 CONSTANTS = {"C": 3, "BLOCK": normalize_kernels.BLOCK, "INTERPRETED": False}
 TYPES = {"*fp32": torch.float32, "*bf16": torch.bfloat16, "*fp16": torch.float16}
@@ -30,29 +30,37 @@ KINDS = {
     "planes": normalize_kernels.LONG_PLANES,
     "short planes": normalize_kernels.SHORT_PLANES,
 }
-AUGMENTED = {"out": BYTES, "sums": "*i64", "factors": FLOATS, "h": WHOLE, "w": WHOLE, "fill": "fp32"}
+AUGMENTED = {
+    "out": BYTES,
+    "sums": "*i64",
+    "rows": FLOATS,
+    "h": WHOLE,
+    "w": WHOLE,
+    "fill": "fp32",
+    "blocks": WHOLE,
+}
+FIRST_PASS, SECOND_PASS = augment_kernels.PASSES
+AUGMENT_CONSTANTS = {"BLOCK": 1024, "ROW": augment_kernels.ROW}
 CASES: dict[str, tuple[Any, dict[str, str], dict[str, Any]]] = {
-    "picked": (
+    "gather": (
         normalize_kernels._gather_kernel,
-        NORMALIZED | PICKED | SHAPE | dict.fromkeys(STRIDES, WHOLE) | {"fill": "fp32"},
+        NORMALIZED | GATHERED | SHAPE | dict.fromkeys(STRIDES, WHOLE) | {"fill": "fp32"},
         CONSTANTS | {"CHANNELS_LAST": True, "DENSE": True},
     ),
-    "moved": (
+    "warp": (
         augment_kernels._warp_kernel,
-        AUGMENTED
-        | {"images": BYTES, "backward": FLOATS, "blocks": WHOLE}
-        | dict.fromkeys((f"{axis}_stride" for axis in "nchw"), WHOLE),
-        {"BLOCK": 1024},
+        AUGMENTED | {"images": BYTES} | dict.fromkeys((f"{axis}_stride" for axis in "nchw"), WHOLE),
+        AUGMENT_CONSTANTS | FIRST_PASS.constants | {"LEAVES_SUMS": True},
     ),
-    "colored": (
-        augment_kernels._color_kernel,
-        AUGMENTED | {"erased": FLOATS, "blocks": WHOLE},
-        {"BLOCK": 1024},
+    "pixel operations": (
+        augment_kernels._pixel_kernel,
+        AUGMENTED | {"next_sums": "*i64"},
+        AUGMENT_CONSTANTS | SECOND_PASS.constants | {"LEAVES_SUMS": False},
     ),
 }
 
 
-# torch's memory begins at a multiple of 16 bytes; numbers are given without that, as odd images have them.
+# torch's memory begins at a multiple of 16 bytes; sizes are compiled without that, as odd images have them.
 ALIGNED = ("images", "out", "scale", "bias")
 
 
@@ -79,11 +87,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_it_compiles_for_hopper(name: str) -> None:
-    made = compiled(*CASES[name])
-    assert len(made.asm["cubin"]) > 0
-    # In double precision a GPU is slow: only the mean of a whole image, once for each block, is worth it.
-    assert (".f64" in made.asm["ptx"]) == (name == "colored")
+def test_a_kernel_compiles_for_hopper(name: str) -> None:
+    kernel = compiled(*CASES[name])
+    assert len(kernel.asm["cubin"]) > 0
+    # Double precision is slow on a GPU: only the mean of a whole image uses it, once for each block.
+    assert (".f64" in kernel.asm["ptx"]) == (name == "pixel operations")
 
 
 def dense(out: str, kind: str, tile: int, total: str = "i32", **constants: int) -> Any:
@@ -94,18 +102,18 @@ def dense(out: str, kind: str, tile: int, total: str = "i32", **constants: int) 
 
 @pytest.mark.parametrize("out", TYPES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_thread_stores_16_bytes_at_once_and_waits_for_no_other(kind: str, out: str) -> None:
-    """Whatever the images' sides: four wide stores, four wide loads, nothing through shared memory."""
-    made = dense(out, kind, normalize_kernels.tile_elements(TYPES[out]))
-    assert made.asm["ptx"].count("st.global.v4.b32") == normalize_kernels.TILES.value
+def test_a_thread_stores_16_bytes_at_once_without_a_barrier(kind: str, out: str) -> None:
+    """For any size of image: four wide stores, four wide loads, no shared memory."""
+    kernel = dense(out, kind, normalize_kernels.tile_elements(TYPES[out]))
+    assert kernel.asm["ptx"].count("st.global.v4.b32") == normalize_kernels.TILES.value
     if out != "*fp32":
-        assert made.asm["ptx"].count("ld.global.v2.b32") == normalize_kernels.TILES.value
-    assert made.metadata.shared == 0
-    assert "bar.sync" not in made.asm["ptx"]
+        assert kernel.asm["ptx"].count("ld.global.v2.b32") == normalize_kernels.TILES.value
+    assert kernel.metadata.shared == 0
+    assert "bar.sync" not in kernel.asm["ptx"]
 
 
-def test_longer_tiles_would_go_through_shared_memory() -> None:
-    """The negative control, and the reason for `kernels.tile`."""
+def test_longer_tiles_use_shared_memory() -> None:
+    """The negative control, and the reason for `tile_elements`."""
     assert dense("*fp32", "planes", 4 * normalize_kernels.tile_elements(torch.float32)).metadata.shared > 0
 
 
@@ -115,6 +123,6 @@ def test_offsets_of_64_bits_and_images_of_one_pixel_compile(kind: str) -> None:
     assert len(dense("*bf16", kind, 2048, size=1, C=5).asm["cubin"]) > 0
 
 
-def test_cut_images_are_stored_16_bytes_at_once() -> None:
-    made = compiled(*CASES["picked"], aligned=(*ALIGNED, "h", "w", "out_n_stride"))
-    assert made.asm["ptx"].count("st.global.v4.b32") == 2
+def test_gathered_images_are_stored_16_bytes_at_once() -> None:
+    kernel = compiled(*CASES["gather"], aligned=(*ALIGNED, "h", "w", "out_n_stride"))
+    assert kernel.asm["ptx"].count("st.global.v4.b32") == 2

@@ -20,7 +20,7 @@ from perfsuite.data.loader import Loader
 from perfsuite.errors import NothingMeasuredError
 from perfsuite.measure.stage_clock import StageClock
 from perfsuite.stages import listen_to_stages
-from perfsuite.transforms.augment.cpu import import_opencv
+from perfsuite.transforms.optional_libraries import import_opencv
 
 ADVICE = {
     "read": "pack the files (perfsuite data shards), keep them nearer, or decoded: cache='ram' or 'disk'",

@@ -14,9 +14,9 @@ from perfsuite.errors import UsageError
 from perfsuite.transforms import normalize
 from perfsuite.transforms.augment import cpu
 from perfsuite.transforms.augment.distortion import DisplacementField, elastic_field, grid_field
-from perfsuite.transforms.augment.modes import MODES, Draw, draw
-from perfsuite.transforms.geometry import affine_matrix
-from perfsuite.transforms.labels.labels import transform_points
+from perfsuite.transforms.augment.draws import Draw, draw
+from perfsuite.transforms.augment.modes import MODES
+from perfsuite.transforms.labels.keypoints import transform_points
 from perfsuite.transforms.letterbox import Letterbox
 from perfsuite.transforms.normalization.channel_stats import IMAGENET
 
@@ -29,7 +29,7 @@ ADVICE = {
     "PadIfNeeded": "resize into the frame at once: perfsuite.transforms.letterbox",
     "Affine": "put all geometry into one affine map, or augment on the device",
     "geometry": "augment on the device (perfsuite.transforms.augment.device), or drop rotation and zoom",
-    "ColorJitter": "use perfsuite.transforms.augment.cpu.adjust_color, or augment on the device",
+    "ColorJitter": "use perfsuite.transforms.augment.cpu.apply_pixel_operations, or augment on the device",
     "color": "augment on the device (perfsuite.transforms.augment.device)",
     "elastic": "expensive by nature: apply it to fewer samples, or make the distorted set once",
     "grid": "expensive by nature: apply it to fewer samples, or make the distorted set once",
@@ -77,7 +77,7 @@ def _operation_steps() -> list[PipelineStep]:
 
     def placed(drawn: Draw) -> Callable[[PipelineSample], PipelineSample]:
         def apply(sample: PipelineSample) -> PipelineSample:
-            forward = affine_matrix(drawn, *sample.image.shape[:2])
+            forward = drawn.pose.affine_matrix(*sample.image.shape[:2])
             return PipelineSample(
                 cpu.warp_image(drawn, sample.image), transform_points(sample.keypoints, forward)
             )
@@ -95,7 +95,9 @@ def _operation_steps() -> list[PipelineStep]:
     steps = {
         "quarter turn": placed(turned),
         "mirror": placed(mirrored),
-        "jitter": lambda sample: PipelineSample(cpu.adjust_color(jittered, sample.image), sample.keypoints),
+        "jitter": lambda sample: PipelineSample(
+            cpu.apply_pixel_operations(jittered, sample.image), sample.keypoints
+        ),
         "elastic": bent(lambda h, w: elastic_field(h, w, min(h, w) / 56, min(h, w) / 14, random)),
         "grid": bent(lambda h, w: grid_field(h, w, 5, min(h, w) / 56, random)),
         "normalize": _normalize,
@@ -115,14 +117,14 @@ def _mode_steps(name: str) -> list[PipelineStep]:
     def geometry(sample: PipelineSample) -> PipelineSample:
         height, width = sample.image.shape[:2]
         moved = (
-            transform_points(sample.keypoints, affine_matrix(drawn, height, width))
+            transform_points(sample.keypoints, drawn.pose.affine_matrix(height, width))
             if len(sample.keypoints)
             else sample.keypoints
         )
         return PipelineSample(cpu.warp_image(drawn, sample.image), moved)
 
     def color(sample: PipelineSample) -> PipelineSample:
-        return PipelineSample(cpu.adjust_color(drawn, sample.image), sample.keypoints)
+        return PipelineSample(cpu.apply_pixel_operations(drawn, sample.image), sample.keypoints)
 
     steps = {"random numbers": draws, "geometry": geometry, "color": color, "normalize": _normalize}
     return [_step(step, apply) for step, apply in steps.items()]

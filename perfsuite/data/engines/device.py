@@ -27,7 +27,7 @@ from perfsuite.data.image_maker import CropGeometry, ImageMaker
 from perfsuite.data.sample_rng import IDENTITY_DRAW
 from perfsuite.data.sources.base import ImageSource
 from perfsuite.transforms.augment.device import augment_batch
-from perfsuite.transforms.augment.modes import Draws
+from perfsuite.transforms.augment.draws import Draws
 
 
 class DeviceDecodeEngine:

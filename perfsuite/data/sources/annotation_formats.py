@@ -12,7 +12,7 @@ import numpy as np
 from perfsuite.data.sources.annotations import Annotations, ImageAnnotation, ObjectAnnotation, Polygon
 from perfsuite.errors import DataError
 from perfsuite.paths import stays_inside
-from perfsuite.transforms.labels.labels import polygon_area
+from perfsuite.transforms.labels.polygons import polygon_area
 
 MIN_POLYGON_AREA = 1.0  # square pixels; a smaller polygon covers no pixel
 

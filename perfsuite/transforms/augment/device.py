@@ -1,10 +1,10 @@
-"""Draws applied to a whole batch where it lies: uint8 NCHW in and out, another draw for every image.
+"""Apply draws to a batch where it lies: uint8 NCHW in and out, a draw for each image.
 
-One sampling for all geometry, one pass for all color, as two Triton kernels where there is Triton. Nothing
-comes back to the host: `upload_draws` copies what was drawn to the device, and `augment_prepared` may be
-recorded in a CUDA graph and replayed with other numbers.
+All geometry is one sampling and all color is one pass: two Triton kernels where Triton is installed. Nothing
+is copied back to the host. `upload_draws` copies the parameters to the device; a CUDA graph can record
+`augment_prepared` and replay it with other parameters.
 
->>> from perfsuite.transforms.augment.modes import draws
+>>> from perfsuite.transforms.augment.draws import draws
 >>> batch = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
 >>> augment_batch(draws("moderate", seed=42, epoch=0, indices=[0, 1]), batch).shape
 torch.Size([2, 3, 8, 8])
@@ -12,35 +12,63 @@ torch.Size([2, 3, 8, 8])
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from perfsuite.errors import UsageError
-from perfsuite.transforms.augment.cpu import GRAY_FILL, LUMA_WEIGHTS
-from perfsuite.transforms.augment.modes import Draws
-from perfsuite.transforms.normalization.registry import has_triton
+from perfsuite.transforms.arrays import GRAY_FILL, FloatArray
+from perfsuite.transforms.augment.draws import Draws
+from perfsuite.transforms.augment.operations.base import PixelOperation
+from perfsuite.transforms.augment.operations.registry import PIXEL_OPERATIONS
+from perfsuite.transforms.optional_libraries import has_triton
+
+AFFINE_COLUMNS = 6
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceDraws:
-    """What a batch's draws come to, on the device: float32, a row for each image."""
+    """The draws of a batch on its device: one float32 tensor with a row for each image.
 
-    inverse_affine: torch.Tensor  # (N, 2, 3): from the answer's pixels back to the image's
-    color_factors: torch.Tensor  # (N, 3): brightness, contrast, saturation
-    erase_rectangles: torch.Tensor  # (N, 4): top, left, bottom, right in pixels
+    A row holds the inverse affine map (from output pixels to input pixels), then the parameters of each pixel
+    operation in order.
+    """
+
+    rows: torch.Tensor
 
     def copy_(self, other: DeviceDraws) -> None:
-        """Take over another batch's numbers in place: what a recorded graph reads."""
-        self.inverse_affine.copy_(other.inverse_affine, non_blocking=True)
-        self.color_factors.copy_(other.color_factors, non_blocking=True)
-        self.erase_rectangles.copy_(other.erase_rectangles, non_blocking=True)
+        """Overwrite the parameters in place, for a recorded CUDA graph to read."""
+        self.rows.copy_(other.rows, non_blocking=True)
+
+    @property
+    def inverse_affine(self) -> torch.Tensor:
+        """The inverse affine maps, (N, 2, 3)."""
+        return self.rows[:, :AFFINE_COLUMNS].reshape(-1, 2, 3)
+
+    def pixel_operations(self) -> Iterator[tuple[type[PixelOperation], tuple[torch.Tensor, ...]]]:
+        """Each pixel operation in order, with its parameters as columns of shape (N, 1, 1, 1)."""
+        for operation, first, count in PIXEL_PARAMETER_COLUMNS:
+            columns = self.rows[:, first : first + count]
+            yield operation, columns[:, :, None, None, None].unbind(1)
+
+
+def _pixel_parameter_columns() -> Iterator[tuple[type[PixelOperation], int, int]]:
+    first = AFFINE_COLUMNS
+    for operation in PIXEL_OPERATIONS:
+        nothing = np.empty((0, len(operation.parameters)))
+        count = operation.device_parameters(nothing, 1, 1).shape[1]
+        yield operation, first, count
+        first += count
+
+
+# Where in a row of `DeviceDraws` the parameters of each pixel operation lie: operation, first column, count.
+PIXEL_PARAMETER_COLUMNS = tuple(_pixel_parameter_columns())
 
 
 def augment_batch(drawn: Draws, batch: torch.Tensor, fill: int = GRAY_FILL) -> torch.Tensor:
-    """The batch with all that was drawn, in new memory. `fill` is in pixel units."""
+    """The augmented batch, in new memory. `fill` is in pixel units."""
     check_batch(batch, len(drawn))
     return augment_prepared(batch, upload_draws(drawn, batch.shape[2], batch.shape[3], batch.device), fill)
 
@@ -55,40 +83,26 @@ def check_batch(batch: torch.Tensor, rows: int) -> None:
 
 
 def upload_draws(drawn: Draws, height: int, width: int, device: torch.device | str = "cpu") -> DeviceDraws:
-    """Matrices and factors in float64 on the host, then one copy each to the device."""
-    if height != width and (drawn.column("quarter_turns") % 2).any():
+    """Compute maps and parameters in float64 on the host, then copy them to the device at once."""
+    check_batch_can_turn(drawn.column("quarter_turns"), height, width)
+    maps = drawn.pose.inverse_coefficients_batch(height, width).reshape(-1, AFFINE_COLUMNS)
+    parameters = [
+        operation.device_parameters(drawn.values_of(operation), height, width)
+        for operation in PIXEL_OPERATIONS
+    ]
+    return DeviceDraws(_copy_to_device(np.concatenate([maps, *parameters], axis=1), device))
+
+
+def check_batch_can_turn(quarter_turns: FloatArray, height: int, width: int) -> None:
+    """Refuse odd quarter turns of images whose sides differ: the images of a batch share one size."""
+    if height != width and (quarter_turns % 2).any():
         raise UsageError(
             f"augment: odd quarter turns in a batch of {height} x {width}, expected square images; "
             "turn them one by one"
         )
-    color = np.stack([drawn.column(name) for name in ("brightness", "contrast", "saturation")], axis=1)
-    return DeviceDraws(
-        _copy_to_device(inverse_coefficients_batch(drawn, height, width), device),
-        _copy_to_device(color, device),
-        _copy_to_device(_erase_rectangles(drawn, height, width), device),
-    )
 
 
-def inverse_coefficients_batch(drawn: Draws, height: int, width: int) -> NDArray[np.float64]:
-    """The inverse of `geometry.affine` for each draw, (N, 2, 3)."""
-    radians = np.deg2rad(drawn.column("degrees") + 90 * drawn.column("quarter_turns"))
-    cos, sin = drawn.column("zoom") * np.cos(radians), drawn.column("zoom") * np.sin(radians)
-    side = 1 - 2 * drawn.column("mirror")
-    turn = np.stack([np.stack([side * cos, side * sin], 1), np.stack([-sin, cos], 1)], 1)
-    shift = np.stack([drawn.column("shift_x") * width, drawn.column("shift_y") * height], 1)
-    center = np.array([width / 2, height / 2])
-    back = np.linalg.inv(turn)
-    offset = center - np.einsum("nij,nj->ni", back, center + shift)
-    return np.concatenate([back, offset[:, :, None]], axis=2)
-
-
-def _erase_rectangles(drawn: Draws, height: int, width: int) -> NDArray[np.float64]:
-    top, left = drawn.column("erase_top"), drawn.column("erase_left")
-    bottom, right = top + drawn.column("erase_height"), left + drawn.column("erase_width")
-    return np.rint(np.stack([top * height, left * width, bottom * height, right * width], axis=1))
-
-
-def _copy_to_device(values: NDArray[np.float64], device: torch.device | str) -> torch.Tensor:
+def _copy_to_device(values: FloatArray, device: torch.device | str) -> torch.Tensor:
     on_host = torch.from_numpy(values.astype(np.float32))
     if torch.device(device).type == "cuda":
         return on_host.pin_memory().to(device, non_blocking=True)
@@ -96,30 +110,29 @@ def _copy_to_device(values: NDArray[np.float64], device: torch.device | str) -> 
 
 
 def augment_prepared(batch: torch.Tensor, prepared: DeviceDraws, fill: int = GRAY_FILL) -> torch.Tensor:
-    """Geometry, color and erasing by what was prepared; only device work, of fixed shapes."""
+    """Apply uploaded draws: only device work, of fixed shapes."""
     if batch.is_cuda and has_triton():
         from perfsuite.transforms.augment import triton_
 
-        return triton_.augment_prepared_triton(
-            batch, prepared.inverse_affine, prepared.color_factors, prepared.erase_rectangles, fill
-        )
+        return triton_.augment_prepared_triton(batch, prepared.rows, fill)
     return augment_prepared_torch(batch, prepared, fill)
 
 
 def augment_prepared_torch(batch: torch.Tensor, prepared: DeviceDraws, fill: int = GRAY_FILL) -> torch.Tensor:
-    """The same in many small steps, where there is no Triton."""
-    moved = warp_batch(batch, prepared.inverse_affine, fill)
-    colored = adjust_color_batch(moved, prepared.color_factors)
-    return erase_batch(colored, prepared.erase_rectangles, fill).to(torch.uint8)
+    """The same in many small steps, where Triton is not installed."""
+    values = warp_batch(batch, prepared.inverse_affine, fill)
+    for operation, columns in prepared.pixel_operations():
+        values = operation.apply_torch(values, columns, fill)
+    return values.to(torch.uint8)
 
 
-def warp_batch(batch: torch.Tensor, backward: torch.Tensor, fill: int) -> torch.Tensor:
-    """Bilinear, rounded to whole values, as float32. Outside lies `fill`, which the edge blends into."""
+def warp_batch(batch: torch.Tensor, inverse_affine: torch.Tensor, fill: int) -> torch.Tensor:
+    """All geometry at once, bilinear; whole numbers in float32. At the edge the image blends into `fill`."""
     n, _, h, w = batch.shape
     x = torch.arange(w, device=batch.device, dtype=torch.float32) + 0.5
     y = torch.arange(h, device=batch.device, dtype=torch.float32) + 0.5
     # grid_sample counts from -1 to 1 across the image.
-    maps = backward.view(n, 2, 3, 1, 1)
+    maps = inverse_affine.view(n, 2, 3, 1, 1)
     from_x = maps[:, 0, 0] * x + maps[:, 0, 1] * y.view(-1, 1) + maps[:, 0, 2]
     from_y = maps[:, 1, 0] * x + maps[:, 1, 1] * y.view(-1, 1) + maps[:, 1, 2]
     grid = torch.stack((from_x * (2 / w) - 1, from_y * (2 / h) - 1), dim=-1)
@@ -127,30 +140,3 @@ def warp_batch(batch: torch.Tensor, backward: torch.Tensor, fill: int) -> torch.
         batch.to(torch.float32) - fill, grid, mode="bilinear", padding_mode="zeros", align_corners=False
     )
     return (sampled + fill).round_().clamp_(0, 255)
-
-
-def adjust_color_batch(values: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
-    """Brightness, contrast and saturation of whole values in float32."""
-    brightness, contrast, saturation = (factors[:, i].view(-1, 1, 1, 1) for i in range(3))
-    values = (values * brightness).round_().clamp_(0, 255)
-    # Whole values below 2**24 each: float64 sums are exact, so their order does not matter.
-    means = values.to(torch.float64).mean((2, 3))
-    pivot = (
-        means[:, 0] * LUMA_WEIGHTS[0] + means[:, 1] * LUMA_WEIGHTS[1] + means[:, 2] * LUMA_WEIGHTS[2]
-    ).to(torch.float32)
-    values = (values * contrast + (1 - contrast) * pivot.view(-1, 1, 1, 1)).round_().clamp_(0, 255)
-    gray = (
-        values[:, :1] * LUMA_WEIGHTS[0] + values[:, 1:2] * LUMA_WEIGHTS[1] + values[:, 2:] * LUMA_WEIGHTS[2]
-    )
-    mixed = values * saturation + (1 - saturation) * gray
-    return mixed.round_().clamp_(0, 255)
-
-
-def erase_batch(values: torch.Tensor, rectangles: torch.Tensor, fill: int) -> torch.Tensor:
-    """The rectangles become `fill`; an empty one changes nothing."""
-    h, w = values.shape[2:]
-    y = torch.arange(h, device=values.device).view(1, 1, h, 1)
-    x = torch.arange(w, device=values.device).view(1, 1, 1, w)
-    top, left, bottom, right = (rectangles[:, i].view(-1, 1, 1, 1) for i in range(4))
-    inside = (y >= top) & (y < bottom) & (x >= left) & (x < right)
-    return torch.where(inside, fill, values)

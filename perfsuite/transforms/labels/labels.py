@@ -1,7 +1,7 @@
-"""Labels that follow their image through any affine map: boxes, keypoints, polygons, maps.
+"""Transform the labels of an image (boxes, keypoints, polygons) by the affine map of the image.
 
-Coordinates are pixels from the top left corner, pixel centers at half integers, x before y. What leaves the
-image is cut at its edge; what is left with no area is dropped, and what was dropped is counted.
+Coordinates are pixels from the top left corner, pixel centers at half integers, x before y. Labels are
+clipped at the edge of the image. Labels without area are dropped, and the drops are counted.
 
 >>> mirrored = np.array([[-1.0, 0.0, 20.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
 >>> moved = transform_labels(Labels(boxes=np.array([[1.0, 2.0, 4.0, 8.0]])), mirrored, height=10, width=20)
@@ -12,31 +12,28 @@ image is cut at its edge; what is left with no area is dropped, and what was dro
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perfsuite.errors import DataError
-
-Floats = NDArray[np.float64]
-Matrix = NDArray[np.float64]
-
-# A polygon or box below this is a line or a point; the loss of a label that small is counted, not hidden.
-MIN_AREA_PIXELS = 1e-3
+from perfsuite.transforms.arrays import FloatArray, Matrix
+from perfsuite.transforms.labels.boxes import clip_boxes, transform_boxes
+from perfsuite.transforms.labels.keypoints import points_inside, transform_points
+from perfsuite.transforms.labels.polygons import MIN_AREA_PIXELS, clip_polygon, is_degenerate
 
 
-def _empty(columns: int) -> Floats:
+def _empty(columns: int) -> FloatArray:
     return np.empty((0, columns))
 
 
 @dataclass(frozen=True)
 class Labels:
-    """What an image is labeled with. Boxes are left, top, right, bottom."""
+    """The labels of an image. Boxes are left, top, right, bottom."""
 
-    boxes: Floats = field(default_factory=lambda: _empty(4))
-    keypoints: Floats = field(default_factory=lambda: _empty(2))
-    polygons: tuple[Floats, ...] = ()
+    boxes: FloatArray = field(default_factory=lambda: _empty(4))
+    keypoints: FloatArray = field(default_factory=lambda: _empty(2))
+    polygons: tuple[FloatArray, ...] = ()
 
     def __post_init__(self) -> None:
         for name, values, columns in [
@@ -54,7 +51,7 @@ class Labels:
 
 @dataclass(frozen=True)
 class TransformedLabels:
-    """The labels afterward, which of the earlier ones they are, and how many were lost."""
+    """Labels after a transform: which of the original labels they are, and how many were dropped."""
 
     labels: Labels
     box_indices: NDArray[np.int64]
@@ -71,9 +68,9 @@ def transform_labels(
     width: int,
     smallest_area: float = MIN_AREA_PIXELS,
 ) -> TransformedLabels:
-    """Move all labels into an image of `height` and `width`.
+    """Map all labels into an image of `height` and `width`.
 
-    Keypoints are all kept, in their order, and said to be inside or not: a skeleton keeps its joints.
+    No keypoint is dropped, so that a skeleton keeps its joints; `keypoints_inside` says which are visible.
     """
     moved = Labels(
         transform_boxes(labels.boxes, forward),
@@ -86,140 +83,17 @@ def transform_labels(
 def clip_labels(
     moved: Labels, height: int, width: int, smallest_area: float = MIN_AREA_PIXELS
 ) -> TransformedLabels:
-    """What of moved labels lies in an image of `height` and `width`, and how many of them do not."""
+    """Clip mapped labels to an image of `height` and `width`, and drop those without area."""
     boxes = clip_boxes(moved.boxes, height, width)
     sides = boxes[:, 2:] - boxes[:, :2]
-    boxes_kept = np.flatnonzero((sides > 0).all(1) & (sides.prod(1) >= smallest_area))
+    box_indices = np.flatnonzero((sides > 0).all(1) & (sides.prod(1) >= smallest_area))
     polygons = [clip_polygon(polygon, height, width) for polygon in moved.polygons]
-    kept = [i for i, polygon in enumerate(polygons) if not is_degenerate(polygon, smallest_area)]
+    polygon_indices = [i for i, polygon in enumerate(polygons) if not is_degenerate(polygon, smallest_area)]
     return TransformedLabels(
-        labels=Labels(boxes[boxes_kept], moved.keypoints, tuple(polygons[i] for i in kept)),
-        box_indices=boxes_kept,
+        labels=Labels(boxes[box_indices], moved.keypoints, tuple(polygons[i] for i in polygon_indices)),
+        box_indices=box_indices,
         keypoints_inside=points_inside(moved.keypoints, height, width),
-        polygon_indices=np.array(kept, dtype=np.int64),
-        boxes_dropped=len(boxes) - len(boxes_kept),
-        polygons_dropped=len(polygons) - len(kept),
+        polygon_indices=np.array(polygon_indices, dtype=np.int64),
+        boxes_dropped=len(boxes) - len(box_indices),
+        polygons_dropped=len(polygons) - len(polygon_indices),
     )
-
-
-def transform_points(points: Floats, forward: Matrix) -> Floats:
-    """Each point to where the map puts it."""
-    return np.asarray(points @ forward[:2, :2].T + forward[:2, 2])
-
-
-def transform_boxes(boxes: Floats, forward: Matrix) -> Floats:
-    """The smallest upright box around the four moved corners.
-
-    >>> turned = np.array([[0.0, -1.0, 10.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
-    >>> transform_boxes(np.array([[1.0, 2.0, 4.0, 8.0]]), turned).tolist()
-    [[2.0, 1.0, 8.0, 4.0]]
-    """
-    corners = boxes[:, [[0, 1], [2, 1], [2, 3], [0, 3]]]
-    moved = transform_points(corners, forward)
-    return np.concatenate([moved.min(axis=1), moved.max(axis=1)], axis=1)
-
-
-def clip_boxes(boxes: Floats, height: int, width: int) -> Floats:
-    return np.clip(boxes, 0, np.array([width, height, width, height], dtype=float))
-
-
-def points_inside(points: Floats, height: int, width: int) -> NDArray[np.bool_]:
-    x, y = points[:, 0], points[:, 1]
-    return np.asarray((x >= 0) & (x < width) & (y >= 0) & (y < height))
-
-
-def clip_polygon(polygon: Floats, height: int, width: int) -> Floats:
-    """What of a polygon lies in the image (Sutherland and Hodgman: one edge after the other)."""
-    if not len(polygon):
-        return polygon
-    (left, top), (right, bottom) = polygon.min(axis=0).tolist(), polygon.max(axis=0).tolist()
-    edges = (
-        (left < 0, 0, 0.0, 1),
-        (right > width, 0, float(width), -1),
-        (top < 0, 1, 0.0, 1),
-        (bottom > height, 1, float(height), -1),
-    )
-    crossed = [edge for is_crossed, *edge in edges if is_crossed]
-    if not crossed:
-        return polygon
-    points = polygon.tolist()
-    for axis, limit, side in crossed:
-        points = _clip_half_plane(points, [side * (point[axis] - limit) for point in points])
-    return np.array(points).reshape(-1, 2)
-
-
-def _clip_half_plane(polygon: list[list[float]], distance: list[float]) -> list[list[float]]:
-    """In plain numbers: a few points are moved sooner than an array is made."""
-    kept = []
-    for i, (point, there) in enumerate(zip(polygon, distance, strict=True)):
-        (x, y), here = polygon[i - 1], distance[i - 1]
-        if (here < 0) != (there < 0):
-            share = here / (here - there)
-            kept.append([x + share * (point[0] - x), y + share * (point[1] - y)])
-        if there >= 0:
-            kept.append(point)
-    return kept
-
-
-def polygon_area(polygon: Floats) -> float:
-    """By the shoelace formula, whichever way round.
-
-    >>> polygon_area(np.array([[0.0, 0.0], [4.0, 0.0], [4.0, 3.0]]))
-    6.0
-    """
-    if not len(polygon):
-        return 0.0
-    x, y = polygon[:, 0], polygon[:, 1]
-    closing = x[-1] * y[0] - x[0] * y[-1]
-    return float(abs(np.dot(x[:-1], y[1:]) - np.dot(x[1:], y[:-1]) + closing) / 2)
-
-
-def is_degenerate(polygon: Floats, smallest_area: float = MIN_AREA_PIXELS) -> bool:
-    """No area, as of fewer than three different corners, or none to speak of."""
-    covered = polygon_area(polygon)
-    return not covered > 0 or covered < smallest_area
-
-
-def warp_map(
-    values: NDArray[np.generic], backward: Matrix, height: int, width: int, fill: float
-) -> NDArray[np.generic]:
-    """A map (height x width, any further dimensions) seen through the inverse of what moved the image.
-
-    Whole numbers are classes: the pixel that a point falls into is taken, never a mixture. Floats are mixed
-    bilinearly. `fill` lies outside.
-    """
-    x: Floats = np.arange(width, dtype=np.float64)[None, :] + 0.5
-    y: Floats = np.arange(height, dtype=np.float64)[:, None] + 0.5
-    from_x, from_y = _source_coordinates(backward[0], x, y), _source_coordinates(backward[1], y, x, first=1)
-    if not np.issubdtype(values.dtype, np.floating):
-        return _gather_pixels(values, np.floor(from_y), np.floor(from_x), fill)
-    left, top = np.floor(from_x - 0.5), np.floor(from_y - 0.5)
-    more = (slice(None), slice(None)) + (None,) * (values.ndim - 2)
-    share_x, share_y = (from_x - 0.5 - left)[more], (from_y - 0.5 - top)[more]
-    upper = (
-        _gather_pixels(values, top, left, fill) * (1 - share_x)
-        + _gather_pixels(values, top, left + 1, fill) * share_x
-    )
-    lower = (
-        _gather_pixels(values, top + 1, left, fill) * (1 - share_x)
-        + _gather_pixels(values, top + 1, left + 1, fill) * share_x
-    )
-    return np.asarray(upper * (1 - share_y) + lower * share_y, dtype=values.dtype)
-
-
-def _source_coordinates(line: Floats, along: Floats, across: Floats, first: int = 0) -> Floats:
-    """One coordinate of where points come from: a line of numbers where nothing is turned, else a field."""
-    found = line[first] * along
-    if line[1 - first] != 0:
-        found = found + line[1 - first] * across
-    return np.asarray(found + line[2])
-
-
-def _gather_pixels(values: NDArray[Any], rows: Floats, columns: Floats, fill: float) -> NDArray[Any]:
-    height, width = values.shape[:2]
-    within = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    taken = values[
-        np.clip(rows, 0, height - 1).astype(np.intp), np.clip(columns, 0, width - 1).astype(np.intp)
-    ]
-    taken[~within] = fill
-    return taken

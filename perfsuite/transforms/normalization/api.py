@@ -1,4 +1,4 @@
-"""The door to normalizing: bytes in, (x / 255 - mean) / std out, computed in float32 and rounded once.
+"""Normalize bytes: (x / 255 - mean) / std, computed in float32 and rounded once.
 
 >>> import torch
 >>> images = torch.full((2, 3, 4, 5), 255, dtype=torch.uint8)
@@ -18,7 +18,7 @@ from perfsuite.transforms.normalization.channel_stats import ChannelStatistics, 
 from perfsuite.transforms.normalization.registry import select_implementation
 
 Layout = Literal["NCHW", "NHWC"]
-# Smaller outputs come from memory that is mapped already.
+# Smaller outputs usually reuse memory that is already mapped.
 HUGE_PAGE_MIN_BYTES = 4 << 20
 CACHE_LINE_BYTES = 64
 OUTPUT_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
@@ -37,10 +37,10 @@ def normalize(
 ) -> torch.Tensor:
     """Normalize a batch (or one image) of bytes, of any strides and on any device.
 
-    `layout` says how the input's dimensions are ordered; the answer's are always NCHW. Memory stays as it was
-    (an NHWC or channels_last batch comes back channels_last) unless `memory_format` asks otherwise. `out` is
-    filled and returned; its strides then decide. `implementation` names one of `IMPLEMENTATIONS` instead of
-    the fastest.
+    `layout` is the order of the input's dimensions; the output is always NCHW. The output keeps the input's
+    memory format (an NHWC or channels_last batch gives a channels_last batch) unless `memory_format` is
+    given. `out` is filled and returned, whatever its strides. `implementation` selects one of
+    `IMPLEMENTATIONS` instead of the fastest.
     """
     statistics = cached_statistics(tuple(map(float, mean)), tuple(map(float, std)))
     images = as_nchw(images, layout, statistics)
@@ -53,7 +53,7 @@ def normalize(
 
 
 def as_nchw(images: torch.Tensor, layout: str, statistics: ChannelStatistics) -> torch.Tensor:
-    """The same memory seen as (N,) C, H, W; refuses what is not a batch of bytes with these channels."""
+    """A view of the same memory as (N,) C, H, W. Raises unless it is a batch of bytes with these channels."""
     if images.dtype != torch.uint8:
         raise TypeError(
             f"normalize: {images.dtype} input, expected torch.uint8; "
@@ -81,10 +81,10 @@ def new_output(images: torch.Tensor, dtype: torch.dtype, memory_format: torch.me
     if images.device.type != "cpu" or images.numel() * dtype.itemsize < HUGE_PAGE_MIN_BYTES:
         return torch.empty_like(images, dtype=dtype, memory_format=memory_format)
     strides = torch.empty_like(images, dtype=dtype, memory_format=memory_format, device="meta").stride()
-    # numpy asks for huge pages and torch does not: 5 page faults instead of 2,700 for an image of 11 MB.
+    # numpy requests huge pages and torch does not: 5 page faults instead of 2,700 for an image of 11 MB.
     bytes_ = images.numel() * dtype.itemsize
     memory = np.empty(bytes_ + CACHE_LINE_BYTES, dtype=np.uint8)
-    # Such memory begins 16 bytes into a line, where every vector of 64 bytes would straddle two.
+    # numpy's memory begins 16 bytes into a cache line, where every vector of 64 bytes would span two lines.
     start = -memory.ctypes.data % CACHE_LINE_BYTES
     dense = torch.from_numpy(memory[start : start + bytes_]).view(dtype)
     return dense.as_strided(images.shape, strides)

@@ -1,4 +1,4 @@
-"""Mean and standard deviation of each channel, checked once, in units of 0..1.
+"""Mean and standard deviation of each channel, in units of 0..1.
 
 >>> CIFAR10.channels
 3
@@ -18,14 +18,14 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-# Images are in 0..1 here, so a mean beyond 2 or a deviation beyond 10 is a mix-up of units.
+# Images are in 0..1 here: a mean beyond 2 or a deviation beyond 10 is in the wrong unit.
 MAX_ABS_MEAN = 2.0
 MAX_STD = 10.0
 
 
 @dataclass(frozen=True)
 class ChannelStatistics:
-    """What (x / 255 - mean) / std takes: one mean and one deviation a channel."""
+    """The constants of (x / 255 - mean) / std: a mean and a deviation for each channel, checked."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -41,7 +41,7 @@ class ChannelStatistics:
 
     @classmethod
     def of(cls, mean: Sequence[float], std: Sequence[float]) -> ChannelStatistics:
-        """From anything that iterates as numbers: lists, arrays, tensors."""
+        """From lists, arrays or tensors."""
         return cls(tuple(map(float, mean)), tuple(map(float, std)))
 
     @property
@@ -50,18 +50,17 @@ class ChannelStatistics:
 
     @cached_property
     def scale(self) -> NDArray[np.float64]:
-        """What a byte is multiplied with: 1 / (255 std)."""
+        """The factor of a byte: 1 / (255 std)."""
         return np.asarray(1.0 / (255.0 * np.array(self.std)))
 
     @cached_property
     def bias(self) -> NDArray[np.float64]:
-        """What is added afterward: -mean / std."""
+        """The term that is added after the factor: -mean / std."""
         return np.asarray(-np.array(self.mean) / np.array(self.std))
 
     @cached_property
     def lookup_table(self) -> NDArray[np.float64]:
-        """The answer for each channel and byte, shape (channels, 256), in float64 and in the order of the
-        definition."""
+        """The normalized value of each channel and byte, (channels, 256), in float64 by the definition."""
         bytes_ = np.arange(256, dtype=np.float64)
         return np.asarray(
             (bytes_[None, :] / 255.0 - np.array(self.mean)[:, None]) / np.array(self.std)[:, None]
@@ -70,7 +69,7 @@ class ChannelStatistics:
 
 @lru_cache(maxsize=64)
 def cached_statistics(mean: tuple[float, ...], std: tuple[float, ...]) -> ChannelStatistics:
-    """Statistics whose check and tables are not paid for again in every batch."""
+    """Cached statistics: they are checked once, not in every batch."""
     return ChannelStatistics(mean, std)
 
 

@@ -1,4 +1,4 @@
-"""Normalizing what may have been normalized already: by its type and what was declared, never by its values.
+"""Normalize images that may be normalized already, by type and declared range, never by their values.
 
 >>> already = ConditionalNormalize(mean=(0.5,), std=(0.5,), floats="normalized")
 >>> image = torch.tensor([[[[-1.0, 1.0]]]])
@@ -19,14 +19,14 @@ import torch
 from perfsuite.transforms.normalization.api import OUTPUT_DTYPES, normalize
 from perfsuite.transforms.normalization.channel_stats import ChannelStatistics, cached_statistics
 
-# What floating-point images hold: 0..1, 0..255, or the answer already.
+# The range of floating-point images: 0..1, 0..255, or normalized already.
 FloatRange = Literal["unit", "bytes", "normalized"]
 _DIVISORS = {"unit": 1.0, "bytes": 255.0}
 
 
 @dataclass(frozen=True)
 class ConditionalNormalize:
-    """Bytes are normalized; floats as `floats` declares their range, and refused where it does not."""
+    """Normalize bytes, and floats whose range is declared by `floats`; refuse other floats."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -51,14 +51,14 @@ class ConditionalNormalize:
         if self.floats is None:
             raise TypeError(
                 f"ConditionalNormalize: {images.dtype} input whose range was not declared; "
-                "say floats='unit' (0..1), 'bytes' (0..255) or 'normalized'"
+                "give floats='unit' (0..1), 'bytes' (0..255) or 'normalized'"
             )
         if self.floats == "normalized":
             return images if images.dtype == self.dtype else images.to(self.dtype)
-        return self._normalized(images, _DIVISORS[self.floats])
+        return self._normalize_floats(images, _DIVISORS[self.floats])
 
-    def _normalized(self, images: torch.Tensor, divisor: float) -> torch.Tensor:
-        """In float32 at least, each operation as the definition has it, rounded once into the output."""
+    def _normalize_floats(self, images: torch.Tensor, divisor: float) -> torch.Tensor:
+        """Compute in float32 at least, operation by operation as in the definition, and round once."""
         statistics = cached_statistics(self.mean, self.std)
         if images.ndim < 3 or images.shape[-3] != statistics.channels:
             raise ValueError(

@@ -1,6 +1,6 @@
-"""Who can normalize, and who is asked: every way in one table, the choice by what was measured.
+"""Every implementation of normalizing, and the choice of one. A file in `implementations/` is registered.
 
-docs/results/transforms.md has the figures behind the order; benchmarks/test_normalize.py makes them again.
+docs/results/transforms.md has the figures behind the choice; benchmarks/test_normalize.py repeats them.
 
 >>> sorted(IMPLEMENTATIONS)
 ['albumentations', 'compiled', 'numba', 'numpy', 'opencv', 'reference', 'torch', 'triton']
@@ -10,56 +10,34 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
+from pkgutil import iter_modules
 
 import torch
 
 from perfsuite.errors import UsageError
-from perfsuite.transforms.normalization.channel_stats import ChannelStatistics
+from perfsuite.transforms.normalization import implementations
+from perfsuite.transforms.normalization.implementations.base import NormalizeFunction, NormalizeImplementation
 
-NormalizeFunction = Callable[[torch.Tensor, ChannelStatistics, torch.Tensor], None]
-
-
-@dataclass(frozen=True, slots=True)
-class NormalizeImplementation:
-    """A module with `write(images, statistics, out)`, what it needs installed, and where it runs."""
-
-    module: str
-    requires: str | None = None
-    devices: tuple[str, ...] = ("cpu",)
-    function: str = "write"
-
-    @property
-    def is_available(self) -> bool:
-        return self.requires is None or _is_installed(self.requires)
-
-    def load(self) -> NormalizeFunction:
-        found: NormalizeFunction = getattr(
-            import_module(f"perfsuite.transforms.normalization.{self.module}"), self.function
-        )
-        return found
+# The fastest for each kind of device that was measured; torch elsewhere, or where a library is missing.
+FASTEST = {"cuda": "triton", "cpu": "numba"}
+FALLBACK = "torch"
 
 
-IMPLEMENTATIONS = {
-    "numba": NormalizeImplementation("numba_", requires="numba"),
-    "triton": NormalizeImplementation("triton_", requires="triton", devices=("cuda",)),
-    "torch": NormalizeImplementation("torch_", devices=("cpu", "cuda")),
-    "compiled": NormalizeImplementation("torch_compile", devices=("cpu", "cuda")),
-    "opencv": NormalizeImplementation("other_libraries", requires="cv2", function="write_opencv"),
-    "albumentations": NormalizeImplementation(
-        "other_libraries", requires="albumentations", function="write_albumentations"
-    ),
-    "numpy": NormalizeImplementation("other_libraries", function="write_numpy"),
-    "reference": NormalizeImplementation("reference", devices=("cpu", "cuda")),
-}
+def _find_implementations() -> dict[str, NormalizeImplementation]:
+    """By file name, without the underscore that tells a file from the library that it is named after."""
+    files = sorted(info.name for info in iter_modules(implementations.__path__) if info.name != "base")
+    return {
+        file.rstrip("_"): import_module(f"{implementations.__name__}.{file}").IMPLEMENTATION for file in files
+    }
+
+
+IMPLEMENTATIONS = _find_implementations()
 
 
 def select_implementation(images: torch.Tensor, implementation: str | None = None) -> NormalizeFunction:
-    """The named implementation, or the fastest that can do this here."""
+    """The named implementation, or the fastest that is installed for the images' device."""
     if implementation is not None:
         return _named_implementation(implementation, images.device.type)
     return _fastest_for_device(images.device.type)
@@ -67,28 +45,30 @@ def select_implementation(images: torch.Tensor, implementation: str | None = Non
 
 @cache
 def _fastest_for_device(device: str) -> NormalizeFunction:
-    name = {"cuda": "triton", "cpu": "numba"}.get(device, "torch")
+    name = FASTEST.get(device, FALLBACK)
     if not IMPLEMENTATIONS[name].is_available:
-        return _load_implementation("torch")
+        return _load_implementation(FALLBACK)
     try:
         return _load_implementation(name)
     except ImportError as error:
-        warnings.warn(f"normalize: {name} is installed but broken ({error}); using torch", stacklevel=4)
-        return _load_implementation("torch")
+        warnings.warn(f"normalize: {name} is installed but broken ({error}); using {FALLBACK}", stacklevel=4)
+        return _load_implementation(FALLBACK)
 
 
 def _named_implementation(name: str, device: str) -> NormalizeFunction:
-    found = IMPLEMENTATIONS.get(name)
-    if found is None:
+    implementation = IMPLEMENTATIONS.get(name)
+    if implementation is None:
         raise UsageError(f"normalize: implementation {name!r}, expected one of {', '.join(IMPLEMENTATIONS)}")
-    if not found.is_available:
+    if not implementation.is_available:
+        library = implementation.requires
         raise UsageError(
-            f"normalize: {found.requires} is not installed, {name} needs it; pip install {found.requires}"
+            f"normalize: {library} is not installed, expected it for {name}; pip install {library}"
         )
     interpreted = name == "triton" and os.environ.get("TRITON_INTERPRET") == "1"
-    if device not in found.devices and not interpreted:
+    if device not in implementation.devices and not interpreted:
         raise UsageError(
-            f"normalize: {name} was asked for on {device}, expected one of {', '.join(found.devices)}"
+            f"normalize: {name} on {device}, expected one of {', '.join(implementation.devices)}; "
+            "move the images or choose another implementation"
         )
     return _load_implementation(name)
 
@@ -96,13 +76,3 @@ def _named_implementation(name: str, device: str) -> NormalizeFunction:
 @cache
 def _load_implementation(name: str) -> NormalizeFunction:
     return IMPLEMENTATIONS[name].load()
-
-
-@cache
-def _is_installed(module: str) -> bool:
-    return find_spec(module) is not None
-
-
-@cache
-def has_triton() -> bool:
-    return _is_installed("triton")

@@ -1,4 +1,6 @@
-"""The law of the modes, pixel by pixel in float64 and as dull as can be: every fast form is compared with it.
+"""The oracle of augmentation: one pixel after another, in float64, by formulas of its own.
+
+It shares no code with the package: not the affine map, not the rectangle, not the rounding.
 
 >>> image = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
 >>> bool((oracle_augment(Draw(), image) == image).all())
@@ -13,36 +15,44 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from perfsuite.transforms.augment.modes import Draw
-from perfsuite.transforms.geometry import affine_matrix, erase_rectangle, invert_affine, output_size
+from perfsuite.transforms.augment.draws import Draw
 
 ImageArray = NDArray[np.uint8]
-LUMA_WEIGHTS = (0.299, 0.587, 0.114)
+LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114])
 
 
 def oracle_augment(drawn: Draw, image: ImageArray, fill: int = 128) -> ImageArray:
-    """Geometry, color, erasing."""
-    made = _adjust_color(drawn, _warp(drawn, image, fill))
-    rectangle = erase_rectangle(drawn, *made.shape[:2])
-    if rectangle is not None:
-        top, left, bottom, right = rectangle
-        made[top:bottom, left:right] = fill
-    return made
+    """Geometry, then color, then erasing."""
+    return erase(drawn, adjust_color(drawn, warp(drawn, image, fill)), fill)
 
 
-def _warp(drawn: Draw, image: ImageArray, fill: int) -> ImageArray:
+def warp(drawn: Draw, image: ImageArray, fill: int) -> ImageArray:
     height, width = image.shape[:2]
-    backward = invert_affine(affine_matrix(drawn, height, width))
-    out_height, out_width = output_size(drawn, height, width)
-    made = np.empty((out_height, out_width, 3))
-    for y in range(out_height):
-        for x in range(out_width):
-            from_x, from_y, _ = backward @ (x + 0.5, y + 0.5, 1.0)
-            made[y, x] = _sample_bilinear(image, from_x - 0.5, from_y - 0.5, fill)
-    return _round_to_bytes(made)
+    is_turned = drawn.quarter_turns % 2 == 1
+    out_height, out_width = (width, height) if is_turned else (height, width)
+    warped = np.empty((out_height, out_width, 3))
+    for row in range(out_height):
+        for column in range(out_width):
+            x, y = source_of(drawn, column + 0.5, row + 0.5, (height, width), (out_height, out_width))
+            warped[row, column] = sample_bilinear(image, x - 0.5, y - 0.5, fill)
+    return round_to_bytes(warped)
 
 
-def _sample_bilinear(image: ImageArray, x: float, y: float, fill: int) -> NDArray[np.float64]:
+def source_of(
+    drawn: Draw, x: float, y: float, size: tuple[int, int], out_size: tuple[int, int]
+) -> tuple[float, float]:
+    """Where an output point comes from: the steps undone one by one, about the center."""
+    x, y = x - out_size[1] * (0.5 + drawn.shift_x), y - out_size[0] * (0.5 + drawn.shift_y)
+    if drawn.mirror:
+        x = -x
+    for _ in range(int(drawn.quarter_turns)):
+        x, y = -y, x
+    cos, sin = math.cos(math.radians(drawn.degrees)), math.sin(math.radians(drawn.degrees))
+    x, y = cos * x - sin * y, sin * x + cos * y
+    return size[1] / 2 + x / drawn.zoom, size[0] / 2 + y / drawn.zoom
+
+
+def sample_bilinear(image: ImageArray, x: float, y: float, fill: int) -> NDArray[np.float64]:
     """Between four pixel centers, each `fill` where it lies outside."""
     left, top = math.floor(x), math.floor(y)
     value = np.zeros(3)
@@ -53,14 +63,25 @@ def _sample_bilinear(image: ImageArray, x: float, y: float, fill: int) -> NDArra
     return value
 
 
-def _adjust_color(drawn: Draw, image: ImageArray) -> ImageArray:
-    bright = _round_to_bytes(image * drawn.brightness)
-    pivot = (bright @ np.array(LUMA_WEIGHTS)).mean()
-    contrasted = _round_to_bytes(bright * drawn.contrast + (1 - drawn.contrast) * pivot)
-    gray = (contrasted @ np.array(LUMA_WEIGHTS))[..., None]
-    return _round_to_bytes(contrasted * drawn.saturation + (1 - drawn.saturation) * gray)
+def adjust_color(drawn: Draw, image: ImageArray) -> ImageArray:
+    bright = round_to_bytes(image * drawn.brightness)
+    mean_gray = (bright @ LUMA_WEIGHTS).mean()
+    contrasted = round_to_bytes(bright * drawn.contrast + (1 - drawn.contrast) * mean_gray)
+    gray = (contrasted @ LUMA_WEIGHTS)[..., None]
+    return round_to_bytes(contrasted * drawn.saturation + (1 - drawn.saturation) * gray)
 
 
-def _round_to_bytes(values: NDArray[Any]) -> ImageArray:
-    # A billionth is what float64 may be off by; the nearest byte is the same for all but ties.
+def erase(drawn: Draw, image: ImageArray, fill: int) -> ImageArray:
+    """Pixels whose centers lie between the rounded edges."""
+    erased = image.copy()
+    edges_y = [round(at * image.shape[0]) for at in (drawn.erase_top, drawn.erase_top + drawn.erase_height)]
+    edges_x = [round(at * image.shape[1]) for at in (drawn.erase_left, drawn.erase_left + drawn.erase_width)]
+    for row, column in np.ndindex(*image.shape[:2]):
+        if edges_y[0] < row + 0.5 < edges_y[1] and edges_x[0] < column + 0.5 < edges_x[1]:
+            erased[row, column] = fill
+    return erased
+
+
+def round_to_bytes(values: NDArray[Any]) -> ImageArray:
+    # Float64 may be off by a billionth; the nearest byte is the same for all but ties.
     return np.asarray(np.rint(np.round(np.clip(values, 0, 255), 9)), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Elastic and grid distortion: the labels go where the image goes."""
+"""Elastic and grid distortion: labels move with the image."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 
 from perfsuite.errors import UsageError
 from perfsuite.transforms.augment.distortion import DisplacementField, elastic_field, grid_field
-from perfsuite.transforms.labels.labels import Labels, polygon_area
+from perfsuite.transforms.labels.labels import Labels
+from perfsuite.transforms.labels.polygons import polygon_area
 
 pytest.importorskip("cv2", reason="OpenCV is not installed")
 
@@ -22,35 +23,35 @@ KINDS: dict[str, Make] = {
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_keypoint_stays_on_its_spot(kind: str, seed: int) -> None:
+def test_a_keypoint_moves_with_its_pixels(kind: str, seed: int) -> None:
     field = KINDS[kind](seed)
     image = np.zeros((90, 120, 3), dtype=np.uint8)
     image[31:36, 45:50] = 255
     moved = field.image(image, fill=0)[..., 0].astype(float)
     rows, columns = np.indices(moved.shape) + 0.5
-    seen = [(columns * moved).sum() / moved.sum(), (rows * moved).sum() / moved.sum()]
-    assert seen == pytest.approx(field.transform_points(np.array([[47.5, 33.5]]))[0], abs=0.25)
+    center = [(columns * moved).sum() / moved.sum(), (rows * moved).sum() / moved.sum()]
+    assert center == pytest.approx(field.transform_points(np.array([[47.5, 33.5]]))[0], abs=0.25)
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("kind", KINDS)
-def test_boxes_and_polygons_hold_what_they_held(kind: str, seed: int) -> None:
+def test_boxes_and_polygons_move_with_their_pixels(kind: str, seed: int) -> None:
     field = KINDS[kind](seed)
     image = np.zeros((90, 120, 3), dtype=np.uint8)
     image[20:60, 35:95] = 255
-    seen = field.image(image, fill=0)[..., 0] > 127
+    shown = field.image(image, fill=0)[..., 0] > 127
     corners = np.array([[35.0, 20.0], [95.0, 20.0], [95.0, 60.0], [35.0, 60.0]])
     labels = Labels(boxes=np.array([[35.0, 20.0, 95.0, 60.0]]), polygons=(corners,))
-    found = field.transform_labels(labels).labels
-    rows, columns = np.nonzero(seen)
-    left, top, right, bottom = found.boxes[0]
+    transformed = field.transform_labels(labels).labels
+    rows, columns = np.nonzero(shown)
+    left, top, right, bottom = transformed.boxes[0]
     assert (left, top) == pytest.approx((columns.min(), rows.min()), abs=1.01)
     assert (right, bottom) == pytest.approx((columns.max() + 1, rows.max() + 1), abs=1.01)
-    assert polygon_area(found.polygons[0]) == pytest.approx(seen.sum(), rel=0.01)
+    assert polygon_area(transformed.polygons[0]) == pytest.approx(shown.sum(), rel=0.01)
 
 
-def test_corners_alone_would_not_hold_a_bent_edge() -> None:
-    """The negative control: of a box whose edges bulge, its corners say too little."""
+def test_corners_alone_do_not_bound_a_bent_edge() -> None:
+    """The negative control: the mapped corners of a box miss its bulging edge."""
     dy = np.zeros((90, 120))
     dy[:, 40:80] = 8 * np.sin(np.linspace(0, np.pi, 40))
     field = DisplacementField(np.zeros((90, 120)), dy)
@@ -59,7 +60,7 @@ def test_corners_alone_would_not_hold_a_bent_edge() -> None:
     assert corners[:, 1].min() - field.transform_labels(Labels(boxes=box)).labels.boxes[0, 1] > 7
 
 
-def test_labels_without_area_are_dropped_and_counted_and_keypoints_kept() -> None:
+def test_labels_without_area_are_dropped_and_counted_but_no_keypoint_is() -> None:
     line = np.array([[10.0, 10.0], [50.0, 10.0]])
     outside = np.array([[130.0, 10.0], [150.0, 10.0], [150.0, 30.0]])
     inner = np.array([[10.0, 10.0], [50.0, 10.0], [50.0, 30.0]])
@@ -68,16 +69,16 @@ def test_labels_without_area_are_dropped_and_counted_and_keypoints_kept() -> Non
         keypoints=np.array([[20.0, 20.0], [140.0, 20.0]]),
         polygons=(line, inner, outside, np.empty((0, 2))),
     )
-    found = DisplacementField(np.zeros((90, 120)), np.zeros((90, 120))).transform_labels(labels)
-    assert (found.boxes_dropped, found.polygons_dropped) == (1, 3)
-    assert (found.boxes_kept.tolist(), found.polygons_kept.tolist()) == ([1], [1])
-    assert found.labels.keypoints == pytest.approx(labels.keypoints)
-    assert found.keypoints_inside.tolist() == [True, False]
-    assert polygon_area(found.labels.polygons[0]) == pytest.approx(400)
+    transformed = DisplacementField(np.zeros((90, 120)), np.zeros((90, 120))).transform_labels(labels)
+    assert (transformed.boxes_dropped, transformed.polygons_dropped) == (1, 3)
+    assert (transformed.box_indices.tolist(), transformed.polygon_indices.tolist()) == ([1], [1])
+    assert transformed.labels.keypoints == pytest.approx(labels.keypoints)
+    assert transformed.keypoints_inside.tolist() == [True, False]
+    assert polygon_area(transformed.labels.polygons[0]) == pytest.approx(400)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_moves_what_it_says_it_moves(kind: str) -> None:
+def test_a_field_moves_points(kind: str) -> None:
     points = np.random.default_rng(0).uniform((10, 10), (110, 80), (50, 2))
     moved = KINDS[kind](1).transform_points(points)
     assert np.abs(moved - points).max() > 1
@@ -91,23 +92,23 @@ def test_classes_are_never_mixed(kind: str) -> None:
     moved = field.warp_classes(classes, fill=255)
     assert set(np.unique(moved)) <= {0, 9, 255}
     image = np.repeat((classes[..., None] == 9).astype(np.uint8) * 255, 3, axis=2)
-    seen = field.image(image, fill=0)[..., 0] > 127
-    assert (seen != (moved == 9)).mean() < 0.002
+    shown = field.image(image, fill=0)[..., 0] > 127
+    assert (shown != (moved == 9)).mean() < 0.002
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_same_seed_bends_the_same_way(kind: str) -> None:
+def test_the_same_seed_gives_the_same_field(kind: str) -> None:
     assert np.array_equal(KINDS[kind](3).dx, KINDS[kind](3).dx)
     assert not np.array_equal(KINDS[kind](3).dx, KINDS[kind](4).dx)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_across_and_down_are_drawn_apart(kind: str) -> None:
+def test_horizontal_and_vertical_displacements_are_independent(kind: str) -> None:
     field = KINDS[kind](3)
     assert abs(np.corrcoef(field.dx.ravel(), field.dy.ravel())[0, 1]) < 0.9
 
 
-def test_what_comes_from_outside_is_fill() -> None:
+def test_what_lies_outside_is_fill() -> None:
     shifted = DisplacementField(np.full((20, 30), 5.0), np.zeros((20, 30)))
     image = np.full((20, 30, 3), 200, dtype=np.uint8)
     for moved in (shifted.image(image, fill=9)[..., 0], shifted.warp_classes(image[..., 0], fill=9)):
@@ -115,10 +116,10 @@ def test_what_comes_from_outside_is_fill() -> None:
         assert (moved[:, 25:] == 9).all()
 
 
-def test_no_field_moves_nothing() -> None:
+def test_a_field_of_zeros_changes_nothing() -> None:
     image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
-    still = DisplacementField(np.zeros((20, 30)), np.zeros((20, 30)))
-    assert np.array_equal(still.image(image), image)
+    identity = DisplacementField(np.zeros((20, 30)), np.zeros((20, 30)))
+    assert np.array_equal(identity.image(image), image)
 
 
 def test_a_field_that_folds_is_refused() -> None:

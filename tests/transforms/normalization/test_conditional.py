@@ -1,4 +1,4 @@
-"""Normalizing what may have been normalized: declared, never guessed."""
+"""ConditionalNormalize goes by the declared range, never by values."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import torch
 
 from perfsuite.transforms.normalization.channel_stats import IMAGENET, NAMED_STATISTICS
 from perfsuite.transforms.normalization.conditional import ConditionalNormalize, FloatRange
-from perfsuite.transforms.normalization.reference import reference, worst_error_ratio
+from perfsuite.transforms.normalization.implementations.reference import reference
+from tests.transforms.normalization.error_bound import worst_error_ratio
 
 BYTES = torch.arange(256, dtype=torch.uint8).repeat(3).view(1, 3, 16, 16)
 
 
 def guessing(images: torch.Tensor) -> torch.Tensor:
-    """The version that looks at the values: a float image in 0..1 passes for a normalized one."""
+    """A version that looks at values: it takes a float image in 0..1 for a normalized one."""
     if images.is_floating_point() and images.max() < 10:
         return images
     mean, std = (torch.tensor(s).view(-1, 1, 1) for s in (IMAGENET.mean, IMAGENET.std))
@@ -26,21 +27,21 @@ def guessing(images: torch.Tensor) -> torch.Tensor:
     ("floats", "images"),
     [(None, BYTES), ("unit", BYTES.double() / 255), ("bytes", BYTES.float()), ("bytes", BYTES.half())],
 )
-def test_whatever_the_range_the_answer_is_the_same(
+def test_every_declared_range_gives_the_same_result(
     floats: FloatRange | None, images: torch.Tensor, dtype: torch.dtype, name: str
 ) -> None:
     statistics = NAMED_STATISTICS[name]
-    made = ConditionalNormalize(statistics.mean, statistics.std, floats, dtype)(images)
-    assert made.dtype == dtype
-    assert worst_error_ratio(made, BYTES, statistics) <= 1
+    normalized = ConditionalNormalize(statistics.mean, statistics.std, floats, dtype)(images)
+    assert normalized.dtype == dtype
+    assert worst_error_ratio(normalized, BYTES, statistics) <= 1
 
 
-def test_what_is_normalized_is_left_alone() -> None:
+def test_normalized_images_are_returned_unchanged() -> None:
     images = reference(BYTES, IMAGENET).float()
     assert ConditionalNormalize(IMAGENET.mean, IMAGENET.std, "normalized")(images) is images
 
 
-def test_twice_is_once_where_the_first_answer_is_declared() -> None:
+def test_normalizing_twice_changes_nothing_where_the_range_is_declared() -> None:
     once = ConditionalNormalize(IMAGENET.mean, IMAGENET.std)(BYTES)
     twice = ConditionalNormalize(IMAGENET.mean, IMAGENET.std, "normalized")(once)
     assert torch.equal(once, twice)
@@ -48,12 +49,12 @@ def test_twice_is_once_where_the_first_answer_is_declared() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_floats_of_an_undeclared_range_are_refused(dtype: torch.dtype) -> None:
-    with pytest.raises(TypeError, match="range was not declared; say floats='unit'"):
+    with pytest.raises(TypeError, match="range was not declared; give floats='unit'"):
         ConditionalNormalize(IMAGENET.mean, IMAGENET.std)(torch.zeros(1, 3, 2, 2, dtype=dtype))
 
 
-def test_guessing_is_fooled_by_a_float_image_and_declaring_is_not() -> None:
-    """The negative control: the version that guesses breaks the bound where ours keeps it."""
+def test_guessing_from_values_breaks_the_bound() -> None:
+    """The negative control: guessing is outside the bound where the declared range is within."""
     images = BYTES.float() / 255
     assert worst_error_ratio(guessing(images), BYTES, IMAGENET) > 1
     assert (
@@ -62,7 +63,7 @@ def test_guessing_is_fooled_by_a_float_image_and_declaring_is_not() -> None:
     )
 
 
-def test_a_range_of_another_name_is_refused() -> None:
+def test_an_unknown_range_is_refused() -> None:
     with pytest.raises(ValueError, match="floats='maybe'"):
         ConditionalNormalize((0.5,), (0.5,), "maybe")  # type: ignore[arg-type]
 
@@ -74,6 +75,6 @@ def test_integers_and_wrong_channels_are_refused() -> None:
         ConditionalNormalize((0.5,), (0.5,), "unit")(torch.zeros(1, 3, 2, 2))
 
 
-def test_bad_statistics_are_refused_when_it_is_made() -> None:
+def test_bad_statistics_are_refused_at_construction() -> None:
     with pytest.raises(ValueError, match=r"are the statistics in 0\.\.255"):
         ConditionalNormalize((121.0,), (0.5,))

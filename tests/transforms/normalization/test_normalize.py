@@ -1,4 +1,4 @@
-"""The contract of normalizing, held by every implementation: all bytes, all channels, types and layouts."""
+"""Every implementation of normalizing is within the bound for all bytes, channels, types and layouts."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from perfsuite.transforms import normalize
 from perfsuite.transforms.normalization.api import OUTPUT_DTYPES
 from perfsuite.transforms.normalization.channel_stats import NAMED_STATISTICS, ChannelStatistics
-from perfsuite.transforms.normalization.reference import worst_error_ratio
 from perfsuite.transforms.normalization.registry import IMPLEMENTATIONS
+from tests.transforms.normalization.error_bound import worst_error_ratio
 
 GPU = [
     pytest.mark.gpu,
@@ -19,9 +19,12 @@ GPU = [
 ]
 DEVICES = ["cpu", pytest.param("cuda", marks=GPU)]
 FORMATS = [torch.contiguous_format, torch.channels_last]
-# The door itself (None) and every way behind it; the interpreter and the compiler have tests of their own.
-WAYS = [(way, "cpu") for way in (None, "torch", "numba", "numpy", "opencv")] + [
-    pytest.param(way, "cuda", marks=GPU) for way in (None, "torch", "triton", "compiled")
+# The default choice (None) and implementations; interpreted Triton and torch.compile are tested elsewhere.
+IMPLEMENTATIONS_TO_TEST = [
+    (implementation, "cpu") for implementation in (None, "torch", "numba", "numpy", "opencv")
+] + [
+    pytest.param(implementation, "cuda", marks=GPU)
+    for implementation in (None, "torch", "triton", "compiled")
 ]
 THIRTEEN = ChannelStatistics(
     tuple(0.1 + 0.05 * c for c in range(13)), tuple(0.2 + 0.03 * c for c in range(13))
@@ -38,24 +41,24 @@ STATISTICS = {
 def run(
     images: torch.Tensor,
     statistics: ChannelStatistics,
-    way: str | None = None,
+    implementation: str | None = None,
     dtype: torch.dtype = torch.float32,
     memory_format: torch.memory_format = torch.preserve_format,
 ) -> torch.Tensor:
-    if way is not None and not IMPLEMENTATIONS[way].is_available:
-        pytest.skip(f"{way} is not installed")
+    if implementation is not None and not IMPLEMENTATIONS[implementation].is_available:
+        pytest.skip(f"{implementation} is not installed")
     return normalize(
         images,
         mean=statistics.mean,
         std=statistics.std,
         dtype=dtype,
-        implementation=way,
+        implementation=implementation,
         memory_format=memory_format,
     )
 
 
 def all_bytes(channels: int) -> torch.Tensor:
-    """Every byte in every channel, each channel in another order, on an image of unequal sides."""
+    """Every byte in every channel, each channel in another order, in an image that is not square."""
     generator = torch.Generator().manual_seed(0)
     rows = [torch.randperm(256, generator=generator) for _ in range(channels)]
     return torch.stack(rows).to(torch.uint8).view(1, channels, 8, 32)
@@ -71,29 +74,33 @@ def same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
     return one.dtype == other.dtype and torch.equal(one.cpu(), other.cpu())
 
 
-@pytest.mark.parametrize(("way", "device"), WAYS)
+@pytest.mark.parametrize(("implementation", "device"), IMPLEMENTATIONS_TO_TEST)
 @pytest.mark.parametrize("dtype", OUTPUT_DTYPES)
 @pytest.mark.parametrize("name", STATISTICS)
-def test_every_byte_is_within_the_bound(name: str, dtype: torch.dtype, way: str | None, device: str) -> None:
+def test_every_byte_is_within_the_bound(
+    name: str, dtype: torch.dtype, implementation: str | None, device: str
+) -> None:
     statistics = STATISTICS[name]
     images = all_bytes(statistics.channels)
     for memory_format in FORMATS:
         given_images = images.to(device).contiguous(memory_format=memory_format)
         for out_format in FORMATS:
-            answer = run(given_images, statistics, way, dtype, out_format)
+            answer = run(given_images, statistics, implementation, dtype, out_format)
             assert answer.dtype == dtype
             assert answer.is_contiguous(memory_format=out_format)
             assert worst_error_ratio(answer, images, statistics) <= 1
 
 
-@pytest.mark.parametrize(("way", "device"), WAYS)
+@pytest.mark.parametrize(("implementation", "device"), IMPLEMENTATIONS_TO_TEST)
 @pytest.mark.parametrize("dtype", OUTPUT_DTYPES)
-def test_the_same_bits_however_it_is_asked(dtype: torch.dtype, way: str | None, device: str) -> None:
+def test_the_result_is_the_same_for_all_strides_and_batch_sizes(
+    dtype: torch.dtype, implementation: str | None, device: str
+) -> None:
     images = random_images(3, 3, 37, 53).to(device)
     statistics = NAMED_STATISTICS["imagenet"]
 
-    def answer(these: torch.Tensor) -> torch.Tensor:
-        return run(these, statistics, way, dtype)
+    def answer(batch: torch.Tensor) -> torch.Tensor:
+        return run(batch, statistics, implementation, dtype)
 
     plain = answer(images)
     assert same_bits(plain, answer(images)), "run against run"
@@ -109,7 +116,7 @@ def test_the_same_bits_however_it_is_asked(dtype: torch.dtype, way: str | None, 
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("dtype", OUTPUT_DTYPES)
-def test_nhwc_is_nchw_seen_otherwise(dtype: torch.dtype, device: str) -> None:
+def test_nhwc_input_gives_the_result_of_nchw(dtype: torch.dtype, device: str) -> None:
     images = random_images(2, 3, 11, 7).to(device)
     statistics = NAMED_STATISTICS["cifar10"]
     last = images.permute(0, 2, 3, 1).contiguous()
@@ -120,8 +127,8 @@ def test_nhwc_is_nchw_seen_otherwise(dtype: torch.dtype, device: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", OUTPUT_DTYPES)
-def test_the_fast_loops_agree_with_plain_torch_to_the_bit(dtype: torch.dtype) -> None:
-    """The door goes to plain torch where the strides are odd, so both must give one answer."""
+def test_numba_agrees_with_torch_bit_for_bit(dtype: torch.dtype) -> None:
+    """normalize() falls back to torch for unusual strides, so both must give one result."""
     images = random_images(2, 3, 41, 67)
     for statistics in (NAMED_STATISTICS["imagenet"], STATISTICS["narrow"]):
         assert same_bits(run(images, statistics, "numba", dtype), run(images, statistics, "torch", dtype))
@@ -131,10 +138,10 @@ def test_the_fast_loops_agree_with_plain_torch_to_the_bit(dtype: torch.dtype) ->
 @pytest.mark.parametrize(
     ("name", "size"), [("imagenet", (509, 521)), ("four", (509, 521)), ("one", (1024, 1031))]
 )
-def test_large_images_shared_among_threads_keep_their_bits(
+def test_large_images_are_the_same_for_any_number_of_threads(
     name: str, size: tuple[int, int], memory_format: torch.memory_format
 ) -> None:
-    """Sides are prime, so that blocks of pixels leave a rest, and each thread begins elsewhere."""
+    """The sides are prime, so that blocks leave a rest and each thread begins at another offset."""
     statistics = STATISTICS[name]
     images = random_images(5, statistics.channels, *size).contiguous(memory_format=memory_format)
     threads = torch.get_num_threads()
@@ -148,17 +155,19 @@ def test_large_images_shared_among_threads_keep_their_bits(
     assert worst_error_ratio(alone, images, statistics) <= 1
 
 
-def test_large_outputs_begin_at_a_cache_line() -> None:
-    kept = [run(random_images(32, 3, 224, 224), NAMED_STATISTICS["imagenet"]) for _ in range(3)]
-    assert [answer.data_ptr() % 64 for answer in kept] == [0, 0, 0]
-    assert all(answer.is_contiguous() for answer in kept)
+def test_large_outputs_are_aligned_to_cache_lines() -> None:
+    outputs = [run(random_images(32, 3, 224, 224), NAMED_STATISTICS["imagenet"]) for _ in range(3)]
+    assert [answer.data_ptr() % 64 for answer in outputs] == [0, 0, 0]
+    assert all(answer.is_contiguous() for answer in outputs)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_floats_become_the_16_bits_that_torch_makes_of_them(dtype: torch.dtype) -> None:
-    """Ties, subnormals and overflow, which no image reaches: every exponent, and all bits below the cut."""
-    loops = pytest.importorskip("perfsuite.transforms.normalization.numba_", reason="numba is not installed")
-    rounded = {torch.float16: loops._to_float16, torch.bfloat16: loops._to_bfloat16}[dtype]
+def test_numba_rounds_to_16_bits_as_torch_does(dtype: torch.dtype) -> None:
+    """Ties, subnormals and overflow, which no image reaches: every exponent and all dropped bits."""
+    numba_kernels = pytest.importorskip(
+        "perfsuite.transforms.normalization.numba_kernels", reason="numba is not installed"
+    )
+    rounded = {torch.float16: numba_kernels._to_float16, torch.bfloat16: numba_kernels._to_bfloat16}[dtype]
     random = torch.Generator().manual_seed(0)
     exponents = torch.arange(0, 255).view(-1, 1) << 23
     tails = torch.tensor(
@@ -171,7 +180,7 @@ def test_floats_become_the_16_bits_that_torch_makes_of_them(dtype: torch.dtype) 
     assert made == values.to(dtype).view(torch.uint16).tolist()
 
 
-def test_what_is_normalized_has_mean_zero_and_deviation_one() -> None:
+def test_normalized_images_have_mean_zero_and_deviation_one() -> None:
     images = random_images(8, 3, 64, 64).float()
     images = (images * torch.tensor([0.3, 0.6, 0.9]).view(-1, 1, 1)).to(torch.uint8)
     of_images = images.double().div(255)
@@ -181,11 +190,11 @@ def test_what_is_normalized_has_mean_zero_and_deviation_one() -> None:
     assert (answer.std((0, 2, 3), correction=0) - 1).abs().max() < 1e-4
 
 
-def test_a_channel_answers_for_itself_alone() -> None:
+def test_a_channel_does_not_affect_another() -> None:
     images = random_images(1, 3, 16, 16)
     changed = images.clone()
     changed[:, 1] = 255 - changed[:, 1]
-    before, after = (run(these, NAMED_STATISTICS["imagenet"]) for these in (images, changed))
+    before, after = (run(batch, NAMED_STATISTICS["imagenet"]) for batch in (images, changed))
     assert same_bits(before[:, [0, 2]], after[:, [0, 2]])
 
 
@@ -270,7 +279,7 @@ HOW = [
     n=5, c=3, h=67, w=70, how="as it is", dtype=torch.float32, out_format=torch.contiguous_format,
     means=[0.1, 0.2, 0.3, 0.4, 0.5], stds=[0.1, 0.2, 0.3, 0.4, 0.5],
 )  # fmt: skip
-def test_any_shape_strides_and_statistics(
+def test_any_shape_strides_and_statistics_are_within_the_bound(
     device: str,
     n: int,
     c: int,
@@ -287,13 +296,13 @@ def test_any_shape_strides_and_statistics(
     plain = run(images, statistics, None, dtype, out_format)
     assert plain.shape == images.shape
     assert worst_error_ratio(plain, images, statistics) <= 1
-    # On a CPU the door may go to torch, by strides; on a GPU it is one kernel or another, and torch a third.
+    # On a CPU the strides may select torch; on a GPU they select one of two kernels.
     other = "torch" if device == "cpu" else None
     assert same_bits(plain, run(images.contiguous(), statistics, other, dtype, out_format))
 
 
 @pytest.mark.parametrize("value", [0, 255])
-def test_black_and_white_images(value: int) -> None:
+def test_black_and_white_images_are_within_the_bound(value: int) -> None:
     images = torch.full((2, 3, 9, 9), value, dtype=torch.uint8)
     for dtype in OUTPUT_DTYPES:
         assert (
@@ -306,8 +315,8 @@ def test_black_and_white_images(value: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", OUTPUT_DTYPES)
-def test_the_compiler_s_loop_keeps_the_contract(dtype: torch.dtype) -> None:
-    """Generated code for the CPU: the same bound, and the same bits whatever the layout."""
+def test_torch_compile_is_within_the_bound(dtype: torch.dtype) -> None:
+    """Generated code for the CPU: within the bound, and the same bits for every layout."""
     images = all_bytes(3)
     statistics = NAMED_STATISTICS["imagenet"]
     answers = [
@@ -322,7 +331,7 @@ def test_the_compiler_s_loop_keeps_the_contract(dtype: torch.dtype) -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("dtype", OUTPUT_DTYPES)
-def test_a_recorded_graph_replays_to_the_bit(dtype: torch.dtype) -> None:
+def test_a_recorded_graph_replays_bit_for_bit(dtype: torch.dtype) -> None:
     images = random_images(4, 3, 33, 47).cuda()
     statistics = NAMED_STATISTICS["imagenet"]
     direct = run(images, statistics, None, dtype)
@@ -337,8 +346,8 @@ def test_a_recorded_graph_replays_to_the_bit(dtype: torch.dtype) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("device", DEVICES)
-def test_more_than_two_to_the_31_elements(device: str) -> None:
-    """The far end of a batch whose offsets do not fit into 32 bits."""
+def test_a_batch_may_have_more_than_two_to_the_31_elements(device: str) -> None:
+    """The end of a batch whose offsets need 64 bits."""
     images = (
         torch.zeros((1, 1, 1, 1), dtype=torch.uint8, device=device).expand(2, 3, 20_000, 20_000).contiguous()
     )

@@ -1,13 +1,18 @@
-"""What normalizing refuses, and who does it where the fastest cannot."""
+"""Which inputs normalizing refuses, and the fallback where the fastest implementation is missing."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 
 from perfsuite.errors import UsageError
 from perfsuite.transforms import normalize
-from perfsuite.transforms.normalization import registry, torch_
+from perfsuite.transforms.normalization import registry
+from perfsuite.transforms.normalization.implementations import torch_
+from perfsuite.transforms.normalization.implementations.base import NormalizeFunction, NormalizeImplementation
 from perfsuite.transforms.normalization.registry import IMPLEMENTATIONS, select_implementation
 
 BAD_STATISTICS = [
@@ -23,28 +28,26 @@ BAD_STATISTICS = [
 ]
 
 
-@pytest.mark.parametrize(("wrong", "says"), BAD_STATISTICS)
-def test_bad_statistics_are_refused_before_anything_is_written(
-    wrong: dict[str, tuple[float, ...]], says: str
-) -> None:
+@pytest.mark.parametrize(("wrong", "message"), BAD_STATISTICS)
+def test_bad_statistics_are_refused_before_anything_is_written(wrong: dict[str, Any], message: str) -> None:
     out = torch.full((1, 3, 2, 2), 7.0)
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(ValueError, match=message):
         normalize(
             torch.zeros(1, 3, 2, 2, dtype=torch.uint8),
             **({"mean": (0.5,) * 3, "std": (0.2,) * 3} | wrong),
             out=out,
-        )  # type: ignore[arg-type]
+        )
     assert (out == 7).all()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.int64, torch.bool])
-def test_what_is_not_bytes_is_refused(dtype: torch.dtype) -> None:
+def test_images_that_are_not_bytes_are_refused(dtype: torch.dtype) -> None:
     with pytest.raises(TypeError, match=r"expected torch\.uint8"):
         normalize(torch.zeros(1, 3, 2, 2, dtype=dtype), mean=(0.5,) * 3, std=(0.5,) * 3)
 
 
 @pytest.mark.parametrize(
-    ("images", "options", "says"),
+    ("images", "options", "message"),
     [
         (torch.zeros(3, dtype=torch.uint8), {}, "1 dimensions"),
         (torch.zeros(1, 4, 4, 3, dtype=torch.uint8), {}, "give layout='NHWC'"),
@@ -52,20 +55,24 @@ def test_what_is_not_bytes_is_refused(dtype: torch.dtype) -> None:
         (torch.zeros(1, 3, 4, 4, dtype=torch.uint8), {"out": torch.zeros(1, 3, 4, 5)}, "out is"),
     ],
 )
-def test_what_does_not_fit_is_named(images: torch.Tensor, options: dict[str, object], says: str) -> None:
-    with pytest.raises(ValueError, match=says):
-        normalize(images, mean=(0.5,) * 3, std=(0.5,) * 3, **options)  # type: ignore[arg-type]
+def test_an_input_that_does_not_fit_is_refused(
+    images: torch.Tensor, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        normalize(images, mean=(0.5,) * 3, std=(0.5,) * 3, **options)
 
 
-def test_an_output_of_integers_is_refused() -> None:
+def test_an_integer_output_is_refused() -> None:
     with pytest.raises(TypeError, match=r"expected one of torch\.float32"):
         normalize(
             torch.zeros(1, 3, 2, 2, dtype=torch.uint8), mean=(0.5,) * 3, std=(0.5,) * 3, dtype=torch.int32
         )
 
 
-def test_without_numba_the_door_goes_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_is_installed", lambda module: False)
+def test_without_numba_torch_normalizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(
+        IMPLEMENTATIONS, "numba", replace(IMPLEMENTATIONS["numba"], requires="no_such_module")
+    )
     registry._fastest_for_device.cache_clear()
     try:
         assert select_implementation(torch.zeros(1, 3, 4, 4, dtype=torch.uint8)) is torch_.write
@@ -73,8 +80,12 @@ def test_without_numba_the_door_goes_to_torch(monkeypatch: pytest.MonkeyPatch) -
         registry._fastest_for_device.cache_clear()
 
 
-def test_a_broken_numba_is_said_and_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = registry.NormalizeImplementation("no_such_module", needs="torch")
+def test_a_broken_numba_is_reported_and_torch_normalizes(monkeypatch: pytest.MonkeyPatch) -> None:
+
+    def load() -> NormalizeFunction:
+        raise ImportError("its library does not load")
+
+    broken = NormalizeImplementation(load=load, requires="torch")
     monkeypatch.setitem(IMPLEMENTATIONS, "numba", broken)
     registry._fastest_for_device.cache_clear()
     registry._load_implementation.cache_clear()
@@ -87,11 +98,11 @@ def test_a_broken_numba_is_said_and_replaced(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
-    [("fastest", "expected one of numba"), ("triton", "was asked for on cpu, expected one of cuda")],
+    ("name", "message"),
+    [("fastest", "expected one of numba"), ("triton", "triton on cpu, expected one of cuda")],
 )
-def test_an_implementation_that_cannot_be_is_refused(name: str, says: str) -> None:
+def test_an_unknown_or_unsuitable_implementation_is_refused(name: str, message: str) -> None:
     if not IMPLEMENTATIONS.get(name, IMPLEMENTATIONS["torch"]).is_available:
         pytest.skip(f"{name} is not installed")
-    with pytest.raises(UsageError, match=says):
+    with pytest.raises(UsageError, match=message):
         select_implementation(torch.zeros(1, 3, 4, 4, dtype=torch.uint8), name)

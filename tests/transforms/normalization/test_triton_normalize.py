@@ -1,4 +1,4 @@
-"""The Triton kernels' indexing and arithmetic, run by Triton's interpreter: no device needed."""
+"""The Triton kernels of normalizing, run by Triton's interpreter on any machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 from perfsuite.transforms.normalization.api import OUTPUT_DTYPES
 from perfsuite.transforms.normalization.channel_stats import NAMED_STATISTICS, ChannelStatistics
-from perfsuite.transforms.normalization.reference import worst_error_ratio
+from tests.transforms.normalization.error_bound import worst_error_ratio
 
 pytest.importorskip("triton", reason="triton is not installed")
 
@@ -22,7 +22,7 @@ FORMATS = [torch.contiguous_format, torch.channels_last]
 
 @pytest.fixture(scope="module")
 def kernels(interpreted: Callable[[str], ModuleType]) -> ModuleType:
-    return interpreted("normalization.triton_")
+    return interpreted("normalization.triton_kernels")
 
 
 def random_images(n: int, c: int, h: int, w: int) -> torch.Tensor:
@@ -54,7 +54,7 @@ def test_every_byte_is_within_the_bound(
 
 
 @pytest.mark.parametrize("dtype", OUTPUT_DTYPES)
-def test_the_same_bits_however_it_is_asked(kernels: ModuleType, dtype: torch.dtype) -> None:
+def test_the_result_is_the_same_for_all_strides(kernels: ModuleType, dtype: torch.dtype) -> None:
     images = random_images(3, 3, 37, 53)
     statistics = NAMED_STATISTICS["imagenet"]
     plain = run(kernels, images, statistics, dtype)
@@ -73,15 +73,15 @@ def test_the_same_bits_however_it_is_asked(kernels: ModuleType, dtype: torch.dty
     assert torch.equal(plain, into_last)
 
 
-# A program has 4096 elements of float32, 8192 of a half: planes that are shorter, as long and longer, which
-# end within a tile, between two and beside a program.
+# A program has 4096 elements of float32, 8192 of a 16-bit float. The planes are shorter, as long and longer,
+# and end within a tile, between two tiles and at the end of a program.
 @pytest.mark.parametrize("dtype", OUTPUT_DTYPES)
 @pytest.mark.parametrize(
     ("n", "c", "h", "w"),
     [(2, 3, 71, 67), (2, 3, 64, 64), (5, 4, 97, 101), (7, 3, 8, 8), (40, 3, 13, 17), (9, 5, 32, 32),
      (3, 1, 128, 64), (1, 2, 64, 65), (3, 3, 91, 97), (1, 1, 1, 1), (700, 13, 1, 1)],
 )  # fmt: skip
-def test_wherever_planes_end_every_element_is_written_and_right(
+def test_every_element_is_right_wherever_the_planes_end(
     kernels: ModuleType, n: int, c: int, h: int, w: int, dtype: torch.dtype
 ) -> None:
     images = random_images(n, c, h, w)
@@ -92,12 +92,12 @@ def test_wherever_planes_end_every_element_is_written_and_right(
     assert torch.equal(planes, last)
 
 
-def test_no_images_are_no_work(kernels: ModuleType) -> None:
+def test_an_empty_batch_stays_empty(kernels: ModuleType) -> None:
     assert run(kernels, random_images(0, 3, 4, 4), NAMED_STATISTICS["imagenet"]).shape == (0, 3, 4, 4)
 
 
 @pytest.mark.parametrize("memory_format", FORMATS)
-def test_rows_offsets_and_mirrors_are_followed(
+def test_images_are_gathered_by_row_offset_and_mirror(
     kernels: ModuleType, memory_format: torch.memory_format
 ) -> None:
     images = random_images(5, 3, 11, 13)
@@ -106,7 +106,7 @@ def test_rows_offsets_and_mirrors_are_followed(
     lefts = torch.tensor([1, -2, 5, 0], dtype=torch.int32)
     mirrors = torch.tensor([0, 1, 1, 0], dtype=torch.int32)
     out = torch.full((4, 3, 8, 7), float("nan")).contiguous(memory_format=memory_format)
-    kernels.write_picked(images, NAMED_STATISTICS["imagenet"], out, rows, tops, lefts, mirrors, fill=128)
+    kernels.write_gathered(images, NAMED_STATISTICS["imagenet"], out, rows, tops, lefts, mirrors, fill=128)
 
     expected = torch.full((4, 3, 8, 7), 128, dtype=torch.uint8)
     for n in range(4):
@@ -118,7 +118,7 @@ def test_rows_offsets_and_mirrors_are_followed(
     assert worst_error_ratio(out, expected, NAMED_STATISTICS["imagenet"]) <= 1
 
 
-def test_the_interpreted_copy_is_not_the_module_that_others_use(kernels: ModuleType) -> None:
-    from perfsuite.transforms.normalization import triton_ as real
+def test_the_interpreted_copy_is_a_module_of_its_own(kernels: ModuleType) -> None:
+    from perfsuite.transforms.normalization import triton_kernels as real
 
     assert kernels is not real

@@ -1,4 +1,4 @@
-"""Normalizing by torch.compile: the same arithmetic as one generated loop."""
+"""torch.compile: the same arithmetic as `torch_`, as one generated loop."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from perfsuite.transforms.normalization.channel_stats import ChannelStatistics
-from perfsuite.transforms.normalization.torch_ import device_constants
+from perfsuite.transforms.normalization.implementations.base import NormalizeImplementation
+from perfsuite.transforms.normalization.implementations.torch_ import device_constants
 
 
 def write(images: torch.Tensor, statistics: ChannelStatistics, out: torch.Tensor) -> None:
@@ -27,3 +28,6 @@ def _scale_and_shift(
 @cache
 def _compiled_scale_and_shift() -> Any:
     return torch.compile(_scale_and_shift, dynamic=True)
+
+
+IMPLEMENTATION = NormalizeImplementation(load=lambda: write, devices=("cpu", "cuda"))

@@ -1,7 +1,7 @@
-"""Normalizing on the CPU as compiled loops: one pass, one product and one sum an element, no copy in between.
+"""Numba kernels for the CPU: one pass, with one product and one sum for each element and no copies.
 
-Never fastmath: the compiler may not contract product and sum, so an element's answer does not depend on where
-in a vector, a row or a batch it stands.
+fastmath stays off: the compiler must not contract product and sum, so that the result of an element does not
+depend on its position in a vector, a row or a batch.
 """
 
 # mypy: disable-error-code="no-untyped-def"
@@ -20,30 +20,30 @@ import torch
 from numba.extending import overload
 from numpy.typing import NDArray
 
-from perfsuite.transforms.normalization import torch_
 from perfsuite.transforms.normalization.channel_stats import ChannelStatistics
+from perfsuite.transforms.normalization.implementations import torch_
 
 Array = NDArray[Any]
 
-# Below this the hand-over to a second thread costs more than it saves.
+# Below this, starting a second thread costs more than it saves.
 MIN_ELEMENTS_PER_THREAD = 1 << 20
 
 
 def _njit(function: Callable[..., Any]) -> Any:
-    """Compiled at the first call and kept on disk, or only in memory where no folder can be written to."""
+    """Compile at the first call and cache on disk, or only in memory where no folder is writable."""
     try:
         return numba.njit(nogil=True, cache=True)(function)
     except RuntimeError:
         return numba.njit(nogil=True)(function)
 
 
-# numba widens sums of 32 bits to 64, which halves what a vector holds: each is cut back at once.
+# numba widens sums of 32 bits to 64, which halves the elements of a vector, so each is narrowed at once.
 _uint32 = np.uint32
 
 
 @_njit
 def _to_bfloat16(value):
-    """Round half to even by adding just under half of what is cut off."""
+    """Round half to even, by adding just under half of the bits that are dropped."""
     bits = np.float32(value).view(np.uint32)
     odd = _uint32(_uint32(bits >> _uint32(16)) & _uint32(1))
     return np.uint16(_uint32(_uint32(bits + _uint32(0x7FFF)) + odd) >> _uint32(16))
@@ -51,7 +51,7 @@ def _to_bfloat16(value):
 
 @_njit
 def _to_float16(value):
-    """Round half to even; subnormals by adding 0.5, whose last bit weighs as much as theirs."""
+    """Round half to even; subnormals by adding 0.5, whose last bit has the weight of theirs."""
     bits = np.float32(value).view(np.uint32)
     sign = _uint32(bits & _uint32(0x80000000))
     size = _uint32(bits ^ sign)
@@ -65,7 +65,7 @@ def _to_float16(value):
 
 
 def _store_as(out: Array, value: float) -> Any:
-    """A float32 as what `out` holds: itself, or its 16 bits (see `_INTEGER_VIEW_DTYPES`)."""
+    """A float32 as an element of `out`: itself, or its 16 bits (see `_INTEGER_VIEW_DTYPES`)."""
 
 
 @overload(_store_as, inline="never")
@@ -78,58 +78,58 @@ def _store_as_overload(out, value):
 
 
 _NCHW_TO_NHWC = (0, 2, 3, 1)  # channels last
-# numba knows no bfloat16: 16-bit floats are written as integers, and the sign of these tells which they are.
+# numba has no bfloat16: 16-bit floats are written as integers, unsigned for bfloat16 and signed for float16.
 _INTEGER_VIEW_DTYPES = {torch.bfloat16: torch.uint16, torch.float16: torch.int16}
 
 
-# Rows are made of the dense arrays inside the loops: what Python does before them is cold after every batch,
-# whose pixels have pushed it out of the caches, and cost a quarter of a batch.
+# The loops reshape the dense arrays themselves. In Python that costs a quarter of a batch: its code and data
+# are cold, because the pixels of the previous batch have displaced them from the caches.
 @_njit
 def _planes(images, scale, bias, out, first, last):
-    """(images, channels, rows, columns): the planes from `first` to `last`."""
+    """Images as (images, channels, rows, columns): the planes from `first` to `last`."""
     n, c, h, w = images.shape
-    planes, answers = images.reshape(n * c, h * w)[first:last], out.reshape(n * c, h * w)[first:last]
+    planes, targets = images.reshape(n * c, h * w)[first:last], out.reshape(n * c, h * w)[first:last]
     for row in range(planes.shape[0]):
         s, b = scale[(first + row) % c], bias[(first + row) % c]
         for i in range(planes.shape[1]):
-            answers[row, i] = _store_as(out, np.float32(planes[row, i]) * s + b)
+            targets[row, i] = _store_as(out, np.float32(planes[row, i]) * s + b)
 
 
 @_njit
 def _interleaved(images, scale, bias, out, first, last):
-    """Pixels whose channels lie side by side, in blocks as long as scale and bias; the last has the rest."""
-    pixels, answers = images.reshape(-1), out.reshape(-1)
+    """Pixels with adjacent channels, in blocks as long as scale and bias; the last block takes the rest."""
+    pixels, targets = images.reshape(-1), out.reshape(-1)
     wide = len(scale)
     rows = pixels[first * wide : last * wide].reshape(last - first, wide)
-    answered = answers[first * wide : last * wide].reshape(last - first, wide)
+    target_rows = targets[first * wide : last * wide].reshape(last - first, wide)
     for row in range(rows.shape[0]):
         for i in range(rows.shape[1]):
-            answered[row, i] = _store_as(out, np.float32(rows[row, i]) * scale[i] + bias[i])
+            target_rows[row, i] = _store_as(out, np.float32(rows[row, i]) * scale[i] + bias[i])
     if last == len(pixels) // wide:
-        rest, answer = pixels[last * wide :], answers[last * wide :]
+        rest, target = pixels[last * wide :], targets[last * wide :]
         for i in range(len(rest)):
-            answer[i] = _store_as(out, np.float32(rest[i]) * scale[i] + bias[i])
+            target[i] = _store_as(out, np.float32(rest[i]) * scale[i] + bias[i])
 
 
 PIXELS_PER_BLOCK = 256
-# 16 pixels of 3 channels: three vectors of 64 bytes, whose scale and bias are the same few cache lines.
+# 16 pixels of 3 channels are three vectors of 64 bytes; scale and bias stay in the same few cache lines.
 ELEMENTS_PER_16_PIXELS = 48
 
 
 @_njit
 def _interleaved_16_pixels(images, scale, bias, out, first, last):
-    """`_interleaved` for blocks of `ELEMENTS_PER_16_PIXELS`: a width that the compiler knows."""
-    pixels, answers = images.reshape(-1), out.reshape(-1)
+    """`_interleaved` for blocks of `ELEMENTS_PER_16_PIXELS`, a constant for the compiler."""
+    pixels, targets = images.reshape(-1), out.reshape(-1)
     start, stop = first * ELEMENTS_PER_16_PIXELS, last * ELEMENTS_PER_16_PIXELS
     rows = pixels[start:stop].reshape(last - first, ELEMENTS_PER_16_PIXELS)
-    answered = answers[start:stop].reshape(last - first, ELEMENTS_PER_16_PIXELS)
+    target_rows = targets[start:stop].reshape(last - first, ELEMENTS_PER_16_PIXELS)
     for row in range(rows.shape[0]):
         for i in range(ELEMENTS_PER_16_PIXELS):
-            answered[row, i] = _store_as(out, np.float32(rows[row, i]) * scale[i] + bias[i])
+            target_rows[row, i] = _store_as(out, np.float32(rows[row, i]) * scale[i] + bias[i])
     if last == len(pixels) // ELEMENTS_PER_16_PIXELS:
-        rest, answer = pixels[stop:], answers[stop:]
+        rest, target = pixels[stop:], targets[stop:]
         for i in range(len(rest)):
-            answer[i] = _store_as(out, np.float32(rest[i]) * scale[i] + bias[i])
+            target[i] = _store_as(out, np.float32(rest[i]) * scale[i] + bias[i])
 
 
 @_njit
@@ -144,7 +144,7 @@ def _nhwc_to_planes(images, scale, bias, out):
 
 
 def write(images: torch.Tensor, statistics: ChannelStatistics, out: torch.Tensor) -> None:
-    """Into `out`; strides that the loops do not know go to plain torch, whose bits are the same."""
+    """Normalize into `out`. Strides without a loop go to torch, which gives the same bits."""
     if images.numel() == 0:
         return
     if images.ndim == 3:
@@ -173,7 +173,7 @@ def write(images: torch.Tensor, statistics: ChannelStatistics, out: torch.Tensor
 
 
 def _write_channels_last(images: Array, statistics: ChannelStatistics, out: Array) -> None:
-    """Pixels whose channels lie side by side, in blocks of whole pixels."""
+    """Pixels with adjacent channels, in blocks of whole pixels."""
     kernel, pixels = _interleaved, PIXELS_PER_BLOCK
     if statistics.channels == 3:
         kernel, pixels = _interleaved_16_pixels, ELEMENTS_PER_16_PIXELS // 3
@@ -187,7 +187,7 @@ def _integer_view(out: torch.Tensor) -> torch.Tensor:
 
 @lru_cache(maxsize=64)
 def _tiled_constants(statistics: ChannelStatistics, times: int) -> tuple[Array, ...]:
-    """Scale and bias, `times` over, in torch's memory: vectors that begin at a cache line load faster."""
+    """Scale and bias, repeated; torch's memory begins at a cache line, where vectors load faster."""
     return tuple(
         torch.from_numpy(np.tile(values.astype(np.float32), times)).clone().numpy()
         for values in (statistics.scale, statistics.bias)
@@ -197,20 +197,20 @@ def _tiled_constants(statistics: ChannelStatistics, times: int) -> tuple[Array, 
 def _run_in_threads(
     kernel: Callable[..., None], images: Array, scale: Array, bias: Array, out: Array, rows: int
 ) -> None:
-    """Rows shared out among as many threads as torch would use."""
+    """Divide the rows among as many threads as torch would use."""
     threads = min(torch.get_num_threads(), images.size // MIN_ELEMENTS_PER_THREAD, rows)
     if threads <= 1:
         kernel(images, scale, bias, out, 0, rows)
         return
     bounds = [rows * t // threads for t in range(threads + 1)]
 
-    def part(t: int) -> None:
+    def run_part(t: int) -> None:
         kernel(images, scale, bias, out, bounds[t], bounds[t + 1])
 
-    list(_thread_pool(os.getpid(), threads).map(part, range(threads)))
+    list(_thread_pool(os.getpid(), threads).map(run_part, range(threads)))
 
 
 @lru_cache(maxsize=1)
 def _thread_pool(process: int, threads: int) -> ThreadPoolExecutor:
-    """Of this process: a forked child has its parent's pool and none of its threads."""
+    """The pool of this process: a forked child inherits the pool object without its threads."""
     return ThreadPoolExecutor(threads, thread_name_prefix="normalize")
