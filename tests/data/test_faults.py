@@ -67,7 +67,7 @@ def test_training_batches_stay_full_and_are_the_same_with_any_workers(damaged_fo
     parts = {"train": source, "val": source, "test": source}
     images = []
     for workers in (0, 3):
-        loader = make_loaders(parts, 8, workers, image_size=32, on_error="skip").train
+        loader = make_loaders(parts, 8, workers, image_size=32, on_error="skip", engine="threads").train
         batches = list(loader)
         assert [len(labels) for _, labels in batches] == [8] * 5
         assert loader.faults.count >= len(DAMAGE)
