@@ -13,7 +13,7 @@ from perfsuite.gate.bisect import CommitStatus, bisect, commits_between, find_fi
 from perfsuite.gate.git import Repository
 from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import Project, jobs, quick_settings, src_layout
-from tests.report.sample_reports import report, workload
+from tests.report.sample_reports import make_gate, make_workload
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 8, 31])
@@ -57,7 +57,7 @@ def test_an_interrupted_bisection_reports_the_remaining_commits(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commits = [project.commit({"README": str(number)}) for number in range(9)]
-    slower, progress = report(workload("t", Outcome.REGRESSED, 0.1)), list[str]()
+    slower, progress = make_gate(make_workload("t", Outcome.REGRESSED, 0.1)), list[str]()
     reports = iter([slower, slower, replace(slower, interrupted=True)])
     monkeypatch.setattr(bisect_module, "gate", lambda *_, **__: next(reports))
     with pytest.raises(KeyboardInterrupt):
