@@ -116,7 +116,7 @@ def test_reports_are_written(project: Path, capsys: pytest.CaptureFixture[str]) 
     report = json.loads((project / "out" / "v.json").read_text())
     assert report["exit_code"] == 1
     assert report["verdicts"][0]["workload"] == "test_a"
-    assert "**1 regressed" in (project / "v.md").read_text()
+    assert "### Stored runs: 1 regressed" in (project / "v.md").read_text()
     capsys.readouterr()
     assert main(["compare", "main", "head", "--json", "-"]) == 1
     assert json.loads(capsys.readouterr().out) == report
