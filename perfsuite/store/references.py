@@ -51,7 +51,7 @@ def resolve(
         called = f" called {name}" if name else ""
         raise StoreError(
             f"{baselines.root}: no baseline{called} for environment {environment.fingerprint}, expected one; "
-            f"accept it with: perfsuite baseline accept {name or 'NAME'}"
+            f"accept one with: perfsuite baseline accept {name or 'NAME'}"
         )
     return found
 
