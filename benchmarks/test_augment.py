@@ -16,6 +16,7 @@ from perfsuite.pytest_plugin.fixture import Perf
 from perfsuite.transforms import normalize
 from perfsuite.transforms.arrays import ImageArray
 from perfsuite.transforms.augment import cpu, device
+from perfsuite.transforms.augment.device_draws import upload_draws
 from perfsuite.transforms.augment.distortion import elastic_field, grid_field
 from perfsuite.transforms.augment.draws import Draw, draw, draws, epoch_draws
 from perfsuite.transforms.normalization.channel_stats import IMAGENET
@@ -170,7 +171,7 @@ def test_gpu_against_torchvision(perf: Perf, gpu_images: Any) -> None:
 @pytest.mark.gpu
 @pytest.mark.floor(speedup=1.5)
 def test_gpu_two_triton_kernels_against_torch(perf: Perf, gpu_images: Any) -> None:
-    prepared = device.upload_draws(draws("moderate", 42, 0, range(64)), 256, 256, "cuda")
+    prepared = upload_draws(draws("moderate", 42, 0, range(64)), 256, 256, "cuda")
     perf.race(
         kernels=lambda: device.augment_prepared(gpu_images, prepared),
         torch=lambda: device.augment_prepared_torch(gpu_images, prepared),

@@ -14,7 +14,7 @@ import torch
 
 from perfsuite.pytest_plugin.fixture import Perf
 from perfsuite.transforms import normalize
-from perfsuite.transforms.letterbox import ImageArray
+from perfsuite.transforms.arrays import ImageArray
 from perfsuite.transforms.normalization.channel_stats import IMAGENET
 from perfsuite.transforms.normalization.conditional import ConditionalNormalize
 from perfsuite.transforms.normalization.implementations.albumentations_ import albumentations_normalize

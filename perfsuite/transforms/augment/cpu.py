@@ -85,7 +85,8 @@ def apply_pixel_operations(
 
 
 def _warp_with_torch(drawn: Draw, image: ImageArray, fill: int) -> ImageArray:
-    from perfsuite.transforms.augment.device import upload_draws, warp_batch
+    from perfsuite.transforms.augment.device import warp_batch
+    from perfsuite.transforms.augment.device_draws import upload_draws
 
     inverse_affine = upload_draws(Draws.of([drawn]), *image.shape[:2]).inverse_affine
     return _as_image(warp_batch(_as_batch(image), inverse_affine, fill))

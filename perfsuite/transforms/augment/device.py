@@ -12,59 +12,12 @@ torch.Size([2, 3, 8, 8])
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
-import numpy as np
 import torch
 
-from perfsuite.errors import UsageError
-from perfsuite.transforms.arrays import GRAY_FILL, FloatArray
+from perfsuite.transforms.arrays import GRAY_FILL
+from perfsuite.transforms.augment.device_draws import DeviceDraws, upload_draws
 from perfsuite.transforms.augment.draws import Draws
-from perfsuite.transforms.augment.operations.base import PixelOperation
-from perfsuite.transforms.augment.operations.registry import PIXEL_OPERATIONS
 from perfsuite.transforms.optional_libraries import has_triton
-
-AFFINE_COLUMNS = 6
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceDraws:
-    """The draws of a batch on its device: one float32 tensor with a row for each image.
-
-    A row holds the inverse affine map (from output pixels to input pixels), then the parameters of each pixel
-    operation in order.
-    """
-
-    rows: torch.Tensor
-
-    def copy_(self, other: DeviceDraws) -> None:
-        """Overwrite the parameters in place, for a recorded CUDA graph to read."""
-        self.rows.copy_(other.rows, non_blocking=True)
-
-    @property
-    def inverse_affine(self) -> torch.Tensor:
-        """The inverse affine maps, (N, 2, 3)."""
-        return self.rows[:, :AFFINE_COLUMNS].reshape(-1, 2, 3)
-
-    def pixel_operations(self) -> Iterator[tuple[type[PixelOperation], tuple[torch.Tensor, ...]]]:
-        """Each pixel operation in order, with its parameters as columns of shape (N, 1, 1, 1)."""
-        for operation, first, count in PIXEL_PARAMETER_COLUMNS:
-            columns = self.rows[:, first : first + count]
-            yield operation, columns[:, :, None, None, None].unbind(1)
-
-
-def _pixel_parameter_columns() -> Iterator[tuple[type[PixelOperation], int, int]]:
-    first = AFFINE_COLUMNS
-    for operation in PIXEL_OPERATIONS:
-        nothing = np.empty((0, len(operation.parameters)))
-        count = operation.device_parameters(nothing, 1, 1).shape[1]
-        yield operation, first, count
-        first += count
-
-
-# Where in a row of `DeviceDraws` the parameters of each pixel operation lie: operation, first column, count.
-PIXEL_PARAMETER_COLUMNS = tuple(_pixel_parameter_columns())
 
 
 def augment_batch(drawn: Draws, batch: torch.Tensor, fill: int = GRAY_FILL) -> torch.Tensor:
@@ -80,33 +33,6 @@ def check_batch(batch: torch.Tensor, rows: int) -> None:
         )
     if len(batch) != rows:
         raise ValueError(f"augment: {rows} draws for {len(batch)} images, expected as many")
-
-
-def upload_draws(drawn: Draws, height: int, width: int, device: torch.device | str = "cpu") -> DeviceDraws:
-    """Compute maps and parameters in float64 on the host, then copy them to the device at once."""
-    check_batch_can_turn(drawn.column("quarter_turns"), height, width)
-    maps = drawn.pose.inverse_coefficients_batch(height, width).reshape(-1, AFFINE_COLUMNS)
-    parameters = [
-        operation.device_parameters(drawn.values_of(operation), height, width)
-        for operation in PIXEL_OPERATIONS
-    ]
-    return DeviceDraws(_copy_to_device(np.concatenate([maps, *parameters], axis=1), device))
-
-
-def check_batch_can_turn(quarter_turns: FloatArray, height: int, width: int) -> None:
-    """Refuse odd quarter turns of images whose sides differ: the images of a batch share one size."""
-    if height != width and (quarter_turns % 2).any():
-        raise UsageError(
-            f"augment: odd quarter turns in a batch of {height} x {width}, expected square images; "
-            "turn them one by one"
-        )
-
-
-def _copy_to_device(values: FloatArray, device: torch.device | str) -> torch.Tensor:
-    on_host = torch.from_numpy(values.astype(np.float32))
-    if torch.device(device).type == "cuda":
-        return on_host.pin_memory().to(device, non_blocking=True)
-    return on_host.to(device)
 
 
 def augment_prepared(batch: torch.Tensor, prepared: DeviceDraws, fill: int = GRAY_FILL) -> torch.Tensor:

@@ -21,7 +21,7 @@ import triton
 import triton.language as tl
 
 from perfsuite.transforms.augment import triton_arithmetic
-from perfsuite.transforms.augment.device import AFFINE_COLUMNS, PIXEL_PARAMETER_COLUMNS
+from perfsuite.transforms.augment.device_draws import AFFINE_COLUMNS, PIXEL_PARAMETER_COLUMNS
 from perfsuite.transforms.augment.operations.base import PixelOperation
 from perfsuite.transforms.augment.triton_arithmetic import BLUE, GREEN, RED
 

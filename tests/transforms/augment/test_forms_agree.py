@@ -13,7 +13,8 @@ from benchmarks.peers import augmentation
 from perfsuite.errors import UsageError
 from perfsuite.transforms.augment import cpu
 from perfsuite.transforms.augment.cpu import augment_image
-from perfsuite.transforms.augment.device import augment_batch, augment_prepared, upload_draws
+from perfsuite.transforms.augment.device import augment_batch, augment_prepared
+from perfsuite.transforms.augment.device_draws import upload_draws
 from perfsuite.transforms.augment.draws import Draw, Draws, draw, draws, epoch_draws
 from perfsuite.transforms.augment.modes import MODES
 from perfsuite.transforms.geometry import invert_affine

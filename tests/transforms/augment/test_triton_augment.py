@@ -9,12 +9,11 @@ import pytest
 import torch
 
 from perfsuite.transforms.augment.device import (
-    DeviceDraws,
     augment_batch,
     augment_prepared,
     augment_prepared_torch,
-    upload_draws,
 )
+from perfsuite.transforms.augment.device_draws import DeviceDraws, upload_draws
 from perfsuite.transforms.augment.draws import Draw, Draws, draws
 
 pytest.importorskip("triton", reason="triton is not installed")
