@@ -42,7 +42,7 @@ HEAVY = ("torch", "torchvision", "cv2", "albumentations", "PIL", "numba")
 FILES_AND_CLOCKS = {"time", "pathlib", "os", "io", "tempfile", "datetime"}
 # Modules of the left wing that import `time`, and why. They wait or give up; they measure nothing.
 MAY_WAIT = {
-    "perfsuite.training.distributed.ranks": "sleeps before it leaves the process group, so that gloo threads end first",
+    "perfsuite.training.distributed.ranks": "sleeps before leaving the process group: gloo threads end first",
 }
 # Modules of the left wing that choose by speed: a `timer` argument, with the default of perfsuite.timer.
 MAY_CHOOSE_BY_TIME = {"perfsuite.data.decoding.auto", "perfsuite.data.engines.auto"}
