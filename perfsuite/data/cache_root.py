@@ -1,4 +1,4 @@
-"""Where files that can be made again are stored."""
+"""The cache directory, for files that can be generated again."""
 
 from __future__ import annotations
 

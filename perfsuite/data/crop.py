@@ -49,7 +49,7 @@ def forward_matrix(window: CropWindow) -> NDArray[np.float64]:
 
 
 def scale_eighths(window: CropWindow) -> int:
-    """The eighths of its size (1, 2, 4 or 8) at which a JPEG may be decoded for this window.
+    """The scale in eighths (1, 2, 4 or 8) at which libjpeg may decode a JPEG for this window.
 
     The smallest that is still `REDUCING_GAP` times the size after the resize.
 

@@ -117,7 +117,7 @@ def gather_images(
     mirrors: torch.Tensor,
     fill: int,
 ) -> torch.Tensor:
-    """The bytes that the kernel normalizes, gathered by torch."""
+    """Gather, shift and mirror uint8 images with torch, where the Triton kernel is not available."""
     _, channels, height, width = images.shape
     device = images.device
     x, y = torch.arange(width, device=device), torch.arange(height, device=device)

@@ -1,4 +1,7 @@
-"""The decoder that `auto` selects: the fastest one on this machine, timed once and stored."""
+"""The fastest decoder of whole images on this machine, timed once and stored.
+
+`auto` uses it where the region decoder is not available.
+"""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def scaled_length(length: int, eighths: int) -> int:
 def decode_region(struct: int, job_address: int, unused: int) -> int:
     """Decode the job's region to RGBX rows. Runs inside `guarded`: libjpeg may jump out of any call here."""
     job = carray(_as_int64(job_address), JOB_FIELDS)
-    # A new struct for each image: a reused one would lend an image's tables to the next that lacks its own.
+    # A new struct for each image: a reused one keeps the Huffman and quantization tables of the image before.
     _call(job[JOB_FUNCTIONS + 7], struct, ABI_VERSION, DECOMPRESS_STRUCT_BYTES)
     _call(job[JOB_FUNCTIONS], struct, job[JOB_DATA], job[JOB_LENGTH])
     _call(job[JOB_FUNCTIONS + 1], struct, 1, 0)

@@ -1,4 +1,4 @@
-"""The interface of an engine: who fills the batches of a loader.
+"""The interface of an engine, which fills the batches of a loader.
 
 All engines fill the same batches with the same images. They differ in speed, and in what they take from the
 caller's process. A batch is valid until the caller requests the next one.

@@ -1,4 +1,4 @@
-"""Keep batches under way ahead of the caller, and return them in order."""
+"""Prefetch batches ahead of the caller, and yield them in order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Submit = Callable[[BatchTask, BatchBuffer], list["Future[Faults]"]]
 def prefetch_in_order(
     tasks: Iterable[BatchTask], free: deque[BatchBuffer], submit: Submit, ahead: int
 ) -> Iterator[Batch]:
-    """Keep `ahead` tasks under way beyond the caller's batch; at the end, wait until nothing writes any more.
+    """Keep `ahead` tasks running beyond the caller's batch; at the end, wait until all have finished.
 
     Buffers are taken from `free` and returned to it.
     """

@@ -1,4 +1,4 @@
-"""Start worker processes, set them up, and explain their death."""
+"""Start worker processes, set them up, and report why one ended."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def explain_worker_death(error: Exception, exit_codes: Sequence[int] = ()) -> Ex
 
 
 def worker_death_advice(exit_codes: Sequence[int]) -> str:
-    """Say what to do about workers that failed by themselves, or were killed as when memory runs out.
+    """Return advice for workers that failed or were killed, for example because memory ran out.
 
     >>> worker_death_advice([1]).partition(":")[0]
     'it failed by itself and printed why'

@@ -1,7 +1,7 @@
 """Annotations of images: the boxes, polygons and keypoints of their objects.
 
-The numbers of all objects are stored in a few arrays, for the same reason as file names
-(perfsuite.data.sources.file_index). The objects of one image are built on access.
+The numbers of all objects are stored in a few arrays: forked workers then share their memory, which Python
+objects would copy by counting references. The objects of one image are built on access.
 """
 
 from __future__ import annotations

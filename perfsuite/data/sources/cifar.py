@@ -70,7 +70,7 @@ def _concatenate(parts: list[LabeledImages]) -> LabeledImages:
 
 
 class InMemoryBatches:
-    """Batches indexed out of memory, without workers: a worker process would only copy them once more.
+    """Batches indexed from tensors in memory, without workers: a worker process would only add a copy.
 
     Training batches are shuffled, mirrored and shifted by up to 4 pixels, all drawn from (seed, epoch).
 

@@ -1,4 +1,4 @@
-"""The ranks of a training: processes that torchrun starts and that meet in one process group."""
+"""The ranks of a training run: processes that torchrun starts, in one process group."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GLOO_TEARDOWN_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Rank:
-    """This process's index among how many, and its device."""
+    """The rank of this process, the number of ranks, and the device."""
 
     index: int
     world_size: int

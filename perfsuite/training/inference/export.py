@@ -1,4 +1,4 @@
-"""Export of a trained model to a runtime, whose outputs must equal the model's before anyone times it."""
+"""Export of a trained model to a runtime, whose outputs are verified against the model's."""
 
 from __future__ import annotations
 

@@ -31,9 +31,9 @@ class StepParity:
         is_same = self.loss_difference <= loss and self.gradient_cosine >= cosine
         if not (is_same and abs(self.gradient_norm_ratio - 1) <= 1 - cosine + loss):
             raise ParityError(
-                f"{preset.name}: loss off by {self.loss_difference:.2%}, gradients at a cosine of "
-                f"{self.gradient_cosine:.5f} and {self.gradient_norm_ratio:.3f} times as long, expected "
-                f"at most {loss:.2%} and at least {cosine}; not timed"
+                f"{preset.name}: loss off by {self.loss_difference:.2%}, gradient cosine "
+                f"{self.gradient_cosine:.5f}, gradient norm ratio {self.gradient_norm_ratio:.3f}; expected "
+                f"at most {loss:.2%}, at least {cosine}, and 1 +- {1 - cosine + loss:.3f}; not timed"
             )
 
 

@@ -1,4 +1,4 @@
-"""Gaussian blur of one image on the CPU. It is no operation of the modes: it mixes neighboring pixels.
+"""Gaussian blur of one image on the CPU. Augmentation modes cannot use it: it mixes neighboring pixels.
 
 >>> blur(np.full((5, 5, 3), 7, dtype=np.uint8), sigma=1.0)[2, 2].tolist()
 [7, 7, 7]

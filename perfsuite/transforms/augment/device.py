@@ -1,6 +1,6 @@
-"""Apply draws to a batch where it lies: uint8 NCHW in and out, a draw for each image.
+"""Augment a batch on its own device: uint8 NCHW in and out, a draw for each image.
 
-All geometry is one sampling and all color is one pass: two Triton kernels where Triton is installed. Nothing
+One kernel warps and one changes colors, where Triton is installed. Nothing
 is copied back to the host. `upload_draws` copies the parameters to the device; a CUDA graph can record
 `augment_prepared` and replay it with other parameters.
 

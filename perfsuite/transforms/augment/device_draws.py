@@ -1,4 +1,4 @@
-"""The parameters of a batch on its device, in the layout that the torch and Triton forms read."""
+"""The parameters of a batch on its device, in the layout that the torch and Triton implementations read."""
 
 from __future__ import annotations
 

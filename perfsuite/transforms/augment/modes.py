@@ -1,7 +1,7 @@
 """The augmentation modes: which operations each has, and the range of each.
 
-Every mode leaves the size of an image as it is: the loader resizes first. An operation does the same in every
-form (OpenCV, torch, Triton):
+Every mode leaves the size of an image as it is: the loader resizes first. An operation gives the same
+result in every implementation (OpenCV, torch, Triton):
 
 1. Geometry: zoom, rotation, quarter turns, mirror and shift are one affine map, sampled once: bilinear, pixel
    centers at half integers, no antialiasing (zooms stay near 1); what lies outside is `fill`, in pixel units.
@@ -10,7 +10,7 @@ form (OpenCV, torch, Triton):
    image), saturation (about the gray of each pixel); gray is 0.299 R + 0.587 G + 0.114 B.
 3. Erasing: a rectangle becomes `fill`.
 
-Geometry, brightness, contrast and saturation each end in bytes: clamped to 0..255, rounded half to even.
+Geometry, brightness, contrast and saturation each round half to even and clamp to 0..255.
 
 >>> [(name, len(mode.operations)) for name, mode in MODES.items()]
 [('none', 0), ('conservative', 3), ('moderate', 6), ('aggressive', 8)]

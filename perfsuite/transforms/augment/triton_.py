@@ -28,7 +28,7 @@ from perfsuite.transforms.augment.triton_arithmetic import BLUE, GREEN, RED
 BLOCK = 1024
 # Compiled here and not where it is defined, so that a copy of this module can be interpreted.
 round_to_byte = triton.jit(triton_arithmetic.round_to_byte)
-# What the forms of the operations find under these names; their files import no Triton.
+# Globals of every operation's Triton function; the files of the operations do not import Triton.
 _FORM_GLOBALS = {"tl": tl, "round_to_byte": round_to_byte, "RED": RED, "GREEN": GREEN, "BLUE": BLUE}
 
 

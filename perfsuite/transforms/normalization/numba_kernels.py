@@ -51,7 +51,7 @@ def _to_bfloat16(value):
 
 @_njit
 def _to_float16(value):
-    """Round half to even; subnormals by adding 0.5, whose last bit has the weight of theirs."""
+    """Round half to even; subnormals by adding 0.5, which has the same unit in the last place."""
     bits = np.float32(value).view(np.uint32)
     sign = _uint32(bits & _uint32(0x80000000))
     size = _uint32(bits ^ sign)

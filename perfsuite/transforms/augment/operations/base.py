@@ -1,8 +1,8 @@
 """What an augmentation operation declares.
 
 An operation is one file of this folder, and the registry finds it there. The file holds the range of its
-parameters, the random numbers that it reads, and its forms: what it adds to the affine map, or what it does
-to pixels with OpenCV, with torch and in a Triton kernel. The forms agree up to rounding.
+parameters, the random numbers that it reads, and its implementations: what it adds to the affine map, or
+what it does to pixels with OpenCV, with torch and in a Triton kernel. They agree up to rounding.
 
 Operation files import neither torch nor Triton at run time: every worker of a loader imports them.
 """
@@ -37,7 +37,7 @@ class Parameter:
 class RandomSlots:
     """Which of a sample's random numbers an operation reads.
 
-    The operations of the first release share block 0. Every other operation has a block of its own, so that
+    The built-in operations share block 0. Every other operation has a block of its own, so that
     adding one changes no draw of another: `RandomSlots.of_own_block("blur", count=1)`.
     """
 
