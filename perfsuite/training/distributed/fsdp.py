@@ -1,4 +1,4 @@
-"""Parameters sharded over the ranks (FSDP2): a rank holds a shard of each tensor, a checkpoint the full ones."""
+"""Parameters sharded over the ranks (FSDP2): a rank holds a shard of each tensor, a checkpoint all of it."""
 
 from __future__ import annotations
 
