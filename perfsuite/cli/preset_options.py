@@ -41,7 +41,7 @@ def add_arguments(options: Options) -> None:
         type=duration,
         const=20.0,
         metavar="TIME",
-        help="first time the presets for so long (20s), then train with the fastest whose results agree with "
+        help="time the presets for TIME (20s), then train with the fastest whose results agree with "
         "eager's; with --compile also compiled ones, which takes minutes on a CPU",
     )
     options.add_argument("--channels-last", action="store_true", help="keep images as NHWC in memory")

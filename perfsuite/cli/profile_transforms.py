@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=number(NONNEGATIVE_INT),
         default=17,
         metavar="N",
-        help="profile each size without keypoints and with so many; 0 profiles only without (17)",
+        help="profile each size without keypoints and with this many; 0 profiles only without (17)",
     )
     parser.add_argument(
         "--output-size",

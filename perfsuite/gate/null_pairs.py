@@ -1,4 +1,4 @@
-"""Null pairs: base against base, to find out whether this machine lets identical code differ."""
+"""Null pairs: base against base, to find out whether identical code shows different times on this machine."""
 
 from __future__ import annotations
 

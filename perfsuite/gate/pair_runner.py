@@ -100,7 +100,7 @@ class PairRunner:
     def start_pair(self, null: bool = False) -> Iterator[tuple[ProcessPair, dict[str, SideCollection]]]:
         """Both sides, started at once and collected; a coin decides which has the first turn.
 
-        Null pairs alternate instead: six coins may all agree, and an effect of the first position would then
+        Null pairs alternate instead: six random draws may be equal, and an effect of the first position would then
         pass for a difference between the sides.
         """
         order = list(SIDES)

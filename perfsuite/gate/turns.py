@@ -121,7 +121,7 @@ class ProcessPair:
                 for side, message in waiting.items()
                 if other_side(side) in self.outcomes.get(message["node"], {})
             ]
-            # Where neither has left the other's test behind, both wait in one test at different names.
+            # If neither side has finished the other's test, both are in one test but at different workloads.
             sides = passed_by[:1] or list(waiting)
         else:
             sides = list(waiting)
@@ -181,7 +181,7 @@ class ProcessPair:
     def _cores(self, threads: Sequence[int]) -> list[int]:
         """One core for each busy thread, the same for both sides; none where the busy threads are unknown.
 
-        A core may be slow for seconds, while a neighbor of this virtual machine works on its other half.
+        A core may be slow for seconds, while another virtual machine uses the sibling hyperthread.
         """
         number = max(threads) if min(threads) else 0
         if not self.schedule.pin or not hasattr(os, "sched_getaffinity"):

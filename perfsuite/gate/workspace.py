@@ -18,12 +18,12 @@ from perfsuite.errors import UsageError
 # In the environment of every process of a gate, so that a later gate recognizes what a killed one left.
 RUN_VARIABLE = "PERFSUITE_GATE_RUN"
 MAX_KILL_SECONDS = 10.0  # a process that waits for a disk ends only when the disk has answered
-UNSIGNED_AGE_SECONDS = 5.0  # a folder without an owner file that is older belongs to a killed gate
+NO_OWNER_GRACE_SECONDS = 5.0  # a folder without an owner file that is older belongs to a killed gate
 
 
 @contextmanager
 def gate_workspace(git_directory: Path) -> Iterator[Path]:
-    """A folder for one gate. What dead gates left is removed first, and this folder at the end."""
+    """A folder for one gate. Remove what killed gates left first, and this folder at the end."""
     remove_leftovers()
     workspace = _workspaces_root() / f"{os.getpid()}-{secrets.token_hex(4)}"
     workspace.mkdir(mode=0o700)
@@ -46,7 +46,7 @@ def remove_leftovers() -> list[Path]:
         if owner is None:
             # Killed before it wrote its owner file, or about to write it.
             with suppress(FileNotFoundError):
-                if time.time() - workspace.stat().st_mtime > UNSIGNED_AGE_SECONDS:
+                if time.time() - workspace.stat().st_mtime > NO_OWNER_GRACE_SECONDS:
                     remove_workspace(workspace, None)
                     removed.append(workspace)
         elif process_start_time(int(owner["pid"])) != owner["started"]:

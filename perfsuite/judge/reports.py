@@ -1,4 +1,4 @@
-"""The result of a gate: the one value that every report format renders."""
+"""The result of a gate, which `report.report` turns into what every format renders."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def successive_difference_spread(series: Sequence[float], trim: bool) -> Spread:
 class SpreadModel:
     """The spread of one workload, from the runs of two sides and of the history.
 
-    Pairs of spreads are (of all runs, without outliers).
+    Each tuple holds (spread of all runs, spread without outliers).
 
     >>> SpreadModel.from_runs([1.0, 3.0, 2.0], [1.0, 3.0, 2.0]).difference().df
     4

@@ -15,7 +15,7 @@ from typing import Any
 from perfsuite.measure.measurement import GpuReadings
 
 _SECONDS_BETWEEN_READINGS = 0.05
-# Reasons that slow a GPU down. Being idle is none, nor are clocks that an application has set.
+# Reasons that slow a GPU down. Idle clocks and clocks set by an application are not throttling.
 _THROTTLE_REASONS = {
     "SwPowerCap": "power cap",
     "HwSlowdown": "hardware slowdown",

@@ -1,7 +1,8 @@
 """pytest-benchmark's fixture and session behind names of our own.
 
-pytest-benchmark has no public interface for a plugin that measures by itself. What perfsuite uses of its
-private names is all in this file; `tests/pytest_plugin/test_benchmark_adapter.py` fails where one is gone.
+pytest-benchmark has no public interface for a plugin that measures by itself. This file has all private names
+that the pytest plugin uses, and gate/agent those that the gate uses;
+`tests/pytest_plugin/test_benchmark_adapter.py` fails where one is gone.
 """
 
 from __future__ import annotations

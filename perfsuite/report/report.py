@@ -77,7 +77,7 @@ class Report:
     def closing(self) -> tuple[str, ...]:
         """The last lines of a report: the result, how certain it is, and how to repeat it."""
         effort = f" ({self.effort})" if self.effort else ""
-        repeat = (f"again: {self.command}",) if self.command else ()
+        repeat = (f"reproduce with: {self.command}",) if self.command else ()
         return (f"{self.headline}{effort}", *self.certainty, *repeat)
 
     def count(self, outcome: Outcome) -> int:
@@ -136,7 +136,7 @@ def report_comparison(
     alpha: float,
     exit_code: int,
 ) -> Report:
-    """Make the report of a comparison of stored runs; `history_runs` are the runs beside the two sides."""
+    """Make the report of a comparison of stored runs; `history_runs` counts the runs besides both sides."""
     verdicts = sort_by_severity(comparison.verdicts)
     by_workload: dict[str, list[Verdict]] = {}
     for verdict in verdicts:  # a workload's place is that of its worst verdict

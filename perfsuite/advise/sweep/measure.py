@@ -237,7 +237,7 @@ def _measure_memory(run: _LoaderRun) -> tuple[HostMemory, str]:
 
 
 def batches_ahead(setting: LoaderSetting) -> int:
-    """uint8 batches that exist, finished or in work, while the caller has one.
+    """uint8 batches that exist, finished or being loaded, while the caller holds one.
 
     >>> [batches_ahead(LoaderSetting(4, 2, engine)) for engine in ("threads", "processes")]
     [2, 8]
@@ -264,7 +264,7 @@ def _take_turns(runs: Sequence[_LoaderRun], seconds: float, on_progress: OnProgr
             run.turn(0)
             run.clear()
         processes = psutil.Process().children(recursive=True)  # all workers; waiting ones use no CPU time
-        begin, plan = time.perf_counter(), f"planned are {seconds:.0f} s and {MIN_BLOCKS} blocks"
+        begin, plan = time.perf_counter(), f"plan: {seconds:.0f} s and at least {MIN_BLOCKS} blocks"
         blocks = run_blocks(range(len(runs)), turn, should_stop=should_stop, rng=Random())
         for number, block in enumerate(blocks, 1):
             for run, sample in zip(runs, block, strict=True):

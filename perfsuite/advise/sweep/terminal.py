@@ -31,7 +31,7 @@ def print_sweep(report: SweepReport, console: Console) -> None:
     chosen = report.choice().result
     console.print(f"{report.blocks} blocks of turns, files in the page cache; +2: batches loaded ahead")
     console.print(_rate_table(report, chosen))
-    console.print("Waiting for a batch, in ms; the first batch of a turn apart")
+    console.print("Waiting for a batch, in ms; the first batch of each turn in its own column")
     console.print(_wait_table(report))
     console.print("Cores in use; memory of the host")
     console.print(_resource_table(report))

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--size",
         type=size,
         metavar="WxH",
-        help="one size for all, as 1280x720; they vary around 500x375 else",
+        help="one size for all, such as 1280x720 (default: varying around 500x375)",
     )
     maps = actions.add_parser("maps", help="draw and save a segmentation map for each annotated image")
     maps.set_defaults(act=_maps)

@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--nproc-per-node",
         type=number(POSITIVE_INT),
         metavar="N",
-        help="start torchrun with so many ranks on this machine",
+        help="number of ranks to start with torchrun on this machine",
     )
     add_json_argument(parser)
 

@@ -63,7 +63,7 @@ class AgentPlugin:
     # Neutralize options of the project's configuration that would stop, split, slow or record the run.
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: pytest.Config) -> None:
-        config.addinivalue_line("markers", "tolerance(share): ignore slowdowns up to this fraction")
+        config.addinivalue_line("markers", "tolerance(fraction): ignore slowdowns up to this fraction")
         neutral: dict[str, Any] = {
             "benchmark_disable": False,
             "benchmark_enable": True,

@@ -36,7 +36,9 @@ def print_to_console(report: Report, console: Console, show_kept: bool = False) 
     console.print(build_verdict_table(report.verdicts, report.all_notes, show_kept))
     for workload in sorted(report.workloads, key=lambda each: each.name):
         if stage := workload.attributed_stage:
-            console.print(Text(escape_control_characters(f"stage that moved: {stage} in {workload.name}")))
+            console.print(
+                Text(escape_control_characters(f"stage that changed most: {stage} in {workload.name}"))
+            )
     console.print()
     # The table of stored runs ends with its headline; a gate's has the effort beside it.
     for line in report.closing if report.effort else report.closing[1:]:  # not wrapped: a command to copy

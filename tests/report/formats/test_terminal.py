@@ -15,13 +15,13 @@ def test_kept_workloads_are_folded() -> None:
 
 
 def test_the_stage_behind_a_change_is_named() -> None:
-    assert "stage that moved: decode in test_a.py::test_regressed" in terminal.render(
+    assert "stage that changed most: decode in test_a.py::test_regressed" in terminal.render(
         all_outcomes(), width=100
     )
 
 
 def test_the_command_is_not_wrapped() -> None:
-    assert "again: perfsuite gate --base origin/main benchmarks\n" in terminal.render(
+    assert "reproduce with: perfsuite gate --base origin/main benchmarks\n" in terminal.render(
         all_outcomes(), width=30
     )
 
