@@ -100,8 +100,8 @@ class PairRunner:
     def start_pair(self, null: bool = False) -> Iterator[tuple[ProcessPair, dict[str, SideCollection]]]:
         """Both sides, started at once and collected; a coin decides which has the first turn.
 
-        Null pairs alternate instead: six random draws may be equal, and an effect of the first position would then
-        pass for a difference between the sides.
+        Null pairs alternate instead: six random draws may be equal, and an effect of the first position would
+        then pass for a difference between the sides.
         """
         order = list(SIDES)
         if self.null_pair_count % 2 if null else self.rng.random() < 0.5:
