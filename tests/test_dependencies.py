@@ -27,7 +27,8 @@ BUNDLED = {
     "_pytest": "pytest",
     "functorch": "torch",
 }  # import name: the import name of the distribution that has it
-OWN = {"benchmarks", "perfsuite", "tests"}
+OWN = {"benchmarks", "perfsuite", "tests", "planted_package"}
+STUBS = {"_typeshed"}  # exist for type checkers only
 HEAVY = {"PIL", "albumentations", "cv2", "numba", "scipy", "torch", "torchvision"}
 
 
@@ -58,7 +59,7 @@ def undeclared_imports(sources: Mapping[str, str], declared: set[str]) -> list[s
             for module in modules:
                 name = module.partition(".")[0]
                 name = BUNDLED.get(name, name)
-                if name not in sys.stdlib_module_names and name not in declared | OWN | siblings:
+                if name not in sys.stdlib_module_names and name not in declared | OWN | STUBS | siblings:
                     undeclared.append(f"{path}:{node.lineno}: {name}")
     return undeclared
 

@@ -164,7 +164,7 @@ def test_an_error_in_a_source_keeps_its_type_and_names_its_file(folder: Path, en
 def test_an_error_that_cannot_be_pickled_becomes_a_runtime_error_with_its_text(folder: Path) -> None:
     loaders = fresh(source_of_class(UnpicklablyBrokenSource, folder), "subprocess")
     try:
-        with pytest.raises(RuntimeError, match=r"(?s)in read.*UnsendableError: needs 1 and 2"):
+        with pytest.raises(RuntimeError, match=r"(?s)in read.*UnpicklableError: needs 1 and 2"):
             epoch(loaders.train)
     finally:
         loaders.close()

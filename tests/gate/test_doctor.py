@@ -129,7 +129,7 @@ def test_an_interrupted_doctor_promises_nothing(
 
     monkeypatch.setattr(doctor, "diagnose", interrupt)
     assert main(["doctor"]) == 130
-    assert capsys.readouterr().err.startswith("perfsuite doctor: interrupted; nothing can be said")
+    assert capsys.readouterr().err.startswith("perfsuite doctor: interrupted; a diagnosis needs every pair")
 
 
 def test_steal_time_is_a_share_of_all_time() -> None:

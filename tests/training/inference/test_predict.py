@@ -325,5 +325,5 @@ def test_any_decoding_error_names_the_file(
 
 
 def test_an_impossible_file_name_is_an_error() -> None:
-    with pytest.raises(DataError, match="no possible name of a file"):
+    with pytest.raises(DataError, match="not a valid file name"):
         make_preprocessor().preprocess("a\0.jpg")

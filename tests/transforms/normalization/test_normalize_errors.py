@@ -99,7 +99,10 @@ def test_a_broken_numba_is_reported_and_torch_normalizes(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("fastest", "expected one of numba"), ("triton", "triton on cpu, expected one of cuda")],
+    [
+        ("fastest", "expected one of albumentations, compiled, numba"),
+        ("triton", "triton on cpu, expected one of cuda"),
+    ],
 )
 def test_an_unknown_or_unsuitable_implementation_is_refused(name: str, message: str) -> None:
     if not IMPLEMENTATIONS.get(name, IMPLEMENTATIONS["torch"]).is_available:
