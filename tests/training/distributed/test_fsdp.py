@@ -27,7 +27,7 @@ def test_sharded_parameters_learn_what_whole_ones_learn(results: Results) -> Non
     first = results[0]  # the rank whose running statistics are saved
     for preset, difference in first["sharded_vs_whole"].items():
         assert difference < (2e-2 if preset == "bf16" else 1e-4), preset
-    assert max(first["preset_vs_eager"].values()) < 1e-4
+    assert max(first["preset_vs_eager"].values()) < 1e-9
     assert first["other_seed_difference"] > 1e-2  # the negative control
 
 
