@@ -63,8 +63,11 @@ def trained_weights(trainer: Trainer) -> dict[str, Tensor]:
 
 
 def trained_weights_in_double(rank: Rank, preset: Preset) -> dict[str, Tensor]:
-    """Train in float64. In float32, 20 steps with BatchNorm over 4 small images amplify the rounding of another
-    memory layout to 6e-4 on some CPUs, and that hides a wrong gradient of the same size."""
+    """Train in float64.
+
+    In float32, 20 steps with BatchNorm over 4 small images amplify the rounding of another memory layout to
+    6e-4 on some CPUs, which would hide a wrong gradient of that size.
+    """
     torch.set_default_dtype(torch.float64)
     try:
         return trained_weights(make_trainer(rank, preset, fsdp=False))
