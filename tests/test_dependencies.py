@@ -88,3 +88,18 @@ def test_the_core_declares_nothing_heavy() -> None:
 )
 def test_a_planted_undeclared_import_is_found(source: str) -> None:
     assert undeclared_imports({"planted.py": source}, CORE | EXTRAS) != []
+
+
+def named_extras(sources: Mapping[str, str]) -> set[str]:
+    """Extras that an error or a registry entry tells users to install."""
+    pattern = re.compile(r"(?:perfsuite\[|extra=\")(\w+)")
+    return {name for source in sources.values() for name in pattern.findall(source)}
+
+
+def test_every_extra_named_in_a_message_exists() -> None:
+    declared = set(PROJECT["project"]["optional-dependencies"])
+    assert named_extras(sources_in("perfsuite")) <= declared
+
+
+def test_a_planted_extra_is_found() -> None:
+    assert named_extras({"a.py": "pip install 'perfsuite[fast]'", "b.py": 'extra="old"'}) == {"fast", "old"}

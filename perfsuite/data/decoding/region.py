@@ -35,7 +35,7 @@ class RegionDecoder:
         if library is None:
             raise OSError(
                 "region decoder: no libjpeg-turbo that can crop, or no numba, expected both; "
-                "pip install 'perfsuite[fast]'"
+                "pip install 'perfsuite[vision]'"
             )
         # One import at a time, because loading this module reads and writes numba's caches.
         with _import_lock:

@@ -30,7 +30,7 @@ class FakeClock:
             self.now += seconds
             return np.zeros((1, 1, 3), np.uint8)
 
-        return Decoder(name=name, decode=decode, module="json", distribution=name, extra="fast")
+        return Decoder(name=name, decode=decode, module="json", distribution=name, extra="vision")
 
 
 @pytest.fixture

@@ -19,5 +19,5 @@ DECODER = Decoder(
     decode=decode_with_simplejpeg,
     module="simplejpeg",
     distribution="simplejpeg",
-    extra="fast",
+    extra="vision",
 )
