@@ -8,7 +8,8 @@ from time import perf_counter_ns
 import pytest
 import torch
 
-from perfsuite.judge.limits import Limit, LimitType, estimate_ratio, judge_limit
+from perfsuite.judge.limits import Limit, LimitType, judge_limit
+from perfsuite.judge.metrics import estimate_ratio
 from perfsuite.judge.verdict import Outcome
 from perfsuite.measure.clock import WallClock, no_wait
 from perfsuite.measure.counters.registry import count

@@ -67,7 +67,7 @@ def test_small_model_throughput(perf: Perf) -> None:
 @pytest.mark.ceiling(host_syncs=0)
 def test_gradient_accumulation_throughput(perf: Perf) -> None:
     images, labels = random_batch(BATCH, 64)
-    parts = list(zip(images.split(12), labels.split(12), strict=True))  # 12, 12 and 8
+    parts = list(zip(torch.split(images, 12), torch.split(labels, 12), strict=True))  # 12, 12 and 8
     step = make_step(make_model("small", 10))
     perf(lambda: step.accumulate(parts), items=BATCH, unit="images")
 
