@@ -18,13 +18,14 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "perfsuite"
 
 # What a layer may import besides itself. Doors may import everything.
-FOUNDATION = {"errors", "stages", "paths", "atomic", "filesystems"}
+FOUNDATION = {"errors", "stages", "paths", "atomic", "filesystems", "discovery"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "stages": set(),
     "paths": {"errors"},
     "atomic": {"errors", "paths"},
     "filesystems": {"errors"},
+    "discovery": set(),
     "transforms": FOUNDATION,
     "timer": set(),
     "data": FOUNDATION | {"transforms", "timer"},

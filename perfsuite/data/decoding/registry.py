@@ -8,7 +8,7 @@ from __future__ import annotations
 from perfsuite.data.decoding import decoders
 from perfsuite.data.decoding.auto import choose_decoder
 from perfsuite.data.decoding.decoder import DecodeFunction, Decoder
-from perfsuite.data.discovery import discover
+from perfsuite.discovery import discover
 from perfsuite.errors import DataError
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import torch
 
 from perfsuite.data import engines
-from perfsuite.data.discovery import discover
 from perfsuite.data.engines.base import Engine, EngineEntry, WorkerConfig
 from perfsuite.data.engines.inline import InlineEngine
 from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.sources.base import ImageSource
+from perfsuite.discovery import discover
 
 ENGINES = {entry.name: entry for entry in discover(engines, "ENGINE", EngineEntry)}
 

@@ -10,25 +10,14 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import ExitStack
-from importlib import import_module
-from pkgutil import iter_modules
 
+from perfsuite.discovery import discover
 from perfsuite.measure import counters
 from perfsuite.measure.clock import Call
 from perfsuite.measure.counters.family import CounterFamily, Counts, Direction
 
-
-def _discover_families() -> Iterator[CounterFamily]:
-    for module in iter_modules(counters.__path__):
-        if module.name != "registry":
-            family = getattr(import_module(f"{counters.__name__}.{module.name}"), "FAMILY", None)
-            if isinstance(family, CounterFamily):
-                yield family
-
-
-FAMILIES = tuple(sorted(_discover_families(), key=lambda family: family.level))
+FAMILIES = tuple(sorted(discover(counters, "FAMILY", CounterFamily), key=lambda family: family.level))
 
 # A change of a counter that is not listed has no direction: it is neither better nor worse.
 DIRECTIONS: dict[str, Direction] = {

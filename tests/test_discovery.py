@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from perfsuite.data.discovery import discover
+from perfsuite.discovery import discover
 
 
 @pytest.fixture
