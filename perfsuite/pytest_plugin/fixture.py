@@ -14,11 +14,11 @@ from perfsuite.judge.order_statistics import confidence_at_look
 from perfsuite.judge.units import MetricKind
 from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.measure.clock import Clock, make_clock
-from perfsuite.measure.extras import ExtrasCollector
 from perfsuite.measure.gpu import monitor_gpu
 from perfsuite.measure.measurement import Measurement
 from perfsuite.measure.sampling import SamplingPlan, sample
 from perfsuite.measure.turns import TurnSamples, paired_ratios, take_turns
+from perfsuite.measure.untimed import UntimedMeasurements
 from perfsuite.measure.workload import Workload, make_workload
 from perfsuite.pytest_plugin.benchmark_adapter import BenchmarkAdapter
 from perfsuite.pytest_plugin.outcome import apply_verdicts, judge_limits
@@ -92,14 +92,14 @@ class Perf:
             verdicts = judge_limits(self._timed_limits, _partial_measurement(target, samples), level)
             return _all_decided(verdicts)
 
-        extras = ExtrasCollector(target, timer)
+        untimed = UntimedMeasurements(target, timer)
         with self._session.progress.for_workload(target.name) as progress:
             with monitor_gpu() as gpu:
                 rounds = sample(target.call, timer, self._plan, enough=is_decided, on_round=progress.on_round)
             if not self._options.time_only:
                 progress.on_round("counting, stages, memory", 0)
-                extras.collect(rounds)
-        measurement = extras.measurement(rounds, gpu.readings)
+                untimed.collect(rounds)
+        measurement = untimed.measurement(rounds, gpu.readings)
         self._benchmark.add_samples(measurement)
         level = confidence_at_look(self._options.level, max(1, rounds.looks))
         verdicts = judge_limits(self._limits, measurement, level)
