@@ -46,7 +46,8 @@ SourcesBySplit = Mapping[str, ImageSource] | Mapping[Split, ImageSource]
 class Loaders:
     """The result of `make_loaders`; it unpacks into its five fields.
 
-    `info` has `samples` by split, `class_weights`, `num_workers`, `engine`, `decoder` and `seed`.
+    `info` has `samples` by split, `class_weights`, `num_workers`, `engine`, `decoder`, `seed`, and with maps
+    `maps`: how many are `stored`, and how many `drawn` as they are needed.
     """
 
     train: Loader
@@ -195,8 +196,8 @@ def _make_loader(
 def _describe(
     sources: Mapping[Split, ImageSource], image_config: ImageConfig, options: LoaderOptions, has_targets: bool
 ) -> dict[str, Any]:
-    num_workers = options.workers.num_workers
-    return {
+    num_workers, maps = options.workers.num_workers, image_config.maps
+    info: dict[str, Any] = {
         "samples": {split: len(sources[split]) for split in SPLITS},
         "class_weights": None if has_targets else class_weights(sources["train"]).tolist(),
         "num_workers": num_workers,
@@ -204,6 +205,9 @@ def _describe(
         "decoder": image_config.decoder,
         "seed": options.seed,
     }
+    if maps is not None:
+        info["maps"] = {"stored": maps.stored_count, "drawn": maps.drawn_count}
+    return info
 
 
 def default_num_workers() -> int:

@@ -17,7 +17,8 @@ from perfsuite.data.loader import Normalize
 from perfsuite.data.loaders import Loaders, make_loaders
 from perfsuite.data.sources.annotation_formats import read_annotations
 from perfsuite.data.sources.annotations import Annotations, ImageAnnotation, ObjectAnnotation
-from perfsuite.data.sources.maps import write_map
+from perfsuite.data.sources.map_files import write_map
+from perfsuite.data.sources.maps import MapSource
 from perfsuite.data.sources.splits import SPLITS
 from perfsuite.errors import DataError
 
@@ -180,8 +181,8 @@ def test_the_replacement_of_a_damaged_image_has_its_own_targets(
     (tmp_path / "05.png").write_bytes(b"no image")
     sources = dict.fromkeys(SPLITS, annotations.as_source(tmp_path))
     loaders_ = make_loaders(
-        sources, 24, 0, image_size=SIDE, normalize=BYTES, annotations=annotations, maps=tmp_path / "maps",
-        on_error=on_error, augmentation_mode="none",
+        sources, 24, 0, image_size=SIDE, normalize=BYTES, annotations=annotations,
+        maps=MapSource(annotations=annotations), on_error=on_error, augmentation_mode="none",
     )  # fmt: skip
     for loader, refills in ((loaders_.train, True), (loaders_.val, False)):
         ((images, targets),) = list(loader)
