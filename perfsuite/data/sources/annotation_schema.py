@@ -9,7 +9,6 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import Discriminator, Field, Tag, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
-from pydantic_core import from_json
 
 from perfsuite.data.sources.annotations import MAX_COORDINATE, MAX_LABEL, MAX_SIDE
 from perfsuite.errors import DataError
@@ -95,9 +94,9 @@ File = TypeVar("File")
 def parse_json(data: bytes) -> object:
     """Parse JSON; a DataError for text that is not JSON, not UTF-8, or nested too deep."""
     try:
-        content: object = from_json(data)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{error}, expected JSON") from error
+        content: object = TypeAdapter(Any).validate_json(data)
+    except ValidationError as error:
+        raise DataError(f"{error.errors()[0]['msg']}, expected JSON") from error
     return content
 
 

@@ -43,13 +43,13 @@ def flip_order_of_pairs(count: int, pairs: Sequence[tuple[int, int]]) -> FlipOrd
     (0, 2, 1, 4, 3)
     """
     order = list(range(count))
-    for one, other in pairs:
-        if not (0 <= one < count and 0 <= other < count) or one == other:
-            raise DataError(
-                f"keypoints: the pair ({one}, {other}), expected two of the indices 0 to {count - 1}"
-            )
+    for pair in pairs:
+        is_valid = len(pair) == 2 and all(isinstance(index, int) and 0 <= index < count for index in pair)
+        if not is_valid or pair[0] == pair[1]:
+            raise DataError(f"keypoints: the pair {pair}, expected two of the indices 0 to {count - 1}")
+        one, other = pair
         if order[one] != one or order[other] != other:
-            raise DataError(f"keypoints: the pair ({one}, {other}), expected each keypoint in one pair only")
+            raise DataError(f"keypoints: the pair {pair}, expected each keypoint in one pair only")
         order[one], order[other] = other, one
     return tuple(order)
 

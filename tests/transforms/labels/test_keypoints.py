@@ -7,6 +7,7 @@ Both libraries store pixel indices: the center of the first pixel is 0. Here it 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import albumentations
 import numpy as np
@@ -54,8 +55,10 @@ def test_names_give_an_order_or_none(names: Sequence[str], order: tuple[int, ...
     assert flip_order_of_names(names) == order
 
 
-@pytest.mark.parametrize("pairs", [[(0, 5)], [(-1, 0)], [(1, 1)], [(0, 1), (1, 2)]])
-def test_impossible_pairs_are_refused(pairs: list[tuple[int, int]]) -> None:
+@pytest.mark.parametrize(
+    "pairs", [[(0, 5)], [(-1, 0)], [(1, 1)], [(0, 1), (1, 2)], [(0, "a")], [(1,)], ["ab"]]
+)
+def test_impossible_pairs_are_refused(pairs: Any) -> None:
     with pytest.raises(DataError, match="keypoints: the pair"):
         flip_order_of_pairs(3, pairs)
 
