@@ -45,7 +45,7 @@ def test_the_function_of_the_readme_is_measured_and_judged(tmp_path: Path) -> No
 def test_the_change_of_the_readme_is_found(tmp_path: Path) -> None:
     assert CHANGE in README
     write_project(tmp_path)
-    Project(tmp_path).commit("Count words")
+    Project(tmp_path).commit({}, "Count words")
     words = tmp_path / "words.py"
     source = words.read_text().replace("for word in text.split():", CHANGE)
     words.write_text(f"import re\n\n{source}")
