@@ -41,12 +41,27 @@ def gate(
 
 
 def _run_stages(context: GateContext, state: GateState) -> None:
+    _note_rules(context, state)
     _note_divergence(context, state)
     nodes = nodes_to_run(context)
     count_benchmarks(context, state, nodes)
     _report_absences(context, state, nodes)
     _plan_rule(context, state)
     time_workloads(context, state)
+
+
+def _note_rules(context: GateContext, state: GateState) -> None:
+    """Name the rules of head that were not applied."""
+    for note in context.settings.notes:
+        _note(context, state, note)
+    changed = context.suites.changed_markers() if context.settings.rules == "base" else ()
+    if changed:
+        _note(
+            context,
+            state,
+            f"head changes mark.tolerance of {len(changed)} tests ({', '.join(changed[:3])}); base's rules "
+            "were applied (--rules head applies head's)",
+        )
 
 
 def _note_divergence(context: GateContext, state: GateState) -> None:

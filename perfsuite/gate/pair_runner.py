@@ -238,7 +238,7 @@ def collect_suites(runner: PairRunner) -> CollectedSuites:
         base=by_side["base"].shared_imports, head=by_side["head"].shared_imports
     )
     _refuse_foreign_packages(by_side)
-    suites = CollectedSuites(by_side)
+    suites = CollectedSuites(by_side, runner.settings.rules)
     suites.refuse_invalid_tolerances()
     if runner.settings.harness in SIDES:
         _share_harness(runner, suites, runner.settings.harness)
