@@ -29,7 +29,7 @@ from perfsuite.gate.settings import GateSettings
 from perfsuite.gate.side_process import SIDES, SideProcess, SideProcessError, other_side
 from perfsuite.gate.submodules import check_out_submodules
 from perfsuite.gate.turns import ProcessPair, run_pair
-from perfsuite.gate.workspace import gate_workspace
+from perfsuite.gate.workspace import gate_workspace, refuse_removed
 from perfsuite.gate.worktree import (
     Worktree,
     add_worktree,
@@ -144,6 +144,7 @@ class PairRunner:
         is_out_of_time: Callable[[], bool] = lambda: False,
     ) -> PairResult:
         """Run one pair through `nodes`."""
+        refuse_removed(*(tree.path for tree in self.worktrees.values()))
         try:
             with self.start_pair(null) as (pair, collections):
                 result = run_pair(pair, nodes, counting, skip, is_out_of_time)
@@ -151,6 +152,8 @@ class PairRunner:
                 return result
         except SideProcessError as error:
             return PairResult(abort_reason=str(error))
+        finally:
+            refuse_removed(*(tree.path for tree in self.worktrees.values()))
 
 
 @contextmanager

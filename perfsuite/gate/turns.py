@@ -9,11 +9,13 @@ from contextlib import suppress
 from typing import Any
 
 from perfsuite.gate.collection import SideCollection, receive_collection
+from perfsuite.gate.messages import Message
 from perfsuite.gate.pair_result import NodeId, NodeOutcome, PairResult, Turn, WorkloadName, WorkloadTurns
 from perfsuite.gate.schedule import TurnSchedule
-from perfsuite.gate.side_process import Message, SideProcess, SideProcessError, other_side
+from perfsuite.gate.side_process import SideProcess, SideProcessError, other_side
 from perfsuite.measure.gpu import GpuMonitor
 
+MAX_MESSAGES_PER_TEST = 1000  # a test serves two workloads at most
 SHORTEST_CALL_SECONDS = 1e-9  # the least that a call is taken to last
 
 
@@ -44,6 +46,7 @@ class ProcessPair:
         self._first_core = first_core
         self._gpu = gpu  # NVML, where there is a device
         self._ended_sides: set[str] = set()  # sides whose test ended while it was being served
+        self._messages_left = MAX_MESSAGES_PER_TEST  # of both sides together
         self._renames = dict(renames or {})  # base's node id -> head's
 
     def collect(self) -> dict[str, SideCollection]:
@@ -53,6 +56,7 @@ class ProcessPair:
 
     def run(self, nodes: Sequence[NodeId], counting: bool = False) -> None:
         """Let both sides run these tests, up to the first benchmark."""
+        self._messages_left = MAX_MESSAGES_PER_TEST * (1 + len(nodes))
         base_names = {head: base for base, head in self._renames.items()}
         for process in self.processes:
             names = [base_names.get(node, node) for node in nodes] if process.side == "base" else list(nodes)
@@ -98,7 +102,8 @@ class ProcessPair:
 
     def _next_benchmark(self, process: SideProcess) -> Message | None:
         """The message of the next benchmark that a side waits at; None when its session has finished."""
-        while True:
+        while self._messages_left:
+            self._messages_left -= 1
             message = self._receive(process)
             if message["event"] == "waiting":
                 return message
@@ -108,6 +113,11 @@ class ProcessPair:
                 return None
             if message["event"] == "test_ended":
                 self._record_outcome(process, message)
+        raise SideProcessError(
+            process.side,
+            "invalid message",
+            f"endless messages, expected at most {MAX_MESSAGES_PER_TEST} a test",
+        )
 
     def _record_outcome(self, process: SideProcess, message: Message) -> None:
         outcome = NodeOutcome(message["outcome"], message["detail"])
@@ -211,8 +221,8 @@ class ProcessPair:
         message = self._expect(process, "turn_ended")
         monitor.end()
         return Turn(
-            median=float(message["median"]),
-            low=float(message["low"]),
+            median=max(float(message["median"]), SHORTEST_CALL_SECONDS),
+            low=max(float(message["low"]), SHORTEST_CALL_SECONDS),
             seconds_by_stage=message["seconds_by_stage"],
             gpu=monitor.readings,
         )
