@@ -32,6 +32,7 @@ def gate(
         context = GateContext(
             runner=runner, suites=collect_suites(runner), started_at=started_at, on_progress=on_progress
         )
+        runner.is_out_of_time = context.is_out_of_time
         state = GateState()
         try:
             _run_stages(context, state)
@@ -82,6 +83,8 @@ def _report_absences(context: GateContext, state: GateState, nodes: Sequence[Nod
             continue  # it was to run and was not reached, which is a finding of its own
         if node not in state.judged_nodes():
             state.node_verdicts.setdefault(node, []).append(verdict)
+    for verdict in findings.uncollected(errors, state.judged_nodes(), suites.nodes("head")):
+        state.node_verdicts[NodeId(verdict.workload)] = [verdict]
     for side in SIDES:
         state.notes += [
             f"{side}: collection failed: {findings.summarize_collect_error(error)}" for error in errors[side]

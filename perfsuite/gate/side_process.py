@@ -17,6 +17,7 @@ from typing import Any
 
 from perfsuite.errors import PerfsuiteError
 from perfsuite.gate.agent.variables import GATE_SOCKET_VARIABLE
+from perfsuite.gate.descendants import descendants, kill
 from perfsuite.gate.fork_client import ForkedProcess, ForkServerClient
 from perfsuite.gate.messages import MAX_MESSAGE_BYTES, Message, MessageError, parse_message
 
@@ -159,9 +160,11 @@ class SideProcess:
         with suppress(subprocess.TimeoutExpired):
             # What a project removes at exit, such as shared memory, would outlive a killed process.
             self.process.wait(timeout=GRACEFUL_EXIT_SECONDS if self._has_finished else 0.0)
+        started = descendants(self.process.pid)  # also in sessions of their own
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        kill(started)
 
 
 def log_tail(log: Path, characters: int = 3000) -> str:

@@ -23,6 +23,10 @@ class BenchmarkEndedError(Exception):
     """A test ended while its workload was being served: its call raised."""
 
 
+class OutOfTimeError(Exception):
+    """The gate's time was spent before a workload had enough turns."""
+
+
 class ProcessPair:
     """Two processes led through the same benchmarks; `first` has the first turn.
 
@@ -37,12 +41,14 @@ class ProcessPair:
         renames: Mapping[str, str] | None = None,
         gpu: Any = None,
         first_core: int = 0,
+        is_out_of_time: Callable[[], bool] = lambda: False,
     ) -> None:
         self.processes = (first, second)
         self.schedule = schedule
         self.shared_imports: dict[str, list[str]] = {}  # by side: what a fork server could import
         self.outcomes: dict[NodeId, dict[str, NodeOutcome]] = {}  # by side
         self.one_sided: dict[WorkloadName, tuple[NodeId, str]] = {}  # the test, the only side to reach it
+        self.is_out_of_time = is_out_of_time  # looked at before each turn, which may take seconds
         self._first_core = first_core
         self._gpu = gpu  # NVML, where there is a device
         self._ended_sides: set[str] = set()  # sides whose test ended while it was being served
@@ -201,7 +207,12 @@ class ProcessPair:
             return []
         return [allowed[(self._first_core + offset) % len(allowed)] for offset in range(number)]
 
+    def refuse_without_time(self) -> None:
+        if self.is_out_of_time():
+            raise OutOfTimeError
+
     def _warm_up(self, process: SideProcess) -> Message:
+        self.refuse_without_time()
         process.send(command="warm_up")
         return self._expect(process, "warmed_up")
 
@@ -215,6 +226,7 @@ class ProcessPair:
         return self._request_turn(process, on_device, **options)
 
     def _request_turn(self, process: SideProcess, on_device: bool, **options: Any) -> Turn:
+        self.refuse_without_time()
         monitor = GpuMonitor(self._gpu if on_device else None)
         monitor.begin()
         process.send(command="turn", **options)
@@ -261,7 +273,6 @@ def run_pair(
     nodes: Sequence[NodeId],
     counting: bool = False,
     skip: frozenset[WorkloadName] = frozenset(),
-    is_out_of_time: Callable[[], bool] = lambda: False,
 ) -> PairResult:
     """Lead both sides through `nodes`, counted or timed. A side that dies ends the pair, not the gate."""
     result = PairResult(outcomes=pair.outcomes, one_sided=pair.one_sided, first_side=pair.processes[0].side)
@@ -269,9 +280,7 @@ def run_pair(
     try:
         pair.run(nodes, counting)
         for name, node, items in pair.matched_benchmarks(skip):
-            if is_out_of_time():
-                result.abort_reason, result.is_out_of_time = "the time for the gate is spent", True
-                break
+            pair.refuse_without_time()
             served = node
             result.nodes[name] = node
             with suppress(BenchmarkEndedError):
@@ -280,6 +289,8 @@ def run_pair(
                 else:
                     result.workload_turns.append(pair.take_turns(name, node, items))
             served = ""
+    except OutOfTimeError:
+        result.abort_reason, result.is_out_of_time = "the time for the gate is spent", True
     except SideProcessError as error:
         result.abort_reason = str(error)
         lost = served or error.node or _first_not_ended(pair, nodes, error.side)
