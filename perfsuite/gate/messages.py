@@ -9,6 +9,7 @@ from math import isfinite
 from typing import Any
 
 MAX_MESSAGE_BYTES = 64 * 2**20  # the collection of 100,000 tests takes a third of it
+_MAX_SECONDS = 1e9  # thirty years
 _MAX_SHOWN = 80  # characters of a wrong value in an error
 
 Message = dict[str, Any]
@@ -42,7 +43,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_duration(value: Any) -> bool:
-    return _is_number(value) and value >= 0
+    return _is_number(value) and 0 <= value < _MAX_SECONDS
 
 
 def _is_list(is_member: Callable[[Any], bool]) -> Callable[[Any], bool]:
@@ -58,13 +59,14 @@ def _is_item(value: Any) -> bool:
         isinstance(value, dict)
         and _is_text(value.get("id"))
         and _is_text(value.get("file"))
-        and (value.get("line") is None or _is_integer(value["line"]))
+        and "line" in value
+        and (value["line"] is None or _is_integer(value["line"]))
     )
 
 
 _TEXT = _Field(_is_text, "text")
 _TEXTS = _Field(_is_list(_is_text), "a list of texts")
-_DURATION = _Field(_is_duration, "a finite number of 0 or more")
+_DURATION = _Field(_is_duration, "a number of seconds, 0 or more")
 _OPTIONAL_TEXT = _Field(_is_text, "text", is_required=False)
 
 _EVENTS: Mapping[str, Mapping[str, _Field]] = {
