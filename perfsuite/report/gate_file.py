@@ -8,7 +8,7 @@ from math import inf, isfinite
 from typing import Any, TypeVar
 
 from perfsuite.errors import StoreError
-from perfsuite.judge.reports import GateReport, SideRevision, WorkloadGateResult
+from perfsuite.judge.gate_report import GateReport, SideRevision, WorkloadGateResult
 from perfsuite.judge.stage_attribution import StageChange
 from perfsuite.judge.verdict import Interval, Outcome, Verdict
 from perfsuite.measure.measurement import Environment

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,8 @@ def test_no_field_of_a_run_controls_the_output_of_compare(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     RunStore().save(a_run("head", "c1", seconds={"test_a": 0.01}), {})
-    hostile = replace(a_run("main", "c0", seconds={"test_a": 0.01}), **{field: HOSTILE})
+    changes: dict[str, Any] = {field: HOSTILE}
+    hostile = replace(a_run("main", "c0", seconds={"test_a": 0.01}), **changes)
     Path("hostile.json").write_bytes(schema.dump(hostile, {}))
     main(["compare", "hostile.json", "head", *options])
     printed = capsys.readouterr()

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from perfsuite.gate import side_process, turns
+from perfsuite.gate import process_pair, side_process
 from perfsuite.gate.messages import MessageError, parse_message
 from perfsuite.gate.pair_result import NodeId
+from perfsuite.gate.process_pair import ProcessPair, run_pair
 from perfsuite.gate.schedule import TurnSchedule
 from perfsuite.gate.side_process import SideProcess, SideProcessError
-from perfsuite.gate.turns import ProcessPair, run_pair
 from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import BENCHMARKS, Project, jobs, outcomes, src_layout
 
-GOOD = {
+GOOD: dict[str, dict[str, object]] = {
     "collected": {
         "items": [{"id": "t.py::t", "file": "t.py", "line": 1, "tolerance": "x"}],
         "errors": ["t.py: ImportError"],
@@ -145,7 +145,7 @@ def test_a_side_that_reads_nothing_hangs_nobody(tmp_path: Path, monkeypatch: pyt
 
 
 def test_endless_messages_end_the_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "MAX_MESSAGES_PER_TEST", 10)
+    monkeypatch.setattr(process_pair, "MAX_MESSAGES_PER_TEST", 10)
     code = (
         "while True: connection.sendall("
         """b'{"event": "test_ended", "node": "t", "outcome": "passed", "detail": ""}' + b'\\n')"""

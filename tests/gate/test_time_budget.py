@@ -11,9 +11,9 @@ import pytest
 
 from perfsuite.gate.gate_state import GateContext
 from perfsuite.gate.pair_result import NodeId
+from perfsuite.gate.process_pair import ProcessPair, run_pair
 from perfsuite.gate.schedule import TurnSchedule
 from perfsuite.gate.side_process import SideProcess
-from perfsuite.gate.turns import ProcessPair, run_pair
 from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import Project, jobs, outcomes, src_layout
 

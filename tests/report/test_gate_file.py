@@ -81,7 +81,7 @@ def with_value(path: tuple[str | int, ...], value: object) -> Any:
 # What the file repeats and the reader derives itself.
 DERIVED = {"headline", "exit_code", "command", "attributed_stages", "outcomes", "verdicts"}
 PATHS = [path for path in all_paths(written()) if not (path and path[0] in DERIVED)]
-WRONG = [None, True, -1, 1e308, 10**400, "x" * 20_000, "\0", [], {}, [[]], {"a": []}]
+WRONG: list[object] = [None, True, -1, 1e308, 10**400, "x" * 20_000, "\0", [], {}, [[]], {"a": []}]
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: ".".join(map(str, path)) or "document")

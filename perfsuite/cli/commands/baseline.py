@@ -90,10 +90,10 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _accept(arguments: argparse.Namespace) -> int:
-    from perfsuite.cli import run_references
+    from perfsuite.cli import run_store
     from perfsuite.store.baselines import BaselineStore
 
-    store = run_references.open_store(arguments.store)
+    store = run_store.open_store(arguments.store)
     runs = store.select(arguments.reference)
     reference = BaselineStore(arguments.baselines).accept(
         runs,
@@ -103,7 +103,7 @@ def _accept(arguments: argparse.Namespace) -> int:
         arguments.allow_dirty,
         frozenset(arguments.drop),
     )
-    accepted = run_references.describe_runs("runs", runs)
+    accepted = run_store.describe_runs("runs", runs)
     print_message(f"accepted as {arguments.baselines}/{reference}.json: {accepted}", sys.stdout)
     print("commit it by itself, so that reviewers notice the change of baseline")
     return 0

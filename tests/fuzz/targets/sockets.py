@@ -12,9 +12,9 @@ from perfsuite.gate.collection import CollectedSuites, receive_collection
 from perfsuite.gate.harness import find_harness
 from perfsuite.gate.messages import Message, MessageError, parse_message
 from perfsuite.gate.pair_result import NodeId
+from perfsuite.gate.process_pair import ProcessPair, run_pair
 from perfsuite.gate.schedule import TurnSchedule
 from perfsuite.gate.side_process import SideProcessError
-from perfsuite.gate.turns import ProcessPair, run_pair
 from perfsuite.gate.workload_state import WorkloadState
 from tests.fuzz.mutations import mutate_bytes, mutate_document
 from tests.fuzz.target import Target
@@ -89,7 +89,7 @@ def try_one(data: bytes, folder: Path) -> None:
     suites = CollectedSuites(by_side)
     suites.changed_markers()
     find_harness(folder, suites.benchmark_files("head"), by_side["head"].pytest_config)
-    result = run_pair(ProcessPair(*sides, SCHEDULE), [NodeId("t.py::t")])
+    result = run_pair(ProcessPair(sides[0], sides[1], SCHEDULE), [NodeId("t.py::t")])
     for turns in result.workload_turns:
         WorkloadState(turns.name, turns.node).add_pair(turns, result.first_side)
 
