@@ -152,7 +152,7 @@ def _missing_verdict(node: NodeId, head_errors: Sequence[str]) -> Verdict:
         node,
         Outcome.MISSING,
         "base has it, head does not; if it was renamed, add it to tool.perfsuite.gate.renames; if it was "
-        "removed, add it to quarantine",
+        "removed, add it to quarantine (--rules head applies head's)",
     )
 
 
