@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from perfsuite.errors import DataError
+from perfsuite.errors import PerfsuiteError
 from tests.fuzz.mutations import mutate_json
 from tests.fuzz.target import Target
 
@@ -58,7 +58,7 @@ def try_one(data: bytes, folder: Path) -> None:
     path.write_bytes(data)
     try:
         annotations = read_annotations(path)
-    except DataError:
+    except PerfsuiteError:
         return
     len(annotations.names)
 

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from perfsuite.errors import DataError
+from perfsuite.errors import PerfsuiteError
 from tests.fuzz.mutations import interesting_value, mutate_bytes
 from tests.fuzz.target import Target
 
@@ -62,7 +62,7 @@ def try_one(data: bytes, folder: Path) -> None:
     path.write_bytes(data)
     try:
         Checkpoint.load(path).load_into(Checkpoint.load(path).spec.build(), path)
-    except DataError:
+    except PerfsuiteError:
         return
 
 

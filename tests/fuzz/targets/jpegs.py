@@ -6,7 +6,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from perfsuite.errors import DataError
+from perfsuite.errors import PerfsuiteError
 from tests.fuzz.mutations import mutate_bytes
 from tests.fuzz.target import FindingError, Target
 
@@ -33,7 +33,7 @@ def try_one(data: bytes, folder: Path) -> None:
     for name in available_decoders():
         try:
             pixels = DECODERS[name].decode(data)
-        except DataError:
+        except PerfsuiteError:
             continue
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
             raise FindingError(f"{name}: {pixels.dtype} {pixels.shape}, expected uint8 and three channels")
