@@ -197,16 +197,16 @@ PAGE_TEXT = """# Counters that differ from process to process
 
 Simulated gates of {workloads} workloads in which both sides run the same code, and the counter of every
 workload differs between processes. The counting stage of the gate decides; the processes are invented. The
-gate may raise a false alarm in {alpha:.0%} of all cases, of which counters use {share:.2%}. In the second half
-of the table one further workload changes by one, from 20 to 21. The last column is the negative control: the
-same gates without confirmation.
+gate may raise a false alarm in {alpha:.0%} of all cases, of which counters use {share:.2%}. In the second
+half of the table one further workload changes by one, from 20 to 21. The last column is the negative control:
+the same gates without confirmation.
 
     python benchmarks/gate/simulated_counters.py --gates {gates}
 
 {table}
 
 Why this holds for any variation, and what it does not cover: [gate](../gate.md#counters),
-[decision 0011](../decisions/0011-counters-are-confirmed-by-coins.md).
+[decision 0011](../decisions/0012-counters-are-confirmed-by-coins.md).
 """
 
 
