@@ -206,7 +206,7 @@ the same gates without confirmation.
 {table}
 
 Why this holds for any variation, and what it does not cover: [gate](../gate.md#counters),
-[decision 0011](../decisions/0012-counters-are-confirmed-by-coins.md).
+[decision 0012](../decisions/0012-counters-are-confirmed-by-coins.md).
 """
 
 
