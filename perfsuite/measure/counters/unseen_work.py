@@ -110,7 +110,7 @@ def _children() -> list[int]:
 
 
 def _descendants(process: str) -> Iterator[int]:
-    """Without psutil, which a gated project may not have; elsewhere than on Linux, only what Python started."""
+    """All descendants on Linux, elsewhere what multiprocessing started. A gated project may lack psutil."""
     try:
         lists = [(task / "children").read_text() for task in Path(f"/proc/{process}/task").iterdir()]
     except OSError:
