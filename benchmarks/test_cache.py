@@ -117,8 +117,8 @@ def test_eight_workers_share_one_cache(image_dir: Path, engine: str) -> None:
         )
         try:
             peaks = measure_peak_memory(lambda: [None for _ in range(2) for _ in loaders.train])
-            assert peaks.peak_rss_bytes is not None
-            return peaks.peak_rss_bytes
+            assert peaks.peak_pss_bytes is not None
+            return peaks.peak_pss_bytes
         finally:
             loaders.close()
 

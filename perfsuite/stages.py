@@ -77,7 +77,10 @@ def iterate_in_stage(name: str, items: Iterable[T]) -> Iterator[T]:
 
 
 def count_event(event: str, count: int = 1) -> None:
-    """Announce events to count: `count_event("decoded_images", len(batch))`."""
+    """Announce events to count: `count_event("decoded_images", len(batch))`.
+
+    A count of 0 announces that an event could have happened, so that a limit on it has a value to judge.
+    """
     if _active_listener is not None:
         _active_listener.count_event(event, count)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from perfsuite.gate import findings
-from perfsuite.gate.findings import SideCounts
+from perfsuite.gate.confirm_counters import confirm_counters
 from perfsuite.gate.gate_state import GateContext, GateState
 from perfsuite.gate.pair_result import NodeId, NodeOutcome, PairResult, WorkloadName
 from perfsuite.gate.workload_state import WorkloadState
+from perfsuite.judge.counter_confirmation import SideCounts, apply_confirmation, find_differences
+from perfsuite.judge.counter_diff import CounterDiff, compare_counters
+from perfsuite.measure.counters.registry import DIRECTIONS
 
 MAX_COUNTING_PAIRS = 8  # a test that ends its process ends the pair, and another counts the rest
 
@@ -93,18 +95,18 @@ def _judge_counters(
     timed: Mapping[WorkloadName, NodeId],
     counts: Mapping[WorkloadName, SideCounts],
 ) -> None:
-    """Judge the counters of each workload; those that differ between the sides are counted once more."""
-    recount = PairResult()
-    changed = [name for name in findings.find_counter_changes(counts) if name in timed]
-    if changed:
-        recount = context.runner.run(sorted({timed[name] for name in changed}), counting=True)
+    """Compare the counters of each workload, and confirm in fresh processes those that differ."""
+    diffs = {name: compare_sides(name, counts.get(name, {})) for name in timed}
+    differences = [difference for name, diff in diffs.items() for difference in find_differences(name, diff)]
+    confirmation = confirm_counters(context, state, differences, timed)
     for name, node in timed.items():
-        result = findings.judge_counters(name, counts.get(name, {}), recount.counts.get(name))
-        state.verdicts.setdefault(name, []).extend(result.changed)
+        result = apply_confirmation(name, diffs[name], confirmation, DIRECTIONS)
+        state.verdicts.setdefault(name, []).extend((*result.changed, *result.varying_verdicts(name)))
         state.workloads[name] = WorkloadState(
             name=name, node=node, tolerance=context.tolerance(name, node), counters=result.stable
         )
-        state.notes += [
-            f"{name}: {counter} differs between equal calls, so it is not judged"
-            for counter in result.unstable
-        ]
+
+
+def compare_sides(name: WorkloadName, counts: SideCounts) -> CounterDiff:
+    """Compare the counters of one workload in one pair."""
+    return compare_counters(name, counts.get("base", ()), counts.get("head", ()), DIRECTIONS)

@@ -1,4 +1,4 @@
-"""Verdicts on what is not timed: tests that are missing, new, skipped or in error, and counters."""
+"""Verdicts on tests that are not timed: missing, new, skipped, in error."""
 
 from __future__ import annotations
 
@@ -7,11 +7,7 @@ from dataclasses import dataclass
 
 from perfsuite.gate.pair_result import NodeId, NodeOutcome, WorkloadName
 from perfsuite.gate.side_process import SIDES
-from perfsuite.judge.counter_diff import CounterDiff, compare_counters
 from perfsuite.judge.verdict import Outcome, Verdict
-from perfsuite.measure.counters.registry import DIRECTIONS
-
-SideCounts = Mapping[str, Sequence[Mapping[str, int]]]  # by side: the counters of repeated calls
 
 NEW_ON_HEAD = "runs on head; base has nothing to compare it with"
 
@@ -108,23 +104,6 @@ def _error_of_file(node: NodeId, errors: Iterable[str]) -> str:
 
 def _verdict(name: NodeId | WorkloadName, outcome: Outcome, reason: str) -> Verdict:
     return Verdict(name, "time", outcome, reason)
-
-
-def judge_counters(name: str, first: SideCounts, recount: SideCounts | None) -> CounterDiff:
-    """Compare the counters of one workload, over all counts of each side.
-
-    >>> counts = {"base": [{"copies": 1}] * 2, "head": [{"copies": 2}] * 2}
-    >>> [verdict.outcome for verdict in judge_counters("t", counts, counts).changed]
-    [<Outcome.REGRESSED: 'regressed'>]
-    """
-    base_counts = [*first.get("base", ()), *(recount or {}).get("base", ())]
-    head_counts = [*first.get("head", ()), *(recount or {}).get("head", ())]
-    return compare_counters(name, base_counts, head_counts, DIRECTIONS)
-
-
-def find_counter_changes(counts: Mapping[WorkloadName, SideCounts]) -> list[WorkloadName]:
-    """The workloads whose counters differ between the sides, which are worth counting again."""
-    return [name for name, sides in counts.items() if judge_counters(name, sides, None).changed]
 
 
 def find_missing_and_new(

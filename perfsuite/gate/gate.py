@@ -96,7 +96,7 @@ def _plan_rule(context: GateContext, state: GateState) -> None:
     settings = context.settings
     state.rule = rule = SequentialRule(
         workloads=max(1, len(state.workloads)),
-        alpha=settings.alpha,
+        alpha=settings.alpha - state.counter_alpha,
         tolerance=settings.tolerance,
         max_pairs=settings.max_pairs,
         target_mde=settings.mde,

@@ -70,6 +70,7 @@ class GateState:
     notes: list[str] = field(default_factory=list)
     null_log_ratios: dict[WorkloadName, list[float]] = field(default_factory=dict)
     null_workloads: tuple[WorkloadName, ...] = ()  # chosen for the null pairs
+    counter_alpha: float = 0.0  # the part of alpha that confirming differences of counters has used
     rule: SequentialRule = field(default_factory=lambda: SequentialRule(1))
     timed_pairs: int = 0
     is_interrupted: bool = False

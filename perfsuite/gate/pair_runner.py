@@ -51,6 +51,20 @@ def ignore_progress(line: str) -> None:
     """Show no progress."""
 
 
+def draw_order(rng: random.Random) -> tuple[str, ...]:
+    """The sides of one pair, in an order that a coin decides; the statistical rules rest on this coin."""
+    return SIDES if rng.random() < 0.5 else SIDES[::-1]
+
+
+def alternating_order(pairs_before: int) -> tuple[str, ...]:
+    """The sides of one null pair.
+
+    >>> alternating_order(0), alternating_order(1)
+    (('base', 'head'), ('head', 'base'))
+    """
+    return SIDES if pairs_before % 2 == 0 else SIDES[::-1]
+
+
 @dataclass(slots=True)
 class PairRunner:
     """Two prepared worktrees, and what is needed to start processes in them."""
@@ -105,9 +119,7 @@ class PairRunner:
         Null pairs alternate instead: six random draws may be equal, and an effect of the first position would
         then pass for a difference between the sides.
         """
-        order = list(SIDES)
-        if self.null_pair_count % 2 if null else self.rng.random() < 0.5:
-            order.reverse()
+        order = alternating_order(self.null_pair_count) if null else draw_order(self.rng)
         self.null_pair_count += null
         self.randomized_environment = randomized_environment(self.rng)
         self.fork_servers.rotate()

@@ -9,6 +9,7 @@ from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.measure.counters.family import Direction
 
 Counts = Mapping[str, int]  # of one call
+MAX_SHOWN_VALUES = 6  # of a counter that varies
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,22 +21,26 @@ class CounterDiff:
     unstable: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # the values that occurred
 
     def verdicts(self, workload: str) -> tuple[Verdict, ...]:
-        """One verdict per changed or unstable counter, and one for all equal counters together."""
-        quarantined = tuple(
-            Verdict(
-                workload,
-                counter,
-                Outcome.QUARANTINED,
-                f"not repeatable ({', '.join(map(str, values))}): shown, never judged",
-            )
-            for counter, values in self.unstable.items()
-        )
+        """One verdict per changed or varying counter, and one for all equal counters together."""
+        varying = self.varying_verdicts(workload)
         equal = sum(base == head for base, head in self.stable.values())
         if not equal:
-            return quarantined + self.changed
+            return self.changed + varying
         reason = f"{equal} counter{'s' * (equal > 1)} equal"
         kept = Verdict(workload, "counters", Outcome.KEPT, reason, estimate=0.0)
-        return (*quarantined, *self.changed, kept)
+        return (*self.changed, kept, *varying)
+
+    def varying_verdicts(self, workload: str) -> tuple[Verdict, ...]:
+        return tuple(
+            Verdict(workload, counter, Outcome.VARIES, _describe_values(values))
+            for counter, values in self.unstable.items()
+        )
+
+
+def _describe_values(values: Sequence[int]) -> str:
+    shown = ", ".join(f"{value:,}" for value in values[:MAX_SHOWN_VALUES])
+    more = f" and {len(values) - MAX_SHOWN_VALUES} more" if len(values) > MAX_SHOWN_VALUES else ""
+    return f"differs between runs of the same code ({shown}{more}): shown, does not gate"
 
 
 def compare_counters(
@@ -63,7 +68,7 @@ def compare_counters(
     }
     return CounterDiff(
         changed=tuple(
-            _changed_verdict(workload, name, old, new, directions.get(name))
+            changed_verdict(workload, name, (old, new), directions.get(name))
             for name, (old, new) in stable.items()
             if old != new
         ),
@@ -74,12 +79,28 @@ def compare_counters(
     )
 
 
-def _changed_verdict(workload: str, counter: str, old: int, new: int, direction: Direction | None) -> Verdict:
+def changed_verdict(
+    workload: str,
+    counter: str,
+    values: tuple[int, int],
+    direction: Direction | None,
+    evidence: str = "exact",
+) -> Verdict:
+    """The verdict on a counter that changed from the first value to the second."""
+    old, new = values
     estimate = new / old - 1 if old else None
-    difference = f"{old:,} -> {new:,} ({new - old:+,}), exact"
+    difference = f"{describe_change(old, new)}, {evidence}"
     if direction is None:
         reason = f"{difference}; no direction is declared, so it is neither better nor worse"
         return Verdict(workload, counter, Outcome.UNCLEAR, reason, estimate)
     is_worse = (new > old) == (direction is Direction.LESS_IS_BETTER)
     outcome = Outcome.REGRESSED if is_worse else Outcome.IMPROVED
     return Verdict(workload, counter, outcome, difference, estimate)
+
+
+def describe_change(old: int, new: int) -> str:
+    """
+    >>> describe_change(2, 3)
+    '2 -> 3 (+1)'
+    """
+    return f"{old:,} -> {new:,} ({new - old:+,})"

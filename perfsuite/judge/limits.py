@@ -7,7 +7,7 @@ from enum import StrEnum
 from math import isfinite
 
 from perfsuite.errors import UsageError
-from perfsuite.judge.metrics import Metric, MetricEstimate, find_metric
+from perfsuite.judge.metrics import METRICS, Metric, MetricEstimate, find_metric
 from perfsuite.judge.units import MetricKind, format_quantity, parse_quantity
 from perfsuite.judge.verdict import Interval, Outcome, Verdict
 
@@ -73,10 +73,10 @@ def judge_limit(limit: Limit, estimate: MetricEstimate | None, workload: str) ->
             workload=workload,
             metric=limit.metric,
             outcome=Outcome.ERROR,
-            reason=f"{limit}: the workload has no {limit.metric}, expected a value",
+            reason=f"{limit}: the workload has no {limit.metric}, expected a value{_hint(limit)}",
             bound=limit.bound,
         )
-    outcome = _outcome(limit, estimate.interval)
+    outcome = _outcome(limit, estimate)
     return Verdict(
         workload=workload,
         metric=limit.metric,
@@ -88,7 +88,16 @@ def judge_limit(limit: Limit, estimate: MetricEstimate | None, workload: str) ->
     )
 
 
-def _outcome(limit: Limit, interval: Interval) -> Outcome:
+def _hint(limit: Limit) -> str:
+    if limit.kind is not MetricKind.COUNT or limit.metric in METRICS:
+        return ""
+    return f"; announce it with stages.count_event({limit.metric!r}, 0) where it may not happen"
+
+
+def _outcome(limit: Limit, estimate: MetricEstimate) -> Outcome:
+    interval = estimate.interval
+    if estimate.unseen:  # a lower bound can break a ceiling, and never keep it
+        return Outcome.BROKEN if interval.low > limit.bound else Outcome.UNCLEAR
     above = interval.low >= limit.bound
     below = interval.high <= limit.bound
     good, bad = (above, below) if limit.limit_type is LimitType.FLOOR else (below, above)
@@ -98,6 +107,12 @@ def _outcome(limit: Limit, interval: Interval) -> Outcome:
 def _reason(limit: Limit, estimate: MetricEstimate, outcome: Outcome) -> str:
     interval = _describe_interval(estimate.interval, limit.kind)
     value, bound = format_quantity(estimate.value, limit.kind), format_quantity(limit.bound, limit.kind)
+    if estimate.unseen:
+        comparison = "is above" if outcome is Outcome.BROKEN else "may be above"
+        return (
+            f"{limit.metric} of at least {value} {comparison} the {limit.limit_type} of {bound}: "
+            f"{estimate.unseen}"
+        )
     if outcome is Outcome.UNCLEAR:
         return (
             f"{limit.metric} of {value} ({interval}) spans the {limit.limit_type} of {bound};"

@@ -25,10 +25,15 @@ class MetricEstimate:
 
     value: float
     interval: Interval
+    unseen: str = ""  # the work that was not counted, so that the value is only a lower bound
 
     @classmethod
     def exact(cls, value: float) -> MetricEstimate:
         return cls(value, Interval(value, value, level=1.0))
+
+    @classmethod
+    def at_least(cls, value: float, unseen: str) -> MetricEstimate:
+        return cls(value, Interval(value, float("inf"), level=1.0), unseen)
 
 
 Estimator = Callable[[Measurement, float], MetricEstimate | None]  # measurement, confidence level
@@ -78,14 +83,18 @@ def _estimate_gpu(name: str, scale: float, measurement: Measurement, level: floa
 
 def _estimate_counter(name: str, measurement: Measurement, level: float) -> MetricEstimate | None:
     count = measurement.counters.get(name)
-    return None if count is None else MetricEstimate.exact(count)
+    if count is None:
+        return None
+    unseen = measurement.unseen_by_counters.get(name, "")
+    return MetricEstimate.at_least(count, unseen) if unseen else MetricEstimate.exact(count)
 
 
 def _all_metrics() -> Sequence[Metric]:
     memory = {
-        "peak_memory": "peak_rss_bytes",
+        "peak_memory": "peak_pss_bytes",
         "peak_memory_growth": "peak_growth_bytes",
         "peak_cuda_memory": "peak_cuda_allocated_bytes",
+        "peak_cuda_reserved_memory": "peak_cuda_reserved_bytes",
     }
     return (
         Metric("overhead", MetricKind.RATIO, is_ratio=True),

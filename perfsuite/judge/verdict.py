@@ -19,7 +19,8 @@ class Outcome(StrEnum):
     MISSING = "missing"
     NEW = "new"
     ERROR = "error"
-    QUARANTINED = "quarantined"
+    QUARANTINED = "quarantined"  # red or unclear, and exempt by the project's settings until a date
+    VARIES = "varies"  # a counter that differs between equal calls or processes: shown, does not gate
 
 
 # The worst first. The order agrees with `exit_code`: 1 before 12 before 10 before 0. A quarantined finding
@@ -34,10 +35,11 @@ SEVERITY = (
     Outcome.IMPROVED,
     Outcome.NEW,
     Outcome.KEPT,
+    Outcome.VARIES,  # the last, so that a workload that is kept stays kept
 )
 
 _RED = frozenset({Outcome.REGRESSED, Outcome.BROKEN, Outcome.ERROR, Outcome.MISSING})
-_GREEN = frozenset({Outcome.KEPT, Outcome.IMPROVED, Outcome.NEW, Outcome.QUARANTINED})
+_GREEN = frozenset({Outcome.KEPT, Outcome.IMPROVED, Outcome.NEW, Outcome.QUARANTINED, Outcome.VARIES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ def exit_code(verdicts: Iterable[Verdict]) -> ExitCode:
     outcomes = {verdict.outcome for verdict in verdicts}
     if outcomes & {Outcome.REGRESSED, Outcome.BROKEN}:
         return ExitCode.REGRESSED
-    if not outcomes - {Outcome.NEW} or outcomes & {Outcome.MISSING, Outcome.ERROR}:
+    if not outcomes - {Outcome.NEW, Outcome.VARIES} or outcomes & {Outcome.MISSING, Outcome.ERROR}:
         return ExitCode.NOT_COMPARED
     if Outcome.UNCLEAR in outcomes:
         return ExitCode.UNCLEAR

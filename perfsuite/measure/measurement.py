@@ -46,7 +46,7 @@ def _differences(mine: Mapping[str, str], theirs: Mapping[str, str]) -> dict[str
 class MemoryPeaks:
     """Peaks while the workload ran, in bytes; None where they could not be measured."""
 
-    peak_rss_bytes: int | None = None  # of the process tree, with shared pages counted once
+    peak_pss_bytes: int | None = None  # of the process tree; USS or RSS where the system has no PSS
     peak_growth_bytes: int | None = None  # the same, minus what the tree used before the call
     peak_cuda_allocated_bytes: int | None = None
     peak_cuda_reserved_bytes: int | None = None
@@ -85,6 +85,8 @@ class Measurement:
     unit: str = "calls"  # what an item is: images, batches, calls
     seconds_per_call_by_stage: Mapping[str, float] = field(default_factory=dict)
     counters: Mapping[str, int] = field(default_factory=dict)
+    # By counter: the work that it could not see, so that its number is a lower bound. Not stored.
+    unseen_by_counters: Mapping[str, str] = field(default_factory=dict)
     memory: MemoryPeaks | None = None
     gpu: GpuReadings | None = None
 

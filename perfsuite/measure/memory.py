@@ -32,7 +32,7 @@ def measure_peak_memory(call: Call) -> MemoryPeaks:
         return MemoryPeaks(monitor.peak_bytes, growth)
     cuda.synchronize()
     return MemoryPeaks(
-        peak_rss_bytes=monitor.peak_bytes,
+        peak_pss_bytes=monitor.peak_bytes,
         peak_growth_bytes=growth,
         peak_cuda_allocated_bytes=int(cuda.max_memory_allocated()),
         peak_cuda_reserved_bytes=int(cuda.max_memory_reserved()),

@@ -6,7 +6,7 @@ from math import ceil
 
 from perfsuite.measure.clock import Clock
 from perfsuite.measure.counters.compilation import CompilationCounters
-from perfsuite.measure.counters.registry import count
+from perfsuite.measure.counters.registry import CallCounts, count_call
 from perfsuite.measure.measurement import GpuReadings, Measurement, MemoryPeaks
 from perfsuite.measure.memory import measure_peak_memory
 from perfsuite.measure.sampling import Rounds
@@ -23,7 +23,7 @@ class UntimedMeasurements:
         self._workload = workload
         self._clock = clock
         self._compilation = CompilationCounters()
-        self._counters: dict[str, int] = {}
+        self._counts = CallCounts({})
         self._stages: dict[str, float] = {}
         self._memory: MemoryPeaks | None = None
 
@@ -38,7 +38,8 @@ class UntimedMeasurements:
             self._stages = seconds_by_stage(call, calls, self._clock.wait)
 
         self._memory = measure_peak_memory(time_stages)
-        self._counters = count(call) | compiled
+        counts = count_call(call)
+        self._counts = CallCounts({**counts.values, **compiled}, counts.unseen)
 
     def measurement(self, rounds: Rounds, gpu: GpuReadings | None = None) -> Measurement:
         return Measurement(
@@ -48,7 +49,8 @@ class UntimedMeasurements:
             items_per_call=self._workload.items_per_call,
             unit=self._workload.unit,
             seconds_per_call_by_stage=self._stages,
-            counters=self._counters,
+            counters=self._counts.values,
+            unseen_by_counters=self._counts.unseen,
             memory=self._memory,
             gpu=gpu,
         )

@@ -13,6 +13,7 @@ from perfsuite.measure.measurement import Environment, GpuReadings, Measurement,
 from perfsuite.store.run import Run
 
 _LARGEST_INTEGER = 2**1000
+_MEMORY_FIELDS_BEFORE = {"peak_rss_bytes": "peak_pss_bytes"}  # names in older files
 
 
 class FieldError(ValueError):
@@ -111,7 +112,12 @@ def _parse_measurement(values: Mapping[str, Any]) -> Measurement:
 
 
 def _parse_memory(values: Mapping[str, Any]) -> MemoryPeaks:
-    return MemoryPeaks(**{key: None if values[key] is None else integer(values, key) for key in values})
+    return MemoryPeaks(
+        **{
+            _MEMORY_FIELDS_BEFORE.get(key, key): None if values[key] is None else integer(values, key)
+            for key in values
+        }
+    )
 
 
 def _parse_gpu(values: Mapping[str, Any]) -> GpuReadings:

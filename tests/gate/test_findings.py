@@ -7,16 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from perfsuite.gate.findings import (
-    find_counter_changes,
-    find_missing_and_new,
-    judge_counters,
-    judge_outcomes,
-)
+from perfsuite.gate.findings import find_missing_and_new, judge_outcomes
 from perfsuite.gate.messages import Message
-from perfsuite.gate.pair_result import NodeId, NodeOutcome, WorkloadName
+from perfsuite.gate.pair_result import NodeId, NodeOutcome
 from perfsuite.gate.side_process import SideProcess, SideProcessError
-from perfsuite.judge.counter_diff import CounterDiff
 from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import BENCHMARKS, Project, jobs, outcomes, src_layout
 
@@ -187,35 +181,3 @@ def test_missing_tests_and_collection_errors_are_distinguished() -> None:
         "b.py::y": Outcome.ERROR,
         "c.py::z": Outcome.MISSING,
     }
-
-
-COUNTS = {"base": [{"host_syncs": 0}] * 2, "head": [{"host_syncs": 1}] * 2}
-
-
-def test_one_more_host_sync_regresses() -> None:
-    result = judge_counters("t", COUNTS, COUNTS)
-    assert [verdict.outcome for verdict in result.changed] == [Outcome.REGRESSED]
-    assert result.stable == {"host_syncs": (0, 1)}
-    assert result.unstable == {}
-    assert find_counter_changes({WorkloadName("t"): COUNTS}) == ["t"]
-
-
-def test_one_host_sync_less_improves() -> None:
-    swapped = {"base": COUNTS["head"], "head": COUNTS["base"]}
-    assert [verdict.outcome for verdict in judge_counters("t", swapped, swapped).changed] == [
-        Outcome.IMPROVED
-    ]
-
-
-def test_a_counter_that_differs_between_equal_calls_is_not_judged() -> None:
-    other = {"base": [{"host_syncs": 1}] * 2, "head": [{"host_syncs": 1}] * 2}
-    assert judge_counters("t", COUNTS, other) == CounterDiff(unstable={"host_syncs": (0, 1)})
-
-
-def test_a_counter_without_a_direction_that_changes_is_unclear() -> None:
-    counts = {"base": [{"images": 1}] * 2, "head": [{"images": 2}] * 2}
-    assert [verdict.outcome for verdict in judge_counters("t", counts, counts).changed] == [Outcome.UNCLEAR]
-
-
-def test_without_counters_there_is_no_finding() -> None:
-    assert judge_counters("t", {}, None) == CounterDiff()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import inf
 
 import pytest
@@ -95,12 +96,34 @@ def test_a_zero_time_leaves_the_rate_open_above() -> None:
 
 
 def test_counters_and_memory_are_exact() -> None:
-    seen = took(0.1, counters={"casts": 2}, memory=MemoryPeaks(peak_rss_bytes=2**20))
+    seen = took(0.1, counters={"casts": 2}, memory=MemoryPeaks(peak_pss_bytes=2**20))
     casts, memory = find_metric("casts").estimate(seen, 0.99), find_metric("peak_memory").estimate(seen, 0.99)
     assert casts == MetricEstimate.exact(2)
     assert memory == MetricEstimate.exact(2**20)
     assert find_metric("peak_cuda_memory").estimate(seen, 0.99) is None
     assert find_metric("host_syncs").estimate(seen, 0.99) is None
+
+
+UNSEEN = "work in other threads is not counted (1 worked during the call)"
+
+
+@pytest.mark.parametrize(
+    ("seen", "outcome"), [(0, Outcome.UNCLEAR), (2, Outcome.UNCLEAR), (3, Outcome.BROKEN)]
+)
+def test_a_lower_bound_breaks_a_ceiling_and_never_keeps_it(seen: int, outcome: Outcome) -> None:
+    measurement = replace(took(0.1, counters={"casts": seen}), unseen_by_counters={"casts": UNSEEN})
+    limit = Limit.parse(LimitType.CEILING, "casts", 2)
+    verdict = judge_limit(limit, find_metric("casts").estimate(measurement, 0.99), "w")
+    assert verdict.outcome is outcome
+    assert verdict.reason.endswith(UNSEEN)
+    exact = judge_limit(limit, find_metric("casts").estimate(took(0.1, counters={"casts": seen}), 0.99), "w")
+    assert exact.outcome is (Outcome.BROKEN if seen > 2 else Outcome.KEPT)
+
+
+def test_reserved_device_memory_has_a_limit_of_its_own() -> None:
+    seen = took(0.1, memory=MemoryPeaks(peak_cuda_reserved_bytes=2**30))
+    estimate = find_metric("peak_cuda_reserved_memory").estimate(seen, 0.99)
+    assert estimate == MetricEstimate.exact(2**30)
 
 
 def test_gpu_utilization_has_a_floor_and_no_value_without_a_gpu() -> None:

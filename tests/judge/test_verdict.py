@@ -26,6 +26,9 @@ def verdicts(*outcomes: Outcome) -> list[Verdict]:
     [
         ([], 12),
         ([Outcome.NEW], 12),
+        ([Outcome.NEW, Outcome.VARIES], 12),
+        ([Outcome.KEPT, Outcome.VARIES], 0),
+        ([Outcome.UNCLEAR, Outcome.VARIES], 10),
         ([Outcome.KEPT], 0),
         ([Outcome.KEPT, Outcome.NEW, Outcome.IMPROVED, Outcome.QUARANTINED], 0),
         ([Outcome.KEPT, Outcome.UNCLEAR], 10),
@@ -56,13 +59,13 @@ def test_severity_orders_all_outcomes() -> None:
     assert sorted(SEVERITY) == sorted(Outcome)
 
 
-COMPARED = [outcome for outcome in Outcome if outcome is not Outcome.NEW]
+COMPARED = [outcome for outcome in Outcome if outcome not in (Outcome.NEW, Outcome.VARIES)]
 
 
 @pytest.mark.parametrize("first", COMPARED)
 @pytest.mark.parametrize("second", COMPARED)
 def test_the_severity_order_agrees_with_the_exit_code(first: Outcome, second: Outcome) -> None:
-    """The exit code of two outcomes is that of the worse. NEW alone compares nothing, so it is left out."""
+    """The exit code of two outcomes is that of the worse. NEW and VARIES alone compare nothing."""
     assert exit_code(verdicts(first, second)) == exit_code(verdicts(min(first, second, key=severity)))
 
 

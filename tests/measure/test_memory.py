@@ -46,7 +46,7 @@ def test_shared_pages_are_counted_once() -> None:
         os._exit(0)
     try:
         os.read(ready[0], 1)
-        assert measure_peak_memory(lambda: None).peak_rss_bytes is not None
+        assert measure_peak_memory(lambda: None).peak_pss_bytes is not None
         with_child = process_tree_bytes()
     finally:
         os.write(done[1], b"x")

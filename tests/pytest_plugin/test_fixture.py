@@ -23,7 +23,7 @@ def test_perf_returns_the_measurement(run: Run) -> None:
     run(
         WORK + "def test_it(perf):\n    measurement = perf(work, items=8)\n"
         "    assert measurement.items_per_second > 0 and len(measurement.seconds_per_call) >= 8\n"
-        "    assert measurement.counters['opened_files'] == 0 and measurement.memory.peak_rss_bytes > 0"
+        "    assert measurement.counters['opened_files'] == 0 and measurement.memory.peak_pss_bytes > 0"
     ).assert_outcomes(passed=1)
 
 

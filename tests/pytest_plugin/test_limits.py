@@ -28,7 +28,10 @@ def test_a_kept_floor_passes_and_is_in_the_table(run: Run) -> None:
         ("ceiling(seconds_per_call='1 ns')", "broken: seconds_per_call of * is above the ceiling of *"),
         ("ceiling(peak_memory='1 MiB')", "broken: peak_memory of * is above the ceiling of 1.00 MiB (exact)"),
         ("ceiling(opened_files=0)", "broken: opened_files of 1 is above the ceiling of 0 (exact)"),
-        ("ceiling(no_such_counter=0)", "error: no_such_counter <= 0: the workload has no no_such_counter*"),
+        (
+            "ceiling(no_such_counter=0)",
+            "error: no_such_counter <= 0: the workload *count_event('no_such_counter', 0)*",
+        ),
     ],
 )
 def test_a_broken_limit_fails_the_test_itself(run: Run, limit: str, message: str) -> None:
@@ -36,6 +39,38 @@ def test_a_broken_limit_fails_the_test_itself(run: Run, limit: str, message: str
     result = run(source)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines([message])
+
+
+def test_a_counter_that_was_watched_and_did_not_occur_is_zero(run: Run) -> None:
+    names = (
+        "decoded_images",
+        "graph_breaks",
+        "cuda_allocations",
+        "host_syncs",
+        "saved_bytes",
+        "device_copies",
+    )
+    limits = ", ".join(f"{name}=0" for name in names)
+    result = run(f"@pytest.mark.ceiling({limits})\ndef test_it(perf): perf(lambda: None)")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["1 measured, 6 limits kept"])
+
+
+def test_an_event_that_may_not_happen_is_announced_with_zero(run: Run) -> None:
+    call = "from perfsuite.stages import count_event\n"
+    test = "@pytest.mark.ceiling(fallbacks=0)\ndef test_it(perf): perf(lambda: count_event('fallbacks', 0))"
+    run(call + test).assert_outcomes(passed=1)
+
+
+PROCESS = "import subprocess, sys\ndef starts(): subprocess.run([sys.executable, '-c', ''], check=True)\n"
+
+
+def test_a_limit_on_what_cannot_be_seen_is_not_kept(run: Run) -> None:
+    result = run(PROCESS + "@pytest.mark.ceiling(decoded_images=0)\ndef test_it(perf): perf(starts)")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["unclear: decoded_images of at least 0 may be above the ceiling of 0: work in other processes*"]
+    )
 
 
 class AlternatingClock:

@@ -94,6 +94,13 @@ DAMAGED = {
 }
 
 
+def test_the_memory_field_of_older_files_is_read_by_its_new_name() -> None:
+    """It always held the proportional set size."""
+    [run] = schema.parse_all(edited(measured("memory", {"peak_rss_bytes": 7})), "old.json")
+    [measurement] = run.measurements.values()
+    assert measurement.memory == MemoryPeaks(peak_pss_bytes=7)
+
+
 @pytest.mark.parametrize(("data", "found"), DAMAGED.values(), ids=DAMAGED.keys())
 def test_damage_is_named_and_the_file_is_not_changed(data: bytes, found: str, tmp_path: Path) -> None:
     path = tmp_path / "0001_main.json"

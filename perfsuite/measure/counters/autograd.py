@@ -1,4 +1,8 @@
-"""Bytes that autograd saves for the backward pass."""
+"""Bytes that autograd saves for the backward pass.
+
+They are counted in a call of their own: where a hook sees what is saved, autograd dispatches other operators
+(it detaches more tensors), which the counters of operators must not count.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from perfsuite.measure.counters.family import CounterFamily, Counts, less_is_better
+from perfsuite.measure.counters.family import CounterFamily, Counts, Scope, less_is_better
 
 
 class _SavedTensorBytes:
@@ -40,4 +44,10 @@ def _watch(counts: Counts) -> Iterator[None]:
     counts["saved_bytes"] += saved.bytes
 
 
-FAMILY = CounterFamily(directions=less_is_better("saved_bytes"), watch=_watch, needs_module="torch")
+FAMILY = CounterFamily(
+    directions=less_is_better("saved_bytes"),
+    watch=_watch,
+    needs_module="torch",
+    scope=Scope.CALLING_THREAD,
+    second_call_if=lambda counts: counts.records_gradients,
+)

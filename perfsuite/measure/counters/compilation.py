@@ -8,18 +8,18 @@ from contextlib import contextmanager
 
 from perfsuite.measure.counters.family import CounterFamily, Counts, less_is_better
 
+_NAMES = ("graph_breaks", "compiled_graphs", "recompiles", "generated_kernels")
+
 
 def compile_counters() -> dict[str, int]:
-    """The totals of this process so far; empty if it never used torch.compile."""
+    """The totals of this process so far; zeros if it never used torch.compile."""
+    counts = dict.fromkeys(_NAMES, 0)
     dynamo = sys.modules.get("torch._dynamo.utils")
-    if dynamo is None:
-        return {}
-    totals = dynamo.counters
+    if dynamo is not None:
+        totals = dynamo.counters
+        counts["graph_breaks"] = sum(totals["graph_break"].values())
+        counts["compiled_graphs"] = int(totals["stats"]["unique_graphs"])
     frames = getattr(sys.modules.get("torch._dynamo.convert_frame"), "FRAME_COMPILE_COUNTER", None)
-    counts = {
-        "graph_breaks": sum(totals["graph_break"].values()),
-        "compiled_graphs": int(totals["stats"]["unique_graphs"]),
-    }
     if frames is not None:
         counts["recompiles"] = sum(max(0, times - 1) for times in frames.values())
     inductor = sys.modules.get("torch._inductor.metrics")
@@ -50,7 +50,7 @@ def _watch(counts: Counts) -> Iterator[None]:
 
 
 FAMILY = CounterFamily(
-    directions=less_is_better("graph_breaks", "compiled_graphs", "recompiles", "generated_kernels"),
+    directions=less_is_better(*_NAMES),
     watch=_watch,
     needs_module="torch",
 )

@@ -1,4 +1,4 @@
-"""Allocations of CUDA's caching allocator; none if the process had not initialized CUDA before the call."""
+"""Allocations of CUDA's caching allocator."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from perfsuite.measure.counters.family import CounterFamily, Counts, less_is_bet
 def _watch(counts: Counts) -> Iterator[None]:
     before = _allocations()
     yield
-    if before is not None:
-        counts["cuda_allocations"] += (_allocations() or 0) - before
+    counts["cuda_allocations"] += _allocations() - before
 
 
-def _allocations() -> int | None:
+def _allocations() -> int:
     cuda: Any = sys.modules["torch"].cuda
     if not cuda.is_initialized():
-        return None
+        return 0
     return int(cuda.memory_stats().get("allocation.all.allocated", 0))
 
 

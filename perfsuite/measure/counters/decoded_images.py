@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from perfsuite.measure.counters.family import CounterFamily, Counts, less_is_better
+from perfsuite.measure.counters.family import CounterFamily, Counts, add, less_is_better
 
 # A call counts if it goes through the module or class, as nearly all calls do.
 _FUNCTIONS = (
@@ -39,7 +39,7 @@ def _count_calls(module: str, function: str, counts: Counts) -> Iterator[None]:
         return
 
     def counted(*args: Any, **options: Any) -> Any:
-        counts["decoded_images"] += 1
+        add(counts, "decoded_images")
         return original(*args, **options)
 
     setattr(owner, name, counted)
@@ -61,7 +61,7 @@ def _count_pillow_decodes(counts: Counts) -> Iterator[None]:
 
     def counted_load(image: Any) -> Any:
         if image.tile:
-            counts["decoded_images"] += 1
+            add(counts, "decoded_images")
         return original_load(image)
 
     image_file.load = counted_load

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from perfsuite.measure.counters.family import CounterFamily, Counts, Level, less_is_better
-from perfsuite.measure.counters.torch_dispatch import dispatch_mode
+from perfsuite.measure.counters.family import CounterFamily, Counts, Level, Scope, less_is_better
+from perfsuite.measure.counters.torch_dispatch import decompose, dispatch_mode
 
 
 class _FlopCounter:
@@ -21,9 +21,8 @@ class _FlopCounter:
 
     def dispatch(self, mode: Any, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         formula = self._formulas.get(func.overloadpacket)
-        if formula is None and str(func) != "prim.device.default":
-            with mode:  # inference mode dispatches a composite such as `linear` as one operator: decompose it
-                out = func.decompose(*args, **kwargs)
+        if formula is None:
+            out = decompose(mode, func, args, kwargs)
             if out is not NotImplemented:
                 return out
         out = func(*args, **kwargs)
@@ -41,5 +40,9 @@ def _watch(counts: Counts) -> Iterator[None]:
 
 
 FAMILY = CounterFamily(
-    directions=less_is_better("flops"), watch=_watch, needs_module="torch", level=Level.FORMULAS
+    directions=less_is_better("flops"),
+    watch=_watch,
+    needs_module="torch",
+    level=Level.FORMULAS,
+    scope=Scope.CALLING_THREAD,
 )

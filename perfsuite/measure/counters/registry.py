@@ -1,7 +1,8 @@
 """Count what a call does. Counts are exact, so one call of each side is enough for a comparison.
 
-Counting slows a call down many times over. It happens in calls of its own, never in a timed round. Work in
-other processes (the workers of a loader) is not counted.
+Counting slows a call down many times over. It happens in calls of its own, never in a timed round. What a
+counter cannot see is named: work in other processes (the workers of a loader), and for the counters of
+torch's operators work in other threads. Then the true number is at least the one that was counted.
 
 A module of this package that defines FAMILY adds a family of counters; nothing else needs to change.
 """
@@ -9,13 +10,15 @@ A module of this package that defines FAMILY adds a family of counters; nothing 
 from __future__ import annotations
 
 import sys
-from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 
 from perfsuite.discovery import discover
 from perfsuite.measure import counters
 from perfsuite.measure.clock import Call
-from perfsuite.measure.counters.family import CounterFamily, Counts, Direction
+from perfsuite.measure.counters.family import CounterFamily, Counts, Direction, Scope
+from perfsuite.measure.counters.unseen_work import UnseenWork, watch_unseen_work
 
 FAMILIES = tuple(sorted(discover(counters, "FAMILY", CounterFamily), key=lambda family: family.level))
 
@@ -25,18 +28,60 @@ DIRECTIONS: dict[str, Direction] = {
 }
 
 
-def count(call: Call) -> dict[str, int]:
-    """All counters of one call, by name.
+@dataclass(frozen=True, slots=True)
+class CallCounts:
+    """The counters of one call, and for those that are only lower bounds, what they could not see."""
+
+    values: Mapping[str, int]
+    unseen: Mapping[str, str] = field(default_factory=dict)  # by counter
+
+
+def count_call(call: Call) -> CallCounts:
+    """All counters of one call, which is made twice where autograd records something.
 
     The counters of torch need a process that has imported torch; a suite without torch does not import it.
+    """
+    counts = Counts(dict.fromkeys(DIRECTIONS, 0))
+    absent = [family for family in FAMILIES if not _is_available(family)]
+    present = [family for family in FAMILIES if family not in absent]
+    with watch_unseen_work() as unseen:
+        _watch_call(call, counts, [family for family in present if family.second_call_if is None])
+    second = [family for family in present if family.second_call_if and family.second_call_if(counts)]
+    if second:
+        _watch_call(call, counts, second)
+    imported = [family for family in absent if _is_available(family)]
+    return CallCounts(dict(counts), dict(_unseen_by_counter(counts, unseen, imported)))
+
+
+def _watch_call(call: Call, counts: Counts, families: Sequence[CounterFamily]) -> None:
+    with ExitStack() as stack:
+        for family in families:
+            stack.enter_context(family.watch(counts))
+        call()
+
+
+def count(call: Call) -> dict[str, int]:
+    """All counters of one call, by name; see `count_call` for what they cannot see.
 
     >>> count(lambda: open("/dev/null").close())["opened_files"]
     1
     """
-    counts: Counts = Counter()
-    with ExitStack() as stack:
-        for family in FAMILIES:
-            if family.needs_module is None or family.needs_module in sys.modules:
-                stack.enter_context(family.watch(counts))
-        call()
-    return dict(counts)
+    return dict(count_call(call).values)
+
+
+def _is_available(family: CounterFamily) -> bool:
+    return family.needs_module is None or family.needs_module in sys.modules
+
+
+def _unseen_by_counter(
+    counts: Counts, unseen: UnseenWork, imported: list[CounterFamily]
+) -> Iterator[tuple[str, str]]:
+    """The counters that may be too small, each with a reason; `imported`: families that came too late."""
+    if unseen.in_processes:
+        yield from ((name, unseen.in_processes) for name in counts)
+    for family in FAMILIES:
+        names = (*family.directions, *family.contributes_to)
+        if family in imported:
+            yield from ((name, f"the call itself imported {family.needs_module}") for name in names)
+        elif unseen.in_threads and family.scope is Scope.CALLING_THREAD and _is_available(family):
+            yield from ((name, unseen.in_threads) for name in names)

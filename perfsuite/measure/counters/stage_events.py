@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from perfsuite.measure.counters.family import CounterFamily, Counts
+from perfsuite.measure.counters.family import CounterFamily, Counts, add
 from perfsuite.stages import listen_to_stages
 
 
@@ -18,7 +18,7 @@ class _EventCounter:
     def end(self, stage: str) -> None: ...
 
     def count_event(self, event: str, count: int) -> None:
-        self._counts[event] += count
+        add(self._counts, event, count)
 
 
 @contextmanager

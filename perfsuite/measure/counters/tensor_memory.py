@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from perfsuite.measure.counters.family import CounterFamily, Counts, Level, less_is_better
-from perfsuite.measure.counters.torch_dispatch import operator_callback_mode
+from perfsuite.measure.counters.family import CounterFamily, Counts, Level, Scope, less_is_better
+from perfsuite.measure.counters.torch_dispatch import DispatchedOperator, operator_callback_mode, tensors_in
 
 
 class _LiveTensorBytes:
@@ -19,10 +19,13 @@ class _LiveTensorBytes:
         self._live = 0
         self._storages: set[int] = set()
 
-    def add(self, name: str, args: tuple[Any, ...], out: Any) -> None:
-        for tensor in out if isinstance(out, tuple | list) else (out,):
-            if hasattr(tensor, "untyped_storage"):
-                self._add_storage(tensor.untyped_storage())
+    def add(self, operator: DispatchedOperator) -> None:
+        """Add the storages of a result. A view or an in-place operator returns a storage of its arguments."""
+        given = {tensor.untyped_storage()._cdata for tensor in tensors_in((operator.args, operator.kwargs))}
+        for tensor in tensors_in(operator.result):
+            storage = tensor.untyped_storage()
+            if storage._cdata not in given:
+                self._add_storage(storage)
 
     def _add_storage(self, storage: Any) -> None:
         key, size = storage._cdata, storage.nbytes()
@@ -51,4 +54,5 @@ FAMILY = CounterFamily(
     watch=_watch,
     needs_module="torch",
     level=Level.OPERATORS,
+    scope=Scope.CALLING_THREAD,
 )

@@ -1,48 +1,44 @@
-"""Operators that torch dispatches: all of them, copies, casts, host synchronizations and decoded images."""
+"""Operators that torch dispatches: all of them, copies and casts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from perfsuite.measure.counters.family import CounterFamily, Counts, Level, less_is_better
-from perfsuite.measure.counters.torch_dispatch import operator_callback_mode
+from perfsuite.measure.counters.family import CounterFamily, Counts, Level, Scope, less_is_better
+from perfsuite.measure.counters.torch_dispatch import DispatchedOperator, operator_callback_mode, tensors_in
 
-_COPIES = {"aten.clone", "aten.copy_", "aten._to_copy", "aten.contiguous"}
-# The host waits for the device in these, or would if the tensors were on one.
-_HOST_SYNCS = {
-    "aten._local_scalar_dense", "aten.nonzero", "aten.is_nonzero", "aten.masked_select", "aten._unique2",
-    "aten.unique_dim", "aten.unique_consecutive", "aten.equal", "aten.item",
-}  # fmt: skip
+_COPIES = {"aten.clone", "aten.copy_", "aten._to_copy"}
 _DECODE_PREFIXES = ("image.decode_", "torchcodec_ns.decode_")
-_ALWAYS_REPORTED = ("casts", "copies", "copied_bytes", "dispatched_ops", "host_syncs", "layout_copies")
+_NAMES = (
+    *("dispatched_ops", "casts", "copies", "copied_bytes", "layout_copies"),
+    *("device_copies", "device_copied_bytes"),
+)
 
 
-@contextmanager
-def _watch(counts: Counts) -> Iterator[None]:
-    for name in _ALWAYS_REPORTED:
-        counts[name] += 0
+class _OperatorCounter:
+    """Counts operators, and notes whether autograd records any of them."""
 
-    def on_operator(name: str, args: tuple[Any, ...], out: Any) -> None:
-        _count_operator(counts, name, args, out)
+    def __init__(self, counts: Counts, is_grad_enabled: Callable[[], bool]) -> None:
+        self._counts = counts
+        self._is_grad_enabled = is_grad_enabled
 
-    with operator_callback_mode(on_operator):
-        yield
-
-
-def _count_operator(counts: Counts, name: str, args: tuple[Any, ...], out: Any) -> None:
-    counts["dispatched_ops"] += 1
-    if name in _HOST_SYNCS or (name in ("aten.index", "aten.index_put_") and _has_mask(args)):
-        counts["host_syncs"] += 1
-    if name.startswith(_DECODE_PREFIXES):
-        counts["decoded_images"] += len(args[0]) if isinstance(args[0], list) else 1
-    if name in _COPIES and args and hasattr(args[0], "dtype"):
-        _count_copy(counts, name, args, out)
+    def on_operator(self, operator: DispatchedOperator) -> None:
+        self._counts["dispatched_ops"] += 1
+        if not self._counts.records_gradients and self._is_grad_enabled():
+            self._counts.records_gradients = any(
+                tensor.requires_grad for tensor in tensors_in((operator.args, operator.kwargs))
+            )
+        if operator.name.startswith(_DECODE_PREFIXES):
+            data = operator.args[0]
+            self._counts["decoded_images"] += len(data) if isinstance(data, list) else 1
+        if operator.name in _COPIES:
+            _count_copy(self._counts, operator)
 
 
-def _count_copy(counts: Counts, name: str, args: tuple[Any, ...], out: Any) -> None:
-    source = args[1] if name == "aten.copy_" else args[0]
+def _count_copy(counts: Counts, operator: DispatchedOperator) -> None:
+    source = operator.args[1] if operator.name == "aten.copy_" else operator.args[0]
+    out = operator.result
     if not hasattr(source, "dtype"):
         return
     size = out.numel() * out.element_size()
@@ -53,21 +49,23 @@ def _count_copy(counts: Counts, name: str, args: tuple[Any, ...], out: Any) -> N
     elif source.device != out.device:
         counts["device_copies"] += 1
         counts["device_copied_bytes"] += size
-        # A copy from the device to pageable host memory is synchronous.
-        if out.device.type == "cpu":
-            counts["host_syncs"] += 1
     elif source.shape == out.shape and source.stride() != out.stride():
         counts["layout_copies"] += 1
 
 
-def _has_mask(args: tuple[Any, ...]) -> bool:
-    indices = args[1] if len(args) > 1 else ()
-    return any(str(getattr(index, "dtype", "")) in ("torch.bool", "torch.uint8") for index in indices)
+@contextmanager
+def _watch(counts: Counts) -> Iterator[None]:
+    import torch
+
+    with operator_callback_mode(_OperatorCounter(counts, torch.is_grad_enabled).on_operator):
+        yield
 
 
 FAMILY = CounterFamily(
-    directions=less_is_better(*_ALWAYS_REPORTED, "device_copies", "device_copied_bytes"),
+    directions=less_is_better(*_NAMES),
     watch=_watch,
     needs_module="torch",
     level=Level.OPERATORS,
+    scope=Scope.CALLING_THREAD,
+    contributes_to=("decoded_images",),  # those of torchvision and torchcodec
 )

@@ -12,7 +12,7 @@ from perfsuite.report.text import escape_control_characters, escape_lines, forma
 
 FAILURES = frozenset({Outcome.REGRESSED, Outcome.BROKEN})
 ERRORS = frozenset({Outcome.ERROR, Outcome.MISSING, Outcome.UNCLEAR})  # not green, and not a regression
-SKIPPED = frozenset({Outcome.QUARANTINED, Outcome.NEW})
+SKIPPED = frozenset({Outcome.QUARANTINED, Outcome.NEW, Outcome.VARIES})
 
 
 def render(report: Report) -> str:

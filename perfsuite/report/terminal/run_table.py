@@ -26,6 +26,7 @@ OUTCOME_STYLES = {
     Outcome.NEW: "cyan",
     Outcome.UNCLEAR: "bold magenta",
     Outcome.QUARANTINED: "yellow",
+    Outcome.VARIES: "yellow",
     Outcome.BROKEN: "bold red",
     Outcome.REGRESSED: "bold red",
     Outcome.MISSING: "bold red",
