@@ -42,6 +42,15 @@ def number(expected: Range) -> Callable[[str], float]:
     return parse
 
 
+def several(parse: Callable[[str], object]) -> Callable[[str], tuple[object, ...]]:
+    """An argparse type for values with commas between them.
+
+    >>> several(number(POSITIVE_INT))("2,4"), several(str)("threads")
+    ((2, 4), ('threads',))
+    """
+    return lambda text: tuple(parse(part) for part in text.split(","))
+
+
 def _float_or_percentage(text: str) -> float:
     return float(text.removesuffix("%")) / 100 if text.endswith("%") else float(text)
 

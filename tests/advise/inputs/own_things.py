@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
 SIZE = 16
 CLASSES = 3
@@ -99,3 +101,26 @@ net = Net()
 class DictNet(Net):
     def forward(self, images: Tensor) -> Any:
         return {"logits": super().forward(images)}
+
+
+class OneScore(Net):
+    def __init__(self) -> None:
+        super().__init__(num_classes=1)
+
+
+class FailingImages(Images):
+    def __getitem__(self, row: int) -> tuple[Tensor, int]:
+        return sample(row // 0)
+
+
+class DyingImages(Images):
+    """Ends a worker process as a kernel without memory does; loads well without workers."""
+
+    def __getitem__(self, row: int) -> tuple[Tensor, int]:
+        if get_worker_info() is not None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return sample(row)
+
+
+failing_loader = DataLoader(FailingImages(), batch_size=4)
+dying_loader = DataLoader(DyingImages(), batch_size=4)
