@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
+
+# A signal that arrives in a callback whose exceptions are dropped must come again.
+SECONDS_BETWEEN_SIGNALS = 1.0
+
+
+class TimeIsUpError(BaseException):
+    """The time of a command is over. Not an Exception, so that no fallback (as of a compiler) takes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +42,29 @@ class TimeLimit:
     @property
     def is_over(self) -> bool:
         return self.left <= 0
+
+
+@contextmanager
+def interrupt_when_over(limit: TimeLimit) -> Iterator[None]:
+    """Raise TimeIsUpError in the block when the time is over, also in the middle of a compilation.
+
+    Where the system has no interval timer, or in another thread than the main one, nothing is raised.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not hasattr(signal, "setitimer") or not is_main:
+        yield
+        return
+
+    def interrupt(number: int, frame: object) -> None:
+        raise TimeIsUpError
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, max(limit.left, 1e-3), SECONDS_BETWEEN_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def format_duration(seconds: float) -> str:

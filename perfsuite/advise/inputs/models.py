@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from perfsuite.errors import UsageError
+from perfsuite.training.devices import DeviceTransfer
 from perfsuite.training.models import make_model
 from perfsuite.user_objects import call_factory, is_reference, load_user_object
 
@@ -54,3 +55,17 @@ def count_classes(model: nn.Module, images: Tensor, who: str) -> int:
         found = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
         raise UsageError(f"{who}: the model returns {found}, expected a tensor of batch x classes")
     return int(scores.shape[1])
+
+
+def load_model_for(name: str, images: Tensor, labels: Tensor) -> nn.Module:
+    """The model of that name, with scores for the labels of a batch."""
+    largest = int(labels.max())
+    model = load_model(name, max(DEFAULT_CLASSES, largest + 1))
+    ready, _ = DeviceTransfer(torch.device("cpu"))((images, labels))
+    classes = count_classes(model, ready, f"{MODEL} {name}")
+    if largest >= classes:
+        raise UsageError(
+            f"{MODEL} {name}: {classes} scores for each image, expected more than the largest label, "
+            f"{largest}"
+        )
+    return model

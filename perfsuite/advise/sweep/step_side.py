@@ -7,11 +7,10 @@ from math import ceil
 
 from torch import Tensor
 
-from perfsuite.advise.inputs.models import DEFAULT_CLASSES, MODEL, count_classes, load_model
+from perfsuite.advise.inputs.models import load_model_for
 from perfsuite.advise.sweep.loader_run import StepRun
 from perfsuite.advise.sweep.measure import MakeStep
 from perfsuite.advise.timed_step import step_call
-from perfsuite.errors import UsageError
 from perfsuite.measure.clock import make_clock
 from perfsuite.training.devices import DeviceTransfer, choose_device
 from perfsuite.training.step.presets import EAGER
@@ -26,15 +25,8 @@ def step_of_model(name: str, device: str = "auto") -> MakeStep:
 
 def _make_step(name: str, device: str, images: Tensor, labels: Tensor) -> StepRun:
     chosen = choose_device(device)
-    largest = int(labels.max())
-    model = load_model(name, max(DEFAULT_CLASSES, largest + 1)).to(chosen)
+    model = load_model_for(name, images, labels).to(chosen)
     images, labels = DeviceTransfer(chosen)((images, labels))
-    classes = count_classes(model, images, f"{MODEL} {name}")
-    if largest >= classes:
-        raise UsageError(
-            f"{MODEL} {name}: {classes} scores for each image, expected more than the largest label, "
-            f"{largest}"
-        )
     call, clock = step_call(model, EAGER, images, labels), make_clock(str(chosen))
     call()  # allocate, and compile kernels
     calls = max(1, ceil(TURN_SECONDS / max(clock.time_calls(call, 1), 1e-6)))

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from perfsuite.data.sources.base import ImageSource
 
 DEFAULTS = SweepOptions()
+MIN_BLOCKS = 1  # taken even where the time limit is over before
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -167,6 +168,7 @@ def _config(options: SweepOptions) -> SweepConfig:
         prefetch_factors=options.prefetch_factor,
         augmentation_modes=options.augmentation_mode,
         epochs=options.epochs,
+        min_blocks=MIN_BLOCKS,
         batch_size=options.batch_size,
         seconds=options.seconds,
         loader_options={
