@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from perfsuite import atomic
-from perfsuite.errors import StoreError, UsageError
+from perfsuite.errors import ExitCode, StoreError, UsageError
 
 STDOUT = "-"
 
@@ -26,6 +26,13 @@ def write_output(option: str, target: str, text: str) -> None:
         atomic.replace(Path(target), text.encode())
     except StoreError as error:  # a report, not a stored run: the option is at fault
         raise UsageError(f"{option}: {error}") from error
+
+
+def exit_code_of(is_complete: bool) -> ExitCode:
+    """The exit code of a command that reports what it measured; say so where it was interrupted."""
+    if not is_complete:
+        print("interrupted: these are the results until then", file=sys.stderr)
+    return ExitCode.KEPT if is_complete else ExitCode.INTERRUPTED
 
 
 def text_stream(*targets: str | None) -> TextIO:

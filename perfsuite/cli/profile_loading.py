@@ -21,7 +21,7 @@ from perfsuite.cli.arguments import (
     add_seconds_argument,
 )
 from perfsuite.cli.input_options import add_loader_arguments, open_train_loader
-from perfsuite.cli.output import add_json_argument, text_stream, write_output
+from perfsuite.cli.output import add_json_argument, exit_code_of, text_stream, write_output
 
 if TYPE_CHECKING:
     from perfsuite.advise.profile.cold_files import ColdFileTimes, NoColdFiles
@@ -53,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from perfsuite.advise.profile.loading import profile_loading
+    from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
 
     loader = open_train_loader(
         arguments,
@@ -63,17 +64,18 @@ def run(arguments: argparse.Namespace) -> int:
         scaled_decode=arguments.reduce,
         annotations=arguments.annotations,
     )
-    profile = profile_loading(loader, arguments.seconds)
+    with sigterm_as_keyboard_interrupt():
+        profile = profile_loading(loader, arguments.seconds)
     stream = text_stream(arguments.json)
     print(_table(profile), file=stream, flush=True)
     values = asdict(profile)
-    if arguments.cold_files:
+    if arguments.cold_files and profile.is_complete:
         cold_files = _measure_cold_files(loader, arguments.seconds)
         print(_cold_table(cold_files, profile), file=stream)
         values["cold_files"] = asdict(cold_files)
     if arguments.json is not None:
         write_output("--json", arguments.json, json.dumps(values))
-    return 0
+    return exit_code_of(profile.is_complete)
 
 
 def _measure_cold_files(loader: object, seconds: float) -> ColdFileTimes | NoColdFiles:

@@ -26,7 +26,7 @@ from perfsuite.cli.arguments import (
     number,
 )
 from perfsuite.cli.input_options import add_loader_arguments, open_train_loader
-from perfsuite.cli.output import add_json_argument, text_stream, write_output
+from perfsuite.cli.output import add_json_argument, exit_code_of, text_stream, write_output
 
 if TYPE_CHECKING:
     from perfsuite.advise.profile.step import StepProfile
@@ -58,6 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     from perfsuite.advise.profile.stage_loaders import without_workers
     from perfsuite.advise.profile.step import profile_step
     from perfsuite.advise.sweep.setting_loaders import count_images
+    from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
     from perfsuite.measure.clock import make_clock
     from perfsuite.training.devices import choose_device
 
@@ -66,8 +67,11 @@ def run(arguments: argparse.Namespace) -> int:
     loader = open_train_loader(arguments, 0, **options)
     model = _model(arguments.model, loader).to(device)
     share = 0.5 if arguments.num_workers else 1.0
-    profile = profile_step(without_workers(loader), model, make_clock(str(device)), share * arguments.seconds)
-    if arguments.num_workers:
+    with sigterm_as_keyboard_interrupt():
+        profile = profile_step(
+            without_workers(loader), model, make_clock(str(device)), share * arguments.seconds
+        )
+    if arguments.num_workers and profile.is_complete:
         workers = open_train_loader(arguments, arguments.num_workers, **options)
         try:
             seconds = _seconds_per_batch(workers, share * arguments.seconds)
@@ -79,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(line, file=text_stream(arguments.json))
     if arguments.json is not None:
         write_output("--json", arguments.json, json.dumps(asdict(profile)))
-    return 0
+    return exit_code_of(profile.is_complete)
 
 
 def _model(name: str, loader: Iterable[Any]) -> Any:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
@@ -58,6 +58,7 @@ class LoadingProfile:
 
     images: int
     stages: tuple[StageRate, ...]
+    is_complete: bool = True  # False where the run was interrupted
 
     @property
     def slowest(self) -> StageRate:
@@ -83,14 +84,19 @@ def profile_loading(loader: Any, seconds: float = 5.0) -> LoadingProfile:
     with _one_thread():
         if next(iter(inline), None) is None:
             raise NothingMeasuredError("loading: the loader gives no batch, expected images")
-        end = perf_counter() + seconds
+        end, is_complete = perf_counter() + seconds, True
         with listen_to_stages(clock):
-            while perf_counter() < end:
-                for batch in inline:
-                    images += count_items(batch)
-                    if perf_counter() >= end:
-                        break
-    return _loading_profile(images, clock.seconds)
+            try:
+                while perf_counter() < end:
+                    for batch in inline:
+                        images += count_items(batch)
+                        if perf_counter() >= end:
+                            break
+            except KeyboardInterrupt:
+                if not images:
+                    raise
+                is_complete = False
+    return replace(_loading_profile(images, clock.seconds), is_complete=is_complete)
 
 
 def _loading_profile(images: int, seconds: Mapping[str, float]) -> LoadingProfile:

@@ -48,6 +48,7 @@ class StepProfile:
     # Seconds that the loader with workers takes for a batch, alone; None where it was not measured.
     loading_seconds_with_workers: float | None = None
     num_workers: int = 0
+    is_complete: bool = True  # False where the run was interrupted
 
     @property
     def batch_seconds(self) -> tuple[float, ...]:
@@ -107,8 +108,14 @@ def profile_step(
         images += len(pair[0])
         step(*transfer(pair))
 
+    is_complete = True
     with listen_to_stages(stage_clock):
-        _record_batches(loader, train_on, stage_clock, records, seconds)
+        try:
+            _record_batches(loader, train_on, stage_clock, records, seconds)
+        except KeyboardInterrupt:
+            if len(records) <= WARMUP_BATCHES:
+                raise
+            is_complete = False
     if len(records) <= WARMUP_BATCHES:
         raise NothingMeasuredError(
             f"{who}: the loader gave {len(records)} batches, expected more than {WARMUP_BATCHES}, which "
@@ -120,6 +127,7 @@ def profile_step(
         batches=len(timed),
         images_per_batch=images / len(records),
         stage_seconds={name: tuple(record.get(name, 0.0) for record in timed) for name in names},
+        is_complete=is_complete,
     )
 
 

@@ -84,6 +84,7 @@ def measure_sweep(
         batches = _batches_per_turn(sweep, len(settings) * len(loaders.modes) + 1)
         plain = sweep.open(LoaderSetting(0), loaders.modes[0], batches)
         mean, std = image_mean_and_std(plain)
+        images_per_epoch = plain.images_per_epoch()
         sides = _open_sides(sweep, settings, batches)
         if make_step is not None:
             batch = next(iter(plain.batches(0)))
@@ -101,7 +102,7 @@ def measure_sweep(
         mean=mean,
         std=std,
         is_complete=is_complete,
-        images_per_epoch=loaders.images_per_epoch,
+        images_per_epoch=images_per_epoch,
         epochs=config.epochs,
         machine=machine,
         step_seconds_per_image=() if sides.step is None else tuple(sides.step.seconds_per_image[:blocks]),

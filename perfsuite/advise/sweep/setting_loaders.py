@@ -31,6 +31,7 @@ class TurnLoader:
     batches: Callable[[int], Iterable[Any]]
     engine: Callable[[], str]
     close: Callable[[], None]
+    images_per_epoch: Callable[[], int | None]  # of a whole epoch; None where the loader has no length
 
 
 class SettingLoaders(Protocol):
@@ -39,10 +40,6 @@ class SettingLoaders(Protocol):
     @property
     def modes(self) -> tuple[str, ...]:
         """Augmentation modes; the first decides the choice."""
-
-    @property
-    def images_per_epoch(self) -> int | None:
-        """None where the loader has no length."""
 
     @property
     def has_fixed_order(self) -> bool:
@@ -69,10 +66,6 @@ class ImageLoaders:
     @property
     def modes(self) -> tuple[str, ...]:
         return self.config.modes
-
-    @property
-    def images_per_epoch(self) -> int:
-        return len(self.source)
 
     def engines(self) -> tuple[str, ...]:
         """`auto` is resolved once, with the most workers: rows of one table must differ in one thing only."""
@@ -101,7 +94,7 @@ class ImageLoaders:
             loaders.train.set_epoch(epoch)
             return loaders.train
 
-        return TurnLoader(batches_of, lambda: loaders.train.engine, loaders.close)
+        return TurnLoader(batches_of, lambda: loaders.train.engine, loaders.close, lambda: len(self.source))
 
     def _rows(self, images: int) -> Any:
         """Evenly spaced rows of the source, repeated from the first where it has fewer."""
@@ -125,13 +118,8 @@ class OwnLoaders:
     """The user's own loader; a turn is the first batches of an epoch."""
 
     loader: UserLoader
-    images: int | None = None
     modes: tuple[str, ...] = field(default=("as given",), init=False)
     has_fixed_order: bool = field(default=False, init=False)
-
-    @property
-    def images_per_epoch(self) -> int | None:
-        return self.images if self.images is not None else count_images(self.loader.open())
 
     def engines(self) -> tuple[str, ...]:
         return (DATA_LOADER,)
@@ -146,7 +134,9 @@ class OwnLoaders:
                 loader.set_epoch(epoch)
             return self._with_named_errors(islice(loader, batches))
 
-        return TurnLoader(batches_of, lambda: DATA_LOADER, lambda: close_loader(loader))
+        return TurnLoader(
+            batches_of, lambda: DATA_LOADER, lambda: close_loader(loader), lambda: count_images(loader)
+        )
 
     def _with_named_errors(self, batches: Iterable[Any]) -> Iterator[Any]:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from perfsuite.advise.profile import transforms
 from perfsuite.cli import main
 from perfsuite.data.synthetic import dataset
 from perfsuite.errors import UsageError
+from tests.advise.inputs import own_things
 from tests.cli.exit_code import exit_code_of
 
 QUICK = ["profile", "transforms", "--input-size", "64x48", "--seconds", "0.02", "--output-size", "32"]
@@ -146,3 +148,25 @@ def test_a_command_that_fails_is_named(
 ) -> None:
     assert main(["profile", "processes", "--command", command, "--seconds", "0.01"]) != 0
     assert message in capsys.readouterr().err
+
+
+class StoppedBatches:
+    """Six batches, and then the user presses Ctrl-C."""
+
+    def __init__(self, batches: list[Any]) -> None:
+        self._batches = batches
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from self._batches
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("action", [["loading"], ["step", "--model", f"{OWN}:Net", "--num-workers", "0"]])
+def test_an_interrupted_profile_has_the_table_until_then(
+    action: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_things, "plain_batches", StoppedBatches(own_things.plain_batches))
+    assert main(["profile", *action, "--loader", f"{OWN}:plain_batches", "--seconds", "60"]) == 130
+    out, err = capsys.readouterr()
+    assert "share" in out
+    assert "interrupted: these are the results until then" in err
