@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "perfsuite"
 
 # What a layer may import besides itself. Doors may import everything.
-FOUNDATION = {"errors", "stages", "paths", "atomic", "filesystems", "discovery"}
+FOUNDATION = {"errors", "stages", "paths", "atomic", "filesystems", "discovery", "user_objects"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "stages": set(),
@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "atomic": {"errors", "paths"},
     "filesystems": {"errors"},
     "discovery": set(),
+    "user_objects": {"errors"},
     "transforms": FOUNDATION,
     "timer": set(),
     "data": FOUNDATION | {"transforms", "timer"},

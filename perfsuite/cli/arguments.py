@@ -42,6 +42,15 @@ def number(expected: Range) -> Callable[[str], float]:
     return parse
 
 
+def several(parse: Callable[[str], object]) -> Callable[[str], tuple[object, ...]]:
+    """An argparse type for values with commas between them.
+
+    >>> several(number(POSITIVE_INT))("2,4"), several(str)("threads")
+    ((2, 4), ('threads',))
+    """
+    return lambda text: tuple(parse(part) for part in text.split(","))
+
+
 def _float_or_percentage(text: str) -> float:
     return float(text.removesuffix("%")) / 100 if text.endswith("%") else float(text)
 
@@ -129,7 +138,11 @@ def add_seconds_argument(options: Options, default: float, what: str = "time to 
 
 def add_step_arguments(parser: argparse.ArgumentParser) -> None:
     """The model and the batch of a measured training step."""
-    parser.add_argument("--model", default="small", help="small, resnet18, resnet18-cifar, resnet50 (small)")
+    parser.add_argument(
+        "--model",
+        default="small",
+        help="small, resnet18, resnet18-cifar, resnet50, or MODULE:NAME of your own (small)",
+    )
     add_image_size_argument(parser, 64)
     add_batch_size_argument(parser)
     add_device_argument(parser)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from perfsuite import atomic
-from perfsuite.errors import StoreError, UsageError
+from perfsuite.errors import ExitCode, StoreError, UsageError
 
 STDOUT = "-"
 
@@ -45,6 +45,13 @@ def write_json(option: str, target: str, value: object) -> None:
     from perfsuite.report.formats.json import dump_json
 
     write_output(option, target, dump_json(value))
+
+
+def exit_code_of(is_complete: bool) -> ExitCode:
+    """The exit code of a command that reports what it measured; say so where it was interrupted."""
+    if not is_complete:
+        print("interrupted: these are the results until then", file=sys.stderr)
+    return ExitCode.KEPT if is_complete else ExitCode.INTERRUPTED
 
 
 def text_stream(*targets: str | None) -> TextIO:

@@ -2,6 +2,8 @@
 
 perfsuite profile loading --data-dir images/
 perfsuite profile loading --data-dir images/ --augmentation-mode moderate --annotations a.json
+perfsuite profile loading --loader my_package.data:make_loader
+perfsuite profile loading --data-dir images/ --cold-files     (files that are not in the page cache, too)
 """
 
 from __future__ import annotations
@@ -9,23 +11,26 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from perfsuite.cli.arguments import (
     add_augmentation_argument,
     add_batch_size_argument,
-    add_data_dir_argument,
     add_image_size_argument,
     add_seconds_argument,
 )
-from perfsuite.cli.output import add_json_argument, print_message, text_stream, write_json
+from perfsuite.cli.input_options import add_loader_arguments, open_train_loader
+from perfsuite.cli.output import add_json_argument, exit_code_of, print_message, text_stream, write_json
 
 if TYPE_CHECKING:
+    from perfsuite.advise.profile.cold_files import ColdFileTimes, NoColdFiles
     from perfsuite.advise.profile.loading import LoadingProfile
+
+MAX_COLD_FILES = 256
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_data_dir_argument(parser)
+    add_loader_arguments(parser)
     add_augmentation_argument(parser)
     add_image_size_argument(parser, 224)
     add_batch_size_argument(parser)
@@ -36,30 +41,67 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--annotations", type=Path, metavar="FILE", help="boxes and polygons to transform with the images"
     )
+    parser.add_argument(
+        "--cold-files",
+        action="store_true",
+        help="read files that are not in the page cache too, for as long again",
+    )
     add_seconds_argument(parser, 5.0)
     add_json_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     from perfsuite.advise.profile.loading import profile_loading
-    from perfsuite.data.loaders import make_loaders
-    from perfsuite.data.synthetic import dataset
+    from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
 
-    loaders = make_loaders(
-        arguments.data_dir or dataset.cached_dataset(images=96, classes=8),
-        arguments.batch_size,
+    loader = open_train_loader(
+        arguments,
         0,
-        arguments.augmentation_mode,
-        arguments.image_size,
+        augmentation_mode=arguments.augmentation_mode,
+        image_size=arguments.image_size,
         decoder=arguments.decoder,
         scaled_decode=arguments.reduce,
         annotations=arguments.annotations,
     )
-    profile = profile_loading(loaders.train, arguments.seconds)
-    print_message(_table(profile), text_stream(arguments.json))
+    with sigterm_as_keyboard_interrupt():
+        profile = profile_loading(loader, arguments.seconds)
+    stream = text_stream(arguments.json)
+    print_message(_table(profile), stream)
+    values = asdict(profile)
+    if arguments.cold_files and profile.is_complete:
+        cold_files = _measure_cold_files(loader, arguments.seconds)
+        print_message(_cold_table(cold_files, profile), stream)
+        values["cold_files"] = asdict(cold_files)
     if arguments.json is not None:
-        write_json("--json", arguments.json, asdict(profile))
-    return 0
+        write_json("--json", arguments.json, values)
+    return exit_code_of(profile.is_complete)
+
+
+def _measure_cold_files(loader: object, seconds: float) -> ColdFileTimes | NoColdFiles:
+    from perfsuite.advise.profile.cold_files import measure_cold_files
+
+    source: Any = getattr(loader, "source", None)
+    source = getattr(source, "source", source)  # of a Subset
+    if not hasattr(source, "path"):
+        return measure_cold_files([], seconds)
+    step = max(1, len(source) // MAX_COLD_FILES)
+    return measure_cold_files([source.path(row) for row in range(0, len(source), step)], seconds)
+
+
+def _cold_table(times: ColdFileTimes | NoColdFiles, profile: LoadingProfile) -> str:
+    from perfsuite.advise.profile.cold_files import NoColdFiles
+    from perfsuite.advise.run_time import format_time
+    from perfsuite.advise.time_limit import format_duration
+
+    if isinstance(times, NoColdFiles):
+        return f"  cold files: not measured; {times.reason}"
+    computing = sum(1 / stage.images_per_second for stage in profile.stages if stage.name != "read")
+    warm = times.warm.value / (times.warm.value + computing)
+    return (
+        f"  reading a file that is warm: {format_time(times.warm)}, {warm:.0%} of loading; cold: "
+        f"{format_time(times.cold)}, {times.share(computing):.0%} of loading ({times.files} files)\n"
+        f"  computing (all other stages): {format_duration(computing)} an image"
+    )
 
 
 def _table(profile: LoadingProfile) -> str:

@@ -28,8 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="letterbox",
         metavar="NAME",
         help="letterbox, albumentations, operations, conservative, moderate, aggressive, or module:name of "
-        "your own: a list of perfsuite.advise.profile.transforms.PipelineStep, or an albumentations Compose "
-        "(letterbox)",
+        "your own: an albumentations or torchvision Compose or transform, a callable that takes an image, "
+        "or a "
+        "list of perfsuite.advise.profile.transforms.PipelineStep (letterbox)",
     )
     parser.add_argument(
         "--input-size",
@@ -59,18 +60,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from perfsuite.advise.profile.pipelines.registry import load_pipeline
     from perfsuite.advise.profile.transforms import profile_pipeline, synthetic_sample
+    from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
 
     steps = load_pipeline(arguments.pipeline, arguments.output_size)
-    profiles = [
-        profile_pipeline(steps, synthetic_sample(height, width, keypoints), arguments.seconds)
-        for width, height in arguments.input_size or [(1280, 720)]
-        for keypoints in ([0, arguments.keypoints] if arguments.keypoints else [0])
-    ]
-    tables = "\n\n".join(_table(arguments.pipeline, profile) for profile in profiles)
-    print_message(tables, text_stream(arguments.json))
-    if arguments.json is not None:
-        values = {"pipeline": arguments.pipeline, "profiles": [asdict(profile) for profile in profiles]}
-        write_json("--json", arguments.json, values)
+    moves_keypoints = any(step.moves_keypoints for step in steps)
+    counts = [0, arguments.keypoints] if arguments.keypoints and moves_keypoints else [0]
+    profiles: list[PipelineProfile] = []
+    try:
+        with sigterm_as_keyboard_interrupt():
+            for width, height in arguments.input_size or [(1280, 720)]:
+                for keypoints in counts:
+                    sample = synthetic_sample(height, width, keypoints)
+                    profiles.append(profile_pipeline(steps, sample, arguments.seconds))
+                    # At once: what stops a later size must not lose this table.
+                    stream = text_stream(arguments.json)
+                    print_message(_table(arguments.pipeline, profiles[-1]) + "\n", stream)
+    finally:
+        if arguments.json is not None and profiles:
+            values = {"pipeline": arguments.pipeline, "profiles": [asdict(profile) for profile in profiles]}
+            write_json("--json", arguments.json, values)
     return 0
 
 

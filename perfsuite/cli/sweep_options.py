@@ -21,6 +21,12 @@ from perfsuite.cli.output import STDOUT
 from perfsuite.errors import UsageError
 from perfsuite.judge.units import Range
 
+# What only perfsuite's loaders for images have.
+ONLY_FOR_IMAGES = (
+    *("data_dir", "csv", "file_column", "label_column", "engine", "augmentation_mode"),
+    *("image_size", "decoder", "on_error", "start_method"),
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepOptions:
@@ -30,16 +36,20 @@ class SweepOptions:
     csv: Path | None = None
     file_column: str = "file"
     label_column: str = "label"
+    dataset: str | None = None
+    loader: str | None = None
+    model: str | None = None
     num_workers: tuple[int, ...] = (0, 1, 2, 4, 8)
     engine: tuple[str, ...] = ("auto",)
     prefetch_factor: tuple[int, ...] = (2,)
-    augmentation_mode: str = "moderate"
+    augmentation_mode: tuple[str, ...] = ("moderate",)
     batch_size: int = 32
     image_size: int = 224
     decoder: str = "auto"
     on_error: str = "raise"
     start_method: str | None = None
-    seconds: float = 60.0
+    epochs: int = 50
+    seconds: float = 90.0
     check: bool = False
     json: str | None = None
 
@@ -57,6 +67,22 @@ def read_options(path: Path) -> dict[str, Any]:
     if options.get("json", STDOUT) != STDOUT:
         options["json"] = str(path.parent / options["json"])
     return options
+
+
+def check_loader_source(options: Mapping[str, object], who: str) -> None:
+    """A loader of the user's own decides by itself what perfsuite's loaders are told by options."""
+    own = [name for name in ("dataset", "loader") if options.get(name) is not None]
+    if not own:
+        return
+    if len(own) > 1:
+        raise UsageError(f"{who}: --dataset and --loader, expected one of them")
+    superfluous = [name for name in ONLY_FOR_IMAGES if name in options]
+    if superfluous:
+        option = f"--{superfluous[0].replace('_', '-')}"
+        raise UsageError(
+            f"{who}: {option} with --{own[0]}, expected neither or one of them; the loader decides that "
+            "itself"
+        )
 
 
 def check_options(entries: Mapping[str, object], who: str) -> dict[str, Any]:
@@ -93,7 +119,8 @@ def _check_number(expected: Range, who: str, value: object) -> object:
 
 def _check_list(check: Callable[[str, object], object], who: str, value: object) -> tuple[object, ...]:
     """One value stands for a list of one."""
-    values = value if isinstance(value, list | tuple) else [value]
+    words = value if isinstance(value, list | tuple) else [value]
+    values = [item for word in words for item in (word if isinstance(word, tuple) else (word,))]  # "0,2 4"
     if not values:
         raise UsageError(f"{who}: an empty list, expected one value or more")
     return tuple(check(who, item) for item in values)
@@ -104,15 +131,19 @@ _CHECKS: dict[str, Callable[[str, object], object]] = {
     "csv": _check_path,
     "file_column": _check_text,
     "label_column": _check_text,
+    "dataset": _check_text,
+    "loader": _check_text,
+    "model": _check_text,
     "num_workers": partial(_check_list, partial(_check_number, NONNEGATIVE_INT)),
     "engine": partial(_check_list, _check_text),
     "prefetch_factor": partial(_check_list, partial(_check_number, POSITIVE_INT)),
-    "augmentation_mode": _check_text,
+    "augmentation_mode": partial(_check_list, _check_text),
     "batch_size": partial(_check_number, POSITIVE_INT),
     "image_size": partial(_check_number, POSITIVE_INT),
     "decoder": _check_text,
     "on_error": _check_text,
     "start_method": _check_text,
+    "epochs": partial(_check_number, POSITIVE_INT),
     "seconds": partial(_check_number, POSITIVE),
     "check": _check_flag,
     "json": _check_text,

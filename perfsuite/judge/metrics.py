@@ -98,6 +98,7 @@ def _all_metrics() -> Sequence[Metric]:
     }
     return (
         Metric("overhead", MetricKind.RATIO, is_ratio=True),
+        Metric("overhead_share", MetricKind.RATIO, is_ratio=True),
         Metric("speedup", MetricKind.RATIO, more_is_better=True, is_ratio=True),
         Metric("seconds_per_call", MetricKind.SECONDS, estimate=_estimate_seconds_per_call),
         *(
@@ -161,8 +162,27 @@ def _similar_names(name: str) -> list[str]:
     return get_close_matches(name, known, cutoff=cutoff)
 
 
+def estimate_overhead(ratios: Sequence[float], level: float) -> MetricEstimate:
+    """Time over the plain time, minus one, from the paired ratios of both.
+
+    >>> estimate_overhead([1.486] * 8, 0.99).value.__round__(3)
+    0.486
+    """
+    return estimate_ratio(ratios, level, less=1.0)
+
+
+def estimate_overhead_share(ratios: Sequence[float], level: float) -> MetricEstimate:
+    """The share of the whole time that is not plain time, from the same ratios; it is below one.
+
+    >>> estimate_overhead_share([1.486] * 8, 0.99).value.__round__(3)
+    0.327
+    """
+    shares = [1 - 1 / ratio for ratio in ratios]
+    return MetricEstimate(quantile(shares, 0.5), median_interval(shares, level))
+
+
 def estimate_ratio(pairs: Sequence[float], level: float, less: float = 0.0) -> MetricEstimate:
-    """The median of paired ratios, minus `less` (1 for an overhead)."""
+    """The median of paired ratios, minus `less`."""
     interval = median_interval(pairs, level)
     return MetricEstimate(
         quantile(pairs, 0.5) - less, Interval(interval.low - less, interval.high - less, level)

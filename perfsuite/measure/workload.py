@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from perfsuite.errors import UsageError
@@ -63,6 +63,8 @@ def count_items(batch: Any) -> int:
         return 1
     if isinstance(batch, Mapping):
         return next((count_items(part) for part in batch.values() if _is_sized(part)), 1)
+    if is_dataclass(batch) and not isinstance(batch, type):
+        return count_items({field.name: getattr(batch, field.name) for field in fields(batch)})
     if isinstance(batch, tuple) and batch and _is_sized(batch[0]):
         return count_items(batch[0])
     if isinstance(batch, list) and batch and getattr(batch[0], "shape", None):

@@ -9,7 +9,12 @@ import pytest
 
 from perfsuite.errors import UsageError
 from perfsuite.judge.limits import Limit, judge_limit
-from perfsuite.judge.metrics import MetricEstimate, estimate_ratio
+from perfsuite.judge.metrics import (
+    MetricEstimate,
+    estimate_overhead,
+    estimate_overhead_share,
+    estimate_ratio,
+)
 from perfsuite.judge.order_statistics import confidence_at_look
 from perfsuite.judge.units import MetricKind
 from perfsuite.judge.verdict import Outcome, Verdict
@@ -117,7 +122,10 @@ class Perf:
         clock: str = "wall",
         **workloads: object,
     ) -> TurnSamples | None:
-        """Measure two workloads in turns; `overhead` and `speedup` are the second's against the first."""
+        """Measure two workloads in turns; ratios are those of the second against the first.
+
+        `overhead` is time over the first's, minus one; `overhead_share` is the share of the second's time.
+        """
         if len(workloads) != 2:
             raise UsageError(f"perf.pair: {len(workloads)} workloads, expected two by name")
         reference, candidate = self._make_workloads(workloads, items)
@@ -264,7 +272,9 @@ def _ratio_estimate(
     metric: str, seconds: Mapping[str, Sequence[float]], candidate: str, reference: str, level: float
 ) -> MetricEstimate:
     if metric == "overhead":
-        return estimate_ratio(paired_ratios(seconds, candidate, reference), level, less=1.0)
+        return estimate_overhead(paired_ratios(seconds, candidate, reference), level)
+    if metric == "overhead_share":
+        return estimate_overhead_share(paired_ratios(seconds, candidate, reference), level)
     return estimate_ratio(paired_ratios(seconds, reference, candidate), level)
 
 

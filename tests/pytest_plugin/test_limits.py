@@ -140,6 +140,14 @@ def test_an_aim_of_an_unknown_metric_is_refused(run: Run) -> None:
     result.stderr.fnmatch_lines(["*aim(p93): 'p93' is not a metric*"])
 
 
+def test_an_overhead_as_a_share_is_below_one(run: Run) -> None:
+    pair = "def test_it(perf): perf.pair(plain=work, many=many)"
+    run(WORK + MANY + f"@pytest.mark.ceiling(overhead_share=1)\n{pair}").assert_outcomes(passed=1)
+    result = run(WORK + MANY + f"@pytest.mark.ceiling(overhead_share=0.05)\n{pair}")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["broken: overhead_share of *"])
+
+
 def test_the_overhead_of_the_faster_workload_is_negative(run: Run) -> None:
     """Negative control of the direction: the workloads of the test above, swapped."""
     source = "@pytest.mark.ceiling(overhead=0.1)\ndef test_it(perf): perf.pair(many=many, plain=work)"

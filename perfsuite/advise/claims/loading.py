@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from math import ceil
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from perfsuite.advise.claims.config import ClaimsConfig
 from perfsuite.advise.claims.results import LoaderStall
@@ -20,8 +26,11 @@ from perfsuite.measure.workload import make_workload
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-NO_HOLDOUT: dict[str, Any] = {"val_fraction": 0.0, "test_fraction": 0.0}
+    from perfsuite.data.sources.base import ImageSource
+    from perfsuite.data.sources.splits import Split
+
 NUM_WORKERS = (0, 2)
+MAX_IMAGES = 320  # of one pass; a larger folder is represented by evenly spaced images
 MIN_EPOCHS = 3
 STEP_STAGES = ("transfer", "forward", "backward", "optimize")
 
@@ -30,19 +39,24 @@ def loader_label(num_workers: int) -> str:
     return f"direct, {num_workers} workers" if num_workers else "direct, no workers"
 
 
-def compare_loaders(config: ClaimsConfig, image_dir: Path) -> VariantTimes:
+def own_label(num_workers: int) -> str:
+    return loader_label(num_workers).replace("direct", "yours")
+
+
+def compare_loaders(config: ClaimsConfig, image_dir: Path, seconds: float) -> VariantTimes:
     """Time the loaders against torchvision's ImageFolder."""
     pillow = _pillow_loader(image_dir, config)
     with _open_loaders(config, image_dir) as loaders:
-        calls = {
-            name: make_workload(name, loader).call
-            for name, loader in ({"Pillow, no workers": pillow} | loaders).items()
-        }
-        return VariantTimes(speedup_rows(time_in_turns(calls, len(pillow.dataset), config.seconds)))
+        workloads = [
+            make_workload(name, loader) for name, loader in ({"Pillow, no workers": pillow} | loaders).items()
+        ]
+        calls = {workload.name: workload.call for workload in workloads}
+        items = {workload.name: workload.items_per_call for workload in workloads}
+        return VariantTimes(speedup_rows(time_in_turns(calls, items, seconds)))
 
 
 def compare_loader_with_step(
-    config: ClaimsConfig, image_dir: Path, model: nn.Module, images: Tensor, labels: Tensor
+    config: ClaimsConfig, image_dir: Path, model: nn.Module, images: Tensor, labels: Tensor, seconds: float
 ) -> VariantTimes:
     """Time the loaders against the training step: above 1, the loader is not the bottleneck."""
     from perfsuite.training.step.presets import EAGER
@@ -53,11 +67,13 @@ def compare_loader_with_step(
         for name, loader in loaders.items():
             workload = make_workload(name, loader)
             calls[name], items[name] = workload.call, workload.items_per_call
-        return VariantTimes(speedup_rows(time_in_turns(calls, items, config.seconds, device=config.device)))
+        return VariantTimes(speedup_rows(time_in_turns(calls, items, seconds, device=config.device)))
 
 
-def measure_stalls(config: ClaimsConfig, image_dir: Path, model: nn.Module) -> tuple[LoaderStall, ...]:
-    """Train epochs with each loader, for half the time each."""
+def measure_stalls(
+    config: ClaimsConfig, image_dir: Path, model: nn.Module, seconds: float
+) -> tuple[LoaderStall, ...]:
+    """Train epochs with each loader, for an equal part of the time each."""
     clock = make_clock(config.device)
     stalls = []
     with _open_loaders(config, image_dir) as loaders:
@@ -66,7 +82,7 @@ def measure_stalls(config: ClaimsConfig, image_dir: Path, model: nn.Module) -> t
             epoch()  # warm up workers and caches
             shares: list[float] = []
             begin = perf_counter()
-            while len(shares) < MIN_EPOCHS or perf_counter() - begin < config.seconds / 2:
+            while len(shares) < MIN_EPOCHS or perf_counter() - begin < seconds / len(loaders):
                 shares.append(_stall_share(epoch, clock))
             stalls.append(LoaderStall(name, tuple(shares), _gpu_utilization(config, epoch)))
     return tuple(stalls)
@@ -92,42 +108,84 @@ def _stall_share(epoch: Callable[[], None], clock: Clock) -> float:
 def _epoch_call(model: nn.Module, loader: Any) -> Callable[[], None]:
     import copy
 
+    from perfsuite.advise.inputs.batches import images_and_labels
+    from perfsuite.advise.inputs.models import count_classes
     from perfsuite.stages import iterate_in_stage
     from perfsuite.training.devices import DeviceTransfer
     from perfsuite.training.step.optimizers import make_optimizer
     from perfsuite.training.step.step import TrainingStep
 
+    images, _ = images_and_labels(next(iter(loader)), "claims")
+    classes = count_classes(model, images.to(next(model.parameters()).device).float(), "claims")
     own_model = copy.deepcopy(model).train()
     step = TrainingStep(own_model, make_optimizer(own_model, learning_rate=1e-3))
     transfer = DeviceTransfer(step.device)
 
     def epoch() -> None:
         for batch in iterate_in_stage("load", loader):
-            step(*transfer(batch))
+            images, labels = transfer(images_and_labels(batch, "claims"))
+            step(images, labels % classes)  # a model may have fewer classes than the images
 
     return epoch
 
 
 @contextmanager
 def _open_loaders(config: ClaimsConfig, image_dir: Path) -> Iterator[dict[str, Any]]:
+    """perfsuite's loaders without and with workers, and the user's own, each limited to MAX_IMAGES a pass."""
+    from perfsuite.advise.inputs.loaders import close_loader
     from perfsuite.data.loaders import make_loaders
 
-    splits = {
+    sources = _limited_sources(image_dir)
+    loaders: dict[str, Any] = {
         loader_label(num_workers): make_loaders(
-            image_dir, config.batch_size, num_workers, image_size=config.image_size, **NO_HOLDOUT
-        )
+            sources, config.batch_size, num_workers, image_size=config.image_size
+        ).train
         for num_workers in NUM_WORKERS
     }
+    if config.own_loader is not None:
+        for num_workers in NUM_WORKERS:
+            loader = config.own_loader.open(num_workers)
+            loaders[own_label(num_workers)] = FirstBatches(loader, ceil(MAX_IMAGES / config.batch_size))
     try:
-        yield {name: loaders.train for name, loaders in splits.items()}
+        yield loaders
     finally:
-        for loaders in splits.values():
-            loaders.close()
+        for loader in loaders.values():
+            close_loader(loader)
+
+
+@dataclass(frozen=True)
+class FirstBatches:
+    """The first batches of each epoch of a loader."""
+
+    loader: Any
+    batches: int
+
+    def __iter__(self) -> Iterator[Any]:
+        return islice(self.loader, self.batches)
+
+    def close(self) -> None:
+        from perfsuite.advise.inputs.loaders import close_loader
+
+        close_loader(self.loader)
+
+
+def _limited_sources(image_dir: Path) -> dict[Split, ImageSource]:
+    from perfsuite.data.sources.base import Subset
+    from perfsuite.data.sources.splits import SPLITS, read_splits
+
+    source = read_splits(image_dir, 0.0, 0.0)["train"]
+    if len(source) > MAX_IMAGES:
+        source = Subset(source, _spaced_rows(len(source)))
+    return dict.fromkeys(SPLITS, source)
+
+
+def _spaced_rows(images: int) -> NDArray[np.int64]:
+    return np.linspace(0, images - 1, min(images, MAX_IMAGES)).astype(np.int64)
 
 
 def _pillow_loader(image_dir: Path, config: ClaimsConfig) -> Any:
     """The usual starting point: torchvision's ImageFolder, which decodes with Pillow."""
-    from torch.utils.data import DataLoader
+    from torch.utils.data import DataLoader, Subset
     from torchvision import datasets, transforms
 
     from perfsuite.transforms.normalization.channel_stats import IMAGENET
@@ -138,5 +196,7 @@ def _pillow_loader(image_dir: Path, config: ClaimsConfig) -> Any:
         transforms.ToTensor(),
         transforms.Normalize(IMAGENET.mean, IMAGENET.std),
     ]
-    folder = datasets.ImageFolder(str(image_dir), transforms.Compose(steps))
-    return DataLoader(folder, batch_size=config.batch_size, shuffle=True)
+    train = image_dir / "train"
+    folder = datasets.ImageFolder(str(train if train.is_dir() else image_dir), transforms.Compose(steps))
+    images = Subset(folder, _spaced_rows(len(folder)).tolist())
+    return DataLoader(images, batch_size=config.batch_size, shuffle=True)

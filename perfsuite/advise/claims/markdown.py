@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from statistics import median
 
 from perfsuite.advise.claims.advice import advise_on_claims
-from perfsuite.advise.claims.claims import CLAIMS
+from perfsuite.advise.claims.claims import claims_about
 from perfsuite.advise.claims.process_times import ProcessTimes
 from perfsuite.advise.claims.results import ClaimsReport, SpeedupRow, format_interval
 
@@ -45,7 +45,7 @@ def _head(report: ClaimsReport, command: str) -> Iterator[str]:
 
 def _verdicts(report: ClaimsReport) -> Iterator[str]:
     yield _header("claim", "measured", "verdict")
-    for claim in CLAIMS:
+    for claim in claims_about(report):
         verdict = claim.judge(report)
         yield f"| {claim.statement} | {_escape_cell(verdict.evidence)} | {verdict.outcome.value} |"
     yield ""

@@ -16,6 +16,7 @@ from perfsuite.advise.claims.config import ClaimsConfig
 from perfsuite.advise.claims.process_times import ProcessTimes, time_processes_in_turns
 from perfsuite.advise.claims.results import ClaimsReport
 from perfsuite.advise.claims.training import VariantTimes
+from perfsuite.advise.time_limit import TimeIsUpError, TimeLimit, format_duration, interrupt_when_over
 from perfsuite.advise.timed_step import random_batch
 from perfsuite.errors import PerfsuiteError
 from perfsuite.measure.environment import detect_environment
@@ -23,8 +24,8 @@ from perfsuite.measure.environment import detect_environment
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-# A part measures, and returns the report with its results.
-ClaimsPart = Callable[[ClaimsReport], ClaimsReport]
+# A part measures for so many seconds, and returns the report with its results.
+ClaimsPart = Callable[[ClaimsReport, float], ClaimsReport]
 
 
 def measure_claims(
@@ -33,54 +34,74 @@ def measure_claims(
     on_progress: Callable[[str], None],
     on_report: Callable[[ClaimsReport], None],
 ) -> ClaimsReport:
-    """Measure every part on this machine; `on_report` gets the results so far after each."""
+    """Measure every part on this machine; `on_report` gets the results so far after each.
+
+    Each part gets an equal share of the time that is left. What the time does not suffice for stays pending.
+    """
+    limit = TimeLimit.start(config.seconds)
     parts = _parts(config, image_dir)
     report = ClaimsReport(settings=_settings(config), items_per_call=config.batch_size, pending=tuple(parts))
-    for number, (name, part) in enumerate(parts.items(), 1):
-        on_progress(f"{number} of {len(parts)}: {name}")
-        try:
-            report = part(report)
-        except PerfsuiteError as error:
-            report = replace(report, rejected={**report.rejected, name: str(error)})
-        report = replace(report, pending=report.pending[1:])
-        on_report(report)
+    try:
+        with interrupt_when_over(limit):
+            for number, (name, part) in enumerate(parts.items(), 1):
+                if limit.is_over:
+                    break
+                on_progress(f"{number} of {len(parts)}: {name}; {format_duration(limit.left)} left")
+                report = _measure_part(report, name, part, limit.left / len(report.pending))
+                on_report(report)
+    except TimeIsUpError:
+        pass
+    if report.pending:
+        on_report(report)  # nothing was reported if the time was over in the first part
+        on_progress(f"the time is over; not measured: {', '.join(report.pending)}; give more --seconds")
     return report
 
 
-def _parts(config: ClaimsConfig, image_dir: Path) -> dict[str, ClaimsPart]:
-    model, images, labels = _model_and_batch(config)
-    seconds = config.seconds
+def _measure_part(report: ClaimsReport, name: str, part: ClaimsPart, seconds: float) -> ClaimsReport:
+    try:
+        report = part(report, seconds)
+    except PerfsuiteError as error:
+        report = replace(report, rejected={**report.rejected, name: str(error)})
+    return replace(report, pending=report.pending[1:])
 
-    def memory(report: ClaimsReport) -> ClaimsReport:
+
+def _parts(config: ClaimsConfig, image_dir: Path) -> dict[str, ClaimsPart]:
+    model, images, labels = _model_and_batch(config, image_dir)
+
+    def memory(report: ClaimsReport, seconds: float) -> ClaimsReport:
         names = [row.name for row in report.tables.get("training", ())]
         sizes, metric = training.measure_memory(model, images, labels, names)
         return replace(report, memory=sizes, memory_metric=metric)
 
-    def stalls(report: ClaimsReport) -> ClaimsReport:
-        return replace(report, stalls=loading.measure_stalls(config, image_dir, model))
+    def stalls(report: ClaimsReport, seconds: float) -> ClaimsReport:
+        return replace(report, stalls=loading.measure_stalls(config, image_dir, model, seconds))
 
-    def processes(report: ClaimsReport) -> ClaimsReport:
-        return replace(report, processes=_time_train_processes(config, image_dir))
+    def processes(report: ClaimsReport, seconds: float) -> ClaimsReport:
+        return replace(report, processes=_time_train_processes(config, image_dir, seconds))
 
     return {
-        "loading": _table_part("loading", lambda: loading.compare_loaders(config, image_dir)),
+        "loading": _table_part(
+            "loading", lambda seconds: loading.compare_loaders(config, image_dir, seconds)
+        ),
         "loader against training step": _table_part(
             "bottleneck",
-            lambda: loading.compare_loader_with_step(config, image_dir, model, images, labels),
+            lambda seconds: loading.compare_loader_with_step(
+                config, image_dir, model, images, labels, seconds
+            ),
         ),
         "waiting for the loader": stalls,
         "batch sizes": _table_part(
-            "batch size", lambda: training.compare_batch_sizes(model, images, labels, seconds)
+            "batch size", lambda seconds: training.compare_batch_sizes(model, images, labels, seconds)
         ),
         "training, with compilation": _table_part(
             "training",
-            lambda: training.compare_presets(model, images, labels, seconds),
+            lambda seconds: training.compare_presets(model, images, labels, seconds),
             within=empty_compile_cache,
         ),
         "memory": memory,
         "inference, with compilation": _table_part(
             "inference",
-            lambda: inference.compare_runtimes(model, images, seconds),
+            lambda seconds: inference.compare_runtimes(model, images, seconds),
             within=empty_compile_cache,
         ),
         "whole processes": processes,
@@ -89,14 +110,14 @@ def _parts(config: ClaimsConfig, image_dir: Path) -> dict[str, ClaimsPart]:
 
 def _table_part(
     table: str,
-    measure: Callable[[], VariantTimes],
+    measure: Callable[[float], VariantTimes],
     within: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> ClaimsPart:
     """A part that measures the rows of one table."""
 
-    def part(report: ClaimsReport) -> ClaimsReport:
+    def part(report: ClaimsReport, seconds: float) -> ClaimsReport:
         with within():
-            times = measure()
+            times = measure(seconds)
         return replace(
             report,
             tables={**report.tables, table: times.rows},
@@ -106,17 +127,22 @@ def _table_part(
     return part
 
 
-def _model_and_batch(config: ClaimsConfig) -> tuple[nn.Module, Tensor, Tensor]:
+def _model_and_batch(config: ClaimsConfig, image_dir: Path) -> tuple[nn.Module, Tensor, Tensor]:
     import torch
 
-    from perfsuite.training.models import make_model
+    from perfsuite.advise.inputs.models import MODEL, count_classes, load_model
+    from perfsuite.data.sources.splits import read_splits
 
     device = torch.device(config.device)
     images, labels = random_batch(config.batch_size, config.image_size, device, seed=0)
-    return make_model(config.model, 10).to(device), images, labels
+    classes = len(read_splits(image_dir, 0.0, 0.0)["train"].class_names)
+    model = load_model(config.model, max(10, classes)).to(device)
+    return model, images, labels % count_classes(model, images, f"{MODEL} {config.model}")
 
 
-def _time_train_processes(config: ClaimsConfig, image_dir: Path) -> Mapping[str, tuple[ProcessTimes, ...]]:
+def _time_train_processes(
+    config: ClaimsConfig, image_dir: Path, seconds: float
+) -> Mapping[str, tuple[ProcessTimes, ...]]:
     with TemporaryDirectory(prefix="perfsuite-claims-") as folder:
         train = [
             *(sys.executable, "-m", "perfsuite", "train", "--quiet", "--data-dir", str(image_dir)),
@@ -131,7 +157,7 @@ def _time_train_processes(config: ClaimsConfig, image_dir: Path) -> Mapping[str,
             "channels_last": [*without_workers, "--channels-last"],
             "fused": [*without_workers, "--fused"],
         }
-        return time_processes_in_turns(commands, config.seconds)
+        return time_processes_in_turns(commands, seconds)
 
 
 def _settings(config: ClaimsConfig) -> dict[str, str]:
@@ -144,5 +170,5 @@ def _settings(config: ClaimsConfig) -> dict[str, str]:
         "threads": str(torch.get_num_threads()),
         "case": f"{config.model}, {config.image_size} px, batches of {config.batch_size}",
         "device": config.device,
-        "time": f"{config.seconds:g} s per table",
+        "time": f"{config.seconds:g} s in all",
     }

@@ -31,7 +31,12 @@ def time_process(command: Sequence[str]) -> ProcessTimes:
     True
     """
     before, begin = os.times(), perf_counter()
-    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        process = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise PerfsuiteError(
+            f"{' '.join(command)}: {error.strerror}, expected a program that runs"
+        ) from error
     real, after = perf_counter() - begin, os.times()
     if process.returncode != 0:
         message = (process.stderr.strip().splitlines() or ["no message"])[-1][:MAX_MESSAGE_CHARS]
@@ -46,10 +51,17 @@ def time_process(command: Sequence[str]) -> ProcessTimes:
 
 
 def time_processes_in_turns(
-    commands: Mapping[str, Sequence[str]], seconds: float, min_rounds: int = 3
+    commands: Mapping[str, Sequence[str]],
+    seconds: float,
+    min_rounds: int = 3,
+    into: dict[str, list[ProcessTimes]] | None = None,
 ) -> dict[str, tuple[ProcessTimes, ...]]:
-    """Time every command twice per block of turns, for about `seconds`, and at least `min_rounds` times."""
-    times: dict[str, list[ProcessTimes]] = {name: [] for name in commands}
+    """Time every command twice per block of turns, for about `seconds`, and at least `min_rounds` times.
+
+    `into` gets each time at once, so that a caller that is interrupted has those that were taken.
+    """
+    times: dict[str, list[ProcessTimes]] = {} if into is None else into
+    times.update({name: [] for name in commands})
     begin = perf_counter()
 
     def turn(name: str) -> float:

@@ -11,16 +11,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
+from typing import Any
 
 import torch
 
+from perfsuite.advise.profile.stage_loaders import without_workers
 from perfsuite.data.engines.worker_setup import limit_library_threads
-from perfsuite.data.loader import Loader
 from perfsuite.errors import NothingMeasuredError
 from perfsuite.judge.amdahl import max_speedup_without
 from perfsuite.measure.stage_clock import StageClock
+from perfsuite.measure.workload import count_items
 from perfsuite.stages import listen_to_stages
 from perfsuite.transforms.optional_libraries import import_opencv
 
@@ -32,6 +34,10 @@ ADVICE = {
     "normalize": "transfer bytes to the device and normalize there: device='cuda'",
     "targets": "use fewer polygon corners; boxes and keypoints are cheap",
     "map": "store the maps: perfsuite data maps",
+    "read and decode": "use perfsuite.data.FastImageFolder or make_loaders, which decode only the crop",
+    "transform": "profile it: perfsuite profile transforms --pipeline module:name",
+    "dataset": "profile its __getitem__; cache what it computes",
+    "collate": "use larger batches, or let the data set fill whole batches (__getitems__)",
     "rest": "use larger batches: this is the overhead between images",
 }
 
@@ -52,6 +58,7 @@ class LoadingProfile:
 
     images: int
     stages: tuple[StageRate, ...]
+    is_complete: bool = True  # False where the run was interrupted
 
     @property
     def slowest(self) -> StageRate:
@@ -67,26 +74,36 @@ class LoadingProfile:
         return max_speedup_without(stage.share)
 
 
-def profile_loading(loader: Loader, seconds: float = 5.0) -> LoadingProfile:
-    """Load batches in this thread for so long, and time their stages; the first batch is not timed."""
-    inline, clock, images = loader.without_workers(), StageClock(), 0
+def profile_loading(loader: Any, seconds: float = 5.0) -> LoadingProfile:
+    """Load batches in this thread for so long, and time their stages; the first batch is not timed.
+
+    Any iterable of batches will do. Of a torch DataLoader the data set's `loader` and `transform` are told
+    apart, of perfsuite's loaders every stage.
+    """
+    inline, clock, images = without_workers(loader), StageClock(), 0
     with _one_thread():
         if next(iter(inline), None) is None:
             raise NothingMeasuredError("loading: the loader gives no batch, expected images")
-        end = perf_counter() + seconds
+        end, is_complete = perf_counter() + seconds, True
         with listen_to_stages(clock):
-            while perf_counter() < end:
-                for batch, _ in inline:
-                    images += len(batch)
-                    if perf_counter() >= end:
-                        break
-    return _loading_profile(images, clock.seconds)
+            try:
+                while perf_counter() < end:
+                    for batch in inline:
+                        images += count_items(batch)
+                        if perf_counter() >= end:
+                            break
+            except KeyboardInterrupt:
+                if not images:
+                    raise
+                is_complete = False
+    return replace(_loading_profile(images, clock.seconds), is_complete=is_complete)
 
 
 def _loading_profile(images: int, seconds: Mapping[str, float]) -> LoadingProfile:
     total = math.fsum(seconds.values())
     # Without workers, the time of the "load" stage is what the loader does outside its other stages.
-    by_stage = {"rest" if name == "load" else name: value for name, value in seconds.items() if value > 0}
+    rest = "rest" if len(seconds) > 1 else "load"
+    by_stage = {rest if name == "load" else name: value for name, value in seconds.items() if value > 0}
     slowest_first = sorted(by_stage, key=lambda name: -by_stage[name])
     return LoadingProfile(
         images,

@@ -41,6 +41,12 @@ class PipelineStep:
     name: str
     apply: Callable[[PipelineSample], PipelineSample]
     advice: str = ""
+    # Converts what the step gets into the form that it expects, before the clock starts.
+    prepare: Callable[[PipelineSample], PipelineSample] | None = None
+    moves_keypoints: bool = True
+
+    def prepared(self, sample: PipelineSample) -> PipelineSample:
+        return sample if self.prepare is None else self.prepare(sample)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +115,11 @@ def profile_pipeline(
     """Time every step, on the output of the steps before it, and the whole, in turns."""
     if not steps:
         raise UsageError("profile: the pipeline has no steps, expected at least one")
+    shape = tuple(int(side) for side in np.shape(sample.image))
+    sample = steps[0].prepared(sample)
     workloads, step_input = [], sample
     for step in steps:
+        step_input = step.prepared(step_input)
         workloads.append(Workload(step.name, _step_call(step, step_input)))
         step_input = step.apply(step_input)
     workloads.append(Workload("whole", lambda: _apply_all(steps, sample)))
@@ -124,7 +133,6 @@ def profile_pipeline(
     turns = take_turns(workloads, WallClock(no_wait), plan, enough=lambda _, __: True)
     advice = {step.name: step.advice for step in steps}
     times = [StepTimes(w.name, turns.seconds_per_item[w.name], advice.get(w.name, "")) for w in workloads]
-    shape = tuple(int(side) for side in np.shape(sample.image))
     return PipelineProfile(
         steps=tuple(times[:-1]), whole=times[-1], shape=shape, keypoints=len(sample.keypoints)
     )
@@ -136,7 +144,7 @@ def _step_call(step: PipelineStep, sample: PipelineSample) -> Callable[[], objec
 
 def _apply_all(steps: Sequence[PipelineStep], sample: PipelineSample) -> PipelineSample:
     for step in steps:
-        sample = step.apply(sample)
+        sample = step.apply(step.prepared(sample))
     return sample
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from math import isfinite
 
+from perfsuite.advise.machine import failure_advice, platform_advice
+from perfsuite.advise.run_time import format_time, scale
 from perfsuite.advise.sweep.report import (
     EQUIVALENCE_MARGIN,
     RelativeSpeed,
@@ -14,7 +16,7 @@ from perfsuite.advise.sweep.report import (
 )
 from perfsuite.judge.metrics import MetricEstimate
 
-OVERHEAD_WARNING = 0.3
+OVERHEAD_WARNING = 0.3  # of the time of a batch
 BUSY_CORES = 0.9
 
 
@@ -24,8 +26,12 @@ def advise_on_sweep(report: SweepReport) -> list[str]:
     return [
         *_choice_advice(report, choice),
         *_growth_advice(report, choice),
+        *_time_advice(report, choice.result),
         *_augmentation_advice(choice.result),
         *_main_thread_advice(choice.result),
+        *_bottleneck_advice(report, choice.result),
+        *(() if report.machine is None else platform_advice(report.machine, choice.result.demand)),
+        *failure_advice(report.failures),
     ]
 
 
@@ -83,11 +89,37 @@ def _growth_advice(report: SweepReport, choice: SettingChoice) -> Iterator[str]:
         yield f"the rate still grew at {most}: try more too (--num-workers {most} {2 * most})"
 
 
-def _augmentation_advice(result: SettingResult) -> Iterator[str]:
-    overhead = result.overhead
-    if overhead is not None and overhead.interval.low > OVERHEAD_WARNING:
+def _time_advice(report: SweepReport, result: SettingResult) -> Iterator[str]:
+    """The time of an epoch and of a run with the chosen setting, from the measured rates."""
+    whole = "" if report.images_per_epoch is None else f"an epoch of {report.images_per_epoch:,} images"
+    for what, epoch in (
+        ("loading", report.loading_epoch(result)),
+        ("training, if nothing else slows it,", report.training_epoch(result)),
+    ):
+        if epoch is not None:
+            run = format_time(scale(epoch, report.epochs))
+            yield f"{what} {whole} takes {format_time(epoch)}; {report.epochs} epochs take {run}"
+
+
+def _bottleneck_advice(report: SweepReport, result: SettingResult) -> Iterator[str]:
+    ratio = report.loading_over_step(result)
+    if ratio is None:
+        yield "give --model to compare loading with a training step (bottleneck, time of a run)"
+    elif ratio.interval.low > 1:
+        yield f"loading is not the bottleneck: {format_ratio(ratio)} times the rate of training"
+    elif ratio.interval.high < 1:
         yield (
-            f"augmentation costs {overhead.value:.0%}: do it on the device "
+            f"loading is the bottleneck: {format_ratio(ratio)} times the rate of training; use more workers, "
+            "smaller images or a cache"
+        )
+
+
+def _augmentation_advice(result: SettingResult) -> Iterator[str]:
+    share, overhead = result.overhead_share, result.overhead
+    if share is not None and overhead is not None and share.interval.low > OVERHEAD_WARNING:
+        yield (
+            f"augmentation costs {share.value:.0%} of a batch's time ({overhead.value:.0%} over plain): do "
+            "it on the device "
             "(perfsuite.transforms.augment.device), or reuse augmented images (cache= with cache_epochs=)"
         )
 

@@ -18,6 +18,11 @@ def sweep_to_dict(report: SweepReport) -> dict[str, Any]:
         "batch_size": report.batch_size,
         "augmentation_mode": report.augmentation_mode,
         "is_complete": report.is_complete,
+        "images_per_epoch": report.images_per_epoch,
+        "epochs": report.epochs,
+        "machine": report.machine and asdict(report.machine),
+        "step_seconds_per_image": report.step_seconds_per_image,
+        "failures": report.failures,
         "settings": [_setting_to_dict(report, result) for result in report.results],
         "choice": asdict(choice.result.setting),
         "undecided": [asdict(result.setting) for result in choice.undecided],
@@ -31,6 +36,10 @@ def _setting_to_dict(report: SweepReport, result: SettingResult) -> dict[str, An
         "images_per_second": result.images_per_second,
         "speedup": report.speedup(result),
         "overhead": result.overhead,
+        "overhead_share": result.overhead_share,
+        "loading_over_step": report.loading_over_step(result),
+        "loading_epoch_seconds": report.loading_epoch(result),
+        "training_epoch_seconds": report.training_epoch(result),
     }
     batch_times = asdict(BatchWaitTimes.of(result.batch_seconds)) if result.batch_seconds else None
     values: dict[str, Any] = {

@@ -16,17 +16,26 @@ Numbers are by blocks of turns: those of two settings at one index were measured
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import fmean, median, stdev
 
-from perfsuite.judge.metrics import MetricEstimate, estimate_ratio
+from perfsuite.advise.machine import MachineFacts, WorkerDemand
+from perfsuite.advise.run_time import epoch_seconds, training_seconds_per_image
+from perfsuite.judge.metrics import (
+    MetricEstimate,
+    estimate_overhead,
+    estimate_overhead_share,
+    estimate_ratio,
+)
 from perfsuite.judge.order_statistics import median_interval, quantile
 from perfsuite.judge.verdict import Interval
 
 LEVEL = 0.99  # of one interval, so that those of five settings hold together with 95 %
 MIN_BLOCKS = 8  # the fewest whose median has an interval at that level
+DATA_LOADER = "DataLoader"  # the engine of a user's own loader
+PLAIN_MODE = "none"  # without augmentation
 EQUIVALENCE_MARGIN = 0.03  # settings within this fraction of each other count as equally fast
 
 Numbers = tuple[float, ...]
@@ -43,9 +52,8 @@ class LoaderSetting:
     def __str__(self) -> str:
         if not self.num_workers:
             return "num_workers=0"
-        return (
-            f"num_workers={self.num_workers}, engine={self.engine!r}, prefetch_factor={self.prefetch_factor}"
-        )
+        engine = "" if self.engine == DATA_LOADER else f", engine={self.engine!r}"
+        return f"num_workers={self.num_workers}{engine}, prefetch_factor={self.prefetch_factor}"
 
     @property
     def label(self) -> str:
@@ -69,6 +77,14 @@ class CoreUse:
 
     main_thread: float  # the thread that takes the batches
     workers: float  # the other threads of its process, and worker processes
+
+    def machine_share(self, cores: int) -> float:
+        """The share of all cores.
+
+        >>> CoreUse(main_thread=0.5, workers=1.5).machine_share(cores=8)
+        0.25
+        """
+        return (self.main_thread + self.workers) / cores
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +119,8 @@ class SettingResult:
     """What was measured of one setting."""
 
     setting: LoaderSetting
-    seconds_per_image: Numbers
-    plain_seconds_per_image: Numbers = ()  # without augmentation; empty where there is none
+    seconds_per_image: Numbers  # in the mode that decides the choice
+    other_modes: Mapping[str, Numbers] = field(default_factory=dict)  # seconds per image in the same blocks
     batch_seconds: Numbers = ()  # without the first batch of each turn, which waits for the pipeline to fill
     first_batch_seconds: Numbers = ()
     core_use: CoreUse | None = None
@@ -112,18 +128,48 @@ class SettingResult:
 
     @property
     def images_per_second(self) -> MetricEstimate:
-        seconds = median_interval(self.seconds_per_image, LEVEL)
-        low = 1 / seconds.high if math.isfinite(seconds.high) else -math.inf
-        high = 1 / seconds.low if seconds.low > 0 else math.inf
-        return MetricEstimate(1 / median(self.seconds_per_image), Interval(low, high, LEVEL))
+        return estimate_rate(self.seconds_per_image)
 
     @property
     def overhead(self) -> MetricEstimate | None:
         """The cost of augmentation: time with it over time without, minus one."""
-        if not self.plain_seconds_per_image:
-            return None
-        pairs = zip(self.seconds_per_image, self.plain_seconds_per_image, strict=True)
-        return estimate_ratio([augmented / plain for augmented, plain in pairs], LEVEL, less=1.0)
+        return self.overhead_of(self.seconds_per_image)
+
+    @property
+    def overhead_share(self) -> MetricEstimate | None:
+        """The same cost as a share of the time of a batch."""
+        return self.overhead_share_of(self.seconds_per_image)
+
+    def overhead_of(self, seconds_of_mode: Numbers) -> MetricEstimate | None:
+        """The overhead of one of the modes; None where the plain mode was not measured."""
+        ratios = self._ratios_to_plain(seconds_of_mode)
+        return estimate_overhead(ratios, LEVEL) if ratios else None
+
+    def overhead_share_of(self, seconds_of_mode: Numbers) -> MetricEstimate | None:
+        ratios = self._ratios_to_plain(seconds_of_mode)
+        return estimate_overhead_share(ratios, LEVEL) if ratios else None
+
+    @property
+    def demand(self) -> WorkerDemand:
+        memory = self.memory or HostMemory(0, 0, 0)
+        return WorkerDemand(
+            num_workers=self.setting.num_workers,
+            uses_processes=self.setting.engine in ("processes", DATA_LOADER),
+            bytes_ahead=memory.prefetch_bytes,
+            peak_growth_bytes=memory.peak_growth_bytes,
+        )
+
+    def _ratios_to_plain(self, seconds: Numbers) -> list[float]:
+        plain = self.other_modes.get(PLAIN_MODE, ())
+        return [augmented / bare for augmented, bare in zip(seconds, plain, strict=False)]
+
+
+def estimate_rate(seconds_per_image: Numbers) -> MetricEstimate:
+    """Images per second, from the seconds per image of every block."""
+    seconds = median_interval(seconds_per_image, LEVEL)
+    low = 1 / seconds.high if math.isfinite(seconds.high) else -math.inf
+    high = 1 / seconds.low if seconds.low > 0 else math.inf
+    return MetricEstimate(1 / median(seconds_per_image), Interval(low, high, LEVEL))
 
 
 class RelativeSpeed(StrEnum):
@@ -157,6 +203,11 @@ class SweepReport:
     mean: float | None = None  # of the normalized images
     std: float | None = None
     is_complete: bool = True  # False where the run was interrupted
+    images_per_epoch: int | None = None  # None where the loader has no length
+    epochs: int = 1  # of the run whose time is estimated
+    machine: MachineFacts | None = None
+    step_seconds_per_image: Numbers = ()  # of a training step in the same blocks; empty without a model
+    failures: Mapping[str, str] = field(default_factory=dict)  # reasons of settings that could not load
 
     @property
     def blocks(self) -> int:
@@ -164,8 +215,8 @@ class SweepReport:
 
     @property
     def fastest(self) -> SettingResult:
-        """The setting with the best median. That is a noisy maximum, so `choice` does not just take it."""
-        return max(self.results, key=lambda result: result.images_per_second.value)
+        """The setting with the best paired speed-up: a noisy maximum, so `choice` does not just take it."""
+        return max(self.results, key=lambda result: self.speedup(result).value)
 
     @property
     def reference(self) -> SettingResult:
@@ -175,36 +226,60 @@ class SweepReport:
     def speedup(self, result: SettingResult) -> MetricEstimate:
         return estimate_ratio(_ratios(self.reference, result), LEVEL)
 
-    def slowdown(self, result: SettingResult) -> MetricEstimate:
-        """Time over that of the fastest setting."""
-        return estimate_ratio(_ratios(result, self.fastest), LEVEL)
+    def slowdown(self, result: SettingResult, other: SettingResult | None = None) -> MetricEstimate:
+        """Time over that of another setting, of the fastest by default, block by block."""
+        return estimate_ratio(_ratios(result, other or self.fastest), LEVEL)
 
     def relative_speed(self, result: SettingResult) -> RelativeSpeed:
-        if result is self.fastest:
-            return RelativeSpeed.AS_FAST
-        slowdown = self.slowdown(result).interval
-        if slowdown.low > 1 + EQUIVALENCE_MARGIN:
+        """Compare with every setting that may be the fastest, by paired ratios and their intervals."""
+        if self._is_slower(result):
             return RelativeSpeed.SLOWER
-        return RelativeSpeed.AS_FAST if slowdown.high <= 1 + EQUIVALENCE_MARGIN else RelativeSpeed.UNCLEAR
+        rivals = [other for other in self.results if other is not result and not self._is_slower(other)]
+        most = max((self.slowdown(result, rival).interval.high for rival in rivals), default=1.0)
+        return RelativeSpeed.AS_FAST if most <= 1 + EQUIVALENCE_MARGIN else RelativeSpeed.UNCLEAR
 
     def choice(self) -> SettingChoice:
-        possible = [
-            result
-            for result in sorted(self.results, key=_cost)
-            if self.relative_speed(result) is not RelativeSpeed.SLOWER
-        ]
-        certain = next(
-            index
-            for index, result in enumerate(possible)
-            if self.relative_speed(result) is RelativeSpeed.AS_FAST
-        )
+        by_cost = sorted(self.results, key=self._cost)
+        # Medians of ratios need not be transitive: three settings may each be slower than another.
+        possible = [result for result in by_cost if not self._is_slower(result)] or by_cost
+        speeds = [self.relative_speed(result) for result in possible]
+        certain = speeds.index(RelativeSpeed.AS_FAST) if RelativeSpeed.AS_FAST in speeds else len(possible)
         return SettingChoice(possible[0], tuple(possible[1 : certain + 1]))
 
+    def loading_over_step(self, result: SettingResult) -> MetricEstimate | None:
+        """The loading rate over the training rate; above 1 the loader is not the bottleneck."""
+        if not self.step_seconds_per_image:
+            return None
+        pairs = zip(self.step_seconds_per_image, result.seconds_per_image, strict=True)
+        return estimate_ratio([step / load for step, load in pairs], LEVEL)
 
-def _cost(result: SettingResult) -> tuple[int, int, float]:
-    """Fewer workers first, then fewer batches ahead; of equal ones the faster."""
-    setting = result.setting
-    return setting.num_workers, setting.prefetch_factor, -result.images_per_second.value
+    def loading_epoch(self, result: SettingResult) -> MetricEstimate | None:
+        """The time to load one epoch; None where its length is unknown."""
+        if self.images_per_epoch is None:
+            return None
+        return epoch_seconds(result.seconds_per_image, self.images_per_epoch, LEVEL)
+
+    def training_epoch(self, result: SettingResult) -> MetricEstimate | None:
+        """The time of one epoch of loading and training; None without a model."""
+        if self.images_per_epoch is None or not self.step_seconds_per_image:
+            return None
+        seconds = training_seconds_per_image(
+            result.seconds_per_image, self.step_seconds_per_image, has_workers=result.setting.num_workers > 0
+        )
+        return epoch_seconds(seconds, self.images_per_epoch, LEVEL)
+
+    def _is_slower(self, result: SettingResult) -> bool:
+        """Whether another setting is faster for certain, by more than the margin."""
+        return any(
+            self.slowdown(result, other).interval.low > 1 + EQUIVALENCE_MARGIN
+            for other in self.results
+            if other is not result
+        )
+
+    def _cost(self, result: SettingResult) -> tuple[int, int, float]:
+        """Fewer workers first, then fewer batches ahead; of equal ones the faster."""
+        setting = result.setting
+        return setting.num_workers, setting.prefetch_factor, -self.speedup(result).value
 
 
 def _ratios(numerator: SettingResult, denominator: SettingResult) -> list[float]:

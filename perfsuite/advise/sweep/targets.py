@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from perfsuite.advise.machine import SAFE_MEMORY_FRACTION
 from perfsuite.advise.sweep.report import LEVEL, SettingResult, SweepReport
 from perfsuite.judge.limits import Limit, LimitType, judge_limit
 from perfsuite.judge.metrics import MetricEstimate
 from perfsuite.judge.order_statistics import quantile, quantile_interval
+from perfsuite.judge.units import MetricKind, format_quantity
 from perfsuite.judge.verdict import Interval, Outcome, Verdict
 
 TARGETS = (
     (LimitType.FLOOR, "images_per_second", 50),
     (LimitType.FLOOR, "batches_per_second", 10),
     (LimitType.CEILING, "p99", "100 ms"),  # 99 of 100 batches arrive at the rate of the target above
-    (LimitType.CEILING, "overhead", 0.3),
-    (LimitType.CEILING, "overhead", 0.2),
-    (LimitType.FLOOR, "speedup", 1),
+    (LimitType.CEILING, "overhead_share", 0.3),  # of the time of a batch, as reports state it
+    (LimitType.CEILING, "overhead_share", 0.2),
 )
+NO_BOTTLENECK = Limit.parse(LimitType.FLOOR, "speedup", 1)  # loading at least as fast as training
+WORKERS_PAY_OFF = Limit.parse(LimitType.FLOOR, "speedup", 1)
 
 
 def check_targets(report: SweepReport, result: SettingResult) -> tuple[Verdict, ...]:
@@ -28,7 +31,37 @@ def check_targets(report: SweepReport, result: SettingResult) -> tuple[Verdict, 
     verdicts = [
         judge_limit(limit, estimates[limit.metric], name) for limit in limits if limit.metric in estimates
     ]
-    return (*map(_with_seconds_hint, verdicts), *_exact_checks(report, name))
+    verdicts += _ratio_checks(report, result, name)
+    return (*map(_with_seconds_hint, verdicts), *_exact_checks(report, result, name))
+
+
+def _ratio_checks(report: SweepReport, result: SettingResult, name: str) -> list[Verdict]:
+    """Scaling with workers, also where none are chosen; and loading against the training step."""
+    verdicts = []
+    scaled = _best_with_workers(report, result)
+    if scaled is not None:
+        verdict = judge_limit(
+            WORKERS_PAY_OFF, report.speedup(scaled), f"{scaled.setting.num_workers} workers"
+        )
+        verdicts.append(_renamed(verdict, "scaling", f"the speedup with {scaled.setting.label}"))
+    over_step = report.loading_over_step(result)
+    if over_step is not None:
+        verdict = judge_limit(NO_BOTTLENECK, over_step, name)
+        verdicts.append(_renamed(verdict, "bottleneck", "the loading rate over the training rate"))
+    return verdicts
+
+
+def _best_with_workers(report: SweepReport, chosen: SettingResult) -> SettingResult | None:
+    """The chosen setting, or the fastest with more workers than the reference; None without one."""
+    if chosen is not report.reference:
+        return chosen
+    others = [result for result in report.results if result is not report.reference]
+    return max(others, key=lambda result: report.speedup(result).value, default=None)
+
+
+def _renamed(verdict: Verdict, metric: str, subject: str) -> Verdict:
+    reason = verdict.reason.replace("speedup of", f"{subject} of", 1)
+    return replace(verdict, metric=metric, reason=reason)
 
 
 def _with_seconds_hint(verdict: Verdict) -> Verdict:
@@ -48,15 +81,13 @@ def _metric_estimates(report: SweepReport, result: SettingResult) -> dict[str, M
     if result.batch_seconds:
         waits = result.batch_seconds
         estimates["p99"] = MetricEstimate(quantile(waits, 0.99), quantile_interval(waits, 0.99, LEVEL))
-    if result.overhead is not None:
-        estimates["overhead"] = result.overhead
-    if result is not report.reference:
-        estimates["speedup"] = report.speedup(result)
+    if result.overhead_share is not None:
+        estimates["overhead_share"] = result.overhead_share
     return estimates
 
 
-def _exact_checks(report: SweepReport, name: str) -> list[Verdict]:
-    verdicts = []
+def _exact_checks(report: SweepReport, result: SettingResult, name: str) -> list[Verdict]:
+    verdicts = _memory_check(report, result, name)
     if report.mean is not None and report.std is not None:
         reason = (
             f"normalized images have mean {report.mean:.2f} and standard deviation {report.std:.2f}, "
@@ -73,6 +104,18 @@ def _exact_checks(report: SweepReport, name: str) -> list[Verdict]:
         )
         verdicts.append(Verdict(name, "repeats", outcome, f"the same seed gave every setting {batches}"))
     return verdicts
+
+
+def _memory_check(report: SweepReport, result: SettingResult, name: str) -> list[Verdict]:
+    if report.machine is None or result.memory is None:
+        return []
+    growth, available = result.memory.peak_growth_bytes, report.machine.available_bytes
+    outcome = Outcome.KEPT if growth <= SAFE_MEMORY_FRACTION * available else Outcome.BROKEN
+    amounts = (format_quantity(amount, MetricKind.BYTES) for amount in (growth, available))
+    reason = "loading takes {} of the {} that were available, expected at most {:.0%}".format(
+        *amounts, SAFE_MEMORY_FRACTION
+    )
+    return [Verdict(name, "memory", outcome, reason)]
 
 
 def _normalization_outcome(mean: float, std: float) -> Outcome:

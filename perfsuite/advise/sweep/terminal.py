@@ -13,8 +13,17 @@ from rich.table import Table
 from rich.text import Text
 
 from perfsuite.advise.sweep.advice import advise_on_sweep
-from perfsuite.advise.sweep.report import BatchWaitTimes, RelativeSpeed, SettingResult, SweepReport
+from perfsuite.advise.sweep.report import (
+    MIN_BLOCKS,
+    PLAIN_MODE,
+    BatchWaitTimes,
+    RelativeSpeed,
+    SettingResult,
+    SweepReport,
+    estimate_rate,
+)
 from perfsuite.advise.sweep.targets import check_targets
+from perfsuite.advise.time_limit import format_duration
 from perfsuite.judge.metrics import MetricEstimate
 from perfsuite.judge.units import MetricKind, format_quantity, format_significant
 from perfsuite.report.terminal.run_table import OUTCOME_STYLES
@@ -31,9 +40,14 @@ def print_sweep(report: SweepReport, console: Console) -> None:
     chosen = report.choice().result
     console.print(f"{report.blocks} blocks of turns, files in the page cache; +2: batches loaded ahead")
     console.print(_rate_table(report, chosen))
+    if chosen.other_modes:
+        console.print(
+            "Augmentation modes: images/s, and the cost as a share of a batch's time and over plain"
+        )
+        console.print(_mode_table(report))
     console.print("Waiting for a batch, in ms; the first batch of each turn in its own column")
     console.print(_wait_table(report))
-    console.print("Cores in use; memory of the host")
+    console.print("Cores in use, and their share of the machine; memory of the host")
     console.print(_resource_table(report))
     for verdict in check_targets(report, chosen):
         console.print(
@@ -44,12 +58,17 @@ def print_sweep(report: SweepReport, console: Console) -> None:
         console.print(Text(line))
     if not report.is_complete:
         console.print("interrupted: these are the results until then")
+    elif report.blocks < MIN_BLOCKS:
+        console.print(
+            f"the time was over after {report.blocks} of the {MIN_BLOCKS} blocks that intervals need; "
+            "give more --seconds, or fewer settings"
+        )
 
 
 def _rate_table(report: SweepReport, chosen: SettingResult) -> Table:
-    table = _make_table("images/s", "99 %", "batches/s", "times", "augmenting", "")
+    table = _make_table("images/s", "99 %", "batches/s", "times", "epoch", "")
     for result in report.results:
-        rate, overhead = result.images_per_second, result.overhead
+        rate, epoch = result.images_per_second, report.loading_epoch(result)
         speed = report.relative_speed(result)
         table.add_row(
             result.setting.label,
@@ -57,9 +76,24 @@ def _rate_table(report: SweepReport, chosen: SettingResult) -> Table:
             _interval(rate, format_significant),
             format_significant(rate.value / report.batch_size),
             f"{report.speedup(result).value:.2f}",
-            "" if overhead is None else f"{overhead.value:+.0%} ({_interval(overhead, _percent)})",
+            "" if epoch is None else format_duration(epoch.value),
             Text(_speed_label(speed, result is chosen), style=SPEED_STYLES[speed]),
         )
+    return table
+
+
+def _mode_table(report: SweepReport) -> Table:
+    """A row for each setting and mode; the plain mode comes last and costs nothing."""
+    table = _make_table("mode", "images/s", "99 %", "share", "99 %", "over plain")
+    for result in report.results:
+        modes = {report.augmentation_mode or "": result.seconds_per_image, **result.other_modes}
+        for mode, seconds in modes.items():
+            rate, costs = estimate_rate(seconds), ("", "", "")
+            share, overhead = result.overhead_share_of(seconds), result.overhead_of(seconds)
+            if share is not None and overhead is not None and mode != PLAIN_MODE:
+                costs = (f"{share.value:.0%}", _interval(share, _percent), f"{overhead.value:+.0%}")
+            interval = _interval(rate, format_significant)
+            table.add_row(result.setting.label, mode, format_significant(rate.value), interval, *costs)
     return table
 
 
@@ -81,7 +115,8 @@ def _wait_table(report: SweepReport) -> Table:
 
 
 def _resource_table(report: SweepReport) -> Table:
-    table = _make_table("main", "workers", "a batch", "prefetched", "growth")
+    cores_here = 1 if report.machine is None else report.machine.cores
+    table = _make_table("main", "workers", "machine", "a batch", "prefetched", "growth")
     for result in report.results:
         cores, memory = result.core_use, result.memory
         if cores is not None and memory is not None:
@@ -90,6 +125,7 @@ def _resource_table(report: SweepReport) -> Table:
                 result.setting.label,
                 f"{cores.main_thread:.2f}",
                 f"{cores.workers:.2f}",
+                f"{cores.machine_share(cores_here):.0%}",
                 *(format_quantity(size, MetricKind.BYTES) for size in sizes),
             )
     return table

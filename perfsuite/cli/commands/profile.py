@@ -1,19 +1,28 @@
-"""Find where the time goes: in the transforms of a pipeline, or in the stages of loading.
+"""Find where the time goes: transforms, stages of loading, stages of a training step, whole processes.
 
 perfsuite profile transforms --pipeline albumentations --input-size 1280x720
 perfsuite profile loading --data-dir images/ --augmentation-mode moderate
+perfsuite profile step --data-dir images/ --model resnet18
+perfsuite profile processes --command "python a.py" --command "python b.py"
 """
 
 from __future__ import annotations
 
 import argparse
 
-from perfsuite.cli import profile_loading, profile_transforms
+from perfsuite.cli import profile_loading, profile_processes, profile_step, profile_transforms
+
+ACTIONS = {
+    "transforms": profile_transforms,
+    "loading": profile_loading,
+    "step": profile_step,
+    "processes": profile_processes,
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="WHAT")
-    for name, module in {"transforms": profile_transforms, "loading": profile_loading}.items():
+    for name, module in ACTIONS.items():
         action = actions.add_parser(
             name,
             help=(module.__doc__ or "").partition("\n")[0].rstrip("."),

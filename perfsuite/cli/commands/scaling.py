@@ -3,8 +3,10 @@
   perfsuite scaling --nproc-per-node 2               starts torchrun itself
   torchrun --nproc-per-node 2 -m perfsuite scaling
   torchrun --nproc-per-node 8 -m perfsuite scaling --model resnet50 --image-size 224 --batch-size 128
+  perfsuite scaling --nproc-per-node 2 --model my_package.models:Net --loader my_package.data:make_loader
 
-The first rank alone and all ranks together take turns. Each rank has a batch of its own (weak scaling).
+The first rank alone and all ranks together take turns. Each rank has a batch of its own (weak scaling): the
+first of --data-dir, --dataset or --loader, else random images.
 """
 
 from __future__ import annotations
@@ -20,10 +22,14 @@ from perfsuite.cli.arguments import (
     number,
     step_argv,
 )
+from perfsuite.cli.input_options import add_loader_arguments, loader_argv, open_train_loader
 from perfsuite.cli.output import add_json_argument, text_stream, write_json
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
     from perfsuite.advise.scaling import ScalingResult
+    from perfsuite.training.distributed.ranks import Rank
 
 
 # Covers processes that import PyTorch at the same time, and the first step of each.
@@ -32,6 +38,7 @@ STARTUP_SECONDS = 300.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_step_arguments(parser)
+    add_loader_arguments(parser)
     add_seconds_argument(parser, 20.0)
     parser.add_argument(
         "--nproc-per-node",
@@ -47,15 +54,10 @@ def run(arguments: argparse.Namespace) -> int:
         _run_under_torchrun(arguments)
         return 0
     from perfsuite.advise.scaling import measure_scaling
-    from perfsuite.advise.timed_step import random_batch
     from perfsuite.training.distributed.ranks import process_group, rank_from_torchrun
-    from perfsuite.training.models import make_model
 
     with process_group(rank_from_torchrun(arguments.device)) as rank:
-        images, labels = random_batch(
-            arguments.batch_size, arguments.image_size, rank.device, seed=rank.index
-        )
-        model = make_model(arguments.model, 10).to(rank.device)
+        model, images, labels = _model_and_batch(arguments, rank)
         result = measure_scaling(rank, model, images, labels, arguments.seconds)
     if result is not None:
         print(_summary(result), file=text_stream(arguments.json))
@@ -64,10 +66,25 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _model_and_batch(arguments: argparse.Namespace, rank: Rank) -> tuple[nn.Module, Tensor, Tensor]:
+    """The first batch of the user's images, or random ones; every rank seeds and so draws its own."""
+    from perfsuite.advise.inputs.batches import images_and_labels
+    from perfsuite.advise.inputs.models import load_model_for
+    from perfsuite.advise.timed_step import random_batch
+    from perfsuite.training.devices import DeviceTransfer
+
+    images, labels = random_batch(arguments.batch_size, arguments.image_size, rank.device, seed=rank.index)
+    if loader_argv(arguments):
+        loader = open_train_loader(arguments, 0, image_size=arguments.image_size, seed=rank.index)
+        images, labels = images_and_labels(next(iter(loader)), "scaling")
+    model = load_model_for(arguments.model, images.cpu(), labels.cpu()).to(rank.device)
+    return model, *DeviceTransfer(rank.device)((images, labels))
+
+
 def _run_under_torchrun(arguments: argparse.Namespace) -> None:
     from perfsuite.training.distributed.torchrun import run_ranks
 
-    words = ["-m", "perfsuite", "scaling", *step_argv(arguments)]
+    words = ["-m", "perfsuite", "scaling", *step_argv(arguments), *loader_argv(arguments)]
     if arguments.json is not None:
         words += ["--json", arguments.json]
     print(run_ranks(arguments.nproc_per_node, words, STARTUP_SECONDS + arguments.seconds), end="")

@@ -2,10 +2,14 @@
 
   perfsuite sweep --data-dir images/
   perfsuite sweep --data-dir images/ --num-workers 0 2 4 --engine threads processes --augmentation-mode none
+  perfsuite sweep --data-dir images/ --augmentation-mode conservative moderate aggressive --model resnet18
   perfsuite sweep --csv labels.csv --data-dir images/ --config sweep.toml --json sweep.json
+  perfsuite sweep --loader my_package.data:make_loader --model my_package.models:Net --num-workers 0,2,4
 
-A config file has the same names (num_workers = [0, 2, 4], data_dir = "images"); the command line wins.
-Ctrl-C or SIGTERM reports what was measured until then. Without --data-dir synthetic images are loaded.
+--loader is a DataLoader, another iterable of batches, or a function of num_workers (and batch_size and
+prefetch_factor, where it takes them) that returns one. --dataset is a torch Dataset. The current folder is on
+the path. A config file has the same names (num_workers = [0, 2, 4], data_dir = "images"); the command line
+wins. Ctrl-C or SIGTERM reports what was measured until then. Without --data-dir synthetic images are loaded.
 """
 
 from __future__ import annotations
@@ -17,18 +21,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perfsuite.cli.arguments import NONNEGATIVE_INT, POSITIVE_INT, duration, number
+from perfsuite.cli.arguments import NONNEGATIVE_INT, POSITIVE_INT, duration, number, several
 from perfsuite.cli.output import text_stream, write_json
 from perfsuite.cli.progress import ProgressLine
-from perfsuite.cli.sweep_options import SweepOptions, check_options, read_options
+from perfsuite.cli.sweep_options import SweepOptions, check_loader_source, check_options, read_options
 from perfsuite.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from perfsuite.advise.sweep.measure import SweepConfig
+    from perfsuite.advise.sweep.config import SweepConfig
     from perfsuite.advise.sweep.report import SweepReport
+    from perfsuite.advise.sweep.setting_loaders import SettingLoaders
     from perfsuite.data.sources.base import ImageSource
 
 DEFAULTS = SweepOptions()
+MIN_BLOCKS = 1  # taken even where the time limit is over before
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,16 +60,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--csv", "files and labels of the images in --data-dir", Path, "FILE")
     add("--file-column", "column of the CSV")
     add("--label-column", "column of the CSV")
-    add("--num-workers", "numbers of workers", number(NONNEGATIVE_INT), "N", nargs="+")
+    add("--dataset", "a Dataset of yours instead of images", metavar="MODULE:NAME")
+    add("--loader", "a loader of yours instead of images", metavar="MODULE:NAME")
+    add("--model", "a model by name or MODULE:NAME, to compare loading with its training step")
+    add("--num-workers", "numbers of workers", several(number(NONNEGATIVE_INT)), "N", nargs="+")
     add("--engine", "auto, threads, processes, subprocess", nargs="+")
     add("--prefetch-factor", "batches loaded ahead", number(POSITIVE_INT), "N", nargs="+")
-    add("--augmentation-mode", "conservative, moderate, aggressive or none", metavar="MODE")
+    add(
+        "--augmentation-mode",
+        "conservative, moderate, aggressive or none; the first decides, all are compared",
+        several(str),
+        metavar="MODE",
+        nargs="+",
+    )
     add("--batch-size", "images per batch", number(POSITIVE_INT), "N")
     add("--image-size", "height and width in pixels", number(POSITIVE_INT), "PX")
     add("--decoder", "auto, or one of perfsuite.data.decoding.registry")
     add("--on-error", "raise, skip or substitute", metavar="POLICY")
     add("--start-method", "of processes: fork, forkserver or spawn")
-    add("--seconds", "time for the turns; at least 8 blocks of them are taken", duration, "TIME")
+    add("--epochs", "epochs of the run whose time is estimated", number(POSITIVE_INT), "N")
+    add("--seconds", "time limit of the sweep; turns are shorter where it is short", duration, "TIME")
     add("--json", "write the figures as JSON (- for stdout)", metavar="FILE")
     parser.add_argument(
         "--check",
@@ -91,20 +107,36 @@ def merge_options(arguments: argparse.Namespace) -> SweepOptions:
     """The command line over the config file over the defaults."""
     given = {name: value for name, value in vars(arguments).items() if name in SweepOptions.__slots__}
     from_file = {} if arguments.config is None else read_options(arguments.config)
-    return SweepOptions(**(from_file | check_options(given, "sweep")))
+    options = from_file | check_options(given, "sweep")
+    check_loader_source(options, "sweep")
+    return SweepOptions(**options)
 
 
 def _measure(options: SweepOptions) -> SweepReport:
     from perfsuite.advise.sweep.measure import measure_sweep
+    from perfsuite.advise.sweep.step_side import step_of_model
     from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
 
     # More workers than cores are part of the question.
     warnings.filterwarnings("ignore", message="This DataLoader will create")
     with sigterm_as_keyboard_interrupt(), ProgressLine() as on_progress:
         try:
-            return measure_sweep(_source(options), _config(options), on_progress)
+            config = _config(options)
+            make_step = None if options.model is None else step_of_model(options.model)
+            return measure_sweep(_loaders(options, config), config, on_progress, make_step)
         except ValueError as error:  # how make_loaders refuses an option
             raise UsageError(f"sweep: {error}") from error
+
+
+def _loaders(options: SweepOptions, config: SweepConfig) -> SettingLoaders:
+    from perfsuite.advise.inputs.loaders import load_user_dataset, load_user_loader
+    from perfsuite.advise.sweep.setting_loaders import ImageLoaders, OwnLoaders
+
+    if options.dataset is not None:
+        return OwnLoaders(load_user_dataset(options.dataset, options.batch_size))
+    if options.loader is not None:
+        return OwnLoaders(load_user_loader(options.loader, options.batch_size))
+    return ImageLoaders(_source(options), config)
 
 
 def _source(options: SweepOptions) -> ImageSource:
@@ -127,13 +159,15 @@ def _source(options: SweepOptions) -> ImageSource:
 
 
 def _config(options: SweepOptions) -> SweepConfig:
-    from perfsuite.advise.sweep.measure import SweepConfig
+    from perfsuite.advise.sweep.config import SweepConfig
 
     return SweepConfig(
         num_workers=options.num_workers,
         engines=options.engine,
         prefetch_factors=options.prefetch_factor,
-        augmentation_mode=options.augmentation_mode,
+        augmentation_modes=options.augmentation_mode,
+        epochs=options.epochs,
+        min_blocks=MIN_BLOCKS,
         batch_size=options.batch_size,
         seconds=options.seconds,
         loader_options={

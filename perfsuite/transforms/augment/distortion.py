@@ -142,20 +142,25 @@ def grid_field(
     height: int, width: int, cells: int, strength: float, random: np.random.Generator
 ) -> DisplacementField:
     """A grid of `cells` x `cells` whose inner knots move by up to `strength` pixels; the border is fixed."""
-    import cv2
 
     def interpolate_knots() -> FloatArray:
         knots = np.zeros((cells + 1, cells + 1))
         knots[1:-1, 1:-1] = random.uniform(-strength, strength, (cells - 1, cells - 1))
-        x = np.linspace(0, cells, width, dtype=np.float32)
-        y = np.linspace(0, cells, height, dtype=np.float32)
-        columns, rows = np.meshgrid(x, y)
-        return np.asarray(cv2.remap(knots, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+        return np.asarray(_bilinear_weights(height, cells) @ knots @ _bilinear_weights(width, cells).T)
 
     _check_size(height, width)
     if cells < 2:
         raise UsageError(f"distort: a grid of {cells} cells, expected at least 2 (one has no inner knots)")
     return DisplacementField(interpolate_knots(), interpolate_knots())
+
+
+def _bilinear_weights(pixels: int, cells: int) -> FloatArray:
+    """The weight of each of the `cells` + 1 knots at each pixel along one axis, pixels x knots.
+
+    cv2.remap would round positions to 1/32 of a cell, so that a field has steps of up to half a pixel.
+    """
+    positions = np.linspace(0, cells, pixels)[:, None]
+    return np.maximum(0.0, 1.0 - np.abs(positions - np.arange(cells + 1)))
 
 
 def _check_size(height: int, width: int) -> None:

@@ -187,10 +187,10 @@ def test_whole_processes_have_real_user_and_system_times() -> None:
 
 
 def planted_parts(config: ClaimsConfig, image_dir: Path) -> dict[str, measure.ClaimsPart]:
-    def first(report: ClaimsReport) -> ClaimsReport:
+    def first(report: ClaimsReport, seconds: float) -> ClaimsReport:
         return replace(report, tables={"training": (row("eager", 1, 1), row("bf16", 2, 2))})
 
-    def interrupted(report: ClaimsReport) -> ClaimsReport:
+    def interrupted(report: ClaimsReport, seconds: float) -> ClaimsReport:
         raise KeyboardInterrupt
 
     return {"first": first, "second": interrupted, "third": interrupted}
@@ -205,7 +205,7 @@ def test_an_interrupted_run_reports_the_parts_that_were_measured(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def terminated(report: ClaimsReport) -> ClaimsReport:
+    def terminated(report: ClaimsReport, seconds: float) -> ClaimsReport:
         os.kill(os.getpid(), signal.SIGTERM)
         return report
 
@@ -220,18 +220,57 @@ def test_an_interrupted_run_reports_the_parts_that_were_measured(
 
 
 def test_a_part_that_fails_does_not_affect_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(report: ClaimsReport) -> ClaimsReport:
+    def failing(report: ClaimsReport, seconds: float) -> ClaimsReport:
         raise PerfsuiteError("planted: no")
 
     parts = planted_parts(ClaimsConfig(), Path()) | {
         "second": failing,
-        "third": lambda report: replace(report, memory={"eager": 1}),
+        "third": lambda report, seconds: replace(report, memory={"eager": 1}),
     }
     monkeypatch.setattr(measure, "_parts", lambda config, image_dir: parts)
     report = measure_claims(ClaimsConfig(), Path(), lambda _: None, lambda _: None)
     assert report.rejected == {"second": "planted: no"}
     assert report.memory == {"eager": 1}
     assert report.pending == ()
+
+
+@pytest.mark.parametrize("seconds", [0.2, 1e-9])
+def test_the_time_limit_ends_the_run_and_what_is_missing_is_named(
+    seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def endless(report: ClaimsReport, seconds: float) -> ClaimsReport:
+        while True:  # as a compilation that takes longer than the time
+            pass
+
+    messages: list[str] = []
+    pages: list[ClaimsReport] = []
+    parts = planted_parts(ClaimsConfig(), Path()) | {"second": endless}
+    monkeypatch.setattr(measure, "_parts", lambda config, image_dir: parts)
+    report = measure_claims(ClaimsConfig(seconds=seconds), Path(), messages.append, pages.append)
+    assert report.pending[-2:] == ("second", "third")
+    assert ("training" in report.tables) == ("first" not in report.pending)
+    assert pages[-1] == report
+    assert messages[-1].startswith("the time is over; not measured: ")
+    assert all(message.endswith("left") for message in messages[:-1])
+
+
+def test_each_part_gets_an_equal_share_of_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    shares: list[float] = []
+
+    def part(report: ClaimsReport, seconds: float) -> ClaimsReport:
+        shares.append(seconds)
+        return report
+
+    monkeypatch.setattr(measure, "_parts", lambda config, image_dir: dict.fromkeys("abc", part))
+    measure_claims(ClaimsConfig(seconds=3000.0), Path(), lambda _: None, lambda _: None)
+    assert shares == pytest.approx([1000.0, 1500.0, 3000.0], rel=0.1)  # no part took any time
+
+
+def test_a_loader_of_the_users_own_has_claims_of_its_own() -> None:
+    own = (row("training step", 1, 1), row("yours, 2 workers", 3.0, 3.2))
+    page = render_claims(claims_report(tables={"bottleneck": own}), "")
+    assert "your loader delivers 2.8x what training consumes | 3.10x (3.00-3.20, n=20) | met |" in page
+    assert "your loader" not in render_claims(claims_report(), "")
 
 
 def test_too_few_blocks_are_reported() -> None:

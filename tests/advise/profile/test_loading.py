@@ -12,6 +12,7 @@ from perfsuite.data.loaders import make_loaders
 from perfsuite.data.synthetic import dataset
 from perfsuite.errors import NothingMeasuredError
 from perfsuite.measure.stage_clock import StageClock
+from tests.advise.inputs import own_things
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +60,23 @@ def test_a_loader_without_images_is_an_error(folder: Path) -> None:
     empty = make_loaders(folder, 8, 0, image_size=32, val_fraction=0).val
     with pytest.raises(NothingMeasuredError, match="gives no batch"):
         profile_loading(empty, seconds=0.1)
+
+
+def test_any_loader_has_a_profile() -> None:
+    stages = {stage.name for stage in profile_loading(own_things.dict_loader, seconds=0.05).stages}
+    assert stages == {"dataset", "collate", "rest"}
+    assert profile_loading(own_things.stream_loader, seconds=0.05).stages[0].name == "load"
+    assert profile_loading(own_things.plain_batches, seconds=0.05).images > 0
+
+
+def test_the_functions_of_a_torchvision_data_set_are_stages(folder: Path) -> None:
+    from torch.utils.data import DataLoader, Subset
+    from torchvision import datasets, transforms
+
+    images = datasets.ImageFolder(
+        str(folder), transforms.Compose([transforms.Resize((32, 32)), transforms.ToTensor()])
+    )
+    before = images.transform
+    profile = profile_loading(DataLoader(Subset(images, range(8)), batch_size=4), seconds=0.05)
+    assert {stage.name for stage in profile.stages} >= {"read and decode", "transform", "collate", "dataset"}
+    assert images.transform is before

@@ -138,9 +138,9 @@ def test_a_pipeline_of_the_user_is_loaded_by_name(tmp_path: Path, monkeypatch: p
     )
     monkeypatch.syspath_prepend(tmp_path)
     assert [step.name for step in load_pipeline("own_steps:steps")] == ["nothing"]
-    with pytest.raises(UsageError, match="is int, expected a list of PipelineStep"):
+    with pytest.raises(UsageError, match="found int, expected a list of PipelineStep"):
         load_pipeline("own_steps:other")
-    with pytest.raises(UsageError, match="cannot be loaded"):
+    with pytest.raises(UsageError, match="has no"):
         load_pipeline("own_steps:missing")
 
 
@@ -151,3 +151,54 @@ def test_unknown_and_empty_pipelines_are_refused() -> None:
         load_pipeline("wild")
     with pytest.raises(UsageError, match="no steps"):
         profile_pipeline([], synthetic_sample(8, 8, 0))
+
+
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [
+        ("torchvision_compose", ["RandomCrop", "RandomHorizontalFlip", "ToTensor", "Normalize"]),
+        ("torchvision_v2", ["ToImage", "Resize"]),
+        ("torch_sequential", ["CenterCrop", "Grayscale"]),
+        ("albumentations_compose", ["HorizontalFlip", "Normalize"]),
+        ("albumentations_transform", ["HorizontalFlip"]),
+        ("invert", ["invert"]),
+    ],
+)
+def test_pipelines_of_any_library_are_profiled(name: str, steps: list[str]) -> None:
+    loaded = load_pipeline(f"tests.advise.inputs.own_pipelines:{name}")
+    profile = profile_pipeline(loaded, synthetic_sample(60, 80, 0), seconds=0.01)
+    assert [step.name for step in profile.steps] == steps
+    assert profile.shape == (60, 80, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("number", "found int, expected a list of PipelineStep, an albumentations or torchvision Compose"),
+        ("Uncalled", "found the class Uncalled"),
+        ("no_steps", "found list"),
+        ("absent", "has no 'absent'"),
+    ],
+)
+def test_what_is_no_pipeline_is_named(name: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        load_pipeline(f"tests.advise.inputs.own_pipelines:{name}")
+
+
+def test_a_transform_that_fails_is_named() -> None:
+    with pytest.raises(
+        UsageError, match=r"fails raised ZeroDivisionError: .*expected a transform of ndarray"
+    ):
+        profile_pipeline(
+            load_pipeline("tests.advise.inputs.own_pipelines:fails"), synthetic_sample(8, 8, 0), seconds=0.01
+        )
+
+
+@pytest.mark.parametrize("size", [(224, 224), (512, 512)])
+def test_every_draw_of_the_distortions_is_smooth_enough(size: tuple[int, int]) -> None:
+    steps = {step.name: step for step in load_pipeline("operations")}
+    sample = synthetic_sample(*size, 0)
+    for _ in range(50):
+        steps["grid"].apply(sample)
+    for _ in range(5):  # 40 times as slow
+        steps["elastic"].apply(sample)

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import psutil
 import pytest
 
+from perfsuite.advise.inputs.loaders import load_user_dataset, load_user_loader
 from perfsuite.advise.sweep import measure
-from perfsuite.advise.sweep.measure import SweepConfig, measure_sweep
-from perfsuite.advise.sweep.report import MIN_BLOCKS, LoaderSetting
+from perfsuite.advise.sweep.advice import advise_on_sweep
+from perfsuite.advise.sweep.config import SweepConfig
+from perfsuite.advise.sweep.loader_run import LoaderRun
+from perfsuite.advise.sweep.measure import measure_sweep
+from perfsuite.advise.sweep.report import MIN_BLOCKS, LoaderSetting, SweepReport
+from perfsuite.advise.sweep.setting_loaders import ImageLoaders, OwnLoaders
+from perfsuite.advise.sweep.step_side import step_of_model
+from perfsuite.data.engines import auto
 from perfsuite.data.loader import Loader
 from perfsuite.data.sources.files import FileSource, image_folder
 from perfsuite.data.synthetic import dataset
-from perfsuite.errors import NothingMeasuredError, UsageError
+from perfsuite.errors import DataError, NothingMeasuredError, UsageError
 
 OPTIONS = {"image_size": 32}
 
@@ -32,14 +40,19 @@ def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def config(loader_options: dict[str, Any] = {}, **fields: Any) -> SweepConfig:  # noqa: B006 - read only
-    return SweepConfig(batch_size=4, seconds=0.01, loader_options=OPTIONS | loader_options, **fields)
+    least: dict[str, Any] = {"min_blocks": MIN_BLOCKS, "seconds": 0.01}
+    return SweepConfig(batch_size=4, loader_options=OPTIONS | loader_options, **least | fields)
+
+
+def sweep_images(source: FileSource, config: SweepConfig, *more: Any, **named: Any) -> SweepReport:
+    return measure_sweep(ImageLoaders(source, config), config, *more, **named)
 
 
 def test_every_setting_is_measured_in_the_same_turns(images: FileSource) -> None:
     engines = ("threads", "processes", "subprocess")
     several = config(num_workers=(0, 2), engines=engines, loader_options={"start_method": "fork"})
     before = set(psutil.Process().children(recursive=True))
-    report = measure_sweep(images, several)
+    report = sweep_images(images, several)
     assert [str(result.setting) for result in report.results] == [
         "num_workers=0",
         *(f"num_workers=2, engine={engine!r}, prefetch_factor=2" for engine in sorted(engines)),
@@ -49,7 +62,7 @@ def test_every_setting_is_measured_in_the_same_turns(images: FileSource) -> None
     assert report.blocks >= MIN_BLOCKS
     turns = 2 * report.blocks
     for result in report.results:
-        assert len(result.seconds_per_image) == len(result.plain_seconds_per_image) == report.blocks
+        assert len(result.seconds_per_image) == len(result.other_modes["none"]) == report.blocks
         assert len(result.first_batch_seconds) == turns
         assert len(result.batch_seconds) == 3 * turns  # batches of a turn, without the first
         assert result.core_use is not None
@@ -68,7 +81,7 @@ def trackers() -> set[psutil.Process]:
 
 
 def test_without_augmentation_there_is_no_overhead(images: FileSource) -> None:
-    report = measure_sweep(images, config(num_workers=(0,), augmentation_mode="none"))
+    report = sweep_images(images, config(num_workers=(0,), augmentation_modes=("none",)))
     assert report.results[0].overhead is None
 
 
@@ -82,7 +95,8 @@ def test_a_setting_whose_batches_differ_is_reported(
 
     monkeypatch.setattr(Loader, "set_epoch", other_epochs_for_workers)
     assert (
-        measure_sweep(images, config(num_workers=(0, 1), augmentation_mode="none")).is_reproducible is False
+        sweep_images(images, config(num_workers=(0, 1), augmentation_modes=("none",))).is_reproducible
+        is False
     )
 
 
@@ -91,7 +105,7 @@ def test_an_interrupt_between_blocks_leaves_the_finished_blocks(images: FileSour
         if message.startswith("3 blocks"):
             raise KeyboardInterrupt
 
-    report = measure_sweep(images, config(num_workers=(0, 1)), interrupt_after_three_blocks)
+    report = sweep_images(images, config(num_workers=(0, 1)), interrupt_after_three_blocks)
     assert (report.blocks, report.is_complete) == (3, False)
 
 
@@ -99,14 +113,14 @@ def test_an_interrupt_in_a_turn_leaves_the_finished_blocks(
     images: FileSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turns = interrupted_after(40)
-    plain = measure._LoaderRun.turn
+    plain = LoaderRun.turn
 
-    def turn(self: Any, *args: Any) -> float:
+    def turn(self: LoaderRun, *args: Any) -> float:
         next(turns)
         return plain(self, *args)
 
-    monkeypatch.setattr(measure._LoaderRun, "turn", turn)
-    report = measure_sweep(images, config(num_workers=(0, 1)))
+    monkeypatch.setattr(LoaderRun, "turn", turn)
+    report = sweep_images(images, config(num_workers=(0, 1)))
     # 3 to calibrate, 4 to warm up, and a block of 4 runs is 8
     assert (report.blocks, report.is_complete) == (4, False)
     assert {len(result.seconds_per_image) for result in report.results} == {4}
@@ -120,19 +134,119 @@ def interrupted_after(turns: int) -> Iterator[None]:
 
 def test_an_interrupt_before_the_first_block_is_an_error(images: FileSource) -> None:
     def interrupt(message: str) -> None:
-        if message == "warming up":
+        if message.startswith("warming up"):
             raise KeyboardInterrupt
 
     with pytest.raises(NothingMeasuredError, match="interrupted before"):
-        measure_sweep(images, config(num_workers=(0, 1)), interrupt)
+        sweep_images(images, config(num_workers=(0, 1)), interrupt)
 
 
 def test_settings_are_unique_and_ordered_by_cost() -> None:
     combinations = SweepConfig(num_workers=(2, 0, 2), prefetch_factors=(4, 2))
-    assert combinations.settings == (LoaderSetting(0), LoaderSetting(2, 2), LoaderSetting(2, 4))
+    assert combinations.settings(("auto",)) == (LoaderSetting(0), LoaderSetting(2, 2), LoaderSetting(2, 4))
 
 
 @pytest.mark.parametrize("wrong", [{"num_workers": ()}, {"num_workers": (-1,)}, {"seconds": 0}])
 def test_an_invalid_config_is_a_usage_error(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="expected"):
         SweepConfig(**wrong)
+
+
+def test_auto_is_one_engine_for_all_rows_of_a_table(
+    images: FileSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine that auto takes depends on the number of workers; rows must differ in workers alone."""
+    monkeypatch.setattr(auto, "is_gil_bound", lambda alone, together: True)
+    report = sweep_images(images, config(num_workers=(0, 1, 2), min_blocks=1))
+    assert [result.setting.engine for result in report.results] == ["inline", "processes", "processes"]
+    monkeypatch.setattr(auto, "is_gil_bound", lambda alone, together: False)
+    both = config(num_workers=(1, 2), engines=("auto", "threads"), min_blocks=1)
+    assert [result.setting.engine for result in sweep_images(images, both).results] == ["threads", "threads"]
+
+
+def test_modes_are_measured_in_the_same_blocks_with_workers(images: FileSource) -> None:
+    modes = config(num_workers=(0, 1), augmentation_modes=("moderate", "conservative", "aggressive"))
+    report = sweep_images(images, modes)
+    assert report.augmentation_mode == "moderate"
+    for result in report.results:
+        assert list(result.other_modes) == ["conservative", "aggressive", "none"]
+        assert {len(seconds) for seconds in result.other_modes.values()} == {report.blocks}
+        assert result.overhead_share is not None
+
+
+class FakeTimer:
+    """Advances by a second whenever it is read."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        self.seconds += 1.0
+        return self.seconds
+
+
+def test_the_time_limit_ends_the_turns_and_the_time_left_is_shown(images: FileSource) -> None:
+    messages: list[str] = []
+    limited = config(num_workers=(0, 1), seconds=60.0, min_blocks=1)
+    report = sweep_images(images, limited, messages.append, timer=FakeTimer())
+    assert 1 <= report.blocks < MIN_BLOCKS
+    assert report.is_complete
+    left = [int(match[1]) for message in messages if (match := re.search(r"(\d+) s left", message))]
+    assert left == sorted(left, reverse=True)
+    assert len(left) > 2
+    longer = config(num_workers=(0, 1), seconds=600.0, min_blocks=1)
+    assert sweep_images(images, longer, timer=FakeTimer()).blocks > report.blocks
+
+
+def test_a_step_takes_turns_with_the_loaders(images: FileSource) -> None:
+    report = measure_sweep(
+        *(ImageLoaders(images, one := config(num_workers=(0,), min_blocks=3)), one),
+        make_step=step_of_model("tests.advise.inputs.own_things:Net", "cpu"),
+    )
+    assert len(report.step_seconds_per_image) == report.blocks
+    assert report.loading_over_step(report.results[0]) is not None
+
+
+def test_a_model_with_fewer_scores_than_classes_is_an_error(images: FileSource) -> None:
+    one = config(num_workers=(0,))
+    make_step = step_of_model("tests.advise.inputs.own_things:OneScore", "cpu")
+    with pytest.raises(UsageError, match="1 scores for each image, expected more than the largest label, 1"):
+        measure_sweep(ImageLoaders(images, one), one, make_step=make_step)
+
+
+@pytest.mark.parametrize(
+    "name", ["loader", "dict_loader", "dataclass_loader", "stream_loader", "make_loader"]
+)
+def test_loaders_of_the_users_own_are_measured(name: str) -> None:
+    own = OwnLoaders(load_user_loader(f"tests.advise.inputs.own_things:{name}", 4))
+    report = measure_sweep(own, config(num_workers=(0, 1), min_blocks=2))
+    assert [result.setting.label for result in report.results] == ["0 DataLoader", "1 DataLoader +2"]
+    assert str(report.results[1].setting) == "num_workers=1, prefetch_factor=2"
+    assert (report.blocks, report.is_reproducible) == (2, None)
+    assert report.images_per_epoch == (None if name == "stream_loader" else 24)
+    assert report.mean is not None
+    for result in report.results:
+        assert result.memory is not None
+        assert result.memory.batch_bytes == 4 * (3 * 16 * 16 * 4 + 8)
+        assert result.overhead is None
+
+
+def test_a_dataset_and_plain_batches_are_measured() -> None:
+    dataset_of_own = OwnLoaders(load_user_dataset("tests.advise.inputs.own_things:Images", 4))
+    assert measure_sweep(dataset_of_own, config(num_workers=(0,), min_blocks=1)).images_per_epoch == 24
+    plain = OwnLoaders(load_user_loader("tests.advise.inputs.own_things:plain_batches", 4))
+    assert measure_sweep(plain, config(num_workers=(0,), min_blocks=1)).images_per_epoch == 24
+
+
+def test_an_error_in_a_loader_of_the_users_own_is_named_with_the_loader() -> None:
+    own = OwnLoaders(load_user_loader("tests.advise.inputs.own_things:failing_loader", 4))
+    with pytest.raises(DataError, match=r"failing_loader: ZeroDivisionError: .*expected batches"):
+        measure_sweep(own, config(num_workers=(0,)))
+
+
+def test_a_setting_whose_workers_die_is_left_out_and_named() -> None:
+    own = OwnLoaders(load_user_loader("tests.advise.inputs.own_things:dying_loader", 4))
+    report = measure_sweep(own, config(num_workers=(0, 1), min_blocks=1))
+    assert [result.setting.num_workers for result in report.results] == [0]
+    assert list(report.failures) == ["1 DataLoader +2"]
+    assert "failed and is left out" in " ".join(advise_on_sweep(report))

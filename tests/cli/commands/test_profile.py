@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from perfsuite.advise.profile import transforms
 from perfsuite.cli import main
 from perfsuite.data.synthetic import dataset
+from perfsuite.errors import UsageError
+from tests.advise.inputs import own_things
 from tests.cli.exit_code import exit_code_of
 
 QUICK = ["profile", "transforms", "--input-size", "64x48", "--seconds", "0.02", "--output-size", "32"]
@@ -70,3 +75,98 @@ def test_the_table_of_loading_has_a_row_for_each_stage(
 def test_loading_for_no_time_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code_of(["profile", "loading", "--seconds", "0"]) == 2
     assert "expected a time above 0" in capsys.readouterr().err
+
+
+OWN = "tests.advise.inputs.own_things"
+
+
+def test_a_step_of_the_users_own_loader_and_model_has_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    words = [
+        "profile",
+        "step",
+        "--loader",
+        f"{OWN}:make_loader",
+        "--model",
+        f"{OWN}:Net",
+        "--batch-size",
+        "4",
+    ]
+    assert main([*words, "--seconds", "0.01", "--num-workers", "0"]) == 0
+    out = capsys.readouterr().out
+    for word in ("forward", "backward", "optimize", "dataset", "without it at most", "an epoch of 24 images"):
+        assert word in out
+
+
+def test_loading_of_the_users_own_data_set_has_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        main(["profile", "loading", "--dataset", f"{OWN}:Images", "--seconds", "0.05", "--cold-files"]) == 0
+    )
+    out = capsys.readouterr().out
+    assert "collate" in out
+    assert "cold files: not measured; the loader has no files of its own" in out
+
+
+def test_a_loader_beside_a_folder_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["profile", "loading", "--dataset", f"{OWN}:Images", "--data-dir", "x"]) == 2
+    assert "--data-dir and --dataset, expected one of them" in capsys.readouterr().err
+
+
+def test_a_table_of_an_earlier_size_is_not_lost(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = transforms.profile_pipeline
+
+    def fail_at_the_second_size(steps: Any, sample: Any, seconds: float) -> Any:
+        if sample.image.shape[0] == 32:
+            raise UsageError("planted")
+        return plain(steps, sample, seconds)
+
+    monkeypatch.setattr(transforms, "profile_pipeline", fail_at_the_second_size)
+    assert main([*QUICK, "--input-size", "32x32", "--keypoints", "0", "--pipeline", "operations"]) == 2
+    assert "operations at 64x48" in capsys.readouterr().out
+
+
+def test_whole_processes_are_timed_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["profile", "processes", "--command", "none=true", "--command", "echo a=1", "--seconds", "0.01"]
+    assert main(words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:3] == ["real", "user", "system"]
+    assert [line.split("  ")[0].strip() for line in lines[1:3]] == ["none", "echo a=1"]
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("absent-program-of-mine", "No such file or directory, expected a program that runs"),
+        ("false", "exit 1, expected 0"),
+        ("'open", "expected words as in a shell"),
+        ("", "no words, expected a command"),
+    ],
+)
+def test_a_command_that_fails_is_named(
+    command: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["profile", "processes", "--command", command, "--seconds", "0.01"]) != 0
+    assert message in capsys.readouterr().err
+
+
+class StoppedBatches:
+    """Six batches, and then the user presses Ctrl-C."""
+
+    def __init__(self, batches: list[Any]) -> None:
+        self._batches = batches
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from self._batches
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("action", [["loading"], ["step", "--model", f"{OWN}:Net", "--num-workers", "0"]])
+def test_an_interrupted_profile_has_the_table_until_then(
+    action: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_things, "plain_batches", StoppedBatches(own_things.plain_batches))
+    assert main(["profile", *action, "--loader", f"{OWN}:plain_batches", "--seconds", "60"]) == 130
+    out, err = capsys.readouterr()
+    assert "share" in out
+    assert "interrupted: these are the results until then" in err

@@ -28,6 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def quick(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(measure, "TURN_SECONDS", 0.001)
+    monkeypatch.setattr(sweep, "MIN_BLOCKS", 8)  # however busy the machine is
     small = ["--image-size", "32", "--batch-size", "4", "--seconds", "0.01"]
     return ["sweep", "--data-dir", str(folder), *small]
 
@@ -47,7 +48,8 @@ def test_tables_checks_and_advice_are_printed_and_written(
     for word in (
         "images/s",
         "batches/s",
-        "augmenting",
+        "over plain",
+        "machine",
         "p99",
         "standard deviation",
         "prefetched",
@@ -59,7 +61,11 @@ def test_tables_checks_and_advice_are_printed_and_written(
     assert "warming up" in err
     figures = json.loads(target.read_text())
     assert [result["setting"]["num_workers"] for result in figures["settings"]] == [0, 1]
-    assert {check["metric"] for check in figures["checks"]} >= {"images_per_second", "overhead", "repeats"}
+    assert {check["metric"] for check in figures["checks"]} >= {
+        "images_per_second",
+        "overhead_share",
+        "repeats",
+    }
     assert figures["advice"]
 
 
@@ -89,6 +95,35 @@ def test_images_are_listed_by_a_csv(
     assert "0 inline" in capsys.readouterr().out
 
 
+def test_a_loader_and_a_model_of_the_users_own_are_swept(
+    quick: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = "tests.advise.inputs.own_things"
+    words = ["sweep", "--loader", f"{own}:make_loader", "--model", f"{own}:Net", "--batch-size", "4"]
+    assert main([*words, "--num-workers", "0", "--seconds", "0.01"]) == 0
+    out = capsys.readouterr().out
+    for word in ("0 DataLoader", "the loading rate over the training rate", "an epoch of 24 images"):
+        assert word in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--dataset", "a:b", "--loader", "a:b"], "--dataset and --loader, expected one of them"),
+        (["--loader", "a:b", "--augmentation-mode", "none"], "--augmentation-mode with --loader"),
+        (["--loader", "a:b", "--data-dir", "x"], "--data-dir with --loader"),
+    ],
+)
+def test_options_that_a_loader_decides_itself_are_refused(words: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        merged(*words)
+
+
+def test_numbers_of_workers_may_have_commas_between_them() -> None:
+    assert merged("--num-workers", "0,2", "4").num_workers == (0, 2, 4)
+    assert merged("--augmentation-mode", "moderate,none").augmentation_mode == ("moderate", "none")
+
+
 def test_the_command_line_wins_over_the_file_and_the_file_over_the_defaults(tmp_path: Path) -> None:
     config = tmp_path / "sweep.toml"
     config.write_text(
@@ -96,7 +131,7 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_the_defaults(tmp_
     )
     options = merged("--config", str(config), "--batch-size", "16")
     assert (options.num_workers, options.engine, options.batch_size) == ((0, 2), ("threads",), 16)
-    assert (options.augmentation_mode, options.check) == ("moderate", True)
+    assert (options.augmentation_mode, options.check) == (("moderate",), True)
     assert options.data_dir == tmp_path / "images"
     assert merged().num_workers == (0, 1, 2, 4, 8)
 

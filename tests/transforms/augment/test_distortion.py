@@ -127,6 +127,48 @@ def test_a_field_that_folds_is_refused() -> None:
         elastic_field(40, 40, 30.0, 1.0, np.random.default_rng(0))
 
 
+SIZES = ((32, 32), (48, 64), (224, 224), (512, 512), (720, 1280), (1080, 1920))
+
+
+@pytest.mark.parametrize(("height", "width"), SIZES)
+@pytest.mark.parametrize("seed", range(5))
+def test_a_grid_bends_evenly_within_each_cell_at_every_size(height: int, width: int, seed: int) -> None:
+    """Within a cell a bilinear field is linear along each row, so its second difference is zero."""
+    cells = 5
+    field = grid_field(height, width, cells, min(height, width) / 56, np.random.default_rng(seed))
+    cell_of = np.floor(np.linspace(0, cells, width)).astype(int)
+    within = (cell_of[:-2] == cell_of[1:-1]) & (cell_of[1:-1] == cell_of[2:])
+    assert within.any()
+    for displacement in (field.dx, field.dy):
+        assert np.abs(np.diff(displacement, n=2, axis=1)[:, within]).max() < 1e-9
+
+
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_a_grid_equals_bilinear_interpolation_of_its_knots(height: int, width: int) -> None:
+    """An oracle in plain Python: the knots of the two axes are the first two draws of the generator."""
+    cells, strength = 4, min(height, width) / 60
+    field = grid_field(height, width, cells, strength, np.random.default_rng(7))
+    rng = np.random.default_rng(7)
+    for displacement in (field.dx, field.dy):
+        inner = rng.uniform(-strength, strength, (cells - 1, cells - 1))
+        for row, column in ((height // 3, width // 5), (height - 2, width // 2), (1, width - 2), (0, 7)):
+            y, x = row * cells / (height - 1), column * cells / (width - 1)
+            expected = 0.0
+            for knot_y in range(1, cells):
+                for knot_x in range(1, cells):
+                    share = max(0.0, 1 - abs(y - knot_y)) * max(0.0, 1 - abs(x - knot_x))
+                    expected += share * inner[knot_y - 1, knot_x - 1]
+            assert displacement[row, column] == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_stair_of_the_field_is_refused() -> None:
+    """The negative control: a step of one pixel between neighbors, as quantized positions give."""
+    dx = np.zeros((40, 40))
+    dx[:, 20:] = 1.0
+    with pytest.raises(UsageError, match=r"move apart by 1\.00 pixels"):
+        DisplacementField(dx, np.zeros((40, 40)))
+
+
 def test_too_few_cells_or_pixels_are_refused() -> None:
     with pytest.raises(UsageError, match="at least 2"):
         grid_field(40, 40, 1, 1.0, np.random.default_rng(0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,10 +34,14 @@ def compose_steps(compose: Any) -> list[PipelineStep]:
     result: list[PipelineStep] = []
     for position, transform in enumerate(compose.transforms):
         kind = type(transform).__name__
-        is_repeated = any(step.name == kind for step in result)
-        name = f"{kind} {position}" if is_repeated else kind
+        name = unique_name(kind, position, result)
         result.append(advised_step(name, _apply_transform(transform), kind))
     return result
+
+
+def unique_name(kind: str, position: int, earlier: Sequence[PipelineStep]) -> str:
+    """The kind of a transform, with its position where the kind occurs again."""
+    return f"{kind} {position}" if any(step.name == kind for step in earlier) else kind
 
 
 def _apply_transform(transform: Any) -> Callable[[PipelineSample], PipelineSample]:

@@ -1,0 +1,35 @@
+"""`perfsuite scaling`: the model and the batch of each rank; training of ranks is tested elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from perfsuite.cli.commands import scaling
+from perfsuite.cli.input_options import loader_argv
+
+OWN = "tests.advise.inputs.own_things"
+
+
+def model_and_batch(*words: str) -> Any:
+    parser = argparse.ArgumentParser()
+    scaling.add_arguments(parser)
+    arguments = parser.parse_args(["--batch-size", "4", "--image-size", "16", *words])
+    arguments.command = "scaling"
+    return scaling._model_and_batch(arguments, SimpleNamespace(device=torch.device("cpu"), index=1))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("words", [[], ["--loader", f"{OWN}:dict_loader"], ["--dataset", f"{OWN}:Images"]])
+def test_each_rank_has_a_model_for_its_batch(words: list[str]) -> None:
+    model, images, labels = model_and_batch("--model", "small", *words)
+    assert images.shape == (4, 3, 16, 16)
+    assert model(images).shape[1] > int(labels.max())
+
+
+def test_the_ranks_get_the_same_options() -> None:
+    arguments = argparse.Namespace(data_dir=None, dataset=None, loader="mine:loader")
+    assert loader_argv(arguments) == ["--loader", "mine:loader"]
