@@ -9,6 +9,7 @@ from perfsuite.gate import findings
 from perfsuite.gate.findings import SideCounts
 from perfsuite.gate.gate_state import GateContext, GateState
 from perfsuite.gate.pair_result import NodeId, NodeOutcome, PairResult, WorkloadName
+from perfsuite.gate.same_code.stage import keep_same_code, recorded_counting
 from perfsuite.gate.workload_state import WorkloadState
 
 MAX_COUNTING_PAIRS = 8  # a test that ends its process ends the pair, and another counts the rest
@@ -45,7 +46,8 @@ def count_benchmarks(context: GateContext, state: GateState, nodes: Sequence[Nod
     if not nodes:
         return
     context.on_progress(f"counting {len(nodes)} benchmarks on both sides")
-    counted = _count_all(context, state, nodes)
+    with recorded_counting(context) as prover:
+        counted = _count_all(context, state, nodes)
     _skip_unmeasured(counted, state)
     if counted.abort_reason:
         for node in counted.remaining:
@@ -56,6 +58,8 @@ def count_benchmarks(context: GateContext, state: GateState, nodes: Sequence[Nod
         if node not in state.node_verdicts and name not in state.verdicts
     }
     _judge_counters(context, state, timed, counted.counts)
+    if prover is not None:
+        keep_same_code(context, state, prover)
 
 
 def _count_all(context: GateContext, state: GateState, nodes: Sequence[NodeId]) -> _Counted:

@@ -109,6 +109,11 @@ def _verdict(name: NodeId | WorkloadName, outcome: Outcome, reason: str) -> Verd
     return Verdict(name, "time", outcome, reason)
 
 
+def same_code_verdict(name: WorkloadName) -> Verdict:
+    """The verdict on a workload that is proven to do the same on both sides."""
+    return _verdict(name, Outcome.KEPT, "the same code ran")
+
+
 def judge_counters(name: str, first: SideCounts, recount: SideCounts | None) -> CounterDiff:
     """Compare the counters of one workload, over all counts of each side.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from perfsuite.errors import UsageError
+from perfsuite.gate.agent.variables import RECORDING_VARIABLE
 from perfsuite.gate.collection import CollectedSuites, SideCollection, receive_collection
 from perfsuite.gate.fork_client import ForkServerClient, ForkServerError, ForkServerRotation, can_fork
 from perfsuite.gate.git import Repository
@@ -65,6 +66,7 @@ class PairRunner:
         default_factory=dict
     )  # the same for both sides of a pair
     null_pair_count: int = 0
+    recording_requests: Mapping[str, Path] = field(default_factory=dict)  # by side, while a pair is recorded
     gpu: Any = field(default_factory=load_nvml)
     launcher: Launcher = field(init=False)
     fork_servers: ForkServerRotation = field(init=False)
@@ -88,6 +90,8 @@ class PairRunner:
         self.processes_started += 1
         scratch = self.workspace / f"{self.processes_started:04}"
         environment = self.launcher.side_environment(tree, side, scratch, self.randomized_environment)
+        if side in self.recording_requests:
+            environment[RECORDING_VARIABLE] = str(self.recording_requests[side])
         log = scratch.with_suffix(f".{side}.log")
         command = pytest_command(tree, self.settings.pytest_args)
         try:

@@ -55,6 +55,7 @@ class GateSettings:
     time_budget_seconds: float = 600.0
     harness: Harness = "head"  # whose benchmarks run on both sides
     null: bool = False  # both sides may be the same
+    time_everything: bool = False  # also what is proven to run the same code
     prepare: tuple[str, ...] = ()  # commands to run in each side
     share: tuple[str, ...] = ()  # ignored files that both sides need
     python: str | None = None  # None: the project's environment, see project_interpreter
