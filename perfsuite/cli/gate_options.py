@@ -151,6 +151,8 @@ def repro_command(settings: GateSettings) -> str:
     >>> from perfsuite.gate.settings import GateSettings
     >>> repro_command(GateSettings(base="main", pytest_args=("benchmarks",)))
     'perfsuite gate --base main benchmarks'
+    >>> repro_command(GateSettings(base="main", time_everything=True))
+    'perfsuite gate --base main --time-everything'
     """
     words = ["perfsuite", "gate", "--base", settings.base]
     defaults = {field.name: field.default for field in fields(settings)}

@@ -6,7 +6,7 @@ import random
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from perfsuite.gate.launch import (
 from perfsuite.gate.pair_result import NodeId, PairResult, WorkloadName
 from perfsuite.gate.process_pair import ProcessPair, run_pair
 from perfsuite.gate.project_layout import find_sources
+from perfsuite.gate.schedule import TurnSchedule
 from perfsuite.gate.settings import GateSettings
 from perfsuite.gate.side_process import SIDES, SideProcess, SideProcessError, other_side
 from perfsuite.gate.submodules import check_out_submodules
@@ -42,6 +43,7 @@ from perfsuite.gate.worktree import (
 )
 from perfsuite.measure.gpu import load_nvml
 
+RECORDING_SLOWDOWN = 2.0  # a recorded compilation may stay silent this many times longer
 MAX_CORES = 64  # the range that a pair's first core is drawn from
 
 OnProgress = Callable[[str], None]
@@ -123,7 +125,7 @@ class PairRunner:
             pair = ProcessPair(
                 first,
                 second,
-                self.settings.schedule.for_null_pairs() if null else self.settings.schedule,
+                self._schedule(null),
                 renames=self.settings.renames if has_own_names else {},
                 gpu=self.gpu,
                 first_core=self.rng.randrange(MAX_CORES),
@@ -133,6 +135,13 @@ class PairRunner:
                 self.fork_servers.set_shared_imports(
                     base=pair.shared_imports["base"], head=pair.shared_imports["head"]
                 )
+
+    def _schedule(self, null: bool) -> TurnSchedule:
+        schedule = self.settings.schedule.for_null_pairs() if null else self.settings.schedule
+        if self.recording_requests:
+            timeout = RECORDING_SLOWDOWN * schedule.hang_timeout_seconds
+            return replace(schedule, hang_timeout_seconds=timeout)
+        return schedule
 
     def _remove_scratch(self, processes_before: int) -> None:
         """Remove what the tests of one pair wrote, without waiting for the end of the gate."""
