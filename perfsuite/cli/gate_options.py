@@ -76,6 +76,11 @@ def add_gate_arguments(options: Options, harness: str) -> None:
         metavar="N",
         help="pairs of processes at most (24)",
     )
+    options.add_argument(
+        "--time-everything",
+        action="store_true",
+        help="time also the benchmarks that are proven to run the same code on both sides",
+    )
     options.add_argument("--time-budget", type=duration, metavar="TIME", help="end after this long (10m)")
     options.add_argument(
         "--harness",
@@ -142,6 +147,7 @@ def gate_settings(
         rules=rules,
         notes=notes,
         null=null,
+        time_everything=arguments.time_everything,
         prepare=tuple(arguments.prepare),
         pytest_args=tuple(pytest_args),
         schedule=TurnSchedule() if timeout is None else TurnSchedule(hang_timeout_seconds=timeout),
@@ -172,6 +178,8 @@ def repro_command(settings: GateSettings) -> str:
     >>> from perfsuite.gate.settings import GateSettings
     >>> repro_command(GateSettings(base="main", pytest_args=("benchmarks",)))
     'perfsuite gate --base main benchmarks'
+    >>> repro_command(GateSettings(base="main", time_everything=True))
+    'perfsuite gate --base main --time-everything'
     """
     words = ["perfsuite", "gate", "--base", settings.base]
     defaults = {field.name: field.default for field in fields(settings)}
@@ -184,6 +192,8 @@ def repro_command(settings: GateSettings) -> str:
         words += ["--hang-timeout", f"{timeout:g}"]
     if settings.null:
         words.append("--null")
+    if settings.time_everything:
+        words.append("--time-everything")
     for option, values in (("--prepare", settings.prepare), ("--share", settings.share)):
         words += [word for value in values for word in (option, value)]
     if any(word.startswith("-") for word in settings.pytest_args):

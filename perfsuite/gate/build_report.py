@@ -31,6 +31,7 @@ def build_report(context: GateContext, state: GateState, command: str, seed: int
                 _timed_result(context, state, workload, is_unfit=bool(unfit))
                 for workload in state.workloads.values()
             ),
+            *(_same_code_result(context, workload) for workload in state.same_code.values()),
             *_untimed_results(context, state),
         ),
         environment=detect_environment(),
@@ -69,6 +70,18 @@ def _timed_result(
         stages=stage_changes(workload.stage_seconds) if workload.stage_seconds else (),
         counters=workload.counters,
         standard_errors=tuple(workload.standard_errors),
+        timing_reason=state.timing_reasons.get(workload.node, ""),
+    )
+
+
+def _same_code_result(context: GateContext, workload: WorkloadState) -> WorkloadGateResult:
+    file, line = context.suites.location(workload.node)
+    return WorkloadGateResult(
+        name=workload.name,
+        verdicts=(findings.same_code_verdict(workload.name),),
+        file=file,
+        line=line,
+        counters=workload.counters,
     )
 
 
@@ -82,7 +95,8 @@ def _seconds_per_call(workload: WorkloadState) -> tuple[float, float] | None:
 
 def _untimed_results(context: GateContext, state: GateState) -> list[WorkloadGateResult]:
     """Results of what has verdicts and no pairs, and of what was collected and never judged."""
-    excluded = [(name, verdicts) for name, verdicts in state.verdicts.items() if name not in state.workloads]
+    compared = state.workloads.keys() | state.same_code.keys()
+    excluded = [(name, verdicts) for name, verdicts in state.verdicts.items() if name not in compared]
     unjudged = findings.unjudged(
         context.base_nodes(), context.suites.nodes("head"), state.judged_nodes(), state.is_interrupted
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from perfsuite.gate.confirm_counters import confirm_counters
 from perfsuite.gate.gate_state import GateContext, GateState
 from perfsuite.gate.pair_result import NodeId, NodeOutcome, PairResult, WorkloadName
+from perfsuite.gate.same_code.stage import keep_same_code, recorded_counting
 from perfsuite.gate.workload_state import WorkloadState
 from perfsuite.judge.counter_confirmation import SideCounts, apply_confirmation, find_differences
 from perfsuite.judge.counter_diff import CounterDiff, compare_counters
@@ -47,7 +48,8 @@ def count_benchmarks(context: GateContext, state: GateState, nodes: Sequence[Nod
     if not nodes:
         return
     context.on_progress(f"counting {len(nodes)} benchmarks on both sides")
-    counted = _count_all(context, state, nodes)
+    with recorded_counting(context) as prover:
+        counted = _count_all(context, state, nodes)
     _skip_unmeasured(counted, state)
     if counted.abort_reason:
         for node in counted.remaining:
@@ -58,6 +60,8 @@ def count_benchmarks(context: GateContext, state: GateState, nodes: Sequence[Nod
         if node not in state.node_verdicts and name not in state.verdicts
     }
     _judge_counters(context, state, timed, counted.counts)
+    if prover is not None:
+        keep_same_code(context, state, prover)
 
 
 def _count_all(context: GateContext, state: GateState, nodes: Sequence[NodeId]) -> _Counted:

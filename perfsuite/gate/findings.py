@@ -106,6 +106,11 @@ def _verdict(name: NodeId | WorkloadName, outcome: Outcome, reason: str) -> Verd
     return Verdict(name, "time", outcome, reason)
 
 
+def same_code_verdict(name: WorkloadName) -> Verdict:
+    """The verdict on a workload that is proven to do the same on both sides."""
+    return _verdict(name, Outcome.KEPT, "the same code ran")
+
+
 def find_missing_and_new(
     on_base: Iterable[NodeId],
     on_head: Iterable[NodeId],

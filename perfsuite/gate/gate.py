@@ -74,7 +74,7 @@ def _report_absences(context: GateContext, state: GateState, nodes: Sequence[Nod
     """Give missing and new tests their verdicts, and note what could not be collected."""
     suites = context.suites
     errors = {side: suites.by_side[side].errors for side in SIDES}
-    compared = frozenset(workload.node for workload in state.workloads.values())
+    compared = frozenset(workload.node for workload in (*state.workloads.values(), *state.same_code.values()))
     for verdict in findings.find_missing_and_new(
         suites.nodes("base"), suites.nodes("head"), context.settings.renames, compared, errors
     ):

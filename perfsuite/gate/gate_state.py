@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from perfsuite.gate import findings
@@ -59,12 +59,17 @@ class GateContext:
 
 @dataclass(slots=True)
 class GateState:
-    """What a gate has found so far. A benchmark is in one of `workloads`, `node_verdicts` and `skipped`."""
+    """What a gate has found so far.
+
+    A benchmark is in one of `workloads`, `same_code`, `node_verdicts` and `skipped`.
+    """
 
     workloads: dict[WorkloadName, WorkloadState] = field(default_factory=dict)  # those that are timed
     # Verdicts on workloads that are not about time: on counters, or why one was excluded.
     verdicts: dict[WorkloadName, list[Verdict]] = field(default_factory=dict)
     node_verdicts: dict[NodeId, list[Verdict]] = field(default_factory=dict)  # on tests that are not timed
+    same_code: dict[WorkloadName, WorkloadState] = field(default_factory=dict)  # proven; not timed
+    timing_reasons: dict[NodeId, str] = field(default_factory=dict)  # why the same code is not proven
     skipped: dict[NodeId, str] = field(default_factory=dict)  # with the reason
     excluded_nodes: set[NodeId] = field(default_factory=set)  # tests with an excluded workload
     notes: list[str] = field(default_factory=list)
@@ -80,8 +85,13 @@ class GateState:
 
     def judged_nodes(self) -> set[NodeId]:
         """Tests that have a verdict, will get one from their pairs, or were skipped with a reason."""
-        timed = {workload.node for workload in self.workloads.values()}
+        timed = {workload.node for workload in (*self.workloads.values(), *self.same_code.values())}
         return timed | self.excluded_nodes | set(self.node_verdicts) | set(self.skipped)
+
+    def keep_same_code(self, nodes: Collection[NodeId]) -> None:
+        """Take the workloads of these tests out of timing: they are kept, because the same code ran."""
+        for name in [name for name, workload in self.workloads.items() if workload.node in nodes]:
+            self.same_code[name] = self.workloads.pop(name)
 
     def exclude_node(self, node: NodeId, verdict: Verdict) -> None:
         """Take a test, with all its workloads, out of the gate with a verdict."""

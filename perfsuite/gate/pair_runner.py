@@ -6,11 +6,12 @@ import random
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from perfsuite.errors import UsageError
+from perfsuite.gate.agent.variables import RECORDING_VARIABLE
 from perfsuite.gate.collection import CollectedSuites, SideCollection, receive_collection
 from perfsuite.gate.descendants import adopted_orphans
 from perfsuite.gate.fork_client import ForkServerClient, ForkServerError, ForkServerRotation, can_fork
@@ -27,6 +28,7 @@ from perfsuite.gate.launch import (
 from perfsuite.gate.pair_result import NodeId, PairResult, WorkloadName
 from perfsuite.gate.process_pair import ProcessPair, run_pair
 from perfsuite.gate.project_layout import find_sources
+from perfsuite.gate.schedule import TurnSchedule
 from perfsuite.gate.settings import GateSettings
 from perfsuite.gate.side_process import SIDES, SideProcess, SideProcessError, other_side
 from perfsuite.gate.submodules import check_out_submodules
@@ -42,6 +44,7 @@ from perfsuite.gate.worktree import (
 )
 from perfsuite.measure.gpu import load_nvml
 
+RECORDING_SLOWDOWN = 2.0  # a recorded compilation may stay silent this many times longer
 MAX_CORES = 64  # the range that a pair's first core is drawn from
 
 OnProgress = Callable[[str], None]
@@ -81,6 +84,7 @@ class PairRunner:
     )  # the same for both sides of a pair
     null_pair_count: int = 0
     is_out_of_time: Callable[[], bool] = lambda: False
+    recording_requests: Mapping[str, Path] = field(default_factory=dict)  # by side, while a pair is recorded
     gpu: Any = field(default_factory=load_nvml)
     launcher: Launcher = field(init=False)
     fork_servers: ForkServerRotation = field(init=False)
@@ -104,6 +108,8 @@ class PairRunner:
         self.processes_started += 1
         scratch = self.workspace / f"{self.processes_started:04}"
         environment = self.launcher.side_environment(tree, side, scratch, self.randomized_environment)
+        if side in self.recording_requests:
+            environment[RECORDING_VARIABLE] = str(self.recording_requests[side])
         log = scratch.with_suffix(f".{side}.log")
         command = pytest_command(tree, self.settings.pytest_args)
         try:
@@ -133,7 +139,7 @@ class PairRunner:
             pair = ProcessPair(
                 first,
                 second,
-                self.settings.schedule.for_null_pairs() if null else self.settings.schedule,
+                self._schedule(null),
                 renames=self.settings.renames if has_own_names else {},
                 gpu=self.gpu,
                 first_core=self.rng.randrange(MAX_CORES),
@@ -144,6 +150,13 @@ class PairRunner:
                 self.fork_servers.set_shared_imports(
                     base=pair.shared_imports["base"], head=pair.shared_imports["head"]
                 )
+
+    def _schedule(self, null: bool) -> TurnSchedule:
+        schedule = self.settings.schedule.for_null_pairs() if null else self.settings.schedule
+        if self.recording_requests:
+            timeout = RECORDING_SLOWDOWN * schedule.hang_timeout_seconds
+            return replace(schedule, hang_timeout_seconds=timeout)
+        return schedule
 
     def _remove_scratch(self, processes_before: int) -> None:
         """Remove what the tests of one pair wrote, without waiting for the end of the gate."""

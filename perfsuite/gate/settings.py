@@ -57,6 +57,7 @@ class GateSettings:
     rules: Rules = "base"  # whose settings and tolerance markers judge
     notes: tuple[str, ...] = ()  # on the rules, for the report
     null: bool = False  # both sides may be the same
+    time_everything: bool = False  # also what is proven to run the same code
     prepare: tuple[str, ...] = ()  # commands to run in each side
     share: tuple[str, ...] = ()  # ignored files that both sides need
     python: str | None = None  # None: the project's environment, see project_interpreter

@@ -41,6 +41,7 @@ class WorkloadGateResult:
     stages: tuple[StageChange, ...] = ()
     counters: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # base, head
     standard_errors: tuple[float, ...] = ()  # of each log ratio, from the turns of its pair
+    timing_reason: str = ""  # why it was timed, where the gate looked for a proof that it need not be
 
     @property
     def worst(self) -> Verdict:

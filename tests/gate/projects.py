@@ -145,6 +145,7 @@ def quick_settings(
         "null_workloads": 0,
         "schedule": QUICK_SCHEDULE,
         "time_budget_seconds": 3600.0,
+        "time_everything": True,  # even what is the same on both sides
     }
     arguments = {**quick, **settings}
     return GateSettings(base=base, head=head, pytest_args=(*PYTEST_ARGS, *pytest_args), **arguments)

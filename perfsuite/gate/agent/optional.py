@@ -77,3 +77,13 @@ def torch_compile_counts() -> dict[str, int]:
     compilation = importlib.import_module("perfsuite.measure.counters.compilation")
     counts: dict[str, int] = compilation.compile_counters()
     return counts
+
+
+def call_without_compiling(call: Callable[[], object]) -> None:
+    """Make a call in which functions under torch.compile run as plain Python."""
+    torch = sys.modules.get("torch")
+    if "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance"):  # type: ignore[union-attr]
+        with torch.compiler.set_stance("force_eager"):  # type: ignore[union-attr]
+            call()
+    else:
+        call()

@@ -25,7 +25,15 @@ from .benchmark_fixture import patch_benchmark
 from .connection import GateConnection, Message, set_parent_death_signal
 from .optional import PerfsuiteFinder, set_workload_server, torch_compile_counts
 from .randomize import keep_freed_memory
-from .variables import GATE_SOCKET_VARIABLE, PACKAGES_VARIABLE, ROOT_VARIABLE, SCRATCH_VARIABLE
+from .recording.plugin import RecorderPlugin
+from .recording.recorder import Recorder
+from .variables import (
+    GATE_SOCKET_VARIABLE,
+    PACKAGES_VARIABLE,
+    RECORDING_VARIABLE,
+    ROOT_VARIABLE,
+    SCRATCH_VARIABLE,
+)
 from .worker import AgentWorker
 
 BENCHMARK_FIXTURES = frozenset({"benchmark", "benchmark_weave", "perf"})
@@ -253,4 +261,10 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     set_parent_death_signal()
     keep_freed_memory()
     sys.meta_path.append(PerfsuiteFinder)
-    pluginmanager.register(AgentPlugin(GateConnection(int(file_descriptor))), "perfsuite-agent")
+    agent = AgentPlugin(GateConnection(int(file_descriptor)))
+    pluginmanager.register(agent, "perfsuite-agent")
+    request = os.environ.pop(RECORDING_VARIABLE, None)
+    if request is not None:
+        agent.worker.is_recorded = True
+        recorder = RecorderPlugin(Recorder.from_file(request))
+        pluginmanager.register(recorder, "perfsuite-recorder")

@@ -9,3 +9,5 @@ SIDE_VARIABLE = "PERFSUITE_GATE_SIDE"  # base or head
 SCRATCH_VARIABLE = "PERFSUITE_GATE_SCRATCH"
 # A folder that holds perfsuite, for counting in an environment that lacks it.
 PERFSUITE_PATH_VARIABLE = "PERFSUITE_GATE_PERFSUITE_PATH"
+# A file that asks for a recording of what this side's process runs and reads.
+RECORDING_VARIABLE = "PERFSUITE_GATE_RECORDING"

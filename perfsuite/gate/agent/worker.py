@@ -6,15 +6,22 @@ import gc
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from .benchmark_call import BenchmarkCall
 from .connection import GateConnection, Message
-from .optional import listening_to_stages, load_counter, torch_compile_counts, uses_device
+from .optional import (
+    call_without_compiling,
+    listening_to_stages,
+    load_counter,
+    torch_compile_counts,
+    uses_device,
+)
 from .randomize import HeapRandomizer, busy_threads, pinned_to_cores, read_cpu_times, wait_until_idle
 from .stage_clock import AgentStageClock
 
 WARM_UP_SECONDS = 0.05
+MAX_RECORDED_CALLS, RECORDED_SECONDS = 8, 0.1  # a call that chooses at random shows more than one path
 MAX_TURN_STRETCH = 4.0  # a pedantic setup may make a turn this many times longer than requested
 
 
@@ -36,6 +43,7 @@ class AgentWorker:
     def __init__(self, connection: GateConnection) -> None:
         self.connection = connection
         self.compile_counts_before: dict[str, int] = {}  # of torch.compile, when the test started
+        self.is_recorded = False  # the process records what its calls run
         self._heap = HeapRandomizer()
         self._samples: list[float] = []
         self._busy_threads: list[int] = []  # native ids of the threads that work in a call
@@ -49,7 +57,7 @@ class AgentWorker:
         """Serve this workload until the gate continues; return the seconds per call of all samples."""
         self._samples = []
         self._heap.fill_holes()
-        with _tracing_disabled():
+        with nullcontext() if self.is_recorded else _tracing_disabled():
             workload.sample(1)  # imports, compilation and first page touches, before anything is timed
             gc.collect()
             self.connection.send(event="waiting", node=node, name=name, items=items)
@@ -97,6 +105,8 @@ class AgentWorker:
         )
 
     def _count(self, workload: BenchmarkCall, message: Message) -> None:
+        if self.is_recorded:
+            _call_repeatedly(workload)
         try:
             count = load_counter()
         except ImportError as error:
@@ -109,6 +119,16 @@ class AgentWorker:
         }
         counts = [{**count(workload.call_once), **compiled} for _ in range(2)]
         self.connection.send(event="counted", counts=counts)
+
+
+def _call_repeatedly(workload: BenchmarkCall) -> None:
+    """Make calls for a recording, the first of them without torch.compile, which hides what runs."""
+    call_without_compiling(workload.call_once)
+    end = time.perf_counter() + RECORDED_SECONDS
+    for _ in range(MAX_RECORDED_CALLS):
+        if time.perf_counter() > end:
+            break
+        workload.call_once()
 
 
 def _samples_for(workload: BenchmarkCall, calls: int, seconds: float) -> list[float]:

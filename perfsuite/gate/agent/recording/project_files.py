@@ -1,0 +1,66 @@
+"""Names of the project's files, from the paths under which a process uses them."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+MODULE_SUFFIXES = (".py", ".pyc", ".so", ".pyd")
+
+
+class ProjectFiles:
+    """The files below one root, by their names relative to it, with every link followed."""
+
+    def __init__(self, root: str) -> None:
+        self.root = os.path.realpath(root)
+        self._names: dict[str, str] = {}
+        self._resolving = threading.local()
+
+    def name(self, path: Any) -> str:
+        """The name of a path below the root, `.` for the root itself; empty for anything else."""
+        if getattr(self._resolving, "is_active", False):  # resolving looks up paths itself
+            return ""
+        try:
+            text = os.fsdecode(path)
+        except TypeError:  # a file descriptor
+            return ""
+        known = self._names.get(text)
+        if known is None:
+            known = self._find_name(text)
+            if text.startswith("/"):  # others depend on the current folder
+                self._names[text] = known
+        return known
+
+    def _find_name(self, text: str) -> str:
+        if text.startswith("<"):  # of generated code
+            return ""
+        self._resolving.is_active = True
+        try:
+            path = os.path.realpath(text)
+        except (OSError, ValueError):
+            return ""
+        finally:
+            self._resolving.is_active = False
+        if path == self.root:
+            return "."
+        return path[len(self.root) + 1 :] if path.startswith(self.root + os.sep) else ""
+
+
+def module_matches(module: str, files: Iterable[str]) -> bool:
+    """Whether a module of this dotted name may be one of these files or folders.
+
+    >>> module_matches("toy.fast", ["src/toy/fast.py"]), module_matches("json.fast", ["src/toy/fast.py"])
+    (True, False)
+    """
+    parts = module.split(".")
+    for file in files:
+        *folders, name = file.split("/")
+        stem, dot, _ = name.partition(".")
+        if dot and not name.endswith(MODULE_SUFFIXES):
+            continue
+        path = folders if stem == "__init__" else [*folders, stem]
+        if path[-len(parts) :] == parts:
+            return True
+    return False

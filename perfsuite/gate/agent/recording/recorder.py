@@ -1,0 +1,236 @@
+"""A recording of one process: for each test, what it ran of the project and which differing files it used."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import resource
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from json import dumps, loads  # before the project can replace them
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+from .code_monitor import CodeMonitor
+from .file_monitor import FileMonitor
+from .lookups import GIT_ENTRY, LookupMonitor
+from .project_files import ProjectFiles
+
+COMMON = "common"  # the scope of what belongs to no single test
+INSTALLED_FOLDERS = (".venv/", "site-packages/")
+IS_FUNCTION = 0x1  # CO_OPTIMIZED: neither a module's nor a class's own code
+ATTRIBUTE_LOOKUPS = frozenset({"getattr", "hasattr"})
+OWN_VARIABLES = ("PERFSUITE_GATE_", "PYTEST_")  # prefixes
+
+
+@dataclass(slots=True)
+class Scope:
+    """What happened during one test, one shared fixture or one collected file."""
+
+    codes: dict[int, CodeType] = field(default_factory=dict)
+    compilers: set[str] = field(default_factory=set)
+    uses: dict[str, str] = field(default_factory=dict)  # phrases, and their kinds: see lookups.py
+    uses_scopes: set[str] = field(default_factory=set)  # scopes that it depends on
+
+
+class Recorder:
+    """Records from `start` to `write`, into the scope that was entered last."""
+
+    def __init__(self, request: dict[str, Any]) -> None:
+        self.request = request
+        self.scopes: dict[str, Scope] = {COMMON: Scope()}
+        self._scope = self.scopes[COMMON]
+        self._files = ProjectFiles(request["root"])
+        self._sources = frozenset(name for name in request["names"] if name.endswith(".py"))
+        self.code = CodeMonitor(self._files)
+        self._opened = FileMonitor()
+        self._lookups = LookupMonitor(self._files, self._sources, request["one_sided"], self.note)
+        self._usage = _children_usage()
+        self._preloaded: list[str] = []
+
+    @classmethod
+    def from_file(cls, path: str) -> Recorder:
+        return cls(loads(Path(path).read_text()))
+
+    def note(self, kind: str, phrase: str) -> None:
+        """Note a use of a differing file, or something that cannot be followed."""
+        self._scope.uses.setdefault(phrase, kind)
+
+    def start(self) -> None:
+        self._note_loaded()
+        self._lookups.start()
+        self._lookups.is_own_profile = True
+        self.code.start()
+        self._lookups.is_own_profile = False
+        self._select()
+
+    def watch_files(self) -> None:
+        """From here on, note when a differing file that is not Python source is opened."""
+        # git is started by pytest-benchmark; others that read the commit are seen by LookupMonitor.
+        for name in sorted(set(self.request["names"]) - self._sources - {GIT_ENTRY}):
+            self._opened.watch(str(Path(self.request["root"], name)), name)
+        self._opened.opened()
+
+    def enter(self, name: str) -> None:
+        """Record into this scope from here on."""
+        self._flush()
+        self._scope = self.scopes.setdefault(name, Scope())
+        self._select()
+
+    @contextmanager
+    def entered(self, name: str) -> Iterator[None]:
+        """Record into a scope while the block runs."""
+        before = next(key for key, scope in self.scopes.items() if scope is self._scope)
+        self.enter(name)
+        try:
+            yield
+        finally:
+            self.enter(before)
+
+    def write(self) -> None:
+        """End the recording and write it."""
+        self._flush()
+        self._lookups.is_own_profile = True
+        self.code.stop()
+        self._lookups.is_active = False
+        path = Path(self.request["output"])
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(dumps(self.describe()))
+        temporary.replace(path)
+
+    def describe(self) -> dict[str, Any]:
+        ran = {name for scope in self.scopes.values() for name in self._names(scope.codes.values())}
+        return {
+            "scopes": {name: self._describe_scope(scope) for name, scope in self.scopes.items()},
+            "loaded": sorted(ran | set(self._preloaded)),
+            "facts": {
+                "Python": sys.version,
+                "the environment variables": _digest(self._environment()),
+            },
+        }
+
+    def _describe_scope(self, scope: Scope) -> dict[str, Any]:
+        codes = list(scope.codes.values())
+        wanted = set(self.request["wanted_names"])
+        return {
+            "uses": [[kind, phrase] for phrase, kind in scope.uses.items()],
+            "uses_scopes": sorted(scope.uses_scopes),
+            "compilers": sorted(scope.compilers),
+            "ran": sorted(
+                {
+                    (name, code.co_firstlineno, code.co_name)
+                    for code in codes
+                    if (name := self._files.name(code.co_filename)) in self._sources
+                }
+            ),
+            "names": sorted({name for code in codes for name in self._mentioned(code) & wanted}),
+            "lookups": sorted(
+                {
+                    (self._files.name(code.co_filename), code.co_firstlineno)
+                    for code in codes
+                    if ATTRIBUTE_LOOKUPS & set(code.co_names)
+                }
+            ),
+            "digest": _digest(
+                sorted(
+                    {
+                        f"{self._files.name(code.co_filename)} {code.co_qualname}"
+                        for code in codes
+                        if code.co_flags & IS_FUNCTION
+                    }
+                )
+            ),
+        }
+
+    def _mentioned(self, code: CodeType) -> set[str]:
+        """The names and texts in a code object, except where a differing module only defines them."""
+        if not code.co_flags & IS_FUNCTION and self._files.name(code.co_filename) in self._sources:
+            return set()
+        return {*code.co_names, *(text for text in _texts(code.co_consts))}
+
+    def _names(self, codes: Iterable[CodeType]) -> set[str]:
+        return {self._files.name(code.co_filename) for code in codes}
+
+    def _select(self) -> None:
+        self.code.codes, self.code.compilers = self._scope.codes, self._scope.compilers
+
+    def _flush(self) -> None:
+        """Assign to the current scope what the system reports only when it is read."""
+        for name in sorted(self._opened.opened()):
+            self.note("file", f"{name}, which differs, was opened")
+        if self._opened.problem and set(self.request["names"]) - self._sources - {GIT_ENTRY}:
+            self.note("file", self._opened.problem)
+        if not self.code.is_running():
+            self.note("blind", "the recording was replaced by another profiler")
+        usage = _children_usage()
+        has_ended = usage != self._usage and not self._lookups.harmless_processes
+        if has_ended or _living_children():
+            self.note("blind", "another process was running")
+        self._usage, self._lookups.harmless_processes = usage, 0
+        if sys.version_info < (3, 12) and _uses_device():
+            self.note("blind", "threads of the device cannot be followed before Python 3.12")
+
+    def _note_loaded(self) -> None:
+        """Note the project's files that were in use before the recording began."""
+        modules = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+        for file in [*modules, *_mapped_files()]:
+            name = self._files.name(file) if file else ""
+            if name in self.request["names"]:
+                self.note("file", f"{name}, which differs, was loaded before the recording")
+            elif name and not any(part in name for part in INSTALLED_FOLDERS):
+                self._preloaded.append(name)
+                self.note("blind", f"{name} was loaded before the recording")
+        for name in self.request["names"]:
+            if name.endswith((".pth", "pyvenv.cfg")):
+                self.note("file", f"{name} differs")
+
+    def _environment(self) -> list[str]:
+        return sorted(
+            f"{name}={value.replace(self.request['root'], '')}"
+            for name, value in os.environ.items()
+            if not name.startswith(OWN_VARIABLES)
+        )
+
+
+def _texts(constants: Iterable[object]) -> Iterator[str]:
+    for constant in constants:
+        if isinstance(constant, str):
+            yield constant
+        elif isinstance(constant, tuple | frozenset):
+            yield from _texts(constant)
+
+
+def _digest(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
+
+
+def _mapped_files() -> list[str]:
+    """Shared libraries in use."""
+    with suppress(OSError):
+        lines = Path("/proc/self/maps").read_text().splitlines()
+        return list(dict.fromkeys(line[line.index("/") :] for line in lines if "/" in line))
+    return []
+
+
+def _children_usage() -> tuple[int, int]:
+    """Grows with each child process that has ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_minflt, usage.ru_nvcsw
+
+
+def _living_children() -> bool:
+    with suppress(OSError):
+        for task in Path("/proc/self/task").iterdir():
+            for child in (task / "children").read_text().split():
+                command = Path("/proc", child, "cmdline").read_bytes()
+                if b"torch/_inductor/compile_worker" not in command:
+                    return True
+    return False
+
+
+def _uses_device() -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and bool(torch.cuda.is_initialized())

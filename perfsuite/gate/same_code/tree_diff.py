@@ -1,0 +1,59 @@
+"""Which files differ between the two sides."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+IGNORED_FOLDERS = frozenset({".git", "__pycache__"})
+GIT_ENTRY = ".git"  # it names the commit, so it differs always
+
+
+@dataclass(frozen=True, slots=True)
+class TreeDiff:
+    """Files, folders and links that differ, by their names relative to each root."""
+
+    changed: frozenset[str]  # on both sides
+    one_sided: frozenset[str]
+
+    @property
+    def names(self) -> frozenset[str]:
+        return self.changed | self.one_sided
+
+
+def compare_trees(base: Path, head: Path) -> TreeDiff:
+    """Compare two folders. The paths of the folders themselves, in files below them, count as equal."""
+    base_names, head_names = set(_entries(base)), set(_entries(head))
+    spellings = [(os.fsencode(each), os.fsencode(other)) for each, other in _spellings(base, head)]
+    changed = {name for name in base_names & head_names if not _is_same(base / name, head / name, spellings)}
+    return TreeDiff(frozenset(changed | {GIT_ENTRY}), frozenset(base_names ^ head_names))
+
+
+def _spellings(base: Path, head: Path) -> list[tuple[Path, Path]]:
+    return list(dict.fromkeys([(base.resolve(), head.resolve()), (base, head)]))
+
+
+def _entries(root: Path) -> Iterator[str]:
+    """Files, folders and links; nothing is read through a link."""
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if name not in IGNORED_FOLDERS]
+        for name in (*files, *folders):
+            if name != GIT_ENTRY:
+                yield os.path.relpath(Path(folder, name), root)
+
+
+def _is_same(one: Path, other: Path, spellings: list[tuple[bytes, bytes]]) -> bool:
+    if one.is_symlink() or other.is_symlink():
+        return one.is_symlink() and other.is_symlink() and one.readlink() == other.readlink()
+    if one.samefile(other):  # a hard link
+        return True
+    if not (one.is_file() and other.is_file()):
+        return one.is_dir() and other.is_dir()
+    mine, theirs = one.read_bytes(), other.read_bytes()
+    if mine == theirs:
+        return True
+    for base, head in spellings:
+        mine, theirs = mine.replace(base, b"\0"), theirs.replace(head, b"\0")
+    return mine == theirs

@@ -1,0 +1,355 @@
+"""Changes of what runs or of what it works on, most of them outside the functions that run."""
+
+from __future__ import annotations
+
+import _json
+from pathlib import Path
+
+from tests.gate.same_code.small_projects import Case, Files
+
+LIBRARY = Path(_json.__file__).read_bytes()
+
+
+def feature(name: str, base: str, head: str, **more: str | bytes) -> Case:
+    """A change of toy/feature.py; `more` are further files of both sides."""
+    files: Files = {key.replace("__", "/").replace("_dot_", "."): value for key, value in more.items()}
+    return Case(name, {**files, "toy/feature.py": base}, {"toy/feature.py": head})
+
+
+def replaced(name: str, source: str, old: str, new: str, **more: str | bytes) -> Case:
+    """A change of one text in toy/feature.py."""
+    assert old in source, name
+    return feature(name, source, source.replace(old, new), **more)
+
+
+def beside(name: str, source: str, file: str, base: str | bytes | None, head: str | bytes | None) -> Case:
+    """A change of another file, which `source` in toy/feature.py uses; None: the side lacks it."""
+    files: Files = {"toy/feature.py": source} | ({} if base is None else {file: base})
+    return Case(name, files, {} if head is None else {file: head}, removed=(file,) if head is None else ())
+
+
+HERE = "from pathlib import Path\nROOT = Path(__file__).parent\n"
+UNUSED = "def unused():\n    {doc}\n    return {value}\n"
+
+HOSTILE = [
+    replaced("constant", "SIZE = 10\ndef run():\n    return SIZE\n", "10", "20"),
+    replaced("default", "def f(n=3):\n    return n\ndef run():\n    return f()\n", "3", "4"),
+    replaced("keyword default", "def f(*, n=3):\n    return n\ndef run():\n    return f()\n", "3", "4"),
+    replaced(
+        "closure",
+        "def make(n):\n    return lambda: n\nf = make(2)\ndef run():\n    return f()\n",
+        "make(2)",
+        "make(3)",
+    ),
+    replaced(
+        "decorator",
+        "import functools\n@functools.lru_cache\ndef f():\n    return 1\ndef run():\n    return f()\n",
+        "@functools.lru_cache\n",
+        "",
+    ),
+    replaced("class attribute", "class C:\n    n = 1\ndef run():\n    return C.n\n", "n = 1", "n = 2"),
+    replaced(
+        "enum member",
+        "import enum\nclass E(enum.Enum):\n    A = 1\ndef run():\n    return E.A.value\n",
+        "A = 1",
+        "A = 2",
+    ),
+    replaced(
+        "dataclass field",
+        "from dataclasses import dataclass\n@dataclass\nclass D:\n    n: int = 1\n"
+        "def run():\n    return D().n\n",
+        "= 1",
+        "= 2",
+    ),
+    replaced(
+        "metaclass",
+        "class M(type):\n    def __new__(cls, name, bases, space):\n        space['n'] = 1\n"
+        "        return super().__new__(cls, name, bases, space)\nclass C(metaclass=M):\n    pass\n"
+        "def run():\n    return C.n\n",
+        "= 1",
+        "= 2",
+    ),
+    replaced(
+        "module __getattr__",
+        "def __getattr__(name):\n    return 1\ndef run():\n    import toy.feature as m\n    return m.n\n",
+        "1",
+        "2",
+    ),
+    replaced(
+        "__getattr__ that is added and never called",
+        "class C:\n    n = 1\ndef run():\n    return C().n\n",
+        "n = 1\n",
+        "n = 1\n    def __getattr__(self, name):\n        return 2\n",
+    ),
+    replaced("__slots__", "class C:\n    pass\ndef run():\n    return C()\n", "pass", "__slots__ = ()"),
+    replaced(
+        "regex flag",
+        "import re\nP = re.compile('a+')\ndef run():\n    return P.match('A')\n",
+        "'a+'",
+        "'a+', re.I",
+    ),
+    replaced(
+        "lambda in a table",
+        "T = {'f': lambda: 1}\ndef run():\n    return T['f']()\n",
+        "lambda: 1",
+        "lambda: 2",
+    ),
+    replaced(
+        "nested function",
+        "def run():\n    def inner():\n        return 1\n    return inner()\n",
+        "return 1",
+        "return 2",
+    ),
+    replaced("generator", "def g():\n    yield 1\ndef run():\n    return list(g())\n", "yield 1", "yield 2"),
+    replaced(
+        "property",
+        "class C:\n    @property\n    def n(self):\n        return 1\ndef run():\n    return C().n\n",
+        "return 1",
+        "return 2",
+    ),
+    replaced(
+        "thread",
+        "import threading\ndef work():\n    return 1\ndef run():\n    t = threading.Thread(target=work)\n"
+        "    t.start()\n    t.join()\n",
+        "return 1",
+        "return 2",
+    ),
+    replaced(
+        "environment variable that is set",
+        "import os\nos.environ['TOY_MODE'] = 'slow'\ndef run():\n    return os.environ['TOY_MODE']\n",
+        "slow",
+        "fast",
+    ),
+    beside(
+        "environment file",
+        HERE + "def run():\n    return (ROOT / '.env').read_text()\n",
+        "toy/.env",
+        "MODE=1",
+        "MODE=2",
+    ),
+    beside(
+        "lazy import",
+        "def run():\n    from toy import lazy\n    return lazy.f()\n",
+        "toy/lazy.py",
+        "def f():\n    return 1\n",
+        "def f():\n    return 2\n",
+    ),
+    beside(
+        "installed dependency",
+        "import dep\ndef run():\n    return dep.f()\n",
+        ".venv/site-packages/dep.py",
+        "def f():\n    return 1\n",
+        "def f():\n    return 2\n",
+    ),
+    beside(
+        "monkeypatch",
+        "from toy import patch\nimport json\ndef run():\n    return json.dumps({})\n",
+        "toy/patch.py",
+        "import json\n",
+        "import json\njson.dumps = lambda value: '{}'\n",
+    ),
+    beside(
+        "conftest",
+        "import conftest\nimport os\ndef run():\n    return os.environ.get('TOY')\n",
+        "conftest.py",
+        "import os\n",
+        "import os\nos.environ.setdefault('TOY', '1')\n",
+    ),
+    beside(
+        "data file",
+        HERE + "def run():\n    return (ROOT / 'table.json').read_text()\n",
+        "toy/table.json",
+        "[1]",
+        "[1, 2]",
+    ),
+    beside(
+        "data file that an extension reads",
+        HERE + "import ctypes\nC = ctypes.CDLL(None)\ndef run():\n"
+        "    C.close(C.open(str(ROOT / 'image.jpg').encode(), 0))\n",
+        "toy/image.jpg",
+        b"\xff\xd8",
+        b"\xff\xd8\xff",
+    ),
+    beside(
+        "extension",
+        HERE + "import ctypes\ndef run():\n    try:\n        ctypes.PyDLL(str(ROOT / 'native.so'))\n"
+        "    except OSError:\n        pass  # built for another Python\n",
+        "toy/native.so",
+        LIBRARY,
+        LIBRARY + b"\0",
+    ),
+    beside(
+        "generated module",
+        "from toy import _generated\ndef run():\n    return _generated.TABLE\n",
+        "toy/_generated.py",
+        "TABLE = (1, 2)\n",
+        "TABLE = (1, 2, 3)\n",
+    ),
+    replaced(
+        "generated code",
+        "TEMPLATE = 'def f():\\n    return 1'\nspace = {}\nexec(TEMPLATE, space)\n"
+        "def run():\n    return space['f']()\n",
+        "return 1",
+        "return 2",
+    ),
+    beside(
+        "executed file",
+        HERE + "def run():\n    exec((ROOT / 'part.inc').read_text())\n",
+        "toy/part.inc",
+        "x = 1",
+        "x = 2",
+    ),
+    beside(
+        "flag file that is never opened",
+        HERE + "def run():\n    return (ROOT / 'fast.flag').exists()\n",
+        "toy/fast.flag",
+        None,
+        "",
+    ),
+    beside(
+        "flag file that os.path looks up",
+        HERE + "import os\ndef run():\n    return os.path.isfile(str(ROOT / 'fast.flag'))\n",
+        "toy/fast.flag",
+        "",
+        None,
+    ),
+    Case(
+        "entry of a folder",
+        {
+            "toy/feature.py": HERE + "import os\ndef run():\n    return len(os.listdir(ROOT / 'plugins'))\n",
+            "toy/plugins/a.txt": "",
+        },
+        {"toy/plugins/b.txt": ""},
+    ),
+    beside(
+        "module that is looked for",
+        "from importlib.util import find_spec\nHAS = find_spec('toy._fast') is not None\n"
+        "def run():\n    return HAS\n",
+        "toy/_fast.py",
+        None,
+        "",
+    ),
+    beside(
+        "optional module",
+        "try:\n    from toy import _fast\nexcept ImportError:\n    _fast = None\n"
+        "def run():\n    return _fast\n",
+        "toy/_fast.py",
+        None,
+        "X = 1\n",
+    ),
+    replaced(
+        "builtin shadowed by an import",
+        "import os\ndef run():\n    return pow(2, 3)\n",
+        "import os\n",
+        "import os\nfrom math import pow\n",
+    ),
+    replaced(
+        "builtin shadowed by a function",
+        "def run():\n    return len('a')\n",
+        "def run",
+        "def len(x):\n    return 1\ndef run",
+    ),
+    replaced(
+        "function whose presence decides",
+        "import toy.feature as me\ndef run():\n    return hasattr(me, 'fast')\n",
+        "def run",
+        "def fast():\n    pass\ndef run",
+    ),
+    replaced(
+        "function whose presence decides, under a computed name",
+        "import toy.feature as me\ndef run():\n    return hasattr(me, 'fa' + str('st'))\n",
+        "def run",
+        "def fast():\n    pass\ndef run",
+    ),
+    replaced(
+        "registry by dir()",
+        "import toy.feature as me\ndef run():\n    return len(dir(me))\n",
+        "def run",
+        "def extra():\n    pass\ndef run",
+    ),
+    replaced(
+        "registry of subclasses",
+        "class B:\n    found = []\n    def __init_subclass__(cls):\n        B.found.append(cls)\n"
+        "def run():\n    return len(B.found)\n",
+        "def run",
+        "class D(B):\n    pass\ndef run",
+    ),
+    replaced(
+        "method that overrides",
+        "class B:\n    def f(self):\n        return 1\nclass D(B):\n    n = 1\n"
+        "def run():\n    return D().f()\n",
+        "n = 1\n",
+        "n = 1\n    def f(self):\n        return 2\n",
+    ),
+    replaced(
+        "source text that is read",
+        "import inspect\n"
+        + UNUSED.format(doc="pass", value=1)
+        + "def run():\n    return inspect.getsource(unused)\n",
+        "return 1",
+        "return 2",
+    ),
+    replaced(
+        "code object that is read",
+        UNUSED.format(doc="pass", value=1) + "def run():\n    return unused.__code__.co_consts\n",
+        "return 1",
+        "return 2",
+    ),
+    replaced(
+        "documentation that is read",
+        UNUSED.format(doc="'one'", value=1) + "def run():\n    return len(unused.__doc__)\n",
+        "'one'",
+        "'one two'",
+    ),
+    replaced(
+        "order of statements",
+        "L = []\nL.append(1)\nL.append(2)\ndef run():\n    return L\n",
+        "L.append(1)\nL.append(2)\n",
+        "L.append(2)\nL.append(1)\n",
+    ),
+    replaced(
+        "future import",
+        "def f(x: int):\n    return x\ndef run():\n    return f(1)\n",
+        "def f",
+        "from __future__ import annotations\ndef f",
+    ),
+    beside(
+        "import of all names",
+        "from toy.names import *\ndef run():\n    return max(1, 2)\n",
+        "toy/names.py",
+        "import os\n",
+        "import os\ndef max(a, b):\n    return b\n",
+    ),
+    beside(
+        "other process",
+        "import subprocess, sys\ndef run():\n    subprocess.run([sys.executable, '-c', 'import toy.child'], check=True)\n",  # noqa: E501
+        "toy/child.py",
+        "X = 1\n",
+        "X = 2\n",
+    ),
+    beside(
+        "forked process",
+        "import os\ndef run():\n    pid = os.fork()\n    if not pid:\n        import toy.child\n"
+        "        os._exit(0)\n    os.waitpid(pid, 0)\n",
+        "toy/child.py",
+        "X = 1\n",
+        "X = 2\n",
+    ),
+    beside(
+        "function that a module-level call runs",
+        "from toy import tables\ndef run():\n    return tables.T\n",
+        "toy/tables.py",
+        "def build():\n    return 1\nT = build()\n",
+        "def build():\n    return 2\nT = build()\n",
+    ),
+    Case(
+        "target of a link",
+        {
+            "toy/feature.py": HERE + "def run():\n    return (ROOT / 'link').read_text()\n",
+            "toy/a": "1",
+            "toy/b": "2",
+        },
+        {},
+        links={"toy/link": ("a", "b")},
+    ),
+]

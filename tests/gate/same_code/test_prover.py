@@ -1,0 +1,183 @@
+"""The prover records real pairs: what belongs to which test, and what an earlier test leaves behind."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+
+import pytest
+
+from perfsuite.gate.pair_result import NodeId
+from perfsuite.gate.pair_runner import open_pair_runner
+from perfsuite.gate.same_code.prover import SameCodeProver
+from tests.gate.projects import Project, quick_settings
+
+CONFTEST = """
+import pytest
+from toy import shared
+
+
+@pytest.fixture(scope="session")
+def model():
+    return shared.make_model()
+"""
+SHARED = """
+import functools
+
+
+def make_model():
+    return {model}
+
+
+@functools.lru_cache
+def table():
+    return {table}
+
+
+def cached():
+    return table()
+
+
+def same():
+    return 1
+"""
+TEST_SHARED = """
+from toy import shared
+
+
+def test_same(benchmark):
+    benchmark(shared.same)
+
+
+def test_fills_the_cache(benchmark):
+    benchmark(shared.table)
+
+
+def test_reads_the_cache(benchmark):
+    benchmark(len, shared.table())
+
+
+def test_model(benchmark, model):
+    benchmark(len, [model])
+
+
+def test_model_again(benchmark, model):
+    benchmark(len, [model])
+"""
+TEST_OTHER = """
+import os
+from toy import other
+
+
+def one():
+    return 1
+
+
+def two():
+    return 2
+
+
+def test_import(benchmark):
+    benchmark(other.run)
+
+
+def test_varies(benchmark):
+    benchmark(one if os.environ["PERFSUITE_GATE_SIDE"] == "base" else two)
+"""
+FILES = {
+    "toy/__init__.py": "",
+    "toy/shared.py": SHARED.format(model=1, table=1),
+    "toy/other.py": "SIZE = 1\n\n\ndef run():\n    return SIZE\n",
+    "benchmarks/conftest.py": CONFTEST,
+    "benchmarks/test_shared.py": TEST_SHARED,
+    "benchmarks/test_other.py": TEST_OTHER,
+}
+SHARED_TESTS = ("same", "fills_the_cache", "reads_the_cache", "model", "model_again")
+
+
+def prove(project: Project, tests: list[str]) -> tuple[set[str], Mapping[str, str]]:
+    """The tests that are proven to run the same code, and the reasons against the others."""
+    nodes = [NodeId(f"benchmarks/{test}") for test in tests]
+    with open_pair_runner(project.root, quick_settings(), random.Random(1)) as runner:
+        prover = SameCodeProver(
+            roots={side: tree.path for side, tree in runner.worktrees.items()}, workspace=runner.workspace
+        )
+        runner.recording_requests = prover.requests
+        with prover.recorded():
+            runner.run(nodes, counting=True)
+        proven = prover.prove(
+            nodes,
+            file_of=lambda node: node.partition("::")[0],
+            run_pair=lambda nodes: runner.run(nodes, counting=True),
+            is_out_of_time=lambda: False,
+        )
+    names = {node: node.rpartition("::test_")[2] for node in nodes}
+    return {names[node] for node in proven}, {names[node]: use for node, use in prover.reasons.items()}
+
+
+def test_a_test_is_the_same_only_where_no_process_state_may_differ(project: Project) -> None:
+    project.commit(FILES)
+    project.commit({"toy/shared.py": SHARED.format(model=2, table=2)})
+    tests = [*(f"test_shared.py::test_{name}" for name in SHARED_TESTS), "test_other.py::test_import"]
+    proven, reasons = prove(project, tests)
+    assert proven == {"same", "import"}
+    assert reasons["reads_the_cache"] == reasons["fills_the_cache"] == "toy/shared.py: table differs"
+    assert reasons["model"] == reasons["model_again"] == "toy/shared.py: make_model differs"
+
+
+def test_a_module_counts_only_for_the_files_that_import_it(project: Project) -> None:
+    project.commit(FILES)
+    project.commit({"toy/other.py": FILES["toy/other.py"].replace("SIZE = 1", "SIZE = 2")})
+    proven, reasons = prove(project, ["test_shared.py::test_same", "test_other.py::test_import"])
+    assert proven == {"same"}
+    assert reasons["import"].startswith("toy/other.py differs where it is imported")
+
+
+def test_a_benchmark_that_runs_other_functions_in_equal_calls_is_timed(project: Project) -> None:
+    project.commit(FILES)
+    project.commit({"toy/shared.py": FILES["toy/shared.py"].replace("return 1", "return 3")})
+    proven, reasons = prove(project, ["test_other.py::test_varies", "test_other.py::test_import"])
+    assert proven == {"import"}
+    assert reasons["varies"] == "equal calls ran different functions"
+
+
+COMPILED = """
+import torch
+
+
+@torch.compile(backend="eager")
+def changed(x):
+    return inner(x)
+
+
+def inner(x):
+    return x + {number}
+
+
+@torch.compile(backend="eager")
+def same(x):
+    return x * 2
+"""
+TEST_COMPILED = """
+import torch
+from toy import compiled
+
+
+def test_changed(benchmark):
+    benchmark(compiled.changed, torch.ones(2))
+
+
+def test_same(benchmark):
+    benchmark(compiled.same, torch.ones(2))
+"""
+
+
+@pytest.mark.slow
+def test_what_a_compiled_function_runs_is_seen(project: Project) -> None:
+    pytest.importorskip("torch")
+    files = {"toy/__init__.py": "", "benchmarks/test_c.py": TEST_COMPILED}
+    project.commit({**files, "toy/compiled.py": COMPILED.format(number=1)})
+    project.commit({"toy/compiled.py": COMPILED.format(number=2)})
+    proven, reasons = prove(project, ["test_c.py::test_changed", "test_c.py::test_same"])
+    assert proven == {"same"}, reasons
+    assert reasons["changed"] == "toy/compiled.py: inner differs"
