@@ -29,7 +29,7 @@ def redact_url(text: str) -> str:
     >>> redact_url("https://ann:secret@host/x.jpg?sig=abc&v=2: not found")
     'https://ann:***@host/x.jpg?sig=***&v=***: not found'
     """
-    text = re.sub(r"(://[^/\s@:]*):[^\s@]*@", r"\1:***@", text)
+    text = re.sub(r"(://[^/\s@:]*):[^/\s]*@", r"\1:***@", text)
     return re.sub(r"([?&][\w.-]+=)[^&\s:'\")]+", r"\1***", text) if "://" in text else text
 
 

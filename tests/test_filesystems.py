@@ -18,10 +18,11 @@ from perfsuite.filesystems import open_filesystem, redact_url
     [
         ("s3://bucket/runs", "s3://bucket/runs"),
         ("ftp://ann:secret@host/a", "ftp://ann:***@host/a"),
-        ("ftp://ann:se:c/r@et@host/a", "ftp://ann:***@host/a"),
+        ("ftp://ann:se:cr@et@host/a", "ftp://ann:***@host/a"),
         ("ftp://:secret@host", "ftp://:***@host"),
         ("ftp://ann@host", "ftp://ann@host"),
         ("https://host/a?X-Amz-Signature=secret&x=secret", "https://host/a?X-Amz-Signature=***&x=***"),
+        ("ftp://host:21/a@b", "ftp://host:21/a@b"),
         ("a path with ?a=1", "a path with ?a=1"),
         ("two: a://b:secret@c and d://e:secret@f", "two: a://b:***@c and d://e:***@f"),
     ],

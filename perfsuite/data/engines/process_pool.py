@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import multiprocessing.process
 import os
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
@@ -106,7 +107,7 @@ class ProcessPool:
         self._pending: dict[int, tuple[int, Future[Faults]]] = {}  # by buffer: the worker, and its result
         self._failure: Exception | None = None
         context = torch_multiprocessing.get_context(start_method)
-        self._workers = [
+        self.workers = [
             WorkerProcess(
                 context,
                 WorkerSetup(
@@ -129,7 +130,7 @@ class ProcessPool:
 
     def start(self) -> None:
         try:
-            for worker in self._workers:
+            for worker in self.workers:
                 worker.start()
         except BaseException:
             self.close()
@@ -139,7 +140,7 @@ class ProcessPool:
         """Send a task to the worker with the fewest unfinished ones."""
         if self._failure is not None:
             raise self._failure
-        unfinished = [0] * len(self._workers)
+        unfinished = [0] * len(self.workers)
         for worker, _ in self._pending.values():
             unfinished[worker] += 1
         chosen, number = unfinished.index(min(unfinished)), self._numbers[id(buffer)]
@@ -147,7 +148,7 @@ class ProcessPool:
         future.set_running_or_notify_cancel()  # it cannot be canceled: a worker is filling the buffer
         self._pending[number] = chosen, future
         try:
-            self._workers[chosen].connection.send((number, task))
+            self.workers[chosen].connection.send((number, task))
         except OSError as error:
             raise self._fail_by_death(chosen) from error
         return [future]
@@ -167,23 +168,23 @@ class ProcessPool:
         is_idle = self.is_usable
         self._failure = self._failure or RuntimeError("loader: its worker processes were closed")
         with interrupts_deferred():
-            for worker in self._workers:
+            for worker in self.workers:
                 worker.close(is_idle)
 
     def _receive(self) -> None:
         """Receive one result or more, of whichever batch."""
         if self._failure is not None:
             raise self._failure
-        events = [event for worker in self._workers for event in (worker.connection, worker.process.sentinel)]
+        events = [event for worker in self.workers for event in (worker.connection, worker.process.sentinel)]
         ready = wait(events, self._timeout or None)
         if not ready:
             raise self._fail(stuck_error(self._source, self._busy_workers(), self._timeout))
-        for number, worker in enumerate(self._workers):
+        for number, worker in enumerate(self.workers):
             if worker.connection in ready or worker.process.sentinel in ready:
                 self._receive_from(number)
 
     def _receive_from(self, worker: int) -> None:
-        connection = self._workers[worker].connection
+        connection = self.workers[worker].connection
         try:
             # A dead worker's last result may have come before its end.
             message = connection.recv() if connection.poll() else None
@@ -199,7 +200,7 @@ class ProcessPool:
             future.set_exception(sent_error.unpack())
 
     def _fail_by_death(self, worker: int) -> Exception:
-        process = self._workers[worker].process
+        process = self.workers[worker].process
         process.join(1)
         rows = self._current_rows[worker]
         return self._fail(worker_death_error(process.exitcode, self._source, rows[rows != IDLE].tolist()))
@@ -213,8 +214,8 @@ class ProcessPool:
         """The threads that are making an image, and the processes with unfinished batches that make none."""
         unfinished = {worker for worker, _ in self._pending.values()}
         busy: list[tuple[str, int | None]] = []
-        for number, worker in enumerate(self._workers):
-            name = f"worker {number + 1} of {len(self._workers)}, process {worker.process.pid},"
+        for number, worker in enumerate(self.workers):
+            name = f"worker {number + 1} of {len(self.workers)}, process {worker.process.pid},"
             rows = [row for row in self._current_rows[number].tolist() if row != IDLE]
             busy += [(name, row) for row in rows]
             if not rows and number in unfinished:
@@ -228,6 +229,17 @@ def _config_of_worker(worker_config: WorkerConfig, number: int, threads: int) ->
     if cores and threads == 1:
         cores = (cores[number % len(cores)],)
     return replace(worker_config, num_workers=threads, cores=cores, timeout=0.0, pin_memory=False)
+
+
+def _disown_in_child() -> None:
+    """In a forked child: keep multiprocessing, which ends its children at exit, from ending the caller's."""
+    for pool in list(_open_pools):
+        for worker in pool.workers:
+            multiprocessing.process._children.discard(worker.process)  # type: ignore[attr-defined]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_disown_in_child)
 
 
 @atexit.register

@@ -18,6 +18,7 @@ from PIL import Image
 from perfsuite.data.crop import CropWindow
 from perfsuite.data.decoding.jpeg_header import read_jpeg_header
 from perfsuite.data.decoding.jpeg_markers import ends_after_one_scan
+from perfsuite.data.decoding.nvjpeg import suits_nvjpeg
 from perfsuite.data.decoding.region import RegionDecoder, is_available
 from perfsuite.data.decoding.registry import available_decoders, get_decoder
 from perfsuite.data.loaders import make_loaders
@@ -143,6 +144,12 @@ def test_a_fatal_marker_below_the_crop_refuses_the_file(segment: str) -> None:
     assert decode_with_pil(data) is None
     for window in windows(192, 144):
         assert decode_region(RegionDecoder(), data, window) is None
+
+
+@pytest.mark.parametrize("segment", FATAL_SEGMENTS.values(), ids=FATAL_SEGMENTS.keys())
+def test_a_fatal_marker_keeps_a_file_from_nvjpeg(segment: str) -> None:
+    assert suits_nvjpeg(undamaged_files()[0])
+    assert not suits_nvjpeg(plant_segment(bytes.fromhex(segment)))
 
 
 @needs_region

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing.util
 import os
 import random
 import signal
@@ -116,6 +117,27 @@ def interrupting(loader: Loader) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(process_pool, "wait", interrupt)
         yield
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork")
+@pytest.mark.parametrize("engine", ["processes", "subprocess"])
+def test_a_forked_child_that_ends_in_order_leaves_the_workers_of_its_parent(
+    files: FileSource, engine: str
+) -> None:
+    loader = loader_of(files, engine, 2, "raise")
+    try:
+        run_batches(loader)
+        before = {child.pid for child in children()}
+
+        def end_as_python_does() -> int:
+            multiprocessing.util._exit_function()
+            return 0
+
+        assert exit_code_of_child(end_as_python_does) == 0
+        assert run_epoch(loader) == Outcome("", "", IMAGES)
+        assert {child.pid for child in children()} == before
+    finally:
+        loader.close()
 
 
 def test_a_deferred_interrupt_comes_after_the_block() -> None:

@@ -176,11 +176,12 @@ def test_hostile_headers_are_an_error_or_no_image(tmp_path: Path, kind: bytes, s
 
 def test_an_image_beyond_the_pixel_limit_is_not_packed(tmp_path: Path) -> None:
     (tmp_path / "p" / "a").mkdir(parents=True)
-    data = bytearray(encode(block_image(), "PNG"))
-    data[16:24] = (30_000).to_bytes(4) * 2
-    (tmp_path / "p" / "a" / "huge.png").write_bytes(data)
+    data = bytearray(encode(block_image(), "JPEG"))
+    size_field = data.index(b"\xff\xc0") + 5
+    data[size_field : size_field + 4] = (30_000).to_bytes(2) * 2
+    (tmp_path / "p" / "a" / "huge.jpg").write_bytes(data)
     with pytest.raises(
-        DataError, match=r"a/huge.png: claims 30,000 x 30,000 pixels.*the shard was not written"
+        DataError, match=r"a/huge.jpg: claims 30,000 x 30,000 pixels.*the shard was not written"
     ):
         write_shards(image_folder(tmp_path / "p"), tmp_path / "s")
     assert not list((tmp_path / "s").glob("*.tar"))
