@@ -130,7 +130,7 @@ def test_a_forked_child_that_ends_in_order_leaves_the_workers_of_its_parent(
         before = {child.pid for child in children()}
 
         def end_as_python_does() -> int:
-            multiprocessing.util._exit_function()
+            multiprocessing.util._exit_function()  # type: ignore[attr-defined]
             return 0
 
         assert exit_code_of_child(end_as_python_does) == 0
