@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent import futures as concurrent_futures
 from concurrent.futures import Future
 from functools import partial
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -109,11 +109,18 @@ class _Team:
     def wait(self, futures: Sequence[Future[Faults]]) -> None:
         if self._failure is not None:
             raise self._failure
-        if concurrent_futures.wait(futures, self._worker_config.timeout_or_none).not_done:
-            workers = busy_threads(self._current_rows)
-            failure = stuck_error(self._source, workers, self._worker_config.timeout)
-            self.abandon(failure)
-            raise failure
+        # A queue, because an Event's lock breaks if Ctrl-C comes while its holder waits.
+        done: SimpleQueue[Future[Faults]] = SimpleQueue()
+        for future in futures:
+            future.add_done_callback(done.put)
+        for _ in futures:
+            try:
+                done.get(timeout=self._worker_config.timeout_or_none)
+            except Empty:
+                workers = busy_threads(self._current_rows)
+                failure = stuck_error(self._source, workers, self._worker_config.timeout)
+                self.abandon(failure)
+                raise failure from None
 
     def abandon(self, failure: Exception | None = None) -> None:
         self._failure = failure or RuntimeError("loader: its threads were abandoned after an interrupt")

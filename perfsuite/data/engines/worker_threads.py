@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 from weakref import WeakSet
@@ -75,13 +76,19 @@ def _run_calls(calls: SimpleQueue[_Call | None]) -> None:
         future, function = call
         if not future.set_running_or_notify_cancel():
             continue
-        try:
-            result = function()
-        except BaseException as error:  # raised again in the caller's thread
-            future.set_exception(error)
-        else:
-            future.set_result(result)
+        # Ctrl-C within a caller's `with future._condition` breaks that lock; then nobody waits any more.
+        with suppress(RuntimeError):
+            _resolve(future, function)
         del call, future, function  # the waiting thread must not keep a batch alive
+
+
+def _resolve(future: Future[Any], function: Callable[[], Any]) -> None:
+    try:
+        result = function()
+    except BaseException as error:  # raised again in the caller's thread
+        future.set_exception(error)
+    else:
+        future.set_result(result)
 
 
 @atexit.register
