@@ -181,7 +181,8 @@ def test_scaled_decode_changes_pixels_only_slightly(tmp_path: Path) -> None:
 
 
 def test_two_iterators_of_threads_are_independent(folder: Path) -> None:
-    loader = make_loaders(folder, num_workers=2, augmentation_mode="none", **SMALL).train
+    # Not "auto": on a loaded machine it chooses processes, which allow one iteration at a time.
+    loader = make_loaders(folder, num_workers=2, engine="threads", augmentation_mode="none", **SMALL).train
     loader.set_epoch(0)
     alone = collect(loader)
     loader.set_epoch(0)
