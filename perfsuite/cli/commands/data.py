@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from perfsuite.cli.arguments import POSITIVE_INT, number, size
-from perfsuite.cli.output import add_json_argument, text_stream, write_output
+from perfsuite.cli.output import add_json_argument, print_message, text_stream, write_output
 from perfsuite.cli.progress import ImageCounter
 from perfsuite.errors import ExitCode, UsageError
 from perfsuite.report.text import escape_control_characters
@@ -90,7 +91,7 @@ def _make(arguments: argparse.Namespace) -> int:
         size=arguments.size,
         progress=ImageCounter(),
     )
-    print(f"{folder}: {arguments.images} images in {arguments.classes} classes")
+    print_message(f"{folder}: {arguments.images} images in {arguments.classes} classes", sys.stdout)
     return ExitCode.KEPT
 
 
@@ -103,7 +104,10 @@ def _maps(arguments: argparse.Namespace) -> int:
     drawn = store_maps(annotations, arguments.folder, suffix, ImageCounter())
     skipped = annotations.skipped_polygons
     note = f", {skipped} degenerate polygons skipped" if skipped else ""
-    print(f"{arguments.folder}: {drawn} maps drawn, {len(annotations) - drawn} existed already{note}")
+    print_message(
+        f"{arguments.folder}: {drawn} maps drawn, {len(annotations) - drawn} existed already{note}",
+        sys.stdout,
+    )
     return ExitCode.KEPT
 
 
@@ -113,7 +117,7 @@ def _shards(arguments: argparse.Namespace) -> int:
 
     source = _read_existing(image_folder, arguments.images)
     shards = write_shards(source, arguments.folder, arguments.per_shard, progress=ImageCounter())
-    print(f"{arguments.folder}: {len(source)} images in {len(shards)} shards")
+    print_message(f"{arguments.folder}: {len(source)} images in {len(shards)} shards", sys.stdout)
     return ExitCode.KEPT
 
 
@@ -125,9 +129,9 @@ def _check(arguments: argparse.Namespace) -> int:
     stream = text_stream(arguments.json)
     for problem in report.problems:
         line = f"{folder}/{problem.file}: {problem.kind}: {problem.reason}"
-        print(escape_control_characters(line), file=stream)
+        print_message(escape_control_characters(line), stream)
     unreadable, damaged = report.count("unreadable"), report.count("damaged")
-    print(f"{folder}: {report.files} files, {unreadable} unreadable, {damaged} damaged", file=stream)
+    print_message(f"{folder}: {report.files} files, {unreadable} unreadable, {damaged} damaged", stream)
     if arguments.json:
         figures = {"folder": str(folder), **asdict(report)}
         write_output("--json", arguments.json, json.dumps(figures, indent=2) + "\n")
