@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from perfsuite.errors import UsageError
 
+# A store that accepts a connection and never answers is an error after about this long, not after minutes.
+CONNECT_SECONDS, READ_SECONDS = 10.0, 30.0
 _COMMON_PROTOCOLS = {"file", "gs", "s3", "az", "http", "https"}
 
 
@@ -16,6 +21,16 @@ def is_url(text: str) -> bool:
     (True, False)
     """
     return "://" in text
+
+
+def redact_url(text: str) -> str:
+    """Replace passwords and query values (which sign a request) in all URLs of a text.
+
+    >>> redact_url("https://ann:secret@host/x.jpg?sig=abc&v=2: not found")
+    'https://ann:***@host/x.jpg?sig=***&v=***: not found'
+    """
+    text = re.sub(r"(://[^/\s@:]*):[^/\s]*@", r"\1:***@", text)
+    return re.sub(r"([?&][\w.-]+=)[^&\s:'\")]+", r"\1***", text) if "://" in text else text
 
 
 def open_filesystem(url: str, *, shared: bool = True, **options: Any) -> tuple[Any, str]:
@@ -29,18 +44,38 @@ def open_filesystem(url: str, *, shared: bool = True, **options: Any) -> tuple[A
         from fsspec.core import url_to_fs
     except ImportError as error:
         raise UsageError(
-            f"{url}: URLs need fsspec, which is not installed; pip install 'perfsuite[remote]'"
+            f"{redact_url(url)}: URLs need fsspec, which is not installed; pip install 'perfsuite[remote]'"
         ) from error
-    protocol = url.split("://", 1)[0]
+    protocol, shown = url.split("://", 1)[0], redact_url(url)
+    options = _with_time_limits(protocol, options)
     if not shared:
         options["skip_instance_cache"] = True
     try:
         files, path = url_to_fs(url, **options)
     except ImportError as error:
-        raise UsageError(f"{url}: {protocol}:// needs a package that is not installed ({error})") from error
+        raise UsageError(
+            f"{shown}: {protocol}:// needs a package that is not installed ({redact_url(str(error))})"
+        ) from error
     except ValueError as error:
         known = ", ".join(sorted(set(fsspec.available_protocols()) & _COMMON_PROTOCOLS))
         raise UsageError(
-            f"{url}: unknown protocol {protocol!r} ({error}), expected {known} or another"
+            f"{shown}: unknown protocol {protocol!r} ({redact_url(str(error))}), expected {known} or another"
         ) from error
     return files, str(path).rstrip("/")
+
+
+def _with_time_limits(protocol: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Add time limits for connecting and reading where the store has such options; given ones stay."""
+    if protocol in ("s3", "s3a"):
+        limits = {
+            "connect_timeout": CONNECT_SECONDS,
+            "read_timeout": READ_SECONDS,
+            "retries": {"total_max_attempts": 2},
+        }
+        return {**options, "config_kwargs": {**limits, **options.get("config_kwargs", {})}}
+    if protocol in ("http", "https") and find_spec("aiohttp") is not None:
+        import aiohttp
+
+        limit = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=READ_SECONDS)
+        return {**options, "client_kwargs": {"timeout": limit, **options.get("client_kwargs", {})}}
+    return dict(options)

@@ -121,6 +121,10 @@ class BatchBuffer:
         """The first `count` positions, for a worker to fill."""
         return BatchView(**_map_fields(self, lambda tensor: tensor[:count].numpy()))
 
+    def part(self, start: int, stop: int) -> Self:
+        """These positions of the same memory."""
+        return replace(self, **_map_fields(self, lambda tensor: tensor[start:stop]))
+
     def to_batch(self, count: int, faults: tuple[Fault, ...]) -> Batch:
         """The first `count` positions without the skipped ones."""
         used = self.rows[:count] != SKIPPED_ROW

@@ -8,6 +8,7 @@ from typing import Literal
 
 from PIL import Image
 
+from perfsuite.data.sources.base import ImageSource
 from perfsuite.errors import DataError
 
 FaultPolicy = Literal["raise", "skip", "substitute"]
@@ -56,12 +57,29 @@ def reason_of(error: Exception) -> str:
     >>> reason_of(FileNotFoundError(2, "No such file or directory")), reason_of(MemoryError())
     ('No such file or directory', 'MemoryError')
     """
-    if isinstance(error, OSError) and error.strerror:
+    if isinstance(error, OSError) and isinstance(error.strerror, str) and error.strerror:
         return error.strerror
     is_clear = isinstance(error, DataError | OSError | SyntaxError | Image.DecompressionBombError)
-    if is_clear and str(error):
+    message = message_of(error)
+    if is_clear and message:
+        return message
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def message_of(error: BaseException) -> str:
+    """The error's message; empty if its own `__str__` fails."""
+    try:
         return str(error)
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    except Exception:  # of a source's own error class
+        return ""
+
+
+def name_row(source: ImageSource, row: int) -> str:
+    """The name of an image in messages; its row if the source cannot name it."""
+    try:
+        return str(source.name(row))
+    except Exception:  # any, because naming must not hide the error that is reported
+        return f"row {row}"
 
 
 def check_fault_policy(policy: str) -> None:

@@ -18,7 +18,7 @@ from perfsuite.data.decoding.decoder import DecodeFunction, Pixels, image_errors
 from perfsuite.data.decoding.jpeg_header import read_jpeg_header
 from perfsuite.data.decoding.pillow_resize import resize_with_pillow
 from perfsuite.data.decoding.registry import get_decoder
-from perfsuite.data.faults import IMAGE_ERRORS, Fault, fault_error, reason_of
+from perfsuite.data.faults import IMAGE_ERRORS, Fault, fault_error, name_row, reason_of
 from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.sample_rng import (
     IDENTITY_PARAMETERS,
@@ -26,7 +26,7 @@ from perfsuite.data.sample_rng import (
     fold_mirror_into_resize,
     iterate_parameters,
 )
-from perfsuite.data.sources.base import ImageSource
+from perfsuite.data.sources.base import ImageSource, read_row
 from perfsuite.errors import DataError
 from perfsuite.stages import stage
 from perfsuite.transforms.arrays import GRAY_FILL
@@ -68,8 +68,14 @@ class CropGeometry:
 class ImageMaker:
     """Makes images for one thread, and owns the buffers that decoding needs."""
 
-    def __init__(self, source: ImageSource, image_config: ImageConfig) -> None:
-        self._source = source
+    def __init__(
+        self,
+        source: ImageSource,
+        image_config: ImageConfig,
+        current_row: NDArray[np.int64] | None = None,
+    ) -> None:
+        """`current_row`, one element, is set to the row of each image before it is made."""
+        self._source, self._current_row = source, current_row
         self._config = image_config
         # None selects the region decoder, and `auto` or Pillow where it cannot decode.
         self._decode = None if image_config.decoder == "auto" else get_decoder(image_config.decoder)
@@ -117,11 +123,13 @@ class ImageMaker:
         position: int,
     ) -> Fault | None:
         """Make one image, from a cache where it is cached; return the fault, or raise it by the policy."""
+        if self._current_row is not None:
+            self._current_row[0] = row
         try:
             geometry, remaining = self._make_pixels(epoch, row, uniforms, parameters, view.images[position])
             self.record_geometry(row, geometry, remaining, view, position)
         except Exception as error:  # any of them belongs to this image; a BaseException ends the process
-            fault = Fault(self._source.name(row), reason_of(error))
+            fault = Fault(name_row(self._source, row), reason_of(error))
             if self._config.on_error != "raise":
                 return fault
             if isinstance(error, IMAGE_ERRORS):
@@ -139,7 +147,7 @@ class ImageMaker:
         if decoded is not None:
             return self._from_decoded(decoded, uniforms, parameters, out)
         with stage("read"):
-            data = self._source.read(row)
+            data = read_row(self._source, row)
         geometry, remaining = self.make_from_bytes(data, uniforms, parameters, out)
         if self._augmented_cache is not None:
             self._augmented_cache.put_augmented(row, epoch, CachedImage(out, geometry.original_size))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -118,6 +119,7 @@ class Loader:
         return self._batches(tasks, self._iteration)
 
     def _batches(self, tasks: Sequence[BatchTask], iteration: int) -> Generator[LabeledBatch]:
+        owner = os.getpid()
         try:
             with closing(self._engine.run(tasks)) as batches:  # type: ignore[type-var]
                 while True:
@@ -134,6 +136,11 @@ class Loader:
                     if iteration == self._iteration:
                         self._batches_given += 1
                     yield images, labels
+                    if os.getpid() != owner:
+                        raise DataError(
+                            f"loader: this iteration began in process {owner}, expected to go on there; "
+                            "start a new iteration in a forked child"
+                        )
         finally:
             if not self._persistent_workers and iteration == self._iteration:
                 self.close()

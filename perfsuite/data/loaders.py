@@ -19,7 +19,7 @@ from typing import Any, Literal
 import torch
 
 from perfsuite.data.cache.cached_source import cache_splits
-from perfsuite.data.engines.base import WorkerConfig
+from perfsuite.data.engines.base import DEFAULT_TIMEOUT_SECONDS, WorkerConfig
 from perfsuite.data.engines.device_prefetch import DevicePrefetcher
 from perfsuite.data.engines.registry import make_engine
 from perfsuite.data.faults import FaultPolicy
@@ -95,6 +95,7 @@ def make_loaders(
     cache_epochs: int = 0,
     device: str | torch.device = "cpu",
     cores: Sequence[int] = (),
+    timeout: float = DEFAULT_TIMEOUT_SECONDS,
     annotations: str | Path | Annotations | None = None,
     maps: str | Path | MapSource | None = None,
     keypoint_flip_pairs: Sequence[tuple[int, int]] | None = None,
@@ -114,7 +115,8 @@ def make_loaders(
     faster, with slightly different pixels. `cache` stores decoded images in memory or in a file, as many as
     fit (more options: perfsuite.data.cache.cached_source). With `cache_epochs` it stores the augmented
     training images of that many epochs, and repeats these. With a `device`, batches are copied there ahead of
-    time and normalized there. `cores` pins the workers to these cores in turn.
+    time and normalized there. `cores` pins the workers to these cores in turn. Workers that give no result
+    for `timeout` seconds while the caller waits are an error that names their images (0: no limit).
 
     `pin_memory` (by default with a GPU; without one it has no effect) puts batches into page-locked memory.
     `sampler` yields the training rows, before they are shared among ranks. Workers outlive an epoch unless
@@ -145,6 +147,7 @@ def make_loaders(
             pin_memory=pinned,
             start_method=start_method,
             cores=tuple(cores),
+            timeout=timeout,
         ),
         device=torch.device(device),
         normalize=replace(normalize or Normalize(), pin_memory=pinned and torch.device(device).type == "cpu"),

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from perfsuite.data.crop import UNIFORMS_PER_CROP
 from perfsuite.data.image_config import ImageConfig
-from perfsuite.transforms.augment.counter_rng import uniforms
+from perfsuite.transforms.augment.counter_rng import NUMBERS_PER_SAMPLE, uniforms
 from perfsuite.transforms.augment.parameters import AugmentationParameters, BatchParameters
 
 # Makes the crop independent of the augmentation.
@@ -24,7 +24,9 @@ def crop_uniforms(config: ImageConfig, epoch: int, rows: NDArray[np.int64]) -> N
         return np.empty((len(rows), 0))
     # The generator gives fewer numbers per sample than a crop needs, so each row takes those of two samples.
     pairs = np.stack([2 * rows, 2 * rows + 1], axis=1).reshape(-1)
-    numbers = uniforms(config.seed ^ _CROP_STREAM_KEY, epoch, pairs).reshape(len(rows), -1)
+    numbers = uniforms(config.seed ^ _CROP_STREAM_KEY, epoch, pairs).reshape(
+        len(rows), 2 * NUMBERS_PER_SAMPLE
+    )
     return numbers[:, :UNIFORMS_PER_CROP]
 
 

@@ -106,11 +106,13 @@ class UnnamableSource(FailingSource):
         raise StopIteration
 
 
-def test_a_stop_iteration_in_a_source_does_not_end_the_epoch_silently(folder: Path) -> None:
-    files = failing_source(folder, OSError)
-    ending = UnnamableSource(files.root, files.names, files.labels, files.class_names, OSError)
-    with pytest.raises(DataError, match="a StopIteration after 0 of 5 batches"):
-        count_images(loader_of(ending, "processes", 1, "skip"))
+@pytest.mark.parametrize(("engine", "workers"), ENGINES)
+def test_an_image_that_cannot_be_named_is_named_by_its_row(folder: Path, engine: str, workers: int) -> None:
+    files = failing_source(folder)
+    unnamable = UnnamableSource(files.root, files.names, files.labels, files.class_names)
+    loader = loader_of(unnamable, engine, workers, "skip")
+    assert count_images(loader) == 40 - len(ERRORS)
+    assert list(loader.faults.reasons) == [f"row {row}" for row in range(len(ERRORS))]
 
 
 @pytest.mark.parametrize("error_type", [KeyboardInterrupt, SystemExit, GeneratorExit])

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 
-from perfsuite.data.engines.worker_setup import explain_worker_death
 from perfsuite.data.loader import Loader, Normalize
 from perfsuite.data.loaders import Loaders, default_num_workers, make_loaders
 from perfsuite.data.sources.files import image_folder
@@ -182,7 +181,8 @@ def test_scaled_decode_changes_pixels_only_slightly(tmp_path: Path) -> None:
 
 
 def test_two_iterators_of_threads_are_independent(folder: Path) -> None:
-    loader = make_loaders(folder, num_workers=2, augmentation_mode="none", **SMALL).train
+    # Not "auto": on a loaded machine it chooses processes, which allow one iteration at a time.
+    loader = make_loaders(folder, num_workers=2, engine="threads", augmentation_mode="none", **SMALL).train
     loader.set_epoch(0)
     alone = collect(loader)
     loader.set_epoch(0)
@@ -262,34 +262,9 @@ def test_the_error_for_a_missing_folder_names_the_command_that_makes_one(tmp_pat
 def test_a_killed_worker_is_an_error_and_not_a_hang(folder: Path) -> None:
     for engine in ("processes", "subprocess"):
         loaders = make_loaders(folder, 2, 1, image_size=32, engine=engine, start_method="fork")
-        # torch's signal handler may raise first, anywhere in the caller.
-        with pytest.raises((DataError, RuntimeError), match=r"loader: |killed by signal"):
+        with pytest.raises(DataError, match=r"loader: a worker process was killed by signal 9 \(SIGKILL\)"):
             _kill_while_loading(loaders.train)
         loaders.close()
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        EOFError(),
-        ConnectionResetError(104, "reset"),
-        RuntimeError("DataLoader worker (pid 1) is killed by signal: Bus error."),
-        RuntimeError(
-            "Caught RuntimeError in DataLoader worker process 0.\nunable to allocate shared memory(shm)"
-        ),
-    ],
-)
-def test_the_death_of_a_worker_is_a_data_error_with_advice(error: Exception) -> None:
-    explained = explain_worker_death(error)
-    assert isinstance(explained, DataError)
-    assert "engine='threads'" in str(explained)
-
-
-@pytest.mark.parametrize(
-    "error", [RuntimeError("of another kind"), OSError("Caught OSError in DataLoader worker process 0.")]
-)
-def test_other_errors_are_returned_unchanged(error: Exception) -> None:
-    assert explain_worker_death(error) is error
 
 
 def _kill_while_loading(loader: Loader) -> None:

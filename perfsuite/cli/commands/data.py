@@ -1,24 +1,33 @@
-"""Make image folders to measure with, draw segmentation maps, or pack images into shards.
+"""Check image files, make image folders to measure with, draw segmentation maps, or pack images into shards.
 
   perfsuite data make images --images 512 --classes 4
   perfsuite data maps annotations.json maps          # for make_loaders(..., maps="maps")
   perfsuite data shards images shards              # WebDataset's tar files
+  perfsuite data check images --json report.json   # every file that a loader refuses, or that is damaged
 
 The same seed makes the same images. Existing images and maps are not made again.
+
+`data check` decodes every image below a folder, in parallel. A file is "unreadable" if every loader refuses
+it, "damaged" if loaders accept it as Pillow does, with gray or wrong pixels. Its exit code is 0 without such
+a file, 1 with one, 2 if the folder has no images.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from perfsuite.cli.arguments import POSITIVE_INT, number, size
-from perfsuite.cli.output import print_message
+from perfsuite.cli.output import add_json_argument, print_message, text_stream, write_output
 from perfsuite.cli.progress import ImageCounter
-from perfsuite.errors import UsageError
+from perfsuite.errors import ExitCode, UsageError
+from perfsuite.report.text import escape_control_characters
 
 T = TypeVar("T")
 
@@ -53,15 +62,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shards.add_argument(
         "--per-shard", type=number(POSITIVE_INT), default=1000, metavar="N", help="images per shard (1000)"
     )
+    check = actions.add_parser("check", help="find every damaged image file, before training does")
+    check.set_defaults(act=_check)
+    check.add_argument("folder", metavar="DIR", type=Path, help="images, in any folders below it")
+    check.add_argument(
+        "--workers", type=number(POSITIVE_INT), metavar="N", help="threads (as many as there are cores)"
+    )
+    add_json_argument(check, "the files with a problem")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    act: Callable[[argparse.Namespace], str] = arguments.act
-    print_message(act(arguments), sys.stdout)
-    return 0
+    act: Callable[[argparse.Namespace], int] = arguments.act
+    return act(arguments)
 
 
-def _make(arguments: argparse.Namespace) -> str:
+def _make(arguments: argparse.Namespace) -> int:
     from perfsuite.data.synthetic import dataset
 
     try:
@@ -76,10 +91,11 @@ def _make(arguments: argparse.Namespace) -> str:
         size=arguments.size,
         progress=ImageCounter(),
     )
-    return f"{folder}: {arguments.images} images in {arguments.classes} classes"
+    print_message(f"{folder}: {arguments.images} images in {arguments.classes} classes", sys.stdout)
+    return ExitCode.KEPT
 
 
-def _maps(arguments: argparse.Namespace) -> str:
+def _maps(arguments: argparse.Namespace) -> int:
     from perfsuite.data.sources.annotation_formats import read_annotations
     from perfsuite.data.sources.maps import store_maps
 
@@ -88,16 +104,38 @@ def _maps(arguments: argparse.Namespace) -> str:
     drawn = store_maps(annotations, arguments.folder, suffix, ImageCounter())
     skipped = annotations.skipped_polygons
     note = f", {skipped} degenerate polygons skipped" if skipped else ""
-    return f"{arguments.folder}: {drawn} maps drawn, {len(annotations) - drawn} existed already{note}"
+    print_message(
+        f"{arguments.folder}: {drawn} maps drawn, {len(annotations) - drawn} existed already{note}",
+        sys.stdout,
+    )
+    return ExitCode.KEPT
 
 
-def _shards(arguments: argparse.Namespace) -> str:
+def _shards(arguments: argparse.Namespace) -> int:
     from perfsuite.data.sources.files import image_folder
     from perfsuite.data.sources.shards import write_shards
 
     source = _read_existing(image_folder, arguments.images)
     shards = write_shards(source, arguments.folder, arguments.per_shard, progress=ImageCounter())
-    return f"{arguments.folder}: {len(source)} images in {len(shards)} shards"
+    print_message(f"{arguments.folder}: {len(source)} images in {len(shards)} shards", sys.stdout)
+    return ExitCode.KEPT
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from perfsuite.data.check import check_folder
+
+    folder = arguments.folder
+    report = _read_existing(partial(check_folder, workers=arguments.workers, progress=ImageCounter()), folder)
+    stream = text_stream(arguments.json)
+    for problem in report.problems:
+        line = f"{folder}/{problem.file}: {problem.kind}: {problem.reason}"
+        print_message(escape_control_characters(line), stream)
+    unreadable, damaged = report.count("unreadable"), report.count("damaged")
+    print_message(f"{folder}: {report.files} files, {unreadable} unreadable, {damaged} damaged", stream)
+    if arguments.json:
+        figures = {"folder": str(folder), **asdict(report)}
+        write_output("--json", arguments.json, json.dumps(figures, indent=2) + "\n")
+    return ExitCode.REGRESSED if report.problems else ExitCode.KEPT
 
 
 def _read_existing(read: Callable[[Path], T], path: Path) -> T:

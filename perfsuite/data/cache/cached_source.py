@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,8 +19,7 @@ from perfsuite.data.cache.protocol import CacheImageMaker
 from perfsuite.data.cache.storage import CachedImage, PixelStorage, StorageLayout
 from perfsuite.data.cache_root import cache_root
 from perfsuite.data.image_config import ImageConfig
-from perfsuite.data.sources.base import ImageSource, Subset
-from perfsuite.data.sources.files import FileSource
+from perfsuite.data.sources.base import ImageSource, VersionedSource, read_row
 from perfsuite.data.sources.splits import Split
 
 CACHE_KINDS = ("ram", "disk")
@@ -85,7 +83,7 @@ class DecodedCache(CachedSource):
         image = self._storage.get(row)
         if image is None:
             slot_bytes = self._storage.layout.slot_bytes
-            image = maker.prepare_for_cache(self._source.read(row), self._shorter_side, slot_bytes)
+            image = maker.prepare_for_cache(read_row(self._source, row), self._shorter_side, slot_bytes)
             self._storage.put(row, image)
         return image
 
@@ -219,21 +217,10 @@ def _cache_path(key: Sequence[object], source: ImageSource, folder: str | Path |
 
 
 def source_fingerprint(source: ImageSource) -> bytes:
-    """Hash the rows' names, and for files their sizes and times, so that a changed file is decoded again."""
+    """Hash the rows' names and versions, so that an image that has changed is decoded again."""
     digest = hashlib.sha256()
     for row in range(len(source)):
         digest.update(source.name(row).encode("utf-8", "surrogateescape") + b"\0")
-        path = _file_path(source, row)
-        if path is not None:
-            try:
-                status = os.stat(path, follow_symlinks=True)  # noqa: PTH116 - a Path per file is slow
-            except (OSError, ValueError):  # reading it fails too, and reports the error
-                continue
-            digest.update(f"{status.st_size},{status.st_mtime_ns};".encode())
+        if isinstance(source, VersionedSource):
+            digest.update(source.version(row).encode())
     return digest.digest()
-
-
-def _file_path(source: ImageSource, row: int) -> str | None:
-    if isinstance(source, Subset):
-        return _file_path(source.source, int(source.rows[row]))
-    return f"{source.root}/{source.names[row]}" if isinstance(source, FileSource) else None

@@ -63,9 +63,9 @@ class PixelStorage:
         if number >= self.layout.capacity:
             return None
         height, width = (int(side) for side in self._shapes[number])
-        pixels = self._slots[number, : height * width * 3]
-        if not height:
+        if not 0 < height * width * 3 <= self.layout.slot_bytes:
             return None
+        pixels = self._slots[number, : height * width * 3]
         if not self._verified[number]:
             self._verified[number] = self._checksum(number, pixels) == self._checksums[number]
         if not self._verified[number]:
@@ -117,12 +117,17 @@ class PixelStorage:
         self._attach()
 
 
+def _open_unless_link(path: str, flags: int) -> int:
+    """Open a cache's file; an OSError for a symbolic link, whose target must not be overwritten."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o644)
+
+
 def _map_memory(nbytes: int, file: Path | None) -> mmap.mmap:
     if file is None:
         return mmap.mmap(-1, max(nbytes, 1))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("a+b") as opened:
+        with open(file, "a+b", opener=_open_unless_link) as opened:
             if os.fstat(opened.fileno()).st_size != nbytes:
                 opened.truncate(nbytes)
                 # Allocate now: writing to a mapped file on a full disk kills the process.

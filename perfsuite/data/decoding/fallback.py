@@ -14,6 +14,7 @@ from typing import Any
 from perfsuite.data.decoding.decoder import DecodeFunction, Pixels, image_errors
 from perfsuite.data.decoding.decoders.pillow import decode_with_pillow
 from perfsuite.data.decoding.jpeg_header import JpegHeader, is_complete, read_jpeg_header
+from perfsuite.data.decoding.jpeg_markers import ends_after_one_scan
 from perfsuite.data.image_file import is_within_pixel_limit
 
 
@@ -22,7 +23,8 @@ def fall_back_to_pillow(
 ) -> Callable[[DecodeFunction], DecodeFunction]:
     """Wrap a fast decoder of plain JPEGs; Pillow decodes other files, and those that raise one of `errors`.
 
-    Set `complete_only` for a decoder that returns the upper part of a truncated JPEG without an error.
+    Set `complete_only` for a decoder that returns the upper part of a truncated JPEG without an error, or
+    that stops after the last line. Pillow also reads the markers after it, and refuses some.
     """
 
     def decorate(fast: DecodeFunction) -> DecodeFunction:
@@ -31,7 +33,7 @@ def fall_back_to_pillow(
             header = read_jpeg_header(data)
             # A size beyond the limit goes to Pillow too, which refuses it by the same rule.
             is_plain = header is not None and _is_for_fast_decoders(header)
-            if is_plain and (not complete_only or is_complete(data)):
+            if header is not None and is_plain and (not complete_only or _ends_properly(data, header)):
                 with image_errors(data), suppress(*errors):
                     return fast(data)
             return decode_with_pillow(data)
@@ -45,6 +47,14 @@ def tensor_to_pixels(image: Any) -> Pixels:
     """Convert a tensor of channels x height x width."""
     pixels: Pixels = image.permute(1, 2, 0).contiguous().numpy()
     return pixels
+
+
+def _ends_properly(data: bytes, header: JpegHeader) -> bool:
+    """Whether the file was not truncated, and nothing but the end marker follows its scan.
+
+    Every decoder reads a progressive file to its end, so its later markers need no check.
+    """
+    return is_complete(data) and (header.progressive or ends_after_one_scan(data))
 
 
 def _is_for_fast_decoders(header: JpegHeader) -> bool:

@@ -39,6 +39,8 @@ FUNCTIONS = (
     "jpeg_read_scanlines",
     "jpeg_destroy_decompress",
     "jpeg_CreateDecompress",
+    "jpeg_has_multiple_scans",
+    "memchr",  # of the C library, which libjpeg is linked to
 )
 JMP_BUF_BYTES = 512  # glibc needs 200 on x86-64 and 312 on aarch64
 

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 import torch
 
 from perfsuite.data.decoding.jpeg_header import read_jpeg_header
+from perfsuite.data.decoding.jpeg_markers import ends_after_one_scan
 from perfsuite.data.decoding.registry import get_decoder
 from perfsuite.data.image_file import is_within_pixel_limit
 from perfsuite.errors import DataError
@@ -17,8 +18,8 @@ def suits_nvjpeg(file: bytes) -> bool:
     header = read_jpeg_header(file)
     if header is None or not header.is_plain or header.components != 3 or header.progressive:
         return False
-    # A size beyond the limit goes to the host, which refuses it.
-    return is_within_pixel_limit(header.width, header.height)
+    # A size beyond the limit, or a marker that Pillow may refuse, goes to the host, which decides.
+    return is_within_pixel_limit(header.width, header.height) and ends_after_one_scan(file)
 
 
 def decode_batch(files: list[bytes], device: torch.device) -> list[torch.Tensor] | None:

@@ -12,6 +12,7 @@ from llvmlite import ir
 from numba import carray, cfunc, njit, types
 from numba.extending import intrinsic
 
+from perfsuite.data.decoding.jpeg_scan import ends_the_image
 from perfsuite.data.decoding.libjpeg import ABI_VERSION, DECOMPRESS_STRUCT_BYTES
 from perfsuite.data.decoding.resample import compute_filter_weights, resample
 
@@ -23,13 +24,13 @@ JOB_FUNCTIONS = 16  # addresses, in the order of libjpeg.FUNCTIONS
 JOB_FIELDS = 32
 
 # Byte offsets in jpeg_decompress_struct (ABI 62).
-IMAGE_WIDTH, IMAGE_HEIGHT, COLOR_SPACE, OUT_COLOR_SPACE = 48, 52, 60, 64
+SOURCE_MANAGER, IMAGE_WIDTH, IMAGE_HEIGHT, COLOR_SPACE, OUT_COLOR_SPACE = 40, 48, 52, 60, 64
 SCALE_NUMERATOR, SCALE_DENOMINATOR = 68, 72
 OUTPUT_WIDTH, PRECISION = 136, 296
 GRAYSCALE, YCBCR, RGBX = 1, 3, 7
 
 # Outcomes of decode_region, besides -1 for an error of libjpeg.
-SUCCESS, UNSUPPORTED, SIZE_MISMATCH, BUFFER_TOO_SMALL, TRUNCATED = range(5)
+SUCCESS, UNSUPPORTED, SIZE_MISMATCH, BUFFER_TOO_SMALL, TRUNCATED, FOREIGN_MARKER = range(6)
 
 
 @intrinsic
@@ -85,6 +86,13 @@ def scaled_length(length: int, eighths: int) -> int:
     return (length * eighths + 7) // 8
 
 
+@njit(nogil=True)
+def _scan_ends_the_image(struct: int, job: Any) -> Any:
+    """Whether nothing but the end marker follows the scan that begins where libjpeg stopped reading."""
+    scan = _as_int64(_as_int64(struct + SOURCE_MANAGER)[0])[0]  # the source manager's next_input_byte
+    return ends_the_image(job[JOB_FUNCTIONS + 9], scan, job[JOB_DATA] + job[JOB_LENGTH])
+
+
 @cfunc(types.int32(types.int64, types.int64, types.int64), nopython=True, cache=True)
 def decode_region(struct: int, job_address: int, unused: int) -> int:
     """Decode the job's region to RGBX rows. Runs inside `guarded`: libjpeg may jump out of any call here."""
@@ -100,6 +108,9 @@ def decode_region(struct: int, job_address: int, unused: int) -> int:
     # Decode only the size that was checked against the pixel limit, because a progressive file allocates it.
     if full_width != job[JOB_FULL_WIDTH] or full_height != job[JOB_FULL_HEIGHT]:
         return SIZE_MISMATCH
+    # libjpeg reads several scans to the end of the file at once, of a single scan what the region needs.
+    if not _call(job[JOB_FUNCTIONS + 8], struct, 0, 0) and not _scan_ends_the_image(struct, job):
+        return FOREIGN_MARKER
     across = scaled_length(full_width, job[JOB_SCALE_EIGHTHS])
     down = scaled_length(full_height, job[JOB_SCALE_EIGHTHS])
     left, width, height = job[JOB_LEFT], job[JOB_WIDTH], job[JOB_HEIGHT]

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from perfsuite.data.batch import Batch, BatchTask
 from perfsuite.data.cache.protocol import AugmentedImageCache, DecodedImageCache
 from perfsuite.data.engines.base import Engine, EngineEntry, WorkerConfig
-from perfsuite.data.engines.inline import InlineEngine
 from perfsuite.data.engines.processes import ProcessEngine
 from perfsuite.data.engines.threads import ThreadEngine
 from perfsuite.data.image_config import ImageConfig
@@ -99,19 +98,23 @@ def time_threads(
     """Measure seconds per image of one thread and of all, in turns on the same images; the best of each."""
     # A fault is reported when the image is requested, not here. Maps count how often they are read.
     image_config = replace(image_config, on_error="substitute", refill=False, maps=None)
-    alone = InlineEngine(source, image_config)
+    # One worker and not the caller's thread, so that the time limit applies.
+    alone = ThreadEngine(
+        source, image_config, replace(worker_config, num_workers=1, pin_memory=False, cores=())
+    )
     together = ThreadEngine(source, image_config, replace(worker_config, pin_memory=False, cores=()))
-    _time_engine(alone, rows[:1], timer)  # imports
-    seconds = _time_engine(alone, rows[:1], timer)
-    images = int(min(MAX_TIMED_IMAGES, max(worker_config.num_workers, TURN_SECONDS / seconds)))
-    rows = np.resize(rows, images)
-    _time_engine(together, rows[: worker_config.num_workers], timer)
-    turns = TURNS if seconds * images < 2 * TURN_SECONDS else 1
     try:
+        _time_engine(alone, rows[:1], timer)  # imports
+        seconds = _time_engine(alone, rows[:1], timer)
+        images = int(min(MAX_TIMED_IMAGES, max(worker_config.num_workers, TURN_SECONDS / seconds)))
+        rows = np.resize(rows, images)
+        _time_engine(together, rows[: worker_config.num_workers], timer)
+        turns = TURNS if seconds * images < 2 * TURN_SECONDS else 1
         pairs = [
             (_time_engine(alone, rows, timer), _time_engine(together, rows, timer)) for _ in range(turns)
         ]
     finally:
+        alone.close()
         together.close()
     return min(first for first, _ in pairs) / images, min(second for _, second in pairs) / images
 

@@ -6,6 +6,7 @@ caller's process. A batch is valid until the caller requests the next one.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.sources.base import ImageSource
 
 Faults = tuple[Fault, ...]
+# Far longer than a batch takes from a slow store, so that it only ends a loader that would wait for ever.
+DEFAULT_TIMEOUT_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +33,21 @@ class WorkerConfig:
     pin_memory: bool = False
     start_method: str | None = None  # of worker processes: fork, forkserver or spawn
     cores: tuple[int, ...] = ()  # workers are pinned to these in turn
+    timeout: float = DEFAULT_TIMEOUT_SECONDS  # seconds without a result while the caller waits; 0: no limit
 
     def __post_init__(self) -> None:
         if self.num_workers < 0:
             raise ValueError(f"num_workers: {self.num_workers}, expected 0 or more")
         if self.prefetch_factor < 1:
             raise ValueError(f"prefetch_factor: {self.prefetch_factor}, expected 1 or more")
+        if not 0 <= self.timeout < math.inf:
+            raise ValueError(f"timeout: {self.timeout}, expected seconds from 0 (no limit)")
         if self.cores:
             _check_cores(self.cores, self.num_workers)
+
+    @property
+    def timeout_or_none(self) -> float | None:
+        return self.timeout or None
 
 
 class Engine(Protocol):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from functools import partial
 from itertools import chain
@@ -21,11 +22,13 @@ from perfsuite.data.batch import Batch, BatchBuffer, BatchTask, BatchView
 from perfsuite.data.crop import CropWindow
 from perfsuite.data.decoding.nvjpeg import decode_batch, suits_nvjpeg
 from perfsuite.data.engines.base import EngineEntry, ExclusiveIteration, WorkerConfig, max_batch_rows
+from perfsuite.data.engines.stuck_workers import stuck_error
+from perfsuite.data.engines.worker_threads import WorkerThreads
 from perfsuite.data.faults import Fault
 from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.image_maker import CropGeometry, ImageMaker
 from perfsuite.data.sample_rng import IDENTITY_PARAMETERS
-from perfsuite.data.sources.base import ImageSource
+from perfsuite.data.sources.base import ImageSource, read_row
 from perfsuite.transforms.augment.device import augment_batch
 from perfsuite.transforms.augment.parameters import BatchParameters
 
@@ -54,15 +57,21 @@ class DeviceDecodeEngine:
 
     def _run(self, tasks: Sequence[BatchTask]) -> Generator[Batch]:
         maker, buffer = self._prepare(max_batch_rows(tasks))
-        with ThreadPoolExecutor(
-            max(1, self._worker_config.num_workers), thread_name_prefix="perfsuite-read"
-        ) as readers:
+        readers = WorkerThreads(max(1, self._worker_config.num_workers), "perfsuite-read")
+        wait_seconds: float | None = 0  # unless the iteration ends in order
+        try:
             for task, files in self._read_ahead(tasks, readers):
                 with torch.cuda.stream(self._stream):
                     batch = self._make_batch(task, files, buffer, maker)
                 if self._stream is not None:
                     self._stream.synchronize()
                 yield batch
+            wait_seconds = self._worker_config.timeout_or_none
+        except GeneratorExit:
+            wait_seconds = self._worker_config.timeout_or_none
+            raise
+        finally:
+            readers.close(wait_seconds)
 
     def close(self) -> None:
         self._maker = self._buffer = None
@@ -83,7 +92,7 @@ class DeviceDecodeEngine:
         return self._maker, self._buffer
 
     def _read_ahead(
-        self, tasks: Sequence[BatchTask], readers: ThreadPoolExecutor
+        self, tasks: Sequence[BatchTask], readers: WorkerThreads
     ) -> Iterator[tuple[BatchTask, list[bytes]]]:
         ahead = self._worker_config.prefetch_factor
         reading: deque[tuple[BatchTask, list[Future[bytes]]]] = deque()
@@ -92,13 +101,25 @@ class DeviceDecodeEngine:
                 reading.append((task, [readers.submit(self._read, int(row)) for row in task.rows]))
             if len(reading) > ahead or (task is None and reading):
                 first, files = reading.popleft()
-                yield first, [file.result() for file in files]
+                yield first, self._collect(first, files)
+
+    def _collect(self, task: BatchTask, files: Sequence[Future[bytes]]) -> list[bytes]:
+        """The files of a batch; a DataError if reading one of them takes longer than the time limit."""
+        timeout = self._worker_config.timeout
+        read: list[bytes] = []
+        for file in files:
+            try:
+                read.append(file.result(self._worker_config.timeout_or_none))
+            except FutureTimeoutError as error:
+                row = int(task.rows[len(read)])
+                raise stuck_error(self._source, [("the reading thread", row)], timeout) from error
+        return read
 
     def _read(self, row: int) -> bytes:
         try:
-            return self._source.read(row)
-        except Exception:
-            return b""  # the host reads it again, and applies the fault policy to the error
+            return read_row(self._source, row)
+        except BaseException:
+            return b""  # the host reads it again, and raises the error or applies the fault policy to it
 
     def _make_batch(
         self, task: BatchTask, files: Sequence[bytes], buffer: BatchBuffer, maker: ImageMaker

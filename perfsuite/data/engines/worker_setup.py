@@ -11,12 +11,12 @@ from contextlib import contextmanager
 
 import torch
 
+from perfsuite.data.faults import name_row
+from perfsuite.data.sources.base import ImageSource
 from perfsuite.errors import DataError
 
 # fork copies the caller's threads and locks; a server that forks before there are any is safe.
 DEFAULT_START_METHOD = "forkserver" if sys.platform == "linux" else "spawn"
-# What torch says of a worker that died.
-_DEATH_PHRASES = ("exited unexpectedly", "killed by signal", "shared memory")
 
 
 def resolve_start_method(start_method: str | None) -> str:
@@ -69,24 +69,31 @@ def pin_to_core(cores: Sequence[int], worker: int) -> None:
         os.sched_setaffinity(0, {cores[worker % len(cores)]})
 
 
-def explain_worker_death(error: Exception, exit_codes: Sequence[int] = ()) -> Exception:
-    """Turn the error of a dead worker into a DataError with advice; return other errors unchanged."""
-    message = str(error)
-    # The worker died while it sent a batch, unless torch says that the error was caught in the work itself.
-    is_cut_off = isinstance(error, OSError | EOFError) and not message.startswith("Caught ")
-    if not is_cut_off and not any(phrase in message for phrase in _DEATH_PHRASES):
-        return error
-    first_line = message.splitlines()[0] if message else "a worker ended while it sent a batch"
-    return DataError(f"loader: {first_line}; {worker_death_advice(exit_codes)}")
+def worker_death_error(exit_code: int | None, source: ImageSource, rows: Sequence[int]) -> DataError:
+    """The error for a worker process that ended by itself or was killed, at these rows."""
+    place = f" at {', '.join(name_row(source, row) for row in rows[:3])}" if rows else ""
+    how = "ended without an exit code" if exit_code is None else f"ended with exit code {exit_code}"
+    if exit_code is not None and exit_code < 0:
+        how = f"was killed by signal {-exit_code} ({_signal_name(-exit_code)})"
+    return DataError(
+        f"loader: a worker process {how}{place}, expected it to run; {worker_death_advice(exit_code)}"
+    )
 
 
-def worker_death_advice(exit_codes: Sequence[int]) -> str:
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "unknown"
+
+
+def worker_death_advice(exit_code: int | None) -> str:
     """Return advice for workers that failed or were killed, for example because memory ran out.
 
-    >>> worker_death_advice([1]).partition(":")[0]
+    >>> worker_death_advice(1).partition(":")[0]
     'it failed by itself and printed why'
     """
-    if 1 in exit_codes:  # Python's, after an uncaught error
+    if exit_code == 1:  # Python's, after an uncaught error
         return (
             "it failed by itself and printed why: a script that loads images outside of "
             "`if __name__ == '__main__':` is run again by each worker, unless start_method='fork'; "

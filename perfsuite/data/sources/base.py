@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perfsuite.data.sources.file_index import Rows
+from perfsuite.errors import DataError
 
 ProgressCallback = Callable[[int, int], None]  # images done, images in all
 
@@ -28,6 +29,25 @@ class ImageSource(Protocol):
     def read(self, row: int) -> bytes: ...
 
     def name(self, row: int) -> str: ...
+
+
+@runtime_checkable
+class VersionedSource(Protocol):
+    """A source that knows which version of each image it reads, so that a cache notices a changed one."""
+
+    def version(self, row: int) -> str:
+        """A text that changes with the image, such as its size and time; empty if nothing is known."""
+        ...
+
+
+def read_row(source: ImageSource, row: int) -> bytes:
+    """Read one image; a DataError if the source does not return bytes."""
+    data: object = source.read(row)
+    if isinstance(data, bytes):
+        return data
+    if isinstance(data, bytearray | memoryview):
+        return bytes(data)
+    raise DataError(f"the source's read returned {type(data).__name__}, expected bytes")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,3 +74,6 @@ class Subset:
 
     def name(self, row: int) -> str:
         return self.source.name(int(self.rows[row]))
+
+    def version(self, row: int) -> str:
+        return self.source.version(int(self.rows[row])) if isinstance(self.source, VersionedSource) else ""

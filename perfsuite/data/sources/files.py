@@ -39,12 +39,24 @@ class FileSource:
     def name(self, row: int) -> str:
         return self.names[row]
 
+    def version(self, row: int) -> str:
+        return file_version(os.path.join(self.root, self.names[row]))  # noqa: PTH118 - per row
+
     def path(self, row: int) -> Path:
         return Path(self.root, self.names[row])
 
     @property
     def nbytes(self) -> int:
         return self.names.nbytes + self.labels.nbytes
+
+
+def file_version(path: str) -> str:
+    """The size and the time of a file; empty if it cannot be read, which reading it reports."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - a Path per file is slow
+    except (OSError, ValueError):
+        return ""
+    return f"{status.st_size},{status.st_mtime_ns};"
 
 
 def image_folder(root: str | Path, class_names: Sequence[str] | None = None) -> FileSource:

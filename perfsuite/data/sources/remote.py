@@ -14,7 +14,23 @@ from perfsuite.data.image_file import check_file_bytes, read_file
 from perfsuite.data.sources.file_index import PackedStrings
 from perfsuite.data.sources.files import is_image_name
 from perfsuite.errors import DataError, UsageError
-from perfsuite.filesystems import open_filesystem
+from perfsuite.filesystems import open_filesystem, redact_url
+
+# What stores report of a file that changes with its content: local, S3, Google, Azure, HTTP and memory.
+VERSION_KEYS = (
+    "size",
+    "ETag",
+    "etag",
+    "md5Hash",
+    "generation",
+    "VersionId",
+    "mtime",
+    "LastModified",
+    "last_modified",
+    "updated",
+    "modified",
+    "created",
+)
 
 
 @dataclass(slots=True, eq=False)
@@ -27,6 +43,7 @@ class RemoteFileSource:
     class_names: tuple[str, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
     sizes: NDArray[np.int64] | None = None  # bytes of each file; 0 if the store does not report it
+    versions: PackedStrings | None = None
     _opened: tuple[int, Any, str] | None = None
 
     def __len__(self) -> int:
@@ -44,11 +61,15 @@ class RemoteFileSource:
         except OSError:
             raise
         except Exception as error:  # each store has its own error types
-            raise DataError(f"{type(error).__name__}: {error}") from error
+            raise DataError(f"{type(error).__name__}: {redact_url(str(error))}") from error
         return bytes(data)
 
     def name(self, row: int) -> str:
-        return f"{self.address}/{self.names[row]}"
+        return f"{redact_url(self.address)}/{self.names[row]}"
+
+    def version(self, row: int) -> str:
+        """What the store said of the file when it was listed."""
+        return "" if self.versions is None else self.versions[row]
 
     def _filesystem(self) -> tuple[Any, str]:
         # A connection does not survive a fork, so each process opens its own.
@@ -57,7 +78,7 @@ class RemoteFileSource:
         return self._opened[1], self._opened[2]
 
     def __getstate__(self) -> dict[str, Any]:
-        fields = ("address", "names", "labels", "class_names", "options", "sizes")
+        fields = ("address", "names", "labels", "class_names", "options", "sizes", "versions")
         return {name: getattr(self, name) for name in fields}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -69,17 +90,14 @@ class RemoteFileSource:
 def remote_folder(address: str, **options: Any) -> RemoteFileSource:
     """List a folder of class folders at a URL; `options` go to fsspec (credentials, endpoints)."""
     system, root = _open_filesystem(address, options)
-    try:
-        listing = system.find(root, detail=True)
-    except FileNotFoundError:
-        listing = {}
-    file_sizes = {
-        path.removeprefix(root).lstrip("/"): entry.get("size") or 0 for path, entry in listing.items()
-    }
-    images = sorted(filter(_is_class_image, file_sizes))
+    shown = redact_url(address)
+    listing, folders = _list_store(system, root, shown)
+    entries = {path.removeprefix(root).lstrip("/"): entry for path, entry in listing.items()}
+    images = sorted(filter(_is_class_image, entries))
     if not images:
-        raise DataError(f"{address}: no images found, expected {address}/<class>/<image>.jpg")
-    classes = tuple(sorted({path.partition("/")[0] for path in images}))
+        raise DataError(f"{shown}: no images found, expected {shown}/<class>/<image>.jpg")
+    # A class folder without images is a class too, as in a local folder: the others keep their numbers.
+    classes = tuple(sorted({path.partition("/")[0] for path in images} | folders))
     index_of = {name: index for index, name in enumerate(classes)}
     labels = np.fromiter((index_of[path.partition("/")[0]] for path in images), np.int32, len(images))
     return RemoteFileSource(
@@ -88,8 +106,31 @@ def remote_folder(address: str, **options: Any) -> RemoteFileSource:
         labels=labels,
         class_names=classes,
         options=options,
-        sizes=np.fromiter((file_sizes[path] for path in images), np.int64, len(images)),
+        sizes=np.fromiter((entries[path].get("size") or 0 for path in images), np.int64, len(images)),
+        versions=PackedStrings.from_strings(_describe_version(entries[path]) for path in images),
     )
+
+
+def _list_store(system: Any, root: str, shown: str) -> tuple[Mapping[str, Any], set[str]]:
+    """All files below a folder with what the store says of them, and the names of its class folders."""
+    try:
+        listing: Mapping[str, Any] = system.find(root, detail=True)
+        top: list[Mapping[str, Any]] = system.ls(root, detail=True)
+    except FileNotFoundError:
+        return {}, set()
+    except Exception as error:  # each store has its own error types
+        raise DataError(
+            f"{shown}: {type(error).__name__}: {redact_url(str(error))}; "
+            "check the address, the credentials and that the store answers"
+        ) from error
+    names = {
+        str(entry["name"]).rstrip("/").rpartition("/")[2] for entry in top if entry.get("type") == "directory"
+    }
+    return listing, {name for name in names if name and not name.startswith(".")}
+
+
+def _describe_version(entry: Mapping[str, Any]) -> str:
+    return ";".join(f"{key}={entry[key]}" for key in VERSION_KEYS if entry.get(key) is not None)
 
 
 def _is_class_image(path: str) -> bool:

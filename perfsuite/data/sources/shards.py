@@ -15,16 +15,20 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from perfsuite.atomic import open_replacing
 from perfsuite.data.faults import IMAGE_ERRORS, Fault, fault_error, reason_of
-from perfsuite.data.image_file import EXTENSIONS, read_file, regular_file
-from perfsuite.data.sources.base import ImageSource, ProgressCallback
+from perfsuite.data.image_file import EXTENSIONS, open_image, read_file, regular_file
+from perfsuite.data.sources.base import ImageSource, ProgressCallback, read_row
 from perfsuite.data.sources.file_index import PackedStrings
+from perfsuite.data.sources.files import file_version
 from perfsuite.errors import DataError
 
 LABEL_SUFFIX = ".cls"
 CLASS_NAMES_FILE = "classes.json"
+# Class names and counts are allocated for every number up to the largest label.
+MAX_CLASSES = 1 << 20
 
 
 def write_shards(
@@ -61,12 +65,26 @@ def _shard_members(source: ImageSource, rows: Iterable[int]) -> Iterator[tuple[s
     for row in rows:
         suffix = Path(source.name(row)).suffix.lower() or ".jpg"
         try:
-            data = source.read(row)
+            data = read_row(source, row)
+            _refuse_oversized(data)
         except IMAGE_ERRORS as error:
             fault = Fault(source.name(row), reason_of(error))
             raise fault_error(fault, "repair or remove it; the shard was not written") from error
         yield f"{row:09d}{suffix}", data
         yield f"{row:09d}{LABEL_SUFFIX}", str(int(source.labels[row])).encode()
+
+
+def _refuse_oversized(data: bytes) -> None:
+    """Raise a DataError for an image beyond the pixel limit, which no loader would read.
+
+    Damaged images are copied as they are; `perfsuite data check` finds them.
+    """
+    try:
+        open_image(BytesIO(data)).close()
+    except Image.DecompressionBombError as error:
+        raise DataError(str(error)) from error
+    except Exception:  # PIL raises many types for damaged headers
+        return
 
 
 def _write_shard(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
@@ -107,6 +125,10 @@ class ShardSource:
     def name(self, row: int) -> str:
         return f"{self.paths[self.shard[row]]}:{self.names[row]}"
 
+    def version(self, row: int) -> str:
+        place = f"{self.offset[row]},{self.size[row]};"
+        return file_version(self.paths[self.shard[row]]) + place
+
 
 def read_shards(folder: str | Path | Sequence[str | Path]) -> ShardSource:
     """Index the shards of a folder in the order of their names, or the given ones in their order."""
@@ -145,6 +167,8 @@ def _index_shard(path: Path) -> Iterator[tuple[str, int, int, int]]:
         ):
             key, image, label = None, None, None
             for entry in tar:
+                if entry.size < 0:  # tarfile would go back, and read the same members for ever
+                    raise DataError(f"{path}: {entry.name} has {entry.size} bytes, expected 0 or more")
                 if not entry.isfile():
                     continue
                 entry_key, suffix = _split_key(entry.name)
@@ -158,7 +182,9 @@ def _index_shard(path: Path) -> Iterator[tuple[str, int, int, int]]:
                     label = _read_label(tar, entry, path)
             if image is not None:
                 yield *image, _require_label(label, path, image[0])
-    except (tarfile.TarError, EOFError) as error:
+    except (DataError, OSError):
+        raise
+    except Exception as error:  # tarfile's errors for damaged headers share no base class
         raise DataError(
             f"{path}: {error}; the shard is damaged or not a plain tar, write it again"
         ) from error
@@ -178,8 +204,10 @@ def _split_key(name: str) -> tuple[str, str]:
 def _read_label(tar: tarfile.TarFile, entry: tarfile.TarInfo, path: Path) -> int:
     file = tar.extractfile(entry)
     text = file.read(32).decode("ascii", "replace").strip() if file is not None else ""
-    if not text.isdigit():
-        raise DataError(f"{path}: {entry.name} contains {text!r}, expected the number of a class")
+    if not text.isdigit() or int(text) >= MAX_CLASSES:
+        raise DataError(
+            f"{path}: {entry.name} contains {text!r}, expected the number of a class, below {MAX_CLASSES:,}"
+        )
     return int(text)
 
 
@@ -194,10 +222,17 @@ def _require_label(label: int | None, path: Path, name: str) -> int:
 def _read_class_names(folder: Path, labels: Sequence[int]) -> tuple[str, ...]:
     """Read the names stored beside the shards; without them, name the classes by their numbers."""
     count = max(labels, default=-1) + 1
+    path = folder / CLASS_NAMES_FILE
     try:
-        names = json.loads((folder / CLASS_NAMES_FILE).read_text())
-    except (OSError, ValueError):
-        names = None
-    if isinstance(names, list) and len(names) >= count and all(isinstance(name, str) for name in names):
-        return tuple(names)
-    return tuple(str(number) for number in range(count))
+        names = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return tuple(str(number) for number in range(count))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path}: {error}, expected a JSON list of class names; write it again") from error
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise DataError(f"{path}: not a JSON list of texts, expected the class names; write it again")
+    if len(names) < count:
+        raise DataError(
+            f"{path}: {len(names)} class names, expected at least {count} (a shard has label {count - 1})"
+        )
+    return tuple(names)

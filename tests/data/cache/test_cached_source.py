@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pytest
 import torch
 
@@ -24,7 +25,10 @@ from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.image_maker import ImageMaker
 from perfsuite.data.loader import Loader
 from perfsuite.data.loaders import make_loaders
+from perfsuite.data.sources.base import ImageSource, Subset
 from perfsuite.data.sources.files import image_folder
+from perfsuite.data.sources.remote import remote_folder
+from perfsuite.data.sources.shards import read_shards, write_shards
 from perfsuite.errors import DataError
 
 CENTER = ImageConfig(size=48)
@@ -235,3 +239,66 @@ def test_the_cache_of_a_killed_process_is_continued(folder: Path, tmp_path: Path
     reopened = disk_cache(source, CENTER, folder=tmp_path)
     assert 12 <= reopened.cached_count < 40
     assert all(torch.equal(a[0], b[0]) for a, b in zip(loader(reopened), loader(source), strict=True))
+
+
+def changed_folder(folder: Path, target: Path) -> Path:
+    """The same names with other pixels: each class's images in reverse order."""
+    for path in folder.glob("*/*.jpg"):
+        names = sorted(path.parent.glob("*.jpg"))
+        other = names[-1 - names.index(path)]
+        copy = target / path.relative_to(folder)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(other.read_bytes())
+    return target
+
+
+@pytest.mark.parametrize("kind", ["shards", "remote"])
+def test_a_changed_shard_or_remote_file_is_decoded_again(folder: Path, tmp_path: Path, kind: str) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    store = fsspec.filesystem("memory")
+
+    def open_source(images: Path) -> ImageSource:
+        if kind == "remote":
+            for path in images.glob("*/*.jpg"):
+                store.pipe_file(f"/changing/{path.relative_to(images).as_posix()}", path.read_bytes())
+            return remote_folder("memory://changing")
+        for shard in (tmp_path / "shards").glob("*.tar"):
+            shard.unlink()
+        write_shards(image_folder(images), tmp_path / "shards")
+        return read_shards(tmp_path / "shards")
+
+    def first_batch(source: ImageSource) -> torch.Tensor:
+        cache = disk_cache(Subset(source, np.arange(8)), CENTER, folder=tmp_path / "cache")
+        return next(iter(loader(cache)))[0]
+
+    try:
+        first = first_batch(open_source(folder))
+        changed = changed_folder(folder, tmp_path / "changed")
+        second = first_batch(open_source(changed))
+        expected = next(iter(loader(Subset(image_folder(changed), np.arange(8)))))[0]
+        assert torch.equal(second, expected)
+        assert not torch.equal(second, first)
+    finally:
+        if kind == "remote":
+            store.rm("/changing", recursive=True)
+
+
+def test_a_link_in_the_place_of_the_cache_is_not_followed(folder: Path, tmp_path: Path) -> None:
+    source = image_folder(folder)
+    disk_cache(source, CENTER, folder=tmp_path / "cache")
+    (path,) = (tmp_path / "cache").iterdir()
+    path.unlink()
+    (tmp_path / "mine").write_text("mine")
+    path.symlink_to(tmp_path / "mine")
+    with pytest.raises(DataError, match=r"cache: .*\.pixels"):
+        disk_cache(source, CENTER, folder=tmp_path / "cache")
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
+def test_a_slot_with_an_impossible_shape_is_decoded_again(folder: Path, tmp_path: Path) -> None:
+    source = image_folder(folder)
+    cache = disk_cache(source, CENTER, folder=tmp_path)
+    expected = next(iter(loader(cache)))[0].clone()
+    cache._storage._shapes[0] = 65_535, 65_535
+    cache._storage._shapes[1] = 48, 0
+    assert torch.equal(next(iter(loader(cache)))[0], expected)

@@ -93,3 +93,27 @@ def test_hidden_and_nested_files_are_ignored_as_in_a_local_folder(folder: Path, 
         store.pipe_file(f"/images/{name}", b"x")
     remote, local = remote_folder(in_memory), image_folder(folder)
     assert [remote.names[row] for row in range(len(remote))] == [local.name(row) for row in range(len(local))]
+
+
+def test_a_class_folder_without_images_keeps_its_number(folder: Path, tmp_path: Path) -> None:
+    for name in ("a", "b_empty", "c"):
+        (tmp_path / name).mkdir()
+    for name in ("a", "c"):
+        image = next(folder.rglob("*.jpg")).read_bytes()
+        (tmp_path / name / "1.jpg").write_bytes(image)
+    remote, local = remote_folder(f"file://{tmp_path}"), image_folder(tmp_path)
+    assert remote.class_names == local.class_names == ("a", "b_empty", "c")
+    assert remote.labels.tolist() == local.labels.tolist() == [0, 2]
+
+
+def test_no_password_is_in_an_error_or_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    class RefusingStore:
+        def find(self, root: str, detail: bool) -> None:
+            raise RuntimeError(f"cannot open https://ann:secret@host/{root}?sig=secret")
+
+    module = "perfsuite.data.sources.remote"
+    monkeypatch.setattr(f"{module}._open_filesystem", lambda *_: (RefusingStore(), "images"))
+    with pytest.raises(DataError) as raised:
+        remote_folder("https://ann:secret@host/images")
+    assert "secret" not in str(raised.value)
+    assert "https://ann:***@host/images: RuntimeError" in str(raised.value)

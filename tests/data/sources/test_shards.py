@@ -15,6 +15,7 @@ from perfsuite.data.order import Order
 from perfsuite.data.sources.files import image_folder
 from perfsuite.data.sources.shards import read_shards, write_shards
 from perfsuite.errors import DataError
+from tests.data.images import block_image, encode
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +93,9 @@ def test_other_members_are_ignored(tmp_path: Path) -> None:
     [
         ([("1.jpg", b"x")], "has no .cls member"),
         ([("1.jpg", b"x"), ("1.cls", b"cat")], "contains 'cat', expected the number"),
+        ([("1.jpg", b"x"), ("1.cls", b"-1")], "contains '-1', expected the number"),
+        ([("1.jpg", b"x"), ("1.cls", b"999999999")], "contains '999999999', expected .* below 1,048,576"),
+        ([("1.jpg", b"x"), ("1.cls", b"9" * 31)], "expected the number of a class, below"),
     ],
 )
 def test_invalid_shards_are_an_error(tmp_path: Path, members: list[tuple[str, bytes]], message: str) -> None:
@@ -121,3 +125,72 @@ def test_shards_are_not_overwritten_and_leave_no_temporary_files(folder: Path, s
     with pytest.raises(DataError, match="it exists already"):
         write_shards(image_folder(folder), shards)
     assert not list(shards.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"[", "expected a JSON list of class names"),
+        (b"[" * 100_000, "expected a JSON list of class names"),
+        (b"\xff\xfe", "expected a JSON list of class names"),
+        (b'{"a": 1}', "not a JSON list of texts"),
+        (b'["a", 1]', "not a JSON list of texts"),
+        (b'["a"]', r"1 class names, expected at least 3 \(a shard has label 2\)"),
+    ],
+)
+def test_invalid_class_names_are_an_error_that_names_the_file(
+    tmp_path: Path, text: bytes, message: str
+) -> None:
+    write_tar(tmp_path / "s.tar", [("1.jpg", b"x"), ("1.cls", b"2")])
+    (tmp_path / "classes.json").write_bytes(text)
+    with pytest.raises(DataError, match=message) as raised:
+        read_shards(tmp_path)
+    assert "classes.json: " in str(raised.value)
+
+
+def tar_header(name: str, size_field: bytes, kind: bytes = b"0") -> bytes:
+    """A header of 512 bytes with any size field, and a right checksum."""
+    header = bytearray(tarfile.TarInfo(name).tobuf(tarfile.GNU_FORMAT))
+    header[124:136] = size_field
+    header[156:157] = kind
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header)
+
+
+@pytest.mark.parametrize("kind", [b"0", b"L", b"x", b"g", b"S"])
+@pytest.mark.parametrize(
+    "size_field", [b"\xff" * 11 + b"\x00", b"\x80" + b"\xff" * 11, b"77777777777\0", b"x" * 12, b"\0" * 12]
+)
+def test_hostile_headers_are_an_error_or_no_image(tmp_path: Path, kind: bytes, size_field: bytes) -> None:
+    path = tmp_path / "s.tar"
+    path.write_bytes(tar_header("1.jpg", size_field, kind) + b"\0" * 2048)
+    message = ""
+    try:
+        images = len(read_shards([path]))
+    except DataError as error:
+        images, message = 0, str(error)
+    assert images == 0
+    assert not message or str(path) in message
+
+
+def test_an_image_beyond_the_pixel_limit_is_not_packed(tmp_path: Path) -> None:
+    (tmp_path / "p" / "a").mkdir(parents=True)
+    data = bytearray(encode(block_image(), "JPEG"))
+    size_field = data.index(b"\xff\xc0") + 5
+    data[size_field : size_field + 4] = (30_000).to_bytes(2) * 2
+    (tmp_path / "p" / "a" / "huge.jpg").write_bytes(data)
+    with pytest.raises(
+        DataError, match=r"a/huge.jpg: claims 30,000 x 30,000 pixels.*the shard was not written"
+    ):
+        write_shards(image_folder(tmp_path / "p"), tmp_path / "s")
+    assert not list((tmp_path / "s").glob("*.tar"))
+
+
+def test_a_rewritten_shard_has_another_version(folder: Path, tmp_path: Path) -> None:
+    (path,) = write_shards(image_folder(folder), tmp_path)
+    before = read_shards(tmp_path)
+    versions = [before.version(row) for row in range(3)]
+    assert len(set(versions)) == 3
+    path.write_bytes(path.read_bytes())
+    assert read_shards(tmp_path).version(0) != versions[0]

@@ -1,0 +1,196 @@
+"""Ctrl-C at any moment, and a fork in mid-epoch: the next epoch is complete, and no process remains."""
+
+from __future__ import annotations
+
+import multiprocessing.util
+import os
+import random
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import psutil
+import pytest
+
+from perfsuite.data.engines.worker_process import interrupts_deferred
+from perfsuite.data.loader import Loader
+from perfsuite.data.sources.files import FileSource, image_folder
+from perfsuite.data.synthetic import dataset
+from perfsuite.errors import DataError
+from tests.data.engines.misbehaving import BATCH_SIZE, Outcome, loader_of, run_epoch
+
+IMAGES = 16
+ENGINES = ["threads", "processes", "subprocess"]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> FileSource:
+    folder = tmp_path_factory.mktemp("few") / "p"
+    return image_folder(dataset.make_dataset(folder, images=IMAGES, classes=2, size=(64, 48)))
+
+
+def children() -> list[psutil.Process]:
+    return [
+        child
+        for child in psutil.Process().children(recursive=True)
+        if "resource_tracker" not in " ".join(child.cmdline())
+    ]
+
+
+@contextmanager
+def interrupt_after(seconds: float) -> Iterator[None]:
+    """Send SIGINT to this process after a time; wait for it at the end, if the block was faster."""
+    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        yield
+        timer.join()
+    finally:
+        timer.join()
+
+
+def interrupt_epochs(files: FileSource, engine: str, times: int, seed: int) -> int:
+    """Interrupt epochs, start-up included, at random moments; return how many an interrupt ended."""
+    rng = random.Random(seed)
+    interrupted = 0
+    loader = loader_of(files, engine, 2, "raise")
+    try:
+        for number in range(times):
+            if number % 4 == 0:
+                loader.close()  # the next interrupt may come while workers start
+            try:
+                with interrupt_after(rng.uniform(0, 0.3)):
+                    while True:
+                        run_batches(loader)
+            except KeyboardInterrupt:
+                interrupted += 1
+            assert run_epoch(loader) == Outcome("", "", IMAGES)
+    finally:
+        loader.close()
+    assert children() == []
+    return interrupted
+
+
+def run_batches(loader: Loader) -> None:
+    for _ in loader:
+        pass
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_epoch_after_an_interrupt_is_complete(files: FileSource, engine: str) -> None:
+    assert interrupt_epochs(files, engine, 6, seed=1) == 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ENGINES)
+def test_epochs_after_100_interrupts_are_complete(files: FileSource, engine: str) -> None:
+    assert interrupt_epochs(files, engine, 100, seed=2) == 100
+
+
+@pytest.mark.parametrize("engine", ["processes", "subprocess"])
+def test_an_interrupt_in_the_middle_of_an_epoch_does_not_break_the_next_one(
+    files: FileSource, engine: str
+) -> None:
+    loader = loader_of(files, engine, 2, "raise")
+    try:
+        batches = iter(loader)
+        next(batches)
+        # As if Ctrl-C came while the caller waits: the iteration is in its engine.
+        with pytest.raises(KeyboardInterrupt), interrupting(loader):
+            list(batches)
+        for _ in range(2):
+            assert run_epoch(loader) == Outcome("", "", IMAGES)
+    finally:
+        loader.close()
+    assert children() == []
+
+
+@contextmanager
+def interrupting(loader: Loader) -> Iterator[None]:
+    """Raise KeyboardInterrupt where the engine waits for its workers."""
+    from perfsuite.data.engines import process_pool
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(process_pool, "wait", interrupt)
+        yield
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork")
+@pytest.mark.parametrize("engine", ["processes", "subprocess"])
+def test_a_forked_child_that_ends_in_order_leaves_the_workers_of_its_parent(
+    files: FileSource, engine: str
+) -> None:
+    loader = loader_of(files, engine, 2, "raise")
+    try:
+        run_batches(loader)
+        before = {child.pid for child in children()}
+
+        def end_as_python_does() -> int:
+            multiprocessing.util._exit_function()  # type: ignore[attr-defined]
+            return 0
+
+        assert exit_code_of_child(end_as_python_does) == 0
+        assert run_epoch(loader) == Outcome("", "", IMAGES)
+        assert {child.pid for child in children()} == before
+    finally:
+        loader.close()
+
+
+def test_a_deferred_interrupt_comes_after_the_block() -> None:
+    steps = []
+
+    def work() -> None:
+        with interrupts_deferred():
+            os.kill(os.getpid(), signal.SIGINT)
+            steps.append("not interrupted")
+        steps.append("interrupted")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert steps == ["not interrupted"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def exit_code_of_child(work: Callable[[], int]) -> int:
+    child = os.fork()
+    if child == 0:
+        code = 99
+        with suppress(BaseException):
+            signal.alarm(60)  # a hang ends the child
+            code = work()
+        os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork")
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_child_forked_in_mid_epoch_is_refused_and_may_begin_anew(files: FileSource, engine: str) -> None:
+    loader = loader_of(files, engine, 2, "raise")
+    try:
+        batches = iter(loader)
+        next(batches)
+
+        def iterate_on() -> int:
+            try:
+                list(batches)
+            except DataError as error:
+                return 10 if f"began in process {os.getppid()}" in str(error) else 11
+            return 12
+
+        def iterate_anew() -> int:
+            complete = run_epoch(loader) == Outcome("", "", IMAGES)
+            loader.close()
+            return 20 if complete else 21
+
+        assert exit_code_of_child(iterate_on) == 10
+        assert exit_code_of_child(iterate_anew) == 20
+        # The caller's own iteration lost nothing to the children.
+        assert sum(len(images) for images, _ in batches) == IMAGES - BATCH_SIZE
+        assert run_epoch(loader) == Outcome("", "", IMAGES)
+    finally:
+        loader.close()
+    assert children() == []
