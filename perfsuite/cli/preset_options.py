@@ -88,7 +88,7 @@ def preset_from_arguments(arguments: argparse.Namespace, device: Any) -> Preset:
         compile_mode=arguments.compile or "off",
         cuda_graphs=arguments.cuda_graphs,
         optimizer_implementation="fused" if arguments.fused else "auto",
-        checkpointing=arguments.activation_checkpointing,
+        activation_checkpointing=arguments.activation_checkpointing,
         clip_norm=arguments.clip_grad_norm,
         accumulate=arguments.gradient_accumulation_steps,
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from perfsuite.errors import DataError, UsageError
-from perfsuite.training.run.trainer import EpochResult
+from perfsuite.training.run.progress import EpochResult
 
 
 class JsonLinesLogger:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from perfsuite.errors import DataError, UsageError
+from perfsuite.training.run.progress import EpochResult
 from perfsuite.training.run.tracking import JsonLinesLogger, MlflowLogger
-from perfsuite.training.run.trainer import EpochResult
 
 RESULT = EpochResult(epoch=0, images=10, train_loss=1.5, learning_rate=0.1, val_loss=None, val_accuracy=0.5)
 
