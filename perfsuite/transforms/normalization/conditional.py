@@ -19,8 +19,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from perfsuite.transforms.normalization.api import OUTPUT_DTYPES, normalize
+from perfsuite.transforms.normalization.api import normalize
 from perfsuite.transforms.normalization.channel_stats import ChannelStatistics, cached_statistics
+from perfsuite.transforms.normalization.eager import OUTPUT_DTYPES
 
 # The range of floating-point images: 0..1, 0..255, or normalized already.
 FloatRange = Literal["unit", "bytes", "normalized"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import albumentations as A  # noqa: N812 - its customary name
 import numpy as np
 import pytest
 import torch
@@ -143,8 +144,6 @@ def test_numpy_images_cannot_become_bfloat16() -> None:
 
 
 def test_it_works_inside_a_compose_of_albumentations() -> None:
-    import albumentations as A
-
     transform = ConditionalNormalize(list(IMAGENET.mean), list(IMAGENET.std))
     mask = np.arange(256, dtype=np.uint8).reshape(16, 16)
     ours = A.Compose([A.HorizontalFlip(p=1), transform], bbox_params=A.BboxParams("pascal_voc"))
@@ -158,8 +157,6 @@ def test_it_works_inside_a_compose_of_albumentations() -> None:
 
 
 def test_it_works_in_nested_groups_of_albumentations() -> None:
-    import albumentations as A
-
     transform = ConditionalNormalize(IMAGENET.mean, IMAGENET.std)
     expected = transform(HWC)
     for group in (A.OneOf([transform], p=1), A.Sequential([transform], p=1), A.SomeOf([transform], n=1, p=1)):
