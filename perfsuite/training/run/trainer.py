@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import KW_ONLY, asdict, dataclass, field
+from dataclasses import KW_ONLY, asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -110,6 +110,11 @@ class Trainer:
     @property
     def device(self) -> torch.device:
         return self.rank.device
+
+    @property
+    def effective_preset(self) -> Preset:
+        """The preset that runs: uncompiled after a compiler error."""
+        return self.preset if self.step.fallback_reason is None else replace(self.preset, compile_mode="off")
 
     @cached_property
     def _data_identity(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from perfsuite.data.sources import cifar
 from perfsuite.errors import DataError, UsageError
 from perfsuite.training.distributed.ranks import SINGLE_PROCESS, Rank
 from perfsuite.training.run.batch_loader import BatchLoader
+from perfsuite.transforms.augment.modes import get_mode
 from perfsuite.transforms.normalization.channel_stats import IMAGENET
 
 SYNTHETIC_IMAGE_COUNT = 512
@@ -33,6 +34,8 @@ class TrainingData:
     image_size: int
     mean: tuple[float, ...] = IMAGENET.mean
     std: tuple[float, ...] = IMAGENET.std
+    num_workers: int = 0
+    augmentation_mode: str = "none"
     close: Callable[[], None] = _close_nothing
 
 
@@ -101,6 +104,7 @@ def _cifar_data(folder: Path, batch_size: int, seed: int, rank: Rank) -> Trainin
         image_size=cifar.IMAGE_SIDE,
         mean=cifar.MEAN,
         std=cifar.STD,
+        augmentation_mode="shift and mirror",
     )
 
 
@@ -117,6 +121,8 @@ def _folder_data(folder: Path, options: dict[str, Any], image_size: int) -> Trai
         test=loaders.test if len(loaders.test) else None,
         class_names=tuple(loaders.class_names),
         image_size=image_size,
+        num_workers=loaders.info["num_workers"],
+        augmentation_mode=get_mode(loaders.train.image_config.mode).name,
         close=loaders.close,
     )
 
