@@ -14,6 +14,8 @@ from perfsuite.data.synthetic import dataset
 from perfsuite.pytest_plugin.images import own_image_dir
 
 IMAGE_COUNT = 96
+# A project that validates the gate, not a benchmark of this repository.
+collect_ignore = ["gate/sample_project"]
 
 
 @pytest.fixture(scope="session")
