@@ -54,6 +54,11 @@ def identify_loader(loader: Any) -> Identity:
     return batches
 
 
+def digest_tensors(*tensors: Tensor) -> str:
+    """Digest the shapes, the types and evenly spaced elements of tensors."""
+    return _digest(map(_tensor_bytes, tensors))
+
+
 def _identify_own_loader(loader: Loader) -> Identity:
     order = loader.order
     return {
@@ -95,7 +100,7 @@ def _identify_dataset(dataset: Any) -> Identity:
         return identity | {"rows": _digest([rows])} | _identify_dataset(dataset.dataset)
     tensors = getattr(dataset, "tensors", None)  # a TensorDataset
     if isinstance(tensors, Sequence):
-        identity["contents"] = _digest(map(_tensor_bytes, tensors))
+        identity["contents"] = digest_tensors(*tensors)
     samples = getattr(dataset, "samples", None)  # torchvision's ImageFolder
     if isinstance(samples, Sequence):
         identity |= _identify_samples(samples, str(getattr(dataset, "root", "")))
