@@ -135,7 +135,7 @@ def test_hooks_keep_a_norm_and_its_convolution() -> None:
 
 def test_a_norm_in_training_mode_inside_an_eval_model_is_kept() -> None:
     model = randomize_norms(nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)))
-    model[1].train()
+    model.get_submodule("1").train()
     assert norm_count(fold_batchnorm(model)) == 1
 
 

@@ -233,7 +233,7 @@ def test_a_run_can_be_extended(make_trainer: Callable[..., Trainer], tmp_path: P
 
 def test_identifying_data_draws_no_random_number(folder: Path) -> None:
     loaders = open_loaders(folder)
-    before = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[index,union-attr]
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[index]
     identify_loader(loaders.train)
     assert torch.equal(before[0], torch.get_rng_state())
     assert np.array_equal(before[1], np.random.get_state()[1])  # type: ignore[index]

@@ -217,7 +217,7 @@ def test_a_bad_loss_can_be_skipped_and_is_counted() -> None:
 def poison_gradients(trainer: Trainer, steps: range) -> None:
     """Make the gradients of the head NaN in these steps, while the loss stays finite."""
     head = trainer.unwrapped_model.get_submodule("head")
-    head.get_parameter("weight").register_hook(
+    head.get_parameter("weight").register_hook(  # type: ignore[no-untyped-call]
         lambda gradient: gradient * math.nan if trainer.steps_done in steps else gradient
     )
 

@@ -25,7 +25,7 @@ class BadGradient(torch.autograd.Function):
         return inputs.clone()
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return torch.full_like(gradient, ctx.value), None
 
 
@@ -39,9 +39,9 @@ class PoisonedModel(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         scores: Tensor = self.model(images)
-        poisoned: Tensor = (
-            scores if self.gradient is None else BadGradient.apply(scores, self.gradient)  # type: ignore[no-untyped-call]
-        )
+        if self.gradient is None:
+            return scores
+        poisoned: Tensor = BadGradient.apply(scores, self.gradient)
         return poisoned
 
 
