@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from benchmarks.gpu_proof.device import GpuDevice
 from benchmarks.peers import augmentation
 from perfsuite.data.decoding.registry import get_decoder
 from perfsuite.pytest_plugin.fixture import Perf
@@ -154,49 +154,51 @@ def test_mirror_and_quarter_turn_are_cheaper_than_distortion(
 
 
 @pytest.fixture
-def gpu_images() -> torch.Tensor:
-    return torch.randint(0, 256, (64, 3, 256, 256), dtype=torch.uint8, device="cuda")
+def gpu_images(gpu: GpuDevice) -> torch.Tensor:
+    shape = (gpu.size(64, rehearsal=2), 3, gpu.size(256, rehearsal=32), gpu.size(256, rehearsal=32))
+    return torch.randint(0, 256, shape, dtype=torch.uint8, device=gpu.name)
 
 
 @pytest.mark.gpu
 @pytest.mark.floor(speedup=1.5)
-def test_gpu_against_torchvision(perf: Perf, gpu_images: Any) -> None:
+def test_gpu_against_torchvision(perf: Perf, gpu: GpuDevice, gpu_images: torch.Tensor) -> None:
     """torchvision v2 draws once per call, so it gets one image per call."""
     pipeline = augmentation.torchvision_of_mode("moderate")
-    parameters = draw_batch_parameters("moderate", 42, 0, range(64))
+    parameters = draw_batch_parameters("moderate", 42, 0, range(len(gpu_images)))
     perf.race(
         ours=lambda: device.augment_batch(parameters, gpu_images),
         torchvision=lambda: torch.stack([pipeline(one) for one in gpu_images]),
-        items=64,
-        device="cuda",
+        items=len(gpu_images),
+        device=gpu.name,
     )
 
 
 @pytest.mark.gpu
 @pytest.mark.floor(speedup=1.5)
-def test_gpu_two_triton_kernels_against_torch(perf: Perf, gpu_images: Any) -> None:
-    prepared = upload_parameters(draw_batch_parameters("moderate", 42, 0, range(64)), 256, 256, "cuda")
+def test_gpu_two_triton_kernels_against_torch(perf: Perf, gpu: GpuDevice, gpu_images: torch.Tensor) -> None:
+    parameters = draw_batch_parameters("moderate", 42, 0, range(len(gpu_images)))
+    prepared = upload_parameters(parameters, gpu_images.shape[2], gpu_images.shape[3], gpu.name)
     perf.race(
         kernels=lambda: device.augment_prepared(gpu_images, prepared),
         torch=lambda: device.augment_prepared_torch(gpu_images, prepared),
-        items=64,
-        device="cuda",
+        items=len(gpu_images),
+        device=gpu.name,
     )
 
 
 @pytest.mark.gpu
 @pytest.mark.floor(speedup=1.5)
-def test_gpu_against_kornia(perf: Perf, gpu_images: Any) -> None:
+def test_gpu_against_kornia(perf: Perf, gpu: GpuDevice, gpu_images: torch.Tensor) -> None:
     kornia = pytest.importorskip("kornia.augmentation", reason="kornia is not installed")
     pipeline = torch.nn.Sequential(
         kornia.RandomHorizontalFlip(p=0.5),
         kornia.RandomAffine(degrees=15.0, scale=(0.9, 1.1), p=1.0),
         kornia.ColorJitter(brightness=(0.8, 1.2), contrast=(0.8, 1.2), saturation=(0.8, 1.2), p=1.0),
     )
-    parameters = draw_batch_parameters("moderate", 42, 0, range(64))
+    parameters = draw_batch_parameters("moderate", 42, 0, range(len(gpu_images)))
     perf.race(
         ours=lambda: device.augment_batch(parameters, gpu_images),
         kornia=lambda: pipeline(gpu_images.float().div_(255)).mul_(255).to(torch.uint8),
-        items=64,
-        device="cuda",
+        items=len(gpu_images),
+        device=gpu.name,
     )

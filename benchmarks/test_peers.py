@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.gpu_proof.device import GpuDevice
 from benchmarks.peers.base import AUGMENTATION_MODES, LabeledBatches, Task
 from benchmarks.peers.dali_ import make_dali
 from benchmarks.peers.ffcv_ import make_ffcv
@@ -75,7 +76,9 @@ def test_on_two_cores(perf: Perf, small_image_dir: Path, tmp_path: Path, peer: s
 @pytest.mark.gpu
 @pytest.mark.floor(speedup=1)
 @pytest.mark.parametrize("task", AUGMENTATION_MODES)
-def test_gpu_decoding_against_dali(perf: Perf, small_image_dir: Path, task: Task) -> None:
+def test_gpu_decoding_against_dali(perf: Perf, gpu: GpuDevice, small_image_dir: Path, task: Task) -> None:
+    if gpu.name == "cpu":
+        pytest.skip("nvJPEG and DALI's decoder need a GPU")
     files = image_folder(small_image_dir)
     dali = make_or_skip(make_dali, files, task, 8, on_gpu=True)
     perf.pair(dali=dali, ours=make_ours(files, task, 8, engine="device", device="cuda"), device="cuda")
