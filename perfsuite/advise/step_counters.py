@@ -149,7 +149,7 @@ CASES: dict[str, Callable[[], CounterValues]] = {
     "channels_last": _step_case("channels_last"),
     "fused": _step_case("fused"),
     "foreach": _step_case("foreach"),
-    "checkpointing": _step_case("checkpointing"),
+    "activation_checkpointing": _step_case("activation_checkpointing"),
     "clipped": _clipped_case,
     "compiled": _compiled_case,
     "predicted": _inference_case,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -20,9 +20,11 @@ from perfsuite.cli.progress import print_progress
 from perfsuite.errors import UsageError
 
 if TYPE_CHECKING:
+    import torch
+
     from perfsuite.judge.verdict import Interval
     from perfsuite.training.distributed.ranks import Rank
-    from perfsuite.training.step.presets import Preset
+    from perfsuite.training.step.presets import CompileMode, Precision, Preset
 
 
 def add_arguments(options: Options) -> None:
@@ -72,35 +74,66 @@ def add_arguments(options: Options) -> None:
     )
 
 
-def preset_from_arguments(arguments: argparse.Namespace, device: Any) -> Preset:
-    """The preset that the options describe; `--no-amp` means float32 on every device."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresetOptions:
+    """The speed options, as the command line gives them."""
+
+    device: str
+    amp: bool | None
+    precision: Precision | None
+    fastest: float | None  # seconds
+    channels_last: bool
+    compile: CompileMode | None
+    cuda_graphs: bool
+    fused: bool
+    activation_checkpointing: bool
+    fsdp: bool
+    gradient_accumulation_steps: int
+    clip_grad_norm: float | None
+
+    @classmethod
+    def from_arguments(cls, arguments: argparse.Namespace) -> PresetOptions:
+        return cls(**{field.name: getattr(arguments, field.name) for field in fields(cls)})
+
+
+def describe_preset(options: PresetOptions, device: torch.device) -> Preset:
+    """Return the preset that the options describe; `--no-amp` means float32 on every device."""
     from perfsuite.training.step.presets import Preset
 
-    if arguments.amp is not None and arguments.precision is not None:
+    if options.amp is not None and options.precision is not None:
         raise UsageError("train: --amp or --no-amp and --precision exclude each other; give one")
-    precision = arguments.precision
+    precision = options.precision
     if precision is None:
-        uses_amp = device.type == "cuda" if arguments.amp is None else arguments.amp
+        uses_amp = device.type == "cuda" if options.amp is None else options.amp
         precision = _half_precision(device) if uses_amp else "float32"
     return Preset(
         precision=precision,
-        channels_last=arguments.channels_last,
-        compile_mode=arguments.compile or "off",
-        cuda_graphs=arguments.cuda_graphs,
-        optimizer_implementation="fused" if arguments.fused else "auto",
-        checkpointing=arguments.activation_checkpointing,
-        clip_norm=arguments.clip_grad_norm,
-        accumulate=arguments.gradient_accumulation_steps,
+        channels_last=options.channels_last,
+        compile_mode=options.compile or "off",
+        cuda_graphs=options.cuda_graphs,
+        optimizer_implementation="fused" if options.fused else "auto",
+        activation_checkpointing=options.activation_checkpointing,
+        clip_norm=options.clip_grad_norm,
+        accumulate=options.gradient_accumulation_steps,
     )
 
 
-def _half_precision(device: Any) -> str:
+def _half_precision(device: torch.device) -> Precision:
     import torch
 
     return "fp16" if device.type == "cuda" and not torch.cuda.is_bf16_supported() else "bf16"
 
 
-def search_fastest(arguments: argparse.Namespace, model_name: str, described: Preset, rank: Rank) -> Preset:
+def search_fastest(
+    options: PresetOptions,
+    model_name: str,
+    described: Preset,
+    rank: Rank,
+    *,
+    batch_size: int,
+    image_size: int,
+    is_resumed: bool,
+) -> Preset:
     """The fastest preset for this model, batch and device, measured in turns on random images.
 
     The fields of `described` that change what is learned stay as they are.
@@ -108,18 +141,21 @@ def search_fastest(arguments: argparse.Namespace, model_name: str, described: Pr
     from perfsuite.advise.preset_search import find_fastest_preset
     from perfsuite.advise.timed_step import random_batch
     from perfsuite.training.models import make_model
-    from perfsuite.training.run.training_data import resolve_image_size
 
-    _reject_preset_options(arguments, described, rank)
-    image_size = resolve_image_size(arguments.data_dir, arguments.image_size)
-    images, labels = random_batch(arguments.batch_size, image_size, rank.device)
+    _reject_preset_options(options, described, rank)
+    if is_resumed:
+        raise UsageError(
+            "train: --fastest may choose another preset than before; resume with the preset named in the log"
+        )
+    seconds = options.fastest or 0.0
+    images, labels = random_batch(batch_size, image_size, rank.device)
     model = make_model(model_name, 10).to(rank.device)
     choice = find_fastest_preset(
         model,
         images,
         labels,
-        _candidates(arguments, rank),
-        arguments.fastest,
+        _candidates(options, rank),
+        seconds,
         partial(print_progress, "train"),
     )
     for name, speedup in choice.speedups.items():
@@ -136,7 +172,7 @@ def _learning_fields(preset: Preset) -> dict[str, Any]:
     return {"clip_norm": preset.clip_norm, "accumulate": preset.accumulate}
 
 
-def _reject_preset_options(arguments: argparse.Namespace, described: Preset, rank: Rank) -> None:
+def _reject_preset_options(options: PresetOptions, described: Preset, rank: Rank) -> None:
     from perfsuite.training.step.presets import EAGER
 
     if rank.world_size > 1:
@@ -144,22 +180,18 @@ def _reject_preset_options(arguments: argparse.Namespace, described: Preset, ran
     allowed = replace(EAGER, precision=described.precision, **_learning_fields(described))
     if described.compile_mode == "default":  # with --fastest, --compile allows compiled candidates
         described = replace(described, compile_mode="off")
-    if described != allowed or arguments.precision:
+    if described != allowed or options.precision:
         raise UsageError("train: --fastest chooses the preset itself; leave out the options that name one")
-    if arguments.resume:
-        raise UsageError(
-            "train: --fastest may choose another preset than before; resume with the preset named in the log"
-        )
 
 
-def _candidates(arguments: argparse.Namespace, rank: Rank) -> list[str]:
+def _candidates(options: PresetOptions, rank: Rank) -> list[str]:
     from perfsuite.advise.preset_search import CPU_CANDIDATES, CPU_COMPILED_CANDIDATES, CUDA_CANDIDATES
 
-    on_cpu = CPU_COMPILED_CANDIDATES if arguments.compile else CPU_CANDIDATES
+    on_cpu = CPU_COMPILED_CANDIDATES if options.compile else CPU_CANDIDATES
     return [
         name
         for name in (CUDA_CANDIDATES if rank.device.type == "cuda" else on_cpu)
-        if arguments.amp is not False or ("bf16" not in name and name != "combined")
+        if options.amp is not False or ("bf16" not in name and name != "combined")
     ]
 
 

@@ -58,8 +58,10 @@ def read_options(path: Path) -> dict[str, Any]:
     """The checked options of a TOML file; its relative paths start at the file's folder."""
     try:
         entries = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, not TOML, or a number of 5000 digits
         raise UsageError(f"{path}: {error}; expected TOML") from error
+    except RecursionError as error:
+        raise UsageError(f"{path}: nested too deeply, expected TOML with one value per option") from error
     options = check_options(entries, str(path))
     for name in ("data_dir", "csv"):
         if name in options:
@@ -87,11 +89,13 @@ def check_loader_source(options: Mapping[str, object], who: str) -> None:
 
 def check_options(entries: Mapping[str, object], who: str) -> dict[str, Any]:
     """Convert each entry to the type of its option; UsageError names `who` and the entry."""
-    options = {}
+    options: dict[str, Any] = {}
     for key, value in entries.items():
         name = key.replace("-", "_")
         if name not in _CHECKS:
             raise UsageError(f"{who}: {key!r}, expected one of {', '.join(_CHECKS)}")
+        if name in options:
+            raise UsageError(f"{who}: {name} is given twice, with '-' and with '_', expected it once")
         options[name] = _CHECKS[name](f"{who}: {name}", value)
     return options
 
@@ -99,6 +103,8 @@ def check_options(entries: Mapping[str, object], who: str) -> dict[str, Any]:
 def _check_text(who: str, value: object) -> str:
     if not isinstance(value, str):
         raise UsageError(f"{who}: {value!r}, expected text")
+    if "\0" in value:
+        raise UsageError(f"{who}: {value!r}, expected text without a NUL character")
     return value
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from perfsuite.training.run.trainer import EpochResult
+    from perfsuite.training.run.progress import EpochResult
 
 
 @dataclass

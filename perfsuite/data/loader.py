@@ -90,6 +90,11 @@ class Loader:
         return self.order.batch_size
 
     @property
+    def normalization(self) -> Normalize:
+        """How each batch is normalized."""
+        return self._normalize
+
+    @property
     def samples(self) -> int:
         """Images per epoch of this rank."""
         return len(self.order.rows(0))

@@ -39,6 +39,12 @@ def measure_peak_memory(call: Call) -> MemoryPeaks:
     )
 
 
+def cuda_peak_bytes() -> int | None:
+    """Return the most memory that torch has allocated on the device so far; None without CUDA in use."""
+    cuda = _active_cuda()
+    return None if cuda is None else int(cuda.max_memory_allocated())
+
+
 def process_tree_bytes() -> int:
     """Memory of this process and all its descendants, shared pages counted once where the system can."""
     total = 0

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from perfsuite.errors import UsageError
 from perfsuite.stages import stage
-from perfsuite.transforms.normalization.api import Layout, normalize
+from perfsuite.transforms.normalization.api import normalize
 from perfsuite.transforms.normalization.channel_stats import IMAGENET
+from perfsuite.transforms.normalization.eager import Layout
 
 TensorBatch = tuple[Tensor, Tensor]  # images and labels
 

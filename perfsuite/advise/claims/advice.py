@@ -53,7 +53,9 @@ def _rules_of_thumb(report: ClaimsReport, on_gpu: bool) -> Iterator[Advice]:
             "without a GPU", "choose by `perfsuite train --fastest`; else plain float32", is_measured=False
         )
         return
-    ratio = report.memory.get("checkpointing", 0) / report.memory["eager"] if report.memory else 0.0
+    ratio = (
+        report.memory.get("activation_checkpointing", 0) / report.memory["eager"] if report.memory else 0.0
+    )
     note = f" (here it saved {ratio:.0%} of eager's bytes for the backward pass)" if ratio else ""
     yield Advice(
         "a small GPU",

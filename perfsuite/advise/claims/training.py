@@ -17,7 +17,7 @@ from perfsuite.measure.turns import TurnSamples
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-CPU_VARIANTS = ("channels_last", "fused", "bf16", "checkpointing", "compiled", "combined")
+CPU_VARIANTS = ("channels_last", "fused", "bf16", "activation_checkpointing", "compiled", "combined")
 CUDA_VARIANTS = (
     *("ieee", "tf32", "fp16", "bf16+channels_last", "compiled-reduce-overhead", "cuda_graphs"),
     *CPU_VARIANTS,

@@ -19,19 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from perfsuite.cli import preset_options
-from perfsuite.cli.arguments import (
-    FRACTION,
-    NONNEGATIVE,
-    NONNEGATIVE_INT,
-    POSITIVE_INT,
-    Options,
-    add_augmentation_argument,
-    add_batch_size_argument,
-    add_data_dir_argument,
-    add_image_size_argument,
-    number,
-)
+from perfsuite.cli.train_options import TrainOptions, add_arguments
 from perfsuite.cli.training_progress import TrainingProgressBar
+from perfsuite.cli.training_resources import EpochResourceMeter
 from perfsuite.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,149 +29,99 @@ if TYPE_CHECKING:
     from perfsuite.training.distributed.ranks import Rank
     from perfsuite.training.run.checkpoint import ModelSpec
     from perfsuite.training.run.evaluation import Evaluation
+    from perfsuite.training.run.tracking import RunLogger
     from perfsuite.training.run.trainer import Trainer, TrainerOptions
     from perfsuite.training.run.training_data import TrainingData
     from perfsuite.training.step.presets import Preset
 
 
+__all__ = ["add_arguments", "run"]
+
 GPU_BUSY_PERCENT = 90
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    _add_data_arguments(parser.add_argument_group("data"))
-    _add_training_arguments(parser.add_argument_group("training"))
-    preset_options.add_arguments(
-        parser.add_argument_group("speed", "how fast the steps run, not what is learned")
-    )
-    _add_output_arguments(parser.add_argument_group("output"))
-
-
-def _add_data_arguments(options: Options) -> None:
-    add_data_dir_argument(options)
-    add_image_size_argument(options, None, "64, or the data's")
-    add_batch_size_argument(options)
-    options.add_argument(
-        "--num-workers", type=number(NONNEGATIVE_INT), metavar="N", help="loading workers (by CPU cores)"
-    )
-    add_augmentation_argument(options)
-
-
-def _add_training_arguments(options: Options) -> None:
-    options.add_argument(
-        "--model", help="small, resnet18, resnet18-cifar, resnet50 (small, or that of the resumed run)"
-    )
-    options.add_argument(
-        "--epochs", type=number(POSITIVE_INT), default=1, metavar="N", help="passes over the data (1)"
-    )
-    options.add_argument(
-        "--lr", type=number(NONNEGATIVE), default=0.05, metavar="LR", help="peak learning rate (0.05)"
-    )
-    options.add_argument(
-        "--schedule",
-        default="cosine",
-        choices=("cosine", "one_cycle", "constant"),
-        help="of the learning rate (cosine)",
-    )
-    options.add_argument("--optimizer", default="sgd", choices=("sgd", "adamw"), help="(sgd)")
-    options.add_argument(
-        "--weight-decay",
-        type=number(NONNEGATIVE),
-        default=5e-4,
-        help="of weights; not of norms and biases (5e-4)",
-    )
-    options.add_argument("--label-smoothing", type=number(FRACTION), default=0.0, help="(0)")
-    options.add_argument(
-        "--seed", type=number(NONNEGATIVE_INT), default=42, help="the same seed repeats a run (42)"
-    )
-    options.add_argument(
-        "--on-nonfinite-loss",
-        choices=("stop", "skip"),
-        default="stop",
-        help="where a loss is NaN or infinite (stop)",
-    )
-
-
-def _add_output_arguments(options: Options) -> None:
-    options.add_argument(
-        "--model-path", type=Path, default=Path("model.pth"), metavar="FILE", help="(model.pth)"
-    )
-    options.add_argument(
-        "--checkpoint-every",
-        type=number(POSITIVE_INT),
-        metavar="STEPS",
-        help="save a checkpoint after so many steps (after each epoch)",
-    )
-    options.add_argument("--resume", action="store_true", help="continue from the checkpoint in --model-path")
-    options.add_argument("--log", type=Path, metavar="FILE", help="JSON lines (the model path, with .jsonl)")
-    options.add_argument(
-        "--mlflow",
-        nargs="?",
-        const="sqlite:///mlflow.db",
-        metavar="URI",
-        help="log to MLflow too (sqlite:///mlflow.db)",
-    )
-    options.add_argument("--quiet", action="store_true", help="print no progress")
 
 
 def run(arguments: argparse.Namespace) -> int:
     from perfsuite.training.distributed.ranks import process_group, rank_from_torchrun
 
-    if arguments.model_path.is_dir():
-        raise UsageError(f"train: --model-path {arguments.model_path} is a folder, expected a file in one")
-    model_name = arguments.model or _default_model_name(arguments)
-    with process_group(rank_from_torchrun(arguments.device)) as rank:
-        preset = preset_options.preset_from_arguments(arguments, rank.device)
-        if arguments.fastest is not None:
-            preset = preset_options.search_fastest(arguments, model_name, preset, rank)
-        _train(arguments, model_name, preset, rank)
+    options = TrainOptions.from_arguments(arguments)
+    if options.model_path.is_dir():
+        raise UsageError(f"train: --model-path {options.model_path} is a folder, expected a file in one")
+    model_name = options.model or _default_model_name(options)
+    with process_group(rank_from_torchrun(options.speed.device)) as rank:
+        _train(options, model_name, _choose_preset(options, model_name, rank), rank)
     return 0
 
 
-def _train(arguments: argparse.Namespace, model_name: str, preset: Preset, rank: Rank) -> None:
+def _choose_preset(options: TrainOptions, model_name: str, rank: Rank) -> Preset:
+    from perfsuite.training.run.training_data import resolve_image_size
+
+    preset = preset_options.describe_preset(options.speed, rank.device)
+    if options.speed.fastest is None:
+        return preset
+    return preset_options.search_fastest(
+        options.speed,
+        model_name,
+        preset,
+        rank,
+        batch_size=options.batch_size,
+        image_size=resolve_image_size(options.data_dir, options.image_size),
+        is_resumed=options.resume,
+    )
+
+
+def _train(options: TrainOptions, model_name: str, preset: Preset, rank: Rank) -> None:
     from perfsuite.measure.gpu import monitor_gpu
     from perfsuite.training.run.checkpoint import ModelSpec
 
-    bar = TrainingProgressBar(quiet=arguments.quiet or not rank.is_first)
-    log = arguments.log or arguments.model_path.with_suffix(".jsonl")
+    bar = TrainingProgressBar(quiet=options.quiet or not rank.is_first)
     with ExitStack() as cleanup:
-        data = _open_data(arguments, preset, rank, bar)
+        data = _open_data(options, preset, rank, bar)
         cleanup.callback(data.close)
-        settings = _logged_settings(arguments, model_name, preset, rank.world_size)
-        callbacks, mlflow = _loggers(arguments, settings, log) if rank.is_first else ([], None)
+        settings = _logged_settings(options, model_name, preset, data, rank.world_size)
+        loggers = _open_loggers(options, settings) if rank.is_first else []
+        resources = EpochResourceMeter(loggers, rank.world_size)
         spec = ModelSpec(model_name, data.class_names, data.image_size, data.mean, data.std)
-        trainer = _make_trainer(arguments, spec, data, preset, rank, [bar, *callbacks])
+        trainer = _make_trainer(options, spec, data, preset, rank, [bar, *loggers, resources])
+        status = "FAILED"
         try:
-            if arguments.resume:
-                trainer.resume(arguments.model_path)
+            if options.resume:
+                trainer.resume(options.model_path)
             if not bar.quiet:
                 print(_start_message(trainer), file=sys.stderr)
-            with bar, monitor_gpu() as gpu:
+            with bar, resources, monitor_gpu() as gpu:
                 trainer.fit()
             evaluation = trainer.evaluate(data.test) if data.test is not None else None
-        except BaseException:
-            if mlflow is not None:
-                mlflow.finish(status="FAILED")
-            raise
+            status = "FINISHED"
+        finally:
+            for logger in loggers:
+                logger.finish(status, _outcome(trainer), [options.model_path, options.log_path])
     if rank.is_first:
         if gpu.readings is not None and rank.device.type == "cuda":
             print(_gpu_use_message(gpu.readings))
-        _print_summary(trainer, evaluation, arguments.model_path, log)
-    if mlflow is not None:
-        mlflow.finish(arguments.model_path, log)
+        _print_summary(trainer, evaluation, options.model_path, options.log_path)
 
 
-def _open_data(
-    arguments: argparse.Namespace, preset: Preset, rank: Rank, bar: TrainingProgressBar
-) -> TrainingData:
+def _outcome(trainer: Trainer) -> dict[str, Any]:
+    """Return what is known of a run only once it has run; `preset` is what ran, also after a fallback."""
+    return {
+        "preset": trainer.effective_preset.name,
+        "compile_fallback": trainer.step.fallback_reason,
+        "engine": getattr(trainer.train, "engine", None),
+        "steps_done": trainer.steps_done,
+        "steps_skipped": trainer.step.steps_skipped,
+    }
+
+
+def _open_data(options: TrainOptions, preset: Preset, rank: Rank, bar: TrainingProgressBar) -> TrainingData:
     from perfsuite.training.run.training_data import open_training_data
 
     return open_training_data(
-        arguments.data_dir,
-        batch_size=arguments.batch_size,
-        image_size=arguments.image_size,
-        workers=arguments.num_workers,
-        mode=arguments.augmentation_mode,
-        seed=arguments.seed,
+        options.data_dir,
+        batch_size=options.batch_size,
+        image_size=options.image_size,
+        workers=options.num_workers,
+        mode=options.augmentation_mode,
+        seed=options.seed,
         rank=rank,
         channels_last=preset.channels_last,
         progress=bar.on_synthesis,
@@ -194,30 +134,30 @@ def _start_message(trainer: Trainer) -> str:
     return f"{model}, {trainer.preset.name} on {trainer.device}: {trainer.steps} steps{start}"
 
 
-def _default_model_name(arguments: argparse.Namespace) -> str:
+def _default_model_name(options: TrainOptions) -> str:
     from perfsuite.training.run.checkpoint import Checkpoint
 
-    return Checkpoint.load(arguments.model_path).spec.model if arguments.resume else "small"
+    return Checkpoint.load(options.model_path).spec.model if options.resume else "small"
 
 
-def _trainer_options(arguments: argparse.Namespace) -> TrainerOptions:
+def _trainer_options(options: TrainOptions) -> TrainerOptions:
     from perfsuite.training.run.trainer import TrainerOptions
 
     return TrainerOptions(
-        epochs=arguments.epochs,
-        learning_rate=arguments.lr,
-        schedule=arguments.schedule,
-        optimizer=arguments.optimizer,
-        weight_decay=arguments.weight_decay,
-        label_smoothing=arguments.label_smoothing,
-        seed=arguments.seed,
-        on_bad_loss=arguments.on_nonfinite_loss,
-        checkpoint_every=arguments.checkpoint_every,
+        epochs=options.epochs,
+        learning_rate=options.lr,
+        schedule=options.schedule,
+        optimizer=options.optimizer,
+        weight_decay=options.weight_decay,
+        label_smoothing=options.label_smoothing,
+        seed=options.seed,
+        on_bad_loss=options.on_nonfinite_loss,
+        checkpoint_every=options.checkpoint_every,
     )
 
 
 def _make_trainer(
-    arguments: argparse.Namespace,
+    options: TrainOptions,
     spec: ModelSpec,
     data: TrainingData,
     preset: Preset,
@@ -230,47 +170,47 @@ def _make_trainer(
         spec=spec,
         train=data.train,
         val=data.val,
-        options=_trainer_options(arguments),
+        options=_trainer_options(options),
         preset=preset,
         rank=rank,
-        fsdp=arguments.fsdp,
-        checkpoint_path=arguments.model_path,
+        fsdp=options.speed.fsdp,
+        checkpoint_path=options.model_path,
         callbacks=callbacks,
     )
 
 
 def _logged_settings(
-    arguments: argparse.Namespace, model_name: str, preset: Preset, world_size: int
+    options: TrainOptions, model_name: str, preset: Preset, data: TrainingData, world_size: int
 ) -> dict[str, Any]:
     import torch
 
     from perfsuite.measure.environment import detect_environment
 
-    return asdict(_trainer_options(arguments)) | {
-        "preset": preset.name,
+    return asdict(_trainer_options(options)) | {
+        "requested_preset": preset.name,
+        "clip_norm": preset.clip_norm,
         "model": model_name,
-        "batch_size": arguments.batch_size,
-        "data_dir": str(arguments.data_dir or "synthetic images"),
-        "device": arguments.device,
+        "batch_size": options.batch_size,
+        "image_size": data.image_size,
+        "num_workers": data.num_workers,
+        "augmentation_mode": data.augmentation_mode,
+        "data_dir": str(options.data_dir or "synthetic images"),
+        "device": options.speed.device,
         "world_size": world_size,
-        "fsdp": arguments.fsdp,
+        "fsdp": options.speed.fsdp,
         "threads": torch.get_num_threads(),
         **detect_environment().hard,
         "torch": str(torch.__version__),
     }
 
 
-def _loggers(
-    arguments: argparse.Namespace, settings: dict[str, Any], log: Path
-) -> tuple[list[Any], Any | None]:
-    """The trainer's callbacks that log, and MLflow's among them where it was asked for."""
+def _open_loggers(options: TrainOptions, settings: dict[str, Any]) -> list[RunLogger]:
     from perfsuite.training.run.tracking import JsonLinesLogger, MlflowLogger
 
-    lines = JsonLinesLogger(log, settings, resumed=arguments.resume)
-    if arguments.mlflow is None:
-        return [lines], None
-    mlflow = MlflowLogger(arguments.mlflow, settings, name=arguments.model_path.stem)
-    return [lines, mlflow], mlflow
+    loggers: list[RunLogger] = [JsonLinesLogger(options.log_path, settings, resumed=options.resume)]
+    if options.mlflow is not None:
+        loggers.append(MlflowLogger(options.mlflow, settings, name=options.model_path.stem))
+    return loggers
 
 
 def _gpu_use_message(readings: GpuReadings) -> str:

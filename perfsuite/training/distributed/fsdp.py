@@ -55,9 +55,9 @@ def shard_like(full_tensors: Mapping[str, Tensor], local_tensors: Mapping[str, T
     }
 
 
-def load_optimizer_state(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Load a state of whole tensors, sharding each one like its parameter."""
-    optimizer.load_state_dict(state)
+def load_optimizer_state(optimizer: torch.optim.Optimizer, state: dict[int, dict[str, Any]]) -> None:
+    """Load what is remembered of each parameter, sharding whole tensors like it; options stay as they are."""
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     if not is_distributed():
         return
     for parameter, parameter_state in optimizer.state.items():

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Literal
 
-import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import nn
 
 Wrapping = Literal["none", "ddp", "fsdp"]
 
@@ -50,11 +49,3 @@ def _no_gradient_sync_fsdp(model: Any) -> Iterator[None]:
         yield
     finally:
         model.set_requires_gradient_sync(True)
-
-
-def is_finite_on_all_ranks(loss: Tensor, model: nn.Module) -> bool:
-    """Whether `loss` is finite on every rank of `model`, so that all ranks take a step or none does."""
-    is_finite = torch.isfinite(loss).to(torch.int32)
-    if wrapping_of(model) != "none":
-        dist.all_reduce(is_finite, dist.ReduceOp.MIN)
-    return bool(is_finite.item())

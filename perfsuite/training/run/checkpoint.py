@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from perfsuite.atomic import open_replacing
 from perfsuite.errors import DataError
 from perfsuite.training.distributed.fsdp import shard_like
 from perfsuite.training.models import MODELS, make_model
-from perfsuite.transforms.normalization.channel_stats import IMAGENET
+from perfsuite.training.run.validation import FiniteNumber, validate
+from perfsuite.transforms.normalization.channel_stats import IMAGENET, ChannelStatistics
 
 # 2: `model_spec` instead of `recipe`, and the training state by the field names of TrainingState.
 CHECKPOINT_FORMAT = 2
+MAX_IMAGE_SIZE = 1 << 14  # pixels; a prediction allocates an image of this side
+CHANNELS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +31,10 @@ class ModelSpec:
     """What is needed to use weights: the model, its classes, and the images it was trained on."""
 
     model: str
-    class_names: tuple[str, ...]
-    image_size: int
-    mean: tuple[float, ...] = IMAGENET.mean
-    std: tuple[float, ...] = IMAGENET.std
+    class_names: Annotated[tuple[str, ...], Field(min_length=2)]
+    image_size: Annotated[int, Field(strict=True, ge=1, le=MAX_IMAGE_SIZE)]
+    mean: tuple[FiniteNumber, ...] = IMAGENET.mean
+    std: tuple[FiniteNumber, ...] = IMAGENET.std
 
     def build(self) -> nn.Module:
         """Build the model, with random weights."""
@@ -58,33 +63,20 @@ class Checkpoint:
     def load(path: str | Path, device: torch.device | str = "cpu") -> Checkpoint:
         """Read the file at `path`, with its tensors on `device`."""
         content = _read_checkpoint(Path(path), device)
-        try:
-            spec_fields = content["model_spec"]
-            spec = ModelSpec(
-                model=spec_fields["model"],
-                class_names=tuple(spec_fields["class_names"]),
-                image_size=int(spec_fields["image_size"]),
-                mean=tuple(spec_fields["mean"]),
-                std=tuple(spec_fields["std"]),
+        missing = [name for name in ("model_spec", "weights", "training") if name not in content]
+        if missing:
+            raise DataError(
+                f"{path}: incomplete checkpoint, {missing[0]} is missing; train again or restore the file"
             )
-            checkpoint = Checkpoint(spec, content["weights"], content["training"])
-            checkpoint.check_types()
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path}: incomplete checkpoint ({error!r}); train again") from error
+        spec: ModelSpec = validate(ModelSpec, content["model_spec"], path, "model_spec")
         if spec.model not in MODELS:
             raise DataError(
                 f"{path}: holds a {spec.model!r}, expected one of {', '.join(MODELS)}; "
                 "use the perfsuite version that wrote it"
             )
-        return checkpoint
-
-    def check_types(self) -> None:
-        """Raise TypeError unless the model is named by text, and the weights are tensors by name."""
-        if not isinstance(self.spec.model, str):
-            raise TypeError(f"model is {type(self.spec.model).__name__}, expected text")
-        for name, tensor in self.weights.items():
-            if not (isinstance(name, str) and isinstance(tensor, Tensor)):
-                raise TypeError(f"weight {name!r} is {type(tensor).__name__}, expected a tensor")
+        _check_statistics(spec, path)
+        weights = validate(dict[str, Tensor], content["weights"], path, "weights")
+        return Checkpoint(spec, weights, validate(dict[str, Any], content["training"], path, "training"))
 
     def load_into(self, model: nn.Module, path: str | Path = "checkpoint") -> None:
         """Load the weights into `model`; if any tensor does not fit, load none."""
@@ -95,6 +87,11 @@ class Checkpoint:
             if _format_shape(self.weights.get(name)) != _format_shape(tensor)
         ]
         differences += [f"{name} is not in the model" for name in self.weights if name not in own]
+        differences += [
+            f"{name} is {tensor.dtype} ({tensor.layout}), expected {own[name].dtype}"
+            for name, tensor in self.weights.items()
+            if name in own and not _can_be_copied(tensor, own[name])
+        ]
         if differences:
             raise DataError(
                 f"{path}: {len(differences)} of {len(own)} tensors do not fit {type(model).__name__} "
@@ -125,6 +122,11 @@ def _read_checkpoint(path: Path, device: torch.device | str) -> dict[str, Any]:
     if not path.is_file():
         raise DataError(f"{path}: no such checkpoint; `perfsuite train --model-path {path}` makes one")
     size = f"{path.stat().st_size:,} bytes"
+    damage = _check_archive(path)
+    if damage is not None:
+        raise DataError(
+            f"{path}: damaged, or not a checkpoint ({size}; {damage}); train again or restore the file"
+        )
     try:
         # weights_only: an untrusted checkpoint must not be able to run code.
         content = torch.load(path, map_location=device, weights_only=True)
@@ -148,6 +150,37 @@ def _read_checkpoint(path: Path, device: torch.device | str) -> dict[str, Any]:
             "train again, or use the perfsuite version that wrote it"
         )
     return content
+
+
+def _check_archive(path: Path) -> str | None:
+    """Return what is wrong with the archive, or None; torch itself does not verify checksums."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            compressed = [entry for entry in archive.infolist() if entry.compress_type != zipfile.ZIP_STORED]
+            if compressed:  # a few bytes could unpack to any size
+                return f"{compressed[0].filename} is compressed, expected as torch.save stores it"
+            damaged = archive.testzip()
+    except Exception as error:  # damaged bytes make the reader raise nearly anything
+        return str(error) or type(error).__name__
+    return None if damaged is None else f"wrong checksum of {damaged}"
+
+
+def _check_statistics(spec: ModelSpec, path: str | Path) -> None:
+    try:
+        channels = ChannelStatistics(spec.mean, spec.std).channels
+    except ValueError as error:
+        raise DataError(f"{path}: model_spec: {error}; train again or restore the file") from error
+    if channels != CHANNELS:
+        raise DataError(
+            f"{path}: model_spec.mean has {channels} numbers, expected {CHANNELS}; "
+            "train again or restore the file"
+        )
+
+
+def _can_be_copied(tensor: Tensor, own: Tensor) -> bool:
+    """Whether copying keeps the values: dense, and floats to floats or integers to integers."""
+    is_dense = tensor.layout == torch.strided and not tensor.is_quantized
+    return is_dense and not tensor.is_complex() and tensor.is_floating_point() == own.is_floating_point()
 
 
 def _format_shape(tensor: Tensor | None) -> str:

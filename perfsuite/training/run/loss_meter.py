@@ -12,7 +12,7 @@ from perfsuite.errors import PerfsuiteError
 
 
 class BadLossError(PerfsuiteError):
-    """A loss that is NaN or infinite, after which nothing more would be learned."""
+    """A loss, gradient or weight that is NaN or infinite, after which nothing more would be learned."""
 
     exit_code = 1
 
@@ -23,6 +23,7 @@ class _LossEntry:
     batch: int
     images: int
     loss: Tensor
+    is_skipped: bool
 
 
 @dataclass
@@ -38,7 +39,6 @@ class LossMeter:
     1.25
     """
 
-    skip_bad_loss: bool = False  # the step skips bad losses, and the mean excludes them
     total: float = 0.0
     images: int = 0
     _pending: list[_LossEntry] = field(default_factory=list)
@@ -51,20 +51,23 @@ class LossMeter:
     def mean(self) -> float:
         return self.total / self.images if self.images else math.nan
 
-    def add(self, loss: Tensor, *, epoch: int, batch: int, images: int) -> None:
-        self._pending.append(_LossEntry(epoch, batch, images, loss))
+    def add(self, loss: Tensor, *, epoch: int, batch: int, images: int, is_skipped: bool = False) -> None:
+        """Add a step's loss; one of a skipped step is fetched, but is not part of the mean."""
+        self._pending.append(_LossEntry(epoch, batch, images, loss, is_skipped))
 
     def fetch(self) -> list[float]:
-        """Return the losses added since the last fetch; raise BadLossError at the first bad one."""
+        """Return the losses added since the last fetch; raise BadLossError at a bad one of a step taken."""
         pending, self._pending = self._pending, []
         if not pending:
             return []
         values: list[float] = torch.stack([entry.loss for entry in pending]).tolist()
         for entry, value in zip(pending, values, strict=True):
+            if entry.is_skipped:
+                continue
             if math.isfinite(value):
                 self.total += value * entry.images
                 self.images += entry.images
-            elif not self.skip_bad_loss:
+            else:
                 raise BadLossError(
                     f"train: the loss is {value} in epoch {entry.epoch + 1}, batch {entry.batch + 1}, "
                     "expected a finite number; lower the learning rate, inspect that batch, or skip such "

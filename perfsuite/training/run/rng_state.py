@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+
+from perfsuite.errors import DataError
 
 
 def seed_everything(seed: int, epoch: int = 0) -> None:
@@ -31,6 +35,31 @@ def get_rng_state() -> dict[str, Any]:
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }
+
+
+def check_rng_state(states: Mapping[str, Any], path: str | Path) -> None:
+    """Raise DataError unless `set_rng_state` can restore the states; the generators stay unchanged."""
+    for name in ("python", "numpy", "torch", "cuda"):
+        try:
+            _apply_to_new_generator(name, states[name])
+        except Exception as error:  # a wrong state makes generators raise nearly anything
+            raise DataError(
+                f"{path}: training.rng_state.{name} cannot be restored ({type(error).__name__}: {error}), "
+                "expected what get_rng_state returns; train again or restore the file"
+            ) from error
+
+
+def _apply_to_new_generator(name: str, state: Any) -> None:
+    if name == "python":
+        version, internal, gauss_next = state
+        random.Random().setstate((version, tuple(internal), gauss_next))
+    elif name == "numpy":
+        kind, keys, *rest = state
+        np.random.RandomState().set_state((kind, np.array(keys, dtype=np.uint32), *rest))
+    elif name == "torch":
+        torch.Generator().set_state(state.cpu())
+    elif not all(isinstance(one, torch.Tensor) and one.dtype == torch.uint8 for one in state):
+        raise TypeError("not a list of tensors of bytes")
 
 
 def set_rng_state(states: dict[str, Any]) -> None:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from perfsuite.errors import DataError, UsageError
-from perfsuite.training.run.trainer import EpochResult
+from perfsuite.training.run.progress import EpochResult, TrainerCallback
+
+
+class RunLogger(TrainerCallback, Protocol):
+    """A trainer callback that also logs each epoch's resources, and how the run ended."""
+
+    def on_resources(self, epoch: int, figures: Mapping[str, float]) -> None: ...
+
+    def finish(self, status: str, outcome: Mapping[str, Any], artifacts: Sequence[Path]) -> None: ...
 
 
 class JsonLinesLogger:
-    """A file of JSON lines: the settings, then each step's loss and each epoch's result.
+    """A file of JSON lines: settings, each step's loss, each epoch's result and resources, and the outcome.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -39,7 +48,7 @@ class JsonLinesLogger:
 
     def write_event(self, event: str, values: Mapping[str, Any]) -> None:
         """Append one line, with the event's name and its values."""
-        line = json.dumps({"event": event, **values}, default=str) + "\n"
+        line = json.dumps(_without_nan({"event": event, **values}), default=str, allow_nan=False) + "\n"
         # One write per line: a reader never sees half of one, and a killed process leaves none.
         file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
@@ -54,6 +63,21 @@ class JsonLinesLogger:
 
     def on_epoch(self, result: EpochResult) -> None:
         self.write_event("epoch", asdict(result))
+
+    def on_resources(self, epoch: int, figures: Mapping[str, float]) -> None:
+        self.write_event("resources", {"epoch": epoch, **figures})
+
+    def finish(self, status: str, outcome: Mapping[str, Any], artifacts: Sequence[Path]) -> None:
+        self.write_event("outcome", {"status": status, **outcome})
+
+
+def _without_nan(value: Any) -> Any:
+    """Replace NaN and infinities by None: JSON has neither."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {name: _without_nan(item) for name, item in value.items()}
+    return [_without_nan(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 class MlflowLogger:
@@ -94,9 +118,15 @@ class MlflowLogger:
             if value is not None and name != "epoch":
                 self._client.log_metric(self.run_id, name, value, step=result.epoch)
 
-    def finish(self, *artifacts: Path, status: str = "FINISHED") -> None:
-        """End the run, and upload the artifacts that exist."""
-        for path in artifacts:
+    def on_resources(self, epoch: int, figures: Mapping[str, float]) -> None:
+        for name, value in figures.items():
+            self._client.log_metric(self.run_id, name, value, step=epoch)
+
+    def finish(self, status: str, outcome: Mapping[str, Any], artifacts: Sequence[Path]) -> None:
+        """End the run: log its outcome, and of a finished run the artifacts that exist."""
+        for key, value in outcome.items():
+            self._client.log_param(self.run_id, key, value)
+        for path in artifacts if status == "FINISHED" else ():
             if path.is_file():
                 self._client.log_artifact(self.run_id, str(path))
         self._client.set_terminated(self.run_id, status)

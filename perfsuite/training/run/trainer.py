@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import KW_ONLY, asdict, dataclass, field
+from dataclasses import KW_ONLY, asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -21,12 +22,15 @@ from perfsuite.training.distributed.fsdp import (
 from perfsuite.training.distributed.ranks import SINGLE_PROCESS, Rank
 from perfsuite.training.distributed.wrapping import wrapping_of
 from perfsuite.training.run import rng_state
+from perfsuite.training.run.bad_steps import check_finite_weights, check_steps_are_taken
 from perfsuite.training.run.batch_loader import BatchLoader, set_loader_epoch, skip_batches
 from perfsuite.training.run.checkpoint import Checkpoint, ModelSpec
+from perfsuite.training.run.data_identity import identify_loader
 from perfsuite.training.run.evaluation import Evaluation, evaluate
 from perfsuite.training.run.loss_meter import LossMeter
 from perfsuite.training.run.out_of_memory import suggest_batch_size_on_oom
-from perfsuite.training.run.resume import TrainingState
+from perfsuite.training.run.progress import EpochResult, TrainerCallback
+from perfsuite.training.run.resume import TrainingState, check_same_run
 from perfsuite.training.step.lr_schedules import ScheduleName, learning_rate_schedule
 from perfsuite.training.step.optimizers import OptimizerName, make_optimizer
 from perfsuite.training.step.presets import EAGER, Preset
@@ -45,32 +49,11 @@ class TrainerOptions:
     weight_decay: float = 5e-4
     label_smoothing: float = 0.0
     seed: int = 42
+    # "skip" leaves out steps with a bad loss or bad gradients, which costs a synchronization per step.
     on_bad_loss: Literal["stop", "skip"] = "stop"
+    max_skipped_in_a_row: int = 20  # more than fp16 needs to find its scale
     read_losses_every: int = 20  # steps; each reading waits for the device once
     checkpoint_every: int | None = None  # steps; None writes one after each epoch
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EpochResult:
-    """The results of an epoch; those of validation are None without validation images."""
-
-    epoch: int
-    images: int
-    train_loss: float
-    learning_rate: float
-    val_loss: float | None = None
-    val_accuracy: float | None = None
-    steps_skipped: int = 0
-
-
-class TrainerCallback(Protocol):
-    """Receives a run's progress, for example to log it or to draw a progress bar."""
-
-    def on_step(self, step: int, steps: int, images: int) -> None: ...
-
-    def on_losses(self, step: int, losses: Sequence[float]) -> None: ...
-
-    def on_epoch(self, result: EpochResult) -> None: ...
 
 
 @dataclass
@@ -112,20 +95,30 @@ class Trainer:
         skip_bad_loss = self.options.on_bad_loss == "skip"
         self.step = TrainingStep(self.model, optimizer, self.preset, loss, skip_bad_loss=skip_bad_loss)
         self.transfer = DeviceTransfer(self.device, self.preset.channels_last, self.spec.mean, self.spec.std)
-        self._losses = LossMeter(skip_bad_loss=skip_bad_loss)
+        self._losses = LossMeter()
         self._rng_state_to_restore: dict[str, Any] | None = None
 
-        # The number of steps alone would not show another batch size if the last batch is smaller.
         self._settings = asdict(self.options) | {
-            "accumulate": self.preset.accumulate,
+            **asdict(self.preset),
             "image_size": self.spec.image_size,
-            "batch_size": getattr(self.train, "batch_size", None),
+            "mean": list(self.spec.mean),
+            "std": list(self.spec.std),
+            "world_size": self.rank.world_size,
             "steps_in_epoch": self.steps_in_epoch,
         }
 
     @property
     def device(self) -> torch.device:
         return self.rank.device
+
+    @property
+    def effective_preset(self) -> Preset:
+        """The preset that runs: uncompiled after a compiler error."""
+        return self.preset if self.step.fallback_reason is None else replace(self.preset, compile_mode="off")
+
+    @cached_property
+    def _data_identity(self) -> dict[str, Any]:
+        return identify_loader(self.train)
 
     @property
     def steps_in_epoch(self) -> int:
@@ -156,16 +149,19 @@ class Trainer:
         return evaluate(model, batches, self.transfer, self.preset)
 
     def save(self, path: str | Path) -> None:
-        """Write everything that `resume` needs; after a bad loss raise BadLossError instead."""
+        """Write everything that `resume` needs; after a bad loss or update raise BadLossError instead."""
         self._read_losses()
         weights = gather_full_state_dict(self.unwrapped_model)
+        check_finite_weights(weights, self.steps_done)
         state = TrainingState(
             settings=self._settings,
+            data=self._data_identity if self.rank.is_first else {},
             steps_done=self.steps_done,
-            optimizer=gather_full_tensors(self.step.optimizer.state_dict()),
+            optimizer=gather_full_tensors(self.step.optimizer.state_dict()["state"]),
             grad_scaler=self.step.scaler.state_dict(),
             steps_skipped=self.step.steps_skipped,
-            history=[asdict(result) for result in self.history],
+            skipped_in_a_row=self.step.skipped_in_a_row,
+            history=list(self.history),
             epoch_loss_total=self._losses.total,
             epoch_images=self._losses.images,
             rng_state=rng_state.get_rng_state(),
@@ -174,17 +170,29 @@ class Trainer:
             Checkpoint(self.spec, weights, state.to_dict()).save(path)
 
     def resume(self, path: str | Path) -> None:
-        """Restore the run that wrote `path`, in the middle of an epoch or between two."""
+        """Restore the run that wrote `path`, in the middle of an epoch or between two.
+
+        Everything that is learned from must agree; `MAY_DIFFER` in resume.py lists what need not.
+        """
         checkpoint = Checkpoint.load(path)
         checkpoint.check_compatible(self.spec.model, self.spec.class_names, path)
         state = TrainingState.from_checkpoint(checkpoint, path)
-        state.check_same_settings(self._settings, path)
+        # Other ranks have other images.
+        there, here = (state.data, self._data_identity) if self.rank.is_first else ({}, {})
+        check_same_run({**state.settings, **there}, {**self._settings, **here}, path)
+        if state.steps_done > self.steps:
+            raise DataError(
+                f"{path}: {state.steps_done} steps done, expected at most the {self.steps} of "
+                f"{self.options.epochs} epochs; train for as many epochs or more"
+            )
+        state.check_fits(self.step.optimizer, self.step.scaler, path)
         checkpoint.load_into(self.unwrapped_model, path)
         load_optimizer_state(self.step.optimizer, state.optimizer)
         self.step.scaler.load_state_dict(state.grad_scaler)
         self.step.steps_skipped = state.steps_skipped
+        self.step.skipped_in_a_row = state.skipped_in_a_row
         self.steps_done = state.steps_done
-        self.history = [EpochResult(**result) for result in state.history]
+        self.history = list(state.history)
         self._losses.total, self._losses.images = state.epoch_loss_total, state.epoch_images
         self._rng_state_to_restore = state.rng_state
 
@@ -192,7 +200,7 @@ class Trainer:
         skipped_before = self.step.steps_skipped
         first_batch = (self.steps_done - epoch * self.steps_in_epoch) * self.preset.accumulate
         if first_batch == 0:
-            self._losses = LossMeter(skip_bad_loss=self._losses.skip_bad_loss)
+            self._losses = LossMeter()
         self.model.train()
         batch = first_batch
         rate = 0.0
@@ -203,7 +211,8 @@ class Trainer:
             batches = [self.transfer(loaded) for loaded in group]
             images = sum(len(labels) for _, labels in batches)
             loss = self._step_or_suggest_batch_size(batches)
-            self._losses.add(loss, epoch=epoch, batch=batch, images=images)
+            is_skipped = self.step.skipped_in_a_row > 0
+            self._losses.add(loss, epoch=epoch, batch=batch, images=images, is_skipped=is_skipped)
             batch += len(group)
             self.steps_done += 1
             self._after_step(images)
@@ -256,6 +265,13 @@ class Trainer:
         return rate
 
     def _after_step(self, images: int) -> None:
+        check_steps_are_taken(
+            self.step,
+            self.unwrapped_model,
+            steps_done=self.steps_done,
+            steps=self.steps,
+            max_in_a_row=self.options.max_skipped_in_a_row,
+        )
         for callback in self.callbacks:
             callback.on_step(self.steps_done, self.steps, images)
         if len(self._losses) >= self.options.read_losses_every:

@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from perfsuite.data.device_dataset import DeviceDataset
 from perfsuite.data.sources import cifar
 from perfsuite.errors import DataError, UsageError
 from perfsuite.training.distributed.ranks import SINGLE_PROCESS, Rank
 from perfsuite.training.run.batch_loader import BatchLoader
-from perfsuite.transforms.normalization.channel_stats import IMAGENET
+from perfsuite.training.run.device_batches import DeviceBatches
+from perfsuite.transforms.augment.modes import get_mode
+from perfsuite.transforms.normalization.channel_stats import CIFAR10, IMAGENET
 
 SYNTHETIC_IMAGE_COUNT = 512
 DEFAULT_IMAGE_SIZE = 64  # small enough for two cores, large enough to distinguish the classes
@@ -33,6 +37,8 @@ class TrainingData:
     image_size: int
     mean: tuple[float, ...] = IMAGENET.mean
     std: tuple[float, ...] = IMAGENET.std
+    num_workers: int = 0
+    augmentation_mode: str = "none"
     close: Callable[[], None] = _close_nothing
 
 
@@ -71,7 +77,7 @@ def open_training_data(
                 f"{folder}: CIFAR-10 with another image size or mode, expected 32 px with its own shifts and "
                 "mirrors; leave --image-size and --augmentation-mode out"
             )
-        data = _cifar_data(folder, batch_size, seed, rank)
+        data = _cifar_data(folder, batch_size, seed, rank, channels_last)
     else:
         data = _folder_data(
             folder if folder is not None else _synthetic_images(progress),
@@ -87,20 +93,38 @@ def open_training_data(
     return data
 
 
-def _cifar_data(folder: Path, batch_size: int, seed: int, rank: Rank) -> TrainingData:
+def _cifar_data(folder: Path, batch_size: int, seed: int, rank: Rank, channels_last: bool) -> TrainingData:
     training, test = cifar.read_cifar10(folder)
-    train_rows = cifar.LabeledImages(*rank.select_rows(training.images, training.labels))
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+
+    def open_batches(images: Tensor, labels: Tensor, **options: Any) -> DeviceBatches:
+        dataset = DeviceDataset(
+            images.to(rank.device),
+            labels.to(rank.device),
+            CIFAR10,
+            batch_size,
+            memory_format=layout,
+            **options,
+        )
+        return DeviceBatches(dataset)
+
     # Every test image counts once, so the ranks may have different numbers of them.
     test_rows = slice(rank.index, None, rank.world_size)
-    val_rows = cifar.LabeledImages(test.images[test_rows], test.labels[test_rows])
     return TrainingData(
-        train=cifar.InMemoryBatches(train_rows, batch_size, training=True, seed=seed),
-        val=cifar.InMemoryBatches(val_rows, batch_size),
+        train=open_batches(
+            *rank.select_rows(training.images, training.labels),
+            padding=cifar.MAX_SHIFT_PIXELS,
+            mirror=True,
+            fill=0,
+            seed=seed,
+        ),
+        val=open_batches(test.images[test_rows], test.labels[test_rows], shuffle=False),
         test=None,
         class_names=cifar.CLASS_NAMES,
         image_size=cifar.IMAGE_SIDE,
-        mean=cifar.MEAN,
-        std=cifar.STD,
+        mean=CIFAR10.mean,
+        std=CIFAR10.std,
+        augmentation_mode="shift and mirror",
     )
 
 
@@ -117,6 +141,8 @@ def _folder_data(folder: Path, options: dict[str, Any], image_size: int) -> Trai
         test=loaders.test if len(loaders.test) else None,
         class_names=tuple(loaders.class_names),
         image_size=image_size,
+        num_workers=loaders.info["num_workers"],
+        augmentation_mode=get_mode(loaders.train.image_config.mode).name,
         close=loaders.close,
     )
 

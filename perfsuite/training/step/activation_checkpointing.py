@@ -20,8 +20,8 @@ def checkpoint_blocks(model: nn.Module) -> int:
     blocks = residual_blocks(model)
     if not blocks:
         raise UsageError(
-            f"checkpointing: {type(model).__name__} has no blocks, expected modules with children inside "
-            "an nn.Sequential; leave checkpointing out"
+            f"activation checkpointing: {type(model).__name__} has no blocks, expected modules with children "
+            "inside an nn.Sequential; leave activation_checkpointing out"
         )
     for block in blocks:
         block.forward = partial(_checkpointed_forward, block, block.forward)

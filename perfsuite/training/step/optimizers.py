@@ -52,6 +52,12 @@ def _adamw(groups: ParameterGroups, settings: OptimizerSettings) -> torch.optim.
 
 OPTIMIZERS: dict[str, OptimizerFactory] = {"sgd": _sgd, "adamw": _adamw}
 
+# What an optimizer remembers of a parameter that has been updated.
+REMEMBERED: dict[type[torch.optim.Optimizer], set[str]] = {
+    torch.optim.SGD: {"momentum_buffer"},
+    torch.optim.AdamW: {"step", "exp_avg", "exp_avg_sq"},
+}
+
 
 def make_optimizer(
     model: nn.Module,
@@ -90,3 +96,23 @@ def make_optimizer(
         implementation=IMPLEMENTATION_ARGUMENTS[implementation],
     )
     return OPTIMIZERS[name](groups, settings)
+
+
+def find_wrong_state(optimizer: torch.optim.Optimizer, state: Mapping[int, Mapping[str, Any]]) -> str | None:
+    """Return what of a stored state does not fit the optimizer's parameters, or None.
+
+    >>> find_wrong_state(torch.optim.SGD(nn.Linear(2, 2).parameters(), lr=0.1), {7: {}})
+    "7 is a parameter's number, expected below 2"
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    names = REMEMBERED.get(type(optimizer))
+    for index, values in state.items():
+        if not 0 <= index < len(parameters):
+            return f"{index} is a parameter's number, expected below {len(parameters)}"
+        if names is not None and values.keys() != names:
+            return f"{index} has {', '.join(values) or 'nothing'}, expected {', '.join(sorted(names))}"
+        for name, value in values.items():
+            shape = tuple(value.shape) if isinstance(value, torch.Tensor) else type(value).__name__
+            if value is not None and shape not in ((), tuple(parameters[index].shape)):
+                return f"{index}.{name} is {shape}, expected {tuple(parameters[index].shape)} or one number"
+    return None

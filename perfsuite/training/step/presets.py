@@ -45,7 +45,9 @@ class Preset:
     cuda_graphs: bool = field(default=False, metadata={"format": lambda _: "cuda_graphs"})
     optimizer_implementation: OptimizerImplementation = field(default="auto", metadata={"format": str})
     # Recompute each block's activations in the backward pass.
-    checkpointing: bool = field(default=False, metadata={"format": lambda _: "checkpointing"})
+    activation_checkpointing: bool = field(
+        default=False, metadata={"format": lambda _: "activation_checkpointing"}
+    )
     clip_norm: float | None = field(default=None, metadata={"format": "clip_norm={:g}".format})
     # Batches per optimizer step.
     accumulate: int = field(default=1, metadata={"format": "accumulate={:g}".format})
@@ -60,12 +62,12 @@ class Preset:
             raise UsageError(f"preset: accumulate is {self.accumulate}, expected 1 or more batches")
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise UsageError(f"preset: clip_norm is {self.clip_norm}, expected above 0; None clips nothing")
-        if self.checkpointing and self.is_compiled:
+        if self.activation_checkpointing and self.is_compiled:
             raise UsageError(
-                "preset: checkpointing and compile_mode are both set, expected one of them: the compiled "
-                "recomputation updates BatchNorm's running statistics twice; choose one"
+                "preset: activation_checkpointing and compile_mode are both set, expected one of them: the "
+                "compiled recomputation updates BatchNorm's running statistics twice; choose one"
             )
-        if self.cuda_graphs and (self.is_compiled or self.checkpointing):
+        if self.cuda_graphs and (self.is_compiled or self.activation_checkpointing):
             raise UsageError(
                 "preset: cuda_graphs captures the uncompiled, unrecomputed step; with compile choose "
                 "compile_mode='reduce-overhead', which captures the compiled one"
@@ -162,7 +164,7 @@ MAX_AUTOTUNE = Preset(compile_mode="max-autotune")
 CUDA_GRAPHS = Preset(cuda_graphs=True)
 FUSED = Preset(optimizer_implementation="fused")
 FOREACH = Preset(optimizer_implementation="foreach")
-ACTIVATION_CHECKPOINTING = Preset(checkpointing=True)
+ACTIVATION_CHECKPOINTING = Preset(activation_checkpointing=True)
 COMBINED = BF16 + CHANNELS_LAST + COMPILED + FUSED
 
 SINGLE_PRESETS = (

@@ -13,10 +13,11 @@ from perfsuite.errors import UsageError
 from perfsuite.stages import stage
 from perfsuite.training.devices import TensorBatch
 from perfsuite.training.distributed.ddp import check_layout_before_ddp
-from perfsuite.training.distributed.wrapping import is_finite_on_all_ranks, no_gradient_sync, wrapping_of
+from perfsuite.training.distributed.wrapping import no_gradient_sync, wrapping_of
 from perfsuite.training.step.activation_checkpointing import checkpoint_blocks
 from perfsuite.training.step.compile import CompileCounts, CompiledFunction, compile_counts, is_compile_error
 from perfsuite.training.step.cuda_graphs import CapturedStep
+from perfsuite.training.step.finite import check_finite
 from perfsuite.training.step.presets import EAGER, Preset
 from perfsuite.training.step.snapshot import BufferSnapshot
 
@@ -58,8 +59,10 @@ class TrainingStep:
     preset: Preset = EAGER
     loss: LossFunction = nn.functional.cross_entropy  # the mean over the labels that `count_labels` counts
     count_labels: Callable[[Tensor], int | Tensor] = len  # the weight of a batch among those accumulated
-    skip_bad_loss: bool = False  # synchronizes at every step, to read the loss
+    # Skip a step whose loss or gradients are NaN or infinite; synchronizes once at every step.
+    skip_bad_loss: bool = False
     steps_skipped: int = field(default=0, init=False)
+    skipped_in_a_row: int = field(default=0, init=False)  # 0 after a step that was taken
 
     def __post_init__(self) -> None:
         self.parameters = [
@@ -75,7 +78,7 @@ class TrainingStep:
         elif self.preset.channels_last:  # shards have no memory layout, so with fsdp only images get it
             check_layout_before_ddp(self.model)
             self.model.to(memory_format=torch.channels_last)
-        if self.preset.checkpointing:
+        if self.preset.activation_checkpointing:
             checkpoint_blocks(_unwrap_ddp(self.model))
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.preset.needs_scaler)
         self._counts_at_start = compile_counts() if self.preset.is_compiled else CompileCounts()
@@ -93,13 +96,25 @@ class TrainingStep:
             buffers = BufferSnapshot.of(self.model) if self.skip_bad_loss else None
             self.optimizer.zero_grad(set_to_none=True)
             loss = self._gradients(batches)
-            if buffers is not None and not is_finite_on_all_ranks(loss, self.model):
+            if buffers is not None and self._must_skip(loss):
                 buffers.restore()
-                self.steps_skipped += 1
                 return loss
             with stage("optimize"):
                 self._optimize()
         return loss
+
+    def _must_skip(self, loss: Tensor) -> bool:
+        check = check_finite(loss, self.parameters, self.model)
+        if check.passed:
+            self.skipped_in_a_row = 0
+            return False
+        if check.loss and self.scaler.is_enabled():
+            # The scaled gradients overflowed: unscaling records that, and updating lowers the scale.
+            self.scaler.unscale_(self.optimizer)
+            self.scaler.update()
+        self.steps_skipped += 1
+        self.skipped_in_a_row += 1
+        return True
 
     @property
     def fallback_reason(self) -> str | None:

@@ -9,19 +9,11 @@ tensor([2.0000, 1.0000, 0.5000])
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
-import numpy as np
 import torch
 
-from perfsuite.transforms.normalization.channel_stats import ChannelStatistics, cached_statistics
-from perfsuite.transforms.normalization.registry import select_implementation
-
-Layout = Literal["NCHW", "NHWC"]
-# Smaller outputs usually reuse memory that is already mapped.
-HUGE_PAGE_MIN_BYTES = 4 << 20
-CACHE_LINE_BYTES = 64
-OUTPUT_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+from perfsuite.transforms.normalization.custom_op import normalize_as_operator
+from perfsuite.transforms.normalization.eager import Layout, normalize_eagerly
 
 
 def normalize(
@@ -40,59 +32,15 @@ def normalize(
     `layout` is the order of the input's dimensions; the output is always NCHW. The output keeps the input's
     memory format (an NHWC or channels_last batch gives a channels_last batch) unless `memory_format` is
     given. `out` is filled and returned, whatever its strides. `implementation` selects one of
-    `IMPLEMENTATIONS` instead of the fastest.
+    `IMPLEMENTATIONS` instead of the fastest. Under torch.compile, torch.export and vmap it is one operator,
+    `perfsuite::normalize`.
     """
-    statistics = cached_statistics(tuple(map(float, mean)), tuple(map(float, std)))
-    images = as_nchw(images, layout, statistics)
-    if out is None:
-        out = new_output(images, dtype, memory_format)
-    else:
-        check_output(out, images)
-    select_implementation(images, implementation)(images, statistics, out)
-    return out
-
-
-def as_nchw(images: torch.Tensor, layout: str, statistics: ChannelStatistics) -> torch.Tensor:
-    """A view of the same memory as (N,) C, H, W. Raises unless it is a batch of bytes with these channels."""
-    if images.dtype != torch.uint8:
-        raise TypeError(
-            f"normalize: {images.dtype} input, expected torch.uint8; "
-            "for floats declare their range with ConditionalNormalize"
-        )
-    if images.ndim not in (3, 4):
-        raise ValueError(f"normalize: input of {images.ndim} dimensions, expected 4 (or 3 for one image)")
-    if layout not in ("NCHW", "NHWC"):
-        raise ValueError(f"normalize: layout {layout!r}, expected 'NCHW' or 'NHWC'")
-    if layout == "NHWC":
-        images = images.movedim(-1, -3)
-    if images.shape[-3] != statistics.channels:
-        raise ValueError(
-            f"normalize: input of shape {tuple(images.shape)} in NCHW order has {images.shape[-3]} channels, "
-            f"expected {statistics.channels} (one for each mean); give layout='NHWC' if channels come last"
-        )
-    return images
-
-
-def new_output(images: torch.Tensor, dtype: torch.dtype, memory_format: torch.memory_format) -> torch.Tensor:
-    if dtype not in OUTPUT_DTYPES:
-        raise TypeError(f"normalize: dtype {dtype}, expected one of {', '.join(map(str, OUTPUT_DTYPES))}")
-    if images.ndim == 3 and memory_format != torch.preserve_format:
-        return new_output(images[None], dtype, memory_format)[0]
-    if images.device.type != "cpu" or images.numel() * dtype.itemsize < HUGE_PAGE_MIN_BYTES:
-        return torch.empty_like(images, dtype=dtype, memory_format=memory_format)
-    strides = torch.empty_like(images, dtype=dtype, memory_format=memory_format, device="meta").stride()
-    # numpy requests huge pages and torch does not: 5 page faults instead of 2,700 for an image of 11 MB.
-    bytes_ = images.numel() * dtype.itemsize
-    memory = np.empty(bytes_ + CACHE_LINE_BYTES, dtype=np.uint8)
-    # numpy's memory begins 16 bytes into a cache line, where every vector of 64 bytes would span two lines.
-    start = -memory.ctypes.data % CACHE_LINE_BYTES
-    dense = torch.from_numpy(memory[start : start + bytes_]).view(dtype)
-    return dense.as_strided(images.shape, strides)
-
-
-def check_output(out: torch.Tensor, images: torch.Tensor) -> None:
-    if out.shape != images.shape or out.device != images.device or out.dtype not in OUTPUT_DTYPES:
-        raise ValueError(
-            f"normalize: out is {out.dtype} {tuple(out.shape)} on {out.device}, expected one of "
-            f"{', '.join(map(str, OUTPUT_DTYPES))}, {tuple(images.shape)} on {images.device}"
-        )
+    if torch.compiler.is_compiling():
+        return normalize_as_operator(images, mean, std, dtype, layout, memory_format, out, implementation)
+    try:
+        return normalize_eagerly(images, mean, std, dtype, layout, memory_format, out, implementation)
+    except RuntimeError:
+        if not torch._C._functorch.is_functorch_wrapped_tensor(images):
+            raise
+    # Implementations cannot read the memory of a tensor inside vmap. Checked here, it costs eager nothing.
+    return normalize_as_operator(images, mean, std, dtype, layout, memory_format, out, implementation)

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,7 @@ def test_the_fastest_preset_is_measured_and_logged(
     out = capsys.readouterr().out
     assert "channels_last+fused: " in out
     assert "bf16" not in out
-    assert f"training with {log_of(path)[0]['preset']}\n" in out
+    assert f"training with {log_of(path)[0]['requested_preset']}\n" in out
 
 
 def test_compiled_presets_are_timed_only_with_compile(
@@ -101,7 +102,7 @@ def test_compiled_presets_are_timed_only_with_compile(
     monkeypatch.setattr(preset_search, "find_fastest_preset", choose)
     assert train(data_dir, tmp_path / "m.pth", "--fastest", "--compile", "--quiet") == 0
     assert train(data_dir, tmp_path / "n.pth", "--fastest", "--quiet") == 0
-    assert log_of(tmp_path / "m.pth")[0]["preset"] == "channels_last"
+    assert log_of(tmp_path / "m.pth")[0]["requested_preset"] == "channels_last"
     assert ["compiled" in candidates for candidates in timed] == [True, False]
 
 
@@ -300,10 +301,8 @@ def test_a_missing_gpu_is_a_usage_error(
 def test_amp_means_bf16_and_is_off_by_default_on_a_cpu(words: list[str], precision: str) -> None:
     parser = argparse.ArgumentParser()
     train_command.add_arguments(parser)
-    assert (
-        preset_options.preset_from_arguments(parser.parse_args(words), torch.device("cpu")).precision
-        == precision
-    )
+    options = preset_options.PresetOptions.from_arguments(parser.parse_args(words))
+    assert preset_options.describe_preset(options, torch.device("cpu")).precision == precision
 
 
 @pytest.mark.parametrize(("percent", "has_remedy"), [(60, True), (89.9, True), (90, False)])
@@ -315,7 +314,116 @@ def test_a_gpu_that_waits_is_reported_with_a_remedy(percent: float, has_remedy: 
 def test_compile_and_activation_checkpointing_exclude_each_other() -> None:
     parser = argparse.ArgumentParser()
     train_command.add_arguments(parser)
+    arguments = parser.parse_args(["--compile", "--activation-checkpointing"])
     with pytest.raises(UsageError, match="are both set, expected one of them"):
-        preset_options.preset_from_arguments(
-            parser.parse_args(["--compile", "--activation-checkpointing"]), torch.device("cpu")
+        preset_options.describe_preset(
+            preset_options.PresetOptions.from_arguments(arguments), torch.device("cpu")
         )
+
+
+class MlflowRecorder:
+    """Stands for MLflow's client: what would be in its database."""
+
+    def __init__(self, tracking_uri: str) -> None:
+        self.params: dict[str, Any] = {}
+        self.metrics: dict[str, list[tuple[int, float]]] = {}
+        self.status: str | None = None
+        recorders.append(self)
+
+    def get_experiment_by_name(self, name: str) -> None:
+        return None
+
+    def create_experiment(self, name: str) -> str:
+        return "1"
+
+    def create_run(self, experiment_id: str, run_name: str | None) -> Any:
+        return SimpleNamespace(info=SimpleNamespace(run_id="run"))
+
+    def log_param(self, run_id: str, key: str, value: Any) -> None:
+        assert key not in self.params  # MLflow refuses to change a parameter
+        self.params[key] = value
+
+    def log_metric(self, run_id: str, key: str, value: float, step: int) -> None:
+        self.metrics.setdefault(key, []).append((step, value))
+
+    def log_artifact(self, run_id: str, path: str) -> None: ...
+
+    def set_terminated(self, run_id: str, status: str) -> None:
+        self.status = status
+
+
+recorders: list[MlflowRecorder] = []
+
+
+@pytest.fixture
+def mlflow(monkeypatch: pytest.MonkeyPatch) -> list[MlflowRecorder]:
+    recorders.clear()
+    module: Any = ModuleType("mlflow")
+    module.MlflowClient, module.exceptions = MlflowRecorder, SimpleNamespace(MlflowException=OSError)
+    monkeypatch.setitem(sys.modules, "mlflow", module)
+    return recorders
+
+
+@pytest.mark.filterwarnings("ignore::perfsuite.training.step.compile.CompileFallbackWarning")
+@pytest.mark.parametrize("fails", [True, False])
+def test_the_logs_name_the_preset_that_ran(
+    fails: bool,
+    data_dir: Path,
+    tmp_path: Path,
+    mlflow: list[MlflowRecorder],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def compile_or_fail(function: Any, mode: Any = None) -> Any:
+        if fails:
+            raise RuntimeError("planted: no compiler")
+        return lambda *arguments: function(*arguments)
+
+    monkeypatch.setattr(torch, "compile", compile_or_fail)
+    path = tmp_path / "m.pth"
+    assert train(data_dir, path, "--compile", "--quiet", "--mlflow", "sqlite:///x.db") == 0
+    outcome, params = log_of(path)[-1], mlflow[0].params
+    assert outcome["event"] == "outcome"
+    ran = "eager" if fails else "compiled"
+    assert (params["requested_preset"], params["preset"], outcome["preset"]) == ("compiled", ran, ran)
+    assert (params["compile_fallback"] is not None) == fails
+    assert "preset" not in log_of(path)[0]  # nothing is claimed before it is known
+
+
+def test_settings_time_rate_and_memory_are_logged(
+    data_dir: Path, tmp_path: Path, mlflow: list[MlflowRecorder]
+) -> None:
+    path = tmp_path / "m.pth"
+    more = ["--epochs", "2", "--quiet", "--augmentation-mode", "moderate", "--clip-grad-norm", "2"]
+    assert train(data_dir, path, *more, "--mlflow", "sqlite:///x.db") == 0
+    params, metrics = mlflow[0].params, mlflow[0].metrics
+    expected = {"num_workers": 0, "augmentation_mode": "moderate", "image_size": 32, "batch_size": 8}
+    expected |= {"clip_norm": 2.0, "engine": "inline", "compile_fallback": None, "steps_skipped": 0}
+    assert {name: params[name] for name in expected} == expected
+    assert mlflow[0].status == "FINISHED"
+    for name in ("seconds", "images_per_second", "memory_bytes", "train_loss"):
+        assert [step for step, _ in metrics[name]] == [0, 1], name
+        assert all(value > 0 for _, value in metrics[name])
+    resources = [line for line in log_of(path) if line["event"] == "resources"]
+    assert [line["epoch"] for line in resources] == [0, 1]
+    assert log_of(path)[-1]["status"] == "FINISHED"
+
+
+def test_a_failed_run_is_logged_as_failed(
+    data_dir: Path, tmp_path: Path, mlflow: list[MlflowRecorder]
+) -> None:
+    path = tmp_path / "m.pth"
+    assert train(data_dir, path, "--lr", "1e30", "--epochs", "3", "--quiet", "--mlflow") == 1
+    assert mlflow[0].status == log_of(path)[-1]["status"] == "FAILED"
+
+
+def test_resuming_with_another_mode_or_clipping_is_refused(
+    data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "m.pth"
+    assert train(data_dir, path, "--quiet") == 0
+    assert train(data_dir, path, "--quiet", "--resume", "--epochs", "2") == 0
+    more = ["--augmentation-mode", "moderate", "--clip-grad-norm", "1"]
+    assert train(data_dir, path, "--quiet", "--resume", *more) == 2
+    error = capsys.readouterr().err
+    assert "clip_norm None there, 1.0 here" in error
+    assert "augmentation_mode 'mirror' there, 'moderate' here" in error

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from perfsuite.data.sources import cifar
 from perfsuite.errors import DataError
@@ -52,46 +51,3 @@ def test_a_damaged_data_set_is_an_error_that_names_the_file(
     damage(tmp_path)  # type: ignore[operator]
     with pytest.raises(DataError, match=named):
         cifar.read_cifar10(tmp_path)
-
-
-def test_evaluation_batches_have_each_image_once_unchanged(tmp_path: Path) -> None:
-    write_set(tmp_path)
-    training, _ = cifar.read_cifar10(tmp_path)
-    images = torch.cat([images for images, _ in cifar.InMemoryBatches(training, 5)])
-    assert torch.equal(images, training.images)
-
-
-def test_training_batches_have_each_image_once_shifted_and_mirrored() -> None:
-    count = 40
-    images = torch.zeros(count, 3, 32, 32, dtype=torch.uint8)
-    images[:, :, 16, 10] = torch.arange(1, count + 1, dtype=torch.uint8)[:, None]
-    batches = cifar.InMemoryBatches(cifar.LabeledImages(images, torch.arange(count)), 16, training=True)
-    columns = set()
-    used = []
-    for shifted, labels in batches:
-        for image, label in zip(shifted, labels, strict=True):
-            lit = image[0].nonzero()
-            assert len(lit) == 1
-            assert image[0][tuple(lit[0])] == label + 1
-            assert abs(lit[0][0] - 16) <= 4
-            columns.add(int(lit[0][1]))
-        used += labels.tolist()
-    assert sorted(used) == list(range(count))
-    assert columns <= {*range(6, 15), *range(17, 26)}
-    assert columns & set(range(6, 15))
-    assert columns & set(range(17, 26))
-
-
-def test_an_epoch_depends_on_seed_and_number() -> None:
-    images = cifar.LabeledImages(
-        torch.arange(20 * 3072).view(20, 3, 32, 32).to(torch.uint8), torch.arange(20)
-    )
-
-    def images_of(seed: int, epoch: int) -> torch.Tensor:
-        batches = cifar.InMemoryBatches(images, 8, training=True, seed=seed)
-        batches.set_epoch(epoch)
-        return torch.cat([batch for batch, _ in batches])
-
-    assert torch.equal(images_of(1, 2), images_of(1, 2))
-    assert not torch.equal(images_of(1, 2), images_of(1, 3))
-    assert not torch.equal(images_of(1, 2), images_of(2, 2))

@@ -34,7 +34,7 @@ OPTIONS = TrainerOptions(epochs=2, learning_rate=0.02, read_losses_every=1, chec
 PRESETS = {
     "eager": EAGER,
     "accumulated": Preset(accumulate=2),
-    "checkpointing": Preset(checkpointing=True),
+    "activation_checkpointing": Preset(activation_checkpointing=True),
     "clipped": Preset(clip_norm=0.5),
     "bf16": Preset(precision="bf16"),
     "channels_last": CHANNELS_LAST,
@@ -98,6 +98,26 @@ def skip_bad_loss_of_one_rank(rank: Rank) -> tuple[int, bool]:
     return step.steps_skipped, all(bool(weight.isfinite().all()) for weight in model.parameters())
 
 
+def skip_bad_gradients_of_one_rank(rank: Rank, *, fsdp: bool) -> tuple[int, int, bool]:
+    """Return the skipped steps, those in a row after a good step, and whether the weights stayed finite."""
+
+    def loss_of(scores: Tensor, labels: Tensor) -> Tensor:
+        if rank.index == 1 and step.steps_skipped < 2:
+            scores.register_hook(lambda gradient: gradient * math.nan)  # type: ignore[no-untyped-call]
+        return torch.nn.functional.cross_entropy(scores, labels)
+
+    model = linear_model()
+    wrapped = rank.wrap_fsdp(model) if fsdp else rank.wrap_ddp(model)
+    step = TrainingStep(
+        wrapped, torch.optim.SGD(model.parameters(), lr=0.1), loss=loss_of, skip_bad_loss=True
+    )
+    for _ in range(3):
+        step(*random_batch(4, seed=rank.index))
+    weights = gather_full_state_dict(model)
+    is_finite = all(bool(weight.isfinite().all()) for weight in weights.values())
+    return step.steps_skipped, step.skipped_in_a_row, is_finite
+
+
 torch.set_num_threads(1)
 with process_group(rank_from_torchrun("cpu")) as rank:
     whole: dict[str, dict[str, Tensor]] = {}
@@ -109,7 +129,7 @@ with process_group(rank_from_torchrun("cpu")) as rank:
     eager = trained_weights_in_double(rank, EAGER)
     result["preset_vs_eager"] = {
         name: max_difference(eager, trained_weights_in_double(rank, PRESETS[name]))
-        for name in ("channels_last", "checkpointing")
+        for name in ("channels_last", "activation_checkpointing")
     }
     uninterrupted = make_trainer(rank)
     result["local_parameters"] = local_parameter_count(uninterrupted.unwrapped_model)
@@ -129,6 +149,7 @@ with process_group(rank_from_torchrun("cpu")) as rank:
     momentum = gather_full_tensors(uninterrupted.step.optimizer.state_dict())["state"][0]["momentum_buffer"]
     result["momentum_shape"] = list(momentum.shape)
     result["skipped"] = skip_bad_loss_of_one_rank(rank)
+    result["skipped_gradients"] = [skip_bad_gradients_of_one_rank(rank, fsdp=fsdp) for fsdp in (False, True)]
     result["refusals"] = [refusal(partial(make_trainer, rank, preset)) for preset in (FP16, COMPILED, FUSED)]
     result["layout_refusal"] = refusal(partial(change_layout_after_wrapping, rank))
     other_seed = make_trainer(rank, options=replace(OPTIONS, seed=7))

@@ -52,6 +52,11 @@ def test_a_bad_loss_on_one_rank_is_skipped_by_all(results: Results) -> None:
     assert [result["skipped"] for result in results] == [[1, True], [1, True]]
 
 
+def test_bad_gradients_on_one_rank_are_skipped_by_all(results: Results) -> None:
+    for result in results:
+        assert result["skipped_gradients"] == [[2, 0, True]] * 2  # replicated and sharded
+
+
 def test_unsupported_presets_are_refused(results: Results) -> None:
     for result in results:
         for name, message in zip(("fp16", "compile_mode", "fused"), result["refusals"], strict=True):

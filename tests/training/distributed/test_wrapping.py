@@ -4,15 +4,9 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
-import torch
 from torch import nn
 
-from perfsuite.training.distributed.wrapping import (
-    Wrapping,
-    is_finite_on_all_ranks,
-    no_gradient_sync,
-    wrapping_of,
-)
+from perfsuite.training.distributed.wrapping import Wrapping, no_gradient_sync, wrapping_of
 
 
 class DdpLike(nn.Linear):
@@ -42,8 +36,3 @@ def test_gradient_sync_of_a_sharded_model_is_restored_after_an_error() -> None:
         assert not model.syncs_gradients
         raise RuntimeError("planted")
     assert model.syncs_gradients
-
-
-@pytest.mark.parametrize(("loss", "is_finite"), [(1.0, True), (float("nan"), False), (float("inf"), False)])
-def test_a_single_process_checks_its_own_loss(loss: float, is_finite: bool) -> None:
-    assert is_finite_on_all_ranks(torch.tensor(loss), nn.Linear(1, 1)) is is_finite

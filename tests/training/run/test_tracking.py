@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 
 import pytest
 
 from perfsuite.errors import DataError, UsageError
+from perfsuite.training.run.progress import EpochResult
 from perfsuite.training.run.tracking import JsonLinesLogger, MlflowLogger
-from perfsuite.training.run.trainer import EpochResult
 
 RESULT = EpochResult(epoch=0, images=10, train_loss=1.5, learning_rate=0.1, val_loss=None, val_accuracy=0.5)
 
@@ -35,6 +36,15 @@ def test_a_resumed_run_appends_to_the_log_and_a_new_one_replaces_it(tmp_path: Pa
     assert [line["event"] for line in read_lines(path)] == ["settings", "resumed"]
     JsonLinesLogger(path, {"seed": 2})
     assert [line["seed"] for line in read_lines(path)] == [2]
+
+
+def test_a_log_has_no_nan_which_json_lacks(tmp_path: Path) -> None:
+    log = JsonLinesLogger(tmp_path / "m.jsonl", {})
+    log.on_losses(2, [math.nan, 1.0])
+    log.finish("FAILED", {"preset": "eager"}, [])
+    lines = read_lines(tmp_path / "m.jsonl")
+    assert lines[1]["losses"] == [None, 1.0]
+    assert lines[2] == {"event": "outcome", "status": "FAILED", "preset": "eager"}
 
 
 def test_an_unwritable_log_is_an_error(tmp_path: Path) -> None:
@@ -70,10 +80,12 @@ def test_mlflow_receives_settings_losses_metrics_and_files(tmp_path: Path) -> No
     log.on_losses(2, [1.5, 1.25])
     assert not client.get_metric_history(log.run_id, "loss")  # nothing is written while steps run
     log.on_epoch(RESULT)
-    log.finish(weights, tmp_path / "absent.txt")
+    log.on_resources(0, {"seconds": 2.0})
+    log.finish("FINISHED", {"preset": "eager"}, [weights, tmp_path / "absent.txt"])
     run = client.get_run(log.run_id)
     assert run.info.status == "FINISHED"
-    assert run.data.params["seed"] == "42"
+    assert (run.data.params["seed"], run.data.params["preset"]) == ("42", "eager")
+    assert run.data.metrics["seconds"] == 2.0
     assert run.data.metrics["val_accuracy"] == 0.5
     assert "val_loss" not in run.data.metrics  # there was no validation loss
     assert [(metric.step, metric.value) for metric in client.get_metric_history(log.run_id, "loss")] == [

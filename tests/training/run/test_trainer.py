@@ -17,8 +17,9 @@ from perfsuite.training.run.batch_loader import BatchLoader, ResumableLoader, sk
 from perfsuite.training.run.checkpoint import Checkpoint, ModelSpec
 from perfsuite.training.run.loss_meter import BadLossError
 from perfsuite.training.run.out_of_memory import BatchTooLargeError, suggest_batch_size_on_oom
-from perfsuite.training.run.trainer import EpochResult, Trainer, TrainerOptions
-from perfsuite.training.step.presets import BF16, EAGER, Preset
+from perfsuite.training.run.progress import EpochResult
+from perfsuite.training.run.trainer import Trainer, TrainerOptions
+from perfsuite.training.step.presets import BF16, EAGER, FP16, Preset
 from tests.training.tiny_models import OperatorCounter
 
 SPEC = ModelSpec("small", ("cat", "dog", "fish"), image_size=16)
@@ -213,6 +214,69 @@ def test_a_bad_loss_can_be_skipped_and_is_counted() -> None:
     assert result.images == 34
 
 
+def poison_gradients(trainer: Trainer, steps: range) -> None:
+    """Make the gradients of the head NaN in these steps, while the loss stays finite."""
+    head = trainer.unwrapped_model.get_submodule("head")
+    head.get_parameter("weight").register_hook(  # type: ignore[no-untyped-call]
+        lambda gradient: gradient * math.nan if trainer.steps_done in steps else gradient
+    )
+
+
+def test_steps_with_bad_gradients_are_skipped_counted_and_not_averaged() -> None:
+    options = replace(OPTIONS, on_bad_loss="skip")
+    trainer = make_trainer(options=options)
+    poison_gradients(trainer, range(1, 3))
+    first, second = trainer.fit()
+    assert (first.steps_skipped, first.images, second.steps_skipped) == (2, 26, 0)
+    assert math.isfinite(first.train_loss)
+    assert all(weight.isfinite().all() for weight in trainer.unwrapped_model.state_dict().values())
+
+
+def test_a_run_that_only_skips_stops_after_so_many_steps_and_names_a_gradient(tmp_path: Path) -> None:
+    options = replace(OPTIONS, on_bad_loss="skip", epochs=9, max_skipped_in_a_row=10, checkpoint_every=1)
+    trainer = make_trainer(options=options, checkpoint_path=tmp_path / "m.pth")
+    poison_gradients(trainer, range(5, 999))
+    with pytest.raises(
+        BadLossError, match=r"10 steps in a row were skipped until step 15.*head\.weight.*fewer than 10"
+    ):
+        trainer.fit()
+    resumed = make_trainer(options=options)
+    resumed.resume(tmp_path / "m.pth")
+    assert (resumed.steps_done, resumed.step.skipped_in_a_row) == (14, 9)
+
+
+def test_a_short_run_that_skips_every_step_fails_and_saves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "m.pth"
+    trainer = make_trainer(options=replace(OPTIONS, on_bad_loss="skip", epochs=1), checkpoint_path=path)
+    poison_gradients(trainer, range(999))
+    with pytest.raises(BadLossError, match="all 6 steps were skipped"):
+        trainer.fit()
+    assert not path.exists()
+
+
+def test_occasional_skips_do_not_stop_a_run() -> None:
+    trainer = make_trainer(options=replace(OPTIONS, on_bad_loss="skip", epochs=3, max_skipped_in_a_row=2))
+    poison_gradients(trainer, range(0, 999, 2))
+    assert [result.steps_skipped for result in trainer.fit()] == [3, 3, 3]
+
+
+def test_fp16_may_skip_its_first_steps_to_find_a_scale() -> None:
+    trainer = make_trainer(options=replace(OPTIONS, on_bad_loss="skip", epochs=4), preset=FP16)
+    trainer.fit()
+    assert trainer.step.steps_skipped < trainer.steps
+
+
+def test_weights_that_a_finite_loss_made_bad_are_not_saved(tmp_path: Path) -> None:
+    path = tmp_path / "m.pth"
+    trainer = make_trainer(options=replace(OPTIONS, epochs=1), checkpoint_path=path)
+    poison_gradients(trainer, range(5, 6))  # the last step: no later loss shows it
+    with pytest.raises(
+        BadLossError, match=r"head\.weight is NaN or infinite after step 6.*nothing was saved"
+    ):
+        trainer.fit()
+    assert not path.exists()
+
+
 def test_a_loader_without_batches_is_refused() -> None:
     class EmptyLoader:
         def __len__(self) -> int:
@@ -254,10 +318,9 @@ def test_out_of_memory_without_a_trial_names_no_batch_size() -> None:
     ("change", "message"),
     [
         ({"options": replace(OPTIONS, learning_rate=0.1)}, "learning_rate 0.05 there, 0.1 here"),
-        ({"options": replace(OPTIONS, epochs=3)}, "epochs 2 there, 3 here"),
         ({"spec": replace(SPEC, image_size=32)}, "image_size 16 there, 32 here"),
         ({"preset": Preset(accumulate=2)}, "accumulate 1 there, 2 here"),
-        ({"batches": make_loader(80)}, "steps_in_epoch 6 there, 10 here"),
+        ({"batches": make_loader(80)}, "steps_in_epoch 6 there, 10 here.*images 42 there, 80 here"),
     ],
 )
 def test_resuming_another_run_is_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_every_name_is_parsed_to_its_preset(name: str) -> None:
         (IEEE, TF32, "precision"),
         (FUSED, FOREACH, "optimizer_implementation"),
         (COMPILED, REDUCE_OVERHEAD, "compile_mode"),
-        (COMPILED, ACTIVATION_CHECKPOINTING, "checkpointing"),
+        (COMPILED, ACTIVATION_CHECKPOINTING, "activation_checkpointing"),
         (CUDA_GRAPHS, COMPILED, "cuda_graphs"),
     ],
 )

@@ -8,8 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from perfsuite.transforms import normalize
-from perfsuite.transforms.normalization.api import OUTPUT_DTYPES
 from perfsuite.transforms.normalization.channel_stats import NAMED_STATISTICS, ChannelStatistics
+from perfsuite.transforms.normalization.eager import OUTPUT_DTYPES
 from perfsuite.transforms.normalization.registry import IMPLEMENTATIONS
 from tests.transforms.normalization.error_bound import worst_error_ratio
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from perfsuite.transforms import normalize
-from perfsuite.transforms.normalization.api import OUTPUT_DTYPES
 from perfsuite.transforms.normalization.channel_stats import NAMED_STATISTICS, ChannelStatistics
+from perfsuite.transforms.normalization.eager import OUTPUT_DTYPES
 from perfsuite.transforms.normalization.implementations.reference import reference
 from tests.transforms.normalization.error_bound import error_bound, exact_normalize, worst_error_ratio
 

@@ -8,8 +8,8 @@ from types import ModuleType
 import pytest
 import torch
 
-from perfsuite.transforms.normalization.api import OUTPUT_DTYPES
 from perfsuite.transforms.normalization.channel_stats import NAMED_STATISTICS, ChannelStatistics
+from perfsuite.transforms.normalization.eager import OUTPUT_DTYPES
 from tests.transforms.normalization.error_bound import worst_error_ratio
 
 pytest.importorskip("triton", reason="triton is not installed")
