@@ -11,6 +11,10 @@ from perfsuite.judge.metrics import Metric, MetricEstimate, find_metric
 from perfsuite.judge.units import MetricKind, format_quantity, parse_quantity
 from perfsuite.judge.verdict import Interval, Outcome, Verdict
 
+# In fewer rounds, a neighbor that is there the whole time cannot be told from slow code. One that stays for
+# 20 rounds on average stays for 200 once in 28,000.
+MIN_ROUNDS_TO_BREAK = 200
+
 
 class LimitType(StrEnum):
     FLOOR = "floor"
@@ -64,6 +68,8 @@ class Limit:
 def judge_limit(limit: Limit, estimate: MetricEstimate | None, workload: str) -> Verdict:
     """Broken if the whole interval is beyond the bound, kept if it is within, otherwise unclear.
 
+    Few rounds cannot break a limit: `MIN_ROUNDS_TO_BREAK`.
+
     >>> rate = MetricEstimate(9120, Interval(8950, 9300, 0.99))
     >>> judge_limit(Limit(LimitType.FLOOR, "images_per_second", 12_000), rate, "loader").outcome
     <Outcome.BROKEN: 'broken'>
@@ -77,6 +83,8 @@ def judge_limit(limit: Limit, estimate: MetricEstimate | None, workload: str) ->
             bound=limit.bound,
         )
     outcome = _outcome(limit, estimate.interval)
+    if outcome is Outcome.BROKEN and estimate.rounds is not None and estimate.rounds < MIN_ROUNDS_TO_BREAK:
+        outcome = Outcome.UNCLEAR
     return Verdict(
         workload=workload,
         metric=limit.metric,
@@ -98,6 +106,12 @@ def _outcome(limit: Limit, interval: Interval) -> Outcome:
 def _reason(limit: Limit, estimate: MetricEstimate, outcome: Outcome) -> str:
     interval = _describe_interval(estimate.interval, limit.kind)
     value, bound = format_quantity(estimate.value, limit.kind), format_quantity(limit.bound, limit.kind)
+    beyond = "below the floor" if limit.limit_type is LimitType.FLOOR else "above the ceiling"
+    if outcome is Outcome.UNCLEAR and _outcome(limit, estimate.interval) is Outcome.BROKEN:
+        return (
+            f"{limit.metric} of {value} is {beyond} of {bound} ({interval}), but {estimate.rounds} rounds"
+            f" may all be disturbed, expected {MIN_ROUNDS_TO_BREAK}; take more samples (--perf-max-time)"
+        )
     if outcome is Outcome.UNCLEAR:
         return (
             f"{limit.metric} of {value} ({interval}) spans the {limit.limit_type} of {bound};"
@@ -105,7 +119,6 @@ def _reason(limit: Limit, estimate: MetricEstimate, outcome: Outcome) -> str:
         )
     if outcome is Outcome.KEPT:
         return f"{limit.metric} of {value} keeps the {limit.limit_type} of {bound} ({interval})"
-    beyond = "below the floor" if limit.limit_type is LimitType.FLOOR else "above the ceiling"
     return f"{limit.metric} of {value} is {beyond} of {bound} ({interval})"
 
 

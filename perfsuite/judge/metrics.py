@@ -8,7 +8,8 @@ from difflib import get_close_matches
 from functools import partial
 
 from perfsuite.errors import UsageError
-from perfsuite.judge.order_statistics import median_interval, quantile, quantile_interval
+from perfsuite.judge.order_statistics import quantile
+from perfsuite.judge.serial_dependence import serial_quantile_interval
 from perfsuite.judge.units import MetricKind
 from perfsuite.judge.verdict import Interval
 from perfsuite.measure.counters.registry import DIRECTIONS
@@ -25,6 +26,7 @@ class MetricEstimate:
 
     value: float
     interval: Interval
+    rounds: int | None = None  # that it was estimated from; None where a passing disturbance cannot matter
 
     @classmethod
     def exact(cls, value: float) -> MetricEstimate:
@@ -47,22 +49,26 @@ class Metric:
 
 def _estimate_seconds_per_call(measurement: Measurement, level: float) -> MetricEstimate:
     samples = measurement.seconds_per_call
-    return MetricEstimate(quantile(samples, 0.5), median_interval(samples, level))
+    return MetricEstimate(quantile(samples, 0.5), serial_quantile_interval(samples, 0.5, level), len(samples))
 
 
 def _estimate_percentile(percentile: int, measurement: Measurement, level: float) -> MetricEstimate:
     samples, share = measurement.seconds_per_call, percentile / 100
-    return MetricEstimate(quantile(samples, share), quantile_interval(samples, share, level))
+    return MetricEstimate(
+        quantile(samples, share), serial_quantile_interval(samples, share, level), len(samples)
+    )
 
 
 def _estimate_rate(name: str, measurement: Measurement, level: float) -> MetricEstimate | None:
     if name not in (f"{measurement.unit}{RATE_SUFFIX}", f"items{RATE_SUFFIX}"):
         return None
-    seconds = median_interval(measurement.seconds_per_call, level)
+    seconds = serial_quantile_interval(measurement.seconds_per_call, 0.5, level)
     items = measurement.items_per_call
     low = items / seconds.high
     high = items / seconds.low if seconds.low > 0 else float("inf")
-    return MetricEstimate(measurement.items_per_second, Interval(low, high, level))
+    return MetricEstimate(
+        measurement.items_per_second, Interval(low, high, level), len(measurement.seconds_per_call)
+    )
 
 
 def _estimate_memory(field: str, measurement: Measurement, level: float) -> MetricEstimate | None:
@@ -154,7 +160,7 @@ def _similar_names(name: str) -> list[str]:
 
 def estimate_ratio(pairs: Sequence[float], level: float, less: float = 0.0) -> MetricEstimate:
     """The median of paired ratios, minus `less` (1 for an overhead)."""
-    interval = median_interval(pairs, level)
+    interval = serial_quantile_interval(pairs, 0.5, level)
     return MetricEstimate(
         quantile(pairs, 0.5) - less, Interval(interval.low - less, interval.high - less, level)
     )

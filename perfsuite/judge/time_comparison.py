@@ -271,7 +271,7 @@ def _too_few_runs_reason(times: RunTimes, alpha: float) -> str:
     short = next(more for more in count(1) if can_be_significant(old + more, new + more, alpha))
     return (
         f"too few runs for a chance of error of {alpha:.2g}: take {_more_runs(short)} of each side, in turns "
-        "(fresh processes: pytest --perf-repeat)"
+        "(each run in a fresh process)"
     )
 
 
