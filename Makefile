@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help test bench check format ci coverage gpu wheel constraints clean
+.PHONY: help test bench check format ci coverage gpu gpu-proof wheel constraints clean
 
 help:
 	@echo "make bench     run the benchmarks on generated images, judge and show them"
@@ -16,6 +16,7 @@ help:
 	@echo "make ci        what CI runs: check, test, and a short benchmark run"
 	@echo "make coverage  line coverage of measure, judge, store and report; below 95 % fails"
 	@echo "make gpu       GPU tests and benchmarks with PYTHON=...; installs nothing"
+	@echo "make gpu-proof the whole GPU suite in nine minutes, into OUT; ARGS=--rehearse tries it on the CPU"
 	@echo "make wheel     build the distributions and check them"
 	@echo "ARGS='...' is passed to pytest, for example: make test ARGS='-k limits'"
 
@@ -62,6 +63,10 @@ IS_INSTALLED = $(PYTHON) -c "import importlib.metadata as m; m.version('perfsuit
 gpu:
 	PYTHONPATH=. $(PYTHON) -m pytest $$($(IS_INSTALLED) || echo -p perfsuite.pytest_plugin) \
 		-m gpu tests benchmarks $(ARGS)
+
+OUT ?= gpu-results
+gpu-proof:
+	PYTHONPATH=. $(PYTHON) -m benchmarks.gpu_proof --out $(OUT) $(ARGS)
 
 wheel: $(READY)
 	rm -rf dist

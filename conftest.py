@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 
 import pytest
@@ -18,7 +19,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("slow") and not config.getoption("--slow"):
             item.add_marker(pytest.mark.skip(reason="slow; run with --slow"))
-        if item.get_closest_marker("gpu") and not _has_cuda():
+        if item.get_closest_marker("gpu") and not (_has_cuda() or _is_gpu_rehearsal()):
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
 
 
@@ -30,6 +31,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         reasons[reason] = reasons.get(reason, 0) + 1
     for reason, number in sorted(reasons.items()):
         terminalreporter.write_line(f"skipped {number}: {reason}")
+
+
+def _is_gpu_rehearsal() -> bool:
+    """Whether the GPU benchmarks run on the CPU, in small, to find mistakes: `make gpu-proof`."""
+    return bool(os.environ.get("PERFSUITE_GPU_REHEARSAL"))
 
 
 def _has_cuda() -> bool:

@@ -10,10 +10,18 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.gpu_proof.device import GpuDevice, gpu_device
 from perfsuite.data.synthetic import dataset
 from perfsuite.pytest_plugin.images import own_image_dir
 
 IMAGE_COUNT = 96
+# Projects that are gated, not benchmarks of this repository.
+collect_ignore = ["gate/sample_project", "gpu_proof/gate_project"]
+
+
+@pytest.fixture
+def gpu() -> GpuDevice:
+    return gpu_device()
 
 
 @pytest.fixture(scope="session")

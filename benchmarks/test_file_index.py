@@ -26,7 +26,8 @@ def million_files_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.ceiling(seconds_per_call="10 s", peak_memory_growth="200 MiB")
+@pytest.mark.ceiling(seconds_per_call="30 s", peak_memory_growth="200 MiB")
+@pytest.mark.aim(seconds_per_call="10 s")
 def test_index_and_split_a_million_files(perf: Perf, million_files_dir: Path) -> None:
     assert len(image_folder(million_files_dir)) == FOLDERS * FILES
     perf(lambda: split_source(image_folder(million_files_dir), 0.1, 0.1))

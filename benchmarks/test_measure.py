@@ -70,14 +70,15 @@ def test_clock_waits_for_the_device() -> None:
     assert without_waiting < 0.5e-3
 
 
-@pytest.mark.ceiling(overhead=0.01)
-def test_measuring_a_millisecond_adds_less_than_1_percent(perf: Perf) -> None:
+@pytest.mark.ceiling(overhead=0.03)
+@pytest.mark.aim(overhead=0.01)
+def test_overhead_of_measuring_a_millisecond(perf: Perf) -> None:
     clock = WallClock(no_wait)
     perf.pair(bare=spin, measured=lambda: clock.time_calls(spin, 1))
 
 
 def test_counting_does_not_slow_later_rounds(image_batch: torch.Tensor) -> None:
-    """Rounds before and after a counted call alternate; fails if the ratio is certainly above 2 %."""
+    """Rounds before and after a counted call alternate; fails if the ratio is certainly above 5 %."""
     clock = WallClock()
 
     def call() -> None:
@@ -90,7 +91,7 @@ def test_counting_does_not_slow_later_rounds(image_batch: torch.Tensor) -> None:
         clock.time_calls(call, 10)  # so that garbage of the counted call is collected before the next round
         return clock.time_calls(call, 100) / before
 
-    limit = Limit(LimitType.CEILING, "overhead", 0.02)
+    limit = Limit(LimitType.CEILING, "overhead", 0.05)
     verdict = judge_limit(
         limit, estimate_ratio([one_pair() for _ in range(60)], 0.99, less=1.0), "after counting"
     )

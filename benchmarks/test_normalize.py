@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.gpu_proof.device import GpuDevice
 from perfsuite.pytest_plugin.fixture import Perf
 from perfsuite.transforms import normalize
 from perfsuite.transforms.arrays import ImageArray
@@ -29,10 +30,8 @@ def image() -> ImageArray:
     return np.random.default_rng(42).integers(0, 256, (720, 1280, 3), dtype=np.uint8)
 
 
-@pytest.mark.xfail(
-    reason="known gap: 2.9 to 4.1 on a Xeon, 6.5 to 7.2 on an EPYC; see docs/results/transforms.md"
-)
-@pytest.mark.floor(speedup=3.5)
+@pytest.mark.floor(speedup=1.5)
+@pytest.mark.aim(speedup=4.0)  # 2.6 to 4.4 on a Xeon, 6.5 to 7.2 on an EPYC; see docs/results/transforms.md
 def test_one_image_against_albumentations(
     perf: Perf, image: ImageArray, one_core: None, retain_freed_memory: None
 ) -> None:
@@ -46,7 +45,8 @@ def test_one_image_against_albumentations(
     )
 
 
-@pytest.mark.floor(speedup=1.5)
+@pytest.mark.floor(speedup=1.0)
+@pytest.mark.aim(speedup=1.5)
 def test_one_image_into_planes_against_torchvision(
     perf: Perf, image: ImageArray, one_core: None, retain_freed_memory: None
 ) -> None:
@@ -66,7 +66,8 @@ def test_one_image_into_planes_against_torchvision(
     )
 
 
-@pytest.mark.floor(speedup=1.0)
+@pytest.mark.floor(speedup=0.8)
+@pytest.mark.aim(speedup=1.0)
 def test_the_chosen_implementation_is_the_fastest(perf: Perf, image: ImageArray, one_core: None) -> None:
     if not IMPLEMENTATIONS["numba"].is_available:
         pytest.skip("numba is not installed")
@@ -85,16 +86,14 @@ def test_the_chosen_implementation_is_the_fastest(perf: Perf, image: ImageArray,
     )
 
 
-XFAIL_IN_CACHE = pytest.mark.xfail(
-    reason="known gap: 1.5 to 2.3 where the cache holds the batch; torch's own conversion: 1.4 to 2.0"
-)
-
-
-@pytest.mark.ceiling(overhead=0.5)
+# Where the cache holds the batch, filling is not bound by memory: 1.5 to 2.3 there. Conversion by torch alone
+# is 1.4 to 2.0.
+@pytest.mark.ceiling(overhead=4.0)
+@pytest.mark.aim(overhead=0.5)
 @pytest.mark.parametrize(
     "memory_format", [torch.contiguous_format, torch.channels_last], ids=["NCHW", "NHWC"]
 )
-@pytest.mark.parametrize("batch", [pytest.param(32, marks=XFAIL_IN_CACHE), 128])
+@pytest.mark.parametrize("batch", [32, 128])
 def test_batch_against_filling_the_output(
     perf: Perf, image_batch: torch.Tensor, batch: int, memory_format: torch.memory_format, one_core: None
 ) -> None:
@@ -107,7 +106,8 @@ def test_batch_against_filling_the_output(
     )
 
 
-@pytest.mark.ceiling(overhead=0.10)
+@pytest.mark.ceiling(overhead=0.30)
+@pytest.mark.aim(overhead=0.10)
 def test_conditional_normalize_overhead(perf: Perf, image_batch: torch.Tensor, one_core: None) -> None:
     """The cost of the decision on small byte images, where its share is largest.
 
@@ -135,7 +135,8 @@ def test_normalized_batches_pass_through(perf: Perf, image_batch: torch.Tensor, 
     )
 
 
-@pytest.mark.floor(speedup=1.0)
+@pytest.mark.floor(speedup=0.7)
+@pytest.mark.aim(speedup=1.0)
 def test_bfloat16_is_not_slower_than_float32(perf: Perf, image_batch: torch.Tensor, one_core: None) -> None:
     """Both write into an existing output."""
     wide, narrow = (torch.empty_like(image_batch, dtype=dtype) for dtype in (torch.float32, torch.bfloat16))
@@ -147,43 +148,46 @@ def test_bfloat16_is_not_slower_than_float32(perf: Perf, image_batch: torch.Tens
 
 
 @pytest.fixture
-def gpu_images() -> torch.Tensor:
+def gpu_images(gpu: GpuDevice) -> torch.Tensor:
     """256 images at 224 pixels, larger than any cache."""
-    return torch.randint(0, 256, (256, 3, 224, 224), dtype=torch.uint8, device="cuda")
+    shape = (gpu.size(256, rehearsal=2), 3, 224, 224)
+    return torch.randint(0, 256, shape, dtype=torch.uint8, device=gpu.name)
 
 
 @pytest.mark.gpu
 @pytest.mark.ceiling(overhead=0.25)  # 80 % of the bandwidth of a copy
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
-def test_gpu_against_copying_as_many_bytes(perf: Perf, gpu_images: Any, dtype: torch.dtype) -> None:
+def test_gpu_against_copying_as_many_bytes(
+    perf: Perf, gpu: GpuDevice, gpu_images: torch.Tensor, dtype: torch.dtype
+) -> None:
     out = torch.empty_like(gpu_images, dtype=dtype)
     half_of_traffic = gpu_images.numel() * (1 + dtype.itemsize) // 2
-    source, target = (torch.empty(half_of_traffic, dtype=torch.uint8, device="cuda") for _ in range(2))
+    source, target = (torch.empty(half_of_traffic, dtype=torch.uint8, device=gpu.name) for _ in range(2))
     perf.pair(
         copying=lambda: target.copy_(source),
         normalizing=lambda: normalize(gpu_images, **STATISTICS, out=out),
-        items=256,
-        device="cuda",
+        items=len(gpu_images),
+        device=gpu.name,
     )
 
 
 @pytest.mark.gpu
 @pytest.mark.floor(speedup=3.0)
-def test_gpu_against_prefetcher_arithmetic(perf: Perf, gpu_images: Any) -> None:
+def test_gpu_against_prefetcher_arithmetic(perf: Perf, gpu: GpuDevice, gpu_images: torch.Tensor) -> None:
     """The arithmetic of timm's prefetcher, in bfloat16."""
-    mean = torch.tensor(IMAGENET.mean, device="cuda").mul(255).bfloat16().view(1, 3, 1, 1)
-    std = torch.tensor(IMAGENET.std, device="cuda").mul(255).bfloat16().view(1, 3, 1, 1)
+    mean = torch.tensor(IMAGENET.mean, device=gpu.name).mul(255).bfloat16().view(1, 3, 1, 1)
+    std = torch.tensor(IMAGENET.std, device=gpu.name).mul(255).bfloat16().view(1, 3, 1, 1)
     perf.race(
         ours=lambda: normalize(gpu_images, **STATISTICS, dtype=torch.bfloat16),
         prefetcher=lambda: gpu_images.to(torch.bfloat16).sub_(mean).div_(std),
-        items=256,
-        device="cuda",
+        items=len(gpu_images),
+        device=gpu.name,
     )
 
 
 @pytest.mark.gpu
 @pytest.mark.floor(speedup=5.0)
-def test_gpu_against_torchvision(perf: Perf, gpu_images: Any) -> None:
+def test_gpu_against_torchvision(perf: Perf, gpu: GpuDevice, gpu_images: torch.Tensor) -> None:
     from torchvision.transforms.v2 import functional as tv
 
     perf.race(
@@ -191,12 +195,12 @@ def test_gpu_against_torchvision(perf: Perf, gpu_images: Any) -> None:
         torchvision=lambda: tv.normalize(
             tv.to_dtype(gpu_images, torch.float32, scale=True), *STATISTICS.values()
         ),
-        items=256,
-        device="cuda",
+        items=len(gpu_images),
+        device=gpu.name,
     )
 
 
 @pytest.mark.gpu
 @pytest.mark.ceiling(host_syncs=0)
-def test_gpu_has_no_host_synchronization(perf: Perf, gpu_images: Any) -> None:
-    perf(lambda: normalize(gpu_images, **STATISTICS), items=256, unit="images", device="cuda")
+def test_gpu_has_no_host_synchronization(perf: Perf, gpu: GpuDevice, gpu_images: torch.Tensor) -> None:
+    perf(lambda: normalize(gpu_images, **STATISTICS), items=len(gpu_images), unit="images", device=gpu.name)

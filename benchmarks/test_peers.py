@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.gpu_proof.device import GpuDevice
 from benchmarks.peers.base import AUGMENTATION_MODES, LabeledBatches, Task
 from benchmarks.peers.dali_ import make_dali
 from benchmarks.peers.ffcv_ import make_ffcv
@@ -23,13 +24,14 @@ from perfsuite.pytest_plugin.fixture import Perf
 
 # Two turns take a second or two, and an interval needs about ten. Warnings of other libraries are ignored.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+# Aims: what the loaders reach on the machines of docs/results/loaders.md. The floor holds anywhere.
 SPEEDUPS: dict[Task, float] = {"validation": 1.15, "training": 1.25, "moderate": 1.4}
 CACHED_SPEEDUPS: dict[Task, float] = {"validation": 5, "training": 4}
 
 
 def peer_cases(speedups: dict[Task, float]) -> list[Any]:
     return [
-        pytest.param(peer, task, marks=pytest.mark.floor(speedup=speedup), id=f"{task}-{peer}")
+        pytest.param(peer, task, marks=pytest.mark.aim(speedup=speedup), id=f"{task}-{peer}")
         for task, speedup in speedups.items()
         for peer in PEERS
     ]
@@ -55,6 +57,7 @@ def make_ours(files: FileSource, task: Task, num_workers: int, **options: Any) -
     return loader
 
 
+@pytest.mark.floor(speedup=1)
 @pytest.mark.parametrize(("peer", "task"), peer_cases(SPEEDUPS))
 def test_on_one_core(
     perf: Perf, small_image_dir: Path, one_core: None, tmp_path: Path, peer: str, task: Task
@@ -63,6 +66,7 @@ def test_on_one_core(
     perf.pair(peer=make_or_skip(PEERS[peer].make, files, task, 0, tmp_path), ours=make_ours(files, task, 0))
 
 
+@pytest.mark.floor(speedup=1)
 @pytest.mark.parametrize(("peer", "task"), peer_cases(SPEEDUPS))
 def test_on_two_cores(perf: Perf, small_image_dir: Path, tmp_path: Path, peer: str, task: Task) -> None:
     files = image_folder(small_image_dir)
@@ -72,12 +76,15 @@ def test_on_two_cores(perf: Perf, small_image_dir: Path, tmp_path: Path, peer: s
 @pytest.mark.gpu
 @pytest.mark.floor(speedup=1)
 @pytest.mark.parametrize("task", AUGMENTATION_MODES)
-def test_gpu_decoding_against_dali(perf: Perf, small_image_dir: Path, task: Task) -> None:
+def test_gpu_decoding_against_dali(perf: Perf, gpu: GpuDevice, small_image_dir: Path, task: Task) -> None:
+    if gpu.name == "cpu":
+        pytest.skip("nvJPEG and DALI's decoder need a GPU")
     files = image_folder(small_image_dir)
     dali = make_or_skip(make_dali, files, task, 8, on_gpu=True)
     perf.pair(dali=dali, ours=make_ours(files, task, 8, engine="device", device="cuda"), device="cuda")
 
 
+@pytest.mark.floor(speedup=1)
 @pytest.mark.parametrize(("peer", "task"), peer_cases(CACHED_SPEEDUPS))
 def test_cached_against_peers_that_decode(
     perf: Perf, small_image_dir: Path, one_core: None, tmp_path: Path, peer: str, task: Task

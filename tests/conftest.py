@@ -8,6 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_xdist_worker() -> None:
+    """pytest-benchmark measures nothing in a worker of xdist; the runs that tests start are not workers."""
+    os.environ.pop("PYTEST_XDIST_WORKER", None)
+
+
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[str]:
     """A bucket on a real HTTP server in this process."""

@@ -51,11 +51,12 @@ def undeclared_imports(sources: Mapping[str, str], declared: set[str]) -> list[s
     for path, source in sources.items():
         siblings = {other.stem for other in (ROOT / path).parent.glob("*.py")}  # of scripts started by path
         for node in ast.walk(ast.parse(source)):
-            modules = []
             if isinstance(node, ast.Import):
                 modules = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 modules = [node.module or ""]
+            else:
+                continue
             for module in modules:
                 name = module.partition(".")[0]
                 name = BUNDLED.get(name, name)

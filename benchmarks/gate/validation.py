@@ -38,7 +38,7 @@ from perfsuite.gate.pair_result import NodeId, PairResult  # noqa: E402
 from perfsuite.gate.pair_runner import PairRunner, collect_suites, open_pair_runner  # noqa: E402
 from perfsuite.gate.schedule import TurnSchedule  # noqa: E402
 from perfsuite.gate.settings import GateSettings  # noqa: E402
-from perfsuite.judge.reports import GateReport  # noqa: E402
+from perfsuite.judge.gate_report import GateReport  # noqa: E402
 from perfsuite.judge.sequential_rule import interquartile_mean  # noqa: E402
 from perfsuite.measure.environment import detect_environment  # noqa: E402
 

@@ -1,4 +1,4 @@
-"""Draws and modes as pipelines of other libraries, to compare images and to time in turns.
+"""Parameters and modes as pipelines of other libraries, to compare images and to time in turns.
 
 For one draw the images agree up to rounding: both libraries truncate where perfsuite rounds, albumentations
 shifts by whole pixels, torchvision blends the fill into the edge twice. For a mode each library draws its own
@@ -15,7 +15,6 @@ import torch
 
 from perfsuite.errors import UsageError
 from perfsuite.transforms.arrays import GRAY_FILL, ImageArray
-from perfsuite.transforms.augment.draws import Draw
 from perfsuite.transforms.augment.modes import AugmentationMode, get_mode
 from perfsuite.transforms.augment.operations.brightness import Brightness
 from perfsuite.transforms.augment.operations.contrast import Contrast
@@ -25,20 +24,23 @@ from perfsuite.transforms.augment.operations.rotate import Rotate
 from perfsuite.transforms.augment.operations.saturation import Saturation
 from perfsuite.transforms.augment.operations.shift import Shift
 from perfsuite.transforms.augment.operations.zoom import Zoom
+from perfsuite.transforms.augment.parameters import AugmentationParameters
 
 
-def albumentations_of_draw(drawn: Draw, fill: int = GRAY_FILL) -> Callable[[ImageArray], ImageArray]:
+def albumentations_of_draw(
+    parameters: AugmentationParameters, fill: int = GRAY_FILL
+) -> Callable[[ImageArray], ImageArray]:
     """One transform for each operation, with a range that is only the drawn value."""
     import albumentations
 
-    _reject_quarter_turns(drawn)
+    _reject_quarter_turns(parameters)
     steps = _affine_flip_and_jitter(
-        degrees=(drawn.degrees, drawn.degrees),
-        zoom=(drawn.zoom, drawn.zoom),
-        shift_x=(drawn.shift_x, drawn.shift_x),
-        shift_y=(drawn.shift_y, drawn.shift_y),
-        mirror=float(drawn.mirror),
-        color=((drawn.brightness,) * 2, (drawn.contrast,) * 2, (drawn.saturation,) * 2),
+        degrees=(parameters.degrees, parameters.degrees),
+        zoom=(parameters.zoom, parameters.zoom),
+        shift_x=(parameters.shift_x, parameters.shift_x),
+        shift_y=(parameters.shift_y, parameters.shift_y),
+        mirror=float(parameters.mirror),
+        color=((parameters.brightness,) * 2, (parameters.contrast,) * 2, (parameters.saturation,) * 2),
         fill=fill,
     )
 
@@ -46,7 +48,7 @@ def albumentations_of_draw(drawn: Draw, fill: int = GRAY_FILL) -> Callable[[Imag
 
     def apply(image: ImageArray) -> ImageArray:
         augmented = np.array(pipeline(image=image)["image"])
-        rectangle = erase_rectangle(drawn.values_of(Erase), *image.shape[:2])
+        rectangle = erase_rectangle(parameters.values_of(Erase), *image.shape[:2])
         if rectangle is not None:
             top, left, bottom, right = rectangle
             augmented[top:bottom, left:right] = fill
@@ -130,32 +132,39 @@ def _one_jitter_per_factor(color: Any) -> list[Any]:
     return [(color[0], none, none), (none, color[1], none), (none, none, color[2])]
 
 
-def torchvision_of_draw(drawn: Draw, fill: int = GRAY_FILL) -> Callable[[torch.Tensor], torch.Tensor]:
+def torchvision_of_draw(
+    parameters: AugmentationParameters, fill: int = GRAY_FILL
+) -> Callable[[torch.Tensor], torch.Tensor]:
     """torchvision v2's functions in perfsuite's order, on uint8 (..., 3, H, W)."""
     from torchvision.transforms.v2 import InterpolationMode
     from torchvision.transforms.v2 import functional as tv
 
-    _reject_quarter_turns(drawn)
+    _reject_quarter_turns(parameters)
 
     def apply(images: torch.Tensor) -> torch.Tensor:
         h, w = images.shape[-2:]
-        side = -1 if drawn.mirror else 1
-        if (drawn.degrees, drawn.zoom, drawn.shift_x, drawn.shift_y) != (0.0, 1.0, 0.0, 0.0):
+        side = -1 if parameters.mirror else 1
+        if (parameters.degrees, parameters.zoom, parameters.shift_x, parameters.shift_y) != (
+            0.0,
+            1.0,
+            0.0,
+            0.0,
+        ):
             images = tv.affine(
                 images,
-                angle=-drawn.degrees,
-                translate=[side * drawn.shift_x * w, drawn.shift_y * h],
-                scale=drawn.zoom,
+                angle=-parameters.degrees,
+                translate=[side * parameters.shift_x * w, parameters.shift_y * h],
+                scale=parameters.zoom,
                 shear=[0.0, 0.0],
                 interpolation=InterpolationMode.BILINEAR,
                 fill=float(fill),
             )
-        if drawn.mirror:
+        if parameters.mirror:
             images = tv.horizontal_flip(images)
-        images = tv.adjust_brightness(images, drawn.brightness)
-        images = tv.adjust_contrast(images, drawn.contrast)
-        images = tv.adjust_saturation(images, drawn.saturation)
-        rectangle = erase_rectangle(drawn.values_of(Erase), h, w)
+        images = tv.adjust_brightness(images, parameters.brightness)
+        images = tv.adjust_contrast(images, parameters.contrast)
+        images = tv.adjust_saturation(images, parameters.saturation)
+        rectangle = erase_rectangle(parameters.values_of(Erase), h, w)
         if rectangle is not None:
             top, left, bottom, right = rectangle
             value = torch.full((1, 1, 1), fill, dtype=images.dtype, device=images.device)
@@ -198,8 +207,8 @@ def torchvision_of_mode(mode: AugmentationMode | str, fill: int = GRAY_FILL) -> 
     return v2.Compose(steps or [v2.Identity()])
 
 
-def _reject_quarter_turns(drawn: Draw) -> None:
-    if drawn.quarter_turns:
+def _reject_quarter_turns(parameters: AugmentationParameters) -> None:
+    if parameters.quarter_turns:
         raise UsageError(
             "augmentation peer: a draw with quarter turns, expected none; use numpy.rot90 or torch.rot90"
         )

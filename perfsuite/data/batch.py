@@ -52,7 +52,7 @@ class BatchView:
     images: NDArray[np.uint8]  # positions x size x size x 3
     labels: NDArray[np.int64]
     rows: NDArray[np.int64]  # the source's row at each position, or SKIPPED_ROW
-    affines: NDArray[np.float64] | None  # positions x 2 x (2 x 3): from the image to its crop, then its draw
+    affines: NDArray[np.float64] | None  # positions x 2 x (2 x 3): from the image to its crop, then augmented
     original_sizes: NDArray[np.int64] | None  # positions x (width, height) of the image
     maps: NDArray[np.uint8] | None  # positions x size x size
 

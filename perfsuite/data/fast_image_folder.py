@@ -53,7 +53,7 @@ class FastImageFolder(Dataset[tuple[torch.Tensor, int]]):
         return self.source.class_names
 
     def set_epoch(self, epoch: int) -> None:
-        """Change the random crops and draws. Call it before each iteration of the DataLoader."""
+        """Change the random crops and augmentation. Call it before each iteration of the DataLoader."""
         self._epoch.fill_(epoch)
 
     def __len__(self) -> int:

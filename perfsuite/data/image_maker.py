@@ -20,13 +20,22 @@ from perfsuite.data.decoding.pillow_resize import resize_with_pillow
 from perfsuite.data.decoding.registry import get_decoder
 from perfsuite.data.faults import IMAGE_ERRORS, Fault, fault_error, reason_of
 from perfsuite.data.image_config import ImageConfig
-from perfsuite.data.sample_rng import IDENTITY_DRAW, crop_uniforms, fold_mirror_into_resize, iterate_draws
+from perfsuite.data.sample_rng import (
+    IDENTITY_PARAMETERS,
+    crop_uniforms,
+    fold_mirror_into_resize,
+    iterate_parameters,
+)
 from perfsuite.data.sources.base import ImageSource
 from perfsuite.errors import DataError
 from perfsuite.stages import stage
 from perfsuite.transforms.arrays import GRAY_FILL
 from perfsuite.transforms.augment.cpu import augment_image
-from perfsuite.transforms.augment.draws import Draw, Draws, draws
+from perfsuite.transforms.augment.parameters import (
+    AugmentationParameters,
+    BatchParameters,
+    draw_batch_parameters,
+)
 from perfsuite.transforms.geometry import invert_affine, is_identity
 from perfsuite.transforms.labels.maps import warp_map
 
@@ -77,30 +86,39 @@ class ImageMaker:
         """Fill the view with these rows, a pure function of epoch and rows; return what could not be read."""
         if self._augmented_cache is not None:
             epoch %= self._augmented_cache.epochs
-        uniforms, image_draws = self.random_parameters(epoch, rows)
+        uniforms, image_parameters = self.random_parameters(epoch, rows)
         view.rows[:], view.labels[:] = rows, self._source.labels[rows]
         faults: list[Fault] = []
         # Python's numbers from here on: numpy's scalars take longer.
-        for position, (row, row_uniforms, draw) in enumerate(
-            zip(rows.tolist(), uniforms.tolist(), iterate_draws(image_draws), strict=True)
+        for position, (row, row_uniforms, parameters) in enumerate(
+            zip(rows.tolist(), uniforms.tolist(), iterate_parameters(image_parameters), strict=True)
         ):
-            fault = self._make(epoch, row, row_uniforms, draw, view, position)
+            fault = self._make(epoch, row, row_uniforms, parameters, view, position)
             if fault is not None:
                 faults.append(fault)
                 self._handle_fault(fault, epoch, row, view, position, faults)
         return tuple(faults)
 
-    def random_parameters(self, epoch: int, rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], Draws]:
-        """The crop's uniform numbers and the augmentation's draws for these rows."""
+    def random_parameters(
+        self, epoch: int, rows: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], BatchParameters]:
+        """The crop's uniform numbers and the augmentation parameters of these rows."""
         config = self._config
-        return crop_uniforms(config, epoch, rows), draws(config.mode, config.seed, epoch, rows)
+        parameters = draw_batch_parameters(config.mode, config.seed, epoch, rows)
+        return crop_uniforms(config, epoch, rows), parameters
 
     def _make(
-        self, epoch: int, row: int, uniforms: Uniforms, draw: Draw, view: BatchView, position: int
+        self,
+        epoch: int,
+        row: int,
+        uniforms: Uniforms,
+        parameters: AugmentationParameters,
+        view: BatchView,
+        position: int,
     ) -> Fault | None:
         """Make one image, from a cache where it is cached; return the fault, or raise it by the policy."""
         try:
-            geometry, remaining = self._make_pixels(epoch, row, uniforms, draw, view.images[position])
+            geometry, remaining = self._make_pixels(epoch, row, uniforms, parameters, view.images[position])
             self.record_geometry(row, geometry, remaining, view, position)
         except Exception as error:  # any of them belongs to this image; a BaseException ends the process
             fault = Fault(self._source.name(row), reason_of(error))
@@ -112,29 +130,29 @@ class ImageMaker:
         return None
 
     def _make_pixels(
-        self, epoch: int, row: int, uniforms: Uniforms, draw: Draw, out: Pixels
-    ) -> tuple[CropGeometry, Draw]:
+        self, epoch: int, row: int, uniforms: Uniforms, parameters: AugmentationParameters, out: Pixels
+    ) -> tuple[CropGeometry, AugmentationParameters]:
         augmented = None if self._augmented_cache is None else self._augmented_cache.get_augmented(row, epoch)
         decoded = None if self._decoded_cache is None else self._decoded_cache.get_decoded(row, self)
         if augmented is not None:
-            return self._from_augmented(augmented, uniforms, draw, out)
+            return self._from_augmented(augmented, uniforms, parameters, out)
         if decoded is not None:
-            return self._from_decoded(decoded, uniforms, draw, out)
+            return self._from_decoded(decoded, uniforms, parameters, out)
         with stage("read"):
             data = self._source.read(row)
-        geometry, remaining = self.make_from_bytes(data, uniforms, draw, out)
+        geometry, remaining = self.make_from_bytes(data, uniforms, parameters, out)
         if self._augmented_cache is not None:
             self._augmented_cache.put_augmented(row, epoch, CachedImage(out, geometry.original_size))
         return geometry, remaining
 
     def make_from_bytes(
-        self, data: bytes, uniforms: Uniforms, draw: Draw, out: Pixels
-    ) -> tuple[CropGeometry, Draw]:
-        """Make one image from its bytes; return the crop, and the draw applied after it.
+        self, data: bytes, uniforms: Uniforms, parameters: AugmentationParameters, out: Pixels
+    ) -> tuple[CropGeometry, AugmentationParameters]:
+        """Make one image from its bytes; return the crop, and the parameters applied after it.
 
-        The crop includes the draw's mirror where the resize does it.
+        The crop includes the mirror where the resize does it.
         """
-        mirror, remaining = fold_mirror_into_resize(draw)
+        mirror, remaining = fold_mirror_into_resize(parameters)
         with image_errors(data):
             geometry = self._decode_region(data, uniforms, mirror, out) or self._decode_whole(
                 data, uniforms, mirror, out
@@ -143,9 +161,14 @@ class ImageMaker:
         return geometry, remaining
 
     def record_geometry(
-        self, row: int, geometry: CropGeometry, draw: Draw, view: BatchView, position: int
+        self,
+        row: int,
+        geometry: CropGeometry,
+        parameters: AugmentationParameters,
+        view: BatchView,
+        position: int,
     ) -> None:
-        """Store the image's affine maps, by its crop and then by its draw, and warp its label map.
+        """Store the image's affine maps, by its crop and then by its parameters, and warp its label map.
 
         The two steps stay apart: an object outside of the crop must not reappear where a rotation shows
         what lies beyond the crop's edge.
@@ -153,7 +176,7 @@ class ImageMaker:
         if view.affines is None and view.maps is None:
             return
         size = self._config.size
-        steps = geometry.forward, draw.pose.affine_matrix(size, size)
+        steps = geometry.forward, parameters.affine.affine_matrix(size, size)
         if view.affines is not None and view.original_sizes is not None:
             view.affines[position] = [step[:2] for step in steps]
             view.original_sizes[position] = geometry.original_size
@@ -169,7 +192,7 @@ class ImageMaker:
         """Decode an image for a cache: the crop, or for random crops the whole image at `shorter_side`."""
         if self._config.crop != "random":
             out = np.empty((self._config.size, self._config.size, 3), np.uint8)
-            geometry, _ = self.make_from_bytes(data, _NO_UNIFORMS, IDENTITY_DRAW, out)
+            geometry, _ = self.make_from_bytes(data, _NO_UNIFORMS, IDENTITY_PARAMETERS, out)
             return CachedImage(out, geometry.original_size)
         with image_errors(data):
             return self._decode_for_cache(data, shorter_side, slot_bytes)
@@ -198,14 +221,14 @@ class ImageMaker:
         return crop.scale_eighths(window) if self._config.scaled_decode else 8
 
     def _from_decoded(
-        self, cached: CachedImage, uniforms: Uniforms, draw: Draw, out: Pixels
-    ) -> tuple[CropGeometry, Draw]:
-        """Crop and augment a decoded image; return the crop, and the draw applied after it."""
+        self, cached: CachedImage, uniforms: Uniforms, parameters: AugmentationParameters, out: Pixels
+    ) -> tuple[CropGeometry, AugmentationParameters]:
+        """Crop and augment a decoded image; return the crop, and the parameters applied after it."""
         if self._config.crop != "random":
             out[:] = cached.pixels
-            geometry, remaining = self._geometry_of_cached(cached.original_size, uniforms), draw
+            geometry, remaining = self._geometry_of_cached(cached.original_size, uniforms), parameters
         else:
-            mirror, remaining = fold_mirror_into_resize(draw)
+            mirror, remaining = fold_mirror_into_resize(parameters)
             height, width = cached.pixels.shape[:2]
             window = self.window(width, height, uniforms, mirror)
             geometry = CropGeometry(cached.original_size, window, (width, height))
@@ -215,11 +238,11 @@ class ImageMaker:
         return geometry, remaining
 
     def _from_augmented(
-        self, cached: CachedImage, uniforms: Uniforms, draw: Draw, out: Pixels
-    ) -> tuple[CropGeometry, Draw]:
+        self, cached: CachedImage, uniforms: Uniforms, parameters: AugmentationParameters, out: Pixels
+    ) -> tuple[CropGeometry, AugmentationParameters]:
         """Copy an augmented image, which was made with the same random parameters."""
         out[:] = cached.pixels
-        mirror, remaining = fold_mirror_into_resize(draw)
+        mirror, remaining = fold_mirror_into_resize(parameters)
         return self._geometry_of_cached(cached.original_size, uniforms, mirror), remaining
 
     def _geometry_of_cached(self, size: ImageSize, uniforms: Uniforms, mirror: bool = False) -> CropGeometry:
@@ -288,8 +311,8 @@ class ImageMaker:
         # The replacement depends on seed, epoch and row alone, like everything else.
         rng = np.random.default_rng([config.seed, epoch, row])
         for other in rng.integers(0, len(self._source), _MAX_REFILLS):
-            uniforms, image_draws = self.random_parameters(epoch, np.array([other]))
-            other_fault = self._make(epoch, int(other), uniforms[0], image_draws[0], view, position)
+            uniforms, image_parameters = self.random_parameters(epoch, np.array([other]))
+            other_fault = self._make(epoch, int(other), uniforms[0], image_parameters[0], view, position)
             if other_fault is None:
                 view.rows[position], view.labels[position] = other, self._source.labels[other]
                 return
@@ -300,7 +323,7 @@ class ImageMaker:
         )
 
 
-def _augment(draw: Draw, out: Pixels) -> None:
-    if draw is not IDENTITY_DRAW and draw != IDENTITY_DRAW:
+def _augment(parameters: AugmentationParameters, out: Pixels) -> None:
+    if parameters is not IDENTITY_PARAMETERS and parameters != IDENTITY_PARAMETERS:
         with stage("augment"):
-            out[:] = augment_image(draw, out)
+            out[:] = augment_image(parameters, out)

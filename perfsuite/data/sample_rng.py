@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from perfsuite.data.crop import UNIFORMS_PER_CROP
 from perfsuite.data.image_config import ImageConfig
 from perfsuite.transforms.augment.counter_rng import uniforms
-from perfsuite.transforms.augment.draws import Draw, Draws
+from perfsuite.transforms.augment.parameters import AugmentationParameters, BatchParameters
 
 # Makes the crop independent of the augmentation.
 _CROP_STREAM_KEY = 0x9E3779B97F4A7C15
 
-IDENTITY_DRAW, _MIRROR_DRAW = Draw(), Draw(mirror=True)
+IDENTITY_PARAMETERS, _MIRROR_PARAMETERS = AugmentationParameters(), AugmentationParameters(mirror=True)
 
 
 def crop_uniforms(config: ImageConfig, epoch: int, rows: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -28,26 +28,28 @@ def crop_uniforms(config: ImageConfig, epoch: int, rows: NDArray[np.int64]) -> N
     return numbers[:, :UNIFORMS_PER_CROP]
 
 
-def iterate_draws(draws: Draws) -> Iterator[Draw]:
-    """Yield each draw; the identity and a mirror alone are always the same two objects.
+def iterate_parameters(parameters: BatchParameters) -> Iterator[AugmentationParameters]:
+    """Yield each row; the identity and a mirror alone are always the same two objects.
 
-    Building a Draw takes longer than comparing its row, and most draws of the cheap modes are one of the two.
+    Building the tuple takes longer than comparing its row, and in the cheap modes most are one of the two.
     """
-    is_mirror_at_most = draws.is_identity_except("mirror").tolist()
-    for index, (is_simple, mirror) in enumerate(zip(is_mirror_at_most, draws.column("mirror"), strict=True)):
+    is_mirror_at_most = parameters.is_identity_except("mirror").tolist()
+    for index, (is_simple, mirror) in enumerate(
+        zip(is_mirror_at_most, parameters.column("mirror"), strict=True)
+    ):
         if is_simple:
-            yield _MIRROR_DRAW if mirror else IDENTITY_DRAW
+            yield _MIRROR_PARAMETERS if mirror else IDENTITY_PARAMETERS
         else:
-            yield draws[index]
+            yield parameters[index]
 
 
-def fold_mirror_into_resize(draw: Draw) -> tuple[bool, Draw]:
-    """Return whether the resize mirrors, and the draw that remains.
+def fold_mirror_into_resize(parameters: AugmentationParameters) -> tuple[bool, AugmentationParameters]:
+    """Return whether the resize mirrors, and the parameters that remains.
 
     The resize mirrors at no cost. It may do so when the mirror is the only geometric change.
     """
-    if draw is IDENTITY_DRAW or draw is _MIRROR_DRAW:
-        return draw is _MIRROR_DRAW, IDENTITY_DRAW
-    if draw.mirror and draw.quarter_turns == 0 and draw.pose.is_pixel_permutation:
-        return True, draw.replace(mirror=False)
-    return False, draw
+    if parameters is IDENTITY_PARAMETERS or parameters is _MIRROR_PARAMETERS:
+        return parameters is _MIRROR_PARAMETERS, IDENTITY_PARAMETERS
+    if parameters.mirror and parameters.quarter_turns == 0 and parameters.affine.is_pixel_permutation:
+        return True, parameters.replace(mirror=False)
+    return False, parameters

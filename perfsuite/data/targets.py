@@ -86,19 +86,19 @@ class TargetBuilder:
         return target
 
     def _transform_labels(self, labels: Labels, affines: NDArray[np.float64]) -> TransformedLabels:
-        """Clip to the crop first, then apply the draw: a rotation must not restore what was clipped."""
-        crop, draw = (np.vstack([affine, (0, 0, 1)]) for affine in affines)
+        """Clip to the crop first, then augment: a rotation must not restore what was clipped."""
+        crop, augmentation = (np.vstack([affine, (0, 0, 1)]) for affine in affines)
         cropped = transform_labels(labels, crop, self._size, self._size)
-        if is_identity(draw):
+        if is_identity(augmentation):
             return cropped
-        drawn = transform_labels(cropped.labels, draw, self._size, self._size)
+        augmented = transform_labels(cropped.labels, augmentation, self._size, self._size)
         return TransformedLabels(
-            drawn.labels,
-            box_indices=cropped.box_indices[drawn.box_indices],
-            keypoints_inside=cropped.keypoints_inside & drawn.keypoints_inside,
-            polygon_indices=cropped.polygon_indices[drawn.polygon_indices],
-            boxes_dropped=cropped.boxes_dropped + drawn.boxes_dropped,
-            polygons_dropped=cropped.polygons_dropped + drawn.polygons_dropped,
+            augmented.labels,
+            box_indices=cropped.box_indices[augmented.box_indices],
+            keypoints_inside=cropped.keypoints_inside & augmented.keypoints_inside,
+            polygon_indices=cropped.polygon_indices[augmented.polygon_indices],
+            boxes_dropped=cropped.boxes_dropped + augmented.boxes_dropped,
+            polygons_dropped=cropped.polygons_dropped + augmented.polygons_dropped,
         )
 
     def _padded_keypoints(self, thing: ObjectAnnotation) -> list[tuple[float, float, float]]:

@@ -12,7 +12,7 @@ from perfsuite.gate.gate import gate
 from perfsuite.gate.git import Repository, git_output
 from perfsuite.gate.pair_runner import OnProgress
 from perfsuite.gate.settings import GateSettings
-from perfsuite.judge.reports import GateReport
+from perfsuite.judge.gate_report import GateReport
 from perfsuite.judge.verdict import Outcome
 
 

@@ -12,7 +12,7 @@ from perfsuite.gate.pair_result import NodeId
 from perfsuite.gate.settings import GateSettings
 from perfsuite.gate.workload_state import WorkloadState
 from perfsuite.judge import sequential_rule
-from perfsuite.judge.reports import GateReport, SideRevision, WorkloadGateResult
+from perfsuite.judge.gate_report import GateReport, SideRevision, WorkloadGateResult
 from perfsuite.judge.stage_attribution import stage_changes
 from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.measure.environment import detect_environment

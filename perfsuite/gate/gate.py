@@ -17,7 +17,7 @@ from perfsuite.gate.pair_runner import OnProgress, collect_suites, ignore_progre
 from perfsuite.gate.settings import GateSettings
 from perfsuite.gate.side_process import SIDES
 from perfsuite.gate.timing import time_workloads
-from perfsuite.judge.reports import GateReport
+from perfsuite.judge.gate_report import GateReport
 from perfsuite.judge.sequential_rule import SequentialRule
 from perfsuite.judge.verdict import Outcome
 

@@ -24,11 +24,11 @@ from perfsuite.gate.launch import (
     randomized_environment,
 )
 from perfsuite.gate.pair_result import NodeId, PairResult, WorkloadName
+from perfsuite.gate.process_pair import ProcessPair, run_pair
 from perfsuite.gate.project_layout import find_sources
 from perfsuite.gate.settings import GateSettings
 from perfsuite.gate.side_process import SIDES, SideProcess, SideProcessError, other_side
 from perfsuite.gate.submodules import check_out_submodules
-from perfsuite.gate.turns import ProcessPair, run_pair
 from perfsuite.gate.workspace import gate_workspace
 from perfsuite.gate.worktree import (
     Worktree,

@@ -12,6 +12,7 @@ from perfsuite.measure.measurement import Measurement
 class WorkloadRunResult:
     measurement: Measurement
     limits: tuple[Verdict, ...] = ()
+    aims: tuple[Verdict, ...] = ()  # judged like limits, but they decide nothing
     changes: tuple[Verdict, ...] = ()  # against a stored run or baseline: the time, and each counter
 
     @property

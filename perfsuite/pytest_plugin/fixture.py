@@ -14,13 +14,14 @@ from perfsuite.judge.order_statistics import confidence_at_look
 from perfsuite.judge.units import MetricKind
 from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.measure.clock import Clock, make_clock
-from perfsuite.measure.extras import ExtrasCollector
 from perfsuite.measure.gpu import monitor_gpu
 from perfsuite.measure.measurement import Measurement
 from perfsuite.measure.sampling import SamplingPlan, sample
 from perfsuite.measure.turns import TurnSamples, paired_ratios, take_turns
+from perfsuite.measure.untimed import UntimedMeasurements
 from perfsuite.measure.workload import Workload, make_workload
 from perfsuite.pytest_plugin.benchmark_adapter import BenchmarkAdapter
+from perfsuite.pytest_plugin.markers import ItemLimits
 from perfsuite.pytest_plugin.outcome import apply_verdicts, judge_limits
 from perfsuite.pytest_plugin.session import PerfSession
 
@@ -55,7 +56,7 @@ class Perf:
         self,
         item: pytest.Item,
         benchmark: BenchmarkAdapter,
-        limits: Sequence[Limit],
+        limits: ItemLimits,
         session: PerfSession,
     ) -> None:
         self._item = item
@@ -92,18 +93,20 @@ class Perf:
             verdicts = judge_limits(self._timed_limits, _partial_measurement(target, samples), level)
             return _all_decided(verdicts)
 
-        extras = ExtrasCollector(target, timer)
+        untimed = UntimedMeasurements(target, timer)
         with self._session.progress.for_workload(target.name) as progress:
             with monitor_gpu() as gpu:
                 rounds = sample(target.call, timer, self._plan, enough=is_decided, on_round=progress.on_round)
             if not self._options.time_only:
                 progress.on_round("counting, stages, memory", 0)
-                extras.collect(rounds)
-        measurement = extras.measurement(rounds, gpu.readings)
+                untimed.collect(rounds)
+        measurement = untimed.measurement(rounds, gpu.readings)
         self._benchmark.add_samples(measurement)
         level = confidence_at_look(self._options.level, max(1, rounds.looks))
-        verdicts = judge_limits(self._limits, measurement, level)
-        apply_verdicts(self._item, measurement, verdicts, self._session)
+        verdicts, aims = (
+            judge_limits(limits, measurement, level) for limits in (self._limits.required, self._limits.aims)
+        )
+        apply_verdicts(self._item, measurement, verdicts, self._session, aims=aims)
         return measurement
 
     def pair(
@@ -116,9 +119,7 @@ class Perf:
     ) -> TurnSamples | None:
         """Measure two workloads in turns; `overhead` and `speedup` are the second's against the first."""
         if len(workloads) != 2:
-            raise UsageError(
-                f"{self._item.nodeid}: perf.pair got {len(workloads)} workloads, expected two by name"
-            )
+            raise UsageError(f"perf.pair: {len(workloads)} workloads, expected two by name")
         reference, candidate = self._make_workloads(workloads, items)
         comparison = _TurnComparison(
             candidate=candidate, references=(reference,), workloads=(reference, candidate)
@@ -135,9 +136,7 @@ class Perf:
     ) -> TurnSamples | None:
         """Measure several workloads in turns; `speedup` is the first's against each of the others."""
         if len(workloads) < 2:
-            raise UsageError(
-                f"{self._item.nodeid}: perf.race got {len(workloads)} workloads, expected several by name"
-            )
+            raise UsageError(f"perf.race: {len(workloads)} workloads, expected several by name")
         racers = self._make_workloads(workloads, items)
         comparison = _TurnComparison(candidate=racers[0], references=racers[1:], workloads=racers)
         return self._measure_in_turns(comparison, device, clock)
@@ -156,13 +155,17 @@ class Perf:
             return None
         turns = self._take_turns(comparison, make_clock(device, clock))
         looks = max(1, turns.looks)
-        verdicts = self._judge_ratios(comparison, turns.seconds_per_item, looks)
         measurement = _measurement_from_turns(comparison.candidate, turns)
-        verdicts += judge_limits(self._limits, measurement, confidence_at_look(self._options.level, looks))
+        level = confidence_at_look(self._options.level, looks)
+        verdicts, aims = (
+            self._judge_ratios(limits, comparison, turns.seconds_per_item, looks)
+            + judge_limits(limits, measurement, level)
+            for limits in (self._limits.required, self._limits.aims)
+        )
         for reference in comparison.references:
             self._session.record(_measurement_from_turns(reference, turns))
         self._benchmark.add_samples(measurement)
-        apply_verdicts(self._item, measurement, verdicts, self._session)
+        apply_verdicts(self._item, measurement, verdicts, self._session, aims=aims)
         return turns
 
     def _take_turns(self, comparison: _TurnComparison, timer: Clock) -> TurnSamples:
@@ -172,12 +175,18 @@ class Perf:
                 comparison.workloads,
                 timer,
                 plan,
-                enough=lambda seconds, look: _all_decided(self._judge_ratios(comparison, seconds, look)),
+                enough=lambda seconds, look: _all_decided(
+                    self._judge_ratios(self._limits.required, comparison, seconds, look)
+                ),
                 on_round=progress.on_round,
             )
 
     def _judge_ratios(
-        self, comparison: _TurnComparison, seconds: Mapping[str, Sequence[float]], look: int
+        self,
+        limits: Sequence[Limit],
+        comparison: _TurnComparison,
+        seconds: Mapping[str, Sequence[float]],
+        look: int,
     ) -> list[Verdict]:
         """Judge every ratio limit against each reference; the comparisons share the chance of error."""
         level = 1 - (1 - confidence_at_look(self._options.level, look)) / len(comparison.references)
@@ -188,7 +197,7 @@ class Perf:
                 _ratio_estimate(limit.metric, seconds, candidate, reference.name, level),
                 f"{candidate} against {reference.name}",
             )
-            for limit in self._limits
+            for limit in limits
             if limit.is_of_ratio
             for reference in comparison.references
         ]
@@ -196,7 +205,9 @@ class Perf:
     @property
     def _timed_limits(self) -> list[Limit]:
         """The limits that more samples can decide; memory and counters are measured once, afterward."""
-        return [limit for limit in self._limits if limit.kind in (MetricKind.RATE, MetricKind.SECONDS)]
+        return [
+            limit for limit in self._limits.required if limit.kind in (MetricKind.RATE, MetricKind.SECONDS)
+        ]
 
     @property
     def _plan(self) -> SamplingPlan:
@@ -212,17 +223,18 @@ class Perf:
 
     def _mark_used(self) -> None:
         if self.was_used:
-            raise UsageError(f"{self._item.nodeid}: perf was called twice; one test measures one workload")
+            raise UsageError(
+                "perf: called twice in a test, expected once; one test measures one workload or one pair"
+            )
         self.was_used = True
         self._session.perf_node_ids.add(self._item.nodeid)
         self._benchmark.mark_used()
 
     def _refuse_ratio_limits(self) -> None:
-        for limit in self._limits:
+        for limit in (*self._limits.required, *self._limits.aims):
             if limit.is_of_ratio:
                 raise UsageError(
-                    f"{self._item.nodeid}: {limit.limit_type}({limit.metric}) "
-                    "needs two workloads; use perf.pair"
+                    f"perf: {limit.limit_type}({limit.metric}) needs two workloads; use perf.pair"
                 )
 
     def _skips_measuring(self, workloads: Sequence[Workload]) -> bool:

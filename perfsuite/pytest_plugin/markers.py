@@ -1,4 +1,4 @@
-"""The limits of a test: from its markers, and from the project's file of limits."""
+"""The limits and aims of a test: from its markers, and from the project's file of limits."""
 
 from __future__ import annotations
 
@@ -13,50 +13,71 @@ import pytest
 
 from perfsuite.errors import UsageError
 from perfsuite.judge.limits import Limit, LimitType
+from perfsuite.judge.metrics import find_metric
 
 MARKERS = (
     "floor(images_per_second=..., speedup=..., where={...}): fail when the whole interval is below",
+    "aim(speedup=..., p95=..., where={...}): a floor or ceiling that is shown and fails nothing",
     "tolerance(fraction): the slowdown that a gate ignores in this test, such as 0.05",
     "ceiling(overhead=..., peak_memory='400 MiB', p95='50 ms', host_syncs=0, where={...}): fail when above",
 )
 
 
-def limits_for(
-    item: pytest.Item, facts: Mapping[str, str], entries: Sequence[LimitsFileEntry]
-) -> tuple[Limit, ...]:
+_KINDS = {"floor": "images_per_second=50", "ceiling": "overhead=0.30", "aim": "speedup=1.5"}  # and examples
+
+
+@dataclass(frozen=True, slots=True)
+class ItemLimits:
+    """What must hold for a test, and what is only aimed at."""
+
+    required: tuple[Limit, ...] = ()
+    aims: tuple[Limit, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.required or self.aims)
+
+
+def limits_for(item: pytest.Item, facts: Mapping[str, str], entries: Sequence[LimitsFileEntry]) -> ItemLimits:
     """Collect the limits of a test in an environment with these hard facts.
 
     A limit from the file replaces the marker's on the same metric.
     """
-    limits: dict[tuple[LimitType, str], Limit] = {}
-    for limit_type in LimitType:
+    limits: dict[tuple[bool, str], Limit] = {}
+    for kind in _KINDS:
         # Closest last, so that a function's marker replaces its class's or module's.
-        for mark in reversed(list(item.iter_markers(limit_type.value))):
-            for limit in _limits_of_mark(mark, limit_type, facts):
-                limits[limit.limit_type, limit.metric] = limit
+        for mark in reversed(list(item.iter_markers(kind))):
+            for limit in _limits_of_mark(mark, kind, facts):
+                limits[kind == "aim", limit.metric] = limit
     for entry in entries:
         if fnmatchcase(item.nodeid, entry.test) and environment_matches(entry.where, facts):
-            for limit in entry.limits:
-                limits[limit.limit_type, limit.metric] = limit
-    return tuple(limits.values())
+            limits |= {(False, limit.metric): limit for limit in entry.limits.required}
+            limits |= {(True, limit.metric): limit for limit in entry.limits.aims}
+    return ItemLimits(
+        required=tuple(limit for (is_aim, _), limit in limits.items() if not is_aim),
+        aims=tuple(limit for (is_aim, _), limit in limits.items() if is_aim),
+    )
 
 
-def _limits_of_mark(mark: pytest.Mark, limit_type: LimitType, facts: Mapping[str, str]) -> Iterable[Limit]:
+def _limits_of_mark(mark: pytest.Mark, kind: str, facts: Mapping[str, str]) -> Iterable[Limit]:
     if mark.args or not mark.kwargs:
-        raise UsageError(
-            f"{limit_type}: expected limits by name, such as {limit_type}({_EXAMPLES[limit_type]})"
-        )
+        raise UsageError(f"{kind}: expected limits by name, such as {kind}({_KINDS[kind]})")
     bounds = dict(mark.kwargs)
     where = bounds.pop("where", {})
     if not isinstance(where, Mapping) or not set(where) <= set(facts):
-        raise UsageError(
-            f"{limit_type}: where={where!r}, expected some of the keys {', '.join(sorted(facts))}"
-        )
-    limits = [Limit.parse(limit_type, metric, bound) for metric, bound in bounds.items()]
+        raise UsageError(f"{kind}: where={where!r}, expected some of the keys {', '.join(sorted(facts))}")
+    limits = [_parse_limit(kind, metric, bound) for metric, bound in bounds.items()]
     return limits if environment_matches(where, facts) else []
 
 
-_EXAMPLES = {LimitType.FLOOR: "images_per_second=50", LimitType.CEILING: "overhead=0.30"}
+def _parse_limit(kind: str, metric: str, bound: object) -> Limit:
+    """A limit of a marker or of the file. The metric decides whether an aim is a floor or a ceiling."""
+    if kind != "aim":
+        return Limit.parse(LimitType(kind), metric, bound)
+    try:
+        limit_type = LimitType.FLOOR if find_metric(metric).more_is_better else LimitType.CEILING
+    except UsageError as error:
+        raise UsageError(f"aim({metric}): {error}") from error
+    return Limit.parse(limit_type, metric, bound)
 
 
 def environment_matches(where: Mapping[str, str], facts: Mapping[str, str]) -> bool:
@@ -73,7 +94,7 @@ class LimitsFileEntry:
     """One `[[limit]]` of the file of limits: the tests, the environments, and what must hold."""
 
     test: str
-    limits: tuple[Limit, ...]
+    limits: ItemLimits
     where: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -94,16 +115,24 @@ def read_limits_file(path: Path) -> tuple[LimitsFileEntry, ...]:
 def _parse_entry(entry: Any, who: str) -> LimitsFileEntry:
     if not isinstance(entry, dict) or not isinstance(entry.get("test"), str):
         raise UsageError(f"{who}: expected test = 'benchmarks/test_loaders.py::*'")
-    if unknown := set(entry) - {"test", "where", "floor", "ceiling"}:
-        raise UsageError(f"{who}: unknown key {', '.join(sorted(unknown))}, expected where, floor, ceiling")
+    if unknown := set(entry) - {"test", "where", *_KINDS}:
+        expected = ", ".join(("where", *_KINDS))
+        raise UsageError(f"{who}: unknown key {', '.join(sorted(unknown))}, expected {expected}")
     try:
-        limits = tuple(
-            Limit.parse(limit_type, metric, bound)
-            for limit_type in LimitType
-            for metric, bound in entry.get(limit_type.value, {}).items()
-        )
+        parsed = {
+            kind: tuple(_parse_limit(kind, metric, bound) for metric, bound in _table(entry, kind).items())
+            for kind in _KINDS
+        }
     except UsageError as error:
         raise UsageError(f"{who}: {error}") from error
+    limits = ItemLimits(required=parsed["floor"] + parsed["ceiling"], aims=parsed["aim"])
     if not limits:
         raise UsageError(f"{who}: no limit, expected one such as floor.images_per_second = 50")
     return LimitsFileEntry(entry["test"], limits, entry.get("where", {}))
+
+
+def _table(entry: Mapping[str, Any], kind: str) -> Mapping[str, object]:
+    table = entry.get(kind, {})
+    if not isinstance(table, dict):
+        raise UsageError(f"{kind} = {table!r}, expected limits by name, such as {kind}.{_KINDS[kind]}")
+    return table

@@ -10,6 +10,7 @@ from perfsuite.judge.limits import Limit, judge_limit
 from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.measure.measurement import Measurement
 from perfsuite.pytest_plugin.benchmark_adapter import BenchmarkAdapter
+from perfsuite.pytest_plugin.markers import ItemLimits
 from perfsuite.pytest_plugin.session import PerfSession
 from perfsuite.report.text import escape_control_characters
 
@@ -24,10 +25,15 @@ def judge_limits(limits: Sequence[Limit], measurement: Measurement, level: float
 
 
 def apply_verdicts(
-    item: pytest.Item, measurement: Measurement, verdicts: Sequence[Verdict], session: PerfSession
+    item: pytest.Item,
+    measurement: Measurement,
+    verdicts: Sequence[Verdict],
+    session: PerfSession,
+    *,
+    aims: Sequence[Verdict] = (),
 ) -> None:
     """Record a measurement, and fail its test where a limit is broken or unclear or a change is red."""
-    result = session.record(measurement, verdicts)
+    result = session.record(measurement, verdicts, aims)
     rate = f"{measurement.unit}_per_second"
     item.user_properties.append((rate, f"{measurement.items_per_second:.6g}"))
     for verdict in (*verdicts, *result.changes):
@@ -37,18 +43,20 @@ def apply_verdicts(
     # An unclear change fails nothing: without enough stored runs every change is unclear.
     failures += [f"{each.outcome}: {each.metric}: {each.reason}" for each in result.changes if each.is_red]
     if failures:
-        lines = [item.nodeid, *map(escape_control_characters, failures)]  # reasons name what files contain
-        pytest.fail("\n".join(lines), pytrace=False)
+        # Reasons name what files contain. The first line is what pytest's summary shows beside the test.
+        pytest.fail("\n".join(map(escape_control_characters, failures)), pytrace=False)
 
 
-def judge_plain_benchmark(item: pytest.Function, limits: Sequence[Limit], session: PerfSession) -> None:
+def judge_plain_benchmark(item: pytest.Function, limits: ItemLimits, session: PerfSession) -> None:
     """Judge the limits of a test that used pytest-benchmark's own fixture."""
     benchmark = BenchmarkAdapter.of_test(item)
     if benchmark is None:
-        pytest.fail(f"{item.nodeid}: it has limits, but uses neither perf nor benchmark", pytrace=False)
+        pytest.fail("the test has limits, but uses neither perf nor benchmark", pytrace=False)
     if not benchmark.is_disabled and (measurement := benchmark.measurement) is not None:
-        verdicts = judge_limits(limits, measurement, session.options.level)
-        apply_verdicts(item, measurement, verdicts, session)
+        verdicts, aims = (
+            judge_limits(each, measurement, session.options.level) for each in (limits.required, limits.aims)
+        )
+        apply_verdicts(item, measurement, verdicts, session, aims=aims)
 
 
 def _fails(verdict: Verdict, fail_on_unclear: bool) -> bool:

@@ -87,7 +87,7 @@ def perf(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[Perf]:
     if not fixture.was_used and not adapter.was_skipped_or_failed:
         adapter.mark_used()  # one complaint is enough
         if item.stash.get(TEST_FINISHED, False):
-            pytest.fail(f"{item.nodeid}: perf was never called, so nothing was measured", pytrace=False)
+            pytest.fail("perf was never called, so nothing was measured", pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -47,10 +47,13 @@ class PerfSession:
             file_limits=read_limits_file(options.limits_file),
         )
 
-    def record(self, measurement: Measurement, limits: Sequence[Verdict] = ()) -> WorkloadRunResult:
+    def record(
+        self, measurement: Measurement, limits: Sequence[Verdict] = (), aims: Sequence[Verdict] = ()
+    ) -> WorkloadRunResult:
         """Record a measurement with the verdicts of its limits, and compare it with the reference."""
         changes = self.reference.judge(measurement, self.environment) if self.reference else ()
-        result = self.results[measurement.name] = WorkloadRunResult(measurement, tuple(limits), changes)
+        result = WorkloadRunResult(measurement, tuple(limits), tuple(aims), changes)
+        self.results[measurement.name] = result
         return result
 
     def record_plain_benchmarks(self, measurements: Iterable[Measurement]) -> None:

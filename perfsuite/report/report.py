@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
-from perfsuite.judge.reports import GateReport, SideRevision, WorkloadGateResult
+from perfsuite.judge.gate_report import GateReport, SideRevision, WorkloadGateResult
 from perfsuite.judge.stored_runs import ComparisonReport
 from perfsuite.judge.verdict import Outcome, Verdict, sort_by_severity
 from perfsuite.measure.measurement import Environment

@@ -11,8 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from perfsuite.transforms.augment.draws import Draw as Draw
     from perfsuite.transforms.augment.modes import AugmentationMode as AugmentationMode
+    from perfsuite.transforms.augment.parameters import AugmentationParameters as AugmentationParameters
     from perfsuite.transforms.normalization.api import normalize as normalize
     from perfsuite.transforms.normalization.channel_stats import ChannelStatistics as ChannelStatistics
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "AugmentationMode": "augment.modes",
     "ChannelStatistics": "normalization.channel_stats",
-    "Draw": "augment.draws",
+    "AugmentationParameters": "augment.parameters",
     "normalize": "normalization.api",
 }
 

@@ -17,7 +17,7 @@ from perfsuite.data.loader import Loader
 from perfsuite.data.loaders import make_loaders
 from perfsuite.data.sources.files import image_folder
 from perfsuite.errors import DataError
-from perfsuite.transforms.augment.draws import Draw
+from perfsuite.transforms.augment.parameters import AugmentationParameters
 
 DAMAGE: dict[str, Callable[[Path, bytes], object]] = {
     "empty": lambda path, data: path.write_bytes(b""),
@@ -142,7 +142,7 @@ def agreement(folder: Path, count: int) -> tuple[int, int]:
     out = np.zeros((32, 32, 3), np.uint8)
     for data in damaged_files(folder, count):
         try:
-            maker.make_from_bytes(data, none, Draw(), out)
+            maker.make_from_bytes(data, none, AugmentationParameters(), out)
             by_maker = True
         except DataError:
             by_maker = False

@@ -91,7 +91,7 @@ from perfsuite.data.image_maker import ImageMaker
 from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.sources.files import image_folder
 from perfsuite.errors import DataError
-from perfsuite.transforms.augment.draws import Draw
+from perfsuite.transforms.augment.parameters import AugmentationParameters
 import numpy as np
 
 source = image_folder(sys.argv[1])
@@ -101,7 +101,8 @@ out = np.empty((32, 32, 3), np.uint8)
 makers = [ImageMaker(source, ImageConfig(32, scaled_decode=scaled)) for scaled in (False, True)]
 random = ImageMaker(source, ImageConfig(32, "random"))
 ways = [registry.get_decoder(name) for name in registry.available_decoders()]
-ways += [lambda data, maker=maker: maker.make_from_bytes(data, np.empty(0), Draw(), out) for maker in makers]
+same, none = AugmentationParameters(), np.empty(0)
+ways += [lambda data, maker=maker: maker.make_from_bytes(data, none, same, out) for maker in makers]
 ways += [lambda data: random.prepare_for_cache(data, 64, 64 * 64 * 3)]
 for way in ways:
     way(good)

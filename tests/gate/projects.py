@@ -14,7 +14,7 @@ from typing import Any
 from perfsuite.gate.gate import gate
 from perfsuite.gate.schedule import TurnSchedule
 from perfsuite.gate.settings import GateSettings
-from perfsuite.judge.reports import GateReport, WorkloadGateResult
+from perfsuite.judge.gate_report import GateReport, WorkloadGateResult
 from perfsuite.judge.verdict import Outcome
 
 # A clock that only work moves. Processes differ and calls scatter a little, as on real machines.

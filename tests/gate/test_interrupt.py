@@ -13,8 +13,8 @@ import pytest
 
 from perfsuite.gate.bisect import bisect
 from perfsuite.gate.gate import gate
-from perfsuite.gate.turns import ProcessPair
-from perfsuite.judge.reports import GateReport
+from perfsuite.gate.process_pair import ProcessPair
+from perfsuite.judge.gate_report import GateReport
 from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import PYTEST_ARGS, Project, jobs, outcomes, quick_settings, src_layout
 from tests.gate.test_workspace import leftovers

@@ -18,7 +18,7 @@ from perfsuite.gate.pair_result import NodeId, NodeOutcome, WorkloadName
 from perfsuite.gate.pair_runner import PairRunner
 from perfsuite.gate.workload_state import WorkloadState
 from perfsuite.gate.worktree import Worktree
-from perfsuite.judge.reports import GateReport
+from perfsuite.judge.gate_report import GateReport
 from perfsuite.judge.verdict import Outcome, Verdict
 from tests.gate.projects import (
     BENCHMARKS,

@@ -18,7 +18,7 @@ MANY = "def many(): [work() for _ in range(30)]\n"
 def test_a_kept_floor_passes_and_is_in_the_table(run: Run) -> None:
     result = run(WORK + "@pytest.mark.floor(images_per_second=1)\ndef test_it(perf): perf(work, items=8)")
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["*it *images/s*kept*", "*floor 1.00/s*", "1 measured, 1 limit kept"])
+    result.stdout.fnmatch_lines(["*it *images/s*≥ 1.00/s*kept", "1 measured, 1 limit kept"])
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,32 @@ def test_an_overhead_ceiling_is_judged_in_turns(run: Run) -> None:
     run(WORK + MANY + f"@pytest.mark.ceiling(overhead=500)\n{pair}").assert_outcomes(passed=1)
     result = run(WORK + MANY + f"@pytest.mark.ceiling(overhead=0.1)\n{pair}")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["broken: overhead of *", "*it · plain*measured*", "*it · many*broken*"])
+    result.stdout.fnmatch_lines(["broken: overhead of *", "  it", "    plain *", "    many *broken"])
+
+
+def test_the_summary_of_pytest_states_the_reason(run: Run) -> None:
+    result = run(WORK + "@pytest.mark.ceiling(seconds_per_call='1 ns')\ndef test_it(perf): perf(work)", "-rf")
+    result.stdout.fnmatch_lines(["FAILED test_project.py::test_it - Failed: broken: seconds_per_call*"])
+
+
+@pytest.mark.parametrize(("aim", "reached"), [("peak_memory='1 TiB'", 1), ("peak_memory='1 B'", 0)])
+def test_an_aim_is_shown_and_fails_nothing(run: Run, aim: str, reached: int) -> None:
+    result = run(WORK + f"@pytest.mark.aim({aim})\ndef test_it(perf): perf(work)")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*peak_memory * aim ≤ *", f"1 measured, {reached} of 1 aims reached"])
+
+
+def test_an_aim_of_a_pair_stands_beside_its_limit(run: Run) -> None:
+    pair = "def test_it(perf): perf.pair(many=many, plain=work)"
+    marks = "@pytest.mark.aim(speedup=1e6)\n@pytest.mark.floor(speedup=1.1)\n"
+    result = run(WORK + MANY + marks + pair)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*x ≥ 1.10x *kept", "*x aim ≥ 1000000.00x*"])
+
+
+def test_an_aim_of_an_unknown_metric_is_refused(run: Run) -> None:
+    result = run("@pytest.mark.aim(p93=1)\ndef test_it(perf): perf(int)")
+    result.stderr.fnmatch_lines(["*aim(p93): 'p93' is not a metric*"])
 
 
 def test_the_overhead_of_the_faster_workload_is_negative(run: Run) -> None:
@@ -92,7 +117,7 @@ def test_a_speedup_floor_of_a_race_holds_against_each_of_the_others(run: Run) ->
     floor = "@pytest.mark.floor(speedup=1.5)\n"
     won = run(WORK + others + floor + race.format("ours=work, a=slow, b=mid"))
     won.assert_outcomes(passed=1)
-    won.stdout.fnmatch_lines(["*speedup * over a, floor 1.50*", "*speedup * over b, floor 1.50*"])
+    won.stdout.fnmatch_lines(["*x ≥ 1.50x over a*", "*x ≥ 1.50x over b*"])
     lost = run(WORK + others + floor + race.format("ours=mid, a=slow, b=work"))
     lost.assert_outcomes(failed=1)
 

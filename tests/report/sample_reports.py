@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
-from perfsuite.judge.reports import GateReport, SideRevision, WorkloadGateResult
+from perfsuite.judge.gate_report import GateReport, SideRevision, WorkloadGateResult
 from perfsuite.judge.stage_attribution import StageChange
 from perfsuite.judge.stored_runs import ComparisonReport
 from perfsuite.judge.verdict import Interval, Outcome, Verdict

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from perfsuite.advise.claims.claims import DIRECT_LOADER
-from perfsuite.advise.claims.report import ClaimsReport, SpeedupRow, format_interval
+from perfsuite.advise.claims.results import ClaimsReport, SpeedupRow, format_interval
 from perfsuite.advise.preset_search import pick_fastest
 
 # The options of `perfsuite train` for each variant of the training table.

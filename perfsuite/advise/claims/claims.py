@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from perfsuite.advise.claims.report import ClaimsReport, format_interval
+from perfsuite.advise.claims.results import ClaimsReport, format_interval
 from perfsuite.judge.amdahl import max_speedup_without
 from perfsuite.judge.verdict import Interval
 

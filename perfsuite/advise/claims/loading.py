@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from perfsuite.advise.claims.config import ClaimsConfig
-from perfsuite.advise.claims.report import LoaderStall
+from perfsuite.advise.claims.results import LoaderStall
 from perfsuite.advise.claims.training import VariantTimes, speedup_rows
 from perfsuite.advise.timed_step import step_call, time_in_turns
 from perfsuite.measure.clock import Clock, make_clock

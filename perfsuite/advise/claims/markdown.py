@@ -8,7 +8,7 @@ from statistics import median
 from perfsuite.advise.claims.advice import advise_on_claims
 from perfsuite.advise.claims.claims import CLAIMS
 from perfsuite.advise.claims.process_times import ProcessTimes
-from perfsuite.advise.claims.report import ClaimsReport, SpeedupRow, format_interval
+from perfsuite.advise.claims.results import ClaimsReport, SpeedupRow, format_interval
 
 TITLES = {
     "training": "Training step",

@@ -14,7 +14,7 @@ from perfsuite.advise.claims import inference, loading, training
 from perfsuite.advise.claims.compile_cache import empty_compile_cache
 from perfsuite.advise.claims.config import ClaimsConfig
 from perfsuite.advise.claims.process_times import ProcessTimes, time_processes_in_turns
-from perfsuite.advise.claims.report import ClaimsReport
+from perfsuite.advise.claims.results import ClaimsReport
 from perfsuite.advise.claims.training import VariantTimes
 from perfsuite.advise.timed_step import random_batch
 from perfsuite.errors import PerfsuiteError

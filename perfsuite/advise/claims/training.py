@@ -9,7 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from perfsuite.advise.claims.compile_cache import time_first_call
-from perfsuite.advise.claims.report import SpeedupRow, speedup_row
+from perfsuite.advise.claims.results import SpeedupRow, speedup_row
 from perfsuite.advise.timed_step import step_call, time_in_turns, verified_step_call
 from perfsuite.errors import PerfsuiteError
 from perfsuite.measure.turns import TurnSamples

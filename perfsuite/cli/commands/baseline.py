@@ -88,10 +88,10 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _accept(arguments: argparse.Namespace) -> int:
-    from perfsuite.cli import run_references
+    from perfsuite.cli import run_store
     from perfsuite.store.baselines import BaselineStore
 
-    store = run_references.open_store(arguments.store)
+    store = run_store.open_store(arguments.store)
     runs = store.select(arguments.reference)
     reference = BaselineStore(arguments.baselines).accept(
         runs,
@@ -101,7 +101,7 @@ def _accept(arguments: argparse.Namespace) -> int:
         arguments.allow_dirty,
         frozenset(arguments.drop),
     )
-    print(f"accepted as {arguments.baselines}/{reference}.json: {run_references.describe_runs('runs', runs)}")
+    print(f"accepted as {arguments.baselines}/{reference}.json: {run_store.describe_runs('runs', runs)}")
     print("commit it by itself, so that reviewers notice the change of baseline")
     return 0
 

@@ -20,7 +20,7 @@ from perfsuite.cli.output import STDOUT, write_output
 from perfsuite.cli.progress import print_progress
 
 if TYPE_CHECKING:
-    from perfsuite.advise.claims.report import ClaimsReport
+    from perfsuite.advise.claims.results import ClaimsReport
 
 IMAGES = 160
 

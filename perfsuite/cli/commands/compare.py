@@ -54,14 +54,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from perfsuite.cli import run_references
+    from perfsuite.cli import run_store
     from perfsuite.judge.stored_runs import compare_runs
     from perfsuite.judge.verdict import exit_code
     from perfsuite.report.report import report_comparison
     from perfsuite.store.baselines import BaselineStore
     from perfsuite.store.references import resolve_sides
 
-    store = run_references.open_store(arguments.store)
+    store = run_store.open_store(arguments.store)
     old_side, new_side = resolve_sides(arguments.a, arguments.b, store, BaselineStore(arguments.baselines))
     history = old_side.history(store, other_side=new_side.runs)
     old, new = old_side.runs, new_side.runs
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     code = exit_code(comparison.verdicts)
     report = report_comparison(
         comparison,
-        sides=[run_references.describe_runs("A", old), run_references.describe_runs("B", new)],
+        sides=[run_store.describe_runs("A", old), run_store.describe_runs("B", new)],
         history_runs=len(history),
         alpha=arguments.alpha,
         exit_code=code,

@@ -1,4 +1,4 @@
-"""Decode on the device: one nvJPEG call per batch, then crops and draws on the device.
+"""Decode on the device: one nvJPEG call per batch, then crops and augmentation on the device.
 
 The host makes the images that nvJPEG decodes badly: progressive, gray, CMYK, rotated or damaged files. Not
 measured on a GPU yet; on a CPU the same code runs with a decoder of the host.
@@ -24,10 +24,10 @@ from perfsuite.data.engines.base import EngineEntry, ExclusiveIteration, WorkerC
 from perfsuite.data.faults import Fault
 from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.image_maker import CropGeometry, ImageMaker
-from perfsuite.data.sample_rng import IDENTITY_DRAW
+from perfsuite.data.sample_rng import IDENTITY_PARAMETERS
 from perfsuite.data.sources.base import ImageSource
 from perfsuite.transforms.augment.device import augment_batch
-from perfsuite.transforms.augment.draws import Draws
+from perfsuite.transforms.augment.parameters import BatchParameters
 
 
 class DeviceDecodeEngine:
@@ -106,7 +106,7 @@ class DeviceDecodeEngine:
         count = len(task.rows)
         host = BatchBuffer.new(count, self._image_config.batch_layout)
         view = host.view(count)
-        uniforms, image_draws = maker.random_parameters(task.epoch, task.rows)
+        uniforms, image_parameters = maker.random_parameters(task.epoch, task.rows)
         crops: dict[int, torch.Tensor] = {}
         for position, pixels in self._decode(files).items():
             row, (height, width) = int(task.rows[position]), pixels.shape[1:]
@@ -115,7 +115,7 @@ class DeviceDecodeEngine:
             # If its map cannot be read, the host makes the image again and applies the fault policy.
             with suppress(Exception):
                 geometry = CropGeometry((width, height), window)
-                maker.record_geometry(row, geometry, image_draws[position], view, position)
+                maker.record_geometry(row, geometry, image_parameters[position], view, position)
                 crops[position] = resize_on_device(pixels, window)
         on_device = list(crops)
         on_host = sorted(set(range(count)) - set(on_device))
@@ -126,7 +126,9 @@ class DeviceDecodeEngine:
         if on_host:
             buffer.images[on_host] = host.images[on_host].to(self._device)
         if crops:
-            images = _augment_batch(Draws(image_draws.rows[on_device]), torch.stack(list(crops.values())))
+            images = _augment_batch(
+                BatchParameters(image_parameters.rows[on_device]), torch.stack(list(crops.values()))
+            )
             buffer.images[on_device] = images.permute(0, 2, 3, 1)
         filled = BatchBuffer(
             images=buffer.images,
@@ -165,10 +167,10 @@ def resize_on_device(pixels: torch.Tensor, window: CropWindow) -> torch.Tensor:
     return crop.round().clamp(0, 255).to(torch.uint8)
 
 
-def _augment_batch(draws: Draws, images: torch.Tensor) -> torch.Tensor:
-    if all(draws[index] == IDENTITY_DRAW for index in range(len(draws))):
+def _augment_batch(parameters: BatchParameters, images: torch.Tensor) -> torch.Tensor:
+    if all(parameters[index] == IDENTITY_PARAMETERS for index in range(len(parameters))):
         return images
-    return augment_batch(draws, images)
+    return augment_batch(parameters, images)
 
 
 ENGINE = EngineEntry(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from perfsuite.judge.reports import WorkloadGateResult
+from perfsuite.judge.gate_report import WorkloadGateResult
 from perfsuite.judge.verdict import Outcome
 from perfsuite.report.formats.report_format import ReportFormat
 from perfsuite.report.report import Report

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-from perfsuite.judge.reports import WorkloadGateResult
+from perfsuite.judge.gate_report import WorkloadGateResult
 from perfsuite.judge.units import MetricKind, format_quantity
 from perfsuite.judge.verdict import Verdict
 from perfsuite.report.dot_plot import render_dot_plot

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from perfsuite.judge.reports import WorkloadGateResult
+from perfsuite.judge.gate_report import WorkloadGateResult
 from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.report.formats.report_format import ReportFormat
 from perfsuite.report.report import Report

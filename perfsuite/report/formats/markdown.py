@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from perfsuite.judge.reports import WorkloadGateResult
+from perfsuite.judge.gate_report import WorkloadGateResult
 from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.report.formats.report_format import ReportFormat
 from perfsuite.report.report import Report, ReportSide

@@ -1,23 +1,23 @@
-"""The table at the end of a pytest run: rate, spread, limits and change of each workload."""
+"""The table at the end of a pytest run: a line for each workload, then what needs attention, in words."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
+from itertools import groupby
+from textwrap import wrap
 
-from rich.box import SIMPLE_HEAD
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from perfsuite.judge.metrics import find_metric
+from perfsuite.judge.metrics import Metric, find_metric
 from perfsuite.judge.order_statistics import relative_half_iqr
 from perfsuite.judge.run_result import WorkloadRunResult
 from perfsuite.judge.units import MetricKind, format_quantity, format_significant
-from perfsuite.judge.verdict import Outcome, Verdict
+from perfsuite.judge.verdict import Outcome, Verdict, severity
+from perfsuite.report.terminal.workload_name import WorkloadName, parse_workload_name, shorten
 from perfsuite.report.text import escape_control_characters
 
 OUTCOME_STYLES = {
@@ -31,25 +31,44 @@ OUTCOME_STYLES = {
     Outcome.MISSING: "bold red",
     Outcome.ERROR: "bold red",
 }
-COLUMN_GAP = 2
-MIN_NAME_WIDTH = 40  # columns that a name gets before limits get a column of their own
-_BREAKS_AFTER = re.compile(r"(?<=[ \-/,.=:\[\]])")
+AIM_STYLES = {Outcome.KEPT: "green"}  # an aim that is not reached is nobody's fault
+GAP = "  "
+MIN_NAME_WIDTH = 26
+MAX_NAME_WIDTH = 72
+_NEEDS_ATTENTION = frozenset(Outcome) - {Outcome.KEPT, Outcome.NEW, Outcome.IMPROVED}
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """The cells of one workload; `limits` has a line for each limit and each counter that changed."""
+    """The cells of one workload. `limits` are its limits, its aims and the counters that changed."""
 
-    name: str
+    name: WorkloadName
     rate: str
     spread: str
     change: Text
-    outcome: Text
     limits: tuple[Text, ...]
+    outcome: Text
+
+    @property
+    def group(self) -> tuple[str, str]:
+        return self.name.module, self.name.test if self.name.arm else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Widths:
+    """The widths of the columns in terminal cells; 0 leaves a column out."""
+
+    name: int
+    rate: int
+    spread: int
+    change: int
+    limit: int
+    table: int  # all columns together
+    terminal: int
 
 
 def render_run(results: Sequence[WorkloadRunResult], width: int, color: bool) -> str:
-    """Render the table of one run, and a line of counts under it."""
+    """Render the table of one run, what needs attention, and a line of counts."""
     stream = StringIO()
     console = Console(
         file=stream,
@@ -59,137 +78,163 @@ def render_run(results: Sequence[WorkloadRunResult], width: int, color: bool) ->
         highlight=False,
         legacy_windows=False,
     )
-    console.print(_build_table(results, width))
-    console.print(_counts_line(results))
+    for line in (*_table_lines(results, width), *_attention_lines(results, width), _counts_line(results)):
+        console.print(line, no_wrap=True, overflow="crop", crop=True)
     return stream.getvalue()
 
 
-def _build_table(results: Sequence[WorkloadRunResult], width: int) -> Table:
-    has_changes = any(result.time_change for result in results)
-    modules, rows = _make_rows(results)
-    fixed = [max(len("rate"), _width(row.rate for row in rows)), _width(row.spread for row in rows)]
-    fixed += [max(len("change"), _width(row.change.plain for row in rows))] if has_changes else []
-    fixed.append(_width(row.outcome.plain for row in rows))
-    name_width = width - sum(fixed) - COLUMN_GAP * len(fixed)
-    limit_width = _width(line.plain for row in rows for line in row.limits)
-    wide_name_width = name_width - limit_width - COLUMN_GAP
-    has_limit_column = limit_width > 0 and wide_name_width >= MIN_NAME_WIDTH
-
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, COLUMN_GAP - 1, 0, 0))
-    table.add_column("benchmark", overflow="fold")
-    table.add_column("rate", no_wrap=True)
-    table.add_column("±", justify="right", no_wrap=True)
-    if has_changes:
-        table.add_column("change", justify="right", no_wrap=True)
-    if has_limit_column:
-        table.add_column("limit", no_wrap=True)
-    table.add_column("", no_wrap=True)
-
-    width_of_names = max(wide_name_width if has_limit_column else name_width, 1)
-    previous_module = None
-    for module, row in zip(modules, rows, strict=True):
-        if module != previous_module:
-            table.add_row(Text("\n".join(wrap_name(module, width_of_names)), style="bold"))
-            previous_module = module
-        name = Text("\n".join(f"  {line}" for line in wrap_name(row.name, width_of_names - 2)))
-        cells = [name, Text(row.rate), Text(row.spread)]
-        cells += [row.change] if has_changes else []
-        if has_limit_column:
-            cells.append(Text("\n").join(row.limits))
-        else:
-            for limit in row.limits:
-                lines = wrap_name(limit.plain, width_of_names - 6)
-                name.append("\n    " + "\n      ".join(lines), style=limit.style)
-        table.add_row(*cells, row.outcome)
-    return table
+def _table_lines(results: Sequence[WorkloadRunResult], width: int) -> Iterable[Text]:
+    rows = _make_rows(results)
+    widths = _column_widths(rows, width)
+    yield _line(widths, Text("benchmark"), "rate".rjust(widths.rate), "±", Text("change"), Text("limit"))
+    yield Text("─" * widths.table)
+    module = None
+    for (row_module, test), group in groupby(rows, key=lambda row: row.group):
+        if row_module != module:
+            yield Text(shorten(row_module, width), style="bold")
+            module = row_module
+        if test:
+            yield Text(f"{GAP}{shorten(test, width - len(GAP))}")
+        for row in group:
+            yield from _row_lines(row, widths, indent=GAP * (2 if test else 1))
 
 
-def _make_rows(results: Sequence[WorkloadRunResult]) -> tuple[list[str], list[_Row]]:
-    """Make the rows and the module of each; rates are padded so that their numbers and units align."""
+def _row_lines(row: _Row, widths: _Widths, indent: str) -> Iterable[Text]:
+    """A workload's line, further lines for further limits, and whole lines for limits that fit no column."""
+    name = Text(indent + shorten(row.name.arm or row.name.test, widths.name - len(indent)))
+    in_column = [limit for limit in row.limits if cell_len(limit.plain) <= widths.limit]
+    first = in_column[0] if in_column else Text("")
+    yield _line(widths, name, row.rate, row.spread, row.change, first, row.outcome)
+    for limit in in_column[1:]:
+        yield _line(widths, Text(""), "", "", Text(""), limit)
+    for limit in row.limits:
+        if limit not in in_column:
+            for part in wrap(limit.plain, max(10, widths.terminal - len(indent) - 4)):
+                yield Text(f"{indent}    {part}", style=limit.style)
+
+
+def _line(
+    widths: _Widths,
+    name: Text,
+    rate: str,
+    spread: str,
+    change: Text,
+    limit: Text,
+    outcome: Text | None = None,
+) -> Text:
+    cells = [_pad(name, widths.name), _pad(Text(rate), widths.rate)]
+    cells.append(Text(spread.rjust(widths.spread)))
+    if widths.change:
+        cells.append(Text(" " * (widths.change - cell_len(change.plain))) + change)
+    if widths.limit:
+        cells.append(_pad(limit, widths.limit))
+    line = Text(GAP).join([*cells, outcome or Text("")])
+    line.rstrip()
+    return line
+
+
+def _pad(text: Text, width: int) -> Text:
+    missing = width - cell_len(text.plain)
+    if missing < 0:
+        return Text(set_cell_size(text.plain, width), style=text.style)
+    return text + Text(" " * missing)
+
+
+def _column_widths(rows: Sequence[_Row], width: int) -> _Widths:
+    """The name gets at least MIN_NAME_WIDTH; a limit that leaves less is not in the column."""
+    rate, spread = _widest("rate", (row.rate for row in rows)), _widest("±", (row.spread for row in rows))
+    changes = [row.change.plain for row in rows]
+    change = _widest("change", changes) if any(changes) else 0
+    outcome = _widest("", (row.outcome.plain for row in rows))
+    fixed = rate + spread + outcome + 3 * len(GAP) + (change + len(GAP) if change else 0)
+    room = width - fixed - MIN_NAME_WIDTH - len(GAP)
+    limits = [cell_len(limit.plain) for row in rows for limit in row.limits]
+    fitting = [limit for limit in limits if limit <= room]
+    limit = max(max(fitting), len("limit")) if fitting else 0
+    available = width - fixed - (limit + len(GAP) if limit else 0)
+    wanted = _widest("benchmark", (f"{GAP}{GAP}{row.name.arm or row.name.test}" for row in rows))
+    name = max(1, min(available, wanted, MAX_NAME_WIDTH))
+    return _Widths(
+        name=name,
+        rate=rate,
+        spread=spread,
+        change=change,
+        limit=limit,
+        table=min(width, width - available + name),
+        terminal=width,
+    )
+
+
+def _widest(title: str, cells: Iterable[str]) -> int:
+    return max(cell_len(title), max((cell_len(cell) for cell in cells), default=0))
+
+
+def _make_rows(results: Sequence[WorkloadRunResult]) -> list[_Row]:
+    """Make the rows, module by module; rates are padded so that their numbers and units align."""
     rates = [format_significant(result.measurement.items_per_second) for result in results]
-    rate_width = _width(rates)
-    modules, rows = [], []
+    rate_width = _widest("", rates)
+    has_changes = any(result.time_change for result in results)
+    rows = []
     for result, rate in zip(results, rates, strict=True):
-        module, name = split_node_id(escape_control_characters(result.measurement.name))
         outcome = result.outcome
-        modules.append(module)
         rows.append(
             _Row(
-                name=name,
+                name=parse_workload_name(escape_control_characters(result.measurement.name)),
                 rate=f"{rate:>{rate_width}} {escape_control_characters(result.measurement.unit)}/s",
                 spread=f"{relative_half_iqr(result.measurement.seconds_per_call):.1%}",
-                change=_format_time_change(result.time_change),
-                outcome=Text(str(outcome), style=OUTCOME_STYLES[outcome])
-                if outcome
-                else Text("measured", style="dim"),
-                limits=tuple(_limit_lines(result)),
+                change=_format_time_change(result.time_change) if has_changes else Text(""),
+                limits=tuple(_limit_cells(result)),
+                outcome=Text(str(outcome), style=OUTCOME_STYLES[outcome]) if outcome else Text(""),
             )
         )
-    return modules, rows
+    modules = {row.name.module: None for row in rows}  # in the order in which they first appear
+    return [row for module in modules for row in rows if row.name.module == module]
 
 
-def _limit_lines(result: WorkloadRunResult) -> Iterable[Text]:
-    for verdict in result.limits:
-        text = escape_control_characters(describe_limit(verdict))
-        yield Text(text, style=OUTCOME_STYLES[verdict.outcome])
+def _limit_cells(result: WorkloadRunResult) -> Iterable[Text]:
+    is_race = len({_reference_of(verdict) for verdict in (*result.limits, *result.aims)} - {""}) > 1
+    judged = [(verdict, False) for verdict in result.limits] + [(verdict, True) for verdict in result.aims]
+    for verdict, is_aim in judged:
+        text = describe_limit(verdict, is_aim=is_aim)
+        if is_race and (reference := _reference_of(verdict)):
+            text += f" over {reference}"
+        style = AIM_STYLES.get(verdict.outcome, "dim") if is_aim else OUTCOME_STYLES[verdict.outcome]
+        yield Text(escape_control_characters(text), style=style)
     for verdict in result.changes:
         if verdict.metric != "time" and verdict.outcome is not Outcome.KEPT:
             text = escape_control_characters(f"{verdict.metric}: {verdict.reason}")
             yield Text(text, style=OUTCOME_STYLES[verdict.outcome])
 
 
-def _width(cells: Iterable[str]) -> int:
-    return max((cell_len(cell) for cell in cells), default=0)
-
-
-def wrap_name(name: str, width: int) -> list[str]:
-    """Wrap a name between its words and parameters; only a word wider than a line is cut.
-
-    >>> wrap_name("fast folder[moderate-threads-64]", 18)
-    ['fast folder[', 'moderate-threads-', '64]']
-    """
-    lines = [""]
-    for part in _BREAKS_AFTER.split(name):
-        if lines[-1] and cell_len(lines[-1] + part.rstrip()) > width:
-            lines.append("")
-        lines[-1] += part
-        while cell_len(lines[-1].rstrip()) > max(1, width):
-            lines[-1:] = [lines[-1][: max(1, width)], lines[-1][max(1, width) :]]
-    return [line.rstrip() for line in lines]
-
-
-def split_node_id(node_id: str) -> tuple[str, str]:
-    """Split a node id into its module and its test, both in words.
-
-    >>> split_node_id("benchmarks/test_loaders.py::test_fast_folder[a_b]::ours")
-    ('loaders', 'fast folder[a_b] · ours')
-    """
-    file, _, rest = node_id.partition("::")
-    module = file.rpartition("/")[2].removesuffix(".py").removeprefix("test_")
-    parts = [_as_words(part.removeprefix("test_")) for part in rest.split("::")] if rest else [module]
-    return module, " · ".join(parts)
-
-
-def _as_words(name: str) -> str:
-    function, bracket, parameters = name.partition("[")
-    return f"{function.replace('_', ' ')}{bracket}{parameters}"
-
-
-def describe_limit(verdict: Verdict) -> str:
-    """State the measured value and the limit.
+def describe_limit(verdict: Verdict, *, is_aim: bool = False) -> str:
+    """State the measured value and the bound. The column of rates states a rate, and `x` a speed-up.
 
     >>> describe_limit(Verdict("w", "overhead", Outcome.KEPT, "", estimate=0.21, bound=0.3))
-    'overhead 0.21, ceiling 0.30'
+    'overhead 21% ≤ 30%'
+    >>> describe_limit(Verdict("w", "items_per_second", Outcome.KEPT, "", bound=50), is_aim=True)
+    'aim ≥ 50.0/s'
     """
-    kind = find_metric(verdict.metric).kind
-    bound = format_quantity(verdict.bound, kind) if verdict.bound is not None else "?"
-    if kind is MetricKind.RATE:
-        return f"floor {bound}"
-    value = format_quantity(verdict.estimate, kind) if verdict.estimate is not None else "nothing"
-    if verdict.metric == "speedup":
-        other = verdict.workload.rpartition(" against ")[2].rpartition("::")[2]
-        return f"speedup {value} over {other}, floor {bound}"
-    return f"{verdict.metric} {value}, ceiling {bound}"
+    metric = find_metric(verdict.metric)
+    sign = "≥" if metric.more_is_better else "≤"
+    value, bound = _format(verdict.estimate, metric), _format(verdict.bound, metric)
+    if metric.kind is MetricKind.RATE:
+        measured = ""
+    else:
+        measured = value if metric.name == "speedup" else f"{verdict.metric} {value}"
+    return " ".join(part for part in (measured, "aim" * is_aim, sign, bound) if part)
+
+
+def _reference_of(verdict: Verdict) -> str:
+    """The arm that a ratio was measured against; empty for other metrics."""
+    return parse_workload_name(verdict.workload.partition(" against ")[2]).arm
+
+
+def _format(value: float | None, metric: Metric) -> str:
+    if value is None:
+        return "nothing"
+    if metric.name == "overhead":
+        return f"{value:.0%}" if abs(value) >= 0.0995 else f"{value:.1%}"
+    return format_quantity(value, metric.kind) + "x" * (metric.name == "speedup")
 
 
 def _format_time_change(verdict: Verdict | None) -> Text:
@@ -198,9 +243,32 @@ def _format_time_change(verdict: Verdict | None) -> Text:
     return Text(f"{verdict.estimate:+.1%}", style=OUTCOME_STYLES[verdict.outcome])
 
 
+def _attention_lines(results: Sequence[WorkloadRunResult], width: int) -> Iterable[Text]:
+    """Say what is wrong and what to do about it, the worst last, where the eye is."""
+    found = [
+        (verdict, result.measurement.name)
+        for result in results
+        for verdict in (*result.limits, *result.changes)
+        if verdict.outcome in _NEEDS_ATTENTION and not (verdict.metric == "time" and not verdict.is_red)
+    ]
+    if found:
+        yield Text("")
+    margin = max((len(verdict.outcome) for verdict, _ in found), default=0) + len(GAP)
+    for verdict, name in sorted(found, key=lambda each: -severity(each[0].outcome)):
+        parsed = parse_workload_name(escape_control_characters(name))
+        style = OUTCOME_STYLES[verdict.outcome]
+        label = shorten(f"{parsed.module}: {parsed.label}", width - margin)
+        yield Text(verdict.outcome.ljust(margin), style=style) + Text(label, style="bold")
+        for line in wrap(escape_control_characters(verdict.reason), max(10, width - margin)):
+            yield Text(" " * margin + line)
+
+
 def _counts_line(results: Sequence[WorkloadRunResult]) -> Text:
     verdicts = [verdict for result in results for verdict in result.limits]
     counts = [f"{number} {outcome}" for outcome, number in count_limit_outcomes(verdicts).items()]
+    aims = [verdict.outcome for result in results for verdict in result.aims]
+    if aims:
+        counts.append(f"{aims.count(Outcome.KEPT)} of {len(aims)} aims reached")
     return Text(", ".join([f"{len(results)} measured", *counts]))
 
 

@@ -18,7 +18,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-# Changing it would change every draw: it is the stride of the counter.
+# Changing it would change all parameters: it is the stride of the counter.
 NUMBERS_PER_SAMPLE = 16
 # Philox makes four numbers for each step of its counter.
 _STEPS_PER_SAMPLE = NUMBERS_PER_SAMPLE // 4
@@ -31,18 +31,18 @@ def uniforms(
     """One row of 16 numbers in [0, 1) for each index."""
     requested = np.asarray(indices, dtype=np.int64)
     if requested.size and requested.min() < 0:
-        raise ValueError(f"draw: sample index {requested.min()}, expected 0 or more")
+        raise ValueError(f"augmentation: sample index {requested.min()}, expected 0 or more")
     return _stream(seed, epoch).rows_at(requested.tolist(), block)
 
 
 def sample_uniforms(seed: int, epoch: int, index: int, block: int = 0) -> list[float]:
-    """The row of one sample as Python numbers: faster for a caller that draws one sample at a time.
+    """The row of one sample as Python numbers: faster for a caller that asks for one sample at a time.
 
     >>> sample_uniforms(42, 0, 7) == uniforms(42, 0, [7])[0].tolist()
     True
     """
     if index < 0:
-        raise ValueError(f"draw: sample index {index}, expected 0 or more")
+        raise ValueError(f"augmentation: sample index {index}, expected 0 or more")
     return cast(list[float], _stream(seed, epoch).numbers_at(int(index), block).tolist())
 
 
@@ -61,7 +61,7 @@ class _PhiloxStream:
     def __init__(self, seed: int, epoch: int) -> None:
         for name, value in (("seed", seed), ("epoch", epoch)):
             if not 0 <= value < _KEY_LIMIT:
-                raise ValueError(f"draw: {name} {value}, expected 0 or more and below 2**64")
+                raise ValueError(f"augmentation: {name} {value}, expected 0 or more and below 2**64")
         self._bits = np.random.Philox(key=np.array([seed, epoch], dtype=np.uint64))
         # First word: the sample. Second word: the block.
         self._counter = [0, 0, 0, 0]
@@ -92,7 +92,7 @@ class _PhiloxStream:
         return rows
 
 
-# A worker alternates between two streams, of crops and of draws, in at most two epochs at once.
+# A worker alternates between two streams, of crops and of augmentations, in at most two epochs at once.
 _MAX_CACHED_STREAMS = 4
 # One cache per thread: two threads would move each other's position in a stream.
 _thread_cache = threading.local()

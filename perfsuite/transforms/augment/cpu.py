@@ -1,7 +1,7 @@
-"""Apply a draw to one image on the CPU: uint8, height x width x 3.
+"""Augment one image on the CPU: uint8, height x width x 3.
 
 >>> image = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
->>> augment_image(Draw(mirror=True), image)[0, 0].tolist()
+>>> augment_image(AugmentationParameters(mirror=True), image)[0, 0].tolist()
 [9, 10, 11]
 """
 
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from perfsuite.transforms.arrays import GRAY_FILL, ImageArray
-from perfsuite.transforms.augment.draws import Draw, Draws
+from perfsuite.transforms.augment.affine import AffineParameters
 from perfsuite.transforms.augment.operations.registry import COLUMNS, IDENTITY_VALUES, PIXEL_OPERATIONS
-from perfsuite.transforms.augment.pose import Pose
+from perfsuite.transforms.augment.parameters import AugmentationParameters, BatchParameters
 from perfsuite.transforms.optional_libraries import import_opencv
 
 if TYPE_CHECKING:
@@ -25,29 +25,29 @@ _PIXEL_COLUMNS = tuple(
 )
 
 
-def augment_image(drawn: Draw, image: ImageArray, fill: int = GRAY_FILL) -> ImageArray:
-    """The augmented image, in new memory unless the draw changes nothing. `fill` is in pixel units."""
+def augment_image(parameters: AugmentationParameters, image: ImageArray, fill: int = GRAY_FILL) -> ImageArray:
+    """The augmented image, in new memory unless the parameters change nothing. `fill` is in pixel units."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(
             f"augment: image is {image.dtype} {image.shape}, expected uint8 of height x width x 3"
         )
-    warped = warp_image(drawn, image, fill)
-    return apply_pixel_operations(drawn, warped, fill, may_write=warped is not image)
+    warped = warp_image(parameters, image, fill)
+    return apply_pixel_operations(parameters, warped, fill, may_write=warped is not image)
 
 
-def warp_image(drawn: Draw, image: ImageArray, fill: int = GRAY_FILL) -> ImageArray:
-    """Apply only the geometry of a draw."""
-    pose = drawn.pose
-    if pose.is_pixel_permutation:
-        return _permute_pixels(pose, image)
+def warp_image(parameters: AugmentationParameters, image: ImageArray, fill: int = GRAY_FILL) -> ImageArray:
+    """Apply only the geometric operations."""
+    affine = parameters.affine
+    if affine.is_pixel_permutation:
+        return _permute_pixels(affine, image)
     cv2 = import_opencv()
     if cv2 is None:
-        return _warp_with_torch(drawn, image, fill)
+        return _warp_with_torch(parameters, image, fill)
     height, width = image.shape[:2]
-    (xx, xy, x0), (yx, yy, y0) = pose.inverse_coefficients(height, width)
+    (xx, xy, x0), (yx, yy, y0) = affine.inverse_coefficients(height, width)
     # OpenCV counts from pixel centers.
     from_centers = np.array([(xx, xy, x0 + (xx + xy - 1) / 2), (yx, yy, y0 + (yx + yy - 1) / 2)])
-    out_height, out_width = pose.output_size(height, width)
+    out_height, out_width = affine.output_size(height, width)
     # Sampling four channels is faster than three, by more than the two conversions take.
     warped = cv2.warpAffine(
         cv2.cvtColor(image, cv2.COLOR_RGB2RGBA),
@@ -60,21 +60,21 @@ def warp_image(drawn: Draw, image: ImageArray, fill: int = GRAY_FILL) -> ImageAr
     return np.asarray(cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB), dtype=np.uint8)
 
 
-def _permute_pixels(pose: Pose, image: ImageArray) -> ImageArray:
-    turned = np.rot90(image, int(pose.quarter_turns)) if pose.quarter_turns else image
+def _permute_pixels(affine: AffineParameters, image: ImageArray) -> ImageArray:
+    turned = np.rot90(image, int(affine.quarter_turns)) if affine.quarter_turns else image
     cv2 = import_opencv()
-    if cv2 is not None and pose.mirror:
+    if cv2 is not None and affine.mirror:
         return np.asarray(cv2.flip(np.ascontiguousarray(turned), 1), dtype=np.uint8)
-    return np.ascontiguousarray(turned[:, ::-1] if pose.mirror else turned)
+    return np.ascontiguousarray(turned[:, ::-1] if affine.mirror else turned)
 
 
 def apply_pixel_operations(
-    drawn: Draw, image: ImageArray, fill: int = GRAY_FILL, *, may_write: bool = False
+    parameters: AugmentationParameters, image: ImageArray, fill: int = GRAY_FILL, *, may_write: bool = False
 ) -> ImageArray:
-    """Apply everything but the geometry of a draw: color and erasing. `may_write` allows changing `image`."""
+    """Apply the other operations: color and erasing. `may_write` allows changing `image`."""
     given = image
     for operation, columns, identity in _PIXEL_COLUMNS:
-        values = drawn[columns]
+        values = parameters[columns]
         if values == identity:
             continue
         if import_opencv() is None:
@@ -84,11 +84,11 @@ def apply_pixel_operations(
     return image
 
 
-def _warp_with_torch(drawn: Draw, image: ImageArray, fill: int) -> ImageArray:
+def _warp_with_torch(parameters: AugmentationParameters, image: ImageArray, fill: int) -> ImageArray:
     from perfsuite.transforms.augment.device import warp_batch
-    from perfsuite.transforms.augment.device_draws import upload_draws
+    from perfsuite.transforms.augment.device_parameters import upload_parameters
 
-    inverse_affine = upload_draws(Draws.of([drawn]), *image.shape[:2]).inverse_affine
+    inverse_affine = upload_parameters(BatchParameters.of([parameters]), *image.shape[:2]).inverse_affine
     return _as_image(warp_batch(_as_batch(image), inverse_affine, fill))
 
 

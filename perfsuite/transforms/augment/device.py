@@ -1,12 +1,12 @@
-"""Augment a batch on its own device: uint8 NCHW in and out, a draw for each image.
+"""Augment a batch on its own device: uint8 NCHW in and out, parameters for each image.
 
 One kernel warps and one changes colors, where Triton is installed. Nothing
-is copied back to the host. `upload_draws` copies the parameters to the device; a CUDA graph can record
+is copied back to the host. `upload_parameters` copies the parameters to the device; a CUDA graph can record
 `augment_prepared` and replay it with other parameters.
 
->>> from perfsuite.transforms.augment.draws import draws
+>>> from perfsuite.transforms.augment.parameters import draw_batch_parameters
 >>> batch = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
->>> augment_batch(draws("moderate", seed=42, epoch=0, indices=[0, 1]), batch).shape
+>>> augment_batch(draw_batch_parameters("moderate", seed=42, epoch=0, indices=[0, 1]), batch).shape
 torch.Size([2, 3, 8, 8])
 """
 
@@ -15,15 +15,17 @@ from __future__ import annotations
 import torch
 
 from perfsuite.transforms.arrays import GRAY_FILL
-from perfsuite.transforms.augment.device_draws import DeviceDraws, upload_draws
-from perfsuite.transforms.augment.draws import Draws
+from perfsuite.transforms.augment.device_parameters import DeviceParameters, upload_parameters
+from perfsuite.transforms.augment.parameters import BatchParameters
 from perfsuite.transforms.optional_libraries import has_triton
 
 
-def augment_batch(drawn: Draws, batch: torch.Tensor, fill: int = GRAY_FILL) -> torch.Tensor:
+def augment_batch(parameters: BatchParameters, batch: torch.Tensor, fill: int = GRAY_FILL) -> torch.Tensor:
     """The augmented batch, in new memory. `fill` is in pixel units."""
-    check_batch(batch, len(drawn))
-    return augment_prepared(batch, upload_draws(drawn, batch.shape[2], batch.shape[3], batch.device), fill)
+    check_batch(batch, len(parameters))
+    return augment_prepared(
+        batch, upload_parameters(parameters, batch.shape[2], batch.shape[3], batch.device), fill
+    )
 
 
 def check_batch(batch: torch.Tensor, rows: int) -> None:
@@ -32,11 +34,11 @@ def check_batch(batch: torch.Tensor, rows: int) -> None:
             f"augment: batch is {batch.dtype} {tuple(batch.shape)}, expected torch.uint8 (N, 3, H, W)"
         )
     if len(batch) != rows:
-        raise ValueError(f"augment: {rows} draws for {len(batch)} images, expected as many")
+        raise ValueError(f"augment: {rows} rows of parameters for {len(batch)} images, expected as many")
 
 
-def augment_prepared(batch: torch.Tensor, prepared: DeviceDraws, fill: int = GRAY_FILL) -> torch.Tensor:
-    """Apply uploaded draws: only device work, of fixed shapes."""
+def augment_prepared(batch: torch.Tensor, prepared: DeviceParameters, fill: int = GRAY_FILL) -> torch.Tensor:
+    """Apply uploaded parameters: only device work, of fixed shapes."""
     if batch.is_cuda and has_triton():
         from perfsuite.transforms.augment import triton_
 
@@ -44,7 +46,9 @@ def augment_prepared(batch: torch.Tensor, prepared: DeviceDraws, fill: int = GRA
     return augment_prepared_torch(batch, prepared, fill)
 
 
-def augment_prepared_torch(batch: torch.Tensor, prepared: DeviceDraws, fill: int = GRAY_FILL) -> torch.Tensor:
+def augment_prepared_torch(
+    batch: torch.Tensor, prepared: DeviceParameters, fill: int = GRAY_FILL
+) -> torch.Tensor:
     """The same in many small steps, where Triton is not installed."""
     values = warp_batch(batch, prepared.inverse_affine, fill)
     for operation, columns in prepared.pixel_operations():

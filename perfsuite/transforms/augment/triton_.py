@@ -21,7 +21,7 @@ import triton
 import triton.language as tl
 
 from perfsuite.transforms.augment import triton_arithmetic
-from perfsuite.transforms.augment.device_draws import AFFINE_COLUMNS, PIXEL_PARAMETER_COLUMNS
+from perfsuite.transforms.augment.device_parameters import AFFINE_COLUMNS, PIXEL_PARAMETER_COLUMNS
 from perfsuite.transforms.augment.operations.base import PixelOperation
 from perfsuite.transforms.augment.triton_arithmetic import BLUE, GREEN, RED
 
@@ -177,7 +177,7 @@ def _pixel_kernel(
 
 
 def augment_prepared_triton(batch: torch.Tensor, rows: torch.Tensor, fill: int) -> torch.Tensor:
-    """The batch augmented by the rows of `DeviceDraws`, whatever its strides, as dense NCHW."""
+    """The batch augmented by the rows of `DeviceParameters`, whatever its strides, as dense NCHW."""
     n, _, h, w = batch.shape
     out = torch.empty((n, 3, h, w), dtype=torch.uint8, device=batch.device)
     if out.numel() == 0:

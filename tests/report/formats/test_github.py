@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from perfsuite.judge.reports import WorkloadGateResult
+from perfsuite.judge.gate_report import WorkloadGateResult
 from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.report.formats import github
 from perfsuite.report.report import report_gate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from perfsuite.judge.reports import WorkloadGateResult
+from perfsuite.judge.gate_report import WorkloadGateResult
 from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.report.formats import junit
 from tests.report.sample_reports import all_outcomes, make_comparison, make_gate_report, make_verdict

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from perfsuite.judge.run_result import WorkloadRunResult
 from perfsuite.judge.verdict import Outcome, Verdict
@@ -15,8 +13,6 @@ from perfsuite.report.terminal.run_table import (
     count_limit_outcomes,
     describe_limit,
     render_run,
-    split_node_id,
-    wrap_name,
 )
 
 SAMPLES = tuple([0.1] * 9)
@@ -26,7 +22,7 @@ def make_result(
     name: str, *limits: Verdict, changes: tuple[Verdict, ...] = (), items: float = 32, unit: str = "images"
 ) -> WorkloadRunResult:
     measurement = Measurement(name, SAMPLES, items_per_call=items, unit=unit)
-    return WorkloadRunResult(measurement, limits, changes)
+    return WorkloadRunResult(measurement, limits, changes=changes)
 
 
 def make_verdict(
@@ -40,26 +36,57 @@ def make_verdict(
 
 
 FLOOR = make_verdict(Outcome.KEPT, bound=50)
+ARMS = "b/test_a.py::test_race::ours", "b/test_a.py::test_race::theirs", "b/test_a.py::test_race::third"
 
 
-def test_a_row_has_rate_spread_limit_and_outcome() -> None:
-    table = render_run([make_result("b/test_a.py::test_fast", FLOOR)], 80, color=False)
-    for text in ("fast", "320 images/s", "0.0%", "floor 50.0/s", "kept", "1 measured, 1 limit kept"):
-        assert text in table
+def against(reference: str, outcome: Outcome = Outcome.KEPT) -> Verdict:
+    return Verdict(f"{ARMS[0]} against {reference}", "speedup", outcome, "because", estimate=1.5, bound=1.2)
 
 
-@pytest.mark.parametrize("width", [60, 80, 200])
+def lines_of(*results: WorkloadRunResult, width: int = 80) -> list[str]:
+    return render_run(results, width, color=False).splitlines()
+
+
+def test_a_row_has_rate_spread_limit_and_outcome_in_one_line() -> None:
+    row = next(line for line in lines_of(make_result("b/test_a.py::test_fast", FLOOR)) if "fast" in line)
+    assert re.fullmatch(r"  fast +320 images/s +0.0%  ≥ 50.0/s +kept", row)
+
+
+@pytest.mark.parametrize("width", [30, 60, 80, 200])
 def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     long = make_result("b/test_a.py::test_" + "word_" * 40, make_verdict(Outcome.UNCLEAR, bound=50))
-    assert all(len(line) <= width for line in render_run([long], width, color=False).splitlines())
+    arm = make_result("b/test_a.py::test_" + "word_" * 40 + "::arm", make_verdict(Outcome.BROKEN, bound=50))
+    lines = render_run([long, arm], width, color=False).splitlines()
+    assert max(map(len, lines)) <= width
 
 
-def test_a_name_is_wrapped_between_words_at_80_columns() -> None:
-    name = "b/test_a.py::test_own_loader_feeds_the_training_step[threads-moderate-jpeg]"
+def test_a_long_name_is_cut_from_the_left_and_keeps_its_parameters() -> None:
+    name = "b/test_a.py::test_own_loader_feeds_the_training_step_of_a_model[threads-jpeg]"
     table = render_run([make_result(name, FLOOR)], 80, color=False)
-    words = re.findall(r"[a-z]+", table)
-    for word in ("loader", "feeds", "training", "step", "threads", "moderate", "jpeg"):
-        assert word in words, f"{word} is not cut"
+    assert "…" in table
+    assert "[threads-jpeg]" in table
+
+
+def test_the_workloads_of_one_test_are_grouped_under_its_name() -> None:
+    lines = lines_of(*(make_result(name) for name in ARMS))
+    start = lines.index("  race")
+    assert [line.split()[0] for line in lines[start + 1 : start + 4]] == ["ours", "theirs", "third"]
+
+
+def test_the_reference_is_named_only_where_there_are_several() -> None:
+    pair = lines_of(make_result(ARMS[0], against(ARMS[1])), make_result(ARMS[1]))
+    race = lines_of(make_result(ARMS[0], against(ARMS[1]), against(ARMS[2])))
+    assert any(line.endswith("1.50x ≥ 1.20x  kept") for line in pair)
+    assert [name for name in ("theirs", "third") if any(f"1.20x over {name}" in line for line in race)] == [
+        "theirs",
+        "third",
+    ]
+
+
+def test_workloads_of_one_module_stand_together_in_the_order_of_the_run() -> None:
+    names = "test_a.py::one", "test_b.py::two", "test_a.py::three"
+    words = [line.split()[0] for line in lines_of(*map(make_result, names)) if line.strip()]
+    assert words[2:7] == ["a", "one", "three", "b", "two"]
 
 
 def test_numbers_and_units_of_different_lengths_align() -> None:
@@ -68,18 +95,40 @@ def test_numbers_and_units_of_different_lengths_align() -> None:
         make_result("t.py::b", items=123_456.7, unit="calls"),
         make_result("t.py::c", items=0.01, unit="batches"),
     ]
-    lines = [line for line in render_run(results, 80, color=False).splitlines() if "/s" in line]
+    lines = [line for line in lines_of(*results) if "/s" in line]
     ends = {re.search(r"[\d,.]+(?= \w+/s)", line).end() for line in lines}  # type: ignore[union-attr]
     assert len(lines) == 3
     assert len(ends) == 1
 
 
-@pytest.mark.parametrize(("width", "has_column"), [(70, False), (100, True)])
-def test_limits_have_a_column_only_where_there_is_room(width: int, has_column: bool) -> None:
-    result = make_result("b/test_a.py::test_fast_loader", FLOOR)
-    lines = render_run([result], width, color=False).splitlines()
-    assert any("floor 50.0/s" in line and "320 images/s" in line for line in lines) == has_column
-    assert ("limit" in lines[0]) == has_column
+def test_a_limit_too_long_for_the_column_has_a_line_of_its_own() -> None:
+    memory = make_verdict(Outcome.KEPT, "peak_memory_growth", estimate=2**20, bound=2**28)
+    narrow = lines_of(make_result("b/test_a.py::test_index", memory))
+    wide = lines_of(make_result("b/test_a.py::test_index", memory), width=120)
+    limit = "peak_memory_growth 1.00 MiB ≤ 256 MiB"
+    assert any(line.strip() == limit for line in narrow)
+    assert any(limit in line and "index" in line for line in wide)
+
+
+def test_an_aim_is_shown_and_decides_nothing() -> None:
+    measured = make_result(ARMS[0]).measurement
+    result = WorkloadRunResult(measured, aims=(against(ARMS[1], Outcome.BROKEN),))
+    lines = lines_of(result)
+    assert any("1.50x aim ≥ 1.20x" in line for line in lines)
+    assert result.outcome is None
+    assert not any("broken" in line for line in lines)
+    assert lines[-1] == "1 measured, 0 of 1 aims reached"
+
+
+def test_what_needs_attention_follows_in_words_the_worst_last() -> None:
+    outcomes = Outcome.BROKEN, Outcome.KEPT, Outcome.UNCLEAR
+    lines = lines_of(*(make_result(f"t.py::{each}", make_verdict(each, bound=1)) for each in outcomes))
+    attention = lines[lines.index("") + 1 :]
+    assert [line.split()[0] for line in attention] == ["unclear", "because", "broken", "because", "3"]
+
+
+def test_nothing_follows_where_all_is_well() -> None:
+    assert "" not in lines_of(make_result("t.py::a", FLOOR))
 
 
 def test_unclear_has_a_color_of_its_own_and_without_color_there_is_no_escape() -> None:
@@ -113,12 +162,10 @@ def test_markup_and_control_characters_are_printed_and_not_interpreted() -> None
 @pytest.mark.parametrize(
     ("verdict", "text"),
     [
-        (make_verdict(Outcome.KEPT, "p95", estimate=0.02, bound=0.05), "p95 20.0 ms, ceiling 50.0 ms"),
-        (make_verdict(Outcome.ERROR, "casts", bound=0), "casts nothing, ceiling 0"),
-        (
-            Verdict("t::ours against t::pil", "speedup", Outcome.KEPT, "", estimate=1.5, bound=1.2),
-            "speedup 1.50 over pil, floor 1.20",
-        ),
+        (make_verdict(Outcome.KEPT, "p95", estimate=0.02, bound=0.05), "p95 20.0 ms ≤ 50.0 ms"),
+        (make_verdict(Outcome.ERROR, "casts", bound=0), "casts nothing ≤ 0"),
+        (make_verdict(Outcome.KEPT, "overhead", estimate=0.0512, bound=0.3), "overhead 5.1% ≤ 30%"),
+        (against("t::pil"), "1.50x ≥ 1.20x"),
     ],
 )
 def test_a_limit_is_described_with_the_measured_value(verdict: Verdict, text: str) -> None:
@@ -129,14 +176,3 @@ def test_limits_are_counted_by_outcome_worst_first() -> None:
     outcomes = (Outcome.KEPT, Outcome.BROKEN, Outcome.KEPT)
     counts = count_limit_outcomes([make_verdict(outcome) for outcome in outcomes])
     assert list(counts.items()) == [("limit broken", 1), ("limits kept", 2)]
-
-
-def test_a_name_without_a_test_is_its_module() -> None:
-    assert split_node_id("benchmarks/test_loaders.py") == ("loaders", "loaders")
-
-
-@given(st.text(alphabet="ab -_[]/", max_size=60), st.integers(1, 20))
-def test_a_wrapped_name_loses_nothing_but_spaces(name: str, width: int) -> None:
-    lines = wrap_name(name, width)
-    assert "".join(lines).replace(" ", "") == name.replace(" ", "")
-    assert all(len(line) <= width for line in lines)

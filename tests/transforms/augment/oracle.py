@@ -3,7 +3,7 @@
 It shares no code with the package: not the affine map, not the rectangle, not the rounding.
 
 >>> image = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
->>> bool((oracle_augment(Draw(), image) == image).all())
+>>> bool((oracle_augment(AugmentationParameters(), image) == image).all())
 True
 """
 
@@ -15,41 +15,41 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from perfsuite.transforms.augment.draws import Draw
+from perfsuite.transforms.augment.parameters import AugmentationParameters
 
 ImageArray = NDArray[np.uint8]
 LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114])
 
 
-def oracle_augment(drawn: Draw, image: ImageArray, fill: int = 128) -> ImageArray:
+def oracle_augment(parameters: AugmentationParameters, image: ImageArray, fill: int = 128) -> ImageArray:
     """Geometry, then color, then erasing."""
-    return erase(drawn, adjust_color(drawn, warp(drawn, image, fill)), fill)
+    return erase(parameters, adjust_color(parameters, warp(parameters, image, fill)), fill)
 
 
-def warp(drawn: Draw, image: ImageArray, fill: int) -> ImageArray:
+def warp(parameters: AugmentationParameters, image: ImageArray, fill: int) -> ImageArray:
     height, width = image.shape[:2]
-    is_turned = drawn.quarter_turns % 2 == 1
+    is_turned = parameters.quarter_turns % 2 == 1
     out_height, out_width = (width, height) if is_turned else (height, width)
     warped = np.empty((out_height, out_width, 3))
     for row in range(out_height):
         for column in range(out_width):
-            x, y = source_of(drawn, column + 0.5, row + 0.5, (height, width), (out_height, out_width))
+            x, y = source_of(parameters, column + 0.5, row + 0.5, (height, width), (out_height, out_width))
             warped[row, column] = sample_bilinear(image, x - 0.5, y - 0.5, fill)
     return round_to_bytes(warped)
 
 
 def source_of(
-    drawn: Draw, x: float, y: float, size: tuple[int, int], out_size: tuple[int, int]
+    parameters: AugmentationParameters, x: float, y: float, size: tuple[int, int], out_size: tuple[int, int]
 ) -> tuple[float, float]:
     """Where an output point comes from: the steps undone one by one, about the center."""
-    x, y = x - out_size[1] * (0.5 + drawn.shift_x), y - out_size[0] * (0.5 + drawn.shift_y)
-    if drawn.mirror:
+    x, y = x - out_size[1] * (0.5 + parameters.shift_x), y - out_size[0] * (0.5 + parameters.shift_y)
+    if parameters.mirror:
         x = -x
-    for _ in range(int(drawn.quarter_turns)):
+    for _ in range(int(parameters.quarter_turns)):
         x, y = -y, x
-    cos, sin = math.cos(math.radians(drawn.degrees)), math.sin(math.radians(drawn.degrees))
+    cos, sin = math.cos(math.radians(parameters.degrees)), math.sin(math.radians(parameters.degrees))
     x, y = cos * x - sin * y, sin * x + cos * y
-    return size[1] / 2 + x / drawn.zoom, size[0] / 2 + y / drawn.zoom
+    return size[1] / 2 + x / parameters.zoom, size[0] / 2 + y / parameters.zoom
 
 
 def sample_bilinear(image: ImageArray, x: float, y: float, fill: int) -> NDArray[np.float64]:
@@ -63,19 +63,25 @@ def sample_bilinear(image: ImageArray, x: float, y: float, fill: int) -> NDArray
     return value
 
 
-def adjust_color(drawn: Draw, image: ImageArray) -> ImageArray:
-    bright = round_to_bytes(image * drawn.brightness)
+def adjust_color(parameters: AugmentationParameters, image: ImageArray) -> ImageArray:
+    bright = round_to_bytes(image * parameters.brightness)
     mean_gray = (bright @ LUMA_WEIGHTS).mean()
-    contrasted = round_to_bytes(bright * drawn.contrast + (1 - drawn.contrast) * mean_gray)
+    contrasted = round_to_bytes(bright * parameters.contrast + (1 - parameters.contrast) * mean_gray)
     gray = (contrasted @ LUMA_WEIGHTS)[..., None]
-    return round_to_bytes(contrasted * drawn.saturation + (1 - drawn.saturation) * gray)
+    return round_to_bytes(contrasted * parameters.saturation + (1 - parameters.saturation) * gray)
 
 
-def erase(drawn: Draw, image: ImageArray, fill: int) -> ImageArray:
+def erase(parameters: AugmentationParameters, image: ImageArray, fill: int) -> ImageArray:
     """Pixels whose centers lie between the rounded edges."""
     erased = image.copy()
-    edges_y = [round(at * image.shape[0]) for at in (drawn.erase_top, drawn.erase_top + drawn.erase_height)]
-    edges_x = [round(at * image.shape[1]) for at in (drawn.erase_left, drawn.erase_left + drawn.erase_width)]
+    edges_y = [
+        round(at * image.shape[0])
+        for at in (parameters.erase_top, parameters.erase_top + parameters.erase_height)
+    ]
+    edges_x = [
+        round(at * image.shape[1])
+        for at in (parameters.erase_left, parameters.erase_left + parameters.erase_width)
+    ]
     for row, column in np.ndindex(*image.shape[:2]):
         if edges_y[0] < row + 0.5 < edges_y[1] and edges_x[0] < column + 0.5 < edges_x[1]:
             erased[row, column] = fill

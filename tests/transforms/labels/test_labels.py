@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from perfsuite.errors import DataError
 from perfsuite.transforms.augment import cpu
-from perfsuite.transforms.augment.draws import Draw, draw
+from perfsuite.transforms.augment.parameters import AugmentationParameters, draw_parameters
 from perfsuite.transforms.geometry import invert_affine
 from perfsuite.transforms.labels.boxes import transform_boxes
 from perfsuite.transforms.labels.keypoints import transform_points
@@ -18,38 +18,40 @@ from perfsuite.transforms.labels.maps import warp_map
 from perfsuite.transforms.labels.polygons import clip_polygon, is_degenerate, polygon_area
 
 DRAWS = [
-    Draw(),
-    Draw(mirror=True),
-    Draw(quarter_turns=1),
-    Draw(quarter_turns=3, mirror=True),
-    Draw(degrees=20.0),
-    Draw(zoom=1.2, shift_x=0.1),
-    *(draw("aggressive", 9, 0, index) for index in range(4)),
+    AugmentationParameters(),
+    AugmentationParameters(mirror=True),
+    AugmentationParameters(quarter_turns=1),
+    AugmentationParameters(quarter_turns=3, mirror=True),
+    AugmentationParameters(degrees=20.0),
+    AugmentationParameters(zoom=1.2, shift_x=0.1),
+    *(draw_parameters("aggressive", 9, 0, index) for index in range(4)),
 ]
 HEIGHT, WIDTH = 80, 110
 
 
-@pytest.mark.parametrize("drawn", DRAWS)
-def test_a_keypoint_moves_with_its_pixels(drawn: Draw) -> None:
+@pytest.mark.parametrize("parameters", DRAWS)
+def test_a_keypoint_moves_with_its_pixels(parameters: AugmentationParameters) -> None:
     """The keypoint is at the center of mass of a bright square on black."""
     image = np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8)
     image[36:41, 57:62] = 255
-    moved = cpu.warp_image(drawn, image, fill=0)[..., 0].astype(float)
+    moved = cpu.warp_image(parameters, image, fill=0)[..., 0].astype(float)
     rows, columns = np.indices(moved.shape) + 0.5
     center = [(columns * moved).sum() / moved.sum(), (rows * moved).sum() / moved.sum()]
-    expected = transform_points(np.array([[59.5, 38.5]]), drawn.pose.affine_matrix(HEIGHT, WIDTH))[0]
+    expected = transform_points(np.array([[59.5, 38.5]]), parameters.affine.affine_matrix(HEIGHT, WIDTH))[0]
     assert center == pytest.approx(expected, abs=0.1)
 
 
-@pytest.mark.parametrize("drawn", DRAWS)
-def test_a_box_and_a_polygon_move_with_their_pixels(drawn: Draw) -> None:
+@pytest.mark.parametrize("parameters", DRAWS)
+def test_a_box_and_a_polygon_move_with_their_pixels(parameters: AugmentationParameters) -> None:
     image = np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8)
     image[30:50, 45:75] = 255
-    moved = cpu.warp_image(drawn, image, fill=0)[..., 0] > 128
+    moved = cpu.warp_image(parameters, image, fill=0)[..., 0] > 128
     corners = np.array([[45.0, 30.0], [75.0, 30.0], [75.0, 50.0], [45.0, 50.0]])
     labels = Labels(boxes=np.array([[45.0, 30.0, 75.0, 50.0]]), polygons=(corners,))
-    height, width = drawn.pose.output_size(HEIGHT, WIDTH)
-    transformed = transform_labels(labels, drawn.pose.affine_matrix(HEIGHT, WIDTH), height, width).labels
+    height, width = parameters.affine.output_size(HEIGHT, WIDTH)
+    transformed = transform_labels(
+        labels, parameters.affine.affine_matrix(HEIGHT, WIDTH), height, width
+    ).labels
     rows, columns = np.nonzero(moved)
     left, top, right, bottom = transformed.boxes[0]
     assert (left, top) == pytest.approx((columns.min(), rows.min()), abs=1.01)
@@ -57,25 +59,29 @@ def test_a_box_and_a_polygon_move_with_their_pixels(drawn: Draw) -> None:
     assert polygon_area(transformed.polygons[0]) == pytest.approx(moved.sum(), rel=0.03)
 
 
-@pytest.mark.parametrize("drawn", DRAWS)
-def test_a_map_of_classes_moves_with_the_image_and_mixes_no_classes(drawn: Draw) -> None:
+@pytest.mark.parametrize("parameters", DRAWS)
+def test_a_map_of_classes_moves_with_the_image_and_mixes_no_classes(
+    parameters: AugmentationParameters,
+) -> None:
     classes = np.zeros((HEIGHT, WIDTH), dtype=np.int64)
     classes[30:50, 45:75] = 7
-    height, width = drawn.pose.output_size(HEIGHT, WIDTH)
-    moved = warp_map(classes, invert_affine(drawn.pose.affine_matrix(HEIGHT, WIDTH)), height, width, fill=255)
+    height, width = parameters.affine.output_size(HEIGHT, WIDTH)
+    moved = warp_map(
+        classes, invert_affine(parameters.affine.affine_matrix(HEIGHT, WIDTH)), height, width, fill=255
+    )
     assert set(np.unique(moved)) <= {0, 7, 255}
     image = np.repeat((classes[..., None] > 0).astype(np.uint8) * 255, 3, axis=2)
-    shown = cpu.warp_image(drawn, image, fill=0)[..., 0] > 127
+    shown = cpu.warp_image(parameters, image, fill=0)[..., 0] > 127
     assert (shown != (moved == 7)).mean() < 0.01
 
 
 def test_a_map_of_floats_is_interpolated_like_an_image() -> None:
     random = np.random.default_rng(0)
     image = random.integers(0, 256, (40, 50, 3), dtype=np.uint8)
-    drawn = Draw(degrees=11.0, zoom=1.1)
-    inverse = invert_affine(drawn.pose.affine_matrix(40, 50))
+    parameters = AugmentationParameters(degrees=11.0, zoom=1.1)
+    inverse = invert_affine(parameters.affine.affine_matrix(40, 50))
     moved = warp_map(image.astype(np.float32), inverse, 40, 50, fill=128).astype(float)
-    difference = np.abs(moved - cpu.warp_image(drawn, image, fill=128))
+    difference = np.abs(moved - cpu.warp_image(parameters, image, fill=128))
     assert difference.max() < 5
     assert difference.mean() < 0.7
 
@@ -142,8 +148,8 @@ def test_a_clipped_triangle_lies_inside_and_never_grows(corners: list[tuple[floa
 @settings(deadline=None, max_examples=60, derandomize=True)
 @given(st.integers(0, 10_000))
 def test_the_inverse_map_returns_points_to_their_places(index: int) -> None:
-    drawn = draw("aggressive", 4, 0, index)
-    forward = drawn.pose.affine_matrix(HEIGHT, WIDTH)
+    parameters = draw_parameters("aggressive", 4, 0, index)
+    forward = parameters.affine.affine_matrix(HEIGHT, WIDTH)
     points = np.random.default_rng(index).uniform(0, 100, (5, 2))
     assert transform_points(transform_points(points, forward), invert_affine(forward)) == pytest.approx(
         points, abs=1e-8
@@ -176,7 +182,7 @@ def test_labels_of_a_wrong_shape_or_value_are_refused(wrong: dict[str, np.ndarra
 
 def test_all_four_corners_of_a_box_are_mapped() -> None:
     """The negative control: two mapped corners of a rotated box are almost one point."""
-    forward = Draw(degrees=45.0).pose.affine_matrix(100, 100)
+    forward = AugmentationParameters(degrees=45.0).affine.affine_matrix(100, 100)
     box = np.array([[40.0, 40.0, 60.0, 60.0]])
     two = transform_points(box.reshape(2, 2), forward)
     whole = transform_boxes(box, forward)[0]

@@ -11,17 +11,17 @@ from perfsuite.advise.profile.pipelines.normalize import normalize_sample
 from perfsuite.advise.profile.transforms import PipelineSample, PipelineStep
 from perfsuite.transforms.augment import cpu
 from perfsuite.transforms.augment.distortion import DisplacementField, elastic_field, grid_field
-from perfsuite.transforms.augment.draws import Draw
+from perfsuite.transforms.augment.parameters import AugmentationParameters
 from perfsuite.transforms.labels.keypoints import transform_points
 
 
 def steps(size: int) -> list[PipelineStep]:
     """Each operation with fixed parameters; the size of the image does not change."""
     rng = np.random.default_rng(42)
-    jitter = Draw(brightness=1.1, contrast=0.9, saturation=1.2)
+    jitter = AugmentationParameters(brightness=1.1, contrast=0.9, saturation=1.2)
     applies: dict[str, Callable[[PipelineSample], PipelineSample]] = {
-        "quarter turn": _warp(Draw(quarter_turns=1)),
-        "mirror": _warp(Draw(mirror=True)),
+        "quarter turn": _warp(AugmentationParameters(quarter_turns=1)),
+        "mirror": _warp(AugmentationParameters(mirror=True)),
         "jitter": lambda sample: PipelineSample(
             cpu.apply_pixel_operations(jitter, sample.image), sample.keypoints
         ),
@@ -32,10 +32,12 @@ def steps(size: int) -> list[PipelineStep]:
     return [advised_step(name, apply) for name, apply in applies.items()]
 
 
-def _warp(draw: Draw) -> Callable[[PipelineSample], PipelineSample]:
+def _warp(parameters: AugmentationParameters) -> Callable[[PipelineSample], PipelineSample]:
     def apply(sample: PipelineSample) -> PipelineSample:
-        forward = draw.pose.affine_matrix(*sample.image.shape[:2])
-        return PipelineSample(cpu.warp_image(draw, sample.image), transform_points(sample.keypoints, forward))
+        forward = parameters.affine.affine_matrix(*sample.image.shape[:2])
+        return PipelineSample(
+            cpu.warp_image(parameters, sample.image), transform_points(sample.keypoints, forward)
+        )
 
     return apply
 

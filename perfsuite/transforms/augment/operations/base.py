@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from perfsuite.transforms.arrays import FloatArray, ImageArray
-from perfsuite.transforms.augment.pose import Pose
+from perfsuite.transforms.augment.affine import AffineParameters
 
 if TYPE_CHECKING:
     import torch
@@ -38,7 +38,7 @@ class RandomSlots:
     """Which of a sample's random numbers an operation reads.
 
     The built-in operations share block 0. Every other operation has a block of its own, so that
-    adding one changes no draw of another: `RandomSlots.of_own_block("blur", count=1)`.
+    adding one changes no parameter of another: `RandomSlots.of_own_block("blur", count=1)`.
     """
 
     first: int
@@ -67,14 +67,14 @@ class AugmentOperation(ABC):
 
 
 class GeometricOperation(AugmentOperation):
-    """Moves pixels. All geometric operations of a draw are one affine map, sampled once."""
+    """Moves pixels. All geometric operations of an image are one affine map, sampled once."""
 
     __slots__ = ()
 
     @staticmethod
     @abstractmethod
-    def add_to_pose(pose: Pose, values: Sequence[Any]) -> None:
-        """Add the parameters of one draw, or arrays of many, to the pose."""
+    def add_to_affine(affine: AffineParameters, values: Sequence[Any]) -> None:
+        """Add the parameters of one image, or arrays of many, to the affine map."""
 
 
 class PixelOperation(AugmentOperation):

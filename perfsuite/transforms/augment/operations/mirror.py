@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from perfsuite.transforms.augment.affine import AffineParameters
 from perfsuite.transforms.augment.operations.base import GeometricOperation, Parameter, RandomSlots, Uniform
-from perfsuite.transforms.augment.pose import Pose
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,5 +22,5 @@ class Mirror(GeometricOperation):
         return (u[0] < self.probability,)
 
     @staticmethod
-    def add_to_pose(pose: Pose, values: Sequence[Any]) -> None:
-        pose.mirror = pose.mirror + values[0]
+    def add_to_affine(affine: AffineParameters, values: Sequence[Any]) -> None:
+        affine.mirror = affine.mirror + values[0]

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from perfsuite.transforms.augment.affine import AffineParameters
 from perfsuite.transforms.augment.operations.base import GeometricOperation, Parameter, RandomSlots, Uniform
-from perfsuite.transforms.augment.pose import Pose
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,5 +23,5 @@ class QuarterTurns(GeometricOperation):
         return (np.floor(u[0] * 4),)
 
     @staticmethod
-    def add_to_pose(pose: Pose, values: Sequence[Any]) -> None:
-        pose.quarter_turns = pose.quarter_turns + values[0]
+    def add_to_affine(affine: AffineParameters, values: Sequence[Any]) -> None:
+        affine.quarter_turns = affine.quarter_turns + values[0]

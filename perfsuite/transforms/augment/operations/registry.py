@@ -82,8 +82,8 @@ PIXEL_OPERATIONS = tuple(
 )
 
 _parameters = [parameter for operation in OPERATIONS for parameter in operation.parameters]
-# The columns of a draw: the parameters of all operations, operation by operation.
-DRAW_FIELDS: tuple[str, ...] = tuple(parameter.name for parameter in _parameters)
+# The columns of `AugmentationParameters`: the parameters of all operations, operation by operation.
+PARAMETER_NAMES: tuple[str, ...] = tuple(parameter.name for parameter in _parameters)
 IDENTITY_VALUES: tuple[float, ...] = tuple(parameter.identity for parameter in _parameters)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from perfsuite.transforms.augment.affine import AffineParameters
 from perfsuite.transforms.augment.operations.base import (
     GeometricOperation,
     Parameter,
@@ -13,7 +14,6 @@ from perfsuite.transforms.augment.operations.base import (
     Uniform,
     scale_uniform,
 )
-from perfsuite.transforms.augment.pose import Pose
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,6 @@ class Shift(GeometricOperation):
         )
 
     @staticmethod
-    def add_to_pose(pose: Pose, values: Sequence[Any]) -> None:
-        pose.shift_x = pose.shift_x + values[0]
-        pose.shift_y = pose.shift_y + values[1]
+    def add_to_affine(affine: AffineParameters, values: Sequence[Any]) -> None:
+        affine.shift_x = affine.shift_x + values[0]
+        affine.shift_y = affine.shift_y + values[1]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from perfsuite.transforms.augment.affine import AffineParameters
 from perfsuite.transforms.augment.operations.base import (
     GeometricOperation,
     Parameter,
@@ -13,7 +14,6 @@ from perfsuite.transforms.augment.operations.base import (
     Uniform,
     scale_uniform,
 )
-from perfsuite.transforms.augment.pose import Pose
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,5 +29,5 @@ class Zoom(GeometricOperation):
         return (scale_uniform(self.low, self.high, u[0]),)
 
     @staticmethod
-    def add_to_pose(pose: Pose, values: Sequence[Any]) -> None:
-        pose.zoom = pose.zoom * values[0]
+    def add_to_affine(affine: AffineParameters, values: Sequence[Any]) -> None:
+        affine.zoom = affine.zoom * values[0]

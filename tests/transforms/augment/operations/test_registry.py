@@ -19,8 +19,8 @@ from perfsuite.transforms.augment.operations.base import (
 from perfsuite.transforms.augment.operations.brightness import Brightness
 from perfsuite.transforms.augment.operations.registry import (
     COLUMNS,
-    DRAW_FIELDS,
     OPERATIONS,
+    PARAMETER_NAMES,
     check_operations,
 )
 
@@ -50,8 +50,8 @@ def test_every_operation_of_a_mode_is_registered() -> None:
 
 def test_the_columns_of_the_operations_are_the_fields_of_a_draw() -> None:
     for operation, columns in COLUMNS.items():
-        assert DRAW_FIELDS[columns] == tuple(parameter.name for parameter in operation.parameters)
-    assert sum(columns.stop - columns.start for columns in COLUMNS.values()) == len(DRAW_FIELDS)
+        assert PARAMETER_NAMES[columns] == tuple(parameter.name for parameter in operation.parameters)
+    assert sum(columns.stop - columns.start for columns in COLUMNS.values()) == len(PARAMETER_NAMES)
 
 
 def test_an_operation_with_a_block_of_its_own_is_accepted() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ class planted:  # noqa: N801 - reads as a statement
         self.stage.__enter__()
         spin(self.units)  # also with no unit: what is planted is the units, not the call
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *error: Any) -> None:
         self.stage.__exit__(*error)
 
 
@@ -103,11 +104,11 @@ class Step:
         with planted("step", "forward"):
             loss = torch.nn.functional.cross_entropy(self.model(self.images), self.labels)
         with planted("step", "backward"):
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
         # Not torch.optim, whose first step imports the compiler, which takes seconds in each process.
         with planted("step", "optimize"), torch.no_grad():
             for weights in self.model.parameters():
-                weights -= 0.01 * weights.grad
+                weights -= 0.01 * weights.grad  # type: ignore[operator, misc]
                 weights.grad = None
 
 

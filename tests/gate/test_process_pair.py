@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from perfsuite.gate.pair_result import NodeId, WorkloadName
+from perfsuite.gate.process_pair import ProcessPair
 from perfsuite.gate.schedule import TurnSchedule
 from perfsuite.gate.side_process import SideProcess, SideProcessError
-from perfsuite.gate.turns import ProcessPair
 from perfsuite.measure import gpu
 from perfsuite.measure.measurement import GpuReadings
 
@@ -112,7 +112,7 @@ def test_a_throttled_turn_is_repeated_a_bounded_number_of_times(
                 medians={"utilization_percent": 90.0}, energy_joules=1.0, throttled=reasons
             )
 
-    monkeypatch.setattr("perfsuite.gate.turns.GpuMonitor", FakeMonitor)
+    monkeypatch.setattr("perfsuite.gate.process_pair.GpuMonitor", FakeMonitor)
     with side_processes(tmp_path) as (base, head):
         turn = ProcessPair(base, head, SCHEDULE)._take_turn(base, True, calls=1, settle_rounds=0, cores=[])
     assert turns == taken

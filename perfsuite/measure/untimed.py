@@ -16,8 +16,8 @@ from perfsuite.measure.workload import Workload
 _STAGE_TIMING_SECONDS = 0.2  # a short call is repeated for about so long, since a stage may take microseconds
 
 
-class ExtrasCollector:
-    """Collects the extras of one workload. Create it before the first call, which may compile."""
+class UntimedMeasurements:
+    """Collects what is measured in calls of their own. Create it before the first call, which may compile."""
 
     def __init__(self, workload: Workload, clock: Clock) -> None:
         self._workload = workload

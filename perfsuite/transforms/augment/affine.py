@@ -1,9 +1,9 @@
-"""All geometry of a draw as one affine map.
+"""The geometry of an image's augmentation as one affine map.
 
 The inverse exists in two forms, which round differently in the last bit: a closed form in plain numbers for
 one image on the CPU, and a matrix inverse for a batch.
 
->>> (Pose(mirror=1.0).affine_matrix(height=10, width=20) @ [3.0, 4.0, 1.0]).tolist()
+>>> (AffineParameters(mirror=1.0).affine_matrix(height=10, width=20) @ [3.0, 4.0, 1.0]).tolist()
 [17.0, 4.0, 1.0]
 """
 
@@ -24,8 +24,8 @@ _QUARTER_TURN_COS_SIN = ((1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))
 
 
 @dataclass(slots=True)
-class Pose:
-    """What the geometric operations of a draw add up to. They write into it in turn, so it is not frozen.
+class AffineParameters:
+    """What the geometric operations add up to. They write into it in turn, so it is not frozen.
 
     Each field is a number, or an array with a number for each image of a batch. The map applies them in this
     order: linear, zoom, rotation, quarter turns, mirror, shift.
@@ -43,8 +43,8 @@ class Pose:
     def is_pixel_permutation(self) -> bool:
         """Whether every pixel lands on a pixel, so that no sampling is needed.
 
-        >>> Pose(mirror=1.0, quarter_turns=3).is_pixel_permutation, Pose(degrees=5.0).is_pixel_permutation
-        (True, False)
+        >>> [AffineParameters(degrees=degrees).is_pixel_permutation for degrees in (0.0, 5.0)]
+        [True, False]
         """
         is_aligned = self.degrees == 0 and self.zoom == 1 and self.shift_x == 0 and self.shift_y == 0
         return bool(is_aligned and self.linear is None)
@@ -52,7 +52,7 @@ class Pose:
     def output_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of the output: odd quarter turns exchange them.
 
-        >>> Pose(quarter_turns=1).output_size(10, 20)
+        >>> AffineParameters(quarter_turns=1).output_size(10, 20)
         (20, 10)
         """
         return (width, height) if self.quarter_turns % 2 else (height, width)
@@ -93,7 +93,7 @@ class Pose:
         )
 
     def inverse_coefficients_batch(self, height: int, width: int) -> FloatArray:
-        """The inverse maps of a pose whose fields are arrays, (N, 2, 3)."""
+        """The inverse maps of a map whose fields are arrays, (N, 2, 3)."""
         radians = np.deg2rad(self.degrees + 90 * self.quarter_turns)
         cos, sin = self.zoom * np.cos(radians), self.zoom * np.sin(radians)
         side = 1 - 2 * self.mirror

@@ -10,16 +10,16 @@ import torch
 
 from perfsuite.errors import UsageError
 from perfsuite.transforms.arrays import FloatArray
-from perfsuite.transforms.augment.draws import Draws
 from perfsuite.transforms.augment.operations.base import PixelOperation
 from perfsuite.transforms.augment.operations.registry import PIXEL_OPERATIONS
+from perfsuite.transforms.augment.parameters import BatchParameters
 
 AFFINE_COLUMNS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class DeviceDraws:
-    """The draws of a batch on its device: one float32 tensor with a row for each image.
+class DeviceParameters:
+    """The parameters of a batch on its device: one float32 tensor with a row for each image.
 
     A row holds the inverse affine map (from output pixels to input pixels), then the parameters of each pixel
     operation in order.
@@ -27,7 +27,7 @@ class DeviceDraws:
 
     rows: torch.Tensor
 
-    def copy_(self, other: DeviceDraws) -> None:
+    def copy_(self, other: DeviceParameters) -> None:
         """Overwrite the parameters in place, for a recorded CUDA graph to read."""
         self.rows.copy_(other.rows, non_blocking=True)
 
@@ -52,19 +52,21 @@ def _pixel_parameter_columns() -> Iterator[tuple[type[PixelOperation], int, int]
         first += count
 
 
-# Where in a row of `DeviceDraws` the parameters of each pixel operation lie: operation, first column, count.
+# Where in a row of `DeviceParameters` each pixel operation's parameters lie: operation, first column, count.
 PIXEL_PARAMETER_COLUMNS = tuple(_pixel_parameter_columns())
 
 
-def upload_draws(drawn: Draws, height: int, width: int, device: torch.device | str = "cpu") -> DeviceDraws:
+def upload_parameters(
+    parameters: BatchParameters, height: int, width: int, device: torch.device | str = "cpu"
+) -> DeviceParameters:
     """Compute maps and parameters in float64 on the host, then copy them to the device at once."""
-    check_batch_can_turn(drawn.column("quarter_turns"), height, width)
-    maps = drawn.pose.inverse_coefficients_batch(height, width).reshape(-1, AFFINE_COLUMNS)
-    parameters = [
-        operation.device_parameters(drawn.values_of(operation), height, width)
+    check_batch_can_turn(parameters.column("quarter_turns"), height, width)
+    maps = parameters.affine.inverse_coefficients_batch(height, width).reshape(-1, AFFINE_COLUMNS)
+    columns = [
+        operation.device_parameters(parameters.values_of(operation), height, width)
         for operation in PIXEL_OPERATIONS
     ]
-    return DeviceDraws(_copy_to_device(np.concatenate([maps, *parameters], axis=1), device))
+    return DeviceParameters(_copy_to_device(np.concatenate([maps, *columns], axis=1), device))
 
 
 def check_batch_can_turn(quarter_turns: FloatArray, height: int, width: int) -> None:

@@ -28,7 +28,7 @@ from perfsuite.advise.claims.config import ClaimsConfig
 from perfsuite.advise.claims.markdown import render_claims
 from perfsuite.advise.claims.measure import measure_claims
 from perfsuite.advise.claims.process_times import ProcessTimes
-from perfsuite.advise.claims.report import ClaimsReport, LoaderStall, SpeedupRow, speedup_row
+from perfsuite.advise.claims.results import ClaimsReport, LoaderStall, SpeedupRow, speedup_row
 from perfsuite.advise.preset_search import pick_fastest
 from perfsuite.cli import main
 from perfsuite.errors import PerfsuiteError

@@ -1,0 +1,94 @@
+"""Run the stages one after another, each in a process of its own with a time limit of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.gpu_proof.stage import REHEARSAL_VARIABLE, ROOT, Row, Stage, StageContext
+
+REHEARSAL_PATIENCE = 6  # a machine without a GPU may have two slow cores
+Command = Callable[[Stage, Path], Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class StageResult:
+    """The rows of one stage, how long it took, and why it ended early where it did."""
+
+    stage: Stage
+    rows: tuple[Row, ...]
+    seconds: float
+    problem: str = ""
+
+
+def stage_command(stage: Stage, out: Path) -> Sequence[str]:
+    return [sys.executable, "-m", "benchmarks.gpu_proof", "--run-stage", stage.name, "--out", str(out)]
+
+
+def run_stage_here(stage: Stage, context: StageContext) -> None:
+    """Append each row when it is there, so that a stage that is ended leaves what it found."""
+    for row in stage.run(context):
+        with context.rows_file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row.as_json()) + "\n")
+
+
+def rows_file(out: Path, stage: Stage) -> Path:
+    return out / f"{stage.name}.rows.jsonl"
+
+
+def run_stage(
+    stage: Stage, out: Path, *, is_rehearsal: bool, command: Command = stage_command
+) -> StageResult:
+    """Run a stage in a new process group, and end the whole group at the time limit."""
+    rows_file(out, stage).unlink(missing_ok=True)
+    limit = stage.limit_seconds * (REHEARSAL_PATIENCE if is_rehearsal else 1)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    if is_rehearsal:
+        # Without compilation, and with Triton's kernels in its interpreter.
+        environment |= {REHEARSAL_VARIABLE: "1", "TORCHDYNAMO_DISABLE": "1", "TRITON_INTERPRET": "1"}
+    start = time.monotonic()
+    log = out / f"{stage.name}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            list(command(stage, out)),
+            cwd=ROOT,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            code: int | None = process.wait(limit)
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            _end_group(process)
+    problem = ""
+    if code is None:
+        problem = f"ended after its limit of {limit} s"
+    elif code != 0:
+        lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+        problem = next((line for line in reversed(lines) if line.strip()), f"exit code {code}")
+    return StageResult(stage, _read_rows(out, stage), time.monotonic() - start, problem)
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _read_rows(out: Path, stage: Stage) -> tuple[Row, ...]:
+    path = rows_file(out, stage)
+    if not path.exists():
+        return ()
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    return tuple(Row(**json.loads(line)) for line in lines if line.endswith("\n"))

@@ -1,0 +1,29 @@
+"""The page of results, written anew after each stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from benchmarks.gpu_proof.runner import StageResult
+from benchmarks.gpu_proof.stage import Stage
+
+
+def render_summary(facts: Mapping[str, str], results: Sequence[StageResult], left: Sequence[Stage]) -> str:
+    """Markdown: the machine, then a table for each stage, then the stages that have not run."""
+    lines = ["# GPU results", "", *(f"- {name}: {value}" for name, value in facts.items()), ""]
+    for result in results:
+        lines += [f"## {result.stage.title}", ""]
+        took = f"{result.seconds:.0f} s of at most {result.stage.limit_seconds} s"
+        lines += [f"{took}; **{_cell(result.problem)}**" if result.problem else took, ""]
+        if result.rows:
+            lines += ["| what | result | note |", "|---|---|---|"]
+            lines += [
+                f"| {_cell(row.what)} | {_cell(row.value)} | {_cell(row.note)} |" for row in result.rows
+            ]
+            lines.append("")
+    lines += [f"- not run: {stage.title}" for stage in left]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")

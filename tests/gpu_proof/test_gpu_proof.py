@@ -1,0 +1,121 @@
+"""The runner of the GPU suite: limits, partial results, the page, and a rehearsal of short stages."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from benchmarks.gpu_proof.__main__ import all_stages, main
+from benchmarks.gpu_proof.runner import StageResult, run_stage, run_stage_here
+from benchmarks.gpu_proof.stage import Row, Stage, StageContext
+from benchmarks.gpu_proof.summary import render_summary
+
+TOTAL_SECONDS = 9 * 60
+
+
+def no_rows(context: StageContext) -> Iterator[Row]:
+    return iter(())
+
+
+def make_stage(name: str = "one", limit_seconds: int = 20) -> Stage:
+    return Stage(order=1, name=name, title=name, limit_seconds=limit_seconds, run=no_rows)
+
+
+def script(source: str) -> Sequence[str]:
+    """A stage of its own process: one row, and then what the test needs."""
+    row = '{"what": "copy", "value": "3 GB/s", "note": ""}'
+    write = f"open(out + '/one.rows.jsonl', 'w').write({row + chr(10)!r})"
+    return [sys.executable, "-c", f"import sys, time; out = sys.argv[1]; {write}; {source}"]
+
+
+def test_the_stages_fit_into_nine_minutes_and_have_names_of_their_own() -> None:
+    stages = all_stages()
+    assert [stage.name for stage in stages][:2] == ["facts", "correctness"]
+    assert len({stage.name for stage in stages}) == len({stage.order for stage in stages}) == len(stages) == 8
+    assert sum(stage.limit_seconds for stage in stages) <= TOTAL_SECONDS
+
+
+def test_a_stage_that_hangs_is_ended_and_its_rows_are_kept(tmp_path: Path) -> None:
+    result = run_stage(
+        make_stage(limit_seconds=3),
+        tmp_path,
+        is_rehearsal=False,
+        command=lambda stage, out: [*script("time.sleep(600)"), str(out)],
+    )
+    assert result.problem == "ended after its limit of 3 s"
+    assert result.rows == (Row("copy", "3 GB/s"),)
+
+
+def test_a_stage_that_fails_says_why(tmp_path: Path) -> None:
+    result = run_stage(
+        make_stage(),
+        tmp_path,
+        is_rehearsal=True,
+        command=lambda stage, out: [*script("raise RuntimeError('no driver')"), str(out)],
+    )
+    assert result.problem == "RuntimeError: no driver"
+    assert len(result.rows) == 1
+
+
+def test_a_stage_that_ends_well_has_no_problem(tmp_path: Path) -> None:
+    result = run_stage(
+        make_stage(), tmp_path, is_rehearsal=True, command=lambda stage, out: [*script("pass"), str(out)]
+    )
+    assert (result.problem, len(result.rows)) == ("", 1)
+
+
+def test_rows_are_written_before_the_stage_ends(tmp_path: Path) -> None:
+    def rows(context: StageContext) -> Iterator[Row]:
+        yield Row("first", "1")
+        raise RuntimeError
+
+    stage = Stage(order=1, name="one", title="one", limit_seconds=1, run=rows)
+    with pytest.raises(RuntimeError):
+        run_stage_here(stage, StageContext(tmp_path, True, tmp_path / "rows.jsonl"))
+    assert "first" in (tmp_path / "rows.jsonl").read_text()
+
+
+def test_the_page_has_results_problems_and_what_has_not_run() -> None:
+    result = StageResult(make_stage(), (Row("a | <b>", "1", "x\ny"),), 2.0, "no driver")
+    page = render_summary({"gpu": "none"}, [result], [make_stage("later")])
+    for text in ("- gpu: none", "## one", "2 s of at most 20 s; **no driver**", "| a \\| &lt;b> | 1 | x y |"):
+        assert text in page
+    assert page.endswith("- not run: later\n")
+
+
+def test_rows_of_tests_are_written_while_they_run(
+    pytester: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = tmp_path / "rows.jsonl"
+    monkeypatch.setenv("PERFSUITE_GPU_ROWS", str(rows))
+    pytester.makepyfile(
+        """
+        import pytest
+        def test_fast(record_property):
+            record_property("images_per_second", "9")
+            record_property("perfsuite.speedup", "kept")
+        def test_slow():
+            pytest.fail("broken: too slow", pytrace=False)
+        def test_other():
+            pytest.skip("no kornia")
+        """
+    )
+    pytester.runpytest_inprocess("-p", "benchmarks.gpu_proof.rows_plugin")
+    assert [Row(**json.loads(line)) for line in rows.read_text().splitlines()] == [
+        Row("test_fast", "9 images/s, speedup kept"),
+        Row("test_slow", "failed", "broken: too slow"),
+        Row("tests", "1 failed, 1 passed, 1 skipped"),
+        Row("skipped 1", "", "no kornia"),
+    ]
+
+
+def test_short_stages_pass_a_rehearsal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--out", str(tmp_path), "--rehearse", "--stage", "facts", "--stage", "claims"]) == 0
+    page = (tmp_path / "summary.md").read_text()
+    assert "copy bandwidth" in page
+    assert "these figures mean nothing" in page
+    assert "1 of 2: Machine" in capsys.readouterr().out
