@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help test bench check format ci coverage gpu gpu-proof wheel constraints clean
+.PHONY: help test bench check format ci fuzz coverage gpu gpu-proof wheel constraints clean
 
 help:
 	@echo "make bench     run the benchmarks on generated images, judge and show them"
@@ -14,6 +14,7 @@ help:
 	@echo "make check     format, lint, types, layers, docstring examples"
 	@echo "make format    rewrite what ruff can fix"
 	@echo "make ci        what CI runs: check, test, and a short benchmark run"
+	@echo "make fuzz      feed damaged files and messages to every reader, for SECONDS=60"
 	@echo "make coverage  line coverage of measure, judge, store and report; below 95 % fails"
 	@echo "make gpu       GPU tests and benchmarks with PYTHON=...; installs nothing"
 	@echo "make gpu-proof the whole GPU suite in nine minutes, into OUT; ARGS=--rehearse tries it on the CPU"
@@ -49,6 +50,11 @@ format: $(READY)
 SHORT_BENCH := --perf-max-time=2 --benchmark-max-time=0.3 -k 'measure or test_loaders or test_normalize or counters'
 ci: check test
 	$(MAKE) bench ARGS="$(SHORT_BENCH)"
+
+# A finding prints the command that repeats it. TARGET=settings fuzzes one kind of input.
+SECONDS ?= 60
+fuzz: $(READY)
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(if $(TARGET),--target $(TARGET))
 
 CORE := perfsuite/measure/*,perfsuite/judge/*,perfsuite/store/*,perfsuite/report/*
 coverage: $(READY)

@@ -35,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "store": FOUNDATION | {"measure", "judge"},
     "report": FOUNDATION | {"measure", "judge", "store"},
 }
-DOORS = {"gate", "advise", "pytest_plugin", "cli", "__init__", "__main__"}
+DOORS = {"pytest_entry_point", "gate", "advise", "pytest_plugin", "cli", "__init__", "__main__"}
 LEFT_WING = {"transforms", "data", "training"}
 RIGHT_WING = {"measure", "judge", "store", "report"}
 HEAVY = ("torch", "torchvision", "cv2", "albumentations", "PIL", "numba")

@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,12 +18,16 @@ import yaml
 from perfsuite.cli.commands.gate import add_arguments
 
 ROOT = Path(__file__).parents[1]
+ZIZMOR = shutil.which("zizmor", path=str(Path(sys.executable).parent)) or shutil.which("zizmor")
 OURS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 MANUAL = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "gate.md").read_text(), re.DOTALL)
 TEXTS = {
     **{path.name: path.read_text() for path in OURS},
     **{f"manual {n}": text for n, text in enumerate(MANUAL)},
 }
+
+
+MAIN_BRANCH = "${{ github.event.repository.default_branch }}"
 
 
 def events(workflow: dict[Any, Any]) -> set[str]:
@@ -39,10 +46,18 @@ def workflow_faults(text: str) -> list[str]:
     found = []
     if "permissions" not in workflow:
         found.append("no permissions are named, and so all are given")
-    may_write = "write" in workflow.get("permissions", {}).values()
-    takes_code = any("actions/checkout" in step.get("uses", "") for step in steps(workflow))
-    if (may_write or events(workflow) & {"pull_request_target", "workflow_run"}) and takes_code:
-        found.append("it has rights and checks code out")
+    if "write" in workflow.get("permissions", {}).values():
+        found.append("every job may write, expected a permission of one job")
+    is_privileged = bool(events(workflow) & {"pull_request_target", "workflow_run"})
+    for job in workflow["jobs"].values():
+        may_write = "write" in job.get("permissions", {}).values()
+        refs = [
+            step.get("with", {}).get("ref") for step in job["steps"] if "checkout" in step.get("uses", "")
+        ]
+        if is_privileged and any(ref != MAIN_BRANCH for ref in refs):
+            found.append("it has rights and checks out code of others")
+        if may_write and refs and not is_privileged:
+            found.append("it may write and checks out the code of a pull request")
     for step in steps(workflow):
         if "${{" in step.get("run", ""):
             found.append(f"a script is put together from what others write: {step['run']}")
@@ -59,8 +74,13 @@ def test_nobodys_code_gets_rights(name: str) -> None:
 @pytest.mark.parametrize(
     ("sound", "planted", "told"),
     [
-        ("on: pull_request", "on: pull_request_target", "checks code out"),
-        ("contents: read", "pull-requests: write", "checks code out"),
+        ("on: pull_request", "on: pull_request_target", "checks out code of others"),
+        ("contents: read", "pull-requests: write", "every job may write"),
+        (
+            "    timeout-minutes: 60\n",
+            "    timeout-minutes: 60\n    permissions:\n      contents: write\n",
+            "may write and checks out",
+        ),
         ("permissions:\n  contents: read\n", "", "no permissions"),
         ("pip install -e .", "echo ${{ github.head_ref }}", "what others write"),
         ("    timeout-minutes: 60\n", "", "six hours"),
@@ -69,6 +89,27 @@ def test_nobodys_code_gets_rights(name: str) -> None:
 def test_each_of_these_faults_is_seen(sound: str, planted: str, told: str) -> None:
     assert sound in MANUAL[0]
     assert told in str(workflow_faults(MANUAL[0].replace(sound, planted)))
+
+
+def test_the_comment_is_rendered_from_checked_json_by_code_of_the_main_branch() -> None:
+    text = TEXTS["gate-comment.yml"]
+    for planted in ("", "${{ github.event.workflow_run.head_sha }}"):
+        assert "checks out code of others" in str(workflow_faults(text.replace(MAIN_BRANCH, planted)))
+    assert "perfsuite render" in text
+    assert "gate.md" not in text
+
+
+@pytest.mark.skipif(ZIZMOR is None, reason="zizmor is not installed")
+def test_zizmor_finds_nothing_at_its_default_level(tmp_path: Path) -> None:
+    assert zizmor(ROOT / ".github" / "workflows") == 0
+    planted = TEXTS["gate.yml"].replace("code=0", "echo ${{ github.head_ref }}")
+    (tmp_path / "planted.yml").write_text(planted)
+    assert zizmor(tmp_path / "planted.yml") != 0, "the negative control"
+
+
+def zizmor(target: Path) -> int:
+    words = [str(ZIZMOR), "--offline", "--no-progress", "--quiet", str(target)]
+    return subprocess.run(words, capture_output=True, check=False).returncode
 
 
 def test_what_runs_here_is_pinned() -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from perfsuite.cli.arguments import Options, duration, number
+from perfsuite.errors import UsageError
 
 if TYPE_CHECKING:
-    from perfsuite.gate.settings import GateSettings
+    from perfsuite.gate.settings import GateSettings, Rules
 
 # Options that fall back to pyproject.toml, or to the default in GateSettings, by the field that each sets.
 OVERRIDES = {
@@ -34,6 +35,7 @@ REPEATED_OPTIONS = {
     "max_pairs": "--max-pairs",
     "time_budget_seconds": "--time-budget",
     "harness": "--harness",
+    "rules": "--rules",
     "python": "--python",
 }
 
@@ -116,13 +118,19 @@ def gate_settings(
     base: str,
     head: str | None = None,
     null: bool = False,
+    rules: Rules = "head",
     pytest_args: Sequence[str] = (),
 ) -> GateSettings:
     """Settings from `add_gate_arguments`, over those of the project that `folder` lies in."""
+    from perfsuite.gate.project_settings import read_project_settings
     from perfsuite.gate.schedule import TurnSchedule
-    from perfsuite.gate.settings import GateSettings, read_project_settings
+    from perfsuite.gate.settings import GateSettings
 
-    project = read_project_settings(folder, datetime.now(UTC).date())
+    today = datetime.now(UTC).date()
+    project = read_project_settings(folder, today)
+    notes: tuple[str, ...] = ()
+    if rules == "base":
+        project, notes = _with_rules_of(base, project, folder, today)
     given = {name: getattr(arguments, option) for name, option in OVERRIDES.items()}
     project |= {name: value for name, value in given.items() if value is not None}
     project["share"] = (*project.get("share", ()), *arguments.share)
@@ -131,12 +139,31 @@ def gate_settings(
         base=base,
         head=head,
         harness=arguments.harness,
+        rules=rules,
+        notes=notes,
         null=null,
         prepare=tuple(arguments.prepare),
         pytest_args=tuple(pytest_args),
         schedule=TurnSchedule() if timeout is None else TurnSchedule(hang_timeout_seconds=timeout),
         **project,
     )
+
+
+def _with_rules_of(
+    base: str, project: Mapping[str, Any], folder: Path, today: date
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The settings of the project in `folder` with the rules of the commit `base`."""
+    from perfsuite.gate.git import Repository
+    from perfsuite.gate.project_settings import SETTINGS_FILE, parse_project_settings, with_base_rules
+
+    repository = Repository.at(folder)
+    commit = repository.commit(base)
+    name = (repository.project_subfolder / SETTINGS_FILE).as_posix()
+    try:
+        settings = parse_project_settings(repository.file_contents(commit, name), f"{base}:{name}")
+    except UsageError as error:
+        raise UsageError(f"{error}; --rules head applies the settings of this folder instead") from error
+    return with_base_rules(project, settings, today)
 
 
 def repro_command(settings: GateSettings) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TextIO
@@ -11,6 +12,17 @@ from perfsuite import atomic
 from perfsuite.errors import StoreError, UsageError
 
 STDOUT = "-"
+
+
+def print_message(text: str, stream: TextIO | None = None) -> None:
+    """Print text that may come from a file or a repository, by default on standard error.
+
+    Its lines stay. Control characters are escaped, and so are workflow commands in a GitHub job.
+    """
+    from perfsuite.report.publish import printable
+    from perfsuite.report.text import escape_lines
+
+    print(printable(escape_lines(text), os.environ), file=stream or sys.stderr, flush=True)
 
 
 def add_json_argument(parser: argparse.ArgumentParser, contents: str = "the figures") -> None:
@@ -26,6 +38,13 @@ def write_output(option: str, target: str, text: str) -> None:
         atomic.replace(Path(target), text.encode())
     except StoreError as error:  # a report, not a stored run: the option is at fault
         raise UsageError(f"{option}: {error}") from error
+
+
+def write_json(option: str, target: str, value: object) -> None:
+    """Write a value as JSON where an option such as `--json` says."""
+    from perfsuite.report.formats.json import dump_json
+
+    write_output(option, target, dump_json(value))
 
 
 def text_stream(*targets: str | None) -> TextIO:

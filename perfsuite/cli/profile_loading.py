@@ -7,7 +7,6 @@ perfsuite profile loading --data-dir images/ --augmentation-mode moderate --anno
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +18,7 @@ from perfsuite.cli.arguments import (
     add_image_size_argument,
     add_seconds_argument,
 )
-from perfsuite.cli.output import add_json_argument, text_stream, write_output
+from perfsuite.cli.output import add_json_argument, print_message, text_stream, write_json
 
 if TYPE_CHECKING:
     from perfsuite.advise.profile.loading import LoadingProfile
@@ -57,9 +56,9 @@ def run(arguments: argparse.Namespace) -> int:
         annotations=arguments.annotations,
     )
     profile = profile_loading(loaders.train, arguments.seconds)
-    print(_table(profile), file=text_stream(arguments.json))
+    print_message(_table(profile), text_stream(arguments.json))
     if arguments.json is not None:
-        write_output("--json", arguments.json, json.dumps(asdict(profile)))
+        write_json("--json", arguments.json, asdict(profile))
     return 0
 
 

@@ -9,13 +9,12 @@ perfsuite profile transforms --pipeline mypackage.pipelines:validation
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from math import isfinite
 from typing import TYPE_CHECKING
 
 from perfsuite.cli.arguments import NONNEGATIVE_INT, POSITIVE_INT, add_seconds_argument, number, size
-from perfsuite.cli.output import add_json_argument, text_stream, write_output
+from perfsuite.cli.output import add_json_argument, print_message, text_stream, write_json
 
 if TYPE_CHECKING:
     from perfsuite.advise.profile.transforms import PipelineProfile, StepTimes
@@ -68,10 +67,10 @@ def run(arguments: argparse.Namespace) -> int:
         for keypoints in ([0, arguments.keypoints] if arguments.keypoints else [0])
     ]
     tables = "\n\n".join(_table(arguments.pipeline, profile) for profile in profiles)
-    print(tables, file=text_stream(arguments.json))
+    print_message(tables, text_stream(arguments.json))
     if arguments.json is not None:
         values = {"pipeline": arguments.pipeline, "profiles": [asdict(profile) for profile in profiles]}
-        write_output("--json", arguments.json, json.dumps(values))
+        write_json("--json", arguments.json, values)
     return 0
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from perfsuite import __version__
 from perfsuite.cli import commands
+from perfsuite.cli.output import print_message
 from perfsuite.errors import ExitCode, PerfsuiteError
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def _run(name: str | None, words: Sequence[str]) -> int:
             return ExitCode.USAGE
         return int(arguments.run(arguments))
     except PerfsuiteError as error:
-        print(f"{who}: {error}", file=sys.stderr)
+        print_message(f"{who}: {error}")
         return error.exit_code
     except KeyboardInterrupt:
         print(f"{who}: interrupted; what was finished is kept", file=sys.stderr)
@@ -79,8 +80,8 @@ def _run(name: str | None, words: Sequence[str]) -> int:
         if missing is not None:
             print(f"{who}: {missing}", file=sys.stderr)
             return ExitCode.USAGE
-        traceback.print_exc()
-        print(f"{who}: internal error, see the traceback above; please report it", file=sys.stderr)
+        print_message(traceback.format_exc().rstrip())
+        print_message(f"{who}: internal error, see the traceback above; please report it")
         return ExitCode.INTERNAL
 
 

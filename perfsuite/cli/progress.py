@@ -6,6 +6,8 @@ import sys
 from types import TracebackType
 from typing import TextIO
 
+from perfsuite.cli.output import print_message
+
 ERASE_LINE = "\r\033[K"
 
 
@@ -59,4 +61,4 @@ class ImageCounter:
 
 def print_progress(command: str, message: str) -> None:
     """Print a message that stays, such as the path of a written report."""
-    print(f"perfsuite {command}: {message}", file=sys.stderr, flush=True)
+    print_message(f"perfsuite {command}: {message}")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
+from perfsuite.cli.output import print_message
 from perfsuite.store.run import Run
 from perfsuite.store.runs import RunStore
 
@@ -21,4 +21,4 @@ def describe_runs(side: str, runs: Sequence[Run]) -> str:
 
 def open_store(root: str) -> RunStore:
     """A store that reports on stderr what it skips, and what takes long."""
-    return RunStore(root, on_message=lambda message: print(message, file=sys.stderr))
+    return RunStore(root, on_message=print_message)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from perfsuite.data.faults import Fault
+from perfsuite.data.sources.maps import MapOrigin
 from perfsuite.errors import DataError
 
 SKIPPED_ROW = -1  # the row of a position without an image
@@ -42,7 +43,7 @@ class BatchLayout:
 
     size: int
     with_geometry: bool = False
-    maps: bool = False
+    map_dtype: torch.dtype | None = None  # None without maps
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,8 @@ class BatchView:
     rows: NDArray[np.int64]  # the source's row at each position, or SKIPPED_ROW
     affines: NDArray[np.float64] | None  # positions x 2 x (2 x 3): from the image to its crop, then augmented
     original_sizes: NDArray[np.int64] | None  # positions x (width, height) of the image
-    maps: NDArray[np.uint8] | None  # positions x size x size
+    maps: NDArray[Any] | None  # positions x size x size
+    map_origins: NDArray[np.uint8] | None  # the MapOrigin of each image
 
     def __getitem__(self, part: slice) -> BatchView:
         return BatchView(**_map_fields(self, lambda array: array[part]))
@@ -68,8 +70,8 @@ class BatchView:
         self.images[position] = fill
         if self.affines is not None and self.original_sizes is not None:
             self.affines[position], self.original_sizes[position] = 0, UNKNOWN_SIZE
-        if self.maps is not None:
-            self.maps[position] = 0
+        if self.maps is not None and self.map_origins is not None:
+            self.maps[position], self.map_origins[position] = 0, MapOrigin.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +84,13 @@ class BatchBuffer:
     affines: torch.Tensor | None = None
     original_sizes: torch.Tensor | None = None
     maps: torch.Tensor | None = None
+    map_origins: torch.Tensor | None = None
 
     @classmethod
     def new(cls, count: int, layout: BatchLayout, empty: TensorFactory = torch.empty) -> BatchBuffer:
         """Allocate `count` positions; `empty` allocates each tensor, in pinned, shared or device memory."""
         size = layout.size
-        geometry = layout.with_geometry
+        geometry, has_maps = layout.with_geometry, layout.map_dtype is not None
         try:
             return cls(
                 images=empty((count, size, size, 3), dtype=torch.uint8),
@@ -95,7 +98,8 @@ class BatchBuffer:
                 rows=empty((count,), dtype=torch.int64),
                 affines=empty((count, 2, 2, 3), dtype=torch.float64) if geometry else None,
                 original_sizes=empty((count, 2), dtype=torch.int64) if geometry else None,
-                maps=empty((count, size, size), dtype=torch.uint8) if layout.maps else None,
+                maps=empty((count, size, size), dtype=layout.map_dtype) if has_maps else None,
+                map_origins=empty((count,), dtype=torch.uint8) if has_maps else None,
             )
         except RuntimeError as error:
             if "memory" not in str(error):

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+import torch
+
 from perfsuite.data.batch import BatchLayout
 from perfsuite.data.faults import FaultPolicy, check_fault_policy
 from perfsuite.data.sources.maps import MapSource
@@ -40,7 +43,8 @@ class ImageConfig:
 
     @property
     def batch_layout(self) -> BatchLayout:
-        return BatchLayout(self.size, self.with_geometry, self.maps is not None)
+        map_dtype = None if self.maps is None else torch.from_numpy(np.empty(0, self.maps.dtype)).dtype
+        return BatchLayout(self.size, self.with_geometry, map_dtype)
 
     def check_decoded_cache(self, cached: ImageConfig) -> None:
         """Raise a DataError if decoded images of a cache with `cached` cannot serve this loader."""

@@ -180,13 +180,14 @@ class ImageMaker:
         if view.affines is not None and view.original_sizes is not None:
             view.affines[position] = [step[:2] for step in steps]
             view.original_sizes[position] = geometry.original_size
-        if view.maps is not None and self._config.maps is not None:
+        if view.maps is not None and view.map_origins is not None and self._config.maps is not None:
             with stage("map"):
-                label_map: Any = self._config.maps.get_map(self._source.name(row), *geometry.original_size)
+                values: Any
+                values, origin = self._config.maps.get_map(self._source.name(row), *geometry.original_size)
                 for step in steps:
                     if not is_identity(step):
-                        label_map = warp_map(label_map, invert_affine(step), size, size, fill=0)
-                view.maps[position] = label_map
+                        values = warp_map(values, invert_affine(step), size, size, fill=0)
+                view.maps[position], view.map_origins[position] = values, origin
 
     def prepare_for_cache(self, data: bytes, shorter_side: int, slot_bytes: int) -> CachedImage:
         """Decode an image for a cache: the crop, or for random crops the whole image at `shorter_side`."""

@@ -16,6 +16,7 @@ from perfsuite.data.faults import FaultLog
 from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.order import Order
 from perfsuite.data.sources.base import ImageSource
+from perfsuite.data.sources.maps import MapCounts
 from perfsuite.data.targets import TargetBuilder
 from perfsuite.errors import DataError
 from perfsuite.stages import stage
@@ -61,7 +62,7 @@ class Loader:
     With annotations, labels are a list of targets (perfsuite.data.targets); with maps alone, the maps.
 
     The batches are a pure function of seed and epoch, with any engine and any number of workers. `faults`
-    counts and names the images that could not be read.
+    counts and names the images that could not be read. `map_counts` counts the stored and the drawn maps.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Loader:
     ) -> None:
         self.source, self.order, self.image_config = source, order, image_config
         self.faults = FaultLog()
+        self.map_counts = MapCounts()
         self._engine, self._normalize, self._targets = engine, normalize, targets
         self._persistent_workers = persistent_workers
         self._epoch, self._batches_given, self._resume_at = 0, 0, 0
@@ -124,6 +126,8 @@ class Loader:
                     if batch is None:
                         break
                     self.faults.add(batch.faults)
+                    if batch.map_origins is not None:
+                        self.map_counts.add(batch.map_origins.numpy())
                     with stage("normalize"):
                         images = self._normalize(batch.images)
                     labels = self._labels(batch)

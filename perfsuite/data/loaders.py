@@ -46,7 +46,8 @@ SourcesBySplit = Mapping[str, ImageSource] | Mapping[Split, ImageSource]
 class Loaders:
     """The result of `make_loaders`; it unpacks into its five fields.
 
-    `info` has `samples` by split, `class_weights`, `num_workers`, `engine`, `decoder` and `seed`.
+    `info` has `samples` by split, `class_weights`, `num_workers`, `engine`, `decoder`, `seed`, and with maps
+    `maps`: how many are `stored`, and how many `drawn` as they are needed.
     """
 
     train: Loader
@@ -96,12 +97,14 @@ def make_loaders(
     cores: Sequence[int] = (),
     annotations: str | Path | Annotations | None = None,
     maps: str | Path | MapSource | None = None,
+    keypoint_flip_pairs: Sequence[tuple[int, int]] | None = None,
 ) -> Loaders:
     """Make loaders for a folder of class folders (or of train, val and test), or for given sources.
 
     With `annotations` (perfsuite's format or COCO's) the images are the annotated ones under `data_dir`, and
     labels are targets whose boxes, polygons and keypoints follow the images' crops and augmentation. Label
-    maps are read from the folder `maps`; missing ones are drawn from the annotations.
+    maps are read from the folder `maps`; missing ones are drawn from the annotations. A mirror exchanges left
+    and right keypoints: by their names in the file, or by the pairs of indices in `keypoint_flip_pairs`.
 
     With `augmentation_mode` None, training crops at random and mirrors. "conservative", "moderate" and
     "aggressive" add their operations to the crop. "none" uses the center crop, the same in every epoch.
@@ -157,7 +160,9 @@ def make_loaders(
         raise ValueError(f"cache_epochs: {cache_epochs} without a cache, expected cache='ram' or 'disk' too")
     if cache is not None:
         sources = cache_splits(cache, sources, image_configs, cache_epochs)
-    targets = None if labels is None else TargetBuilder(labels, image_size)
+    targets = None if labels is None else TargetBuilder(labels, image_size, keypoint_flip_pairs)
+    if targets is not None and may_mirror(image_configs["train"].mode):
+        targets.check_flip_orders()
     loaders = {
         split: _make_loader(split, sources[split], image_configs[split], options, targets) for split in SPLITS
     }
@@ -195,8 +200,8 @@ def _make_loader(
 def _describe(
     sources: Mapping[Split, ImageSource], image_config: ImageConfig, options: LoaderOptions, has_targets: bool
 ) -> dict[str, Any]:
-    num_workers = options.workers.num_workers
-    return {
+    num_workers, maps = options.workers.num_workers, image_config.maps
+    info: dict[str, Any] = {
         "samples": {split: len(sources[split]) for split in SPLITS},
         "class_weights": None if has_targets else class_weights(sources["train"]).tolist(),
         "num_workers": num_workers,
@@ -204,6 +209,9 @@ def _describe(
         "decoder": image_config.decoder,
         "seed": options.seed,
     }
+    if maps is not None:
+        info["maps"] = {"stored": maps.stored_count, "drawn": maps.drawn_count}
+    return info
 
 
 def default_num_workers() -> int:
@@ -231,6 +239,16 @@ def _training_config(
     if mode == "none":
         return replace(image_config, refill=True)
     return replace(image_config, crop=crop, mode=_mirror_mode() if mode is None else mode, refill=True)
+
+
+def may_mirror(mode: str | AugmentationMode) -> bool:
+    """Whether a mode mirrors some images."""
+    from perfsuite.transforms.augment.modes import get_mode
+    from perfsuite.transforms.augment.operations.mirror import Mirror
+
+    return any(
+        isinstance(operation, Mirror) and operation.probability > 0 for operation in get_mode(mode).operations
+    )
 
 
 def _mirror_mode() -> AugmentationMode:

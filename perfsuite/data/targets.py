@@ -14,6 +14,7 @@ from perfsuite.data.sources.annotations import Annotations, ImageAnnotation, Obj
 from perfsuite.data.sources.base import ImageSource
 from perfsuite.errors import DataError
 from perfsuite.transforms.geometry import is_identity
+from perfsuite.transforms.labels.keypoints import FlipOrder, flip_order_of_pairs, is_mirrored
 from perfsuite.transforms.labels.labels import Labels, TransformedLabels, transform_labels
 
 Target = dict[str, Any]
@@ -26,14 +27,25 @@ class TargetBuilder:
     indices of `class_names`) are those of objects that are still visible. If the annotations have them,
     `polygons` is a list for each object, and `keypoints` is float32, objects x keypoints x (x, y, visible).
     With maps, `map` is the image's label map.
+
+    In a mirrored image left and right keypoints change places: by the annotations' flip orders, or by
+    `flip_pairs` of indices for all classes. Where neither is known, a mirrored image is an error.
     """
 
-    def __init__(self, annotations: Annotations, size: int) -> None:
+    def __init__(
+        self, annotations: Annotations, size: int, flip_pairs: Sequence[tuple[int, int]] | None = None
+    ) -> None:
         self._annotations, self._size = annotations, size
         self._row_by_file = annotations.row_by_file()
-        counts = np.diff(annotations.keypoint_ends, prepend=0)
-        self._max_keypoints = int(counts.max(initial=0))
+        self._max_keypoints = annotations.max_keypoints
+        self._flip_orders = self._orders_by_class(flip_pairs)
         self._has_polygons = len(annotations.point_ends) > 0
+
+    def check_flip_orders(self) -> None:
+        """Raise a DataError if a class has keypoints whose flip order is unknown. Mirrors need it."""
+        has_keypoints = np.diff(self._annotations.keypoint_ends, prepend=0) > 0
+        for label in np.unique(self._annotations.labels[has_keypoints]).tolist():
+            self._flip_order_of(label)
 
     def build(self, batch: Batch, source: ImageSource) -> list[Target]:
         if batch.affines is None or batch.original_sizes is None:
@@ -69,6 +81,7 @@ class TargetBuilder:
             boxes=np.array([thing.box for thing in objects]).reshape(-1, 4),
             keypoints=keypoints[:, :2],
             polygons=tuple(np.array(polygon) for thing in objects for polygon in thing.polygons),
+            flip_order=self._flip_order(objects) if any(map(is_mirrored, affines)) else None,
         )
         transformed = self._transform_labels(labels, affines)
         visible_objects = transformed.box_indices
@@ -79,7 +92,8 @@ class TargetBuilder:
         if self._has_polygons:
             target["polygons"] = _polygons_by_object(transformed, polygon_owners, visible_objects)
         if self._max_keypoints:
-            visible = keypoints[:, 2:] * transformed.keypoints_inside[:, None]
+            annotated = keypoints[transformed.keypoint_indices, 2:]
+            visible = annotated * transformed.keypoints_inside[:, None]
             columns = np.concatenate([transformed.labels.keypoints, visible], axis=1)
             by_object = columns.reshape(len(objects), self._max_keypoints, 3)[visible_objects]
             target["keypoints"] = torch.from_numpy(by_object.astype(np.float32))
@@ -95,11 +109,42 @@ class TargetBuilder:
         return TransformedLabels(
             augmented.labels,
             box_indices=cropped.box_indices[augmented.box_indices],
-            keypoints_inside=cropped.keypoints_inside & augmented.keypoints_inside,
+            keypoint_indices=cropped.keypoint_indices[augmented.keypoint_indices],
+            keypoints_inside=cropped.keypoints_inside[augmented.keypoint_indices]
+            & augmented.keypoints_inside,
             polygon_indices=cropped.polygon_indices[augmented.polygon_indices],
             boxes_dropped=cropped.boxes_dropped + augmented.boxes_dropped,
             polygons_dropped=cropped.polygons_dropped + augmented.polygons_dropped,
         )
+
+    def _flip_order(self, objects: Sequence[ObjectAnnotation]) -> NDArray[np.int64] | None:
+        """The flip order of the padded keypoints of all objects; None without keypoints."""
+        if not self._max_keypoints or not objects:
+            return None
+        unchanged = np.arange(self._max_keypoints)
+        orders = [self._flip_order_of(thing.label) if thing.keypoints else unchanged for thing in objects]
+        return np.concatenate([order + index * len(order) for index, order in enumerate(orders)])
+
+    def _flip_order_of(self, label: int) -> NDArray[np.int64]:
+        if label not in self._flip_orders:
+            raise DataError(
+                f"keypoints: a mirror, and class {self._annotations.class_names[label]!r} without names that "
+                "tell left from right, expected to know which keypoints change places; pass "
+                "keypoint_flip_pairs=[(1, 2), ...], () if none do, or a mode without a mirror"
+            )
+        return self._flip_orders[label]
+
+    def _orders_by_class(self, pairs: Sequence[tuple[int, int]] | None) -> dict[int, NDArray[np.int64]]:
+        """The flip order of each class that has one, padded to the same number of keypoints."""
+        orders: Sequence[FlipOrder | None] = self._annotations.flip_orders
+        if pairs is not None:
+            order = flip_order_of_pairs(self._max_keypoints, pairs)
+            orders = [order] * len(self._annotations.class_names)
+        return {
+            label: np.array([*order, *range(len(order), self._max_keypoints)], np.int64)
+            for label, order in enumerate(orders)
+            if order is not None
+        }
 
     def _padded_keypoints(self, thing: ObjectAnnotation) -> list[tuple[float, float, float]]:
         """Pad each object's keypoints to the same count with invisible ones."""

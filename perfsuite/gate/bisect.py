@@ -15,6 +15,9 @@ from perfsuite.gate.settings import GateSettings
 from perfsuite.judge.gate_report import GateReport
 from perfsuite.judge.verdict import Outcome
 
+# Of settings, which end at 1 and at 10. A slowdown of ten times is found as well with these.
+MAX_NARROWED_TOLERANCE, MAX_NARROWED_MDE = 0.9, 9.0
+
 
 class CommitStatus(StrEnum):
     """The verdict of a gate of `good` against one commit."""
@@ -120,7 +123,8 @@ def narrow_settings(settings: GateSettings, whole: GateReport) -> GateSettings:
     ]
     if not slowdowns:
         return settings
-    return replace(settings, tolerance=max(settings.tolerance, min(slowdowns) / 2), mde=max(slowdowns))
+    tolerance = min(max(settings.tolerance, min(slowdowns) / 2), MAX_NARROWED_TOLERANCE)
+    return replace(settings, tolerance=tolerance, mde=min(max(*slowdowns, settings.mde), MAX_NARROWED_MDE))
 
 
 def commit_status(report: GateReport) -> CommitStatus:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from perfsuite.gate.pair_result import NodeId
 from perfsuite.gate.settings import RANGES
-from perfsuite.gate.side_process import SIDES, SideProcess, SideProcessError
+from perfsuite.gate.side_process import SIDES, SideProcess, SideProcessError, other_side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +47,7 @@ class CollectedSuites:
     """What each side holds by itself, before one side's benchmarks are copied over the other's."""
 
     by_side: Mapping[str, SideCollection]
+    rules: str = "base"  # the side whose tolerance markers hold where both sides have a test
 
     def nodes(self, side: str) -> tuple[NodeId, ...]:
         return tuple(self.by_side[side].locations)
@@ -59,11 +60,20 @@ class CollectedSuites:
         return node.split("::", 1)[0], 0
 
     def marked_tolerance(self, node: NodeId) -> float | None:
-        """The argument of a test's `tolerance` marker, on head where head has the test."""
-        for side in reversed(SIDES):
-            if node in self.by_side[side].locations:
-                return self.by_side[side].tolerances.get(node)
-        return None
+        """The argument of a test's `tolerance` marker, on the side of the rules where that has the test.
+
+        What base holds wrongly head may correct, so that an invalid marker of base does not hold.
+        """
+        sides = [self.by_side[side] for side in (self.rules, other_side(self.rules))]
+        marked = [side.tolerances.get(node) for side in sides if node in side.locations]
+        valid = (value for value in marked if value is None or value in RANGES["tolerance"])
+        return next(valid, marked[-1] if marked else None)
+
+    def changed_markers(self) -> tuple[NodeId, ...]:
+        """The tests of both sides whose `tolerance` markers differ."""
+        base, head = (self.by_side[side] for side in SIDES)
+        both = base.locations.keys() & head.locations.keys()
+        return tuple(sorted(n for n in both if base.tolerances.get(n) != head.tolerances.get(n)))
 
     def benchmark_files(self, side: str) -> set[str]:
         return {file for file, _ in self.by_side[side].locations.values()}

@@ -69,7 +69,8 @@ def _count_all(context: GateContext, state: GateState, nodes: Sequence[NodeId]) 
         ended_on_both = {node for node, outcomes in result.outcomes.items() if len(outcomes) > 1}
         done = {*result.nodes.values(), *state.judged_nodes(), *ended_on_both}
         counted.remaining = [node for node in counted.remaining if node not in done]
-        if not result.abort_reason or not result.outcomes or not counted.remaining:
+        is_over = result.is_out_of_time or not result.abort_reason
+        if is_over or not result.outcomes or not counted.remaining:
             break
     return counted
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from perfsuite.gate.pair_result import NodeId, NodeOutcome, WorkloadName
+from perfsuite.gate.side_process import SIDES
 from perfsuite.judge.counter_diff import CounterDiff, compare_counters
 from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.measure.counters.registry import DIRECTIONS
@@ -151,8 +152,29 @@ def _missing_verdict(node: NodeId, head_errors: Sequence[str]) -> Verdict:
         node,
         Outcome.MISSING,
         "base has it, head does not; if it was renamed, add it to tool.perfsuite.gate.renames; if it was "
-        "removed, add it to quarantine",
+        "removed, add it to quarantine (--rules head applies head's)",
     )
+
+
+def uncollected(
+    errors: Mapping[str, Sequence[str]], judged: Collection[NodeId], on_head: Iterable[NodeId]
+) -> list[Verdict]:
+    """Verdicts on files that head could not collect and of which no test has a verdict.
+
+    >>> errors = {"base": ["b.py: ImportError: x"], "head": ["b.py: ImportError: x"]}
+    >>> uncollected(errors, [], [])[0].reason
+    'not collected on both sides: b.py: ImportError: x'
+    """
+    known = [*judged, *on_head]
+    verdicts = {}
+    for error in errors.get("head", ()):
+        file = NodeId(error.partition(": ")[0])
+        if file in SIDES or any(node.partition("::")[0] == file for node in known):
+            continue  # a side that collected nothing is named by its tests, which are missing
+        sides = "both sides" if _error_of_file(file, errors.get("base", ())) else "head"
+        reason = f"not collected on {sides}: {_failure_reason(error)}"
+        verdicts[file] = _verdict(file, Outcome.ERROR, reason)
+    return list(verdicts.values())
 
 
 def unjudged(

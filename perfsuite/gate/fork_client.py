@@ -79,13 +79,16 @@ class ForkServerClient:
             "cwd": str(cwd),
             "socket_variable": socket_variable,
         }
-        return ForkedProcess(int(self._request(request, files)), self)
+        pid = self._request(request, files)
+        if not isinstance(pid, int) or pid <= 0:
+            raise ForkServerError(f"fork server: {str(pid)[:80]!r}, expected a process id")
+        return ForkedProcess(pid, self)
 
     def exit_status(self, pid: int) -> int:
         """The exit status of a child that has ended, which the fork server then forgets."""
         try:
             return int(self._request({"command": "status", "pid": pid}))
-        except ForkServerError:
+        except (ForkServerError, TypeError, ValueError):
             return -9  # children do not outlive their fork server
 
     def _request(self, request: Mapping[str, Any], files: Sequence[int] = ()) -> Any:
@@ -96,7 +99,10 @@ class ForkServerClient:
             raise ForkServerError(f"fork server: {error}, expected a reply") from error
         if not data:
             raise ForkServerError(f"fork server: ended with {self.process.poll()}, expected a reply")
-        return json.loads(data)
+        try:
+            return json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise ForkServerError(f"fork server: {data[:80]!r}, expected a JSON value") from error
 
     def close(self) -> None:
         self._socket.close()

@@ -32,6 +32,7 @@ def gate(
         context = GateContext(
             runner=runner, suites=collect_suites(runner), started_at=started_at, on_progress=on_progress
         )
+        runner.is_out_of_time = context.is_out_of_time
         state = GateState()
         try:
             _run_stages(context, state)
@@ -41,12 +42,27 @@ def gate(
 
 
 def _run_stages(context: GateContext, state: GateState) -> None:
+    _note_rules(context, state)
     _note_divergence(context, state)
     nodes = nodes_to_run(context)
     count_benchmarks(context, state, nodes)
     _report_absences(context, state, nodes)
     _plan_rule(context, state)
     time_workloads(context, state)
+
+
+def _note_rules(context: GateContext, state: GateState) -> None:
+    """Name the rules of head that were not applied."""
+    for note in context.settings.notes:
+        _note(context, state, note)
+    changed = context.suites.changed_markers() if context.settings.rules == "base" else ()
+    if changed:
+        _note(
+            context,
+            state,
+            f"head changes mark.tolerance of {len(changed)} tests ({', '.join(changed[:3])}); base's rules "
+            "were applied (--rules head applies head's)",
+        )
 
 
 def _note_divergence(context: GateContext, state: GateState) -> None:
@@ -67,6 +83,8 @@ def _report_absences(context: GateContext, state: GateState, nodes: Sequence[Nod
             continue  # it was to run and was not reached, which is a finding of its own
         if node not in state.judged_nodes():
             state.node_verdicts.setdefault(node, []).append(verdict)
+    for verdict in findings.uncollected(errors, state.judged_nodes(), suites.nodes("head")):
+        state.node_verdicts[NodeId(verdict.workload)] = [verdict]
     for side in SIDES:
         state.notes += [
             f"{side}: collection failed: {findings.summarize_collect_error(error)}" for error in errors[side]

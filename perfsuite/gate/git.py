@@ -86,6 +86,11 @@ class Repository:
     def has_file(self, commit: str, file: str) -> bool:
         return run_git(self.root, "cat-file", "-e", f"{commit}:{file}").returncode == 0
 
+    def file_contents(self, commit: str, file: str) -> bytes:
+        """The bytes of a file in a commit; none where the commit lacks it."""
+        done = run_git(self.root, "show", f"{commit}:{file}")
+        return b"" if done.returncode else done.stdout.encode("utf-8", "surrogateescape")
+
     def subject(self, commit: str) -> str:
         """The first line of a commit's message."""
         return git_output(self.root, "show", "--no-patch", "--format=%s", commit, who=commit)

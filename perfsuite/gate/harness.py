@@ -10,7 +10,7 @@ from pathlib import Path
 
 from perfsuite.gate.project_layout import find_sources
 from perfsuite.gate.worktree import clear_path
-from perfsuite.paths import link_on_the_way, resolves_inside
+from perfsuite.paths import link_on_the_way, resolves_inside, stays_inside
 
 
 def find_harness(
@@ -26,7 +26,7 @@ def find_harness(
     names: dict[str, None] = {}
     for file in sorted(set(benchmark_files)):
         folder = Path(file).parent
-        if ".." in folder.parts:  # installed, and so the same for both sides
+        if not stays_inside(file):  # installed, and so the same for both sides
             continue
         holds_project = project_subfolder.is_relative_to(folder) or any(
             package.is_relative_to(folder) or folder.is_relative_to(package) for package in packages

@@ -26,7 +26,6 @@ def run_null_pair(context: GateContext, state: GateState) -> None:
         list(dict.fromkeys(workload.node for workload in chosen)),
         null=True,
         skip=frozenset(state.workloads) - set(state.null_workloads),
-        is_out_of_time=context.is_out_of_time,
     )
     for turns in result.workload_turns:
         workload = WorkloadState(turns.name, turns.node)

@@ -39,7 +39,7 @@ class WorkloadTurns:
 class NodeOutcome:
     """How a test ended on one side."""
 
-    outcome: str  # passed, failed, skipped, xfailed, died, hung, stopped
+    outcome: str  # passed, failed, skipped, xfailed, died, hung, stopped, invalid message
     detail: str = ""
 
     @property

@@ -12,6 +12,7 @@ from typing import Any
 
 from perfsuite.errors import UsageError
 from perfsuite.gate.collection import CollectedSuites, SideCollection, receive_collection
+from perfsuite.gate.descendants import adopted_orphans
 from perfsuite.gate.fork_client import ForkServerClient, ForkServerError, ForkServerRotation, can_fork
 from perfsuite.gate.git import Repository
 from perfsuite.gate.harness import copy_harness, find_harness
@@ -29,7 +30,7 @@ from perfsuite.gate.project_layout import find_sources
 from perfsuite.gate.settings import GateSettings
 from perfsuite.gate.side_process import SIDES, SideProcess, SideProcessError, other_side
 from perfsuite.gate.submodules import check_out_submodules
-from perfsuite.gate.workspace import gate_workspace
+from perfsuite.gate.workspace import gate_workspace, refuse_removed
 from perfsuite.gate.worktree import (
     Worktree,
     add_worktree,
@@ -65,6 +66,7 @@ class PairRunner:
         default_factory=dict
     )  # the same for both sides of a pair
     null_pair_count: int = 0
+    is_out_of_time: Callable[[], bool] = lambda: False
     gpu: Any = field(default_factory=load_nvml)
     launcher: Launcher = field(init=False)
     fork_servers: ForkServerRotation = field(init=False)
@@ -123,6 +125,7 @@ class PairRunner:
                 renames=self.settings.renames if has_own_names else {},
                 gpu=self.gpu,
                 first_core=self.rng.randrange(MAX_CORES),
+                is_out_of_time=self.is_out_of_time,
             )
             yield pair, pair.collect()
             if len(pair.shared_imports) == len(SIDES) and not null:
@@ -141,16 +144,18 @@ class PairRunner:
         counting: bool = False,
         null: bool = False,
         skip: frozenset[WorkloadName] = frozenset(),
-        is_out_of_time: Callable[[], bool] = lambda: False,
     ) -> PairResult:
         """Run one pair through `nodes`."""
+        refuse_removed(*(tree.path for tree in self.worktrees.values()))
         try:
             with self.start_pair(null) as (pair, collections):
-                result = run_pair(pair, nodes, counting, skip, is_out_of_time)
+                result = run_pair(pair, nodes, counting, skip)
                 result.collect_errors = {side: collection.errors for side, collection in collections.items()}
                 return result
         except SideProcessError as error:
             return PairResult(abort_reason=str(error))
+        finally:
+            refuse_removed(*(tree.path for tree in self.worktrees.values()))
 
 
 @contextmanager
@@ -161,6 +166,7 @@ def open_pair_runner(
     repository = Repository.at(here)
     with (
         gate_workspace(repository.git_directory) as workspace,
+        adopted_orphans(),
         prepare_sides(repository, settings, workspace, rng, on_progress) as runner,
     ):
         yield runner
@@ -238,7 +244,7 @@ def collect_suites(runner: PairRunner) -> CollectedSuites:
         base=by_side["base"].shared_imports, head=by_side["head"].shared_imports
     )
     _refuse_foreign_packages(by_side)
-    suites = CollectedSuites(by_side)
+    suites = CollectedSuites(by_side, runner.settings.rules)
     suites.refuse_invalid_tolerances()
     if runner.settings.harness in SIDES:
         _share_harness(runner, suites, runner.settings.harness)

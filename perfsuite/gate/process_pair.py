@@ -9,16 +9,22 @@ from contextlib import suppress
 from typing import Any
 
 from perfsuite.gate.collection import SideCollection, receive_collection
+from perfsuite.gate.messages import Message
 from perfsuite.gate.pair_result import NodeId, NodeOutcome, PairResult, Turn, WorkloadName, WorkloadTurns
 from perfsuite.gate.schedule import TurnSchedule
-from perfsuite.gate.side_process import Message, SideProcess, SideProcessError, other_side
+from perfsuite.gate.side_process import SideProcess, SideProcessError, other_side
 from perfsuite.measure.gpu import GpuMonitor
 
+MAX_MESSAGES_PER_TEST = 1000  # a test serves two workloads at most
 SHORTEST_CALL_SECONDS = 1e-9  # the least that a call is taken to last
 
 
 class BenchmarkEndedError(Exception):
     """A test ended while its workload was being served: its call raised."""
+
+
+class OutOfTimeError(Exception):
+    """The gate's time was spent before a workload had enough turns."""
 
 
 class ProcessPair:
@@ -35,15 +41,18 @@ class ProcessPair:
         renames: Mapping[str, str] | None = None,
         gpu: Any = None,
         first_core: int = 0,
+        is_out_of_time: Callable[[], bool] = lambda: False,
     ) -> None:
         self.processes = (first, second)
         self.schedule = schedule
         self.shared_imports: dict[str, list[str]] = {}  # by side: what a fork server could import
         self.outcomes: dict[NodeId, dict[str, NodeOutcome]] = {}  # by side
         self.one_sided: dict[WorkloadName, tuple[NodeId, str]] = {}  # the test, the only side to reach it
+        self.is_out_of_time = is_out_of_time  # looked at before each turn, which may take seconds
         self._first_core = first_core
         self._gpu = gpu  # NVML, where there is a device
         self._ended_sides: set[str] = set()  # sides whose test ended while it was being served
+        self._messages_left = MAX_MESSAGES_PER_TEST  # of both sides together
         self._renames = dict(renames or {})  # base's node id -> head's
 
     def collect(self) -> dict[str, SideCollection]:
@@ -53,6 +62,7 @@ class ProcessPair:
 
     def run(self, nodes: Sequence[NodeId], counting: bool = False) -> None:
         """Let both sides run these tests, up to the first benchmark."""
+        self._messages_left = MAX_MESSAGES_PER_TEST * (1 + len(nodes))
         base_names = {head: base for base, head in self._renames.items()}
         for process in self.processes:
             names = [base_names.get(node, node) for node in nodes] if process.side == "base" else list(nodes)
@@ -98,7 +108,8 @@ class ProcessPair:
 
     def _next_benchmark(self, process: SideProcess) -> Message | None:
         """The message of the next benchmark that a side waits at; None when its session has finished."""
-        while True:
+        while self._messages_left:
+            self._messages_left -= 1
             message = self._receive(process)
             if message["event"] == "waiting":
                 return message
@@ -108,6 +119,11 @@ class ProcessPair:
                 return None
             if message["event"] == "test_ended":
                 self._record_outcome(process, message)
+        raise SideProcessError(
+            process.side,
+            "invalid message",
+            f"endless messages, expected at most {MAX_MESSAGES_PER_TEST} a test",
+        )
 
     def _record_outcome(self, process: SideProcess, message: Message) -> None:
         outcome = NodeOutcome(message["outcome"], message["detail"])
@@ -191,7 +207,12 @@ class ProcessPair:
             return []
         return [allowed[(self._first_core + offset) % len(allowed)] for offset in range(number)]
 
+    def refuse_without_time(self) -> None:
+        if self.is_out_of_time():
+            raise OutOfTimeError
+
     def _warm_up(self, process: SideProcess) -> Message:
+        self.refuse_without_time()
         process.send(command="warm_up")
         return self._expect(process, "warmed_up")
 
@@ -205,14 +226,15 @@ class ProcessPair:
         return self._request_turn(process, on_device, **options)
 
     def _request_turn(self, process: SideProcess, on_device: bool, **options: Any) -> Turn:
+        self.refuse_without_time()
         monitor = GpuMonitor(self._gpu if on_device else None)
         monitor.begin()
         process.send(command="turn", **options)
         message = self._expect(process, "turn_ended")
         monitor.end()
         return Turn(
-            median=float(message["median"]),
-            low=float(message["low"]),
+            median=max(float(message["median"]), SHORTEST_CALL_SECONDS),
+            low=max(float(message["low"]), SHORTEST_CALL_SECONDS),
             seconds_by_stage=message["seconds_by_stage"],
             gpu=monitor.readings,
         )
@@ -251,7 +273,6 @@ def run_pair(
     nodes: Sequence[NodeId],
     counting: bool = False,
     skip: frozenset[WorkloadName] = frozenset(),
-    is_out_of_time: Callable[[], bool] = lambda: False,
 ) -> PairResult:
     """Lead both sides through `nodes`, counted or timed. A side that dies ends the pair, not the gate."""
     result = PairResult(outcomes=pair.outcomes, one_sided=pair.one_sided, first_side=pair.processes[0].side)
@@ -259,9 +280,7 @@ def run_pair(
     try:
         pair.run(nodes, counting)
         for name, node, items in pair.matched_benchmarks(skip):
-            if is_out_of_time():
-                result.abort_reason, result.is_out_of_time = "the time for the gate is spent", True
-                break
+            pair.refuse_without_time()
             served = node
             result.nodes[name] = node
             with suppress(BenchmarkEndedError):
@@ -270,6 +289,8 @@ def run_pair(
                 else:
                     result.workload_turns.append(pair.take_turns(name, node, items))
             served = ""
+    except OutOfTimeError:
+        result.abort_reason, result.is_out_of_time = "the time for the gate is spent", True
     except SideProcessError as error:
         result.abort_reason = str(error)
         lost = served or error.node or _first_not_ended(pair, nodes, error.side)

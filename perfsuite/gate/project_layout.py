@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,28 +38,56 @@ def find_sources(root: Path) -> ProjectSources:
 
 
 def _configured_source_folders(root: Path) -> Iterable[str]:
-    tools = read_toml(root / "pyproject.toml").get("tool", {})
-    setuptools = tools.get("setuptools", {})
-    packages = setuptools.get("packages", {})
-    if isinstance(packages, dict):
-        yield from packages.get("find", {}).get("where", [])
-    if "" in setuptools.get("package-dir", {}):
-        yield setuptools["package-dir"][""]
-    wheel = tools.get("hatch", {}).get("build", {}).get("targets", {}).get("wheel", {})
-    yield from (str(Path(name).parent) for name in wheel.get("packages", []))
-    yield from (entry["from"] for entry in tools.get("poetry", {}).get("packages", []) if "from" in entry)
-    if "python-source" in tools.get("maturin", {}):
-        yield tools["maturin"]["python-source"]
+    """The folders that the project's build tool names; what has another shape is that tool's to refuse."""
+    tools = _members(read_toml(root / "pyproject.toml"), "tool")
+    setuptools = _members(tools, "setuptools")
+    wheel = _members(tools, "hatch", "build", "targets", "wheel")
+    poetry = _members(tools, "poetry")
+    folders = [
+        *_list(_members(setuptools, "packages", "find").get("where")),
+        _members(setuptools, "package-dir").get(""),
+        *(str(Path(name).parent) for name in _list(wheel.get("packages")) if isinstance(name, str)),
+        *(entry.get("from") for entry in _list(poetry.get("packages")) if isinstance(entry, dict)),
+        _members(tools, "maturin").get("python-source"),
+    ]
+    return [name for name in folders if isinstance(name, str) and "\0" not in name]
+
+
+def _members(value: Any, *keys: str) -> Mapping[str, Any]:
+    """A table within tables; empty where one of them is absent or no table."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list) else ()
 
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The contents of a TOML file; empty where there is none."""
+    return parse_toml(read_file(path), str(path))
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a file, none where it is absent; UsageError where it cannot be read."""
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path}: not a regular file, expected a file; remove or rename it")
     try:
-        return tomllib.loads(path.read_text())
+        return path.read_bytes()
     except FileNotFoundError:
-        return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: {error}, expected valid TOML; correct it") from error
+        return b""
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}, expected a readable file; correct its rights") from error
+
+
+def parse_toml(text: bytes, source: str) -> dict[str, Any]:
+    """The contents of a TOML text; UsageError where it is none."""
+    try:
+        return tomllib.loads(text.decode())
+    # A number of thousands of digits is a ValueError, and brackets nested deeply a RecursionError.
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{source}: {error}, expected valid TOML; correct it") from error
 
 
 def _packages_in(folder: Path, root: Path) -> list[str]:

@@ -1,28 +1,28 @@
-"""Settings of one gate: options of the command line, over `[tool.perfsuite.gate]` in pyproject.toml."""
+"""Settings of one gate, checked; project_settings.py reads those of pyproject.toml."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from pathlib import Path
-from typing import Any, Literal
+from datetime import date
+from typing import Literal
 
 from perfsuite.errors import UsageError
-from perfsuite.gate.project_layout import read_toml
 from perfsuite.gate.schedule import TurnSchedule
 from perfsuite.judge.sequential_rule import SequentialRule
 from perfsuite.judge.units import Range
 
 Harness = Literal["head", "base", "own"]
+Rules = Literal["base", "head"]
+MIN_ALPHA = 1e-9  # exclusive; thirty pairs and more would be needed
+MAX_PAIRS = 1000  # a gate of days; the pairs' pairwise means fit in memory
 RANGES = {
-    "alpha": Range(0, 1),
+    "alpha": Range(MIN_ALPHA, 1),
     "tolerance": Range(0, 1, with_low=True),
     "mde": Range(0, 10),
-    "max-pairs": Range(1, with_low=True, whole=True),
+    "max-pairs": Range(1, MAX_PAIRS + 1, with_low=True, whole=True),
 }
 TIME = Range(0)  # of the time budget and of the hang timeout, in seconds
-KNOWN_KEYS = set(RANGES) | {"quarantine", "tolerances", "renames", "share"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,8 @@ class GateSettings:
     max_pairs: int = 24
     time_budget_seconds: float = 600.0
     harness: Harness = "head"  # whose benchmarks run on both sides
+    rules: Rules = "base"  # whose settings and tolerance markers judge
+    notes: tuple[str, ...] = ()  # on the rules, for the report
     null: bool = False  # both sides may be the same
     prepare: tuple[str, ...] = ()  # commands to run in each side
     share: tuple[str, ...] = ()  # ignored files that both sides need
@@ -97,47 +99,3 @@ class GateSettings:
 
     def quarantine_for(self, name: str) -> Exemption | None:
         return next((entry for entry in self.quarantine if entry.matches(name)), None)
-
-
-def read_project_settings(root: Path, today: date) -> dict[str, Any]:
-    """The project's own settings, as arguments of `GateSettings`. An expired entry is an error."""
-    path = root / "pyproject.toml"
-    table = read_toml(path).get("tool", {}).get("perfsuite", {}).get("gate", {})
-    unknown = sorted(set(table) - KNOWN_KEYS)
-    if unknown:
-        raise UsageError(
-            f"{path}: [tool.perfsuite.gate] has {unknown[0]!r}, expected one of {sorted(KNOWN_KEYS)}"
-        )
-    arguments: dict[str, Any] = {}
-    for name in set(RANGES) & set(table):
-        RANGES[name].check(f"{path}: [tool.perfsuite.gate] {name}", table[name])
-        arguments[name.replace("-", "_")] = table[name]
-    arguments["quarantine"] = _read_exemptions(path, "quarantine", table.get("quarantine", []), today)
-    arguments["tolerances"] = _read_exemptions(path, "tolerances", table.get("tolerances", []), today)
-    arguments["renames"] = dict(table.get("renames", {}))
-    arguments["share"] = tuple(table.get("share", ()))
-    return arguments
-
-
-def _read_exemptions(path: Path, kind: str, entries: Sequence[Any], today: date) -> tuple[Exemption, ...]:
-    keys = {"test", "reason", "expires"} | ({"tolerance"} if kind == "tolerances" else set())
-    who = f"{path}: [[tool.perfsuite.gate.{kind}]]"
-    for entry in entries:
-        if not isinstance(entry, dict) or set(entry) != keys:
-            raise UsageError(f"{who} {entry!r}, expected exactly {sorted(keys)}")
-        _check_exemption(f"{who} {entry['test']}", entry, today)
-    return tuple(Exemption(**entry) for entry in entries)
-
-
-def _check_exemption(who: str, entry: Mapping[str, Any], today: date) -> None:
-    expires = entry["expires"]
-    is_date = isinstance(expires, date) and not isinstance(expires, datetime)
-    if not str(entry["reason"]).strip() or not is_date:
-        raise UsageError(f"{who}: needs a reason, and expires as a date (2030-01-31)")
-    if expires < today:
-        raise UsageError(
-            f"{who}: expired on {expires} ({entry['reason']}); "
-            "fix the cause and remove the entry, or renew it deliberately"
-        )
-    if "tolerance" in entry:
-        RANGES["tolerance"].check(f"{who}: tolerance", entry["tolerance"])

@@ -17,12 +17,14 @@ from typing import Any
 
 from perfsuite.errors import PerfsuiteError
 from perfsuite.gate.agent.variables import GATE_SOCKET_VARIABLE
+from perfsuite.gate.descendants import descendants, kill
 from perfsuite.gate.fork_client import ForkedProcess, ForkServerClient
+from perfsuite.gate.messages import MAX_MESSAGE_BYTES, Message, MessageError, parse_message
 
 SIDES = ("base", "head")
 GRACEFUL_EXIT_SECONDS = 2.0
 POLL_SECONDS = 0.5  # between looks at whether a silent process still lives
-Message = dict[str, Any]
+MAX_SEND_SECONDS = 120.0  # until a process that reads nothing counts as hung
 
 
 def other_side(side: str) -> str:
@@ -38,7 +40,7 @@ class SideProcessError(PerfsuiteError):
 
     def __init__(self, side: str, cause: str, message: str, node: str = "") -> None:
         super().__init__(f"{side}: {message}")
-        self.side, self.cause = side, cause  # died, hung, stopped
+        self.side, self.cause = side, cause  # died, hung, stopped, invalid message
         self.node = node  # the test in which it happened, where that is known
 
 
@@ -56,7 +58,8 @@ class SideProcess:
     ) -> None:
         self.side, self.log = side, log
         self._socket, process_socket = socket.socketpair()
-        self._buffer = b""
+        self._socket.settimeout(MAX_SEND_SECONDS)
+        self._buffer = bytearray()
         self._has_finished = False
         with process_socket, log.open("wb") as out:
             try:
@@ -78,37 +81,60 @@ class SideProcess:
     def send(self, **message: Any) -> None:
         try:
             self._socket.sendall(json.dumps(message).encode() + b"\n")
+        except TimeoutError as error:
+            raise SideProcessError(
+                self.side,
+                "hung",
+                f"read nothing for {MAX_SEND_SECONDS:.0f} s, expected it to take the gate's command",
+            ) from error
         except OSError as error:
             raise self._exit_error() from error
 
     def receive(self, timeout_seconds: float) -> Message:
-        """The next message; SideProcessError where the process is gone or silent for too long."""
-        deadline = time.monotonic() + timeout_seconds
+        """The next message; SideProcessError where the process is gone, silent too long, or sends no message.
+
+        A line that never ends is refused when it is too long, or at the time limit.
+        """
+        deadline, searched = time.monotonic() + timeout_seconds, 0
         with selectors.DefaultSelector() as selector:
             selector.register(self._socket, selectors.EVENT_READ)
-            while b"\n" not in self._buffer:
+            while (end := self._buffer.find(b"\n", searched)) < 0:
+                searched = len(self._buffer)
+                if searched > MAX_MESSAGE_BYTES:
+                    limit = f"at most {MAX_MESSAGE_BYTES >> 20} MiB"
+                    raise self._invalid_message(f"a line of {searched} bytes and more, expected {limit}")
                 # A worker forked by a dead process keeps the socket open, so an open socket proves nothing.
                 is_dead = self.process.poll() is not None
                 remaining = max(0.0, deadline - time.monotonic())
                 if selector.select(0 if is_dead else min(POLL_SECONDS, remaining)):
                     data = self._socket.recv(1 << 20)
                     self._buffer += data
-                    if data:
-                        continue
-                    raise self._exit_error()
-                if is_dead:
+                    if not data:
+                        raise self._exit_error()
+                elif is_dead:
                     raise self._exit_error()
                 if time.monotonic() > deadline:
                     raise SideProcessError(
                         self.side,
                         "hung",
-                        f"silent for {timeout_seconds:.0f} s, expected a message; "
+                        f"silent for {timeout_seconds:.0f} s or in mid-line, expected a message; "
                         "the process was ended (--hang-timeout sets how long to wait)",
                     )
-        line, self._buffer = self._buffer.split(b"\n", 1)
-        message: Message = json.loads(line)
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        try:
+            message = parse_message(line)
+        except MessageError as error:
+            raise self._invalid_message(str(error)) from error
         self._has_finished = message.get("event") == "session_finished"
         return message
+
+    def _invalid_message(self, found: str) -> SideProcessError:
+        return SideProcessError(
+            self.side,
+            "invalid message",
+            f"an invalid message: {found}; does the project use the gate's socket?",
+        )
 
     def _exit_error(self) -> SideProcessError:
         try:
@@ -134,9 +160,11 @@ class SideProcess:
         with suppress(subprocess.TimeoutExpired):
             # What a project removes at exit, such as shared memory, would outlive a killed process.
             self.process.wait(timeout=GRACEFUL_EXIT_SECONDS if self._has_finished else 0.0)
+        started = descendants(self.process.pid)  # also in sessions of their own
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        kill(started)
 
 
 def log_tail(log: Path, characters: int = 3000) -> str:

@@ -46,7 +46,6 @@ def _run_timed_pair(context: GateContext, state: GateState) -> None:
     result = context.runner.run(
         list(dict.fromkeys(workload.node for workload in undecided)),
         skip=frozenset(state.workloads) - names,
-        is_out_of_time=context.is_out_of_time,
     )
     state.timed_pairs += 1
     state.record_outcomes(result, context.is_on_base)

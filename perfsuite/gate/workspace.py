@@ -13,12 +13,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from perfsuite.errors import UsageError
+from perfsuite.errors import PerfsuiteError, UsageError
 
 # In the environment of every process of a gate, so that a later gate recognizes what a killed one left.
 RUN_VARIABLE = "PERFSUITE_GATE_RUN"
 MAX_KILL_SECONDS = 10.0  # a process that waits for a disk ends only when the disk has answered
 NO_OWNER_GRACE_SECONDS = 5.0  # a folder without an owner file that is older belongs to a killed gate
+
+
+class WorkspaceError(PerfsuiteError):
+    """The gate's folder was removed, or cannot be written, while the gate ran."""
 
 
 @contextmanager
@@ -31,8 +35,25 @@ def gate_workspace(git_directory: Path) -> Iterator[Path]:
     (workspace / "owner.json").write_text(json.dumps(owner))
     try:
         yield workspace
+    except OSError as error:
+        refuse_removed(workspace)
+        if str(workspace) not in str(error):
+            raise
+        raise WorkspaceError(
+            f"{workspace}: {error}, expected a folder that only the gate changes; start the gate again"
+        ) from error
     finally:
         remove_workspace(workspace, git_directory)
+
+
+def refuse_removed(*folders: Path) -> None:
+    """WorkspaceError where a folder of the gate is no longer there."""
+    for folder in folders:
+        if not folder.is_dir():
+            raise WorkspaceError(
+                f"{folder}: was removed while the gate ran, expected it to stay until the end; "
+                "start the gate again, with TMPDIR where nothing is cleaned up"
+            )
 
 
 def remove_leftovers() -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,6 +12,8 @@ from perfsuite import atomic
 from perfsuite.errors import StoreError, UsageError
 from perfsuite.filesystems import is_url, open_filesystem
 from perfsuite.paths import resolves_inside, stays_inside
+
+MAX_FILE_BYTES = 64 * 2**20  # parsing takes six times as much memory
 
 
 class Location(Protocol):
@@ -68,17 +71,14 @@ class LocalFolder:
 
     def read(self, name: str) -> bytes:
         path = self._inside(name)
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise read_error(str(path), error) from error
+        return _read_file(path)
 
     def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
         contents = {}
         for name in names:
             try:
-                contents[name] = self._inside(name).read_bytes()
-            except (OSError, StoreError):
+                contents[name] = _read_file(self._inside(name))
+            except StoreError:
                 continue
         return contents
 
@@ -123,7 +123,9 @@ class RemoteFolder:
 
     def read(self, name: str) -> bytes:
         with _name_url_in_errors(f"{self.root}/{name}"):
-            data: bytes = self._files.cat_file(self._path(name))
+            path = self._path(name)
+            refuse_large(f"{self.root}/{name}", int(self._files.info(path).get("size") or 0))
+            data: bytes = self._files.cat_file(path)
             return data
 
     def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
@@ -194,15 +196,35 @@ def read(source: str | Path) -> bytes:
     """The bytes of a file or URL."""
     if is_url(str(source)):
         return _read_url(str(source))
+    return _read_file(Path(source))
+
+
+def _read_file(path: Path) -> bytes:
+    """The bytes of a regular file of acceptable size; a FIFO is not waited for."""
     try:
-        return Path(source).read_bytes()
-    except OSError as error:
-        raise read_error(str(source), error) from error
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            facts = os.fstat(file.fileno())
+            if not stat.S_ISREG(facts.st_mode):
+                raise StoreError(f"{path}: not a regular file, expected a run; name another file")
+            refuse_large(str(path), facts.st_size)
+            return file.read()
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise read_error(str(path), error) from error
+
+
+def refuse_large(source: str, size_bytes: int) -> None:
+    """StoreError for a file that would fill the memory when it is parsed."""
+    if size_bytes > MAX_FILE_BYTES:
+        raise StoreError(
+            f"{source}: {size_bytes} bytes, expected at most {MAX_FILE_BYTES >> 20} MiB; store fewer samples "
+            "(--benchmark-max-time, or without --benchmark-save-data)"
+        )
 
 
 def _read_url(url: str) -> bytes:
     files, path = open_filesystem(url)
     with _name_url_in_errors(url):
+        refuse_large(url, int(files.info(path).get("size") or 0))
         data: bytes = files.cat_file(path)
         return data
 

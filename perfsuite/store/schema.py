@@ -12,6 +12,7 @@ from typing import Any
 from perfsuite.errors import StoreError
 from perfsuite.measure.measurement import Measurement
 from perfsuite.store import benchmark_json, fields
+from perfsuite.store.locations import refuse_large
 from perfsuite.store.run import Run
 
 SCHEMA_VERSION = 1
@@ -132,6 +133,7 @@ def _verify_checksum(data: bytes, source: str) -> None:
 def _decode_json(data: bytes, source: str) -> Any:
     if not data.strip():
         raise StoreError(f"{source}: empty ({len(data)} bytes), expected a run")
+    refuse_large(source, len(data))
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from perfsuite.errors import StoreError
+from perfsuite.store import fields
 from perfsuite.store.locations import Location
 from perfsuite.store.run import Run
 from perfsuite.store.schema import parse
@@ -76,11 +77,21 @@ def rebuild(location: Location, reference: str, stamp: str) -> RunSummary:
 
 def _parse_summary(data: bytes, reference: str, stamp: str) -> RunSummary | None:
     try:
-        fields = json.loads(data)
-        if fields.pop("version") != VERSION or fields.pop("stamp") != stamp:
+        values = json.loads(data)
+        if values["version"] != VERSION or values["stamp"] != stamp:
             return None
-        if fields["reference"] != reference:
+        if values["reference"] != reference:
             return None
-        return RunSummary(**fields)
-    except (ValueError, TypeError, KeyError, AttributeError):
+        times = fields.mapping(values["seconds_per_item"], "seconds_per_item")
+        return RunSummary(
+            reference=reference,
+            name=fields.string(values, "name"),
+            created_at=fields.string(values, "created_at"),
+            commit=fields.string(values, "commit"),
+            dirty=fields.boolean(values, "dirty"),
+            complete=fields.boolean(values, "complete"),
+            fingerprint=fields.string(values, "fingerprint"),
+            seconds_per_item={name: fields.number(times[name], name) for name in times},
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None

@@ -74,6 +74,7 @@ NEEDS_VISION = {
 CORE = {
     "compare main head": 0,
     "baseline list": 0,
+    "render gate.json": 13,  # which is absent
     "gate --base main": 2,  # outside a repository
     "bisect --good a --bad b test": 2,
 }

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from perfsuite.data.batch import Batch
 from perfsuite.data.cache.cached_source import ram_cache
 from perfsuite.data.faults import FaultPolicy
 from perfsuite.data.image_config import ImageConfig
@@ -17,9 +18,14 @@ from perfsuite.data.loader import Normalize
 from perfsuite.data.loaders import Loaders, make_loaders
 from perfsuite.data.sources.annotation_formats import read_annotations
 from perfsuite.data.sources.annotations import Annotations, ImageAnnotation, ObjectAnnotation
-from perfsuite.data.sources.maps import write_map
+from perfsuite.data.sources.map_files import write_map
+from perfsuite.data.sources.maps import MapSource
 from perfsuite.data.sources.splits import SPLITS
+from perfsuite.data.targets import TargetBuilder
 from perfsuite.errors import DataError
+from perfsuite.transforms import AugmentationMode
+from perfsuite.transforms.augment.operations.mirror import Mirror
+from perfsuite.transforms.augment.operations.rotate import Rotate
 
 BYTES = Normalize(dtype=torch.uint8)
 RED, BLACK = (255, 0, 0), (0, 0, 0)
@@ -54,7 +60,8 @@ def red_rectangles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Anno
                 (ObjectAnnotation(3, box, (corners,), (center, corners[0]), (True, False)),),
             )
         )
-    return root, Annotations.from_images(images, ("a", "b", "c", "red_rectangles"))
+    annotations = Annotations.from_images(images, ("a", "b", "c", "red_rectangles"))
+    return root, annotations.with_flip_orders([(0, 1)] * 4)  # a mirror exchanges no keypoints
 
 
 def loaders(red_rectangles: tuple[Path, Annotations], **options: Any) -> Loaders:
@@ -157,7 +164,7 @@ def test_an_image_of_another_size_than_its_annotation_is_an_error(
         for image_annotation in annotations
     ]
     with pytest.raises(DataError, match=r"\.png: the image is \d+x\d+ pixels, expected its annotation's"):
-        list(images_with_targets(loaders((root, Annotations.from_images(wrong)))))
+        list(images_with_targets(loaders((root, Annotations.from_images(wrong)), keypoint_flip_pairs=())))
 
 
 def test_an_image_without_annotation_is_an_error(red_rectangles: tuple[Path, Annotations]) -> None:
@@ -165,7 +172,7 @@ def test_an_image_without_annotation_is_an_error(red_rectangles: tuple[Path, Ann
     files = annotations.as_source(root)
     sources = dict.fromkeys(SPLITS, files)
     some = Annotations.from_images(list(annotations)[:3])
-    loaders_ = make_loaders(sources, 4, 0, image_size=16, annotations=some)
+    loaders_ = make_loaders(sources, 4, 0, image_size=16, annotations=some, keypoint_flip_pairs=())
     with pytest.raises(DataError, match="no annotation for this file"):
         list(images_with_targets(loaders_))
 
@@ -180,8 +187,8 @@ def test_the_replacement_of_a_damaged_image_has_its_own_targets(
     (tmp_path / "05.png").write_bytes(b"no image")
     sources = dict.fromkeys(SPLITS, annotations.as_source(tmp_path))
     loaders_ = make_loaders(
-        sources, 24, 0, image_size=SIDE, normalize=BYTES, annotations=annotations, maps=tmp_path / "maps",
-        on_error=on_error, augmentation_mode="none",
+        sources, 24, 0, image_size=SIDE, normalize=BYTES, annotations=annotations,
+        maps=MapSource(annotations=annotations), on_error=on_error, augmentation_mode="none",
     )  # fmt: skip
     for loader, refills in ((loaders_.train, True), (loaders_.val, False)):
         ((images, targets),) = list(loader)
@@ -222,6 +229,103 @@ def test_a_cache_for_other_crops_is_an_error(red_rectangles: tuple[Path, Annotat
     loaders_ = make_loaders(dict.fromkeys(SPLITS, cache), 4, 0, image_size=16, annotations=annotations)
     with pytest.raises(DataError, match="for crop 'center' at 16 pixels, the loader needs 'random' at 16"):
         next(iter(loaders_.train))
+
+
+NAMES = ["nose", "left_eye", "right_eye"]
+NOSE, LEFT_EYE, RIGHT_EYE = (40, 60), (60, 30), (20, 30)  # of a person who looks at the camera
+
+
+@pytest.fixture(scope="module")
+def face(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An image of 80 x 80 with a white nose, a red left eye and a green right eye, and its annotations."""
+    root = tmp_path_factory.mktemp("face")
+    image = Image.new("RGB", (80, 80), BLACK)
+    drawing = ImageDraw.Draw(image)
+    for (x, y), color in ((NOSE, (255, 255, 255)), (LEFT_EYE, RED), (RIGHT_EYE, (0, 255, 0))):
+        drawing.rectangle((x - 6, y - 6, x + 6, y + 6), fill=color)
+    image.save(root / "face.png")
+    keypoints = [number for point in (NOSE, LEFT_EYE, RIGHT_EYE) for number in (*point, 2)]
+    thing = {"image_id": 1, "category_id": 1, "bbox": [5, 5, 70, 70], "keypoints": keypoints}
+    content = {
+        "images": [{"id": 1, "file_name": "face.png", "width": 80, "height": 80}],
+        "categories": [{"id": 1, "name": "face", "keypoints": NAMES}],
+        "annotations": [thing],
+    }
+    (root / "a.json").write_text(json.dumps(content))
+    content["categories"] = [{"id": 1, "name": "face"}]
+    (root / "without_names.json").write_text(json.dumps(content))
+    return root
+
+
+def face_epochs(root: Path, mode: AugmentationMode, **options: Any) -> Iterator[tuple[torch.Tensor, Any]]:
+    annotations = read_annotations(root / options.pop("file", "a.json"))
+    sources = dict.fromkeys(SPLITS, annotations.as_source(root))
+    loaders_ = make_loaders(
+        sources, 1, 0, image_size=80, train_crop="whole", annotations=annotations, augmentation_mode=mode,
+        normalize=BYTES, **options,
+    )  # fmt: skip
+    for _ in range(12):
+        for images, (target,) in loaders_.train:
+            yield images[0], target
+
+
+MIRRORS = {
+    "mirror in the resize": AugmentationMode("m", (Mirror(),)),
+    "mirror and rotation": AugmentationMode("mr", (Mirror(), Rotate(20))),
+}
+
+
+@pytest.mark.parametrize("mode", MIRRORS)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"cache": "ram"}, {"file": "without_names.json", "keypoint_flip_pairs": [(1, 2)]}],
+    ids=["names", "cache", "pairs"],
+)
+def test_the_left_eye_stays_the_left_eye_of_the_mirrored_face(
+    face: Path, mode: str, options: dict[str, Any]
+) -> None:
+    """A mirrored face has its left eye, as a viewer names it, on the other side: the one that was green."""
+    mirrored = 0
+    for image, target in face_epochs(face, MIRRORS[mode], **options):
+        nose, left, right = target["keypoints"][0].tolist()
+        assert nose[2] == left[2] == right[2] == 1
+        assert image[:, int(nose[1]), int(nose[0])].min() > 200
+        is_green = image[1, int(left[1]), int(left[0])] > 200
+        assert (image[0, int(right[1]), int(right[0])] > 200) == is_green
+        assert left[0] > right[0]  # the face still looks at the camera, so its left eye is on the right
+        mirrored += bool(is_green)
+    assert 0 < mirrored < 12
+
+
+def test_the_wrong_pairs_leave_the_left_eye_on_the_wrong_side(face: Path) -> None:
+    """The negative control."""
+    options = {"file": "without_names.json", "keypoint_flip_pairs": ()}
+    targets = [target for _, target in face_epochs(face, MIRRORS["mirror in the resize"], **options)]
+    assert any(target["keypoints"][0, 1, 0] < target["keypoints"][0, 2, 0] for target in targets)
+
+
+def test_unknown_flip_pairs_are_refused_where_a_mirror_is_possible(face: Path) -> None:
+    for mode in MIRRORS.values():
+        with pytest.raises(DataError, match=r"class 'face' without names .*keypoint_flip_pairs=\[\(1, 2\)"):
+            next(face_epochs(face, mode, file="without_names.json"))
+    upright = AugmentationMode("r", (Rotate(20),))
+    assert len(list(face_epochs(face, upright, file="without_names.json"))) == 12
+    with pytest.raises(DataError, match=r"the pair \(1, 9\), expected two of the indices 0 to 2"):
+        next(face_epochs(face, upright, keypoint_flip_pairs=[(1, 9)]))
+
+
+def test_an_operation_of_ones_own_that_mirrors_is_refused_too(face: Path) -> None:
+    """It is not known before the image is made."""
+    annotations = read_annotations(face / "without_names.json")
+    batch = Batch(
+        images=torch.zeros(1, 8, 8, 3, dtype=torch.uint8),
+        labels=torch.zeros(1, dtype=torch.int64),
+        rows=torch.zeros(1, dtype=torch.int64),
+        affines=torch.tensor([[[[1.0, 0, 0], [0, 1, 0]], [[1, 0, 0], [0, -1, 80]]]], dtype=torch.float64),
+        original_sizes=torch.tensor([[80, 80]]),
+    )
+    with pytest.raises(DataError, match="without names that tell left from right"):
+        TargetBuilder(annotations, 80).build(batch, annotations.as_source(face))
 
 
 def test_a_synthetic_data_set_has_targets(folder: Path) -> None:

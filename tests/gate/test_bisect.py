@@ -9,7 +9,7 @@ import pytest
 
 from perfsuite.errors import NothingMeasuredError, UsageError
 from perfsuite.gate import bisect as bisect_module
-from perfsuite.gate.bisect import CommitStatus, bisect, commits_between, find_first_bad
+from perfsuite.gate.bisect import CommitStatus, bisect, commits_between, find_first_bad, narrow_settings
 from perfsuite.gate.git import Repository
 from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import Project, jobs, quick_settings, src_layout
@@ -63,6 +63,13 @@ def test_an_interrupted_bisection_reports_the_remaining_commits(
     with pytest.raises(KeyboardInterrupt):
         bisect(quick_settings(), commits[0], "HEAD", project.root, progress.append)
     assert progress[-1] == f"interrupted; 4 commits are left, {commits[1][:12]} to {commits[4][:12]}"
+
+
+@pytest.mark.parametrize("slowdown", [0.02, 0.5, 1.9, 2.0, 3.0, 12.0, 1e6])
+def test_a_slowdown_of_any_size_is_narrowed(slowdown: float) -> None:
+    settings = narrow_settings(quick_settings(), make_gate(make_workload("t", Outcome.REGRESSED, slowdown)))
+    assert settings.tolerance < min(slowdown, 1)
+    assert settings.tolerance < settings.mde
 
 
 def test_a_range_without_commits_is_refused(project: Project) -> None:

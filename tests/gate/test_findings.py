@@ -13,8 +13,9 @@ from perfsuite.gate.findings import (
     judge_counters,
     judge_outcomes,
 )
+from perfsuite.gate.messages import Message
 from perfsuite.gate.pair_result import NodeId, NodeOutcome, WorkloadName
-from perfsuite.gate.side_process import Message, SideProcess, SideProcessError
+from perfsuite.gate.side_process import SideProcess, SideProcessError
 from perfsuite.judge.counter_diff import CounterDiff
 from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import BENCHMARKS, Project, jobs, outcomes, src_layout

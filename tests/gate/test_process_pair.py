@@ -25,7 +25,7 @@ connection = socket.socket(fileno=int(os.environ["PERFSUITE_GATE_SOCKET"])).make
 EVENTS = {
     "warm_up": {"event": "warmed_up", "seconds_per_call": 0.001, "threads": 0, "on_device": False},
     "turn": {"event": "turn_ended", "median": 0.001, "low": 0.001, "seconds_by_stage": {}},
-    "unexpected": {"event": "unexpected"},
+    "unexpected": {"event": "unknown_command", "command": "unexpected"},
 }
 for line in connection:
     connection.write(json.dumps(EVENTS[json.loads(line)["command"]]).encode() + b"\\n")
@@ -91,7 +91,7 @@ def test_an_unexpected_message_is_an_error(tmp_path: Path) -> None:
     with side_processes(tmp_path) as (base, head):
         pair = ProcessPair(base, head, SCHEDULE)
         base.send(command="unexpected")
-        with pytest.raises(SideProcessError, match="sent 'unexpected', expected 'turn_ended'"):
+        with pytest.raises(SideProcessError, match="sent 'unknown_command', expected 'turn_ended'"):
             pair._expect(base, "turn_ended")
 
 

@@ -14,8 +14,9 @@ import pytest
 from perfsuite.cli.arguments import duration
 from perfsuite.cli.gate_options import repro_command
 from perfsuite.errors import UsageError
+from perfsuite.gate.project_settings import read_project_settings
 from perfsuite.gate.schedule import TurnSchedule
-from perfsuite.gate.settings import Exemption, GateSettings, read_project_settings
+from perfsuite.gate.settings import Exemption, GateSettings
 
 TODAY = date(2026, 11, 21)
 GOOD = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from perfsuite.errors import ExitCode, PerfsuiteError
 from perfsuite.gate import workspace
+from perfsuite.gate.gate import gate
 from perfsuite.gate.git import Repository
 from perfsuite.gate.worktree import add_worktree
-from tests.gate.projects import Project, jobs, src_layout
+from tests.gate.projects import Project, jobs, quick_settings, src_layout
 
 GATE = """
 import signal, sys
@@ -138,3 +141,21 @@ def test_other_worktrees_are_not_touched(ready: Project, tmp_path: Path) -> None
         ready.git("worktree", "add", "--quiet", "--detach", str(folder / "base"))
     assert ready.git("worktree", "list").count("\n") == 2
     assert (tmp_path / "mine" / "pyproject.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("moment", "removed"),
+    [("head: ", ""), ("counting 2", ""), ("counting 2", "head"), ("pair 1 of", ""), ("pair 1 of", "base")],
+)
+def test_a_folder_that_is_removed_under_the_gate_is_named(ready: Project, moment: str, removed: str) -> None:
+    """Whatever else goes wrong in a folder that is gone, the cause is what the user reads."""
+
+    def remove(line: str) -> None:
+        if line.startswith(moment):
+            (run,) = Path(os.environ["TMPDIR"]).glob("perfsuite-gate-*/*")
+            shutil.rmtree(run / removed, ignore_errors=True)
+
+    with pytest.raises(PerfsuiteError, match=r"removed while the gate ran|only the gate changes") as error:
+        gate(quick_settings(max_pairs=3), ready.root, on_progress=remove)
+    assert error.value.exit_code in (ExitCode.USAGE, ExitCode.INTERNAL)
+    assert leftovers(ready, Path(os.environ["TMPDIR"])) == []

@@ -62,6 +62,26 @@ def test_a_file_that_base_cannot_collect_is_an_error_and_not_new(project: Projec
     )
 
 
+def test_a_file_that_neither_side_can_collect_is_an_error(project: Project) -> None:
+    """Otherwise its benchmarks would be lost without a word."""
+    broken = BENCHMARKS.replace("from toy import", "from toy import absent,")
+    project.commit(src_layout(**{"benchmarks/test_broken.py": broken}))
+    project.commit({"src/toy/jobs.py": jobs(decode=0.001)})
+    report = project.gate()
+    workload = workload_named(report, "test_broken.py")
+    assert workload.outcome is Outcome.ERROR
+    assert "not collected on both sides: ImportError: cannot import name 'absent'" in workload.worst.reason
+    assert report.exit_code == 12
+
+
+def test_a_new_file_that_head_cannot_collect_is_an_error(project: Project) -> None:
+    project.commit(src_layout())
+    project.commit({"benchmarks/test_new.py": "import absent\n"})
+    report = project.gate()
+    assert "not collected on head" in workload_named(report, "test_new.py").worst.reason
+    assert report.exit_code == 12
+
+
 def worktree_of(project: Project, path: Path) -> tuple[Repository, Worktree]:
     project.git("worktree", "add", "--quiet", "--detach", str(path))
     return Repository.at(project.root), Worktree("head", path, path, "", "head")

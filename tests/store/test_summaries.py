@@ -68,8 +68,33 @@ def test_incomplete_runs_are_not_in_the_history(root: Path) -> None:
 def test_a_location_that_cannot_be_written_is_readable(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / ".summaries" / "0001_main.json").unlink()
 
-    def fail(*_: object, **__: object) -> None:
-        raise PermissionError(13, "read-only")
+    open_file = os.open
 
-    monkeypatch.setattr(os, "open", fail)
+    def fail_to_write(path: str, flags: int, *more: int) -> int:
+        if flags & os.O_WRONLY:
+            raise PermissionError(13, "read-only")
+        return open_file(path, flags, *more)
+
+    monkeypatch.setattr(os, "open", fail_to_write)
     assert seen(root) == EXPECTED
+
+
+@pytest.mark.parametrize("field", ["name", "created_at", "commit", "dirty", "complete"])
+@pytest.mark.parametrize("value", [None, 5, [], {}, {"a": "b"}])
+def test_a_summary_with_a_field_of_a_wrong_type_is_rebuilt(field: str, value: object, root: Path) -> None:
+    path = root / ".summaries" / "0002_main.json"
+    whole = path.read_bytes()
+    path.write_text(json.dumps({**json.loads(whole), field: value}))
+    assert seen(root) == EXPECTED
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    "value", [None, 5, "x", [], {"test": "b"}, {"test": -1}, {"test": [1]}, {"test": 10**400}]
+)
+def test_a_summary_with_wrong_times_is_rebuilt(value: object, root: Path) -> None:
+    path = root / ".summaries" / "0002_main.json"
+    whole = path.read_bytes()
+    path.write_text(json.dumps({**json.loads(whole), "seconds_per_item": value}))
+    assert seen(root) == EXPECTED
+    assert path.read_bytes() == whole

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from perfsuite.cli.arguments import number
 from perfsuite.cli.comparison_options import add_judging_arguments, add_store_arguments, comparison_settings
+from perfsuite.cli.output import print_message
 from perfsuite.judge.units import Range
 
 EPILOG = """\
@@ -101,7 +103,8 @@ def _accept(arguments: argparse.Namespace) -> int:
         arguments.allow_dirty,
         frozenset(arguments.drop),
     )
-    print(f"accepted as {arguments.baselines}/{reference}.json: {run_store.describe_runs('runs', runs)}")
+    accepted = run_store.describe_runs("runs", runs)
+    print_message(f"accepted as {arguments.baselines}/{reference}.json: {accepted}", sys.stdout)
     print("commit it by itself, so that reviewers notice the change of baseline")
     return 0
 
@@ -116,7 +119,8 @@ def _prune(arguments: argparse.Namespace) -> int:
         arguments.references, arguments.older_than, arguments.dry_run
     )
     for reference in removed:
-        print(f"{'would remove' if arguments.dry_run else 'removed'} {arguments.baselines}/{reference}.json")
+        done = "would remove" if arguments.dry_run else "removed"
+        print_message(f"{done} {arguments.baselines}/{reference}.json", sys.stdout)
     if not removed:
         print("no baseline is that old")
     return 0

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from functools import partial
 from pathlib import Path
 
 from perfsuite.cli.gate_options import add_gate_arguments, gate_settings
+from perfsuite.cli.output import print_message
 from perfsuite.cli.progress import print_progress
 
 
@@ -36,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
         return ExitCode.INTERRUPTED
     repository = Repository.at(folder)
     for commit in result.suspects:
-        print(f"{commit} {repository.subject(commit)}")
+        print_message(f"{commit} {repository.subject(commit)}", sys.stdout)
     if len(result.suspects) == 1:
         print(f"this commit made it slower; {result.gates} gates were run")
         return ExitCode.KEPT

@@ -10,11 +10,13 @@ The same seed makes the same images. Existing images and maps are not made again
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 from perfsuite.cli.arguments import POSITIVE_INT, number, size
+from perfsuite.cli.output import print_message
 from perfsuite.cli.progress import ImageCounter
 from perfsuite.errors import UsageError
 
@@ -55,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     act: Callable[[argparse.Namespace], str] = arguments.act
-    print(act(arguments))
+    print_message(act(arguments), sys.stdout)
     return 0
 
 

@@ -21,6 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--head", metavar="REF", help="the state to judge (default: the working tree)")
     add_gate_arguments(parser, harness="head")
     parser.add_argument(
+        "--rules",
+        choices=("base", "head"),
+        default="base",
+        help="the side whose limits of error, tolerances and quarantine judge (base)",
+    )
+    parser.add_argument(
         "--null", action="store_true", help="allow the same commit on both sides, to test the machine"
     )
     parser.add_argument(
@@ -47,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         base=arguments.base,
         head=arguments.head,
         null=arguments.null,
+        rules=arguments.rules,
         pytest_args=_pytest_args(arguments),
     )
     on_progress = partial(print_progress, "gate")

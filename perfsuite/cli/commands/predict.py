@@ -11,15 +11,13 @@ The time to load the model is reported apart from that of the images.
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from perfsuite.cli.arguments import COMPILE_MODES, NONNEGATIVE_INT, add_device_argument, number
-from perfsuite.cli.output import STDOUT, add_json_argument, text_stream, write_output
+from perfsuite.cli.output import STDOUT, add_json_argument, print_message, text_stream, write_output
 from perfsuite.errors import DataError
 
 if TYPE_CHECKING:
@@ -93,13 +91,16 @@ class _Output:
         self._lines: list[str] = []
 
     def print(self, text: str) -> None:
-        print(text, file=self._text)
+        print_message(text, self._text)
 
     def record(self, values: Mapping[str, Any]) -> None:
+        from perfsuite.report.formats.json import dump_json
+
+        line = dump_json(values, indent=None)
         if self._target == STDOUT:
-            print(json.dumps(values))
+            print(line, end="")
         else:
-            self._lines.append(json.dumps(values) + "\n")
+            self._lines.append(line)
 
     def close(self) -> None:
         if self._target not in (None, STDOUT):
@@ -114,7 +115,7 @@ def _predict_each(predictor: Predictor, images: list[Path], output: _Output) -> 
         try:
             (prediction,) = predictor([image])
         except DataError as error:
-            print(f"perfsuite predict: {error}", file=sys.stderr)
+            print_message(f"perfsuite predict: {error}")
             unreadable += 1
             continue
         _report(image, prediction, perf_counter() - begin, output)

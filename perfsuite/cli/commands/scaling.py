@@ -10,7 +10,6 @@ The first rank alone and all ranks together take turns. Each rank has a batch of
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ from perfsuite.cli.arguments import (
     number,
     step_argv,
 )
-from perfsuite.cli.output import add_json_argument, text_stream, write_output
+from perfsuite.cli.output import add_json_argument, text_stream, write_json
 
 if TYPE_CHECKING:
     from perfsuite.advise.scaling import ScalingResult
@@ -61,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     if result is not None:
         print(_summary(result), file=text_stream(arguments.json))
         if arguments.json is not None:
-            write_output("--json", arguments.json, json.dumps(asdict(result), indent=1))
+            write_json("--json", arguments.json, asdict(result))
     return 0
 
 

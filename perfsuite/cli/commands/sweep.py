@@ -11,7 +11,6 @@ Ctrl-C or SIGTERM reports what was measured until then. Without --data-dir synth
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import warnings
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perfsuite.cli.arguments import NONNEGATIVE_INT, POSITIVE_INT, duration, number
-from perfsuite.cli.output import text_stream, write_output
+from perfsuite.cli.output import text_stream, write_json
 from perfsuite.cli.progress import ProgressLine
 from perfsuite.cli.sweep_options import SweepOptions, check_options, read_options
 from perfsuite.errors import DataError, UsageError
@@ -156,4 +155,4 @@ def _print_and_write(report: SweepReport, target: str | None) -> None:
     width = None if stream is sys.stdout and stream.isatty() else 100
     print_sweep(report, Console(file=stream, width=width, highlight=False))
     if target is not None:
-        write_output("--json", target, json.dumps(sweep_to_dict(report), indent=1, allow_nan=False))
+        write_json("--json", target, sweep_to_dict(report))

@@ -137,6 +137,7 @@ class DeviceDecodeEngine:
             affines=host.affines,
             original_sizes=host.original_sizes,
             maps=buffer.maps,
+            map_origins=host.map_origins,
         )
         return filled.to_batch(count, tuple(faults))
 

@@ -115,7 +115,8 @@ class DevicePrefetcher:
         if copied is not None:
             copied.synchronize()  # the engine writes the host's memory again for the next batch
         on_host: dict[str, Any] = {
-            name: _clone(getattr(batch, name)) for name in ("rows", "affines", "original_sizes")
+            name: _clone(getattr(batch, name))
+            for name in ("rows", "affines", "original_sizes", "map_origins")
         }
         return _DeviceBatch(replace(batch, **on_device, **on_host), buffer, copied)
 

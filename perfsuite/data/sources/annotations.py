@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,17 @@ from numpy.typing import NDArray
 
 from perfsuite.data.sources.file_index import PackedStrings
 from perfsuite.data.sources.files import FileSource
+from perfsuite.errors import DataError
+from perfsuite.paths import stays_inside
+from perfsuite.transforms.labels.keypoints import FlipOrder
 
 Point = tuple[float, float]
 Polygon = tuple[Point, ...]
 Box = tuple[float, float, float, float]
+
+MAX_SIDE = 2**31 - 1  # sizes are stored as int32
+MAX_LABEL = 999_999  # class names may be made from labels, one for each number up to the largest
+MAX_COORDINATE = float(2**24)  # coordinates are stored as float32, which holds whole numbers up to here
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,8 @@ class Annotations:
     keypoints: NDArray[np.float32]  # x (x, y, visible)
     skipped_polygons: int = 0
     skipped_objects: int = 0
+    # By class: which keypoint takes the place of each when the image is mirrored; None if unknown.
+    flip_orders: tuple[FlipOrder | None, ...] = ()
 
     @classmethod
     def from_images(
@@ -74,11 +83,15 @@ class Annotations:
         skipped_polygons: int = 0,
         skipped_objects: int = 0,
     ) -> Annotations:
-        """Pack the objects of `images`. Without `class_names` the classes are named by their numbers."""
+        """Pack the objects of `images`. Without `class_names` the classes are named by their numbers.
+
+        A DataError names the image with a number that cannot be stored, or a file outside of the folder.
+        """
         names, sizes = [], array("i")
         ends = {kind: array("q") for kind in ("object", "polygon", "point", "keypoint")}
         labels, boxes, points, keypoints = array("i"), array("f"), array("f"), array("f")
         for image in images:
+            _check_image(image)
             names.append(image.file)
             sizes.extend((image.width, image.height))
             for thing in image.objects:
@@ -93,7 +106,7 @@ class Annotations:
                     keypoints.extend((x, y, is_visible))
                 ends["keypoint"].append(len(keypoints) // 3)
             ends["object"].append(len(labels))
-        return cls(
+        packed = cls(
             names=PackedStrings.from_strings(names),
             class_names=tuple(class_names) or tuple(map(str, range(max(labels, default=-1) + 1))),
             sizes=_as_rows(sizes, 2, np.int32),
@@ -108,6 +121,34 @@ class Annotations:
             skipped_polygons=skipped_polygons,
             skipped_objects=skipped_objects,
         )
+        packed._check_coordinates()
+        return packed
+
+    def with_flip_orders(self, orders: Sequence[FlipOrder | None]) -> Annotations:
+        """The same annotations with a flip order of keypoints for each class."""
+        return replace(self, flip_orders=tuple(orders))
+
+    @property
+    def max_keypoints(self) -> int:
+        """The number of keypoints of the object that has the most."""
+        return int(np.diff(self.keypoint_ends, prepend=0).max(initial=0))
+
+    def _check_coordinates(self) -> None:
+        """Raise a DataError for the first object with a coordinate that is not finite or too large."""
+        polygons = _owners(self.point_ends, np.arange(len(self.points)))
+        for name, values, objects in [
+            ("box", self.boxes, np.arange(len(self.boxes))),
+            ("polygon", self.points, _owners(self.polygon_ends, polygons)),
+            ("keypoint", self.keypoints, _owners(self.keypoint_ends, np.arange(len(self.keypoints)))),
+        ]:
+            wrong = ~(np.abs(values) <= MAX_COORDINATE)  # also true for NaN
+            if wrong.any():
+                index = objects[int(np.argmax(wrong.any(axis=1)))]
+                file = self.names[int(_owners(self.object_ends, index))]
+                raise DataError(
+                    f"{file}: a {name} with the coordinate {values[wrong][0]}, "
+                    f"expected numbers within {MAX_COORDINATE:,.0f} pixels"
+                )
 
     def __len__(self) -> int:
         return len(self.names)
@@ -145,8 +186,25 @@ class Annotations:
         )
 
 
+def _check_image(image: ImageAnnotation) -> None:
+    if not image.file or not stays_inside(image.file) or "\0" in image.file:
+        raise DataError(f"the file {image.file!r}, expected a path inside of the folder of images")
+    for name, value, low, high in [
+        ("width", image.width, 1, MAX_SIDE),
+        ("height", image.height, 1, MAX_SIDE),
+        *(("label", thing.label, 0, MAX_LABEL) for thing in image.objects),
+    ]:
+        if not isinstance(value, int | np.integer) or not low <= value <= high:
+            raise DataError(f"{image.file}: {name} {value!r}, expected a whole number from {low} to {high:,}")
+
+
 def _as_rows(values: array[Any], columns: int, kind: type[np.generic]) -> NDArray[Any]:
     return np.array(values, kind).reshape(-1, columns)
+
+
+def _owners(ends: NDArray[np.int64], indices: Any) -> NDArray[np.int64]:
+    """Which span of `ends` each index lies in."""
+    return np.asarray(np.searchsorted(ends, indices, side="right"))
 
 
 def _span(ends: NDArray[np.int64], index: int) -> range:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +15,8 @@ from numpy.typing import NDArray
 
 from perfsuite.data.image_file import EXTENSIONS, read_file
 from perfsuite.data.sources.file_index import PackedStrings
+from perfsuite.data.sources.folder_walk import walk_files
+from perfsuite.data.sources.label_files import read_label_text
 from perfsuite.errors import DataError
 from perfsuite.paths import stays_inside
 
@@ -44,7 +48,11 @@ class FileSource:
 
 
 def image_folder(root: str | Path, class_names: Sequence[str] | None = None) -> FileSource:
-    """Read a folder of class folders as torchvision's ImageFolder does: classes and files are sorted."""
+    """Read a folder of class folders as torchvision's ImageFolder does: nested and sorted.
+
+    Every class folder must have an image. With `class_names`, those of the training images, a class may have
+    none, but no other class may exist.
+    """
     root = Path(root)
     if not root.is_dir():
         raise FileNotFoundError(f"{root}: no such folder; 'perfsuite data make {root}' makes one")
@@ -60,9 +68,15 @@ def image_folder(root: str | Path, class_names: Sequence[str] | None = None) -> 
         files = _list_images(root / name, f"{name}/") if name in folders else []
         parts.append(PackedStrings.from_strings(files))
         counts.append(len(files))
-    labels = np.repeat(np.arange(len(classes), dtype=np.int32), counts)
-    if len(labels) == 0:
+    if not any(counts):
         raise DataError(f"{root}: no images found, expected {root}/<class>/<image>.jpg")
+    empty = [name for name, count in zip(classes, counts, strict=True) if not count]
+    if empty and class_names is None:
+        raise DataError(
+            f"{root}: no image in {len(empty)} of {len(classes)} class folders ({', '.join(empty[:9])}), "
+            f"expected {', '.join(EXTENSIONS)} files in each; remove the empty folders"
+        )
+    labels = np.repeat(np.arange(len(classes), dtype=np.int32), counts)
     return FileSource(str(root), PackedStrings.concatenate(parts), labels, classes)
 
 
@@ -76,39 +90,69 @@ def is_image_name(name: str) -> bool:
 
 
 def _list_images(folder: Path, prefix: str) -> list[str]:
-    with os.scandir(folder) as entries:
-        return sorted(prefix + entry.name for entry in entries if is_image_name(entry.name))
+    """In the order of ImageFolder: sorted by folder, then by name."""
+    files = (name for name, entry in walk_files(folder) if is_image_name(entry.name))
+    return [prefix + name for name in sorted(files, key=lambda name: name.rpartition("/")[::2])]
 
 
 def labeled_csv(
     table: str | Path, images: str | Path, file_column: str = "file", label_column: str = "label"
 ) -> FileSource:
     """Read a CSV of file names and labels beside a folder of images; labels may be words or numbers."""
-    root = Path(images).resolve()
-    files, labels = [], []
-    with Path(table).open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        missing = {file_column, label_column} - set(reader.fieldnames or ())
-        if missing:
-            raise DataError(f"{table}: no column {sorted(missing)[0]!r}, found {reader.fieldnames}")
-        for row in reader:
-            name, label = row[file_column], row[label_column]
-            if not name or not label:
-                raise DataError(f"{table}: line {reader.line_num} lacks a file or a label")
-            if not stays_inside(name):
-                raise DataError(f"{table}: line {reader.line_num} names {name!r}, outside of {images}")
-            files.append(name)
-            labels.append(label)
-    if not files:
+    rows = _read_label_rows(table, file_column, label_column)
+    label_of: dict[str, str] = {}
+    for line, name, label in rows:
+        if not name or not label:
+            raise DataError(
+                f"{table}: line {line} lacks a file or a label, expected both; fill it or remove it"
+            )
+        if not stays_inside(name) or "\0" in name:
+            raise DataError(f"{table}: line {line} names {name!r}, expected a path inside of {images}")
+        if label_of.setdefault(name, label) != label:
+            raise DataError(
+                f"{table}: line {line} labels {name!r} as {label!r}, expected {label_of[name]!r} as before; "
+                "remove one of the lines"
+            )
+    if not rows:
         raise DataError(f"{table}: no rows, expected one per image")
-    classes = tuple(sorted(set(labels), key=_numeric_sort_key))
+    classes = tuple(sorted({label for *_, label in rows}, key=_numeric_sort_key))
     index_of = {name: index for index, name in enumerate(classes)}
-    indices = np.fromiter((index_of[label] for label in labels), np.int32, len(labels))
-    return FileSource(str(root), PackedStrings.from_strings(files), indices, classes)
+    indices = np.fromiter((index_of[label] for *_, label in rows), np.int32, len(rows))
+    names = PackedStrings.from_strings(name for _, name, _ in rows)
+    return FileSource(str(Path(images).resolve()), names, indices, classes)
+
+
+def _read_label_rows(table: str | Path, file_column: str, label_column: str) -> list[tuple[int, str, str]]:
+    """Line number, file and label of each row; empty where a row is short."""
+    reader = csv.DictReader(io.StringIO(read_label_text(table), newline=""), strict=True)
+    try:
+        columns = list(reader.fieldnames or ())
+        for column in (file_column, label_column):
+            if (count := columns.count(column)) != 1:
+                raise DataError(
+                    f"{table}: {f'{count} columns' if count else 'no column'} {column!r} in "
+                    f"{', '.join(columns) or 'an empty header'}, expected one; "
+                    "name it with file_column and label_column"
+                )
+        rows = []
+        for row in reader:
+            if any(row.get(None, ())):
+                raise DataError(
+                    f"{table}: line {reader.line_num} has more fields than the header, expected as many; "
+                    "quote names that contain a comma"
+                )
+            rows.append((reader.line_num, row[file_column] or "", row[label_column] or ""))
+        return rows
+    except csv.Error as error:
+        raise DataError(
+            f"{table}: after line {reader.line_num}: {error}, expected a CSV; save it again"
+        ) from error
 
 
 def _numeric_sort_key(label: str) -> tuple[int, float, str]:
+    """Numbers by their value, then words. NaN is a word, because it has no place in an order."""
     try:
-        return 0, float(label), label
+        number = float(label)
     except ValueError:
-        return 1, 0.0, label
+        number = math.nan
+    return (0, number, label) if math.isfinite(number) else (1, 0.0, label)

@@ -1,134 +1,200 @@
-"""Label maps of images: draw them from polygons, store them as .npy or .npz, and read them.
+"""Label maps of images: stored ones are read, others are drawn from polygons.
 
-A map is the object that covers each pixel: 0 for none, 1 for the first object, and so on. Reading a stored
-map is faster than drawing it.
+A drawn map is the object that covers each pixel: 0 for none, 1 for the first object, and so on. Reading a
+stored map is faster than drawing it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from functools import cached_property
 from pathlib import Path
-from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
-from perfsuite.atomic import open_replacing
+from perfsuite.data.image_file import check_pixels
 from perfsuite.data.sources.annotations import Annotations, ImageAnnotation
 from perfsuite.data.sources.base import ProgressCallback
+from perfsuite.data.sources.map_files import (
+    MAP_SUFFIXES,
+    MapArray,
+    StoredMaps,
+    convert_map,
+    kept_dtype,
+    map_path,
+    map_stem,
+    read_map,
+    read_map_dtype,
+    scan_map_folder,
+    write_map,
+)
 from perfsuite.errors import DataError
+from perfsuite.transforms.labels.rasterize import polygon_window
 
-LabelMap = NDArray[np.uint8]
-MAP_SUFFIXES = (".npy", ".npz")
+_UINT8_OBJECTS = 255
+
+
+class MapOrigin(IntEnum):
+    """Where the map of an image in a batch came from."""
+
+    NONE = 0
+    STORED = 1
+    DRAWN = 2
+    MEMORY = 3
+
+
+class LabelMap(NamedTuple):
+    """The map of an image, and where it came from."""
+
+    values: MapArray
+    origin: MapOrigin
+
+
+@dataclass(slots=True)
+class MapCounts:
+    """How many maps of the images in a loader's batches were stored, drawn or in memory already."""
+
+    stored: int = 0
+    drawn: int = 0
+    in_memory: int = 0
+
+    def add(self, origins: NDArray[np.uint8]) -> None:
+        """Count the images of a batch by their `MapOrigin`."""
+        _, stored, drawn, in_memory = np.bincount(origins, minlength=len(MapOrigin)).tolist()
+        self.stored, self.drawn, self.in_memory = (
+            self.stored + stored,
+            self.drawn + drawn,
+            self.in_memory + in_memory,
+        )
+
+    def __str__(self) -> str:
+        """The counts and the stored share.
+
+        >>> print(MapCounts(stored=30, drawn=10))
+        40 maps: 30 stored (75 %), 10 drawn, 0 in memory
+        """
+        total = self.stored + self.drawn + self.in_memory
+        share = f" ({self.stored / total:.0%})".replace("%", " %") if total else ""
+        return f"{total} maps: {self.stored} stored{share}, {self.drawn} drawn, {self.in_memory} in memory"
 
 
 @dataclass(eq=False)
 class MapSource:
     """The maps of a loader: stored in `folder`, drawn from `annotations`, or both.
 
-    With both, only maps that are not stored are drawn. A stored map has its image's name, with `suffix`.
-    With `in_memory` each map is read or drawn once. `read_count` and `drawn_count` count this process only,
-    not worker processes.
+    With both, only maps that are not stored are drawn. A stored map has its image's path and name, and is a
+    .npy or .npz. With `in_memory` each map is read or drawn once.
+
+    A batch has one `dtype`: by default that of the first stored map, and large enough for the numbers of
+    drawn objects. A map with a value that this type does not hold is an error.
     """
 
     folder: str | Path | None = None
     annotations: Annotations | None = None
-    suffix: str = ".npy"
     in_memory: bool = False
-    read_count: int = field(default=0, init=False)
-    drawn_count: int = field(default=0, init=False)
-    _in_memory_maps: dict[str, LabelMap] = field(default_factory=dict, init=False, repr=False)
-    _counting: Lock = field(default_factory=Lock, init=False, repr=False)
+    dtype: Any = None
+    stored_count: int = field(default=0, init=False)  # maps in the folder; with annotations, of their images
+    _in_memory_maps: dict[str, MapArray] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.folder is None and self.annotations is None:
             raise ValueError("maps: neither a folder nor annotations, expected one of them")
-        if self.suffix not in MAP_SUFFIXES:
-            raise ValueError(f"maps: suffix {self.suffix!r}, expected one of {', '.join(MAP_SUFFIXES)}")
+        stored = StoredMaps(frozenset(), None) if self.folder is None else scan_map_folder(self.folder)
+        self.stored_count = self._count_usable(stored)
+        self.dtype = self._default_dtype(stored) if self.dtype is None else kept_dtype(np.dtype(self.dtype))
+
+    @property
+    def drawn_count(self) -> int:
+        """How many maps of annotated images are not stored."""
+        return 0 if self.annotations is None else len(self.annotations) - self.stored_count
 
     def get_map(self, name: str, width: int, height: int) -> LabelMap:
         """Return the map of an image, whose size it must have."""
-        label_map = self._in_memory_maps.get(name)
-        if label_map is None:
-            label_map = self._read_stored(name)
-        if label_map is None:
-            label_map = self._draw(name)
-        if label_map.shape != (height, width):
-            raise DataError(f"its map has shape {label_map.shape}, expected {(height, width)}")
+        if (known := self._in_memory_maps.get(name)) is not None:
+            return LabelMap(known, MapOrigin.MEMORY)
+        stored = self._read_stored(name)
+        values = self._draw(name, width, height) if stored is None else stored
+        if values.shape != (height, width):
+            raise DataError(f"its map has shape {values.shape}, expected {(height, width)}")
+        values = convert_map(values, self.dtype)
         if self.in_memory:
-            self._in_memory_maps[name] = label_map
-        return label_map
+            self._in_memory_maps[name] = values
+        return LabelMap(values, MapOrigin.DRAWN if stored is None else MapOrigin.STORED)
 
-    def _read_stored(self, name: str) -> LabelMap | None:
+    def _count_usable(self, stored: StoredMaps) -> int:
+        if self.annotations is None:
+            return len(stored.stems)
+        usable = sum(map_stem(name) in stored.stems for name in self._row_by_file)
+        if stored.stems and not usable:
+            raise DataError(
+                f"{self.folder}: none of its {len(stored.stems)} maps has the name of an annotated image, "
+                f"expected maps such as {map_path('', next(iter(self._row_by_file), 'a.jpg'), '.npy')}"
+            )
+        return usable
+
+    def _default_dtype(self, stored: StoredMaps) -> np.dtype[Any]:
+        dtypes = [] if stored.first is None else [read_map_dtype(stored.first)]
+        if self.annotations is not None:
+            dtypes.append(drawn_dtype(self.annotations))
+        return np.result_type(*dtypes) if dtypes else np.dtype(np.uint8)
+
+    def _read_stored(self, name: str) -> MapArray | None:
         if self.folder is None:
             return None
-        path = map_path(self.folder, name, self.suffix)
-        try:
-            label_map = read_map(path)
-        except FileNotFoundError as error:
-            if self.annotations is None:
-                raise DataError(f"its map {path} does not exist; store_maps draws maps") from error
-            return None
-        with self._counting:
-            self.read_count += 1
-        return label_map
+        for suffix in MAP_SUFFIXES:
+            try:
+                return read_map(map_path(self.folder, name, suffix))
+            except FileNotFoundError:
+                continue
+        if self.annotations is None:
+            path = map_path(self.folder, name, "")
+            raise DataError(f"its map {path}.npy or .npz does not exist; store_maps draws maps")
+        return None
 
-    def _draw(self, name: str) -> LabelMap:
+    def _draw(self, name: str, width: int, height: int) -> MapArray:
         row = self._row_by_file.get(name)
         if row is None or self.annotations is None:
             raise DataError("its map cannot be drawn: the file has no annotation")
-        with self._counting:
-            self.drawn_count += 1
-        return draw_map(self.annotations[row])
+        annotation = self.annotations[row]
+        if (annotation.width, annotation.height) != (width, height):
+            raise DataError(
+                f"its annotation is for {annotation.width}x{annotation.height} pixels, "
+                f"expected the image's {width}x{height}"
+            )
+        return draw_map(annotation, self.dtype)
 
     @cached_property
     def _row_by_file(self) -> dict[str, int]:
         return {} if self.annotations is None else self.annotations.row_by_file()
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_counting"}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _counting=Lock())
+def drawn_dtype(images: Annotations | Sequence[ImageAnnotation]) -> np.dtype[Any]:
+    """The type of the maps of these images: uint8, or int32 where an image has more than 255 objects."""
+    if isinstance(images, Annotations):
+        most = int(np.diff(images.object_ends, prepend=0).max(initial=0))
+    else:
+        most = max((len(image.objects) for image in images), default=0)
+    return np.dtype(np.uint8 if most <= _UINT8_OBJECTS else np.int32)
 
 
-def draw_map(image: ImageAnnotation) -> LabelMap:
-    """Draw an image's map from its polygons; the value of the 255th object and of all after it is 255."""
-    canvas = Image.new("L", (image.width, image.height))
-    drawing = ImageDraw.Draw(canvas)
+def draw_map(image: ImageAnnotation, dtype: Any = None) -> MapArray:
+    """Draw an image's map from its polygons; an object covers those before it.
+
+    A pixel is covered if its center lies inside by the even-odd rule, which perfsuite.transforms.labels
+    .rasterize describes. Several polygons of an object are drawn one after the other.
+    """
+    check_pixels(image.width, image.height)
+    number_type = np.dtype(dtype) if dtype is not None else drawn_dtype([image])
+    canvas = np.zeros((image.height, image.width), drawn_dtype([image]))
     for number, thing in enumerate(image.objects, start=1):
         for polygon in thing.polygons:
-            drawing.polygon(list(polygon), fill=min(number, 255))
-    return np.asarray(canvas)
-
-
-def write_map(path: str | Path, label_map: LabelMap) -> None:
-    """Store a map atomically, uncompressed (.npy) or compressed (.npz)."""
-    path = Path(path)
-    with open_replacing(path) as file:
-        if path.suffix == ".npz":
-            np.savez_compressed(file, map=label_map)
-        else:
-            np.save(file, label_map, allow_pickle=False)
-
-
-def read_map(path: str | Path) -> LabelMap:
-    """Read a stored map. Pickled arrays of objects are refused, so the file cannot run code."""
-    path = Path(path)
-    try:
-        with path.open("rb") as file:
-            if path.suffix != ".npz":
-                return np.asarray(np.load(file, allow_pickle=False), np.uint8)
-            with np.load(file, allow_pickle=False) as archive:
-                return np.asarray(archive["map"], np.uint8)
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # the zip, header and value errors of a damaged file share no base class
-        raise DataError(f"{path}: {error}; write the map again") from error
+            window = polygon_window(np.array(polygon), image.height, image.width)
+            window.select(canvas)[window.mask] = number
+    return convert_map(canvas, number_type)
 
 
 def store_maps(
@@ -137,17 +203,20 @@ def store_maps(
     suffix: str = ".npy",
     progress: ProgressCallback | None = None,
 ) -> int:
-    """Draw and store every map that does not exist yet; return how many were drawn."""
-    drawn = 0
+    """Draw and store every map that does not exist yet, in one type; return how many were drawn."""
+    if suffix not in MAP_SUFFIXES:
+        raise ValueError(f"maps: suffix {suffix!r}, expected one of {', '.join(MAP_SUFFIXES)}")
+    drawn, dtype = 0, drawn_dtype(images)
+    file_of_stem: dict[str, str] = {}
     for number, image in enumerate(images, start=1):
-        path = map_path(folder, image.file, suffix)
-        if not path.exists():
-            write_map(path, draw_map(image))
+        other = file_of_stem.setdefault(map_stem(image.file), image.file)
+        if other != image.file:
+            raise DataError(
+                f"maps: {other} and {image.file} would share a map, expected different names; rename one"
+            )
+        if not any(map_path(folder, image.file, kind).exists() for kind in MAP_SUFFIXES):
+            write_map(map_path(folder, image.file, suffix), draw_map(image, dtype))
             drawn += 1
         if progress is not None:
             progress(number, len(images))
     return drawn
-
-
-def map_path(folder: str | Path, file: str, suffix: str) -> Path:
-    return (Path(folder) / file).with_suffix(suffix)

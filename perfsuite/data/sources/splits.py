@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from perfsuite.data.sources.base import ImageSource, Subset
 from perfsuite.data.sources.file_index import Rows
 from perfsuite.data.sources.files import FileSource, image_folder
+from perfsuite.errors import DataError
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -23,6 +24,7 @@ def read_splits(data_dir: str | Path, val: float, test: float) -> dict[Split, Im
     """
     root = Path(data_dir)
     if not all((root / split).is_dir() for split in ("train", "val")):
+        _check_class_folders(root)
         return split_source(image_folder(root), val, test)
     train = image_folder(root / "train")
     has_test = (root / "test").is_dir()
@@ -33,6 +35,16 @@ def read_splits(data_dir: str | Path, val: float, test: float) -> dict[Split, Im
         if has_test
         else Subset(train, np.empty(0, np.int64)),
     }
+
+
+def _check_class_folders(root: Path) -> None:
+    """Raise a DataError for a folder of splits that lacks one: `train` would be taken for a class."""
+    folders = {entry.name for entry in root.iterdir() if entry.is_dir()} if root.is_dir() else set()
+    if folders and folders <= {*SPLITS}:
+        raise DataError(
+            f"{root}: only {' and '.join(sorted(folders))}, expected train and val (and test, if any), or a "
+            "folder for each class; add the missing folder, or pass a folder of classes"
+        )
 
 
 def split_source(source: FileSource, val: float, test: float) -> dict[Split, ImageSource]:

@@ -23,8 +23,8 @@ from perfsuite.data.synthetic.render import NATURAL_SIZES, SceneTextures, render
 from perfsuite.errors import DataError
 
 MANIFEST = "dataset.json"
-# Raised when a seed gives other images than before, so that older caches are not used.
-GENERATOR_VERSION = 1
+# Raised when a seed gives other images or annotations than before, so that older caches are not used.
+GENERATOR_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,8 @@ def _write_dataset(folder: Path, settings: SyntheticSettings, progress: Progress
             if progress is not None:
                 progress(len(rows), settings.images)
     _write_labels(folder / "labels.csv", rows)
-    annotations = {"images": [row.annotation for row in rows]}
+    # An object's keypoints are its center and corners, which have no left and right.
+    annotations = {"images": [row.annotation for row in rows], "keypoint_flip_pairs": []}
     (folder / "annotations.json").write_text(json.dumps(annotations))
     sizes = {row.file: (folder / row.file).stat().st_size for row in rows}
     with open_replacing(folder / MANIFEST) as file:

@@ -15,13 +15,13 @@ def render(report: Report) -> str:
     return dump_json(report.data)
 
 
-def dump_json(value: object) -> str:
+def dump_json(value: object, indent: int | None = 1) -> str:
     r"""Serialize a value as JSON that every parser reads: JSON has no infinity and no NaN, so both are null.
 
     >>> dump_json({"low": -1.0, "high": float("inf")})
     '{\n "low": -1.0,\n "high": null\n}\n'
     """
-    text = json.dumps(_replace_non_finite(value), indent=1, default=str, allow_nan=False)
+    text = json.dumps(_replace_non_finite(value), indent=indent, default=str, allow_nan=False)
     return text.replace("##[", "##\\u005b") + "\n"  # GitHub's runner would execute it on stdout
 
 

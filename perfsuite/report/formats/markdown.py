@@ -11,7 +11,7 @@ from perfsuite.report.formats.report_format import ReportFormat
 from perfsuite.report.report import Report, ReportSide
 from perfsuite.report.text import escape_control_characters, format_change, format_interval
 
-MAX_BYTES = 64 * 1024  # of a comment
+MAX_BYTES = 63 * 1024  # GitHub refuses a comment of more than 64 KiB, and a workflow may add lines
 MAX_NOTES = 20
 _TABLE_HEADER = "| outcome | workload | change | interval | MDE | why |\n|---|---|--:|---|--:|---|"
 _SAFE_CHARACTERS = frozenset(" .,:;%+-/()'=?")

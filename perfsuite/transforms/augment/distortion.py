@@ -83,6 +83,7 @@ class DisplacementField:
             np.array(boxes).reshape(-1, 4),
             self.transform_points(labels.keypoints),
             tuple(self.transform_points(_subdivide_outline(polygon)) for polygon in labels.polygons),
+            labels.flip_order,
         )
         return clip_labels(moved, height, width)
 

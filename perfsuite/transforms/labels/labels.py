@@ -11,7 +11,7 @@ clipped at the edge of the image. Labels without area are dropped, and the drops
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from perfsuite.errors import DataError
 from perfsuite.transforms.arrays import FloatArray, Matrix
 from perfsuite.transforms.labels.boxes import clip_boxes, transform_boxes
-from perfsuite.transforms.labels.keypoints import points_inside, transform_points
+from perfsuite.transforms.labels.keypoints import is_mirrored, points_inside, transform_points
 from perfsuite.transforms.labels.polygons import MIN_AREA_PIXELS, clip_polygon, is_degenerate
 
 
@@ -29,11 +29,16 @@ def _empty(columns: int) -> FloatArray:
 
 @dataclass(frozen=True)
 class Labels:
-    """The labels of an image. Boxes are left, top, right, bottom."""
+    """The labels of an image. Boxes are left, top, right, bottom.
+
+    A mirror needs the `flip_order` of the keypoints: the indices of those that take their places, as
+    `keypoints.flip_order_of_names` gives them for one skeleton.
+    """
 
     boxes: FloatArray = field(default_factory=lambda: _empty(4))
     keypoints: FloatArray = field(default_factory=lambda: _empty(2))
     polygons: tuple[FloatArray, ...] = ()
+    flip_order: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         for name, values, columns in [
@@ -47,6 +52,11 @@ class Labels:
                 raise DataError(
                     f"labels: {name} holds {values[~np.isfinite(values)][0]}, expected finite numbers"
                 )
+        if self.flip_order is not None and len(self.flip_order) != len(self.keypoints):
+            raise DataError(
+                f"labels: a flip order of {len(self.flip_order)}, expected one of all "
+                f"{len(self.keypoints)} keypoints"
+            )
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,7 @@ class TransformedLabels:
 
     labels: Labels
     box_indices: NDArray[np.int64]
+    keypoint_indices: NDArray[np.int64]
     keypoints_inside: NDArray[np.bool_]
     polygon_indices: NDArray[np.int64]
     boxes_dropped: int
@@ -71,13 +82,27 @@ def transform_labels(
     """Map all labels into an image of `height` and `width`.
 
     No keypoint is dropped, so that a skeleton keeps its joints; `keypoints_inside` says which are visible.
+    After a mirror the left eye is where the right eye was, so keypoints change places by their flip order.
     """
+    order = _keypoint_order(labels, forward)
     moved = Labels(
         transform_boxes(labels.boxes, forward),
-        transform_points(labels.keypoints, forward),
+        transform_points(labels.keypoints, forward)[order],
         tuple(transform_points(polygon, forward) for polygon in labels.polygons),
+        labels.flip_order,
     )
-    return clip_labels(moved, height, width, smallest_area)
+    return replace(clip_labels(moved, height, width, smallest_area), keypoint_indices=order)
+
+
+def _keypoint_order(labels: Labels, forward: Matrix) -> NDArray[np.int64]:
+    if not len(labels.keypoints) or not is_mirrored(forward):
+        return np.arange(len(labels.keypoints))
+    if labels.flip_order is None:
+        raise DataError(
+            "labels: keypoints in a mirrored image, expected the flip order of left and right ones; "
+            "pass Labels(flip_order=...), np.arange(number) if none change places"
+        )
+    return labels.flip_order
 
 
 def clip_labels(
@@ -90,8 +115,14 @@ def clip_labels(
     polygons = [clip_polygon(polygon, height, width) for polygon in moved.polygons]
     polygon_indices = [i for i, polygon in enumerate(polygons) if not is_degenerate(polygon, smallest_area)]
     return TransformedLabels(
-        labels=Labels(boxes[box_indices], moved.keypoints, tuple(polygons[i] for i in polygon_indices)),
+        labels=Labels(
+            boxes[box_indices],
+            moved.keypoints,
+            tuple(polygons[i] for i in polygon_indices),
+            moved.flip_order,
+        ),
         box_indices=box_indices,
+        keypoint_indices=np.arange(len(moved.keypoints)),
         keypoints_inside=points_inside(moved.keypoints, height, width),
         polygon_indices=np.array(polygon_indices, dtype=np.int64),
         boxes_dropped=len(boxes) - len(box_indices),

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from perfsuite.data.decoding.jpeg_header import EXIF_ORIENTATION, read_jpeg_header
+from perfsuite.data.decoding.jpeg_header import read_jpeg_header
+from perfsuite.data.decoding.orientation import EXIF_ORIENTATION
 
 PIXELS = np.random.default_rng(3).integers(0, 256, (48, 80, 3), np.uint8)
 

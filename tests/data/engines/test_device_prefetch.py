@@ -24,7 +24,7 @@ class OverwritingEngine:
     name = "overwriting"
 
     def __init__(self, fails_at: int | None = None) -> None:
-        self.buffer = BatchBuffer.new(4, BatchLayout(2, with_geometry=True, maps=True))
+        self.buffer = BatchBuffer.new(4, BatchLayout(2, with_geometry=True, map_dtype=torch.uint8))
         self.fails_at, self.given, self.ended = fails_at, 0, threading.Event()
 
     def run(self, tasks: Sequence[BatchTask]) -> Iterator[Batch]:
@@ -49,7 +49,7 @@ class OverwritingEngine:
 
 def test_batches_are_complete_and_in_order_while_host_memory_is_overwritten() -> None:
     for number, batch in enumerate(
-        DevicePrefetcher(OverwritingEngine(), BatchLayout(2, True, True), CPU).run(TASKS)
+        DevicePrefetcher(OverwritingEngine(), BatchLayout(2, True, torch.uint8), CPU).run(TASKS)
     ):
         assert batch.rows.tolist() == TASKS[number].rows.tolist()
         assert batch.affines is not None

@@ -8,7 +8,8 @@ import pytest
 from perfsuite.data.sources.base import Subset
 from perfsuite.data.sources.file_index import PackedStrings
 from perfsuite.data.sources.files import image_folder
-from perfsuite.data.sources.splits import class_weights, split_rows, split_source
+from perfsuite.data.sources.splits import class_weights, read_splits, split_rows, split_source
+from perfsuite.errors import DataError
 
 
 @pytest.mark.parametrize(("val", "test"), [(0.1, 0.1), (0.0, 0.0), (0.5, 0.5), (0.25, 0.0)])
@@ -39,3 +40,15 @@ def test_weights_make_classes_count_alike(folder: Path) -> None:
     assert class_weights(split_source(files, 0.0, 0.0)["train"]).tolist() == [1.0] * 4
     weights = class_weights(Subset(files, np.array([0, 1, 2, 10, 20])))
     assert weights.tolist() == pytest.approx([5 / 9, 5 / 3, 5 / 3, 0.0])
+
+
+@pytest.mark.parametrize("splits", [["train"], ["val"], ["train", "test"]])
+def test_a_split_folder_is_not_taken_for_a_class(tmp_path: Path, splits: list[str]) -> None:
+    for split in splits:
+        (tmp_path / split / "cat").mkdir(parents=True)
+        (tmp_path / split / "cat" / "a.jpg").touch()
+    with pytest.raises(DataError, match=r"only .*, expected train and val"):
+        read_splits(tmp_path, 0.1, 0.1)
+    (tmp_path / "dog").mkdir()
+    (tmp_path / "dog" / "a.jpg").touch()
+    assert read_splits(tmp_path, 0.1, 0.1)["train"].class_names == tuple(sorted(["dog", *splits]))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+import shapely
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from perfsuite.errors import DataError
@@ -15,7 +16,7 @@ from perfsuite.transforms.labels.boxes import transform_boxes
 from perfsuite.transforms.labels.keypoints import transform_points
 from perfsuite.transforms.labels.labels import Labels, transform_labels
 from perfsuite.transforms.labels.maps import warp_map
-from perfsuite.transforms.labels.polygons import clip_polygon, is_degenerate, polygon_area
+from perfsuite.transforms.labels.polygons import clip_polygon, covered_area, is_degenerate, polygon_area
 
 DRAWS = [
     AugmentationParameters(),
@@ -110,6 +111,9 @@ def test_labels_outside_the_image_are_dropped_and_counted() -> None:
         ([[0, 0], [4, 4], [0, 0], [4, 4]], True),
         ([[0, 0], [2, 2], [4, 4]], True),
         ([[0, 0], [0, 0], [0, 0]], True),
+        ([[0, 0], [4, 4], [4, 0], [0, 4]], False),
+        ([[0, 0], [4, 0], [4, 4], [4, 0]], True),
+        ([[0, 0], [0.02, 0.02], [0.02, 0], [0, 0.02]], True),
         ([], True),
     ],
 )
@@ -129,6 +133,24 @@ def test_a_flattened_polygon_is_dropped_and_counted() -> None:
     square = np.array([[0.0, 0.0], [4.0, 0.0], [4.0, 4.0], [0.0, 4.0]])
     transformed = transform_labels(Labels(boxes=np.array([[0.0, 0, 4, 4]]), polygons=(square,)), flat, 10, 10)
     assert (transformed.boxes_dropped, transformed.polygons_dropped) == (1, 1)
+
+
+def test_a_self_crossing_polygon_is_kept() -> None:
+    bow_tie = np.array([[2.0, 2.0], [8.0, 8.0], [8.0, 2.0], [2.0, 8.0]])
+    transformed = transform_labels(Labels(polygons=(bow_tie,)), np.eye(3), 10, 10)
+    assert (len(transformed.labels.polygons), transformed.polygons_dropped) == (1, 0)
+
+
+@settings(deadline=None, max_examples=200, derandomize=True)
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=3, max_size=9))
+def test_the_covered_area_of_a_self_crossing_polygon_agrees_with_shapely(
+    corners: list[tuple[int, int]],
+) -> None:
+    """shapely's make_valid keeps what a ray from outside enters an odd number of times."""
+    polygon = np.array(corners, float)
+    assume(len({*corners}) == len(corners))
+    expected = shapely.make_valid(shapely.Polygon(polygon)).area
+    assert covered_area(polygon) == pytest.approx(expected, abs=1e-6)
 
 
 numbers = st.floats(-50, 150)

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from perfsuite.data.decoding.decoder import Decoder, Pixels, image_errors
-from perfsuite.data.decoding.jpeg_header import EXIF_ORIENTATION
+from perfsuite.data.decoding.orientation import EXIF_ORIENTATION
 from perfsuite.data.image_file import open_image
 
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from perfsuite.data.decoding.decoders.pillow import decode_with_pillow
-from perfsuite.data.decoding.jpeg_header import EXIF_ORIENTATION
+from perfsuite.data.decoding.orientation import EXIF_ORIENTATION
 from perfsuite.data.decoding.registry import available_decoders, get_decoder
 from perfsuite.errors import DataError
 from tests.data.images import block_image, encode

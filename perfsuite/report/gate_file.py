@@ -1,0 +1,229 @@
+"""Read a gate's JSON report back. Its writer may be hostile: every size, type and range is checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from math import inf, isfinite
+from typing import Any, TypeVar
+
+from perfsuite.errors import StoreError
+from perfsuite.judge.gate_report import GateReport, SideRevision, WorkloadGateResult
+from perfsuite.judge.stage_attribution import StageChange
+from perfsuite.judge.verdict import Interval, Outcome, Verdict
+from perfsuite.measure.measurement import Environment
+from perfsuite.report.report import SCHEMA_VERSION
+from perfsuite.store.fields import FieldError
+
+MAX_FILE_BYTES = 16 * 2**20
+MAX_TEXT = 10_000  # characters
+MAX_MEMBERS = 20_000  # of a list or an object
+_MAX_INTEGER = 2**63
+
+Item = TypeVar("Item")
+
+
+def parse_gate_report(data: bytes, source: str) -> GateReport:
+    """The gate in a `gate.json`. Headline, exit code and order follow from its verdicts, not from the file.
+
+    The command that repeats the gate is left out: a reader would run what somebody else wrote.
+    """
+    if len(data) > MAX_FILE_BYTES:
+        raise StoreError(
+            f"{source}: {len(data)} bytes, expected at most {MAX_FILE_BYTES}; not a report of a gate"
+        )
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"{source}: not JSON ({error}), expected the gate.json of a gate") from error
+    try:
+        return _gate(_Object(document, "report"))
+    except FieldError as error:
+        raise StoreError(f"{source}: {error}; not a report that this perfsuite can read") from error
+
+
+class _Object:
+    """A JSON object whose members are read with their types."""
+
+    def __init__(self, value: object, who: str) -> None:
+        if not isinstance(value, dict) or len(value) > MAX_MEMBERS:
+            raise _wrong(who, value, f"an object of at most {MAX_MEMBERS} members")
+        self.values: Mapping[str, Any] = value
+        self.who = who
+
+    def read(self, key: str, convert: Callable[[object, str], Item]) -> Item:
+        return convert(self.values.get(key), f"{self.who}.{key}")
+
+    def text(self, key: str) -> str:
+        return self.read(key, _text)
+
+    def number(self, key: str) -> float:
+        return self.read(key, _number)
+
+    def integer(self, key: str) -> int:
+        return self.read(key, _integer)
+
+    def list(self, key: str, convert: Callable[[object, str], Item]) -> tuple[Item, ...]:
+        return self.read(key, lambda value, who: _list(value, who, convert))
+
+    def mapping(self, key: str, convert: Callable[[object, str], Item]) -> dict[str, Item]:
+        members = _Object(self.values.get(key), f"{self.who}.{key}")
+        return {_text(name, members.who): members.read(name, convert) for name in members.values}
+
+
+def _wrong(who: str, value: object, expected: str) -> FieldError:
+    found = "absent" if value is None else f"{type(value).__name__} {str(value)[:40]!r}"
+    return FieldError(f"{who[:200]} is {found}, expected {expected}")
+
+
+def _text(value: object, who: str) -> str:
+    if not isinstance(value, str) or len(value) > MAX_TEXT:
+        raise _wrong(who, value, f"text of at most {MAX_TEXT} characters")
+    return value
+
+
+def _integer(value: object, who: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= _MAX_INTEGER:
+        raise _wrong(who, value, "a whole number")
+    return value
+
+
+def _number(value: object, who: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _wrong(who, value, "a number")
+    if abs(value) >= 1e300 or not isfinite(value):
+        raise _wrong(who, value, "a finite number")
+    return float(value)
+
+
+def _optional_number(value: object, who: str) -> float | None:
+    return None if value is None else _number(value, who)
+
+
+def _number_or_infinity(value: object, who: str) -> float:
+    """JSON has no infinity, so that a report holds null instead."""
+    return inf if value is None else _number(value, who)
+
+
+def _boolean(value: object, who: str) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong(who, value, "true or false")
+    return value
+
+
+def _list(value: object, who: str, convert: Callable[[object, str], Item]) -> tuple[Item, ...]:
+    if not isinstance(value, list) or len(value) > MAX_MEMBERS:
+        raise _wrong(who, value, f"a list of at most {MAX_MEMBERS} members")
+    return tuple(convert(member, f"{who}[{position}]") for position, member in enumerate(value))
+
+
+def _pair(convert: Callable[[object, str], Item]) -> Callable[[object, str], tuple[Item, Item]]:
+    def read(value: object, who: str) -> tuple[Item, Item]:
+        members = _list(value, who, convert)
+        if len(members) != 2:
+            raise _wrong(who, value, "a list of two: base and head")
+        return members[0], members[1]
+
+    return read
+
+
+def _gate(report: _Object) -> GateReport:
+    schema = report.integer("schema")
+    if schema != SCHEMA_VERSION:
+        raise _wrong("report.schema", schema, str(SCHEMA_VERSION))
+    return GateReport(
+        base=report.read("base", _side),
+        head=report.read("head", _side),
+        workloads=report.list("workloads", _workload),
+        environment=report.read("environment", _environment),
+        command="",
+        alpha=report.number("alpha"),
+        tolerance=report.number("tolerance"),
+        target_mde=report.number("target_mde"),
+        max_pairs=report.integer("max_pairs"),
+        pairs=report.integer("pairs"),
+        null_log_ratios=report.mapping(
+            "null_log_ratios", lambda value, who: _list(value, who, _number_or_infinity)
+        ),
+        unfit=report.list("unfit", _text),
+        skipped=report.mapping("skipped", _text),
+        notes=report.list("notes", _text),
+        seconds=report.number("seconds"),
+        seed=report.integer("seed"),
+        interrupted=report.read("interrupted", _boolean),
+    )
+
+
+def _side(value: object, who: str) -> SideRevision:
+    side = _Object(value, who)
+    return SideRevision(
+        label=side.text("label"),
+        commit=side.text("commit"),
+        subject=side.text("subject"),
+        uncommitted=side.list("uncommitted", _text),
+    )
+
+
+def _environment(value: object, who: str) -> Environment:
+    environment = _Object(value, who)
+    return Environment(environment.mapping("hard", _text), environment.mapping("soft", _text))
+
+
+def _workload(value: object, who: str) -> WorkloadGateResult:
+    workload = _Object(value, who)
+    verdicts = workload.list("verdicts", _verdict)
+    if not verdicts:
+        raise _wrong(f"{who}.verdicts", [], "one verdict or more")
+    seconds = workload.values.get("seconds_per_call")
+    return WorkloadGateResult(
+        name=workload.text("name"),
+        verdicts=verdicts,
+        file=workload.text("file"),
+        line=workload.integer("line"),
+        log_ratios=workload.list("log_ratios", _number_or_infinity),
+        seconds_per_call=None if seconds is None else _pair(_number)(seconds, f"{who}.seconds_per_call"),
+        stages=workload.list("stages", _stage),
+        counters=workload.mapping("counters", _pair(_integer)),
+        standard_errors=workload.list("standard_errors", _number_or_infinity),
+    )
+
+
+def _stage(value: object, who: str) -> StageChange:
+    stage = _Object(value, who)
+    return StageChange(
+        stage=stage.text("stage"),
+        base_seconds=stage.number("base_seconds"),
+        head_seconds=stage.number("head_seconds"),
+        change_seconds=stage.number("change_seconds"),
+    )
+
+
+def _verdict(value: object, who: str) -> Verdict:
+    verdict = _Object(value, who)
+    interval = verdict.values.get("interval")
+    return Verdict(
+        workload=verdict.text("workload"),
+        metric=verdict.text("metric"),
+        outcome=verdict.read("outcome", _outcome),
+        reason=verdict.text("reason"),
+        estimate=verdict.read("estimate", _optional_number),
+        interval=None if interval is None else _interval(interval, f"{who}.interval"),
+        bound=verdict.read("bound", _optional_number),
+        mde=verdict.read("mde", _optional_number),
+    )
+
+
+def _outcome(value: object, who: str) -> Outcome:
+    if not isinstance(value, str) or value not in Outcome.__members__.values():
+        raise _wrong(who, value, f"one of {', '.join(Outcome)}")
+    return Outcome(value)
+
+
+def _interval(value: object, who: str) -> Interval:
+    interval = _Object(value, who)
+    low, high = (interval.values.get(key) for key in ("low", "high"))
+    return Interval(
+        low=-inf if low is None else _number(low, f"{who}.low"),
+        high=inf if high is None else _number(high, f"{who}.high"),
+        level=interval.number("level"),
+    )
