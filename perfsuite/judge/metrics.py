@@ -8,7 +8,8 @@ from difflib import get_close_matches
 from functools import partial
 
 from perfsuite.errors import UsageError
-from perfsuite.judge.order_statistics import median_interval, quantile, quantile_interval
+from perfsuite.judge.order_statistics import quantile
+from perfsuite.judge.serial_dependence import serial_quantile_interval
 from perfsuite.judge.units import MetricKind
 from perfsuite.judge.verdict import Interval
 from perfsuite.measure.counters.registry import DIRECTIONS
@@ -26,6 +27,7 @@ class MetricEstimate:
     value: float
     interval: Interval
     unseen: str = ""  # the work that was not counted, so that the value is only a lower bound
+    rounds: int | None = None  # that it was estimated from; None where a passing disturbance cannot matter
 
     @classmethod
     def exact(cls, value: float) -> MetricEstimate:
@@ -52,22 +54,30 @@ class Metric:
 
 def _estimate_seconds_per_call(measurement: Measurement, level: float) -> MetricEstimate:
     samples = measurement.seconds_per_call
-    return MetricEstimate(quantile(samples, 0.5), median_interval(samples, level))
+    return MetricEstimate(
+        quantile(samples, 0.5), serial_quantile_interval(samples, 0.5, level), rounds=len(samples)
+    )
 
 
 def _estimate_percentile(percentile: int, measurement: Measurement, level: float) -> MetricEstimate:
     samples, share = measurement.seconds_per_call, percentile / 100
-    return MetricEstimate(quantile(samples, share), quantile_interval(samples, share, level))
+    return MetricEstimate(
+        quantile(samples, share), serial_quantile_interval(samples, share, level), rounds=len(samples)
+    )
 
 
 def _estimate_rate(name: str, measurement: Measurement, level: float) -> MetricEstimate | None:
     if name not in (f"{measurement.unit}{RATE_SUFFIX}", f"items{RATE_SUFFIX}"):
         return None
-    seconds = median_interval(measurement.seconds_per_call, level)
+    seconds = serial_quantile_interval(measurement.seconds_per_call, 0.5, level)
     items = measurement.items_per_call
     low = items / seconds.high
     high = items / seconds.low if seconds.low > 0 else float("inf")
-    return MetricEstimate(measurement.items_per_second, Interval(low, high, level))
+    return MetricEstimate(
+        measurement.items_per_second,
+        Interval(low, high, level),
+        rounds=len(measurement.seconds_per_call),
+    )
 
 
 def _estimate_memory(field: str, measurement: Measurement, level: float) -> MetricEstimate | None:
@@ -178,12 +188,12 @@ def estimate_overhead_share(ratios: Sequence[float], level: float) -> MetricEsti
     0.327
     """
     shares = [1 - 1 / ratio for ratio in ratios]
-    return MetricEstimate(quantile(shares, 0.5), median_interval(shares, level))
+    return MetricEstimate(quantile(shares, 0.5), serial_quantile_interval(shares, 0.5, level))
 
 
 def estimate_ratio(pairs: Sequence[float], level: float, less: float = 0.0) -> MetricEstimate:
-    """The median of paired ratios, minus `less`."""
-    interval = median_interval(pairs, level)
+    """The median of paired ratios, minus `less` (1 for an overhead)."""
+    interval = serial_quantile_interval(pairs, 0.5, level)
     return MetricEstimate(
         quantile(pairs, 0.5) - less, Interval(interval.low - less, interval.high - less, level)
     )

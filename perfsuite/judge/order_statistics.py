@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from math import ceil, exp, floor, inf, lgamma, log, sqrt
 from statistics import NormalDist
 
+from perfsuite.judge.student_t import regularized_beta
 from perfsuite.judge.verdict import Interval
 
-_MAX_EXACT_SAMPLES = 2_000  # beyond this the error of the normal approximation is below one rank
+_MAX_SUMMED_SAMPLES = 2_000  # beyond this the incomplete beta function is faster than summing probabilities
+_RANK_ERROR = 3  # of the normal approximation, from which the exact rank is searched
 
 
 def quantile(samples: Sequence[float], share: float) -> float:
@@ -32,8 +34,8 @@ def quantile_interval(samples: Sequence[float], share: float, level: float) -> I
     """
     ordered = sorted(samples)
     tail = (1 - level) / 2
-    low = _rank_with_tail_below(len(ordered), share, tail)
-    high = len(ordered) + 1 - _rank_with_tail_below(len(ordered), 1 - share, tail)
+    low = rank_with_tail_below(len(ordered), share, tail)
+    high = len(ordered) + 1 - rank_with_tail_below(len(ordered), 1 - share, tail)
     return Interval(
         low=ordered[low - 1] if low >= 1 else -inf,
         high=ordered[high - 1] if high <= len(ordered) else inf,
@@ -74,11 +76,14 @@ def confidence_at_look(level: float, look: int) -> float:
     return 1 - (1 - level) / float(2**look)
 
 
-def _rank_with_tail_below(count: int, share: float, tail: float) -> int:
+def rank_with_tail_below(count: int, share: float, tail: float) -> int:
     """The largest rank r with P(Binomial(count, share) < r) <= tail; 0 if there is none."""
-    if count > _MAX_EXACT_SAMPLES:
+    if count > _MAX_SUMMED_SAMPLES:
         z = NormalDist().inv_cdf(tail)
-        return max(0, ceil(count * share + z * sqrt(count * share * (1 - share))) - 1)
+        rank = max(0, ceil(count * share + z * sqrt(count * share * (1 - share)))) + _RANK_ERROR
+        while rank > 0 and regularized_beta(1 - share, count - rank + 1, rank) > tail:
+            rank -= 1
+        return rank
     total, rank = 0.0, 0
     while rank < count:
         total += _binomial_probability(count, rank, share)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import log
 from typing import Protocol
 
 from perfsuite.judge.counter_diff import compare_counters
-from perfsuite.judge.spread import MIN_SUCCESSIVE_DIFFERENCES
-from perfsuite.judge.spread_rule import SpreadRule
+from perfsuite.judge.run_table import HistoricalRun, build_run_tables
+from perfsuite.judge.time_comparison import TimeRule, judge_times
 from perfsuite.judge.units import Range
 from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.measure.counters.family import Direction
@@ -18,24 +17,10 @@ from perfsuite.measure.measurement import Environment, Measurement
 
 COUNTER_ENVIRONMENT_KEYS = ("torch", "python")
 
-
 _BLOCKS_WARNING = (
-    "all runs of one side are older than those of the other, and the history is too short to know how much "
-    "this machine drifts: a change may be drift; alternate the runs of both sides, or store more runs"
+    "one side is older than the other, and the history is too short to know how much this machine drifts: "
+    "no change of time can be shown, and drift may hide one; take the runs of both sides in turns"
 )
-
-
-class HistoricalRun(Protocol):
-    """A run of the history: only the time of each workload is used."""
-
-    @property
-    def commit(self) -> str: ...
-    @property
-    def dirty(self) -> bool: ...
-    @property
-    def created_at(self) -> str: ...
-    @property
-    def seconds_per_item(self) -> Mapping[str, float]: ...
 
 
 class ComparableRun(HistoricalRun, Protocol):
@@ -51,8 +36,8 @@ class ComparableRun(HistoricalRun, Protocol):
 class ComparisonSettings:
     """Error rate, sensitivity and tolerances of a comparison.
 
-    >>> ComparisonSettings(tolerances={"test_noisy": 0.05}).rule_for("test_noisy", workloads=10).tolerance
-    0.05
+    >>> ComparisonSettings(tolerances={"test_noisy": 0.05}).rule_for(["test_noisy", "test_b"]).tolerances
+    (0.05, 0.01)
     """
 
     alpha: float = 0.01  # probability of any false alarm in the whole comparison
@@ -71,10 +56,10 @@ class ComparisonSettings:
         for workload, tolerance in self.tolerances.items():
             Range(0, 1, with_low=True).check(f"tolerance of {workload}", tolerance)
 
-    def rule_for(self, workload: str, workloads: int) -> SpreadRule:
-        """The rule of one workload: alpha is divided among the workloads (Bonferroni)."""
-        tolerance = self.tolerances.get(workload, self.tolerance)
-        return SpreadRule(self.alpha / workloads, tolerance, self.target_mde, self.power)
+    def rule_for(self, workloads: Sequence[str], share: float = 1.0) -> TimeRule:
+        """The rule of workloads that are judged together, with their share of alpha."""
+        tolerances = tuple(self.tolerances.get(name, self.tolerance) for name in workloads)
+        return TimeRule(self.alpha * share, tolerances, self.target_mde, self.power)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +88,18 @@ def compare_runs(
         verdicts += [_not_comparable(name, differences) for name in common]
     else:
         timed = [name for name in common if _has_samples(before[name]) and _has_samples(after[name])]
-        past = _history_by_workload(history, settings.renames)
-        for name in timed:
-            rule = settings.rule_for(name, len(timed))
-            verdicts.append(_judge_time(name, before[name], after[name], past.get(name, []), rule))
-        if _is_in_blocks(old, new) and not all(_drift_is_known(past.get(name, [])) for name in timed):
-            warnings.append(_BLOCKS_WARNING)
+        unfit = {name: reason for name in timed if (reason := _unfit_reason(before[name], after[name]))}
+        verdicts += [_unclear(name, reason) for name, reason in unfit.items()]
+        comparable = [name for name in timed if name not in unfit]
+        for times in build_run_tables(comparable, old, new, history, settings.renames):
+            rule = settings.rule_for(times.workloads, len(times.workloads) / len(comparable))
+            verdicts += judge_times(times, rule)
+            if (
+                not times.are_in_turns
+                and not times.has_history(rule.alpha)
+                and _BLOCKS_WARNING not in warnings
+            ):
+                warnings.append(_BLOCKS_WARNING)
     if not any(key in differences for key in COUNTER_ENVIRONMENT_KEYS):
         for name in common:
             counts = _counters(before[name]), _counters(after[name])
@@ -156,7 +147,7 @@ def _hard_differences(
 
 def _not_comparable(name: str, differences: Mapping[str, tuple[str, str]]) -> Verdict:
     facts = "; ".join(f"{key} {first} against {second}" for key, (first, second) in differences.items())
-    return Verdict(name, "time", Outcome.UNCLEAR, f"measured in different environments: {facts}")
+    return _unclear(name, f"measured in different environments: {facts}")
 
 
 def _soft_differences(old: Sequence[ComparableRun], new: Sequence[ComparableRun]) -> Iterable[str]:
@@ -167,49 +158,16 @@ def _soft_differences(old: Sequence[ComparableRun], new: Sequence[ComparableRun]
         yield f"{key} differs: {first} against {second}"
 
 
-def _is_in_blocks(old: Sequence[ComparableRun], new: Sequence[ComparableRun]) -> bool:
-    """Whether one side ended before the other began, so that drift looks like a change."""
-    times_old, times_new = [run.created_at for run in old], [run.created_at for run in new]
-    return max(times_old) < min(times_new) or max(times_new) < min(times_old)
-
-
-def _drift_is_known(series: Sequence[Sequence[float]]) -> bool:
-    return len(series) > MIN_SUCCESSIVE_DIFFERENCES
-
-
-def _history_by_workload(
-    history: Iterable[HistoricalRun], renames: Mapping[str, str]
-) -> dict[str, list[list[float]]]:
-    """Log times of each workload in order of time, grouped by code. A dirty tree is a code of its own."""
-    by_code: dict[str, dict[str, list[float]]] = {}
-    for number, run in enumerate(sorted(history, key=lambda run: run.created_at)):
-        code = run.commit if run.commit and not run.dirty else f"unknown {number}"
-        for name, seconds in run.seconds_per_item.items():
-            if seconds > 0:
-                by_code.setdefault(renames.get(name, name), {}).setdefault(code, []).append(log(seconds))
-    return {name: list(codes.values()) for name, codes in by_code.items()}
-
-
-def _judge_time(
-    name: str,
-    old: Sequence[Measurement],
-    new: Sequence[Measurement],
-    series: list[list[float]],
-    rule: SpreadRule,
-) -> Verdict:
+def _unfit_reason(old: Sequence[Measurement], new: Sequence[Measurement]) -> str:
+    """Why the times of a workload cannot be compared; empty if they can."""
     units = {measurement.unit for measurement in (*old, *new)}
     if len(units) > 1:
-        reason = f"the sides count different items: {' and '.join(sorted(units))}"
-        return Verdict(name, "time", Outcome.UNCLEAR, reason)
-    seconds_old, seconds_new = _seconds_per_item(old), _seconds_per_item(new)
-    if min(*seconds_old, *seconds_new) <= 0:
-        return Verdict(name, "time", Outcome.UNCLEAR, "a median of 0 s is below the resolution of the clock")
-    return rule.judge(name, [*map(log, seconds_old)], [*map(log, seconds_new)], series)
+        return f"the sides count different items: {' and '.join(sorted(units))}"
+    timed = [measurement for measurement in (*old, *new) if measurement.seconds_per_call]
+    if min(measurement.median_seconds_per_call for measurement in timed) <= 0:
+        return "a median of 0 s is below the resolution of the clock"
+    return ""
 
 
-def _seconds_per_item(measurements: Sequence[Measurement]) -> list[float]:
-    return [
-        measurement.median_seconds_per_call / measurement.items_per_call
-        for measurement in measurements
-        if measurement.seconds_per_call
-    ]
+def _unclear(name: str, reason: str) -> Verdict:
+    return Verdict(name, "time", Outcome.UNCLEAR, reason)

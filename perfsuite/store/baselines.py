@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from perfsuite.errors import StoreError, UsageError
-from perfsuite.judge.stored_runs import ComparisonSettings, compare_runs
-from perfsuite.judge.verdict import Outcome, Verdict
+from perfsuite.judge.acceptance import refused_verdicts
+from perfsuite.judge.stored_runs import ComparisonSettings
+from perfsuite.judge.verdict import Verdict
 from perfsuite.measure.measurement import Environment
 from perfsuite.store import DEFAULT_BASELINES, locations, schema
 from perfsuite.store.run import Run, run_identity, without_copies
@@ -136,14 +137,7 @@ class BaselineStore:
         sides = (*before.runs, *runs)
         earlier = without_copies(before.earlier_runs, of=sides)
         others = without_copies(history, of=(*sides, *before.earlier_runs))
-        report = compare_runs(before.runs, runs, [*earlier, *others], settings)
-        # More runs of the same commit are useful exactly while the spread is unclear.
-        harmless = {Outcome.UNCLEAR} if same_code else set()
-        refused = [
-            verdict
-            for verdict in report.verdicts
-            if not verdict.is_green and verdict.outcome not in harmless and verdict.workload not in dropped
-        ]
+        refused = refused_verdicts(before.runs, runs, [*earlier, *others], settings, dropped, same_code)
         if refused:
             raise StoreError(_refusal(before, refused))
 

@@ -6,12 +6,14 @@ from math import inf
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 from perfsuite.judge.order_statistics import (
     confidence_at_look,
     median_interval,
     quantile,
     quantile_interval,
+    rank_with_tail_below,
     relative_half_iqr,
 )
 from perfsuite.judge.verdict import Interval
@@ -92,3 +94,12 @@ def test_repeated_looks_raise_no_more_false_alarms_than_the_level_allows() -> No
                 break
             samples += [draw.lognormvariate(0, 0.3) for _ in range(len(samples) // 2)]
     assert alarms / 600 <= 0.05
+
+
+@pytest.mark.parametrize("count", [1_999, 2_000, 2_001, 2_500, 10_000, 100_000])
+@pytest.mark.parametrize("share", [0.5, 0.95, 0.01])
+@pytest.mark.parametrize("tail", [0.005, 1e-6])
+def test_ranks_are_the_largest_within_the_tail(count: int, share: float, tail: float) -> None:
+    rank = rank_with_tail_below(count, share, tail)
+    assert binom.cdf(rank - 1, count, share) <= tail * (1 + 1e-9)
+    assert binom.cdf(rank, count, share) > tail * (1 - 1e-9)

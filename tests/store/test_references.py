@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from perfsuite.errors import NothingMeasuredError, StoreError
-from perfsuite.judge import stored_runs
-from perfsuite.judge.stored_runs import ComparisonReport, HistoricalRun
-from perfsuite.store import baselines as baselines_module
+from perfsuite.judge import acceptance, stored_runs
+from perfsuite.judge.run_table import HistoricalRun
+from perfsuite.judge.stored_runs import ComparisonReport
 from perfsuite.store.baselines import BaselineStore
 from perfsuite.store.references import resolve, resolve_sides
 from perfsuite.store.run import Run
@@ -74,7 +74,7 @@ def test_accepting_counts_each_run_of_the_history_once(
         histories.append(dates(history))
         return stored_runs.compare_runs(old, new, history, settings)
 
-    monkeypatch.setattr(baselines_module, "compare_runs", compare)
+    monkeypatch.setattr(acceptance, "compare_runs", compare)
     baselines.accept(newest, history=store.history(HERE.fingerprint))
     assert histories == [dates([*oldest])]
 

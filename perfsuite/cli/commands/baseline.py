@@ -18,9 +18,9 @@ examples:
   perfsuite baseline prune 03a89fef49a0/main --dry-run
 
 `accept` is the only way to make a baseline. It refuses runs that are incomplete, that were measured with
-uncommitted changes, or that are worse than the present baseline. Take about five runs: later runs are judged
-by how much these differ. To accept an intended slowdown, prune the old baseline in a commit that says why,
-then accept.
+uncommitted changes, or that are worse than the present baseline. Take at least five runs: with fewer, a
+chance of error of 1 % is out of reach. To accept an intended slowdown, prune the old baseline in a
+commit that says why, then accept.
 """
 
 MAX_AGE_DAYS = Range(0, 500_000, with_low=True)

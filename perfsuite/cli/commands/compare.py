@@ -1,7 +1,8 @@
 """Judge stored run B against stored run A, workload by workload.
 
-Time is judged by how much runs of the same code differ on this machine, which is estimated from the stored
-runs; counters are compared exactly. What the runs cannot decide is unclear, and the exit code says so.
+Time is judged by permutation of whole runs: five of each side, taken in turns, are enough for a chance of any
+false alarm of 1 %, whatever the noise. Counters are compared exactly. What the runs cannot decide is unclear,
+and the exit code says so.
 """
 
 from __future__ import annotations
@@ -26,8 +27,11 @@ A and B are each
   baseline          the accepted baseline of B's environment (baseline:NAME for one of several)
 
 examples:
-  for i in 1 2 3 4 5; do pytest benchmarks --perf-save main; done      # then change the code
-  for i in 1 2 3 4 5; do pytest benchmarks --perf-save head; done
+  git worktree add ../old main                     # both sides in turns, each run in a fresh process
+  for i in 1 2 3 4 5; do
+    (cd ../old && pytest benchmarks --perf-save main --perf-store "$OLDPWD/.perfsuite/runs")
+    pytest benchmarks --perf-save head
+  done
   perfsuite compare main head
   perfsuite compare baseline head --tolerance 0.03 --markdown verdicts.md
   perfsuite compare .benchmarks/Linux-CPython-3.12-64bit/0001_a.json .benchmarks/.../0002_b.json

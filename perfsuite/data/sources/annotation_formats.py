@@ -146,7 +146,7 @@ def _coco_keypoints(
 
 
 def _keypoint_shift(things: Iterable[CocoAnnotation]) -> float:
-    """What to add to a file's keypoints (docs/decisions/0022).
+    """What to add to a file's keypoints (docs/decisions/0016).
 
     COCO's are whole numbers, the indices of pixels. A file with any fractional keypoint has coordinates.
     """

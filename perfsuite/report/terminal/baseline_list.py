@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import exp, log
-from statistics import median
+from math import expm1, log
+from statistics import median, stdev
 
 from rich.box import ASCII2
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from perfsuite.judge import spread
 from perfsuite.report.text import escape_control_characters
 from perfsuite.store.baselines import Baseline
 
@@ -77,8 +76,7 @@ def _workload_cells(baseline: Baseline, name: str) -> tuple[str, str, str]:
 
 
 def _format_spread(seconds: Sequence[float]) -> str:
-    between_runs = spread.within_group_spread([[log(each) for each in seconds]], trim=False)
-    return f"{exp(between_runs.standard_error) - 1:.1%}" if between_runs.df else "one run"
+    return f"{expm1(stdev(map(log, seconds))):.1%}" if len(seconds) > 1 else "one run"
 
 
 def _format_seconds(seconds: float) -> str:

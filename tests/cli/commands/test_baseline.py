@@ -55,12 +55,14 @@ def test_one_run_has_no_spread_to_show(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_a_refusal_states_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["baseline", "accept", "main"]) == 0
-    RunStore().save(a_run("slow", "c9", seconds={"test_a": 0.02, "test_b": 3e-7}, dirty=True), {})
-    assert main(["baseline", "accept", "slow", "--name", "main"]) == 13
+    for number in range(5):  # in turns with the runs of main
+        seconds, created_at = {"test_a": 0.02, "test_b": 3e-7}, f"2026-08-01T12:0{number}:30"
+        RunStore().save(a_run("slow", "c9", seconds=seconds, dirty=True, created_at=created_at), {})
+    assert main(["baseline", "accept", "slow@5", "--name", "main"]) == 13
     assert "uncommitted changes" in capsys.readouterr().err
-    assert main(["baseline", "accept", "slow", "--name", "main", "--allow-dirty"]) == 13
+    assert main(["baseline", "accept", "slow@5", "--name", "main", "--allow-dirty"]) == 13
     assert "test_a time regressed" in capsys.readouterr().err
-    assert main(["baseline", "accept", "slow", "--name", "../main", "--allow-dirty"]) == 2
+    assert main(["baseline", "accept", "slow@5", "--name", "../main", "--allow-dirty"]) == 2
 
 
 def test_a_damaged_baseline_is_listed_as_unreadable(

@@ -63,7 +63,7 @@ def test_two_plain_files_of_pytest_benchmark(project: Path, capsys: pytest.Captu
         run = {"benchmarks": [{"fullname": "t", "stats": {"median": median}}], "datetime": f"2026{name}"}
         (project / name).write_text(json.dumps(run))
     assert main(["compare", "a.json", "b.json"]) == 10
-    assert "take 4 more runs of either side" in " ".join(capsys.readouterr().out.split())
+    assert "take 4 more runs of each side, in turns" in " ".join(capsys.readouterr().out.split())
 
 
 def test_folders_of_plain_files(project: Path) -> None:
@@ -72,7 +72,7 @@ def test_folders_of_plain_files(project: Path) -> None:
         for number in range(5):
             run = {
                 "benchmarks": [{"fullname": "t", "stats": {"median": median + number / 1000}}],
-                "datetime": f"2026-{folder}{number}",
+                "datetime": f"2026-{number}{folder}",  # in turns
             }
             (project / folder / f"{number}.json").write_text(json.dumps(run))
     assert main(["compare", "a", "b"]) == 1

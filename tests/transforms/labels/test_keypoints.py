@@ -1,7 +1,7 @@
 """Flip orders, and keypoints beside those of albumentations and torchvision.
 
 Both libraries store pixel indices: the center of the first pixel is 0. Here it is 0.5
-(docs/decisions/0022), so half a pixel is subtracted before comparing.
+(docs/decisions/0016), so half a pixel is subtracted before comparing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Judge whether a workload changed between two sides of stored runs, by the spread between runs."""
+"""The rule that `compare` used before: the planted fault of promises.py, which it must not pass."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from math import exp, expm1, log1p
 from statistics import median
 
-from perfsuite.judge import spread
-from perfsuite.judge.spread import Spread, SpreadModel
+from benchmarks.judge import previous_spread as spread
+from benchmarks.judge.previous_spread import Spread, SpreadModel
 from perfsuite.judge.student_t import student_quantile
 from perfsuite.judge.verdict import Interval, Outcome, Verdict
 

@@ -1,4 +1,4 @@
-"""The spread between runs of the same code, estimated from runs, never from the samples of one run.
+"""The spread between runs, as `compare` estimated it before; see previous_rule.py.
 
 Some effects last as long as a process, others as long as a session of the machine (an evening, say). So there
 are two sources. Runs of the same code show how processes differ. The history in order of time shows how

@@ -1,0 +1,100 @@
+"""The page docs/results/promises.md, from the counts that promises.py wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from scipy.stats import beta
+
+PREVIOUS_RULE = "5 against 5, in turns, the rule before"
+
+Row = Mapping[str, Any]
+
+_HEAD = """# Do the stated chances of error hold?
+
+Made by `python benchmarks/judge/promises.py table` from the counts beside this page (`promises/*.json`),
+which its commands `errors`, `power` and `limits` wrote. All noise is invented (`benchmarks/judge/noise.py`),
+so the truth is known. Ranges are Clopper-Pearson intervals of 95 %. [methods.md](../methods.md) says what
+each promise rests on.
+"""
+
+
+def render(results: Mapping[str, Sequence[Row]]) -> str:
+    parts = [_HEAD]
+    for name, section in (("errors", _errors), ("power", _power), ("limits", _limits)):
+        parts.append(section(results[name]) if results.get(name) else "")
+    return "\n".join(part for part in parts if part)
+
+
+def share(count: int, total: int) -> str:
+    """A share with its interval.
+
+    >>> share(8, 1000)
+    '0.8 % (0.3-1.6)'
+    """
+    low = beta.ppf(0.025, count, total - count + 1) if count else 0.0
+    high = beta.ppf(0.975, count + 1, total - count) if count < total else 1.0
+    return f"{count / total:.1%}".replace("%", " %") + f" ({100 * low:.1f}-{100 * high:.1f})"
+
+
+def _errors(rows: Sequence[Row]) -> str:
+    lines = [
+        "## `compare` on equal code: any false alarm among 20 workloads",
+        "",
+        "Promised: at most 1 %. No tolerance, so that nothing but the test holds false alarms down.",
+        "`unclear` is the share of comparisons with no verdict on any workload. The rule before",
+        "(Student's t with a trimmed spread) is the negative control.",
+        "",
+        "| noise | runs | comparisons | false alarms | false improvements | unclear |",
+        "|---|---|--:|--:|--:|--:|",
+    ]
+    lines += [
+        f"| {row['shape']} | {row['setting']} | {total} | {share(row['alarms'], total)} "
+        f"| {share(row['improvements'], total)} | {row['all_unclear'] / total:.0%} |"
+        for row in rows
+        for total in [row["comparisons"]]
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _power(rows: Sequence[Row]) -> str:
+    lines = [
+        "## A planted 10 %, with the number of runs that `compare` asked for",
+        "",
+        "Five runs of each side of equal code; `compare` says how many more it needs to detect 5 % in",
+        "every one of 20 workloads, or that runs differ too much and the gate should be used. Then",
+        "that many fresh runs, with one workload 10 % slower.",
+        "",
+        "| noise | suites | referred to the gate | runs of each side (median) | found | another accused |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    for row in rows:
+        taken = row["suites"] - row["referred_to_gate"]
+        found = share(row["found"], taken) if taken else "-"
+        accused = share(row["others_accused"], taken) if taken else "-"
+        runs = f"{row['median_runs']:.0f}" if taken else "-"
+        lines.append(
+            f"| {row['shape']} | {row['suites']} | {row['referred_to_gate']} | {runs} | {found} | {accused} |"
+        )
+    return "\n".join([*lines, ""])
+
+
+def _limits(rows: Sequence[Row]) -> str:
+    lines = [
+        "## Limits: broken at the truth, and 5 % beyond it",
+        "",
+        "1,000 rounds of 10 ms with looks at 50, 75, 113 ... rounds. The two speeds of a neighbor are",
+        "20 % apart, each half of the time; 5 % beyond such a median is not visible in so few stays.",
+        "The last column is the negative control: the interval for independent rounds.",
+        "",
+        "| noise | runs | broken at the truth | broken 5 % beyond it | the same, taken as independent |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    lines += [
+        f"| {row['shape']} | {row['runs']} | {share(row['broken_at_truth'], row['runs'])} "
+        f"| {share(row['broken_beyond'], row['runs'])} "
+        f"| {share(row['broken_at_truth_if_independent'], row['runs'])} |"
+        for row in rows
+    ]
+    return "\n".join([*lines, ""])

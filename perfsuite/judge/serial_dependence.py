@@ -1,0 +1,91 @@
+"""Confidence intervals of quantiles for samples that depend on the samples before them.
+
+An interval from order statistics assumes independent rounds. A clock that drifts, or a neighbor that comes
+and goes, makes successive rounds alike: n rounds then say as little as n / f independent ones. The factor f
+is estimated at many levels of the samples, and the largest estimate counts, because a neighbor shows only
+at the levels between its two speeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import floor, inf
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perfsuite.judge.order_statistics import rank_with_tail_below
+from perfsuite.judge.verdict import Interval
+
+MIN_ROUNDS_TO_ESTIMATE = 16
+_LEVELS = np.arange(1, 25) / 25
+_MIN_BLOCKS = 8
+_MIN_DEVIATIONS = 2.0  # of a level: fewer rounds above or below it show no dependence
+
+
+def dependence_factor(samples: Sequence[float]) -> float:
+    """How many of these rounds say as much as one independent round; 1 for too few rounds to know.
+
+    >>> dependence_factor([1.0] * 100)
+    1.0
+    >>> dependence_factor([1.0] * 50 + [2.0] * 50) > 20
+    True
+    """
+    count = len(samples)
+    if count < MIN_ROUNDS_TO_ESTIMATE:
+        return 1.0
+    values = np.asarray(samples, dtype=np.float64)
+    thresholds = np.unique(np.sort(values)[(_LEVELS * count).astype(int)])
+    is_above = values > thresholds[:, None]
+    share = is_above.mean(axis=1)
+    variance = share * (1 - share)
+    used = variance * count >= _MIN_DEVIATIONS
+    if not used.any():
+        return 1.0
+    return max(
+        1.0,
+        _factor_by_crossings(is_above[used], variance[used]),
+        _factor_by_blocks(is_above[used], variance[used]),
+    )
+
+
+def serial_quantile_interval(samples: Sequence[float], share: float, level: float) -> Interval:
+    """The confidence interval of a quantile, wider where successive samples are alike.
+
+    >>> serial_quantile_interval([1.0, 1.1, 1.2], 0.5, 0.99)
+    Interval(low=-inf, high=inf, level=0.99)
+    """
+    ordered, count = sorted(samples), len(samples)
+    effective = floor(count / dependence_factor(samples))
+    tail = (1 - level) / 2
+    low = _scale_rank(rank_with_tail_below(effective, share, tail), effective, count)
+    high = count + 1 - _scale_rank(rank_with_tail_below(effective, 1 - share, tail), effective, count)
+    return Interval(
+        low=ordered[low - 1] if low >= 1 else -inf,
+        high=ordered[high - 1] if high <= count else inf,
+        level=level,
+    )
+
+
+def _scale_rank(rank: int, effective: int, count: int) -> int:
+    return rank * count // effective if effective else 0
+
+
+def _factor_by_crossings(is_above: NDArray[np.bool_], variance: NDArray[np.float64]) -> float:
+    """From how often the samples cross a level: exact for two states that alternate at random."""
+    crossings = np.maximum(0.5, (is_above[:, 1:] != is_above[:, :-1]).sum(axis=1))
+    # One minus the correlation of two successive rounds.
+    change = np.minimum(1.0, crossings / (2 * is_above.shape[1] * variance))
+    return float(((2 - change) / change).max())
+
+
+def _factor_by_blocks(is_above: NDArray[np.bool_], variance: NDArray[np.float64]) -> float:
+    """From the variance of the means of blocks of 2, 4, 8 ... rounds: longer dependence shows here."""
+    count = is_above.shape[1]
+    sums = np.concatenate([np.zeros((len(is_above), 1)), is_above.cumsum(axis=1)], axis=1)
+    factor, length = 1.0, 2
+    while count // length >= _MIN_BLOCKS:
+        means = np.diff(sums[:, count % length :: length], axis=1) / length
+        factor = max(factor, float((length * means.var(axis=1, ddof=1) / variance).max()))
+        length *= 2
+    return factor
