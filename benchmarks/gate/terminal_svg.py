@@ -42,7 +42,7 @@ FRAME = """<svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg
 
 def main() -> None:
     units = round(PERCENT * units_per_percent()[PLANTED_WORKLOAD])
-    settings = GateSettings(base="HEAD~1", head="HEAD")
+    settings = GateSettings(base="HEAD~1", head="HEAD", time_everything=True)
     plants = {f"{PLANTED_WORKLOAD}.{PLANTED_STAGE[PLANTED_WORKLOAD]}": units}
     with sample_repository(plants) as project:
         report = gate(settings, project, repro_command(settings), print)

@@ -224,7 +224,7 @@ def real(arguments: argparse.Namespace) -> None:
     name, until = "real-null.jsonl", time.time() + 60 * arguments.minutes
     while len(read_records(name)) < arguments.gates and time.time() < until:
         with sample_repository() as project, background_load(arguments.state):
-            report = gate(GateSettings(base="HEAD~1", head="HEAD"), project)
+            report = gate(GateSettings(base="HEAD~1", head="HEAD", time_everything=True), project)
         append_record(name, summary(report, state=arguments.state))
         print(
             f"{name}: {len(read_records(name))} gates; {report.headline}, {report.seconds:.0f} s", flush=True
@@ -244,7 +244,7 @@ def plant(arguments: argparse.Namespace) -> None:
         units = {p: max(1, round(p * unit_rate[workload])) for p, workload in chosen.items()}
         plants = {f"{workload}.{PLANTED_STAGE[workload]}": units[p] for p, workload in chosen.items()}
         with sample_repository(plants, arguments.faster) as project:
-            report = gate(GateSettings(base="HEAD~1", head="HEAD"), project)
+            report = gate(GateSettings(base="HEAD~1", head="HEAD", time_everything=True), project)
         for percent, workload in chosen.items():
             true = round(units[percent] / unit_rate[workload], 2)
             facts = {"planted": workload, "stage": PLANTED_STAGE[workload], "percent": true}
@@ -286,7 +286,7 @@ def cost(arguments: argparse.Namespace) -> None:
             (project / "suite" / "test_workloads.py").write_text(TWENTY_BENCHMARKS)
             _git(project, "commit", "--quiet", "--all", "--message", "twenty")
             _git(project, "commit", "--quiet", "--allow-empty", "--message", "nothing changed")
-            report = gate(GateSettings(base="HEAD~1", head="HEAD"), project)
+            report = gate(GateSettings(base="HEAD~1", head="HEAD", time_everything=True), project)
         append_record(name, summary(report))
         print(f"{name}: {report.headline}, {report.pairs} pairs, {report.seconds:.0f} s", flush=True)
 

@@ -43,7 +43,7 @@ def _gate(context: StageContext, root: Path, name: str, base: str, head: str) ->
     report = context.out / f"gate-{name}"
     budget = "20s" if context.is_rehearsal else "50s"
     command = ["-m", "perfsuite", "gate", "--base", base, "--head", head, "--report", str(report)]
-    done = context.run(*command, "--time-budget", budget, "suite", cwd=root)
+    done = context.run(*command, "--time-everything", "--time-budget", budget, "suite", cwd=root)
     path = report / "gate.json"
     if not path.exists():
         last = (done.stderr or done.stdout).strip().splitlines()[-1:]
