@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -74,8 +75,7 @@ def _with_time_limits(protocol: str, options: Mapping[str, Any]) -> dict[str, An
         }
         return {**options, "config_kwargs": {**limits, **options.get("config_kwargs", {})}}
     if protocol in ("http", "https") and find_spec("aiohttp") is not None:
-        import aiohttp
-
+        aiohttp = import_module("aiohttp")  # fsspec's own requirement for HTTP
         limit = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=READ_SECONDS)
         return {**options, "client_kwargs": {"timeout": limit, **options.get("client_kwargs", {})}}
     return dict(options)

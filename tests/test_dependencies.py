@@ -24,10 +24,11 @@ IMPORT_NAMES = {
     "pyyaml": "yaml",
 }
 BUNDLED = {
+    "_perfsuite_agent": "perfsuite",  # its name in the process of a gated project
     "_pytest": "pytest",
     "functorch": "torch",
 }  # import name: the import name of the distribution that has it
-OWN = {"benchmarks", "perfsuite", "tests", "planted_package"}
+OWN = {"benchmarks", "perfsuite", "tests", "planted_package", "workloads"}
 STUBS = {"_typeshed"}  # exist for type checkers only
 HEAVY = {"PIL", "albumentations", "cv2", "numba", "scipy", "torch", "torchvision"}
 

@@ -185,6 +185,7 @@ def _workload(value: object, who: str) -> WorkloadGateResult:
         stages=workload.list("stages", _stage),
         counters=workload.mapping("counters", _pair(_integer)),
         standard_errors=workload.list("standard_errors", _number_or_infinity),
+        timing_reason=workload.text("timing_reason") if "timing_reason" in workload.values else "",
     )
 
 

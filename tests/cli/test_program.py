@@ -239,7 +239,7 @@ def test_a_closed_pipe_keeps_the_exit_code_of_the_command(tmp_path: Path) -> Non
         for number in range(5):
             run = {
                 "benchmarks": [{"fullname": "t", "stats": {"median": median + number / 1000}}],
-                "datetime": f"2026-{name}{number}",
+                "datetime": f"2026-{number}{name}",  # in turns
             }
             (tmp_path / name / f"{number}.json").write_text(json.dumps(run))
     command = [sys.executable, "-m", "perfsuite", "compare", "a", "b"]

@@ -24,7 +24,6 @@ DAMAGE: dict[str, Callable[[Path, bytes], object]] = {
     "cut": lambda path, data: path.write_bytes(data[: len(data) // 2]),
     "cut in its header": lambda path, data: path.write_bytes(data[:30]),
     "text": lambda path, data: path.write_text("<html>404</html>"),
-    "folder": lambda path, data: path.mkdir(),
     "broken link": lambda path, data: path.symlink_to("nowhere"),
     "link to itself": lambda path, data: path.symlink_to(path.name),
 }
@@ -32,7 +31,7 @@ DAMAGE: dict[str, Callable[[Path, bytes], object]] = {
 
 @pytest.fixture
 def damaged_folder(folder: Path, tmp_path: Path) -> Path:
-    """40 images, of which seven are damaged in different ways."""
+    """40 images, of which six are damaged in different ways."""
     for source in folder.rglob("*.jpg"):
         target = tmp_path / source.relative_to(folder)
         target.parent.mkdir(exist_ok=True)

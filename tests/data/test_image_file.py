@@ -24,6 +24,7 @@ from perfsuite.data.image_file import EXTENSIONS, FORMAT_OF_SUFFIX, FORMATS, ope
 from perfsuite.data.image_maker import ImageMaker
 from perfsuite.data.loader import Loader
 from perfsuite.data.loaders import make_loaders
+from perfsuite.data.sources import shards
 from perfsuite.data.sources.files import image_folder
 from perfsuite.data.sources.shards import read_shards, write_shards
 from perfsuite.data.sources.splits import SPLITS
@@ -242,7 +243,8 @@ def loader_that_skips(folder: Path, engine: str, workers: int, **more: Any) -> L
     return make_loaders(parts, 8, workers, **(options | more)).val
 
 
-def test_a_bomb_in_a_shard_is_a_fault(tmp_path: Path) -> None:
+def test_a_bomb_in_a_shard_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "_refuse_oversized", lambda data: None)  # a shard that something else wrote
     (tmp_path / "p" / "c").mkdir(parents=True)
     (tmp_path / "p" / "c" / "bomb.jpg").write_bytes(bombs()["JPEG"])
     (tmp_path / "p" / "c" / "good.jpg").write_bytes(encoded("JPEG"))

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from perfsuite.data import image_file
@@ -17,7 +18,8 @@ from perfsuite.data.image_file import read_file
 from perfsuite.data.loader import Loader
 from perfsuite.data.loaders import make_loaders
 from perfsuite.data.sources.base import ImageSource
-from perfsuite.data.sources.files import image_folder, labeled_csv
+from perfsuite.data.sources.file_index import PackedStrings
+from perfsuite.data.sources.files import FileSource, image_folder
 from perfsuite.data.sources.remote import remote_folder
 from perfsuite.data.sources.shards import read_shards, write_shards
 from perfsuite.data.sources.splits import SPLITS
@@ -134,13 +136,13 @@ def test_a_nul_in_a_name_is_a_fault_of_that_image(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     good = next(folder.rglob("*.jpg")).relative_to(folder)
-    table = tmp_path / "labels.csv"
-    table.write_text(f"file,label\n{good},1\na\0b.jpg,1\n")
-    loader = loader_of(labeled_csv(table, folder), engine, workers, "skip", cache=cache)
+    names = PackedStrings.from_strings([str(good), "a\0b.jpg"])
+    files = FileSource(str(folder), names, np.array([1, 1], np.int32), ("a", "b"))
+    loader = loader_of(files, engine, workers, "skip", cache=cache)
     assert count_images(loader) == 1
     assert list(loader.faults.reasons) == ["a\0b.jpg"]
     with pytest.raises(DataError, match="not a valid file name"):
-        count_images(loader_of(labeled_csv(table, folder), engine, workers, "raise", cache=cache))
+        count_images(loader_of(files, engine, workers, "raise", cache=cache))
 
 
 def test_writing_shards_names_the_image_that_cannot_be_read(special_files: Path, tmp_path: Path) -> None:

@@ -36,8 +36,8 @@ class ProcessPoolEngine:
 
     def __init__(self, source: ImageSource, image_config: ImageConfig, worker_config: WorkerConfig) -> None:
         self._source, self._image_config, self._worker_config = source, image_config, worker_config
-        self._start_method = resolve_start_method(worker_config.start_method)
         self._pool: ProcessPool | None = None
+        self._start_method = resolve_start_method(worker_config.start_method)
         self._exclusive = ExclusiveIteration()
 
     @property

@@ -30,9 +30,17 @@ def _walk(
     identity = status.st_dev, status.st_ino
     if identity in parents:
         raise DataError(f"{folder}: a link to a folder that contains it, expected an end; remove the link")
+    folders = {entry.name for entry in visible if _is_folder(entry)}
     for entry in visible:
-        if not entry.is_dir():
+        if entry.name not in folders:
             yield prefix + entry.name, entry
     for entry in visible:
-        if entry.is_dir():
+        if entry.name in folders:
             yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", (*parents, identity))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself: reading it is the fault of that file
+        return False

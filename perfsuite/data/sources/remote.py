@@ -96,8 +96,12 @@ def remote_folder(address: str, **options: Any) -> RemoteFileSource:
     images = sorted(filter(_is_class_image, entries))
     if not images:
         raise DataError(f"{shown}: no images found, expected {shown}/<class>/<image>.jpg")
-    # A class folder without images is a class too, as in a local folder: the others keep their numbers.
-    classes = tuple(sorted({path.partition("/")[0] for path in images} | folders))
+    classes = tuple(sorted({path.partition("/")[0] for path in images}))
+    if empty := sorted(folders.difference(classes)):  # refused in a local folder too
+        raise DataError(
+            f"{shown}: no image in {len(empty)} of {len(classes) + len(empty)} class folders "
+            f"({', '.join(empty[:9])}), expected some in each; remove the empty folders"
+        )
     index_of = {name: index for index, name in enumerate(classes)}
     labels = np.fromiter((index_of[path.partition("/")[0]] for path in images), np.int32, len(images))
     return RemoteFileSource(

@@ -95,15 +95,15 @@ def test_hidden_and_nested_files_are_ignored_as_in_a_local_folder(folder: Path, 
     assert [remote.names[row] for row in range(len(remote))] == [local.name(row) for row in range(len(local))]
 
 
-def test_a_class_folder_without_images_keeps_its_number(folder: Path, tmp_path: Path) -> None:
+def test_a_class_folder_without_images_is_refused_as_in_a_local_folder(folder: Path, tmp_path: Path) -> None:
     for name in ("a", "b_empty", "c"):
         (tmp_path / name).mkdir()
     for name in ("a", "c"):
         image = next(folder.rglob("*.jpg")).read_bytes()
         (tmp_path / name / "1.jpg").write_bytes(image)
-    remote, local = remote_folder(f"file://{tmp_path}"), image_folder(tmp_path)
-    assert remote.class_names == local.class_names == ("a", "b_empty", "c")
-    assert remote.labels.tolist() == local.labels.tolist() == [0, 2]
+    for open_folder in (image_folder, lambda path: remote_folder(f"file://{path}")):
+        with pytest.raises(DataError, match=r"no image in 1 of 3 class folders \(b_empty\)"):
+            open_folder(tmp_path)
 
 
 def test_no_password_is_in_an_error_or_a_name(monkeypatch: pytest.MonkeyPatch) -> None:

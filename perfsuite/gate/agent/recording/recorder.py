@@ -27,7 +27,7 @@ OWN_VARIABLES = ("PERFSUITE_GATE_", "PYTEST_")  # prefixes
 
 
 @dataclass(slots=True)
-class Scope:
+class ScopeActivity:
     """What happened during one test, one shared fixture or one collected file."""
 
     codes: dict[int, CodeType] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class Recorder:
 
     def __init__(self, request: dict[str, Any]) -> None:
         self.request = request
-        self.scopes: dict[str, Scope] = {COMMON: Scope()}
+        self.scopes: dict[str, ScopeActivity] = {COMMON: ScopeActivity()}
         self._scope = self.scopes[COMMON]
         self._files = ProjectFiles(request["root"])
         self._sources = frozenset(name for name in request["names"] if name.endswith(".py"))
@@ -77,7 +77,7 @@ class Recorder:
     def enter(self, name: str) -> None:
         """Record into this scope from here on."""
         self._flush()
-        self._scope = self.scopes.setdefault(name, Scope())
+        self._scope = self.scopes.setdefault(name, ScopeActivity())
         self._select()
 
     @contextmanager
@@ -112,7 +112,7 @@ class Recorder:
             },
         }
 
-    def _describe_scope(self, scope: Scope) -> dict[str, Any]:
+    def _describe_scope(self, scope: ScopeActivity) -> dict[str, Any]:
         codes = list(scope.codes.values())
         wanted = set(self.request["wanted_names"])
         return {
