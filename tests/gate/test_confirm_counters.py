@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from perfsuite.gate import confirm_counters
 from perfsuite.judge.gate_report import GateReport
 from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import Project, src_layout, workload_named
@@ -73,9 +76,12 @@ def test_one_more_opened_file_beside_them_is_found(project: Project) -> None:
     assert verdict.reason.startswith("1 -> 2 (+1), the same in ")
 
 
-def test_without_time_to_confirm_a_difference_is_unclear_and_says_so(project: Project) -> None:
+def test_without_time_to_confirm_a_difference_is_unclear_and_says_so(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(confirm_counters, "TIME_SHARE", 0.0)
     head = {"src/toy/jobs.py": JOBS.format(workloads=WORKLOADS, always=2)}
-    report = gate_of(project, head, time_budget_seconds=0.001)
+    report = gate_of(project, head)
     [verdict] = [each for each in workload_named(report, "test_always").verdicts if each.metric != "time"]
     assert verdict.outcome is Outcome.UNCLEAR
     assert "not confirmed" in verdict.reason

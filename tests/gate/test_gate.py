@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from perfsuite.errors import UsageError
-from perfsuite.gate import timing
+from perfsuite.gate import counting, timing
+from perfsuite.gate import gate as gate_module
+from perfsuite.gate.gate_state import GateContext, GateState
+from perfsuite.gate.pair_result import NodeId
 from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import Project, flat_layout, jobs, outcomes, src_layout, workload_named
 
@@ -141,16 +145,25 @@ def test_the_repository_is_left_as_it_was(project: Project, tmp_path: Path) -> N
 def test_a_pair_that_runs_out_of_time_is_unclear_and_no_error(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The time budget may end while both sides are still being collected."""
+    """The time budget may end while both sides of a timed pair are still being collected."""
     project.commit(src_layout())
     project.commit({"src/toy/jobs.py": jobs(decode=0.0012)})
+    is_counted = False
+
+    def count_and_note(context: GateContext, state: GateState, nodes: Sequence[NodeId]) -> None:
+        nonlocal is_counted
+        counting.count_benchmarks(context, state, nodes)
+        is_counted = True
+
+    monkeypatch.setattr(gate_module, "count_benchmarks", count_and_note)
+    monkeypatch.setattr(GateContext, "is_out_of_time", lambda self: is_counted)
     monkeypatch.setattr(
         timing, "has_time_for_another_pair", lambda context, state, pair_seconds: state.timed_pairs < 1
     )
-    report = project.gate(time_budget_seconds=0.001)
+    report = project.gate()
     assert set(outcomes(report).values()) == {Outcome.UNCLEAR}
     assert report.exit_code == 10
-    assert "the time budget of 0 s ended after 1 of 2 pairs" in report.notes[-1]
+    assert "ended after 1 of 2 pairs" in report.notes[-1]
 
 
 def test_the_same_commit_on_both_sides_is_refused(project: Project) -> None:
