@@ -53,9 +53,9 @@ def test_tables_checks_and_advice_are_printed_and_written(
         "p99",
         "standard deviation",
         "prefetched",
-        "num_workers=",
     ):
         assert word in out
+    assert "set num_workers=" in out or "unclear: the turns do not separate" in out  # the machine decides
     for word in ("1 threads +2", "0 inline", "the same batches, bit for bit"):
         assert word in out
     assert "warming up" in err
