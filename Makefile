@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help test bench check format ci fuzz coverage gpu gpu-proof wheel constraints clean
+.PHONY: help test bench check types examples format ci fuzz coverage gpu gpu-proof wheel constraints clean
 
 help:
 	@echo "make bench     run the benchmarks on generated images, judge and show them"
@@ -38,9 +38,13 @@ bench: $(READY)
 check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(MAKE) --no-print-directory -j2 --output-sync=target types examples
+
+types: $(READY)
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/test_layers.py
-	$(BIN)/python -m pytest -q --doctest-modules perfsuite
+
+examples: $(READY)
+	$(BIN)/python -m pytest -q --doctest-modules tests/test_layers.py perfsuite
 
 format: $(READY)
 	$(BIN)/ruff format .
@@ -48,7 +52,9 @@ format: $(READY)
 
 # Short runs on a shared machine: the measuring itself, the loaders, normalization, and counters.
 SHORT_BENCH := --perf-max-time=2 --benchmark-max-time=0.3 -k 'measure or test_loaders or test_normalize or counters'
-ci: check test
+ci: check
+	$(MAKE) test ARGS="-n auto --dist worksteal"
+	$(MAKE) fuzz SECONDS=20
 	$(MAKE) bench ARGS="$(SHORT_BENCH)"
 
 # A finding prints the command that repeats it. TARGET=settings fuzzes one kind of input.

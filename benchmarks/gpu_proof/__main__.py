@@ -18,6 +18,7 @@ from benchmarks.gpu_proof.stage import Stage, StageContext, is_rehearsal
 from benchmarks.gpu_proof.summary import render_summary
 from perfsuite import atomic
 from perfsuite.discovery import discover
+from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
 from perfsuite.measure.environment import detect_environment
 
 
@@ -42,7 +43,8 @@ def main(words: list[str] | None = None) -> int:
         run_stage_here(stage, StageContext(out, is_rehearsal(), rows_file(out, stage)))
         return 0
     chosen = [stage for stage in all_stages() if not arguments.stage or stage.name in arguments.stage]
-    return run_all(chosen, arguments.out.resolve(), rehearse=arguments.rehearse)
+    with sigterm_as_keyboard_interrupt():  # the processes of a stage end with this one
+        return run_all(chosen, arguments.out.resolve(), rehearse=arguments.rehearse)
 
 
 def run_all(chosen: list[Stage], out: Path, *, rehearse: bool) -> int:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import psutil
 import pytest
 
 from benchmarks.gpu_proof.__main__ import all_stages, main
 from benchmarks.gpu_proof.runner import StageResult, run_stage, run_stage_here
-from benchmarks.gpu_proof.stage import Row, Stage, StageContext
+from benchmarks.gpu_proof.stage import ROOT, Row, Stage, StageContext
 from benchmarks.gpu_proof.summary import render_summary
 
 TOTAL_SECONDS = 9 * 60
@@ -119,3 +122,13 @@ def test_short_stages_pass_a_rehearsal(tmp_path: Path, capsys: pytest.CaptureFix
     assert "copy bandwidth" in page
     assert "these figures mean nothing" in page
     assert "1 of 2: Machine" in capsys.readouterr().out
+
+
+def test_a_terminated_run_ends_the_processes_of_its_stage(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.gpu_proof", "--out", str(tmp_path), "--rehearse"]
+    with subprocess.Popen([*command, "--stage", "facts"], cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+        while not (tmp_path / "facts.log").exists():
+            time.sleep(0.05)
+        [stage] = psutil.Process(process.pid).children()
+        process.terminate()
+    assert not stage.is_running() or stage.status() == psutil.STATUS_ZOMBIE
