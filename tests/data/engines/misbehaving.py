@@ -240,6 +240,7 @@ class KilledSource(FileSource):
             if self.how == "abort":
                 os.abort()
             os.kill(os.getpid(), {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}[self.how])
+            time.sleep(1.0)  # another thread may take the signal, and this one would go on until it has
         return FileSource.read(self, row)
 
 

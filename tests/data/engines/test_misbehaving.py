@@ -90,6 +90,9 @@ def test_there_are_at_least_sixty_misbehaving_sources() -> None:
     assert len(BEHAVIORS) >= 60
 
 
+TIME_LIMIT = 12  # seconds: it counts from the start of the worker, which imports torch on a busy machine
+
+
 @pytest.mark.parametrize("policy", ["raise", "skip"])
 @pytest.mark.parametrize("behavior", BEHAVIORS)
 def test_every_engine_has_the_same_outcome(loaders: Loaders, behavior: str, policy: str) -> None:
@@ -145,11 +148,11 @@ def test_a_hanging_read_is_an_error_that_names_worker_and_file(
     files: FileSource, tmp_path: Path, engine: str
 ) -> None:
     cure = tmp_path / "cure"
-    loader = loader_of(copy_of(HangingSource, files, cure=str(cure)), engine, 1, "skip", timeout=1.5)
+    loader = loader_of(copy_of(HangingSource, files, cure=str(cure)), engine, 1, "skip", timeout=TIME_LIMIT)
     try:
         outcome = run_epoch(loader)
         assert outcome.error == "DataError"
-        assert outcome.message.startswith("loader: no batch within 1.5 s (")
+        assert outcome.message.startswith("loader: no batch within 12 s (")
         assert f" is at {files.name(BAD_ROW)}), expected one; check where" in outcome.message
         assert ("worker 1 of 1" in outcome.message) == (engine != "device")
         assert outcome.images == BEFORE_THE_BAD_BATCH
@@ -166,7 +169,7 @@ def test_a_stopped_worker_process_is_an_error_and_does_not_remain(
 ) -> None:
     cure, before = tmp_path / "cure", child_pids()
     source = copy_of(KilledSource, files, cure=str(cure), how="stop")
-    loader = loader_of(source, engine, 1, "skip", timeout=1.5)
+    loader = loader_of(source, engine, 1, "skip", timeout=TIME_LIMIT)
     try:
         outcome = run_epoch(loader)
         assert outcome.error == "DataError"
