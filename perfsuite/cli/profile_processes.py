@@ -13,7 +13,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from perfsuite.cli.arguments import add_seconds_argument
-from perfsuite.cli.output import add_json_argument, text_stream, write_json
+from perfsuite.cli.output import add_json_argument, print_message, text_stream, write_json
 from perfsuite.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         with sigterm_as_keyboard_interrupt():
             time_processes_in_turns(commands, arguments.seconds, min_rounds=2, into=times)
     finally:
-        print(_table(times), file=text_stream(arguments.json))
+        print_message(_table(times), text_stream(arguments.json))
         if arguments.json is not None:
             values = {name: [asdict(process) for process in taken] for name, taken in times.items()}
             write_json("--json", arguments.json, values)

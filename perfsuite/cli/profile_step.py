@@ -25,7 +25,7 @@ from perfsuite.cli.arguments import (
     number,
 )
 from perfsuite.cli.input_options import add_loader_arguments, open_train_loader
-from perfsuite.cli.output import add_json_argument, exit_code_of, text_stream, write_json
+from perfsuite.cli.output import add_json_argument, exit_code_of, print_message, text_stream, write_json
 
 if TYPE_CHECKING:
     from perfsuite.advise.profile.step import StepProfile
@@ -77,9 +77,9 @@ def run(arguments: argparse.Namespace) -> int:
         finally:
             close_loader(workers)
         profile = replace(profile, loading_seconds_with_workers=seconds, num_workers=arguments.num_workers)
-    print(_table(profile), file=text_stream(arguments.json))
+    print_message(_table(profile), text_stream(arguments.json))
     for line in _epoch_lines(profile, count_images(loader), arguments.epochs):
-        print(line, file=text_stream(arguments.json))
+        print_message(line, text_stream(arguments.json))
     if arguments.json is not None:
         write_json("--json", arguments.json, asdict(profile))
     return exit_code_of(profile.is_complete)

@@ -83,13 +83,19 @@ def image_folder(root: str | Path, class_names: Sequence[str] | None = None) -> 
     if not any(counts):
         raise DataError(f"{root}: no images found, expected {root}/<class>/<image>.jpg")
     empty = [name for name, count in zip(classes, counts, strict=True) if not count]
-    if empty and class_names is None:
-        raise DataError(
-            f"{root}: no image in {len(empty)} of {len(classes)} class folders ({', '.join(empty[:9])}), "
-            f"expected {', '.join(EXTENSIONS)} files in each; remove the empty folders"
-        )
+    if class_names is None:
+        refuse_empty_classes(str(root), empty, len(classes))
     labels = np.repeat(np.arange(len(classes), dtype=np.int32), counts)
     return FileSource(str(root), PackedStrings.concatenate(parts), labels, classes)
+
+
+def refuse_empty_classes(root: str, empty: Sequence[str], classes: int) -> None:
+    """Raise a DataError for class folders without images, which would shift or waste class numbers."""
+    if empty:
+        raise DataError(
+            f"{root}: no image in {len(empty)} of {classes} class folders ({', '.join(empty[:9])}), "
+            f"expected {', '.join(EXTENSIONS)} files in each; remove the empty folders"
+        )
 
 
 def is_image_name(name: str) -> bool:

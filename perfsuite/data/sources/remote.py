@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from perfsuite.data.image_file import check_file_bytes, read_file
 from perfsuite.data.sources.file_index import PackedStrings
-from perfsuite.data.sources.files import is_image_name
+from perfsuite.data.sources.files import is_image_name, refuse_empty_classes
 from perfsuite.errors import DataError, UsageError
 from perfsuite.filesystems import open_filesystem, redact_url
 
@@ -97,11 +97,8 @@ def remote_folder(address: str, **options: Any) -> RemoteFileSource:
     if not images:
         raise DataError(f"{shown}: no images found, expected {shown}/<class>/<image>.jpg")
     classes = tuple(sorted({path.partition("/")[0] for path in images}))
-    if empty := sorted(folders.difference(classes)):  # refused in a local folder too
-        raise DataError(
-            f"{shown}: no image in {len(empty)} of {len(classes) + len(empty)} class folders "
-            f"({', '.join(empty[:9])}), expected some in each; remove the empty folders"
-        )
+    empty = sorted(folders.difference(classes))
+    refuse_empty_classes(shown, empty, len(classes) + len(empty))
     index_of = {name: index for index, name in enumerate(classes)}
     labels = np.fromiter((index_of[path.partition("/")[0]] for path in images), np.int32, len(images))
     return RemoteFileSource(
