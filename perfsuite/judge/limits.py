@@ -8,14 +8,13 @@ from math import isfinite
 
 from perfsuite.errors import UsageError
 from perfsuite.judge.metrics import METRICS, Metric, MetricEstimate, find_metric
+from perfsuite.judge.serial_dependence import MAX_DISTURBANCE
 from perfsuite.judge.units import MetricKind, format_quantity, parse_quantity
 from perfsuite.judge.verdict import Interval, Outcome, Verdict
 
 # In fewer rounds, a neighbor that is there the whole time cannot be told from slow code. One that stays for
 # 20 rounds on average stays for 200 once in 28,000.
 MIN_ROUNDS_TO_BREAK = 200
-# Two neighbors that share the core the whole time take two thirds of it. What is slower still is slow code.
-MAX_DISTURBANCE = 3.0
 
 
 class LimitType(StrEnum):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
+from math import inf
 
 from perfsuite.errors import UsageError
 from perfsuite.judge.order_statistics import quantile
@@ -187,8 +188,9 @@ def estimate_overhead_share(ratios: Sequence[float], level: float) -> MetricEsti
     >>> estimate_overhead_share([1.486] * 8, 0.99).value.__round__(3)
     0.327
     """
-    shares = [1 - 1 / ratio for ratio in ratios]
-    return MetricEstimate(quantile(shares, 0.5), serial_quantile_interval(shares, 0.5, level))
+    times = serial_quantile_interval(ratios, 0.5, level)
+    low = 1 - 1 / times.low if times.low > 0 else -inf
+    return MetricEstimate(1 - 1 / quantile(ratios, 0.5), Interval(low, 1 - 1 / times.high, level))
 
 
 def estimate_ratio(pairs: Sequence[float], level: float, less: float = 0.0) -> MetricEstimate:

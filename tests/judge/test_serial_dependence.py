@@ -95,3 +95,16 @@ def test_the_factor_of_independent_rounds_is_small() -> None:
 def test_few_rounds_have_the_interval_of_independent_ones() -> None:
     samples = np.random.default_rng(4).normal(size=12).tolist()
     assert serial_quantile_interval(samples, 0.5, 0.99) == median_interval(samples, 0.99)
+
+
+def test_a_limit_kept_by_far_is_kept_beside_a_neighbor_that_comes_and_goes() -> None:
+    """212 rounds at two speeds say as little as ten; all of them are hundreds of times within the bound."""
+    samples = np.repeat([0.0007, 0.0012], 106)
+    assert serial_quantile_interval(samples.tolist(), 0.5, LEVEL).high == pytest.approx(0.0036)
+    assert outcome(samples, bound=1.0) is Outcome.KEPT
+    assert outcome(samples, bound=0.0015) is Outcome.UNCLEAR
+    assert outcome(samples, bound=0.0001) is Outcome.BROKEN
+
+
+def test_too_few_rounds_even_if_independent_bound_nothing() -> None:
+    assert outcome(np.full(4, 0.001), bound=1.0) is Outcome.UNCLEAR
