@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 DOORS = {"pytest_entry_point", "gate", "advise", "pytest_plugin", "cli", "__init__", "__main__"}
 LEFT_WING = {"transforms", "data", "training"}
 RIGHT_WING = {"measure", "judge", "store", "report"}
-HEAVY = ("torch", "torchvision", "cv2", "albumentations", "PIL", "numba")
+HEAVY = ("torch", "torchvision", "cv2", "albumentations", "PIL", "numba", "matplotlib")
 # Modules that judge/ may not import: it opens no file and reads no clock.
 FILES_AND_CLOCKS = {"time", "pathlib", "os", "io", "tempfile", "datetime"}
 # Modules of the left wing that import `time`, and why. They wait or give up; they measure nothing.
@@ -289,7 +289,8 @@ def test_a_planted_class_name_is_found() -> None:
 
 LIGHT = [module for module in SOURCES if layer_of(module) in RIGHT_WING | {"gate", "pytest_plugin", "cli"}]
 CHECK = "import importlib, sys\nfor name in {modules!r}:\n    importlib.import_module(name)\n{more}\n" + (
-    "heavy = sorted({{'torch', 'cv2', 'albumentations', 'PIL', 'numba', 'scipy'}} & set(sys.modules))\n"
+    "names = {{'torch', 'cv2', 'albumentations', 'PIL', 'numba', 'scipy', 'matplotlib'}}\n"
+    "heavy = sorted(names & set(sys.modules))\n"
     "assert not heavy, heavy\n"
 )
 

@@ -113,12 +113,9 @@ def format_quantity(value: float, kind: MetricKind) -> str:
     """
     if not isfinite(value):
         return "unbounded"
-    if kind is MetricKind.SECONDS:
-        return _format_scaled(value, (("s", 1.0), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9)))
-    if kind is MetricKind.BYTES:
-        return _format_scaled(value, (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10), ("B", 1)))
-    if kind is MetricKind.RATE:
-        return f"{format_significant(value)}/s"
+    if kind in _DISPLAY_UNITS:
+        unit, size = display_unit(value, kind)
+        return f"{format_significant(value / size)}{unit}"
     if kind is MetricKind.RATIO:
         return f"{value:.2f}" if abs(value) >= 0.095 else f"{value:.3f}"
     if kind is MetricKind.NUMBER:
@@ -126,13 +123,25 @@ def format_quantity(value: float, kind: MetricKind) -> str:
     return f"{value:,.0f}"
 
 
+def display_unit(value: float, kind: MetricKind) -> tuple[str, float]:
+    """The suffix, and its size, in which a value of this size is shown.
+
+    >>> display_unit(0.012, MetricKind.SECONDS), display_unit(5.0, MetricKind.RATE)
+    ((' ms', 0.001), ('/s', 1.0))
+    """
+    units = _DISPLAY_UNITS.get(kind, (("", 1.0),))
+    return next((unit for unit in units if abs(value) >= unit[1]), units[-1])
+
+
+_DISPLAY_UNITS: dict[MetricKind, tuple[tuple[str, float], ...]] = {
+    MetricKind.SECONDS: ((" s", 1.0), (" ms", 1e-3), (" us", 1e-6), (" ns", 1e-9)),
+    MetricKind.BYTES: ((" GiB", 2.0**30), (" MiB", 2.0**20), (" KiB", 2.0**10), (" B", 1.0)),
+    MetricKind.RATE: (("/s", 1.0),),
+}
+
+
 def format_significant(value: float) -> str:
     """Format with three significant digits and no exponent: 0.123, 12.3, 1,234."""
     if abs(value) >= 100 or value == 0:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 1 else f"{value:.3g}"
-
-
-def _format_scaled(value: float, units: tuple[tuple[str, float], ...]) -> str:
-    name, size = next((unit for unit in units if abs(value) >= unit[1]), units[-1])
-    return f"{format_significant(value / size)} {name}"

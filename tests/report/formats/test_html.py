@@ -40,7 +40,7 @@ def test_the_page_begins_with_its_doctype_and_has_both_color_schemes() -> None:
     page = html.render(all_outcomes())
     assert page.startswith("<!doctype html>\n")
     assert "color-scheme: light dark" in page
-    assert "@media (prefers-color-scheme: dark)" in page
+    assert "@media screen and (prefers-color-scheme: dark)" in page
 
 
 def test_text_is_escaped_wherever_it_is_printed() -> None:

@@ -1,0 +1,1 @@
+"""Documents with tables and plots, as self-contained HTML, Markdown and PNG."""

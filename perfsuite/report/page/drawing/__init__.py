@@ -1,0 +1,1 @@
+"""Plots as SVG elements that take their colors from the page's stylesheet."""
