@@ -98,7 +98,9 @@ def _add_training_arguments(options: Options) -> None:
         choices=("cosine", "one_cycle", "constant"),
         help="of the learning rate (cosine)",
     )
-    options.add_argument("--optimizer", default="sgd", choices=("sgd", "adamw"), help="(sgd)")
+    options.add_argument(
+        "--optimizer", default="sgd", metavar="NAME", help="sgd, adamw, or another that was registered (sgd)"
+    )
     options.add_argument(
         "--weight-decay",
         type=number(NONNEGATIVE),

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Uniforms = Sequence[float] | NDArray[np.float64]
+Matrix = NDArray[np.float64]
+ImageSize = tuple[int, int]  # width and height of the stored image
 # Two for each of 10 attempts (area and aspect ratio), then two for the position.
 UNIFORMS_PER_CROP = 22
 # As in Pillow's thumbnail: libjpeg reduces by a plain mean, so the antialiased resize gets twice the size.
@@ -46,6 +48,25 @@ def forward_matrix(window: CropWindow) -> NDArray[np.float64]:
     if window.mirror:
         scale_x, x = -scale_x, window.size[0] - x
     return np.array([[scale_x, 0.0, x], [0.0, scale_y, y], [0.0, 0.0, 1.0]])
+
+
+@dataclass(frozen=True, slots=True)
+class CropGeometry:
+    """The crop of an image: a window of the image itself, or of its cached copy of another size."""
+
+    original_size: ImageSize
+    window: CropWindow
+    cached_size: ImageSize | None = None
+
+    @property
+    def forward(self) -> Matrix:
+        """The 3 x 3 matrix from a point of the image to the crop."""
+        forward = forward_matrix(self.window)
+        if self.cached_size is None:
+            return forward
+        return forward @ np.diag(
+            (self.cached_size[0] / self.original_size[0], self.cached_size[1] / self.original_size[1], 1.0)
+        )
 
 
 def scale_eighths(window: CropWindow) -> int:

@@ -14,8 +14,8 @@ from perfsuite.data.sources.maps import MapSource
 from perfsuite.errors import DataError
 from perfsuite.transforms.augment.modes import AugmentationMode, get_mode
 
-Crop = Literal["random", "center", "whole"]
-CROPS = ("random", "center", "whole")
+Crop = Literal["random", "center", "stretch"]
+CROPS = ("random", "center", "stretch")
 
 
 @dataclass(frozen=True, slots=True)

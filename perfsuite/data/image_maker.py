@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from perfsuite.data import crop
 from perfsuite.data.batch import BatchView
 from perfsuite.data.cache.protocol import AugmentedImageCache, DecodedImageCache
 from perfsuite.data.cache.storage import CachedImage
-from perfsuite.data.crop import CropWindow, Uniforms
-from perfsuite.data.decoding import region
-from perfsuite.data.decoding.decoder import DecodeFunction, Pixels, image_errors
-from perfsuite.data.decoding.jpeg_header import read_jpeg_header
-from perfsuite.data.decoding.pillow_resize import resize_with_pillow
-from perfsuite.data.decoding.registry import get_decoder
+from perfsuite.data.crop import CropGeometry, CropWindow, ImageSize, Uniforms
+from perfsuite.data.crop_decoder import CropDecoder
+from perfsuite.data.decoding.decoder import Pixels, image_errors
 from perfsuite.data.faults import IMAGE_ERRORS, Fault, fault_error, name_row, reason_of
 from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.sample_rng import (
@@ -39,30 +34,9 @@ from perfsuite.transforms.augment.parameters import (
 from perfsuite.transforms.geometry import invert_affine, is_identity
 from perfsuite.transforms.labels.maps import warp_map
 
-Matrix = NDArray[np.float64]
-ImageSize = tuple[int, int]  # width and height of the stored image
 _MAX_REFILLS = 20
 _NO_UNIFORMS = np.empty(0)
 _UNUSED_WINDOW = CropWindow((0, 0, 1, 1), (1, 1), (0, 0), (1, 1))
-
-
-@dataclass(frozen=True, slots=True)
-class CropGeometry:
-    """The crop of an image: a window of the image itself, or of its cached copy of another size."""
-
-    original_size: ImageSize
-    window: CropWindow
-    cached_size: ImageSize | None = None
-
-    @property
-    def forward(self) -> Matrix:
-        """The 3 x 3 matrix from a point of the image to the crop."""
-        forward = crop.forward_matrix(self.window)
-        if self.cached_size is None:
-            return forward
-        return forward @ np.diag(
-            (self.cached_size[0] / self.original_size[0], self.cached_size[1] / self.original_size[1], 1.0)
-        )
 
 
 class ImageMaker:
@@ -77,10 +51,7 @@ class ImageMaker:
         """`current_row`, one element, is set to the row of each image before it is made."""
         self._source, self._current_row = source, current_row
         self._config = image_config
-        # None selects the region decoder, and `auto` or Pillow where it cannot decode.
-        self._decode = None if image_config.decoder == "auto" else get_decoder(image_config.decoder)
-        has_region_decoder = self._decode is None and region.is_available()
-        self._region_decoder = region.RegionDecoder() if has_region_decoder else None
+        self._crop_decoder = CropDecoder(image_config)
         self._decoded_cache = source if isinstance(source, DecodedImageCache) else None
         self._augmented_cache = source if isinstance(source, AugmentedImageCache) else None
         if self._decoded_cache is not None:
@@ -162,9 +133,7 @@ class ImageMaker:
         """
         mirror, remaining = fold_mirror_into_resize(parameters)
         with image_errors(data):
-            geometry = self._decode_region(data, uniforms, mirror, out) or self._decode_whole(
-                data, uniforms, mirror, out
-            )
+            geometry = self._crop_decoder.decode(data, uniforms, mirror, out)
         _augment(remaining, out)
         return geometry, remaining
 
@@ -204,30 +173,7 @@ class ImageMaker:
             geometry, _ = self.make_from_bytes(data, _NO_UNIFORMS, IDENTITY_PARAMETERS, out)
             return CachedImage(out, geometry.original_size)
         with image_errors(data):
-            return self._decode_for_cache(data, shorter_side, slot_bytes)
-
-    def _decode_for_cache(self, data: bytes, shorter_side: int, slot_bytes: int) -> CachedImage:
-        header = read_jpeg_header(data) if self._region_decoder else None
-        pixels = None
-        if header is None or not header.is_plain:
-            pixels = (self._decode or get_decoder("auto"))(data)
-            width, height = pixels.shape[1], pixels.shape[0]
-        else:
-            width, height = header.width, header.height
-        scale = min(shorter_side / min(width, height), (slot_bytes / (3 * width * height)) ** 0.5)
-        resized = (max(1, int(width * scale)), max(1, int(height * scale)))
-        window = CropWindow((0, 0, width, height), resized, (0, 0), resized)
-        out = np.empty((resized[1], resized[0], 3), np.uint8)
-        region_decoder = self._region_decoder if pixels is None else None
-        if region_decoder is not None and region_decoder.decode(
-            data, window, (width, height), out, self._scale_eighths(window)
-        ):
-            return CachedImage(out, (width, height))
-        self._resize((self._decode or get_decoder("pillow"))(data) if pixels is None else pixels, window, out)
-        return CachedImage(out, (width, height))
-
-    def _scale_eighths(self, window: CropWindow) -> int:
-        return crop.scale_eighths(window) if self._config.scaled_decode else 8
+            return self._crop_decoder.decode_resized(data, shorter_side, slot_bytes)
 
     def _from_decoded(
         self, cached: CachedImage, uniforms: Uniforms, parameters: AugmentationParameters, out: Pixels
@@ -242,7 +188,7 @@ class ImageMaker:
             window = self.window(width, height, uniforms, mirror)
             geometry = CropGeometry(cached.original_size, window, (width, height))
             with stage("resize"):
-                self._resize(cached.pixels, window, out)
+                self._crop_decoder.resize(cached.pixels, window, out)
         _augment(remaining, out)
         return geometry, remaining
 
@@ -259,52 +205,9 @@ class ImageMaker:
         is_needed = self._config.with_geometry or self._config.maps is not None
         return CropGeometry(size, self.window(*size, uniforms, mirror) if is_needed else _UNUSED_WINDOW)
 
-    def _resize(self, pixels: Pixels, window: CropWindow, out: Pixels) -> None:
-        if self._region_decoder is None:
-            resize_with_pillow(pixels, window, out)
-        else:
-            self._region_decoder.resize(np.ascontiguousarray(pixels), window, out)
-
-    def _decode_region(
-        self, data: bytes, uniforms: Uniforms, mirror: bool, out: Pixels
-    ) -> CropGeometry | None:
-        """Decode only the window; None where the region decoder cannot decode the file."""
-        if self._region_decoder is None:
-            return None
-        header = read_jpeg_header(data)
-        if header is None or not header.is_plain:
-            return None
-        size = header.width, header.height
-        window = self.window(*size, uniforms, mirror)
-        with stage("decode"):
-            is_decoded = self._region_decoder.decode(data, window, size, out, self._scale_eighths(window))
-        return CropGeometry(size, window) if is_decoded else None
-
-    def _decode_whole(self, data: bytes, uniforms: Uniforms, mirror: bool, out: Pixels) -> CropGeometry:
-        with stage("decode"):
-            pixels = self._whole_image_decoder()(data)
-        height, width = pixels.shape[:2]
-        window = self.window(width, height, uniforms, mirror)
-        with stage("resize"):
-            resize_with_pillow(pixels, window, out)
-        return CropGeometry((width, height), window)
-
-    def _whole_image_decoder(self) -> DecodeFunction:
-        """The configured decoder. With a region decoder, Pillow: only it decodes what that refused."""
-        return self._decode or get_decoder("pillow" if self._region_decoder else "auto")
-
     def window(self, width: int, height: int, uniforms: Uniforms, mirror: bool = False) -> CropWindow:
         """The crop of an image of this size."""
-        size = self._config.size
-        if self._config.crop == "random":
-            window = crop.random_resized_crop(width, height, size, uniforms)
-        elif self._config.crop == "center":
-            window = crop.center_crop(width, height, size)
-        else:
-            window = crop.stretch_to_square(width, height, size)
-        if not mirror:
-            return window
-        return CropWindow(window.box, window.resized_size, window.offset, window.size, mirror=True)
+        return self._crop_decoder.window(width, height, uniforms, mirror)
 
     def _handle_fault(
         self, fault: Fault, epoch: int, row: int, view: BatchView, position: int, faults: list[Fault]

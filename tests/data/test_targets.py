@@ -82,7 +82,7 @@ CACHES: list[dict[str, Any]] = [{}, {"cache": "ram"}, {"cache": "ram", "cache_ep
 
 
 @pytest.mark.parametrize("mode", ["none", None, "conservative"])
-@pytest.mark.parametrize("crop", ["random", "center", "whole"])
+@pytest.mark.parametrize("crop", ["random", "center", "stretch"])
 @pytest.mark.parametrize("cache", CACHES, ids=["no cache", "decoded", "finished"])
 def test_boxes_are_where_the_pixels_are(
     red_rectangles: tuple[Path, Annotations], mode: str | None, crop: str, cache: dict[str, Any]
@@ -261,7 +261,7 @@ def face_epochs(root: Path, mode: AugmentationMode, **options: Any) -> Iterator[
     annotations = read_annotations(root / options.pop("file", "a.json"))
     sources = dict.fromkeys(SPLITS, annotations.as_source(root))
     loaders_ = make_loaders(
-        sources, 1, 0, image_size=80, train_crop="whole", annotations=annotations, augmentation_mode=mode,
+        sources, 1, 0, image_size=80, train_crop="stretch", annotations=annotations, augmentation_mode=mode,
         normalize=BYTES, **options,
     )  # fmt: skip
     for _ in range(12):

@@ -42,8 +42,10 @@ GPU_BUSY_PERCENT = 90
 
 def run(arguments: argparse.Namespace) -> int:
     from perfsuite.training.distributed.ranks import process_group, rank_from_torchrun
+    from perfsuite.training.step.optimizers import check_optimizer_name
 
     options = TrainOptions.from_arguments(arguments)
+    check_optimizer_name(options.optimizer)
     if options.model_path.is_dir():
         raise UsageError(f"train: --model-path {options.model_path} is a folder, expected a file in one")
     model_name = options.model or _default_model_name(options)

@@ -66,7 +66,7 @@ class CachedSource:
 class DecodedCache(CachedSource):
     """A source that stores decoded images. Pass it to `make_loaders` in place of its source.
 
-    The crops "center" and "whole" are stored cropped. For random crops the whole image is stored with
+    The crops "center" and "stretch" are stored cropped. For random crops the whole image is stored with
     `shorter_side` pixels on its shorter side.
     """
 

@@ -19,14 +19,14 @@ import torch
 from torch.nn.functional import interpolate
 
 from perfsuite.data.batch import Batch, BatchBuffer, BatchTask, BatchView
-from perfsuite.data.crop import CropWindow
+from perfsuite.data.crop import CropGeometry, CropWindow
 from perfsuite.data.decoding.nvjpeg import decode_batch, suits_nvjpeg
 from perfsuite.data.engines.base import EngineEntry, ExclusiveIteration, WorkerConfig, max_batch_rows
 from perfsuite.data.engines.stuck_workers import stuck_error
 from perfsuite.data.engines.worker_threads import WorkerThreads
 from perfsuite.data.faults import Fault
 from perfsuite.data.image_config import ImageConfig
-from perfsuite.data.image_maker import CropGeometry, ImageMaker
+from perfsuite.data.image_maker import ImageMaker
 from perfsuite.data.sample_rng import IDENTITY_PARAMETERS
 from perfsuite.data.sources.base import ImageSource, read_row
 from perfsuite.transforms.augment.device import augment_batch

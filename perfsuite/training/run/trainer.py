@@ -32,7 +32,7 @@ from perfsuite.training.run.out_of_memory import suggest_batch_size_on_oom
 from perfsuite.training.run.progress import EpochResult, TrainerCallback
 from perfsuite.training.run.resume import TrainingState, check_same_run
 from perfsuite.training.step.lr_schedules import ScheduleName, learning_rate_schedule
-from perfsuite.training.step.optimizers import OptimizerName, make_optimizer
+from perfsuite.training.step.optimizers import OptimizerName, check_optimizer_name, make_optimizer
 from perfsuite.training.step.presets import EAGER, Preset
 from perfsuite.training.step.step import TrainingStep, group_batches
 
@@ -54,6 +54,9 @@ class TrainerOptions:
     max_skipped_in_a_row: int = 20  # more than fp16 needs to find its scale
     read_losses_every: int = 20  # steps; each reading waits for the device once
     checkpoint_every: int | None = None  # steps; None writes one after each epoch
+
+    def __post_init__(self) -> None:
+        check_optimizer_name(self.optimizer)
 
 
 @dataclass

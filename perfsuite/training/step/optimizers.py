@@ -88,14 +88,19 @@ def make_optimizer(
             f"optimizer: {type(model).__name__} has no trainable parameters, expected at least one; "
             "set requires_grad on some"
         )
-    if name not in OPTIMIZERS:
-        raise UsageError(f"optimizer: {name!r} is not known, expected {', '.join(OPTIMIZERS)}")
+    check_optimizer_name(name)
     settings = OptimizerSettings(
         learning_rate=learning_rate,
         momentum=momentum,
         implementation=IMPLEMENTATION_ARGUMENTS[implementation],
     )
     return OPTIMIZERS[name](groups, settings)
+
+
+def check_optimizer_name(name: str) -> None:
+    """Raise a UsageError for a name that the registry does not have."""
+    if name not in OPTIMIZERS:
+        raise UsageError(f"optimizer: {name!r} is not known, expected {', '.join(OPTIMIZERS)}")
 
 
 def find_wrong_state(optimizer: torch.optim.Optimizer, state: Mapping[int, Mapping[str, Any]]) -> str | None:

@@ -123,6 +123,13 @@ def test_fastest_excludes_options_that_name_a_preset(
     assert not (tmp_path / "m.pth").exists()
 
 
+def test_an_unknown_optimizer_names_the_known_ones(
+    data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(data_dir, tmp_path / "m.pth", "--optimizer", "adam") == 2
+    assert "optimizer: 'adam' is not known, expected sgd, adamw" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "more",
     [

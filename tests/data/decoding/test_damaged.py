@@ -208,7 +208,7 @@ def test_the_same_files_are_refused_whatever_the_crop_epoch_engine_and_decoder(t
     source = image_folder(tmp_path)
     expected = {source.name(row) for row in range(len(source)) if decode_with_pil(source.read(row)) is None}
     assert 10 < len(expected) < 100
-    for crop in ("random", "center", "whole"):
+    for crop in ("random", "center", "stretch"):
         assert faults_of(source, "threads", 0, train_crop=crop) == [expected, expected]
     for engine in ("threads", "processes", "subprocess", "device"):
         assert faults_of(source, engine, 2) == [expected, expected]

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from perfsuite.data import crop_decoder
 from perfsuite.data.decoding import region
 from perfsuite.data.decoding.jpeg_header import read_jpeg_header
 from perfsuite.data.decoding.registry import available_decoders, get_decoder
@@ -57,7 +58,7 @@ def decode_or_none(name: str, data: bytes) -> Pixels | None:
 def loader_pixels(data: bytes) -> Pixels | None:
     """What the loader makes of the whole image."""
     source = FileSource("", PackedStrings.from_strings(["a.jpg"]), np.zeros(1, np.int32), ("a",))
-    maker = ImageMaker(source, ImageConfig(size=WIDTH, crop="whole"))
+    maker = ImageMaker(source, ImageConfig(size=WIDTH, crop="stretch"))
     out = np.empty((HEIGHT, WIDTH, 3), np.uint8)
     try:
         maker.make_from_bytes(data, [], Draw(), out)
@@ -102,5 +103,5 @@ def test_upright_files_stay_with_the_region_decoder(name: str, is_plain: bool) -
 
 @pytest.mark.skipif(not region.is_available(), reason="no region decoder")
 def test_an_upright_camera_file_is_not_decoded_by_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ImageMaker, "_decode_whole", lambda *_: pytest.fail("decoded by Pillow"))
+    monkeypatch.setattr(crop_decoder, "get_decoder", lambda name: pytest.fail(f"decoded by {name}"))
     assert loader_pixels(with_segments(exif(1))) is not None

@@ -268,7 +268,7 @@ class Outcome:
 
 def loader_of(source: Any, engine: str, workers: int, on_error: Any, **options: Any) -> Loader:
     sources = dict.fromkeys(SPLITS, source)
-    settings: dict[str, Any] = {"start_method": "fork", "val_crop": "whole"} | options
+    settings: dict[str, Any] = {"start_method": "fork", "val_crop": "stretch"} | options
     return make_loaders(
         sources, BATCH_SIZE, workers, image_size=32, engine=engine, on_error=on_error, **settings
     ).val
