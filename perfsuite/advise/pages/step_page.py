@@ -75,21 +75,24 @@ def _table(profile: StepProfile) -> Table:
     rows = []
     for name in profile.slowest_first:
         share = profile.share(name)
-        bounds = (profile.bound_without_overlap(name), profile.bound_with_overlap(name))
+        bounds = [profile.bound_without_overlap(name)]
+        overlapped = profile.bound_with_overlap(name)
+        bounds += [] if overlapped is None else [overlapped]
         rows.append(
             (
                 name,
                 format_value(profile.mean_seconds(name), SECONDS),
                 format_value(share.value, SHARE),
                 format_interval_of(share.interval.low, share.interval.high, SHARE),
-                *("" if each is None else f"{each:.2f} x" if isfinite(each) else "all" for each in bounds),
+                *(f"{each:.2f} x" if isfinite(each) else "all" for each in bounds),
             )
         )
-    workers = f"with {profile.num_workers} workers" if profile.num_workers else "with workers"
+    has_workers = profile.loading_seconds_with_workers is not None
+    workers = (f"with {profile.num_workers} workers",) if has_workers else ()
     return Table(
-        columns=("stage", "mean", "share", "99 %", "without it at most", workers),
+        columns=("stage", "mean", "share", "99 %", "without it at most", *workers),
         rows=tuple(rows),
-        caption="The last columns are Amdahl's bounds: how many times as fast without the stage",
+        caption="Amdahl's bound: how many times as fast without the stage",
     )
 
 

@@ -100,7 +100,9 @@ def _draw_series(canvas: Canvas, plot: LinePlot, series: LineSeries, number: int
     points = sorted((each for each in series.points if isfinite(each.y)), key=lambda each: each.x)
     color = color_class(number)
     spans = [
-        (each.x, each.low, each.high) for each in points if each.low is not None and each.high is not None
+        (each.x, each.low, each.high)
+        for each in points
+        if each.low is not None and each.high is not None and finite([each.low, each.high])
     ]
     if plot.has_bands and len(spans) > 1:
         upper = [(x(at), y(high)) for at, _, high in spans]
