@@ -150,9 +150,8 @@ def test_a_page_says_what_was_measured(name: str, words: list[str]) -> None:
     assert not [word for word in words if word not in page]
 
 
-def test_the_longest_bar_of_stages_is_that_of_the_slowest_setting() -> None:
+def test_every_line_of_the_worker_curve_begins_with_no_workers() -> None:
     curve = plots_of(DOCUMENTS["sweep"])[0]
-    assert "M" in draw(curve, NARROW)
     threads = next(series for series in curve.series if series.name == "threads +2")  # type: ignore[union-attr]
     assert [point.x for point in threads.points] == [0, 2, 4]
     assert threads.points[1].y == pytest.approx(1 / 0.0021, rel=0.01)
