@@ -9,7 +9,7 @@ perfsuite profile loading --data-dir images/ --cold-files     (files that are no
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,13 @@ from perfsuite.cli.arguments import (
 )
 from perfsuite.cli.input_options import add_loader_arguments, open_train_loader
 from perfsuite.cli.output import add_json_argument, exit_code_of, print_message, text_stream, write_json
+from perfsuite.cli.report_option import (
+    add_report_argument,
+    add_trace_argument,
+    command_line,
+    write_report,
+    write_trace,
+)
 
 if TYPE_CHECKING:
     from perfsuite.advise.profile.cold_files import ColdFileTimes, NoColdFiles
@@ -48,6 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_seconds_argument(parser, 5.0)
     add_json_argument(parser)
+    add_report_argument(parser)
+    add_trace_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -67,13 +76,18 @@ def run(arguments: argparse.Namespace) -> int:
         profile = profile_loading(loader, arguments.seconds)
     stream = text_stream(arguments.json)
     print_message(_table(profile), stream)
-    values = asdict(profile)
+    values, cold_files = asdict(replace(profile, spans=())), None
     if arguments.cold_files and profile.is_complete:
         cold_files = _measure_cold_files(loader, arguments.seconds)
         print_message(_cold_table(cold_files, profile), stream)
         values["cold_files"] = asdict(cold_files)
     if arguments.json is not None:
         write_json("--json", arguments.json, values)
+    write_trace(arguments, profile.spans)
+    if arguments.report is not None:
+        from perfsuite.advise.pages.loading_page import loading_document
+
+        write_report(arguments, loading_document(profile, cold_files, command_line(arguments)))
     return exit_code_of(profile.is_complete)
 
 

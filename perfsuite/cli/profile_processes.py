@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from perfsuite.cli.arguments import add_seconds_argument
 from perfsuite.cli.output import add_json_argument, print_message, text_stream, write_json
+from perfsuite.cli.report_option import add_report_argument, command_line, write_report
 from perfsuite.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_seconds_argument(parser, 60.0, "time for all turns; each command runs at least twice")
     add_json_argument(parser)
+    add_report_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -51,6 +53,10 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.json is not None:
             values = {name: [asdict(process) for process in taken] for name, taken in times.items()}
             write_json("--json", arguments.json, values)
+        if arguments.report is not None:
+            from perfsuite.advise.pages.processes_page import processes_document
+
+            write_report(arguments, processes_document(times, command_line(arguments)))
     return 0
 
 

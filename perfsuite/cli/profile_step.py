@@ -26,6 +26,13 @@ from perfsuite.cli.arguments import (
 )
 from perfsuite.cli.input_options import add_loader_arguments, open_train_loader
 from perfsuite.cli.output import add_json_argument, exit_code_of, print_message, text_stream, write_json
+from perfsuite.cli.report_option import (
+    add_report_argument,
+    add_trace_argument,
+    command_line,
+    write_report,
+    write_trace,
+)
 
 if TYPE_CHECKING:
     from perfsuite.advise.profile.step import StepProfile
@@ -50,6 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_seconds_argument(parser, 20.0)
     add_json_argument(parser)
+    add_report_argument(parser)
+    add_trace_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -81,7 +90,12 @@ def run(arguments: argparse.Namespace) -> int:
     for line in _epoch_lines(profile, count_images(loader), arguments.epochs):
         print_message(line, text_stream(arguments.json))
     if arguments.json is not None:
-        write_json("--json", arguments.json, asdict(profile))
+        write_json("--json", arguments.json, asdict(replace(profile, spans=())))
+    write_trace(arguments, profile.spans)
+    if arguments.report is not None:
+        from perfsuite.advise.pages.step_page import step_document
+
+        write_report(arguments, step_document(profile, command_line(arguments)))
     return exit_code_of(profile.is_complete)
 
 

@@ -15,6 +15,13 @@ from typing import TYPE_CHECKING
 
 from perfsuite.cli.arguments import NONNEGATIVE_INT, POSITIVE_INT, add_seconds_argument, number, size
 from perfsuite.cli.output import add_json_argument, print_message, text_stream, write_json
+from perfsuite.cli.report_option import (
+    add_report_argument,
+    add_trace_argument,
+    command_line,
+    write_report,
+    write_trace,
+)
 
 if TYPE_CHECKING:
     from perfsuite.advise.profile.transforms import PipelineProfile, StepTimes
@@ -55,6 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_seconds_argument(parser, 2.0, "time for each profile")
     add_json_argument(parser, "every time of every turn")
+    add_report_argument(parser)
+    add_trace_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -79,6 +88,15 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.json is not None and profiles:
             values = {"pipeline": arguments.pipeline, "profiles": [asdict(profile) for profile in profiles]}
             write_json("--json", arguments.json, values)
+        if arguments.report is not None and profiles:
+            from perfsuite.advise.pages.transforms_page import transforms_document
+
+            document = transforms_document(arguments.pipeline, profiles, command_line(arguments))
+            write_report(arguments, document)
+    if arguments.trace is not None:
+        from perfsuite.advise.profile.transforms import trace_pipeline
+
+        write_trace(arguments, trace_pipeline(steps, sample))
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -68,6 +69,7 @@ def _run(name: str | None, words: Sequence[str]) -> int:
         if arguments.command is None:
             parser.print_help()
             return ExitCode.USAGE
+        arguments.typed = shlex.join(["perfsuite", *words])
         return int(arguments.run(arguments))
     except PerfsuiteError as error:
         print_message(f"{who}: {error}")

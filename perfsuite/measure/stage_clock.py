@@ -5,10 +5,21 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
 from time import perf_counter
 
 from perfsuite.measure.clock import Call, no_wait
 from perfsuite.stages import listen_to_stages
+
+
+@dataclass(frozen=True, slots=True)
+class StageSpan:
+    """One stage from its begin to its end, in seconds of one clock; nested stages have spans of their own."""
+
+    stage: str
+    begin: float
+    end: float
+    thread: int = 0
 
 
 class StageClock:
@@ -16,10 +27,14 @@ class StageClock:
 
     With `wait_for_device` a stage ends when its device work has ended. That is accurate, but slower than the
     overlapped run, so stages are timed in calls of their own, never in timed rounds.
+
+    The first `max_spans` stages are also kept one by one, for timelines.
     """
 
-    def __init__(self, wait_for_device: Callable[[], None] = no_wait) -> None:
+    def __init__(self, wait_for_device: Callable[[], None] = no_wait, max_spans: int = 0) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
+        self.spans: list[StageSpan] = []
+        self._max_spans = max_spans
         self._wait = wait_for_device
         self._lock = threading.Lock()
         self._threads = threading.local()
@@ -34,11 +49,14 @@ class StageClock:
         if not stack:
             return  # the stage began before this clock listened
         start, nested = stack.pop()
-        seconds = perf_counter() - start
+        now = perf_counter()
+        seconds = now - start
         if stack:
             stack[-1][1] += seconds
         with self._lock:
             self.seconds[stage] += seconds - nested
+            if len(self.spans) < self._max_spans:
+                self.spans.append(StageSpan(stage, start, now, threading.get_ident()))
 
     def count_event(self, event: str, count: int) -> None:
         """Ignore events; the counters count them."""

@@ -28,6 +28,7 @@ class PerfOptions:
     store: str
     baselines: str
     limits_file: Path
+    report: Path | None = None  # the folder of the page
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -65,6 +66,11 @@ def add_options(parser: pytest.Parser) -> None:
         help="measure no counters, stages or memory, which take two more calls of each workload",
     )
     group.addoption(
+        "--perf-report",
+        metavar="DIR",
+        help="write a page of the run there, with plots and tables, as HTML and Markdown",
+    )
+    group.addoption(
         "--perf-images",
         metavar="DIR",
         help="folder of your own images, with a folder for each class, for the fixture image_dir"
@@ -97,6 +103,7 @@ def read_options(config: pytest.Config) -> PerfOptions:
         store=_resolve_location(config, config.getoption("perf_store") or config.getini("perf_store")),
         baselines=_resolve_location(config, config.getini("perf_baselines")),
         limits_file=config.rootpath / config.getini("perf_limits"),
+        report=_report_folder(config),
     )
 
 
@@ -109,6 +116,18 @@ def _number(config: pytest.Config, name: str, above: float, below: float) -> flo
     if not above < value < below:
         raise UsageError(f"{name}: {value:g}, expected above {above:g} and below {below:g}")
     return value
+
+
+def _report_folder(config: pytest.Config) -> Path | None:
+    """The folder of --perf-report, from the folder where pytest was started; it need not exist yet."""
+    given = config.getoption("perf_report")
+    if given is None:
+        return None
+    folder: Path = config.invocation_params.dir / given
+    parent = next(each for each in (folder, *folder.parents) if each.exists())
+    if not parent.is_dir():
+        raise UsageError(f"--perf-report: {parent} is a file, expected a folder; name another")
+    return folder
 
 
 def _resolve_location(config: pytest.Config, location: str) -> str:

@@ -111,11 +111,17 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if benchmarks is None or benchmarks.is_disabled:
         return
     perf_session.record_plain_benchmarks(benchmarks.measurements())
+    is_complete = exitstatus != pytest.ExitCode.INTERRUPTED
     if perf_session.results and perf_session.options.saves_runs:
         from perfsuite.pytest_plugin import save_run  # opens a store: not for runs that measure nothing
 
-        is_complete = exitstatus != pytest.ExitCode.INTERRUPTED
         save_run.save_run(perf_session, benchmarks, is_complete=is_complete)
+    if perf_session.results and perf_session.options.report is not None:
+        from perfsuite.pytest_plugin import run_report  # draws plots: not for runs that write no page
+
+        perf_session.report_message = run_report.write_run_report(
+            perf_session, perf_session.options.report, session.config.invocation_params.args, is_complete
+        )
 
 
 @pytest.hookimpl(trylast=True)

@@ -36,6 +36,7 @@ class PerfSession:
     reference: Reference | None = None  # what every workload is compared with
     stored_run_id: str | None = None
     store_error: str | None = None
+    report_message: str = ""  # where the page is, or why it is not
 
     @classmethod
     def from_config(cls, config: pytest.Config) -> PerfSession:
@@ -92,6 +93,8 @@ class PerfSession:
             yield f"not stored: {self.store_error}", {"red": True}
         elif self.stored_run_id:
             yield f"stored as {self.stored_run_id}; perfsuite compare {self.stored_run_id} OTHER", {}
+        if self.report_message:
+            yield self.report_message, {}
 
 
 def _session_environment(config: pytest.Config) -> Environment:

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -21,10 +21,12 @@ from perfsuite.advise.profile.stage_loaders import without_workers
 from perfsuite.data.engines.worker_setup import limit_library_threads
 from perfsuite.errors import NothingMeasuredError
 from perfsuite.judge.amdahl import max_speedup_without
-from perfsuite.measure.stage_clock import StageClock
+from perfsuite.measure.stage_clock import StageClock, StageSpan
 from perfsuite.measure.workload import count_items
 from perfsuite.stages import listen_to_stages
 from perfsuite.transforms.optional_libraries import import_opencv
+
+MAX_SPANS = 20_000  # about 2 MB of a Chrome trace
 
 ADVICE = {
     "read": "pack the files (perfsuite data shards), move them, or cache images: cache='ram' or 'disk'",
@@ -50,6 +52,7 @@ class StageRate:
     images_per_second: float
     share: float  # of the work of all stages
     advice: str = ""
+    batch_seconds: tuple[float, ...] = ()  # seconds per image in each batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class LoadingProfile:
     images: int
     stages: tuple[StageRate, ...]
     is_complete: bool = True  # False where the run was interrupted
+    spans: tuple[StageSpan, ...] = ()  # the first stages, one by one
 
     @property
     def slowest(self) -> StageRate:
@@ -80,35 +84,53 @@ def profile_loading(loader: Any, seconds: float = 5.0) -> LoadingProfile:
     Any iterable of batches will do. Of a torch DataLoader the data set's `loader` and `transform` are told
     apart, of perfsuite's loaders every stage.
     """
-    inline, clock, images = without_workers(loader), StageClock(), 0
+    inline, clock, images = without_workers(loader), StageClock(max_spans=MAX_SPANS), 0
+    batches: list[dict[str, float]] = []  # seconds per image of each stage in each batch
     with _one_thread():
         if next(iter(inline), None) is None:
             raise NothingMeasuredError("loading: the loader gives no batch, expected images")
-        end, is_complete = perf_counter() + seconds, True
+        end, is_complete, before = perf_counter() + seconds, True, dict[str, float]()
         with listen_to_stages(clock):
             try:
                 while perf_counter() < end:
                     for batch in inline:
-                        images += count_items(batch)
+                        count = count_items(batch)
+                        batches.append(_since(clock.seconds, before, count))
+                        before = dict(clock.seconds)
+                        images += count
                         if perf_counter() >= end:
                             break
             except KeyboardInterrupt:
                 if not images:
                     raise
                 is_complete = False
-    return replace(_loading_profile(images, clock.seconds), is_complete=is_complete)
+    profile = _loading_profile(images, clock.seconds, batches)
+    return replace(profile, is_complete=is_complete, spans=tuple(clock.spans))
 
 
-def _loading_profile(images: int, seconds: Mapping[str, float]) -> LoadingProfile:
+def _since(seconds: Mapping[str, float], before: Mapping[str, float], images: int) -> dict[str, float]:
+    """Seconds per image of each stage since an earlier state of the clock."""
+    return {name: (value - before.get(name, 0.0)) / max(1, images) for name, value in seconds.items()}
+
+
+def _loading_profile(
+    images: int, seconds: Mapping[str, float], batches: Sequence[Mapping[str, float]]
+) -> LoadingProfile:
     total = math.fsum(seconds.values())
     # Without workers, the time of the "load" stage is what the loader does outside its other stages.
     rest = "rest" if len(seconds) > 1 else "load"
-    by_stage = {rest if name == "load" else name: value for name, value in seconds.items() if value > 0}
-    slowest_first = sorted(by_stage, key=lambda name: -by_stage[name])
+    names = {name: rest if name == "load" else name for name, value in seconds.items() if value > 0}
+    slowest_first = sorted(names, key=lambda name: -seconds[name])
     return LoadingProfile(
         images,
         tuple(
-            StageRate(name, images / by_stage[name], by_stage[name] / total, ADVICE.get(name, ""))
+            StageRate(
+                name=names[name],
+                images_per_second=images / seconds[name],
+                share=seconds[name] / total,
+                advice=ADVICE.get(names[name], ""),
+                batch_seconds=tuple(batch.get(name, 0.0) for batch in batches),
+            )
             for name in slowest_first
         ),
     )

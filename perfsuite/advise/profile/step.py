@@ -23,7 +23,7 @@ from perfsuite.judge.amdahl import max_speedup_with_overlap, max_speedup_without
 from perfsuite.judge.metrics import MetricEstimate
 from perfsuite.judge.order_statistics import median_interval, quantile
 from perfsuite.measure.clock import Clock
-from perfsuite.measure.stage_clock import StageClock
+from perfsuite.measure.stage_clock import StageClock, StageSpan
 from perfsuite.stages import listen_to_stages
 from perfsuite.training.devices import DeviceTransfer
 from perfsuite.training.step.optimizers import make_optimizer
@@ -31,6 +31,7 @@ from perfsuite.training.step.step import TrainingStep
 
 LEVEL = 0.99
 WARMUP_BATCHES = 2
+MAX_SPANS = 20_000
 MIN_BATCHES = 9  # the fewest whose median has an interval at that level
 STEP_STAGES = ("transfer", "forward", "backward", "optimize")
 OTHER = "other"
@@ -49,6 +50,7 @@ class StepProfile:
     loading_seconds_with_workers: float | None = None
     num_workers: int = 0
     is_complete: bool = True  # False where the run was interrupted
+    spans: tuple[StageSpan, ...] = ()  # the first stages, one by one
 
     @property
     def batch_seconds(self) -> tuple[float, ...]:
@@ -98,7 +100,7 @@ def profile_step(
     own_model = copy.deepcopy(model).train()
     step = TrainingStep(own_model, make_optimizer(own_model, learning_rate=1e-3))
     transfer = DeviceTransfer(step.device)
-    stage_clock = StageClock(clock.wait)
+    stage_clock = StageClock(clock.wait, max_spans=MAX_SPANS)
     records: list[dict[str, float]] = []
     images = 0
 
@@ -128,6 +130,7 @@ def profile_step(
         images_per_batch=images / len(records),
         stage_seconds={name: tuple(record.get(name, 0.0) for record in timed) for name in names},
         is_complete=is_complete,
+        spans=tuple(stage_clock.spans),
     )
 
 

@@ -22,8 +22,12 @@ from perfsuite.errors import UsageError
 from perfsuite.judge.amdahl import max_speedup_without
 from perfsuite.measure.clock import WallClock, no_wait
 from perfsuite.measure.sampling import SamplingPlan
+from perfsuite.measure.stage_clock import StageClock, StageSpan
 from perfsuite.measure.turns import take_turns
 from perfsuite.measure.workload import Workload
+from perfsuite.stages import listen_to_stages, stage
+
+TRACED_PASSES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,22 @@ def _apply_all(steps: Sequence[PipelineStep], sample: PipelineSample) -> Pipelin
     for step in steps:
         sample = step.apply(step.prepared(sample))
     return sample
+
+
+def trace_pipeline(
+    steps: Sequence[PipelineStep], sample: PipelineSample, passes: int = TRACED_PASSES
+) -> tuple[StageSpan, ...]:
+    """Apply the whole pipeline a few times, and keep when each step began and ended."""
+    clock = StageClock(max_spans=passes * (len(steps) + 1))
+    with listen_to_stages(clock):
+        for _ in range(passes):
+            current = steps[0].prepared(sample)
+            with stage("whole"):
+                for step in steps:
+                    current = step.prepared(current)
+                    with stage(step.name):
+                        current = step.apply(current)
+    return tuple(clock.spans)
 
 
 def synthetic_sample(height: int, width: int, keypoints: int) -> PipelineSample:

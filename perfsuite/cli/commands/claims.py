@@ -21,6 +21,7 @@ from perfsuite.cli.arguments import add_seconds_argument, add_step_arguments, st
 from perfsuite.cli.input_options import add_loader_arguments, loader_argv, user_loader
 from perfsuite.cli.output import STDOUT, write_output
 from perfsuite.cli.progress import print_progress
+from perfsuite.cli.report_option import add_report_argument, write_report
 
 if TYPE_CHECKING:
     from perfsuite.advise.claims.results import ClaimsReport
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_step_arguments(parser)
     add_loader_arguments(parser)
     add_seconds_argument(parser, 320.0, "time limit of all tables together")
+    add_report_argument(parser)
     parser.add_argument(
         "--markdown", default=STDOUT, metavar="FILE", help="write the page there (default: - for stdout)"
     )
@@ -55,9 +57,11 @@ def run(arguments: argparse.Namespace) -> int:
     )
     command = " ".join(["perfsuite claims", *step_argv(arguments), *loader_argv(arguments)])
     page = ""
+    measured: ClaimsReport | None = None
 
     def save(report: ClaimsReport) -> None:
-        nonlocal page
+        nonlocal page, measured
+        measured = report
         page = render_claims(report, command)
         if arguments.markdown != STDOUT:
             write_output("--markdown", arguments.markdown, page)
@@ -71,4 +75,8 @@ def run(arguments: argparse.Namespace) -> int:
             print(page, end="")
         elif page:
             print(f"{arguments.markdown}: written")
+        if arguments.report is not None and measured is not None:
+            from perfsuite.advise.pages.claims_page import claims_document
+
+            write_report(arguments, claims_document(measured, command))
     return 0

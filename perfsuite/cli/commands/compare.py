@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from perfsuite.cli import comparison_options
 from perfsuite.cli.output import add_json_argument, text_stream, write_output
+from perfsuite.cli.report_option import add_report_argument, command_line, write_report
 
 if TYPE_CHECKING:
     from perfsuite.report.report import Report
@@ -50,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     comparison_options.add_store_arguments(parser)
     parser.add_argument("--all", action="store_true", help="list what was kept as well")
     add_json_argument(parser, "all verdicts")
+    add_report_argument(parser)
     parser.add_argument("--markdown", metavar="FILE", help="write a Markdown report (- for stdout)")
 
 
@@ -75,6 +77,10 @@ def run(arguments: argparse.Namespace) -> int:
         exit_code=code,
     )
     _print_and_write(arguments, report)
+    if arguments.report is not None:
+        from perfsuite.report.pages.comparison_page import comparison_document
+
+        write_report(arguments, comparison_document(report, command_line(arguments)))
     return code
 
 

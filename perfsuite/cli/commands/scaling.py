@@ -24,6 +24,7 @@ from perfsuite.cli.arguments import (
 )
 from perfsuite.cli.input_options import add_loader_arguments, loader_argv, open_train_loader
 from perfsuite.cli.output import add_json_argument, text_stream, write_json
+from perfsuite.cli.report_option import add_report_argument, command_line, write_report
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -47,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="number of ranks to start with torchrun on this machine",
     )
     add_json_argument(parser)
+    add_report_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -63,6 +65,10 @@ def run(arguments: argparse.Namespace) -> int:
         print(_summary(result), file=text_stream(arguments.json))
         if arguments.json is not None:
             write_json("--json", arguments.json, asdict(result))
+        if arguments.report is not None:
+            from perfsuite.advise.pages.scaling_page import scaling_document
+
+            write_report(arguments, scaling_document(result, command_line(arguments)))
     return 0
 
 
@@ -87,6 +93,8 @@ def _run_under_torchrun(arguments: argparse.Namespace) -> None:
     words = ["-m", "perfsuite", "scaling", *step_argv(arguments), *loader_argv(arguments)]
     if arguments.json is not None:
         words += ["--json", arguments.json]
+    if arguments.report is not None:
+        words += ["--report", str(arguments.report)]
     print(run_ranks(arguments.nproc_per_node, words, STARTUP_SECONDS + arguments.seconds), end="")
 
 

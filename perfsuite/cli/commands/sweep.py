@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from perfsuite.cli.arguments import NONNEGATIVE_INT, POSITIVE_INT, duration, number, several
 from perfsuite.cli.output import text_stream, write_json
 from perfsuite.cli.progress import ProgressLine
+from perfsuite.cli.report_option import add_report_argument, command_line, write_report
 from perfsuite.cli.sweep_options import SweepOptions, check_loader_source, check_options, read_options
 from perfsuite.errors import DataError, UsageError
 
@@ -81,6 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--epochs", "epochs of the run whose time is estimated", number(POSITIVE_INT), "N")
     add("--seconds", "time limit of the sweep; turns are shorter where it is short", duration, "TIME")
     add("--json", "write the figures as JSON (- for stdout)", metavar="FILE")
+    add_report_argument(parser)
     parser.add_argument(
         "--check",
         action="store_true",
@@ -98,6 +100,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     report = _measure(options)
     _print_and_write(report, options.json)
+    if arguments.report is not None:
+        from perfsuite.advise.pages.sweep_page import sweep_document
+
+        write_report(arguments, sweep_document(report, command_line(arguments)))
     if not report.is_complete:
         return ExitCode.INTERRUPTED
     return exit_code(check_targets(report, report.choice().result)) if options.check else ExitCode.KEPT

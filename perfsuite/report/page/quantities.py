@@ -41,9 +41,17 @@ def format_value(value: float | None, kind: PlotKind) -> str:
 
 
 def format_interval_of(low: float | None, high: float | None, kind: PlotKind) -> str:
-    """Format both ends of an interval; empty where there is none."""
+    """Format both ends of an interval; empty where there is none.
+
+    >>> format_interval_of(0.1, float("inf"), PercentKind.SHARE)
+    '10.0 % to unbounded'
+    >>> format_interval_of(-float("inf"), float("inf"), PercentKind.SHARE)
+    'unbounded'
+    """
     if low is None or high is None:
         return ""
+    if not (isfinite(low) or isfinite(high)):
+        return "unbounded"
     return f"{format_value(low, kind)} to {format_value(high, kind)}"
 
 

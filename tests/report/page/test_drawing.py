@@ -78,11 +78,20 @@ def test_a_plot_without_finite_values_draws_nothing(plot: AnyPlot) -> None:
     assert draw(plot, WIDE) == ""
 
 
+def test_an_interval_without_a_finite_end_is_not_drawn() -> None:
+    def count_lines(low: float, high: float) -> int:
+        plot = BarPlot(title="t", value_label="v", bars=(Bar("a", 1.0, low, high),))
+        return draw(plot, WIDE).count('class="range"')
+
+    assert count_lines(0.5, 1.5) == count_lines(0.5, inf) == 3
+    assert count_lines(-inf, inf) == 0
+
+
 def test_infinite_intervals_end_at_the_edge() -> None:
     line = LinePlot(
-        title="t", x_label="x", y_label="y", series=(LineSeries("a", (LinePoint(0, 1.0, -inf, inf),)),)
+        title="t", x_label="x", y_label="y", series=(LineSeries("a", (LinePoint(0, 1.0, 0.5, inf),)),)
     )
-    bar = BarPlot(title="t", value_label="v", bars=(Bar("a", 1.0, -inf, inf), Bar("b", inf)))
+    bar = BarPlot(title="t", value_label="v", bars=(Bar("a", 1.0, -inf, 1.5), Bar("b", inf)))
     for plot in (line, bar):
         numbers = re.findall(r' [xy][12]?="([^"]*)"', draw(plot, WIDE))
         assert all(-1 <= float(number) <= WIDE for number in numbers)

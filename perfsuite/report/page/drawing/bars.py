@@ -92,7 +92,8 @@ def _draw_bar(canvas: Canvas, plot: BarPlot, bar: Bar, x: Scale, top: float) -> 
     begin, end = sorted((x(0.0), x(bar.value)))
     title = f"{bar.name}: {value}{f' ({interval})' if interval else ''}"
     canvas.rect(begin, top + 18, end - begin, _BAR, "bar s1", title)
-    if bar.low is not None and bar.high is not None:
+    # An interval without any finite end says nothing, and would look like a large one.
+    if bar.low is not None and bar.high is not None and finite([bar.low, bar.high]):
         middle = top + 18 + _BAR / 2
         canvas.line((x(bar.low), middle), (x(bar.high), middle), "range")
         for edge in (x(bar.low), x(bar.high)):

@@ -67,8 +67,9 @@ def _draw_histogram(canvas: Canvas, values: list[float], x: Scale, base: float) 
     counts = [0] * bins
     for value in values:
         counts[min(bins - 1, int((value - x.low) / size))] += 1
-    step = (x.end - x.begin) / bins
+    step, scale = (x.end - x.begin) / bins, (_HISTOGRAM - 2) / max(1, *counts)
+    outline = [(x.begin, base)]
     for number, count in enumerate(counts):
-        if count:
-            height = (_HISTOGRAM - 2) * count / max(counts)
-            canvas.rect(x.begin + number * step, base - height, step, height, "bar s1", f"{count} samples")
+        left, top = x.begin + number * step, base - scale * count
+        outline += [(left, top), (left + step, top)]
+    canvas.path([*outline, (x.end, base)], "bar s1", closed=True)

@@ -11,6 +11,7 @@ from perfsuite.report.page.quantities import axis_ticks, format_interval_of, for
 
 HEIGHT = 280
 _TOP, _BOTTOM, _RIGHT = 26, 44, 14
+_MARK_ROW, _MARK_ROWS = 16, 3  # texts of marks in turn, so that neighbors do not meet
 _MAX_X_TICKS = 10
 _MAX_MARKERS = 80  # of a series; more are a line only
 
@@ -24,7 +25,7 @@ def draw_lines(plot: LinePlot, width: float) -> str:
     low, high = _y_range(plot, points)
     ticks = axis_ticks(low, high, plot.kind, 5)
     left = 8 + max(text_width(label) for label in ticks)
-    y = Scale(low, high, HEIGHT - _BOTTOM, _TOP)
+    y = Scale(low, high, HEIGHT - _BOTTOM, _top(plot))
     x = _x_scale(points, left, width)
     _draw_y_axis(canvas, plot, ticks, y, left)
     _draw_x_axis(canvas, plot, points, x)
@@ -81,12 +82,17 @@ def _x_labels(plot: LinePlot, points: list[LinePoint], x: Scale) -> dict[str, fl
     return axis_ticks(x.low, x.high, plot.x_kind, _MAX_X_TICKS // 2)
 
 
+def _top(plot: LinePlot) -> float:
+    """The upper end of the y axis: below the texts of the marks."""
+    return _TOP + _MARK_ROW * min(len(plot.marks), _MARK_ROWS)
+
+
 def _draw_marks(canvas: Canvas, plot: LinePlot, x: Scale) -> None:
     for number, mark in enumerate(plot.marks):
-        canvas.line((x(mark.x), _TOP), (x(mark.x), HEIGHT - _BOTTOM), "mark")
+        row = _TOP + _MARK_ROW * (number % _MARK_ROWS) + 6
+        canvas.line((x(mark.x), row - 10), (x(mark.x), HEIGHT - _BOTTOM), "mark")
         text = shorten(mark.text, canvas.width / 3)
         is_right = x(mark.x) + 5 + text_width(text) > canvas.width
-        row = _TOP + 11 + 15 * (number % 3)
         canvas.text(x(mark.x) + (-5 if is_right else 5), row, text, "mark", "end" if is_right else "start")
 
 
@@ -94,7 +100,9 @@ def _draw_series(canvas: Canvas, plot: LinePlot, series: LineSeries, number: int
     points = sorted((each for each in series.points if isfinite(each.y)), key=lambda each: each.x)
     color = color_class(number)
     spans = [
-        (each.x, each.low, each.high) for each in points if each.low is not None and each.high is not None
+        (each.x, each.low, each.high)
+        for each in points
+        if each.low is not None and each.high is not None and finite([each.low, each.high])
     ]
     if plot.has_bands and len(spans) > 1:
         upper = [(x(at), y(high)) for at, _, high in spans]

@@ -28,7 +28,8 @@ def draw_timeline(plot: Timeline, width: float) -> str:
     for number, lane in enumerate(plot.lanes):
         top = number * _ROW
         canvas.text(_SIDE, top + 13, lane.name, "name")
-        for span in lane.spans:
+        # Of nested spans the inner one is drawn last, on top.
+        for span in sorted(lane.spans, key=lambda each: (each.begin, -each.end)):
             left, right = x(span.begin - begin), x(span.end - begin)
             title = f"{span.name}: {format_value(span.end - span.begin, MetricKind.SECONDS)}"
             color = color_class(names.index(span.name))

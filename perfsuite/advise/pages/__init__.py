@@ -1,0 +1,1 @@
+"""The page of each measuring command: its results as a document with tables and plots."""

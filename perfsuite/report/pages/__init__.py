@@ -1,0 +1,1 @@
+"""Documents of a run and of a comparison of stored runs."""
