@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help test bench check types examples format ci fuzz coverage gpu gpu-proof wheel constraints clean
+.PHONY: help test bench check types examples format ci fuzz docs coverage gpu gpu-proof wheel constraints clean
 
 help:
 	@echo "make bench     run the benchmarks on generated images, judge and show them"
@@ -14,6 +14,7 @@ help:
 	@echo "make check     format, lint, types, layers, docstring examples"
 	@echo "make format    rewrite what ruff can fix"
 	@echo "make ci        what CI runs: check, test, and a short benchmark run"
+	@echo "make docs      build the documentation into docs/_build; a warning is an error"
 	@echo "make fuzz      feed damaged files and messages to every reader, for SECONDS=60"
 	@echo "make coverage  line coverage of measure, judge, store and report; below 95 % fails"
 	@echo "make gpu       GPU tests and benchmarks with PYTHON=...; installs nothing"
@@ -54,8 +55,12 @@ format: $(READY)
 SHORT_BENCH := --perf-max-time=2 --benchmark-max-time=0.3 -k 'measure or test_loaders or test_normalize or counters'
 ci: check
 	$(MAKE) test ARGS="-n auto --dist worksteal"
+	$(MAKE) docs
 	$(MAKE) fuzz SECONDS=20
 	$(MAKE) bench ARGS="$(SHORT_BENCH)"
+
+docs: $(READY)
+	$(BIN)/python -m sphinx -W --keep-going -q -j auto docs docs/_build
 
 # A finding prints the command that repeats it. TARGET=settings fuzzes one kind of input.
 SECONDS ?= 60

@@ -98,6 +98,18 @@ def rename(text: str) -> tuple[str, str]:
 Options = Any
 
 
+def add_action(actions: Options, name: str, summary: str, *examples: str) -> argparse.ArgumentParser:
+    """Add an action of a command, such as `data make`, with examples at the end of its help."""
+    parser: argparse.ArgumentParser = actions.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:],
+        epilog="\n  ".join(("examples:", *examples)),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return parser
+
+
 def add_device_argument(options: Options) -> None:
     options.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
 

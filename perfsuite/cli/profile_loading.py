@@ -1,9 +1,11 @@
 """Time each stage of loading on one core: images per second, share, and what to do about the slowest.
 
-perfsuite profile loading --data-dir images/
-perfsuite profile loading --data-dir images/ --augmentation-mode moderate --annotations a.json
-perfsuite profile loading --loader my_package.data:make_loader
-perfsuite profile loading --data-dir images/ --cold-files     (files that are not in the page cache, too)
+  perfsuite profile loading --data-dir images/
+  perfsuite profile loading --data-dir images/ --augmentation-mode moderate --annotations a.json
+  perfsuite profile loading --loader my_package.data:make_loader
+  perfsuite profile loading --data-dir images/ --cold-files    # files that are not in the page cache, too
+
+Stages are timed in turns in one thread. Without options, synthetic images are loaded.
 """
 
 from __future__ import annotations
@@ -61,7 +63,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from perfsuite.advise.profile.loading import profile_loading
-    from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
 
     loader = open_train_loader(
         arguments,
@@ -72,8 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         scaled_decode=arguments.reduce,
         annotations=arguments.annotations,
     )
-    with sigterm_as_keyboard_interrupt():
-        profile = profile_loading(loader, arguments.seconds)
+    profile = profile_loading(loader, arguments.seconds)
     stream = text_stream(arguments.json)
     print_message(_table(profile), stream)
     values, cold_files = asdict(replace(profile, spans=())), None

@@ -1,7 +1,9 @@
 """Time whole processes side by side, in turns: real, user and system seconds, as the shell's `time`.
 
-perfsuite profile processes --command "python train.py --epochs 1" --command "python train.py --epochs 2"
-perfsuite profile processes --command plain="python a.py" --command cached="python b.py" --seconds 5m
+  perfsuite profile processes --command "python train.py --epochs 1" --command "python train.py --epochs 2"
+  perfsuite profile processes --command plain="python a.py" --command cached="python b.py" --seconds 5m
+
+A name before the command, NAME=COMMAND, is shown in the table.
 """
 
 from __future__ import annotations
@@ -41,13 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from perfsuite.advise.claims.process_times import time_processes_in_turns
-    from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
 
     commands = parse_commands(arguments.commands)
     times: dict[str, list[ProcessTimes]] = {name: [] for name in commands}
     try:
-        with sigterm_as_keyboard_interrupt():
-            time_processes_in_turns(commands, arguments.seconds, min_rounds=2, into=times)
+        time_processes_in_turns(commands, arguments.seconds, min_rounds=2, into=times)
     finally:
         print_message(_table(times), text_stream(arguments.json))
         if arguments.json is not None:

@@ -1,7 +1,7 @@
 """Time each stage of training, from reading a file to the optimizer: shares, and what removing one can give.
 
-perfsuite profile step --data-dir images/ --model resnet18
-perfsuite profile step --loader my_package.data:make_loader --model my_package.models:Net --num-workers 4
+  perfsuite profile step --data-dir images/ --model resnet18
+  perfsuite profile step --loader my_package.data:make_loader --model my_package.models:Net --num-workers 4
 
 All stages run in one thread, batch by batch. With --num-workers the loader is timed with workers too, for the
 bound where it works beside the step.
@@ -66,7 +66,6 @@ def run(arguments: argparse.Namespace) -> int:
     from perfsuite.advise.profile.stage_loaders import without_workers
     from perfsuite.advise.profile.step import profile_step
     from perfsuite.advise.sweep.setting_loaders import count_images
-    from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
     from perfsuite.measure.clock import make_clock
     from perfsuite.training.devices import choose_device
 
@@ -75,10 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     loader = open_train_loader(arguments, 0, **options)
     model = _model(arguments.model, loader).to(device)
     share = 0.5 if arguments.num_workers else 1.0
-    with sigterm_as_keyboard_interrupt():
-        profile = profile_step(
-            without_workers(loader), model, make_clock(str(device)), share * arguments.seconds
-        )
+    profile = profile_step(without_workers(loader), model, make_clock(str(device)), share * arguments.seconds)
     if arguments.num_workers and profile.is_complete:
         workers = open_train_loader(arguments, arguments.num_workers, **options)
         try:

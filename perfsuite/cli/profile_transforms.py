@@ -1,9 +1,11 @@
 """Time each transform of a pipeline and the whole, at several sizes, with keypoints and without.
 
-perfsuite profile transforms --pipeline albumentations --input-size 1280x720
-perfsuite profile transforms --pipeline moderate --input-size 224x224 --input-size 512x512
-perfsuite profile transforms --pipeline operations     (elastic and grid distortion beside cheap operations)
-perfsuite profile transforms --pipeline mypackage.pipelines:validation
+  perfsuite profile transforms --pipeline albumentations --input-size 1280x720
+  perfsuite profile transforms --pipeline moderate --input-size 224x224 --input-size 512x512
+  perfsuite profile transforms --pipeline operations    # elastic and grid distortion beside cheap operations
+  perfsuite profile transforms --pipeline mypackage.pipelines:validation
+
+Each step is timed on its real input, in turns with the whole pipeline.
 """
 
 from __future__ import annotations
@@ -69,21 +71,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from perfsuite.advise.profile.pipelines.registry import load_pipeline
     from perfsuite.advise.profile.transforms import profile_pipeline, synthetic_sample
-    from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
 
     steps = load_pipeline(arguments.pipeline, arguments.output_size)
     moves_keypoints = any(step.moves_keypoints for step in steps)
     counts = [0, arguments.keypoints] if arguments.keypoints and moves_keypoints else [0]
     profiles: list[PipelineProfile] = []
     try:
-        with sigterm_as_keyboard_interrupt():
-            for width, height in arguments.input_size or [(1280, 720)]:
-                for keypoints in counts:
-                    sample = synthetic_sample(height, width, keypoints)
-                    profiles.append(profile_pipeline(steps, sample, arguments.seconds))
-                    # At once: what stops a later size must not lose this table.
-                    stream = text_stream(arguments.json)
-                    print_message(_table(arguments.pipeline, profiles[-1]) + "\n", stream)
+        for width, height in arguments.input_size or [(1280, 720)]:
+            for keypoints in counts:
+                sample = synthetic_sample(height, width, keypoints)
+                profiles.append(profile_pipeline(steps, sample, arguments.seconds))
+                # At once: what stops a later size must not lose this table.
+                stream = text_stream(arguments.json)
+                print_message(_table(arguments.pipeline, profiles[-1]) + "\n", stream)
     finally:
         if arguments.json is not None and profiles:
             values = {"pipeline": arguments.pipeline, "profiles": [asdict(profile) for profile in profiles]}

@@ -19,11 +19,18 @@ from perfsuite import __version__
 from perfsuite.cli import commands
 from perfsuite.cli.output import print_message
 from perfsuite.errors import ExitCode, PerfsuiteError
+from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-EXIT_CODES = """\
+EPILOG = """\
+examples:
+  perfsuite gate --base origin/main         # is this branch slower?
+  perfsuite compare main head               # are these stored runs slower?
+  perfsuite sweep --data-dir images/        # how many workers to load with
+  perfsuite gate --help                     # options and examples of one command
+
 exit codes:
   0 kept   1 regressed or broken   2 usage   3 internal error   10 unclear
   11 machine unfit   12 nothing or not everything compared   13 unreadable baseline   130 interrupted
@@ -64,18 +71,19 @@ def load_command(name: str) -> ModuleType:
 def _run(name: str | None, words: Sequence[str]) -> int:
     who = "perfsuite" if name is None else f"perfsuite {name}"
     try:
-        parser = _parser(name)
+        parser = build_parser([] if name is None else [name])
         arguments = parser.parse_args(words)
         if arguments.command is None:
             parser.print_help()
             return ExitCode.USAGE
         arguments.typed = shlex.join(["perfsuite", *words])
-        return int(arguments.run(arguments))
+        with _sigterm_as_interrupt():
+            return int(arguments.run(arguments))
     except PerfsuiteError as error:
         print_message(f"{who}: {error}")
         return error.exit_code
     except KeyboardInterrupt:
-        print(f"{who}: interrupted; what was finished is kept", file=sys.stderr)
+        print(f"{who}: interrupted", file=sys.stderr)
         return ExitCode.INTERRUPTED
     except Exception as error:
         missing = _missing_package(error)
@@ -85,6 +93,19 @@ def _run(name: str | None, words: Sequence[str]) -> int:
         print_message(traceback.format_exc().rstrip())
         print_message(f"{who}: internal error, see the traceback above; please report it")
         return ExitCode.INTERNAL
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Treat SIGTERM as Ctrl-C, except in a rank of torchrun.
+
+    torchrun ends ranks by SIGTERM while they wait for a dead one, where no Python code runs.
+    """
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        yield
+        return
+    with sigterm_as_keyboard_interrupt():
+        yield
 
 
 def _missing_package(error: Exception) -> str | None:
@@ -97,26 +118,33 @@ def _missing_package(error: Exception) -> str | None:
     return f"needs {VISION_PACKAGES[package]}, which is not installed; pip install 'perfsuite[vision]'"
 
 
-def _parser(chosen: str | None) -> argparse.ArgumentParser:
-    """The parser. Only the chosen command is imported; without one, all are, for their summaries."""
+def build_parser(chosen: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser with the options of the chosen commands, for speed: only these are imported.
+
+    With no command chosen, all are imported, for their summaries.
+    """
     parser = argparse.ArgumentParser(
         prog="perfsuite",
         description="Performance regression suite for PyTorch vision.",
-        epilog=EXIT_CODES,
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"perfsuite {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name in command_names():
-        if name == chosen:
-            command = load_command(name)
-            subparser = subparsers.add_parser(
-                name, description=command.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-            )
-            command.add_arguments(subparser)
-            subparser.set_defaults(run=command.run)
-        else:
-            subparsers.add_parser(name, help=None if chosen else _summary(load_command(name)))
+        command = load_command(name) if name in chosen or not chosen else None
+        summary = None if command is None else _summary(command)
+        if command is None or name not in chosen:
+            subparsers.add_parser(name, help=summary)
+            continue
+        subparser = subparsers.add_parser(
+            name,
+            help=summary,
+            description=command.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.add_arguments(subparser)
+        subparser.set_defaults(run=command.run)
     return parser
 
 

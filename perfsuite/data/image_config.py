@@ -18,6 +18,14 @@ Crop = Literal["random", "center", "stretch"]
 CROPS = ("random", "center", "stretch")
 
 
+def check_whole_number(name: str, value: object) -> None:
+    """Refuse what is no whole number, with a hint where a pair of sizes or a text is given."""
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        return
+    hint = "; images are square" if name == "image_size" and isinstance(value, (tuple, list)) else ""
+    raise TypeError(f"{name}: {value!r}, expected a whole number{hint}")
+
+
 @dataclass(frozen=True, slots=True)
 class ImageConfig:
     """How a loader makes an image: a pure function of these settings, the row and the epoch."""
@@ -34,6 +42,7 @@ class ImageConfig:
     maps: MapSource | None = None
 
     def __post_init__(self) -> None:
+        check_whole_number("image_size", self.size)
         if self.size < 1:
             raise ValueError(f"image_size: {self.size}, expected at least 1")
         if self.crop not in CROPS:

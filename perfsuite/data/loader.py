@@ -75,12 +75,14 @@ class Loader:
         normalize: Normalize,
         targets: TargetBuilder | None = None,
         persistent_workers: bool = True,
+        num_workers: int = 0,
     ) -> None:
         self.source, self.order, self.image_config = source, order, image_config
         self.faults = FaultLog()
         self.map_counts = MapCounts()
         self._engine, self._normalize, self._targets = engine, normalize, targets
         self._persistent_workers = persistent_workers
+        self.num_workers = num_workers  # that fill batches; 0: the caller's thread does
         self._epoch, self._batches_given, self._resume_at = 0, 0, 0
         self._running = False
         self._iteration = 0  # only the newest iteration changes the epoch's position
@@ -88,6 +90,11 @@ class Loader:
     @property
     def batch_size(self) -> int:
         return self.order.batch_size
+
+    @property
+    def dataset(self) -> ImageSource:
+        """The images, under the name that torch's DataLoader has for them."""
+        return self.source
 
     @property
     def normalization(self) -> Normalize:
@@ -106,6 +113,12 @@ class Loader:
 
     def __len__(self) -> int:
         return len(self.order)
+
+    def __repr__(self) -> str:
+        return (
+            f"Loader({self.samples} images, {len(self)} batches of {self.batch_size},"
+            f" num_workers={self.num_workers}, engine={self.engine!r})"
+        )
 
     def set_epoch(self, epoch: int) -> None:
         """Make the next iteration this epoch."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from perfsuite.data.engines.base import WorkerConfig
+from perfsuite.data.image_config import check_whole_number
 from perfsuite.data.loader import Normalize
 from perfsuite.data.order import Order, Sampler, SeededSampler, UnevenPolicy
 from perfsuite.data.sources.base import ImageSource
@@ -51,6 +52,23 @@ class LoaderOptions:
                 f"{self.world_size} ranks can fill; lower it, or leave out drop_last"
             )
         return order
+
+
+def check_arguments(**counts: object) -> None:
+    """Refuse values of `make_loaders` that must be whole numbers and are not."""
+    for name, value in counts.items():
+        check_whole_number(name, value)
+
+
+def parse_device(device: str | torch.device) -> torch.device:
+    """The device of a name; a name that torch does not know, or CUDA without a GPU, is an error."""
+    try:
+        parsed = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"device: {device!r}, expected cpu, cuda or cuda:N") from error
+    if parsed.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device: {device!r}, but PyTorch sees no CUDA device here; use device='cpu'")
+    return parsed
 
 
 def resolve_rank(rank: int | None, world_size: int | None) -> tuple[int, int]:

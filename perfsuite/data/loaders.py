@@ -25,7 +25,7 @@ from perfsuite.data.engines.registry import make_engine
 from perfsuite.data.faults import FaultPolicy
 from perfsuite.data.image_config import Crop, ImageConfig
 from perfsuite.data.loader import Loader, Normalize
-from perfsuite.data.loader_options import LoaderOptions, resolve_rank
+from perfsuite.data.loader_options import LoaderOptions, check_arguments, parse_device, resolve_rank
 from perfsuite.data.order import Sampler, UnevenPolicy
 from perfsuite.data.sources.annotation_formats import read_annotations
 from perfsuite.data.sources.annotations import Annotations
@@ -35,7 +35,7 @@ from perfsuite.data.sources.splits import SPLITS, Split, class_weights, read_spl
 from perfsuite.data.targets import TargetBuilder
 from perfsuite.transforms import AugmentationMode
 
-# The training default, a random crop and a mirror. The named modes add their operations to the crop.
+# The name of the training default: a random crop and a mirror. Other modes add operations to the crop.
 MIRROR_ONLY = "mirror"
 
 # Both, because a Mapping is invariant in its keys.
@@ -58,6 +58,10 @@ class Loaders:
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.train, self.val, self.test, self.class_names, self.info))
+
+    def __repr__(self) -> str:
+        loaders = ", ".join(f"{split}={loader!r}" for split, loader in zip(SPLITS, self, strict=False))
+        return f"Loaders({loaders}, {len(self.class_names)} classes)"
 
     def close(self) -> None:
         """Stop the workers of all three loaders."""
@@ -107,9 +111,9 @@ def make_loaders(
     maps are read from the folder `maps`; missing ones are drawn from the annotations. A mirror exchanges left
     and right keypoints: by their names in the file, or by the pairs of indices in `keypoint_flip_pairs`.
 
-    With `augmentation_mode` None, training crops at random and mirrors. "conservative", "moderate" and
-    "aggressive" add their operations to the crop. "none" uses the center crop, the same in every epoch.
-    Validation and test are never augmented.
+    With `augmentation_mode` "mirror", the default (also None), training crops at random and mirrors.
+    "conservative", "moderate" and "aggressive" add their operations to the crop. "none" uses the center
+    crop, the same in every epoch. Validation and test are never augmented.
 
     `scaled_decode` decodes a JPEG at a fraction of its size if that leaves twice the size after the resize:
     faster, with slightly different pixels. `cache` stores decoded images in memory or in a file, as many as
@@ -122,6 +126,15 @@ def make_loaders(
     `sampler` yields the training rows, before they are shared among ranks. Workers outlive an epoch unless
     `persistent_workers` is False.
     """
+    workers = default_num_workers() if num_workers is None else num_workers
+    check_arguments(
+        batch_size=batch_size,
+        num_workers=workers,
+        image_size=image_size,
+        seed=seed,
+        prefetch_factor=prefetch_factor,
+    )
+    target_device = parse_device(device)
     labels = read_annotations(annotations) if isinstance(annotations, str | Path) else annotations
     image_config = ImageConfig(
         size=image_size,
@@ -142,15 +155,15 @@ def make_loaders(
         seed=seed,
         engine=engine,
         workers=WorkerConfig(
-            num_workers=default_num_workers() if num_workers is None else num_workers,
+            num_workers=workers,
             prefetch_factor=prefetch_factor,
             pin_memory=pinned,
             start_method=start_method,
             cores=tuple(cores),
             timeout=timeout,
         ),
-        device=torch.device(device),
-        normalize=replace(normalize or Normalize(), pin_memory=pinned and torch.device(device).type == "cpu"),
+        device=target_device,
+        normalize=replace(normalize or Normalize(), pin_memory=pinned and target_device.type == "cpu"),
         persistent_workers=persistent_workers,
         drop_last=drop_last,
         rank=own_rank,
@@ -197,6 +210,7 @@ def _make_loader(
         normalize=options.normalize,
         targets=targets,
         persistent_workers=options.persistent_workers,
+        num_workers=options.workers.num_workers,
     )
 
 
@@ -241,7 +255,9 @@ def _training_config(
 ) -> ImageConfig:
     if mode == "none":
         return replace(image_config, refill=True)
-    return replace(image_config, crop=crop, mode=_mirror_mode() if mode is None else mode, refill=True)
+    if mode is None or mode == MIRROR_ONLY:
+        mode = _mirror_mode()
+    return replace(image_config, crop=crop, mode=mode, refill=True)
 
 
 def may_mirror(mode: str | AugmentationMode) -> bool:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from math import isfinite
 
 from perfsuite.errors import UsageError
-from perfsuite.judge.metrics import METRICS, Metric, MetricEstimate, find_metric
+from perfsuite.judge.metrics import METRICS, RATE_SUFFIX, Metric, MetricEstimate, find_metric
 from perfsuite.judge.serial_dependence import MAX_DISTURBANCE
 from perfsuite.judge.units import MetricKind, format_quantity, parse_quantity
 from perfsuite.judge.verdict import Interval, Outcome, Verdict
@@ -66,10 +66,16 @@ class Limit:
         return f"{self.metric} {sign} {format_quantity(self.bound, self.kind)}"
 
 
-def judge_limit(limit: Limit, estimate: MetricEstimate | None, workload: str) -> Verdict:
+SAMPLE_LONGER = "take more samples (--perf-max-time)"
+
+
+def judge_limit(
+    limit: Limit, estimate: MetricEstimate | None, workload: str, sample_longer: str = SAMPLE_LONGER
+) -> Verdict:
     """Broken if the whole interval is beyond the bound, kept if it is within, otherwise unclear.
 
-    Fewer rounds than `MIN_ROUNDS_TO_BREAK` break only what is missed by more than `MAX_DISTURBANCE`.
+    Fewer rounds than `MIN_ROUNDS_TO_BREAK` break only what is missed by more than `MAX_DISTURBANCE`. Where
+    more samples could decide, the reason advises `sample_longer`.
 
     >>> rate = MetricEstimate(9120, Interval(8950, 9300, 0.99))
     >>> judge_limit(Limit(LimitType.FLOOR, "images_per_second", 12_000), rate, "loader").outcome
@@ -90,7 +96,7 @@ def judge_limit(limit: Limit, estimate: MetricEstimate | None, workload: str) ->
         workload=workload,
         metric=limit.metric,
         outcome=outcome,
-        reason=_reason(limit, estimate, outcome),
+        reason=_reason(limit, estimate, outcome, sample_longer),
         estimate=estimate.value,
         interval=estimate.interval,
         bound=limit.bound,
@@ -98,6 +104,9 @@ def judge_limit(limit: Limit, estimate: MetricEstimate | None, workload: str) ->
 
 
 def _hint(limit: Limit) -> str:
+    if limit.kind is MetricKind.RATE:
+        unit = limit.metric.removesuffix(RATE_SUFFIX)
+        return f'; say how many one call handles: perf(..., items=32, unit="{unit}")'
     if limit.kind is not MetricKind.COUNT or limit.metric in METRICS:
         return ""
     return f"; announce it with stages.count_event({limit.metric!r}, 0) where it may not happen"
@@ -122,7 +131,7 @@ def _may_be_disturbed(limit: Limit, estimate: MetricEstimate) -> bool:
     return estimate.interval.low <= limit.bound * MAX_DISTURBANCE
 
 
-def _reason(limit: Limit, estimate: MetricEstimate, outcome: Outcome) -> str:
+def _reason(limit: Limit, estimate: MetricEstimate, outcome: Outcome, sample_longer: str) -> str:
     interval = _describe_interval(estimate.interval, limit.kind)
     value, bound = format_quantity(estimate.value, limit.kind), format_quantity(limit.bound, limit.kind)
     if estimate.unseen:
@@ -135,12 +144,11 @@ def _reason(limit: Limit, estimate: MetricEstimate, outcome: Outcome) -> str:
     if outcome is Outcome.UNCLEAR and _outcome(limit, estimate) is Outcome.BROKEN:
         return (
             f"{limit.metric} of {value} is {beyond} of {bound} ({interval}), but {estimate.rounds} rounds"
-            f" may all be disturbed, expected {MIN_ROUNDS_TO_BREAK}; take more samples (--perf-max-time)"
+            f" may all be disturbed, expected {MIN_ROUNDS_TO_BREAK}; {sample_longer}"
         )
     if outcome is Outcome.UNCLEAR:
         return (
-            f"{limit.metric} of {value} ({interval}) spans the {limit.limit_type} of {bound};"
-            " take more samples (--perf-max-time)"
+            f"{limit.metric} of {value} ({interval}) spans the {limit.limit_type} of {bound}; {sample_longer}"
         )
     if outcome is Outcome.KEPT:
         return f"{limit.metric} of {value} keeps the {limit.limit_type} of {bound} ({interval})"

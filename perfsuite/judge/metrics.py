@@ -144,6 +144,7 @@ def _counter_metric(name: str) -> Metric:
 
 
 METRICS = {metric.name: metric for metric in _all_metrics()}
+_MEASURED = [metric.name for metric in METRICS.values() if metric.kind is not MetricKind.COUNT]
 
 
 def find_metric(name: str) -> Metric:
@@ -154,7 +155,7 @@ def find_metric(name: str) -> Metric:
 
     >>> find_metric("p59")
     Traceback (most recent call last):
-    perfsuite.errors.UsageError: 'p59' is not a metric, expected for example p99 or p95 or p90
+    perfsuite.errors.UsageError: 'p59' is not a metric, expected for example p99 or p95 or p90; ...
     """
     if name in METRICS:
         return METRICS[name]
@@ -162,7 +163,10 @@ def find_metric(name: str) -> Metric:
         return Metric(name, MetricKind.RATE, more_is_better=True, estimate=partial(_estimate_rate, name))
     similar = _similar_names(name)
     if similar:
-        raise UsageError(f"{name!r} is not a metric, expected for example {' or '.join(similar)}")
+        raise UsageError(
+            f"{name!r} is not a metric, expected for example {' or '.join(similar)}; known are"
+            f" <unit>{RATE_SUFFIX}, {', '.join(_MEASURED)}, and counters such as host_syncs"
+        )
     return _counter_metric(name)
 
 

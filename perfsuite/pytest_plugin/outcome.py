@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from perfsuite.judge.limits import Limit, judge_limit
+from perfsuite.judge.limits import SAMPLE_LONGER, Limit, judge_limit
 from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.measure.measurement import Measurement
 from perfsuite.pytest_plugin.benchmark_adapter import BenchmarkAdapter
@@ -14,11 +14,17 @@ from perfsuite.pytest_plugin.markers import ItemLimits
 from perfsuite.pytest_plugin.session import PerfSession
 from perfsuite.report.text import escape_control_characters
 
+# What pytest-benchmark's own fixture measures: times, and calls.
+PLAIN_METRICS = ("calls_per_second", "seconds_per_call", "p50", "p90", "p95", "p99")
+PLAIN_SAMPLE_LONGER = "take more samples (--benchmark-max-time, --benchmark-min-rounds or pedantic's rounds)"
 
-def judge_limits(limits: Sequence[Limit], measurement: Measurement, level: float) -> list[Verdict]:
+
+def judge_limits(
+    limits: Sequence[Limit], measurement: Measurement, level: float, sample_longer: str = SAMPLE_LONGER
+) -> list[Verdict]:
     """Judge the limits that one measurement decides; ratios need two."""
     return [
-        judge_limit(limit, limit.definition.estimate(measurement, level), measurement.name)
+        judge_limit(limit, limit.definition.estimate(measurement, level), measurement.name, sample_longer)
         for limit in limits
         if not limit.is_of_ratio
     ]
@@ -52,9 +58,17 @@ def judge_plain_benchmark(item: pytest.Function, limits: ItemLimits, session: Pe
     benchmark = BenchmarkAdapter.of_test(item)
     if benchmark is None:
         pytest.fail("the test has limits, but uses neither perf nor benchmark", pytrace=False)
+    for limit in (*limits.required, *limits.aims):
+        if limit.metric not in PLAIN_METRICS:
+            pytest.fail(
+                f"{limit.limit_type}({limit.metric}) needs the fixture perf; benchmark measures"
+                f" {', '.join(PLAIN_METRICS)}",
+                pytrace=False,
+            )
     if not benchmark.is_disabled and (measurement := benchmark.measurement) is not None:
         verdicts, aims = (
-            judge_limits(each, measurement, session.options.level) for each in (limits.required, limits.aims)
+            judge_limits(each, measurement, session.options.level, PLAIN_SAMPLE_LONGER)
+            for each in (limits.required, limits.aims)
         )
         apply_verdicts(item, measurement, verdicts, session, aims=aims)
 

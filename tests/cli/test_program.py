@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,8 +18,9 @@ import pytest
 
 from perfsuite.cli import main, program
 from perfsuite.cli.program import command_names, load_command
-from perfsuite.errors import StoreError, UsageError
+from perfsuite.errors import ExitCode, StoreError, UsageError
 from perfsuite.store.runs import RunStore
+from tests.cli.command_examples import examples, full_parser, parsers
 from tests.store.sample_runs import a_run
 
 # Packages of the extras. Triton comes with PyTorch.
@@ -77,6 +80,7 @@ CORE = {
     "render gate.json": 13,  # which is absent
     "gate --base main": 2,  # outside a repository
     "bisect --good a --bad b test": 2,
+    "completion bash": 0,
 }
 
 
@@ -178,6 +182,27 @@ def test_the_help_lists_every_command_with_its_summary(capsys: pytest.CaptureFix
     assert "Judge a change: base against head in turns" in out
 
 
+@pytest.mark.parametrize("parser", list(parsers(full_parser())), ids=lambda parser: parser.prog)
+def test_every_help_has_an_example(parser: argparse.ArgumentParser) -> None:
+    assert examples(parser)
+
+
+def test_sigterm_interrupts_any_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant_command(monkeypatch, act=lambda: signal.raise_signal(signal.SIGTERM))
+    assert main(["planted"]) == ExitCode.INTERRUPTED
+    assert "perfsuite planted: interrupted\n" in capsys.readouterr().err
+
+
+def test_a_rank_of_torchrun_ends_at_once_by_sigterm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    handlers = []
+    plant_command(monkeypatch, act=lambda: handlers.append(signal.getsignal(signal.SIGTERM)))
+    main(["planted"])
+    assert handlers == [signal.SIG_DFL]
+
+
 def test_without_a_command_the_help_is_printed_and_it_is_a_usage_error(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -185,12 +210,19 @@ def test_without_a_command_the_help_is_printed_and_it_is_a_usage_error(
     assert "usage: perfsuite" in capsys.readouterr().out
 
 
-def plant_command(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
-    """A command `planted` whose run raises the error."""
+def plant_command(
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException | None = None,
+    act: Callable[[], object] = lambda: None,
+) -> None:
+    """A command `planted` whose run acts, and raises the error if there is one."""
     command = ModuleType("planted", "Raise an error.")
 
     def run(arguments: Any) -> int:
-        raise error
+        act()
+        if error is not None:
+            raise error
+        return 0
 
     command.add_arguments = lambda parser: None  # type: ignore[attr-defined]
     command.run = run  # type: ignore[attr-defined]
@@ -203,7 +235,7 @@ def plant_command(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None
     [
         (UsageError("a mistake"), 2, "perfsuite planted: a mistake\n"),
         (StoreError("unreadable"), 13, "perfsuite planted: unreadable\n"),
-        (KeyboardInterrupt(), 130, "perfsuite planted: interrupted; what was finished is kept\n"),
+        (KeyboardInterrupt(), 130, "perfsuite planted: interrupted\n"),
         (ZeroDivisionError("a bug"), 3, "ZeroDivisionError: a bug\nperfsuite planted: internal error"),
         (ModuleNotFoundError("no perfsuit", name="perfsuit"), 3, "internal error"),
         (ModuleNotFoundError("no pytest.absent", name="pytest.absent"), 3, "internal error"),

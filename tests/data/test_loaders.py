@@ -301,3 +301,50 @@ def test_without_the_region_decoder_images_differ_by_at_most_a_few_levels(
         # Decoders differ by a level in chroma, which contrast and saturation may amplify.
         assert difference.max() <= (1 if mode == "none" and decoder == "pillow" else 8)
         assert torch.equal(labels, their_labels)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"batch_size": "32"}, "batch_size: '32', expected a whole number$"),
+        ({"num_workers": 1.0}, "num_workers: 1.0, expected a whole number$"),
+        ({"image_size": (224, 224)}, r"image_size: \(224, 224\), expected a whole number; images are square"),
+        ({"image_size": 2.5}, "image_size: 2.5, expected a whole number$"),
+        ({"seed": "a"}, "seed: 'a', expected a whole number"),
+    ],
+)
+def test_a_wrong_type_is_named(wrong: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=message):
+        make_loaders(tmp_path, **wrong)
+
+
+@pytest.mark.parametrize(
+    ("device", "message"), [("cuda", "use device='cpu'"), ("gpu", "expected cpu, cuda or cuda:N")]
+)
+def test_a_device_that_is_not_there_is_named(
+    device: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=message):
+        make_loaders(tmp_path, device=device)
+
+
+def test_loaders_describe_themselves(tmp_path: Path) -> None:
+    folder = dataset.make_dataset(tmp_path / "images", images=20, classes=2, size=(48, 32))
+    loaders = make_loaders(folder, num_workers=0, **SMALL)
+    train = loaders.train
+    assert repr(train) == "Loader(16 images, 2 batches of 8, num_workers=0, engine='inline')"
+    assert repr(loaders).startswith("Loaders(train=Loader(16 images")
+    assert (train.num_workers, train.dataset) == (0, train.source)
+    assert train.without_workers().num_workers == 0
+
+
+def test_the_default_mode_has_a_name(tmp_path: Path) -> None:
+    folder = dataset.make_dataset(tmp_path / "images", images=20, classes=2, size=(48, 32))
+    named, default, none = (
+        make_loaders(folder, num_workers=0, augmentation_mode=mode, **SMALL)
+        for mode in ("mirror", None, "none")
+    )
+    assert named.train.image_config == default.train.image_config
+    assert none.train.image_config.crop == "center"
+    assert named.train.image_config.crop == "random"

@@ -171,6 +171,26 @@ def test_a_limit_is_judged_on_a_plain_benchmark(run: Run) -> None:
     run(WORK + test.format("1 ns")).assert_outcomes(failed=1)
 
 
+@pytest.mark.parametrize("limit", ["floor(speedup=2)", "ceiling(host_syncs=0)", "aim(overhead=0.3)"])
+def test_a_limit_that_a_plain_benchmark_cannot_measure_fails_it(run: Run, limit: str) -> None:
+    result = run(WORK + f"@pytest.mark.{limit}\ndef test_it(benchmark): benchmark(work)")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*needs the fixture perf; benchmark measures calls_per_second, *"])
+
+
+def test_an_unclear_limit_of_a_plain_benchmark_advises_its_own_options(run: Run) -> None:
+    source = "@pytest.mark.ceiling(p99='1 ns')\ndef test_it(benchmark): benchmark.pedantic(work, rounds=5)"
+    result = run(WORK + source)
+    result.stdout.fnmatch_lines(["unclear: p99 of *take more samples (--benchmark-max-time*"])
+    result.stdout.no_fnmatch_line("*--perf-max-time*")
+
+
+def test_a_rate_without_a_unit_says_how_to_name_it(run: Run) -> None:
+    result = run(WORK + "@pytest.mark.floor(images_per_second=1)\ndef test_it(perf): perf(work)")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(['error: *perf(..., items=32, unit="images")'])
+
+
 def test_a_limit_on_a_test_that_measures_nothing_fails_it(run: Run) -> None:
     result = run("@pytest.mark.floor(images_per_second=1)\ndef test_it(): pass")
     result.assert_outcomes(failed=1)
@@ -181,6 +201,7 @@ def test_a_limit_on_a_test_that_measures_nothing_fails_it(run: Run) -> None:
     ("marker", "message"),
     [
         ("floor()", "*floor: expected limits by name*"),
+        ("ceiling(p93='5 ms')", "*'p93' is not a metric*known are <unit>_per_second, *p90, p95*"),
         ("floor(50)", "*floor: expected limits by name*"),
         ("floor(images_per_second='50 MiB')", "*'50 MiB' is not in items per second*"),
         ("ceiling(peak_memory='4 ms')", "*'4 ms' is not in bytes*"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from perfsuite.cli.arguments import number
+from perfsuite.cli.arguments import add_action, number
 from perfsuite.cli.comparison_options import add_judging_arguments, add_store_arguments, comparison_settings
 from perfsuite.cli.output import print_message
 from perfsuite.judge.units import Range
@@ -29,12 +29,23 @@ MAX_AGE_DAYS = Range(0, 500_000, with_low=True)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    list_ = actions.add_parser("list", help="every baseline, its environment and age")
+    list_ = add_action(actions, "list", "every baseline, its environment and age", "perfsuite baseline list")
     list_.set_defaults(act=_list)
-    show = actions.add_parser("show", help="the workloads of one baseline, or why its file is unreadable")
+    show = add_action(
+        actions,
+        "show",
+        "the workloads of one baseline, or why its file is unreadable",
+        "perfsuite baseline show 03a89fef49a0/main",
+    )
     show.set_defaults(act=_show)
     show.add_argument("reference", metavar="FINGERPRINT/NAME")
-    accept = actions.add_parser("accept", help="make a stored run the baseline of its environment")
+    accept = add_action(
+        actions,
+        "accept",
+        "make a stored run the baseline of its environment",
+        "perfsuite baseline accept main",
+        "perfsuite baseline accept main --drop benchmarks/test_a.py::test_removed",
+    )
     accept.set_defaults(act=_accept)
     accept.add_argument("reference", metavar="RUN", help="a reference as in `perfsuite compare`")
     accept.add_argument("--name", help="name of the baseline (default: the run's)")
@@ -47,7 +58,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a workload that was removed on purpose; repeat for more",
     )
     add_judging_arguments(accept)
-    prune = actions.add_parser("prune", help="remove baselines; git keeps their history")
+    prune = add_action(
+        actions,
+        "prune",
+        "remove baselines; git keeps their history",
+        "perfsuite baseline prune 03a89fef49a0/main --dry-run",
+        "perfsuite baseline prune --older-than 365",
+    )
     prune.set_defaults(act=_prune)
     prune.add_argument("references", metavar="FINGERPRINT/NAME", nargs="*")
     prune.add_argument(

@@ -1,4 +1,9 @@
-"""Find the commit that made a benchmark slower, by the gate's rule, with the fewest gates."""
+"""Find the commit that made a benchmark slower, by the gate's rule, with the fewest gates.
+
+  perfsuite bisect --good v1.2 --bad HEAD benchmarks/test_decode.py::test_jpeg
+
+Each gate compares two commits as `perfsuite gate` does; a commit that cannot be judged is left out.
+"""
 
 from __future__ import annotations
 
@@ -23,17 +28,13 @@ def run(arguments: argparse.Namespace) -> int:
     from perfsuite.errors import ExitCode
     from perfsuite.gate.bisect import bisect
     from perfsuite.gate.git import Repository
-    from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
 
     folder = Path.cwd()
     settings = gate_settings(
         arguments, folder, base=arguments.good, head=arguments.bad, pytest_args=arguments.pytest_args
     )
     try:
-        with sigterm_as_keyboard_interrupt():
-            result, _ = bisect(
-                settings, arguments.good, arguments.bad, folder, partial(print_progress, "bisect")
-            )
+        result, _ = bisect(settings, arguments.good, arguments.bad, folder, partial(print_progress, "bisect"))
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     repository = Repository.at(folder)

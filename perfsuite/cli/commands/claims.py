@@ -44,7 +44,6 @@ def run(arguments: argparse.Namespace) -> int:
     from perfsuite.advise.claims.markdown import render_claims
     from perfsuite.advise.claims.measure import measure_claims
     from perfsuite.data.synthetic import dataset
-    from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
     from perfsuite.training.devices import choose_device
 
     config = ClaimsConfig(
@@ -67,9 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
             write_output("--markdown", arguments.markdown, page)
 
     try:
-        with sigterm_as_keyboard_interrupt():
-            images = arguments.data_dir or dataset.cached_dataset(images=IMAGES)
-            measure_claims(config, images, partial(print_progress, "claims"), save)
+        images = arguments.data_dir or dataset.cached_dataset(images=IMAGES)
+        measure_claims(config, images, partial(print_progress, "claims"), save)
     finally:
         if arguments.markdown == STDOUT:
             print(page, end="")

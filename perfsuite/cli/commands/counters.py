@@ -1,7 +1,7 @@
 """Count the operations of training steps, and compare them with what is expected of this version of PyTorch.
 
-  perfsuite counters              print what differs; exit 1 where anything does
-  perfsuite counters --update     print it, and save the new counts as expected
+  perfsuite counters             # print what differs; exit 1 where anything does
+  perfsuite counters --update    # print it, and save the new counts as expected
 
 Operators, casts, layout copies, host syncs, FLOPs, saved bytes, graph breaks, generated kernels and
 all-reduces are exact: the same on any machine with this PyTorch, no GPU needed. A difference is never noise.

@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from perfsuite.cli.arguments import POSITIVE_INT, number, size
+from perfsuite.cli.arguments import POSITIVE_INT, add_action, number, size
 from perfsuite.cli.output import add_json_argument, print_message, text_stream, write_output
 from perfsuite.cli.progress import ImageCounter
 from perfsuite.errors import ExitCode, UsageError
@@ -34,7 +34,12 @@ T = TypeVar("T")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    make = actions.add_parser("make", help="make images in class folders, with labels and annotations")
+    make = add_action(
+        actions,
+        "make",
+        "make images in class folders, with labels and annotations",
+        "perfsuite data make images --images 512 --classes 4",
+    )
     make.set_defaults(act=_make)
     make.add_argument("folder", metavar="DIR", type=Path, help="absent, empty, or made by the same command")
     make.add_argument(
@@ -50,19 +55,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="WxH",
         help="one size for all, such as 1280x720 (default: varying around 500x375)",
     )
-    maps = actions.add_parser("maps", help="draw and save a segmentation map for each annotated image")
+    maps = add_action(
+        actions,
+        "maps",
+        "draw and save a segmentation map for each annotated image",
+        "perfsuite data maps annotations.json maps",
+    )
     maps.set_defaults(act=_maps)
     maps.add_argument("annotations", metavar="FILE", type=Path, help="COCO's, or that of `data make`")
     maps.add_argument("folder", metavar="DIR", type=Path, help="target folder; existing maps stay")
     maps.add_argument("--compressed", action="store_true", help=".npz, smaller and slower to read than .npy")
-    shards = actions.add_parser("shards", help="pack class folders into tar files that WebDataset reads")
+    shards = add_action(
+        actions,
+        "shards",
+        "pack class folders into tar files that WebDataset reads",
+        "perfsuite data shards images shards --per-shard 500",
+    )
     shards.set_defaults(act=_shards)
     shards.add_argument("images", metavar="IMAGES", type=Path, help="a folder of class folders")
     shards.add_argument("folder", metavar="DIR", type=Path, help="target folder, without shards")
     shards.add_argument(
         "--per-shard", type=number(POSITIVE_INT), default=1000, metavar="N", help="images per shard (1000)"
     )
-    check = actions.add_parser("check", help="find every damaged image file, before training does")
+    check = add_action(
+        actions,
+        "check",
+        "find every damaged image file, before training does",
+        "perfsuite data check images --json report.json",
+    )
     check.set_defaults(act=_check)
     check.add_argument("folder", metavar="DIR", type=Path, help="images, in any folders below it")
     check.add_argument(

@@ -1,4 +1,10 @@
-"""Check this machine: the smallest slowdowns that a gate would detect here, and what disturbs it."""
+"""Check this machine: the smallest slowdowns that a gate would detect here, and what disturbs it.
+
+perfsuite doctor
+  perfsuite doctor --pairs 24 --tolerance 0.02
+
+It runs pairs of the same code, which cannot differ, and states how much they seem to. Ctrl-C ends it.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from perfsuite.errors import ExitCode
     from perfsuite.gate.doctor import diagnose
-    from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
 
     on_progress = partial(print_progress, "doctor")
     try:
-        with sigterm_as_keyboard_interrupt():
-            diagnosis = diagnose(arguments.pairs, arguments.alpha, arguments.tolerance, on_progress)
+        diagnosis = diagnose(arguments.pairs, arguments.alpha, arguments.tolerance, on_progress)
     except KeyboardInterrupt:
         on_progress("interrupted; a diagnosis needs every pair, and nothing is left behind")
         return ExitCode.INTERRUPTED

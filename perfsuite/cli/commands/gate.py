@@ -1,7 +1,12 @@
 """Judge a change: base against head in turns, with a stated chance of being wrong.
 
+  perfsuite gate --base origin/main                          # the working tree against main
+  perfsuite gate --base HEAD~1 benchmarks -k decode          # some benchmarks, chosen as in pytest
+  perfsuite gate --base origin/main --report report          # also as HTML, Markdown, JSON and JUnit
+  perfsuite gate --base HEAD --head HEAD --null              # no change: is this machine fit?
+
 Both sides run in worktrees of their own, so the repository is not touched. Arguments that are not options
-of this command go to pytest: `perfsuite gate --base origin/main benchmarks -k decode`.
+of this command go to pytest.
 """
 
 from __future__ import annotations
@@ -42,7 +47,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from perfsuite.errors import ExitCode
     from perfsuite.gate.gate import gate
-    from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
     from perfsuite.report import publish
     from perfsuite.report.report import report_gate
 
@@ -58,8 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     on_progress = partial(print_progress, "gate")
     try:
-        with sigterm_as_keyboard_interrupt():
-            report = report_gate(gate(settings, folder, repro_command(settings), on_progress))
+        report = report_gate(gate(settings, folder, repro_command(settings), on_progress))
     except KeyboardInterrupt:
         on_progress("interrupted before anything was judged; nothing is left behind")
         return ExitCode.INTERRUPTED

@@ -1,8 +1,8 @@
 """Classify images with a trained model: class, probability and time of each.
 
   perfsuite predict --model-path m.pth cat.jpg dog.png
-  perfsuite predict --model-path m.pth --repeat 200 cat.jpg       latency: p50, p95, p99
-  perfsuite predict --model-path m.pth --json - *.jpg             a line of JSON per image
+  perfsuite predict --model-path m.pth --repeat 200 cat.jpg    # latency: p50, p95, p99
+  perfsuite predict --model-path m.pth --json - *.jpg          # a line of JSON per image
 
 Images keep their aspect ratio: they are letterboxed to the size that the model was trained at.
 The time to load the model is reported apart from that of the images.

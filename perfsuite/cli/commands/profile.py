@@ -1,9 +1,11 @@
 """Find where the time goes: transforms, stages of loading, stages of a training step, whole processes.
 
-perfsuite profile transforms --pipeline albumentations --input-size 1280x720
-perfsuite profile loading --data-dir images/ --augmentation-mode moderate
-perfsuite profile step --data-dir images/ --model resnet18
-perfsuite profile processes --command "python a.py" --command "python b.py"
+  perfsuite profile transforms --pipeline albumentations --input-size 1280x720
+  perfsuite profile loading --data-dir images/ --augmentation-mode moderate
+  perfsuite profile step --data-dir images/ --model resnet18
+  perfsuite profile processes --command "python a.py" --command "python b.py"
+
+Each has its own options: `perfsuite profile loading --help`.
 """
 
 from __future__ import annotations

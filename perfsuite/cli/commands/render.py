@@ -1,5 +1,8 @@
 """Render the gate.json of a gate again, also one that somebody else wrote.
 
+  perfsuite render report/gate.json
+  perfsuite render report/gate.json --format html --output gate.html
+
 The file is checked against its schema; headline, exit code and order follow from its verdicts. All text in it
 is escaped, and its command is left out. A workflow that comments on pull requests uses this with the code of
 the main branch, because a pull request writes its own report.

@@ -1,6 +1,6 @@
 """Measure how much of its speed each rank keeps when several train together, under torchrun.
 
-  perfsuite scaling --nproc-per-node 2               starts torchrun itself
+  perfsuite scaling --nproc-per-node 2             # starts torchrun itself
   torchrun --nproc-per-node 2 -m perfsuite scaling
   torchrun --nproc-per-node 8 -m perfsuite scaling --model resnet50 --image-size 224 --batch-size 128
   perfsuite scaling --nproc-per-node 2 --model my_package.models:Net --loader my_package.data:make_loader
@@ -12,6 +12,7 @@ first of --data-dir, --dataset or --loader, else random images.
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from perfsuite.cli.arguments import (
     step_argv,
 )
 from perfsuite.cli.input_options import add_loader_arguments, loader_argv, open_train_loader
-from perfsuite.cli.output import add_json_argument, text_stream, write_json
+from perfsuite.cli.output import add_json_argument, print_message, text_stream, write_json
 from perfsuite.cli.report_option import add_report_argument, command_line, write_report
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         model, images, labels = _model_and_batch(arguments, rank)
         result = measure_scaling(rank, model, images, labels, arguments.seconds)
     if result is not None:
-        print(_summary(result), file=text_stream(arguments.json))
+        print_message(_summary(result), text_stream(arguments.json))
         if arguments.json is not None:
             write_json("--json", arguments.json, asdict(result))
         if arguments.report is not None:
@@ -95,7 +96,8 @@ def _run_under_torchrun(arguments: argparse.Namespace) -> None:
         words += ["--json", arguments.json]
     if arguments.report is not None:
         words += ["--report", str(arguments.report)]
-    print(run_ranks(arguments.nproc_per_node, words, STARTUP_SECONDS + arguments.seconds), end="")
+    output = run_ranks(arguments.nproc_per_node, words, STARTUP_SECONDS + arguments.seconds)
+    print_message(output.rstrip("\n"), sys.stdout)
 
 
 def _summary(result: ScalingResult) -> str:

@@ -121,11 +121,10 @@ def merge_options(arguments: argparse.Namespace) -> SweepOptions:
 def _measure(options: SweepOptions) -> SweepReport:
     from perfsuite.advise.sweep.measure import measure_sweep
     from perfsuite.advise.sweep.step_side import step_of_model
-    from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
 
     # More workers than cores are part of the question.
     warnings.filterwarnings("ignore", message="This DataLoader will create")
-    with sigterm_as_keyboard_interrupt(), ProgressLine() as on_progress:
+    with ProgressLine() as on_progress:
         try:
             config = _config(options)
             make_step = None if options.model is None else step_of_model(options.model)

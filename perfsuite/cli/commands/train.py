@@ -3,7 +3,7 @@
   perfsuite train --epochs 1 --batch-size 32 --model-path m.pth
   perfsuite train --data-dir images/ --model resnet18 --epochs 20 --amp --channels-last --compile
   perfsuite train --data-dir cifar-10-batches-bin/ --model resnet18-cifar --epochs 30
-  torchrun --nproc-per-node 2 -m perfsuite train --device cpu     --fsdp shards the parameters
+  torchrun --nproc-per-node 2 -m perfsuite train --device cpu    # or --fsdp: sharded parameters
 
 --data-dir takes a folder with one folder of images per class, or CIFAR-10's binary version.
 To continue a run that was stopped, repeat its options and add --resume.

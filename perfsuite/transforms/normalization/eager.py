@@ -41,6 +41,11 @@ def normalize_eagerly(
 
 def as_nchw(images: torch.Tensor, layout: str, channels: int) -> torch.Tensor:
     """A view of the same memory as (N,) C, H, W. Raises unless it is a batch of bytes with these channels."""
+    if not isinstance(images, torch.Tensor):
+        raise TypeError(
+            f"normalize: {type(images).__name__}, expected a tensor of bytes; torch.from_numpy makes one of"
+            " an array, torchvision's pil_to_tensor of a PIL image"
+        )
     if images.dtype != torch.uint8:
         raise TypeError(
             f"normalize: {images.dtype} input, expected torch.uint8; "

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from perfsuite.errors import UsageError
 from perfsuite.transforms import normalize
@@ -109,3 +111,9 @@ def test_an_unknown_or_unsuitable_implementation_is_refused(name: str, message: 
         pytest.skip(f"{name} is not installed")
     with pytest.raises(UsageError, match=message):
         select_implementation(torch.zeros(1, 3, 4, 4, dtype=torch.uint8), name)
+
+
+@pytest.mark.parametrize("images", [np.zeros((3, 4, 4), np.uint8), Image.new("RGB", (4, 4)), [1]])
+def test_what_is_no_tensor_is_refused_with_the_way_to_make_one(images: Any) -> None:
+    with pytest.raises(TypeError, match=r"expected a tensor of bytes; torch\.from_numpy"):
+        normalize(images, mean=(0.5,) * 3, std=(0.2,) * 3)

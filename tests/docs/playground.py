@@ -1,0 +1,70 @@
+"""The folder that pages assume: images, annotations, maps, a model, a package, in a git repository."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from perfsuite.data.sources.annotation_formats import read_annotations
+from perfsuite.data.sources.maps import store_maps
+from perfsuite.data.synthetic import dataset
+from tests.docs.pages import blocks
+
+PACKAGE = """
+from torch import nn
+from torch.utils.data import DataLoader
+from perfsuite.data import FastImageFolder
+
+def make_loader(num_workers=0):
+    return DataLoader(FastImageFolder("images", image_size=32), batch_size=8, num_workers=num_workers)
+
+class Net(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.LazyLinear(2))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Playground:
+    """A folder in which the code of a page runs."""
+
+    root: Path
+
+    def write_files(self, page: str) -> None:
+        """Write the blocks that name their file; the last of a name wins."""
+        for block in blocks(page, "python", "toml"):
+            if block.file is not None:
+                path = self.root / block.file
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(block.text)
+
+    def commit(self) -> None:
+        """Commit everything, as the branch main here and at origin."""
+        git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
+        for words in (
+            ["init", "--quiet", "--initial-branch", "main"],
+            ["config", "user.name", "a"],
+            ["config", "user.email", "a@example.org"],
+            ["add", "."],
+            ["commit", "--quiet", "--message", "Begin"],
+            ["update-ref", "refs/remotes/origin/main", "HEAD"],
+            ["tag", "v1.2"],
+        ):
+            subprocess.run([*git, *words], cwd=self.root, check=True)
+
+
+def make_playground(root: Path) -> Playground:
+    """Fill an empty folder."""
+    images = dataset.make_dataset(root / "images", images=24, classes=2, size=(96, 64))
+    for name in ("labels.csv", "annotations.json"):
+        shutil.copy(images / name, root / name)
+    store_maps(read_annotations(root / "annotations.json"), root / "maps")
+    shutil.copy(next((images / "class_00").glob("*.jpg")), root / "image.jpg")
+    package = root / "my_package"
+    package.mkdir()
+    for name in ("__init__", "data", "models"):
+        (package / f"{name}.py").write_text(PACKAGE)
+    (root / ".gitignore").write_text("images\nmaps\n.perfsuite\n*.pth\n__pycache__\n")
+    return Playground(root)
