@@ -74,7 +74,9 @@ def temporary_checkout(here: Path, revision: str) -> Iterator[Checkout]:
 
 
 def _import_path(repository: Repository, tree: Worktree) -> list[str]:
-    folders = (str((tree.project_root / folder).resolve()) for folder in find_sources(tree.project_root).folders)
+    folders = (
+        str((tree.project_root / folder).resolve()) for folder in find_sources(tree.project_root).folders
+    )
     return list(dict.fromkeys([*folders, *inherited_python_path(repository, tree)]))
 
 
@@ -94,6 +96,6 @@ def _refuse_foreign_packages(tree: Worktree, environment: Mapping[str, str]) -> 
     for package, origin in zip(packages, done.stdout.splitlines(), strict=False):
         if origin and not Path(origin).resolve().is_relative_to(tree.path.resolve()):
             raise UsageError(
-                f"{tree.label}: {package} would be imported from {origin}, expected its own source; an editable "
-                "install with an import hook comes before the path. Use `perfsuite gate` with --prepare"
+                f"{tree.label}: {package} would be imported from {origin}, expected its own source; an "
+                "editable install with an import hook comes before the path. Use `perfsuite gate` with --prepare"
             )

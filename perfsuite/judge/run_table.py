@@ -59,6 +59,13 @@ def build_run_tables(
     ]
 
 
+def log_time_table(runs: Sequence[HistoricalRun]) -> tuple[tuple[str, ...], FloatArray]:
+    """The workloads that every run has timed, and their log times by run."""
+    rows = _rows(runs, {})
+    names = tuple(name for name in rows[0].log_times if all(name in row.log_times for row in rows))
+    return names, _values(rows, names)
+
+
 def _rows(runs: Iterable[HistoricalRun], renames: Mapping[str, str]) -> list[_RunRow]:
     """The rows of runs. A dirty tree is a code of its own."""
     return [

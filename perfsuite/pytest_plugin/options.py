@@ -41,7 +41,7 @@ def add_options(parser: pytest.Parser) -> None:
         "--perf-repeat",
         type=int,
         metavar="N",
-        help="take N runs, each in a fresh process, and store them as one series under the name of --perf-save;"
+        help="take N runs, each in a fresh process, and store them as one series, named by --perf-save;"
         " five of each side are the fewest that `perfsuite compare` can judge at a chance of error of 1%%",
     )
     group.addoption(
@@ -116,7 +116,7 @@ def read_options(config: pytest.Config) -> PerfOptions:
 
 
 def is_one_of_series() -> bool:
-    """Whether this process is one run of a series, so that `--perf-repeat` in `addopts` does not repeat it."""
+    """Whether this process is a run of a series: `--perf-repeat` in `addopts` then does not apply."""
     return bool(os.environ.get(SERIES_VARIABLE))
 
 

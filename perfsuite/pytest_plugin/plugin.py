@@ -32,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """Take a series of runs with `--perf-repeat`, in processes of their own, instead of one run in this one."""
+    """With `--perf-repeat`, take a series of runs in fresh processes instead of one run in this one."""
     is_asked = config.getoption("perf_repeat") is not None or config.getoption("perf_repeat_against")
     if not is_asked or is_one_of_series() or config.getoption("collectonly"):
         return None

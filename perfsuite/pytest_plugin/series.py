@@ -85,7 +85,9 @@ def run_from_config(config: pytest.Config, options: PerfOptions) -> int:
         return take_series(sides, runs, RunStore(options.store), run_pytest, _print)
 
 
-def take_series(sides: Sequence[SeriesSide], runs: int, store: RunStore, start: StartRun, write: Write) -> int:
+def take_series(
+    sides: Sequence[SeriesSide], runs: int, store: RunStore, start: StartRun, write: Write
+) -> int:
     """Take `runs` runs of each side; return pytest's exit code: 1 where a test failed in any run.
 
     A run that stored nothing ends the series: the next one would store nothing either.
@@ -100,12 +102,16 @@ def take_series(sides: Sequence[SeriesSide], runs: int, store: RunStore, start: 
             write(f"interrupted: {number - 1} of {total} runs are stored")
             return int(pytest.ExitCode.INTERRUPTED)
         left = (time.monotonic() - began) / number * (total - number)
-        write(f"run {number} of {total}, {side.name}: {run.summary}{f'; {left:.0f} s left' if left > 2 else ''}")
+        write(
+            f"run {number} of {total}, {side.name}: {run.summary}{f'; {left:.0f} s left' if left > 2 else ''}"
+        )
         has_stored = any(each.partition("_")[2].startswith(side.name) for each in set(store.list()) - before)
         if run.status not in (0, 1) or not has_stored or (run.status and not worst):
             write("\n".join(run.output.splitlines()[-_SHOWN_LINES:]))
         if run.status not in (0, 1) or not has_stored:
-            write(f"{side.name}: exit status {run.status}, nothing stored, expected a run; its output is above")
+            write(
+                f"{side.name}: exit status {run.status}, nothing stored, expected a run; its output is above"
+            )
             return run.status or int(pytest.ExitCode.NO_TESTS_COLLECTED)
         worst = max(worst, run.status)
     write(_next_step(sides, runs, store.root))
@@ -138,8 +144,8 @@ def without_series_options(arguments: Sequence[str]) -> list[str]:
 def name_of_revision(revision: str, other: str) -> str:
     """A name for the runs of a revision, different from `other`.
 
-    >>> name_of_revision("origin/main", "head"), name_of_revision("HEAD", "head"), name_of_revision("1234", "a")
-    ('origin-main', 'HEAD-base', 'rev-1234')
+    >>> name_of_revision("origin/main", "head"), name_of_revision("HEAD", "head")
+    ('origin-main', 'HEAD-base')
     """
     name = re.sub(r"[^A-Za-z0-9._+-]+", "-", revision).strip("-._+")[:80]
     if not name or name.isdigit():
@@ -186,9 +192,13 @@ def _side(
     return SeriesSide(name, (sys.executable, "-m", "pytest", *arguments, *own), folder, environment)
 
 
-def _check_options(config: pytest.Config, options: PerfOptions, runs: int | None, against: str | None) -> None:
+def _check_options(
+    config: pytest.Config, options: PerfOptions, runs: int | None, against: str | None
+) -> None:
     if runs is None:
-        raise UsageError(f"--perf-repeat-against {against}: no number of runs, expected --perf-repeat N as well")
+        raise UsageError(
+            f"--perf-repeat-against {against}: no number of runs, expected --perf-repeat N as well"
+        )
     if not 1 <= runs <= MAX_RUNS:
         raise UsageError(f"--perf-repeat: {runs}, expected 1 to {MAX_RUNS} runs")
     if not options.saves_runs:
@@ -219,4 +229,5 @@ def _next_step(sides: Sequence[SeriesSide], runs: int, store: str) -> str:
 
 def _print(text: str) -> None:
     shown = "\n".join(escape_control_characters(line) for line in text.split("\n"))
-    print(printable(f"perfsuite: {shown}\n", os.environ), end="", flush=True)
+    sys.stdout.write(printable(f"perfsuite: {shown}\n", os.environ))
+    sys.stdout.flush()

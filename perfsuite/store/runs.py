@@ -69,9 +69,9 @@ class RunStore:
     def select(self, reference: str | Path) -> tuple[Run, ...]:
         """All runs that a reference names, oldest first.
 
-        A bare name means its newest run and its replicates: the runs of the same series, if it is part of one,
-        or else, if that commit was clean, the other runs of that name at the same commit. A folder means every
-        run in it.
+        A bare name means its newest run and its replicates: the runs of that name in the same series or, for
+        a run of no series at a clean commit, the other runs of that name and commit. A folder means every run
+        in it.
         """
         text = str(reference)
         if is_url(text):

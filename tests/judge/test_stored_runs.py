@@ -15,7 +15,8 @@ from perfsuite.errors import ExitCode, UsageError
 from perfsuite.judge import stored_runs
 from perfsuite.judge.run_table import build_run_tables
 from perfsuite.judge.stored_runs import ComparisonReport, ComparisonSettings, compare_runs
-from perfsuite.judge.time_comparison import RunTimes, TimeRule, judge_times
+from perfsuite.judge.time_comparison import RunTimes, judge_times
+from perfsuite.judge.time_rule import TimeRule
 from perfsuite.judge.verdict import Outcome, Verdict, exit_code
 from perfsuite.measure.measurement import Environment, Measurement
 
@@ -89,7 +90,7 @@ def judge_one(
         moments_new=tuple(moments_new),
         past=np.array([*past, np.median(old), np.median(new)])[:, None],
     )
-    (verdict,) = judge_times(times, rule)
+    (verdict,) = judge_times(times, rule).verdicts
     return verdict
 
 

@@ -54,7 +54,9 @@ def test_a_series_says_how_to_compare_it(store: RunStore) -> None:
     assert take_series([MAIN, HEAD], 5, store, storing(store), lines.append) == 0
     assert lines[0] == "5 runs of each side, in turns, each in a fresh process: main and head"
     assert lines[1] == "run 1 of 10, main: 3 passed in 2.11s"
-    assert lines[-1].startswith("stored: 5 of main and 5 of head; compare them with\n  perfsuite compare main head")
+    assert lines[-1].startswith(
+        "stored: 5 of main and 5 of head; compare them with\n  perfsuite compare main head"
+    )
 
 
 def test_a_series_of_a_dirty_tree_is_selected_by_its_name(store: RunStore) -> None:
@@ -83,7 +85,9 @@ def test_a_failed_test_does_not_end_a_series(store: RunStore) -> None:
     assert sum("E  the limit" in line for line in lines) == 1  # once, not for every run
 
 
-@pytest.mark.parametrize("finished", [FinishedRun(4, "no such file"), FinishedRun(0, "measuring is disabled")])
+@pytest.mark.parametrize(
+    "finished", [FinishedRun(4, "no such file"), FinishedRun(0, "measuring is disabled")]
+)
 def test_a_run_that_stores_nothing_ends_the_series(store: RunStore, finished: FinishedRun) -> None:
     lines: list[str] = []
     code = take_series([MAIN, HEAD], 5, store, lambda side: finished, lines.append)

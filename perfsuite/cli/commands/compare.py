@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 A and B are each
-  main              the newest stored run of that name, and its replicates: the other runs of that
-                    name at the same clean commit
+  main              the newest stored run of that name, and its replicates: the other runs of its series
+                    (--perf-repeat), or of that name at the same clean commit
   main@3            the last three runs of that name
   0007 | 0007_main  one stored run
   a.json | folder/  a file (of perfsuite or of pytest-benchmark), or all files of a folder
@@ -27,11 +27,7 @@ A and B are each
   baseline          the accepted baseline of B's environment (baseline:NAME for one of several)
 
 examples:
-  git worktree add ../old main                     # both sides in turns, each run in a fresh process
-  for i in 1 2 3 4 5; do
-    (cd ../old && pytest benchmarks --perf-save main --perf-store "$OLDPWD/.perfsuite/runs")
-    pytest benchmarks --perf-save head
-  done
+  pytest benchmarks --perf-repeat 5 --perf-repeat-against main   # both sides in turns, in fresh processes
   perfsuite compare main head
   perfsuite compare baseline head --tolerance 0.03 --markdown verdicts.md
   perfsuite compare .benchmarks/Linux-CPython-3.12-64bit/0001_a.json .benchmarks/.../0002_b.json
@@ -54,7 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from dataclasses import replace
+
     from perfsuite.cli import run_store
+    from perfsuite.cli.run_advice import needed_runs_message
     from perfsuite.judge.stored_runs import compare_runs
     from perfsuite.judge.verdict import exit_code
     from perfsuite.report.report import report_comparison
@@ -66,6 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
     history = old_side.history(store, other_side=new_side.runs)
     old, new = old_side.runs, new_side.runs
     comparison = compare_runs(old, new, history, comparison_options.comparison_settings(arguments))
+    if comparison.needs and (message := needed_runs_message(comparison.needs, old, new)):
+        comparison = replace(comparison, warnings=(*comparison.warnings, message))
     code = exit_code(comparison.verdicts)
     report = report_comparison(
         comparison,
