@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterable, Sequence
+from pathlib import PurePosixPath
 
 from perfsuite.judge.run_forecast import RunNeeds
 from perfsuite.store.run import Run
@@ -13,25 +14,23 @@ DEFAULT_FOLDER = "benchmarks"  # where no workload names a file
 MAX_NAMED = 3
 
 
-def needed_runs_message(needs: RunNeeds, old: Sequence[Run], new: Sequence[Run]) -> str:
-    """What a verdict on these sides needs; empty where no number of runs would change anything."""
-    needed = _describe(needs)
+def next_commands(needs: RunNeeds, old: Sequence[Run], new: Sequence[Run]) -> tuple[str, ...]:
+    """The commands that take the needed runs of both sides, and compare them; none where the runs suffice."""
     if not needs.runs:
-        return needed
+        return ()
     base = old[-1].commit[:12] or "REV"
-    workloads = new[-1].measurements
-    return f"{needed}:\n  {repeat_command(workloads, needs.runs, base)}\n  perfsuite compare {base} head"
+    return repeat_command(new[-1].measurements, needs.runs, base), f"perfsuite compare {base} head"
 
 
-def baseline_message(needs: RunNeeds, baseline: Sequence[Run], name: str) -> str:
+def baseline_messages(needs: RunNeeds, baseline: Sequence[Run], name: str) -> list[str]:
     """What a comparison with this baseline needs, and how to take more runs of it."""
     newest = baseline[-1]
-    commands = f"  {repeat_command(newest.measurements, needs.runs, newest.commit[:12] or 'REV')}"
-    message = f"{_describe(needs)}; to compare a change with this commit:\n{commands}"
-    if len(baseline) >= needs.runs:
-        return message
-    own = f"  {_pytest(newest.measurements, needs.runs)} --perf-save {shlex.quote(name)}"
-    return f"{message}\nthis baseline has {len(baseline)}; to make it one of {needs.runs}:\n{own}"
+    lines = [f"{describe_needs(needs)}; to compare a change with this commit:"]
+    lines += [f"  {command}" for command in next_commands(needs, baseline, baseline)]
+    if len(baseline) < needs.runs:
+        own = f"{_pytest(newest.measurements, needs.runs)} --perf-save {shlex.quote(name)}"
+        lines += [f"this baseline has {len(baseline)}; to add {needs.runs} in one series:", f"  {own}"]
+    return lines
 
 
 def repeat_command(workloads: Iterable[str], runs: int, base: str) -> str:
@@ -44,12 +43,13 @@ def repeat_command(workloads: Iterable[str], runs: int, base: str) -> str:
 
 
 def _pytest(workloads: Iterable[str], runs: int) -> str:
-    files = [name.partition("::")[0] for name in workloads if "::" in name]
-    folder = os.path.commonpath([os.path.dirname(file) for file in files]) if files else DEFAULT_FOLDER
-    return f"pytest {shlex.quote(folder or '.')} --perf-repeat {runs}"
+    folders = [PurePosixPath(name.partition("::")[0]).parent for name in workloads if "::" in name]
+    folder = os.path.commonpath(folders) if folders else DEFAULT_FOLDER
+    return f"pytest {shlex.quote(str(folder) or '.')} --perf-repeat {runs}"
 
 
-def _describe(needs: RunNeeds) -> str:
+def describe_needs(needs: RunNeeds) -> str:
+    """What verdicts on a suite need; empty where no number of runs would change anything."""
     parts = []
     if needs.runs:
         parts.append(

@@ -97,5 +97,5 @@ def _refuse_foreign_packages(tree: Worktree, environment: Mapping[str, str]) -> 
         if origin and not Path(origin).resolve().is_relative_to(tree.path.resolve()):
             raise UsageError(
                 f"{tree.label}: {package} would be imported from {origin}, expected its own source; an "
-                "editable install with an import hook comes before the path. Use `perfsuite gate` with --prepare"
+                "editable install with an import hook comes before the path. Use `perfsuite gate --prepare`"
             )

@@ -109,7 +109,8 @@ def compare_runs(
     if not any(key in differences for key in COUNTER_ENVIRONMENT_KEYS):
         for name in common:
             counts = _counters(before[name]), _counters(after[name])
-            verdicts += compare_counters(name, *counts, settings.directions).verdicts(name)
+            evidence = _counter_evidence(*map(len, counts))
+            verdicts += compare_counters(name, *counts, settings.directions, evidence).verdicts(name)
     return ComparisonReport(tuple(verdicts), tuple(warnings), needs)
 
 
@@ -129,6 +130,12 @@ def _by_workload(side: Sequence[ComparableRun], renames: Mapping[str, str]) -> d
 
 def _counters(measurements: Sequence[Measurement]) -> list[Mapping[str, int]]:
     return [measurement.counters for measurement in measurements if measurement.counters]
+
+
+def _counter_evidence(old: int, new: int) -> str:
+    """How many processes show a change of a counter. A counter that varies by process may agree by chance."""
+    fewest = min(old, new)
+    return f"exact, the same in {fewest} runs of each side" if fewest > 1 else "exact, in one run"
 
 
 def _has_samples(measurements: Sequence[Measurement]) -> bool:

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from numpy.random import Generator
 
+from perfsuite.judge.machine_fitness import unfit_workloads
+from perfsuite.judge.pair_ratio import pair_log_ratio
 from perfsuite.judge.sequential_rule import (
     SequentialRule,
     decide,
     detectable_deviations,
     minimum_detectable_effect,
-    pair_log_ratio,
-    unfit_workloads,
 )
 from perfsuite.judge.verdict import Outcome
 

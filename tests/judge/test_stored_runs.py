@@ -251,6 +251,22 @@ def test_counters_travel_between_machines_of_the_same_torch_and_python(key: str,
     assert (found.get("casts") is Outcome.REGRESSED) == compared
 
 
+def test_a_counter_that_is_not_constant_on_one_side_is_shown_and_does_not_judge() -> None:
+    """It may depend on the process, and then differ between any two of them."""
+    old = [a_run(counters={"casts": casts, "copies": 1}) for casts in (2, 2, 3)]
+    new = [a_run(counters={"casts": 4, "copies": 2})] * 3
+    found = {each.metric: each for each in compare_runs(old, new).verdicts}
+    assert found["casts"].outcome is Outcome.VARIES
+    assert found["copies"].outcome is Outcome.REGRESSED
+    assert found["copies"].reason == "1 -> 2 (+1), exact, the same in 3 runs of each side"
+
+
+def test_a_counter_of_single_runs_says_that_it_was_counted_once() -> None:
+    old, new = (a_run(counters={"casts": casts}) for casts in (2, 3))
+    found = {each.metric: each for each in compare_runs([old], [new]).verdicts}
+    assert found["casts"].reason == "2 -> 3 (+1), exact, in one run"
+
+
 def test_missing_and_new_workloads_are_findings() -> None:
     found = compare_runs([a_run({"a": 1.0, "b": 1.0})] * 5, [a_run({"a": 1.0, "c": 1.0})] * 5)
     assert outcomes(found) == {"a": Outcome.KEPT, "b": Outcome.MISSING, "c": Outcome.NEW}

@@ -92,7 +92,7 @@ def _show(arguments: argparse.Namespace) -> int:
 
 def _accept(arguments: argparse.Namespace) -> int:
     from perfsuite.cli import run_store
-    from perfsuite.cli.run_advice import baseline_message
+    from perfsuite.cli.run_advice import baseline_messages
     from perfsuite.judge.stored_runs import needs_of_baseline
     from perfsuite.store.baselines import BaselineStore
 
@@ -112,7 +112,8 @@ def _accept(arguments: argparse.Namespace) -> int:
     print("commit it by itself, so that reviewers notice the change of baseline")
     accepted_runs = baselines.load(reference).runs
     needs = needs_of_baseline(accepted_runs, settings)
-    print_message(baseline_message(needs, accepted_runs, arguments.reference), sys.stdout)
+    for message in baseline_messages(needs, accepted_runs, accepted_runs[-1].name):
+        print_message(message, sys.stdout)
     return 0
 
 

@@ -8,10 +8,11 @@ and the exit code says so.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from perfsuite.cli import comparison_options
-from perfsuite.cli.output import add_json_argument, text_stream, write_output
+from perfsuite.cli.output import add_json_argument, print_message, text_stream, write_output
 
 if TYPE_CHECKING:
     from perfsuite.report.report import Report
@@ -53,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from perfsuite.cli import run_store
-    from perfsuite.cli.run_advice import needed_runs_message
+    from perfsuite.cli.run_advice import describe_needs, next_commands
     from perfsuite.judge.stored_runs import compare_runs
     from perfsuite.judge.verdict import exit_code
     from perfsuite.report.report import report_comparison
@@ -65,8 +66,10 @@ def run(arguments: argparse.Namespace) -> int:
     history = old_side.history(store, other_side=new_side.runs)
     old, new = old_side.runs, new_side.runs
     comparison = compare_runs(old, new, history, comparison_options.comparison_settings(arguments))
-    if comparison.needs and (message := needed_runs_message(comparison.needs, old, new)):
-        comparison = replace(comparison, warnings=(*comparison.warnings, message))
+    commands: tuple[str, ...] = ()
+    if comparison.needs and (needed := describe_needs(comparison.needs)):
+        comparison = replace(comparison, warnings=(*comparison.warnings, needed))
+        commands = next_commands(comparison.needs, old, new)
     code = exit_code(comparison.verdicts)
     report = report_comparison(
         comparison,
@@ -75,11 +78,11 @@ def run(arguments: argparse.Namespace) -> int:
         alpha=arguments.alpha,
         exit_code=code,
     )
-    _print_and_write(arguments, report)
+    _print_and_write(arguments, report, commands)
     return code
 
 
-def _print_and_write(arguments: argparse.Namespace, report: Report) -> None:
+def _print_and_write(arguments: argparse.Namespace, report: Report, commands: Sequence[str]) -> None:
     import os
 
     from perfsuite.report.formats import json, markdown
@@ -87,6 +90,8 @@ def _print_and_write(arguments: argparse.Namespace, report: Report) -> None:
 
     stream = text_stream(arguments.json, arguments.markdown)
     print_report(report, stream, os.environ, show_kept=arguments.all)
+    for command in commands:  # each on a line of its own, to be copied
+        print_message(f"  {command}", stream)
     if arguments.json:
         write_output("--json", arguments.json, json.render(report))
     if arguments.markdown:
