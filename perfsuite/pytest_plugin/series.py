@@ -33,6 +33,7 @@ MAX_RUNS = 1_000
 DEFAULT_ALPHA = 0.01  # of `perfsuite compare`
 _END_SECONDS = (5.0, 30.0)  # what an interrupted run gets to end: by the terminal's Ctrl-C, then by SIGTERM
 _SHOWN_LINES = 40  # of a failed run's output
+_MEASURED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
 _OPTIONS = ("--perf-repeat", "--perf-repeat-against")
 
 Write = Callable[[str], None]
@@ -95,27 +96,36 @@ def take_series(
     total, began, worst = runs * len(sides), time.monotonic(), 0
     write(_announcement(sides, runs))
     for number, side in enumerate(order_of_runs(sides, runs), 1):
-        before = set(store.list())
         try:
-            run = start(side)
+            run, is_stored = _take_run(side, store, start)
         except KeyboardInterrupt:
             write(f"interrupted: {number - 1} of {total} runs are stored")
             return int(pytest.ExitCode.INTERRUPTED)
-        left = (time.monotonic() - began) / number * (total - number)
-        write(
-            f"run {number} of {total}, {side.name}: {run.summary}{f'; {left:.0f} s left' if left > 2 else ''}"
-        )
-        has_stored = any(each.partition("_")[2].startswith(side.name) for each in set(store.list()) - before)
-        if run.status not in (0, 1) or not has_stored or (run.status and not worst):
+        write(f"run {number} of {total}, {side.name}: {run.summary}{_time_left(began, number, total)}")
+        is_usable = is_stored and run.status in _MEASURED
+        if not is_usable or (run.status and not worst):  # of failed tests, once
             write("\n".join(run.output.splitlines()[-_SHOWN_LINES:]))
-        if run.status not in (0, 1) or not has_stored:
+        if not is_usable:
+            stored = "a run was stored" if is_stored else "nothing was stored"
             write(
-                f"{side.name}: exit status {run.status}, nothing stored, expected a run; its output is above"
+                f"{side.name}: exit status {run.status}, {stored}, expected a whole run; see its output above"
             )
             return run.status or int(pytest.ExitCode.NO_TESTS_COLLECTED)
         worst = max(worst, run.status)
     write(_next_step(sides, runs, store.root))
     return worst
+
+
+def _take_run(side: SeriesSide, store: RunStore, start: StartRun) -> tuple[FinishedRun, bool]:
+    """One run, and whether it was stored."""
+    before = set(store.list())
+    run = start(side)
+    return run, any(each.partition("_")[2].startswith(side.name) for each in set(store.list()) - before)
+
+
+def _time_left(began: float, number: int, total: int) -> str:
+    seconds = (time.monotonic() - began) / number * (total - number)
+    return f"; {seconds:.0f} s left" if seconds > 2 else ""
 
 
 def order_of_runs(sides: Sequence[SeriesSide], runs: int) -> Iterator[SeriesSide]:
