@@ -80,8 +80,8 @@ Judge = Callable[[Comparison, float, float], Sequence[Verdict]]  # comparison, t
 
 def present_rule(comparison: Comparison, tolerance: float, target_mde: float) -> Sequence[Verdict]:
     """The rule of `perfsuite compare`."""
-    runs = min(len(comparison.old), len(comparison.new))
-    levels = [np.median(side[-runs:], axis=0) for side in (comparison.old, comparison.new)]
+    # Past commits have one run each: old and new count with those that are closest in time.
+    levels = (comparison.old[-1], comparison.new[0])
     times = RunTimes(
         workloads=tuple(f"w{number}" for number in range(WORKLOADS)),
         old=comparison.old,

@@ -104,17 +104,21 @@ def _levels(
 ) -> FloatArray:
     """The level of each commit of the history, oldest first, then of old and of new.
 
-    A level is the median of the last runs of a commit, of as many as the shorter side has: levels of more
-    runs would be steadier, and the newest change would look large beside them.
+    A level is the median of as many runs as past commits have, but no more than the shorter side: levels of
+    more runs would be steadier, and the newest change would look large beside them. Of old these are the last
+    runs and of new the first, so that the two are as close in time as commits of the past. Further apart, they
+    drift for longer than past ones did (40 % of false alarms for a random walk, 5 runs against 5).
     """
-    runs = min(len(old), len(new))
     by_code: dict[str, list[_RunRow]] = {}
     for row in past:
         if all(name in row.log_times for name in names):
             by_code.setdefault(row.code, []).append(row)
-    commits = [*by_code.values(), sorted(old, key=_moment), sorted(new, key=_moment)]
+    usual = int(median(map(len, by_code.values()))) if by_code else 1
+    runs = min(len(old), len(new), usual)
+    last = [rows[-runs:] for rows in (*by_code.values(), sorted(old, key=_moment))]
+    first = sorted(new, key=_moment)[:runs]
     return np.array(
-        [[median(row.log_times[name] for row in rows[-runs:]) for name in names] for rows in commits]
+        [[median(row.log_times[name] for row in rows) for name in names] for rows in (*last, first)]
     )
 
 
