@@ -106,8 +106,8 @@ def _levels(
 
     A level is the median of as many runs as past commits have, but no more than the shorter side: levels of
     more runs would be steadier, and the newest change would look large beside them. Of old these are the last
-    runs and of new the first, so that the two are as close in time as commits of the past. Further apart, they
-    drift for longer than past ones did (40 % of false alarms for a random walk, 5 runs against 5).
+    runs and of new the first, as close in time as commits of the past: further apart, the machine drifts for
+    longer (40 % of false alarms for a random walk, 5 runs against 5).
     """
     by_code: dict[str, list[_RunRow]] = {}
     for row in past:

@@ -66,10 +66,10 @@ def run(arguments: argparse.Namespace) -> int:
     history = old_side.history(store, other_side=new_side.runs)
     old, new = old_side.runs, new_side.runs
     comparison = compare_runs(old, new, history, comparison_options.comparison_settings(arguments))
-    commands: tuple[str, ...] = ()
-    if comparison.needs and (needed := describe_needs(comparison.needs)):
+    needs, commands = comparison.needs, tuple[str, ...]()
+    if needs is not None and (needed := describe_needs(needs)):
         comparison = replace(comparison, warnings=(*comparison.warnings, needed))
-        commands = next_commands(comparison.needs, old, new)
+        commands = next_commands(needs, old, new)
     code = exit_code(comparison.verdicts)
     report = report_comparison(
         comparison,
