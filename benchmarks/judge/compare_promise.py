@@ -11,7 +11,8 @@ import numpy as np
 
 from benchmarks.judge.noise import FloatArray, Noise
 from benchmarks.judge.previous_rule import SpreadRule
-from perfsuite.judge.time_comparison import RunTimes, TimeRule, judge_times
+from perfsuite.judge.time_comparison import RunTimes, judge_times
+from perfsuite.judge.time_rule import TimeRule
 from perfsuite.judge.verdict import Outcome, Verdict
 
 WORKLOADS = 20
@@ -79,8 +80,8 @@ Judge = Callable[[Comparison, float, float], Sequence[Verdict]]  # comparison, t
 
 def present_rule(comparison: Comparison, tolerance: float, target_mde: float) -> Sequence[Verdict]:
     """The rule of `perfsuite compare`."""
-    runs = min(len(comparison.old), len(comparison.new))
-    levels = [np.median(side[-runs:], axis=0) for side in (comparison.old, comparison.new)]
+    # Past commits have one run each: old and new count with those that are closest in time.
+    levels = (comparison.old[-1], comparison.new[0])
     times = RunTimes(
         workloads=tuple(f"w{number}" for number in range(WORKLOADS)),
         old=comparison.old,
@@ -89,7 +90,7 @@ def present_rule(comparison: Comparison, tolerance: float, target_mde: float) ->
         moments_new=comparison.moments_new,
         past=np.concatenate([comparison.past, *(level[None] for level in levels)]),
     )
-    return judge_times(times, TimeRule(ALPHA, (tolerance,) * WORKLOADS, target_mde))
+    return judge_times(times, TimeRule(ALPHA, (tolerance,) * WORKLOADS, target_mde)).verdicts
 
 
 def previous_rule(comparison: Comparison, tolerance: float, target_mde: float) -> Sequence[Verdict]:

@@ -3,9 +3,10 @@
     python benchmarks/judge/promises.py errors --comparisons 1000
     python benchmarks/judge/promises.py power --suites 100
     python benchmarks/judge/promises.py limits --runs 1000
+    python benchmarks/judge/promises.py detectable --gates 500
     python benchmarks/judge/promises.py table
 
-Each of the first three writes docs/results/promises/<name>.json as it goes; `table` makes the page from them.
+Each of the first four writes docs/results/promises/<name>.json as it goes; `table` makes the page from them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.judge import compare_promise, limit_promise, promises_page  # noqa: E402
+from benchmarks.judge import compare_promise, detectable_promise, limit_promise, promises_page  # noqa: E402
 from benchmarks.judge.noise import SHAPES  # noqa: E402
 
 RESULTS = ROOT / "docs" / "results" / "promises"
@@ -61,6 +62,12 @@ def limits(arguments: argparse.Namespace) -> Iterable[Row]:
             yield {"shape": shape, "rounds": rounds, **asdict(counts)}
 
 
+def detectable(arguments: argparse.Namespace) -> Iterable[Row]:
+    for name, shape in detectable_promise.SHAPES.items():
+        counts = detectable_promise.count_detected(shape, arguments.gates, SEED)
+        yield {"shape": name, "is_promised": shape.is_promised, **asdict(counts)}
+
+
 def write_rows(name: str, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write the rows so far after each one, so that an interrupted run leaves what it has."""
     RESULTS.mkdir(parents=True, exist_ok=True)
@@ -72,6 +79,9 @@ def write_rows(name: str, rows: Iterable[Mapping[str, Any]]) -> None:
         print(row, flush=True)
 
 
+COMMANDS = {"errors": errors, "power": power, "limits": limits, "detectable": detectable}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -80,6 +90,7 @@ def main() -> None:
     commands.add_parser("errors").add_argument("--comparisons", type=int, default=1000)
     commands.add_parser("power").add_argument("--suites", type=int, default=100)
     commands.add_parser("limits").add_argument("--runs", type=int, default=1000)
+    commands.add_parser("detectable").add_argument("--gates", type=int, default=500)
     commands.add_parser("table")
     arguments = parser.parse_args()
     if arguments.command == "table":
@@ -90,7 +101,7 @@ def main() -> None:
     else:
         write_rows(
             arguments.command,
-            {"errors": errors, "power": power, "limits": limits}[arguments.command](arguments),
+            COMMANDS[arguments.command](arguments),
         )
 
 

@@ -11,8 +11,8 @@ from perfsuite.gate.gate_state import GateContext, GateState
 from perfsuite.gate.pair_result import NodeId
 from perfsuite.gate.settings import GateSettings
 from perfsuite.gate.workload_state import WorkloadState
-from perfsuite.judge import sequential_rule
 from perfsuite.judge.gate_report import GateReport, SideRevision, WorkloadGateResult
+from perfsuite.judge.machine_fitness import unfit_workloads
 from perfsuite.judge.stage_attribution import stage_changes
 from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.measure.environment import detect_environment
@@ -22,7 +22,7 @@ def build_report(context: GateContext, state: GateState, command: str, seed: int
     """The one value that every report format is made from. The state is not changed."""
     settings = context.settings
     null_log_ratios = {str(name): tuple(ratios) for name, ratios in state.null_log_ratios.items()}
-    unfit = sequential_rule.unfit_workloads(null_log_ratios, settings.tolerance)
+    unfit = unfit_workloads(null_log_ratios, settings.tolerance)
     return GateReport(
         base=_side_revision(context, "base"),
         head=_side_revision(context, "head"),

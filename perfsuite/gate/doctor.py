@@ -19,8 +19,9 @@ from perfsuite.gate.pair_result import WorkloadName
 from perfsuite.gate.pair_runner import OnProgress, collect_suites, open_pair_runner
 from perfsuite.gate.settings import GateSettings
 from perfsuite.gate.workload_state import WorkloadState
-from perfsuite.judge import sequential_rule, sign_flip
-from perfsuite.judge.sequential_rule import SequentialRule
+from perfsuite.judge import sign_flip
+from perfsuite.judge.machine_fitness import unfit_workloads
+from perfsuite.judge.sequential_rule import SequentialRule, minimum_detectable_effect
 
 PAIRS_SHOWN = (6, 12, 20)
 PROBE_WORKLOADS = Path(__file__).with_name("probe_workloads.py")
@@ -73,7 +74,7 @@ def diagnose(pairs: int, alpha: float, tolerance: float, on_progress: OnProgress
             for workload in workloads
         ),
         checks=tuple(checks),
-        unfit=sequential_rule.unfit_workloads(ratios, tolerance),
+        unfit=unfit_workloads(ratios, tolerance),
     )
 
 
@@ -91,7 +92,7 @@ def sensitivity(
         # n pairs have 2^n sign patterns, so no smaller chance of error can be promised.
         possible_alpha = max(alpha, 2.0**-number)
         rule = SequentialRule(workloads=1, alpha=possible_alpha, tolerance=tolerance, max_pairs=number)
-        mde = sequential_rule.minimum_detectable_effect(rule, log_ratios, error=pair_error)
+        mde = minimum_detectable_effect(rule, log_ratios, error=pair_error)
         effects[number] = DetectableEffect(mde, possible_alpha)
     return WorkloadSensitivity(
         workload=workload,

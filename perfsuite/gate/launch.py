@@ -64,7 +64,7 @@ class Launcher:
 
     def fork_server_environment(self, randomized: Mapping[str, str]) -> dict[str, str]:
         return {
-            **_inherited_environment(),
+            **inherited_environment(),
             "PYTHONPATH": str(self.agent_path),
             **randomized,
             RUN_VARIABLE: self.workspace.name,
@@ -77,13 +77,14 @@ class Launcher:
         sources = find_sources(tree.project_root)
         if tree.is_prepared:  # its packages are installed in its own environment
             sources = ProjectSources((), sources.packages)
+        inherited = [] if tree.is_prepared else inherited_python_path(self.repository, tree)
         path = [
             str(self.agent_path),
             *(str((tree.project_root / folder).resolve()) for folder in sources.folders),
-            *self._inherited_python_path(tree),
+            *inherited,
         ]
         return {
-            **_inherited_environment(),
+            **inherited_environment(),
             "PYTHONPATH": os.pathsep.join(dict.fromkeys(path)),
             **randomized,
             RUN_VARIABLE: self.workspace.name,
@@ -94,19 +95,19 @@ class Launcher:
             variables.PERFSUITE_PATH_VARIABLE: str(Path(__file__).resolve().parents[2]),
         }
 
-    def _inherited_python_path(self, tree: Worktree) -> list[str]:
-        """The user's PYTHONPATH, where paths into the repository become the same paths into the side."""
-        if tree.is_prepared:
-            return []
-        entries = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
-        return [self._path_in_side(entry, tree) for entry in entries]
 
-    def _path_in_side(self, entry: str, tree: Worktree) -> str:
-        resolved = Path(entry).resolve()
-        if resolved.is_relative_to(self.repository.root):
-            return str(tree.path / resolved.relative_to(self.repository.root))
-        return entry
+def inherited_python_path(repository: Repository, tree: Worktree) -> list[str]:
+    """The user's PYTHONPATH, where paths into the repository become the same paths into the side."""
+    entries = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    return [_path_in_side(repository, entry, tree) for entry in entries]
 
 
-def _inherited_environment() -> dict[str, str]:
+def _path_in_side(repository: Repository, entry: str, tree: Worktree) -> str:
+    resolved = Path(entry).resolve()
+    if resolved.is_relative_to(repository.root):
+        return str(tree.path / resolved.relative_to(repository.root))
+    return entry
+
+
+def inherited_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(EXCLUDED_VARIABLES)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from perfsuite.gate.gate_state import GateContext, GateState
 from perfsuite.gate.pair_result import WorkloadName
 from perfsuite.gate.workload_state import WorkloadState
-from perfsuite.judge import sequential_rule
+from perfsuite.judge import machine_fitness
 
 
 def null_pair_count(state: GateState) -> int:
@@ -14,7 +14,7 @@ def null_pair_count(state: GateState) -> int:
 
 
 def has_enough_null_pairs(state: GateState) -> bool:
-    return null_pair_count(state) >= sequential_rule.NULL_PAIRS
+    return null_pair_count(state) >= machine_fitness.NULL_PAIRS
 
 
 def run_null_pair(context: GateContext, state: GateState) -> None:
@@ -32,7 +32,7 @@ def run_null_pair(context: GateContext, state: GateState) -> None:
         workload.add_pair(turns, result.first_side)
         state.null_log_ratios.setdefault(turns.name, []).append(workload.log_ratios[0])
     context.on_progress(
-        f"base against base, {null_pair_count(state)} of {sequential_rule.NULL_PAIRS}, "
+        f"base against base, {null_pair_count(state)} of {machine_fitness.NULL_PAIRS}, "
         f"{context.elapsed_seconds:.0f} s"
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
-from perfsuite.judge.sequential_rule import pair_standard_error
+from perfsuite.judge.pair_ratio import pair_standard_error
 from perfsuite.judge.units import Range
 
 

@@ -9,13 +9,8 @@ from statistics import median
 
 from perfsuite.gate.pair_result import NodeId, Turn, WorkloadName, WorkloadTurns
 from perfsuite.gate.side_process import other_side
-from perfsuite.judge.sequential_rule import (
-    Decision,
-    SequentialRule,
-    decide,
-    pair_log_ratio,
-    pair_standard_error,
-)
+from perfsuite.judge.pair_ratio import pair_log_ratio, pair_standard_error
+from perfsuite.judge.sequential_rule import Decision, SequentialRule, decide
 from perfsuite.judge.stage_attribution import StageSeconds
 
 

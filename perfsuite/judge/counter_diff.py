@@ -44,11 +44,16 @@ def _describe_values(values: Sequence[int]) -> str:
 
 
 def compare_counters(
-    workload: str, base: Sequence[Counts], head: Sequence[Counts], directions: Mapping[str, Direction]
+    workload: str,
+    base: Sequence[Counts],
+    head: Sequence[Counts],
+    directions: Mapping[str, Direction],
+    evidence: str = "exact",
 ) -> CounterDiff:
     """Compare the repeated counts of two sides. A side without counts is not compared.
 
-    A changed counter without a declared direction is unclear.
+    A counter that is not constant on one side is shown and not judged. A changed counter without a declared
+    direction is unclear. `evidence` ends the reason of a change.
 
     >>> counts = [{"casts": 2}], [{"casts": 3}]
     >>> [verdict] = compare_counters("t", *counts, {"casts": Direction.LESS_IS_BETTER}).changed
@@ -68,7 +73,7 @@ def compare_counters(
     }
     return CounterDiff(
         changed=tuple(
-            changed_verdict(workload, name, (old, new), directions.get(name))
+            changed_verdict(workload, name, (old, new), directions.get(name), evidence)
             for name, (old, new) in stable.items()
             if old != new
         ),

@@ -59,6 +59,13 @@ def build_run_tables(
     ]
 
 
+def log_time_table(runs: Sequence[HistoricalRun]) -> tuple[tuple[str, ...], FloatArray]:
+    """The workloads that every run has timed, and their log times by run."""
+    rows = _rows(runs, {})
+    names = tuple(name for name in rows[0].log_times if all(name in row.log_times for row in rows))
+    return names, _values(rows, names)
+
+
 def _rows(runs: Iterable[HistoricalRun], renames: Mapping[str, str]) -> list[_RunRow]:
     """The rows of runs. A dirty tree is a code of its own."""
     return [
@@ -97,17 +104,21 @@ def _levels(
 ) -> FloatArray:
     """The level of each commit of the history, oldest first, then of old and of new.
 
-    A level is the median of the last runs of a commit, of as many as the shorter side has: levels of more
-    runs would be steadier, and the newest change would look large beside them.
+    A level is the median of as many runs as past commits have, but no more than the shorter side: levels of
+    more runs would be steadier, and the newest change would look large beside them. Of old these are the last
+    runs and of new the first, as close in time as commits of the past: further apart, the machine drifts for
+    longer (40 % of false alarms for a random walk, 5 runs against 5).
     """
-    runs = min(len(old), len(new))
     by_code: dict[str, list[_RunRow]] = {}
     for row in past:
         if all(name in row.log_times for name in names):
             by_code.setdefault(row.code, []).append(row)
-    commits = [*by_code.values(), sorted(old, key=_moment), sorted(new, key=_moment)]
+    usual = int(median(map(len, by_code.values()))) if by_code else 1
+    runs = min(len(old), len(new), usual)
+    last = [rows[-runs:] for rows in (*by_code.values(), sorted(old, key=_moment))]
+    first = sorted(new, key=_moment)[:runs]
     return np.array(
-        [[median(row.log_times[name] for row in rows[-runs:]) for name in names] for rows in commits]
+        [[median(row.log_times[name] for row in rows) for name in names] for rows in (*last, first)]
     )
 
 

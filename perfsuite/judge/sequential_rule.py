@@ -11,24 +11,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from statistics import fmean, median, stdev
 
 import numpy as np
 
 from perfsuite.judge import sign_flip
+from perfsuite.judge.detectable_effect import detectable_spreads, pair_spread
 from perfsuite.judge.verdict import Interval, Outcome, Verdict
 
 PAIRS_BETWEEN_LOOKS = 6
 MIN_PAIRS_TO_KEEP = 4  # pairs after which a workload may end as kept
-POWER = 0.9  # the probability of detecting a slowdown of the MDE
 HOPELESS_MDE_RATIO = 3.0  # more pairs cannot reduce an MDE this many times the target ...
 HOPELESS_AFTER_PAIRS = 12  # ... if it is that large after this many
-STANDARD_ERROR_PER_IQR = (
-    1.2 / 1.35
-)  # 1 / 1.35: standard deviation per IQR of a normal; 1.2: loss of the interquartile mean
-NULL_PAIRS = 6
-NULL_DEVIATIONS = 3.5  # standard deviations; with six pairs that is a t of 8.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,9 +251,7 @@ def minimum_detectable_effect(
     False
     """
     within = rule.tolerance if tolerance is None else tolerance
-    return math.expm1(
-        math.log1p(within) + detectable_deviations(rule) * max(error, sign_flip.pair_deviation(log_ratios))
-    )
+    return math.expm1(math.log1p(within) + detectable_deviations(rule) * pair_spread(log_ratios, error))
 
 
 def detectable_deviations(rule: SequentialRule) -> float:
@@ -270,72 +261,4 @@ def detectable_deviations(rule: SequentialRule) -> float:
     >>> detectable_deviations(many) < detectable_deviations(few)
     True
     """
-    return _detectable_deviations(tuple(sorted(rule.alpha_by_look.items())))
-
-
-@lru_cache(maxsize=64)
-def _detectable_deviations(shares: tuple[tuple[int, float], ...]) -> float:
-    if not shares:
-        return float("inf")
-    noise = np.random.default_rng(20261121).normal(size=(200, shares[-1][0]))
-    low, high = 0.0, 8.0
-    for _ in range(7):
-        middle = (low + high) / 2
-        power = fmean(_is_detected(row + middle, shares) for row in noise)
-        low, high = (low, middle) if power >= POWER else (middle, high)
-    return high
-
-
-def _is_detected(values: sign_flip.FloatArray, shares: tuple[tuple[int, float], ...]) -> bool:
-    return any(sign_flip.sign_flip_p_value(values[:look]) <= share for look, share in reversed(shares))
-
-
-def unfit_workloads(null_log_ratios: Mapping[str, Sequence[float]], tolerance: float) -> tuple[str, ...]:
-    """Workloads whose base differs from base: in every null pair, and by far more than the spread.
-
-    >>> unfit_workloads({"a": [0.05, 0.052, 0.051, 0.05, 0.049, 0.05]}, tolerance=0.01)
-    ('a',)
-    """
-    return tuple(name for name, ratios in null_log_ratios.items() if _base_differs(ratios, tolerance))
-
-
-def _base_differs(log_ratios: Sequence[float], tolerance: float) -> bool:
-    if len(log_ratios) < NULL_PAIRS or not (min(log_ratios) > 0 or max(log_ratios) < 0):
-        return False
-    is_large = abs(median(log_ratios)) > tolerance
-    return is_large and abs(fmean(log_ratios)) > NULL_DEVIATIONS * stdev(log_ratios)
-
-
-def pair_log_ratio(base: Sequence[float], head: Sequence[float]) -> float:
-    """The log ratio of one pair, head over base: the interquartile mean of its turns' log ratios.
-
-    The times of turns cluster at two or three values. A median jumps between the clusters; a mean does not.
-
-    >>> round(pair_log_ratio([1.0, 1.0, 1.0, 9.0], [1.1, 1.1, 1.1, 1.1]), 3)
-    0.095
-    """
-    return interquartile_mean(_turn_log_ratios(base, head))
-
-
-def interquartile_mean(log_ratios: Sequence[float]) -> float:
-    """The mean of the middle half of the values.
-
-    >>> interquartile_mean([0.0, 0.1, 0.1, 9.0])
-    0.1
-    """
-    quarter = len(log_ratios) // 4
-    return fmean(sorted(log_ratios)[quarter : len(log_ratios) - quarter])
-
-
-def pair_standard_error(base: Sequence[float], head: Sequence[float]) -> float:
-    """The standard error of the log ratio of one pair, given its two processes.
-
-    >>> round(pair_standard_error([1.0] * 100, [0.99, 1.01] * 50), 3)
-    0.002
-    """
-    low, high = np.quantile(_turn_log_ratios(base, head), (0.25, 0.75))
-    return float(STANDARD_ERROR_PER_IQR * (high - low)) / math.sqrt(len(base))
-
-
-def _turn_log_ratios(base: Sequence[float], head: Sequence[float]) -> list[float]:
-    return [math.log(h / b) for b, h in zip(base, head, strict=True)]
+    return detectable_spreads(rule.alpha_by_look)

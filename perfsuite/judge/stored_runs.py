@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from perfsuite.judge.counter_diff import compare_counters
-from perfsuite.judge.run_table import HistoricalRun, build_run_tables
-from perfsuite.judge.time_comparison import TimeRule, judge_times
+from perfsuite.judge.run_forecast import RunNeeds, needs_of_one_side
+from perfsuite.judge.run_table import HistoricalRun, build_run_tables, log_time_table
+from perfsuite.judge.time_comparison import judge_times
+from perfsuite.judge.time_rule import TimeRule
 from perfsuite.judge.units import Range
 from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.measure.counters.family import Direction
@@ -68,6 +70,7 @@ class ComparisonReport:
 
     verdicts: tuple[Verdict, ...]
     warnings: tuple[str, ...] = ()
+    needs: RunNeeds | None = None  # of the workloads that are unclear for want of runs
 
 
 def compare_runs(
@@ -84,6 +87,7 @@ def compare_runs(
     verdicts += [_new(name) for name in after if name not in before]
     differences = _hard_differences(old, new)
     warnings = list(_soft_differences(old, new))
+    needs: RunNeeds | None = None
     if differences:
         verdicts += [_not_comparable(name, differences) for name in common]
     else:
@@ -93,7 +97,9 @@ def compare_runs(
         comparable = [name for name in timed if name not in unfit]
         for times in build_run_tables(comparable, old, new, history, settings.renames):
             rule = settings.rule_for(times.workloads, len(times.workloads) / len(comparable))
-            verdicts += judge_times(times, rule)
+            judged = judge_times(times, rule)
+            verdicts += judged.verdicts
+            needs = needs.merged(judged.needs) if needs else judged.needs
             if (
                 not times.are_in_turns
                 and not times.has_history(rule.alpha)
@@ -103,8 +109,15 @@ def compare_runs(
     if not any(key in differences for key in COUNTER_ENVIRONMENT_KEYS):
         for name in common:
             counts = _counters(before[name]), _counters(after[name])
-            verdicts += compare_counters(name, *counts, settings.directions).verdicts(name)
-    return ComparisonReport(tuple(verdicts), tuple(warnings))
+            evidence = _counter_evidence(*map(len, counts))
+            verdicts += compare_counters(name, *counts, settings.directions, evidence).verdicts(name)
+    return ComparisonReport(tuple(verdicts), tuple(warnings), needs)
+
+
+def needs_of_baseline(runs: Sequence[HistoricalRun], settings: ComparisonSettings) -> RunNeeds:
+    """How many runs of each side a comparison with these runs needs."""
+    workloads, log_times = log_time_table(runs)
+    return needs_of_one_side(workloads, log_times, settings.rule_for(workloads))
 
 
 def _by_workload(side: Sequence[ComparableRun], renames: Mapping[str, str]) -> dict[str, list[Measurement]]:
@@ -117,6 +130,12 @@ def _by_workload(side: Sequence[ComparableRun], renames: Mapping[str, str]) -> d
 
 def _counters(measurements: Sequence[Measurement]) -> list[Mapping[str, int]]:
     return [measurement.counters for measurement in measurements if measurement.counters]
+
+
+def _counter_evidence(old: int, new: int) -> str:
+    """How many processes show a change of a counter. A counter that varies by process may agree by chance."""
+    fewest = min(old, new)
+    return f"exact, the same in {fewest} runs of each side" if fewest > 1 else "exact, in one run"
 
 
 def _has_samples(measurements: Sequence[Measurement]) -> bool:

@@ -5,42 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
-from math import exp, expm1, inf, log1p
+from math import exp, inf
 
 import numpy as np
 
 from perfsuite.judge.history_rank import HistoryTest, commits_needed
 from perfsuite.judge.label_permutation import PermutationTest
+from perfsuite.judge.run_forecast import RunForecast, RunNeeds
 from perfsuite.judge.run_labels import (
     FloatArray,
     are_in_turns,
     can_be_significant,
     fewest_runs_of_each_side,
 )
+from perfsuite.judge.time_rule import TimeRule, bounded_expm1
 from perfsuite.judge.verdict import Interval, Outcome, Verdict
-
-_ADVISED_RUNS = (1, 2, 3, 5, 7, 10, 15, 20, 30)  # more runs of each side; beyond that, use the gate
-_SEED = 20261128
-_ADVICE_LABELINGS = 1_000  # enough for one of _ADVISED_RUNS
-
-
-@dataclass(frozen=True, slots=True)
-class TimeRule:
-    """Error rate, power and sensitivity of a comparison, and the tolerance of each workload."""
-
-    alpha: float
-    tolerances: tuple[float, ...]
-    target_mde: float
-    power: float = 0.9
-
-    @property
-    def edges(self) -> FloatArray:
-        """The tolerances as logarithms."""
-        return np.asarray(np.log1p(np.array(self.tolerances)))
-
-    def required_mde(self, workload: int) -> float:
-        """The MDE that the runs must reach. A large tolerance raises it."""
-        return max(self.target_mde, 2 * self.tolerances[workload])
 
 
 @dataclass(frozen=True)
@@ -76,18 +55,29 @@ class RunTimes:
         return HistoryTest(self.past, alpha).can_be_significant
 
 
-def judge_times(times: RunTimes, rule: TimeRule) -> list[Verdict]:
-    """A verdict on each workload; the chance of any false alarm among them is at most `rule.alpha`."""
+@dataclass(frozen=True, slots=True)
+class TimeVerdicts:
+    """A verdict on each workload, and the runs that those which are unclear need."""
+
+    verdicts: list[Verdict]
+    needs: RunNeeds
+
+
+def judge_times(times: RunTimes, rule: TimeRule) -> TimeVerdicts:
+    """Judge all workloads; the chance of any false alarm among them is at most `rule.alpha`."""
     runs_can_decide = can_be_significant(len(times.old), len(times.new), rule.alpha)
     # What decides depends on the number and the order of the runs, never on their times.
     if runs_can_decide and times.are_in_turns:
-        return _LabelVerdicts(times, rule).verdicts()
+        return _LabelVerdicts(times, rule).judge()
     if times.has_history(rule.alpha):
-        return _HistoryVerdicts(times, rule).verdicts()
+        return _HistoryVerdicts(times, rule).judge()
     if runs_can_decide:
-        return _BlockVerdicts(times, rule).verdicts()
+        return _BlockVerdicts(times, rule).judge()
     reason = _too_few_runs_reason(times, rule.alpha)
-    return [_verdict(times, rule, index, Outcome.UNCLEAR, reason) for index in range(len(times.workloads))]
+    return TimeVerdicts(
+        [_verdict(times, rule, index, Outcome.UNCLEAR, reason) for index in range(len(times.workloads))],
+        RunNeeds(fewest_runs_of_each_side(rule.alpha), rule.target_mde),
+    )
 
 
 @dataclass(frozen=True)
@@ -106,8 +96,22 @@ class _Verdicts:
     def advice(self, workload: int) -> str:
         raise NotImplementedError
 
-    def verdicts(self) -> list[Verdict]:
-        return [self._verdict(index) for index in range(len(self.times.workloads))]
+    def runs_needed(self, workload: int) -> int | None:
+        """The runs of each side, in turns, that an unclear workload needs; None if no number helps."""
+        return fewest_runs_of_each_side(self.rule.alpha)
+
+    def judge(self) -> TimeVerdicts:
+        verdicts = [self._verdict(index) for index in range(len(self.times.workloads))]
+        unclear = [index for index, each in enumerate(verdicts) if each.outcome is Outcome.UNCLEAR]
+        needed = {self.times.workloads[index]: self.runs_needed(index) for index in unclear}
+        needs = RunNeeds(
+            runs=max((runs for runs in needed.values() if runs is not None), default=0),
+            target_mde=max(
+                (self.rule.required_mde(index) for index in unclear), default=self.rule.target_mde
+            ),
+            too_noisy=tuple(name for name, runs in needed.items() if runs is None),
+        )
+        return TimeVerdicts(verdicts, needs)
 
     def _verdict(self, workload: int) -> Verdict:
         outcome = self.outcome(workload)
@@ -144,8 +148,7 @@ class _Verdicts:
 
     def mde(self, workload: int) -> float:
         """The smallest slowdown that is detected with the required power."""
-        shift = float(self._detectable_shifts[workload])
-        return _bounded_expm1(log1p(self.rule.tolerances[workload]) + shift)
+        return self.rule.mde(workload, float(self._detectable_shifts[workload]))
 
     # Against the tolerance, and against no change at all, where the test is exact for any noise.
 
@@ -188,25 +191,22 @@ class _LabelVerdicts(_Verdicts):
         return _interval(float(self.times.estimates[workload]), margin, self.rule.alpha)
 
     def advice(self, workload: int) -> str:
-        most, required = max(len(self.times.old), len(self.times.new)), self.rule.required_mde(workload)
-        for more in _ADVISED_RUNS:
-            if self._mde_with(most + more, workload) <= required:
-                return f"take {_more_runs(more)} of each side, in turns, to detect {required:.1%}"
-        return "runs differ too much for more runs to help: compare in turns with `perfsuite gate`"
+        runs = self.runs_needed(workload)
+        if runs is None:
+            return "runs differ too much for more runs to help: compare in turns with `perfsuite gate`"
+        required = self.rule.required_mde(workload)
+        return f"take {_more_runs(runs - self._at_hand)} of each side, in turns, to detect {required:.1%}"
 
-    def _mde_with(self, runs: int, workload: int) -> float:
-        """The MDE with so many runs of each side, drawn from those at hand."""
-        if runs not in self._detectable_by_runs:
-            pool = self._without_changes.log_times
-            drawn = np.random.default_rng(_SEED).integers(len(pool), size=2 * runs)
-            test = PermutationTest(pool[drawn], runs, self.rule.alpha, _ADVICE_LABELINGS)
-            self._detectable_by_runs[runs] = test.detectable_shifts(self.rule.power)
-        shift = float(self._detectable_by_runs[runs][workload])
-        return _bounded_expm1(log1p(self.rule.tolerances[workload]) + shift)
+    def runs_needed(self, workload: int) -> int | None:
+        return self._forecast.runs_needed(workload, self._at_hand)
+
+    @property
+    def _at_hand(self) -> int:
+        return max(len(self.times.old), len(self.times.new))
 
     @cached_property
-    def _detectable_by_runs(self) -> dict[int, FloatArray]:
-        return {}
+    def _forecast(self) -> RunForecast:
+        return RunForecast(self._without_changes.log_times, self.rule)
 
 
 @dataclass(frozen=True)
@@ -216,6 +216,10 @@ class _BlockVerdicts(_LabelVerdicts):
     def outcome(self, workload: int) -> Outcome:
         outcome = super().outcome(workload)
         return outcome if outcome is Outcome.KEPT else Outcome.UNCLEAR
+
+    def runs_needed(self, workload: int) -> int | None:
+        has_changed = super().outcome(workload) in {Outcome.REGRESSED, Outcome.IMPROVED}
+        return fewest_runs_of_each_side(self.rule.alpha) if has_changed else super().runs_needed(workload)
 
     def reason(self, workload: int, outcome: Outcome) -> str:
         change = super().outcome(workload)
@@ -259,7 +263,7 @@ def _verdict(
         metric="time",
         outcome=outcome,
         reason=reason,
-        estimate=_bounded_expm1(float(times.estimates[workload])),
+        estimate=bounded_expm1(float(times.estimates[workload])),
         interval=interval,
         bound=rule.tolerances[workload],
         mde=mde,
@@ -290,9 +294,5 @@ def _more_runs(runs: int) -> str:
 
 def _interval(estimate: float, margin: float, alpha: float) -> Interval:
     return Interval(
-        _bounded_expm1(estimate - margin), _bounded_expm1(estimate + margin), max(0.0, 1 - 2 * alpha)
+        bounded_expm1(estimate - margin), bounded_expm1(estimate + margin), max(0.0, 1 - 2 * alpha)
     )
-
-
-def _bounded_expm1(value: float) -> float:
-    return expm1(min(value, 100.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from perfsuite.errors import UsageError
 from perfsuite.filesystems import is_url
 from perfsuite.store import DEFAULT_BASELINES, DEFAULT_RUNS
 
+SERIES_VARIABLE = "PERFSUITE_SERIES"  # set in every process of a series, to the id of the series
 UNCLEAR_CHOICES = ("fail", "pass")
 
 
@@ -35,6 +37,19 @@ def add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup("perfsuite", "perfsuite: limits, baselines, verdicts")
     group.addoption(
         "--perf-save", metavar="NAME", help="name the stored run (every run is stored, named or not)"
+    )
+    group.addoption(
+        "--perf-repeat",
+        type=int,
+        metavar="N",
+        help="take N runs, each in a fresh process, and store them as one series, named by --perf-save;"
+        " five of each side are the fewest that `perfsuite compare` can judge at a chance of error of 1%%",
+    )
+    group.addoption(
+        "--perf-repeat-against",
+        metavar="REV",
+        help="take as many runs of another commit, in turns with these; both series can then be compared"
+        " (example: pytest benchmarks --perf-repeat 5 --perf-repeat-against main)",
     )
     group.addoption(
         "--perf-compare",
@@ -105,6 +120,11 @@ def read_options(config: pytest.Config) -> PerfOptions:
         limits_file=config.rootpath / config.getini("perf_limits"),
         report=_report_folder(config),
     )
+
+
+def is_one_of_series() -> bool:
+    """Whether this process is a run of a series: `--perf-repeat` in `addopts` then does not apply."""
+    return bool(os.environ.get(SERIES_VARIABLE))
 
 
 def _number(config: pytest.Config, name: str, above: float, below: float) -> float:

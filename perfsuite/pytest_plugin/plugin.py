@@ -17,7 +17,7 @@ from perfsuite.pytest_plugin.benchmark_adapter import (
 from perfsuite.pytest_plugin.fixture import Perf
 from perfsuite.pytest_plugin.images import image_dir
 from perfsuite.pytest_plugin.markers import MARKERS, limits_for
-from perfsuite.pytest_plugin.options import add_options
+from perfsuite.pytest_plugin.options import add_options, is_one_of_series, read_options
 from perfsuite.pytest_plugin.outcome import judge_plain_benchmark
 from perfsuite.pytest_plugin.session import PerfSession
 
@@ -29,6 +29,19 @@ TEST_FINISHED = pytest.StashKey[bool]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     add_options(parser)
+
+
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """With `--perf-repeat`, take a series of runs in fresh processes instead of one run in this one."""
+    is_asked = config.getoption("perf_repeat") is not None or config.getoption("perf_repeat_against")
+    if not is_asked or is_one_of_series() or config.getoption("collectonly"):
+        return None
+    from perfsuite.pytest_plugin import series  # opens a store, and starts processes
+
+    try:
+        return series.run_from_config(config, read_options(config))
+    except PerfsuiteError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 def pytest_configure(config: pytest.Config) -> None:

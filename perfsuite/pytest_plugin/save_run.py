@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 
 from perfsuite.errors import StoreError
 from perfsuite.pytest_plugin.benchmark_adapter import BenchmarkSessionAdapter
+from perfsuite.pytest_plugin.options import SERIES_VARIABLE
 from perfsuite.pytest_plugin.session import PerfSession
 from perfsuite.store.run import Run
 from perfsuite.store.runs import RunStore
@@ -16,12 +18,14 @@ def save_run(session: PerfSession, benchmarks: BenchmarkSessionAdapter, is_compl
     commit = benchmarks.commit_info()
     run = Run(
         name=session.options.run_name or "run",
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        # Two runs of one series may start within the same second, and must not pass for copies.
+        created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         commit=str(commit.get("id", "unknown")),
         dirty=bool(commit.get("dirty")),
         environment=session.environment,
         measurements={name: result.measurement for name, result in session.results.items()},
         complete=is_complete,
+        series=os.environ.get(SERIES_VARIABLE, ""),
     )
     try:
         session.stored_run_id = RunStore(session.options.store).save(run, benchmarks.build_json(commit))

@@ -34,6 +34,7 @@ def run_fields(run: Run) -> dict[str, Any]:
         "commit": run.commit,
         "dirty": run.dirty,
         "complete": run.complete,
+        **({"series": run.series} if run.series else {}),
         "environment": {
             "fingerprint": run.fingerprint,
             "hard": dict(run.environment.hard),
@@ -73,6 +74,7 @@ def parse_run_fields(values: Mapping[str, Any]) -> dict[str, Any]:
         "commit": string(values, "commit"),
         "dirty": boolean(values, "dirty"),
         "complete": boolean(values, "complete"),
+        "series": string(values, "series") if "series" in values else "",
         "environment": Environment(
             _string_mapping(environment, "hard"), _string_mapping(environment, "soft")
         ),

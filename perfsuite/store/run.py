@@ -34,6 +34,7 @@ class Run:
     environment: Environment
     measurements: Mapping[str, Measurement]
     complete: bool = True
+    series: str = ""  # of the runs that one `pytest --perf-repeat` took, of both sides
     source: str | None = field(default=None, compare=False)  # the path or URL it was read from
 
     @property

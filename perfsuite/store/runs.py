@@ -69,8 +69,9 @@ class RunStore:
     def select(self, reference: str | Path) -> tuple[Run, ...]:
         """All runs that a reference names, oldest first.
 
-        A bare name means its newest run and, if that commit was clean, the other runs of that name at the
-        same commit: they are replicates. A folder means every run in it.
+        A bare name means its newest run and its replicates: the runs of that name in the same series or, for
+        a run of no series at a clean commit, the other runs of that name and commit. A folder means every run
+        in it.
         """
         text = str(reference)
         if is_url(text):
@@ -133,15 +134,15 @@ class RunStore:
         if counted:
             return tuple(map(self._load_stored, called[-int(count) :]))
         newest = self._load_stored(called[-1])
-        if newest.dirty or not newest.commit:
-            return (newest,)
-        earlier = (self._load_stored(each) for each in self._same_commit(called[:-1], newest))
+        earlier = (self._load_stored(each) for each in self._replicates(called[:-1], newest))
         return (*earlier, newest)
 
-    def _same_commit(self, called: Iterable[str], newest: Run) -> Iterator[str]:
+    def _replicates(self, called: Iterable[str], newest: Run) -> Iterator[str]:
+        if not newest.series and (newest.dirty or not newest.commit):
+            return
         candidates = set(called)
         for each in self.history(newest.fingerprint):
-            if each.reference in candidates and each.commit == newest.commit and not each.dirty:
+            if each.reference in candidates and _is_replicate(each, newest):
                 yield each.reference
 
     def _load_stored(self, reference: str) -> Run:
@@ -156,6 +157,12 @@ class RunStore:
         if not names:
             return "save one with: pytest benchmarks --perf-save NAME"
         return f"it holds {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}"
+
+
+def _is_replicate(run: RunSummary, newest: Run) -> bool:
+    if newest.series:
+        return run.series == newest.series
+    return run.commit == newest.commit and not run.dirty
 
 
 def _with_progress(names: Sequence[str], phase: str, on_message: Callable[[str], None]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from perfsuite.store.run import Run
 from perfsuite.store.schema import parse
 
 FOLDER = ".summaries"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class RunSummary:
     complete: bool
     fingerprint: str
     seconds_per_item: Mapping[str, float]
+    series: str = ""
 
 
 def summarize_run(run: Run, reference: str) -> RunSummary:
@@ -44,6 +45,7 @@ def summarize_run(run: Run, reference: str) -> RunSummary:
         complete=run.complete,
         fingerprint=run.fingerprint,
         seconds_per_item=run.seconds_per_item,
+        series=run.series,
     )
 
 
@@ -92,6 +94,7 @@ def _parse_summary(data: bytes, reference: str, stamp: str) -> RunSummary | None
             complete=fields.boolean(values, "complete"),
             fingerprint=fields.string(values, "fingerprint"),
             seconds_per_item={name: fields.number(times[name], name) for name in times},
+            series=fields.string(values, "series"),
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None

@@ -9,7 +9,7 @@ import pytest
 
 from perfsuite.cli import main
 from perfsuite.gate.project_settings import parse_project_settings, with_base_rules
-from perfsuite.judge import sequential_rule
+from perfsuite.judge import machine_fitness
 from tests.gate.projects import BENCHMARKS, Project, jobs, src_layout
 
 TODAY = date(2026, 11, 21)
@@ -63,7 +63,7 @@ def test_an_expired_entry_of_base_is_left_out() -> None:
 def slower_project(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A project whose head is a fifth slower and allows half."""
     monkeypatch.chdir(project.root)
-    monkeypatch.setattr(sequential_rule, "NULL_PAIRS", 2)
+    monkeypatch.setattr(machine_fitness, "NULL_PAIRS", 2)
     files = src_layout(**{"benchmarks/test_jobs.py": ONE_BENCHMARK})
     project.commit(files)
     project.commit({"src/toy/jobs.py": jobs(decode=0.0012), "pyproject.toml": LOOSE})
@@ -90,7 +90,7 @@ def test_a_marker_that_head_loosens_does_not_hold(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(project.root)
-    monkeypatch.setattr(sequential_rule, "NULL_PAIRS", 2)
+    monkeypatch.setattr(machine_fitness, "NULL_PAIRS", 2)
     project.commit(src_layout(**{"benchmarks/test_jobs.py": ONE_BENCHMARK}))
     marked = ONE_BENCHMARK.replace("def test_decode", "@pytest.mark.tolerance(0.5)\ndef test_decode")
     project.commit({"src/toy/jobs.py": jobs(decode=0.0012), "benchmarks/test_jobs.py": marked})

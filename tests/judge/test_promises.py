@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.judge.compare_promise import SETTINGS, count_errors, present_rule, previous_rule
+from benchmarks.judge.detectable_promise import SHAPES as PAIR_SHAPES
+from benchmarks.judge.detectable_promise import count_detected
 from benchmarks.judge.noise import SHAPES
 from benchmarks.judge.promises_page import render, share
+from perfsuite.judge import detectable_effect
 
 TWO_SPEEDS = "10 % slow, one process in two"
 
@@ -21,6 +24,27 @@ def test_false_alarms_on_equal_code_stay_near_one_percent(shape: str) -> None:
 
 def test_the_previous_rule_fails_the_test_above() -> None:
     assert count_errors(SHAPES[TWO_SPEEDS], SETTINGS[0], 20, 1, previous_rule).alarms > 5
+
+
+@pytest.mark.parametrize("shape", ["AR .9", "recorded, idle"])
+def test_a_slowdown_of_the_printed_mde_is_found(shape: str) -> None:
+    counts = count_detected(PAIR_SHAPES[shape], 40, 1)
+    # P(fewer than 29 of 40) is below 0.2 % where the truth is 88 %.
+    assert counts.found >= 29
+    assert counts.kept >= 30
+
+
+def test_an_mde_that_is_too_small_fails_the_test_above(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The negative control: four pairs then count with half of their spread."""
+    monkeypatch.setattr(detectable_effect, "FEW_PAIRS_MARGIN", -5.0)
+    assert count_detected(PAIR_SHAPES["AR .9"], 40, 1).found < 29
+
+
+def test_slow_processes_that_four_pairs_do_not_show_are_a_stated_gap() -> None:
+    shape = PAIR_SHAPES["10 % slow, one process in five"]
+    assert not shape.is_promised
+    counts = count_detected(shape, 60, 1)
+    assert counts.found_of_kept < 0.88 * counts.kept
 
 
 def test_the_page_states_shares_with_their_intervals() -> None:

@@ -15,7 +15,8 @@ from perfsuite.errors import ExitCode, UsageError
 from perfsuite.judge import stored_runs
 from perfsuite.judge.run_table import build_run_tables
 from perfsuite.judge.stored_runs import ComparisonReport, ComparisonSettings, compare_runs
-from perfsuite.judge.time_comparison import RunTimes, TimeRule, judge_times
+from perfsuite.judge.time_comparison import RunTimes, judge_times
+from perfsuite.judge.time_rule import TimeRule
 from perfsuite.judge.verdict import Outcome, Verdict, exit_code
 from perfsuite.measure.measurement import Environment, Measurement
 
@@ -89,7 +90,7 @@ def judge_one(
         moments_new=tuple(moments_new),
         past=np.array([*past, np.median(old), np.median(new)])[:, None],
     )
-    (verdict,) = judge_times(times, rule)
+    (verdict,) = judge_times(times, rule).verdicts
     return verdict
 
 
@@ -248,6 +249,22 @@ def test_counters_travel_between_machines_of_the_same_torch_and_python(key: str,
     new = replace(a_run(counters={"casts": 3}), environment=there)
     found = {each.metric: each.outcome for each in compare_runs([old], [new]).verdicts}
     assert (found.get("casts") is Outcome.REGRESSED) == compared
+
+
+def test_a_counter_that_is_not_constant_on_one_side_is_shown_and_does_not_judge() -> None:
+    """It may depend on the process, and then differ between any two of them."""
+    old = [a_run(counters={"casts": casts, "copies": 1}) for casts in (2, 2, 3)]
+    new = [a_run(counters={"casts": 4, "copies": 2})] * 3
+    found = {each.metric: each for each in compare_runs(old, new).verdicts}
+    assert found["casts"].outcome is Outcome.VARIES
+    assert found["copies"].outcome is Outcome.REGRESSED
+    assert found["copies"].reason == "1 -> 2 (+1), exact, the same in 3 runs of each side"
+
+
+def test_a_counter_of_single_runs_says_that_it_was_counted_once() -> None:
+    old, new = (a_run(counters={"casts": casts}) for casts in (2, 3))
+    found = {each.metric: each for each in compare_runs([old], [new]).verdicts}
+    assert found["casts"].reason == "2 -> 3 (+1), exact, in one run"
 
 
 def test_missing_and_new_workloads_are_findings() -> None:

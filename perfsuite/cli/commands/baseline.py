@@ -13,7 +13,8 @@ from perfsuite.judge.units import Range
 EPILOG = """\
 examples:
   perfsuite baseline list
-  perfsuite baseline accept main          # all stored runs named main at its newest commit
+  pytest benchmarks --perf-repeat 5 --perf-save main
+  perfsuite baseline accept main          # the newest series of that name, or the runs of its commit
   perfsuite baseline show 03a89fef49a0/main
   perfsuite baseline prune 03a89fef49a0/main --dry-run
 
@@ -108,21 +109,28 @@ def _show(arguments: argparse.Namespace) -> int:
 
 def _accept(arguments: argparse.Namespace) -> int:
     from perfsuite.cli import run_store
+    from perfsuite.cli.run_advice import baseline_messages
+    from perfsuite.judge.stored_runs import needs_of_baseline
     from perfsuite.store.baselines import BaselineStore
 
     store = run_store.open_store(arguments.store)
     runs = store.select(arguments.reference)
-    reference = BaselineStore(arguments.baselines).accept(
+    baselines, settings = BaselineStore(arguments.baselines), comparison_settings(arguments)
+    reference = baselines.accept(
         runs,
         arguments.name,
         list(store.history(runs[-1].fingerprint)),
-        comparison_settings(arguments),
+        settings,
         arguments.allow_dirty,
         frozenset(arguments.drop),
     )
     accepted = run_store.describe_runs("runs", runs)
     print_message(f"accepted as {arguments.baselines}/{reference}.json: {accepted}", sys.stdout)
     print("commit it by itself, so that reviewers notice the change of baseline")
+    accepted_runs = baselines.load(reference).runs
+    needs = needs_of_baseline(accepted_runs, settings)
+    for message in baseline_messages(needs, accepted_runs, accepted_runs[-1].name):
+        print_message(message, sys.stdout)
     return 0
 
 

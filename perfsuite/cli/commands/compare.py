@@ -8,10 +8,11 @@ and the exit code says so.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from perfsuite.cli import comparison_options
-from perfsuite.cli.output import add_json_argument, text_stream, write_output
+from perfsuite.cli.output import add_json_argument, print_message, text_stream, write_output
 from perfsuite.cli.report_option import add_report_argument, command_line, write_report
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 A and B are each
-  main              the newest stored run of that name, and its replicates: the other runs of that
-                    name at the same clean commit
+  main              the newest stored run of that name, and its replicates: the other runs of its series
+                    (--perf-repeat), or of that name at the same clean commit
   main@3            the last three runs of that name
   0007 | 0007_main  one stored run
   a.json | folder/  a file (of perfsuite or of pytest-benchmark), or all files of a folder
@@ -28,11 +29,7 @@ A and B are each
   baseline          the accepted baseline of B's environment (baseline:NAME for one of several)
 
 examples:
-  git worktree add ../old main                     # both sides in turns, each run in a fresh process
-  for i in 1 2 3 4 5; do
-    (cd ../old && pytest benchmarks --perf-save main --perf-store "$OLDPWD/.perfsuite/runs")
-    pytest benchmarks --perf-save head
-  done
+  pytest benchmarks --perf-repeat 5 --perf-repeat-against main   # both sides in turns, in fresh processes
   perfsuite compare main head
   perfsuite compare baseline head --tolerance 0.03 --markdown verdicts.md
   perfsuite compare .benchmarks/Linux-CPython-3.12-64bit/0001_a.json .benchmarks/.../0002_b.json
@@ -56,7 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from dataclasses import replace
+
     from perfsuite.cli import run_store
+    from perfsuite.cli.run_advice import describe_needs, next_commands
     from perfsuite.judge.stored_runs import compare_runs
     from perfsuite.judge.verdict import exit_code
     from perfsuite.report.report import report_comparison
@@ -68,6 +68,10 @@ def run(arguments: argparse.Namespace) -> int:
     history = old_side.history(store, other_side=new_side.runs)
     old, new = old_side.runs, new_side.runs
     comparison = compare_runs(old, new, history, comparison_options.comparison_settings(arguments))
+    needs, commands = comparison.needs, tuple[str, ...]()
+    if needs is not None and (needed := describe_needs(needs)):
+        comparison = replace(comparison, warnings=(*comparison.warnings, needed))
+        commands = next_commands(needs, old, new)
     code = exit_code(comparison.verdicts)
     report = report_comparison(
         comparison,
@@ -76,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         alpha=arguments.alpha,
         exit_code=code,
     )
-    _print_and_write(arguments, report)
+    _print_and_write(arguments, report, commands)
     if arguments.report is not None:
         from perfsuite.report.pages.comparison_page import comparison_document
 
@@ -84,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
     return code
 
 
-def _print_and_write(arguments: argparse.Namespace, report: Report) -> None:
+def _print_and_write(arguments: argparse.Namespace, report: Report, commands: Sequence[str]) -> None:
     import os
 
     from perfsuite.report.formats import json, markdown
@@ -92,6 +96,8 @@ def _print_and_write(arguments: argparse.Namespace, report: Report) -> None:
 
     stream = text_stream(arguments.json, arguments.markdown)
     print_report(report, stream, os.environ, show_kept=arguments.all)
+    for command in commands:  # each on a line of its own, to be copied
+        print_message(f"  {command}", stream)
     if arguments.json:
         write_output("--json", arguments.json, json.render(report))
     if arguments.markdown:

@@ -10,7 +10,7 @@ The script is complete in itself: no program runs at a press of Tab. Write it ag
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 SHELLS = ("bash", "zsh", "fish")
@@ -44,7 +44,7 @@ def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
             yield action
 
 
-def _paths(action: argparse.Action) -> dict[str, str] | None:
+def _paths(action: argparse.Action) -> Mapping[str, object] | None:
     """What completes the value of an argument: files or folders, None for anything else."""
     import shtab
 

@@ -22,6 +22,7 @@ def render(report: Report, *, width: int = 80, color: bool = False, show_kept: b
         force_terminal=color,
         no_color=not color,
         highlight=False,
+        emoji=False,  # its table takes 30 ms to import
         legacy_windows=False,
     )
     print_to_console(report, console, show_kept)

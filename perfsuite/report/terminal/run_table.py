@@ -77,6 +77,7 @@ def render_run(results: Sequence[WorkloadRunResult], width: int, color: bool) ->
         force_terminal=color,
         no_color=not color,
         highlight=False,
+        emoji=False,  # its table takes 30 ms to import
         legacy_windows=False,
     )
     for line in (*_table_lines(results, width), *_attention_lines(results, width), _counts_line(results)):

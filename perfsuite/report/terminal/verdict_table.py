@@ -70,5 +70,8 @@ def _summary(verdicts: Sequence[Verdict]) -> Text:
     line = Text(format_outcome_counts(verdicts), style=OUTCOME_STYLES[worst])
     mdes = [each.mde for each in verdicts if each.outcome is Outcome.KEPT and each.mde is not None]
     if mdes:
-        line.append(f" (kept: slowdowns of {max(mdes):.1%} and more would have been found)", style="dim")
+        line.append(
+            f" (kept: slowdowns of {max(mdes):.1%} and more would have been found in noise like this)",
+            style="dim",
+        )
     return line

@@ -47,6 +47,19 @@ def test_a_baseline_is_accepted_listed_shown_and_pruned(capsys: pytest.CaptureFi
     assert BaselineStore().list() == []
 
 
+@pytest.mark.parametrize(("reference", "asks_for_more"), [("0001", True), ("main", False)])
+def test_accepting_says_how_many_runs_a_comparison_needs(
+    reference: str, asks_for_more: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["baseline", "accept", reference]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "this suite needs 5 runs of each side, in turns" in out
+    assert "pytest benchmarks --perf-repeat 5 --perf-repeat-against c0ffee perfsuite compare" in out
+    assert (
+        "to add 5 in one series: pytest benchmarks --perf-repeat 5 --perf-save main" in out
+    ) == asks_for_more
+
+
 def test_one_run_has_no_spread_to_show(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["baseline", "accept", "0001"]) == 0
     assert main(["baseline", "show", REFERENCE]) == 0

@@ -179,3 +179,21 @@ def test_names_with_an_equals_sign_are_renamed_with_two(capsys: pytest.CaptureFi
     save("main", "c0", {"test[n=1]": 0.01})
     save("head", "c1", {"test[m=1]": 0.01})
     assert main(["compare", "main", "head", "--rename", "test[n=1]==test[m=1]"]) == 0
+
+
+def test_too_few_runs_name_the_number_and_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, commit in (("main", "c0ffee0000001234"), ("head", "c1")):
+        save(name, commit, {"benchmarks/io/test_a.py::test_a": 0.01, "benchmarks/test_b.py::test_b": 1.0}, 1)
+    assert main(["compare", "main", "head"]) == 10
+    out = " ".join(capsys.readouterr().out.split())
+    assert "this suite needs 5 runs of each side, in turns" in out
+    command = "pytest benchmarks --perf-repeat 5 --perf-repeat-against c0ffee000000 "
+    assert f"{command}perfsuite compare c0ffee000000 head" in out
+
+
+def test_runs_that_suffice_ask_for_no_more(capsys: pytest.CaptureFixture[str]) -> None:
+    """The negative control."""
+    save("main", "c0", BEFORE)
+    save("head", "c1", BEFORE)
+    assert main(["compare", "main", "head"]) == 0
+    assert "--perf-repeat" not in capsys.readouterr().out

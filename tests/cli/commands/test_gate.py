@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from perfsuite.cli import main
-from perfsuite.judge import sequential_rule
+from perfsuite.judge import machine_fitness
 from tests.gate.conftest import project  # noqa: F401 - a fixture
 from tests.gate.projects import BENCHMARKS, Project, jobs, src_layout
 
@@ -20,7 +20,7 @@ SKIPPED = "import pytest\npytestmark = pytest.mark.skip(reason='not today')\ndef
 @pytest.fixture
 def in_project(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:  # noqa: F811
     monkeypatch.chdir(project.root)
-    monkeypatch.setattr(sequential_rule, "NULL_PAIRS", 2)
+    monkeypatch.setattr(machine_fitness, "NULL_PAIRS", 2)
     return project
 
 

@@ -1,0 +1,60 @@
+"""The slowdown that the gate's rule detects nine times in ten, in units of the spread between pairs.
+
+The spread is known from the pairs at hand, and a few pairs often agree by chance. A margin for that keeps the
+promise on average over gates, for noise that shows in the pairs (docs/results/promises.md). What a workload
+does too rarely to show in them, such as a process in five that is slow for its whole life, is not covered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from statistics import fmean
+
+import numpy as np
+
+from perfsuite.judge import sign_flip
+
+POWER = 0.9  # the probability of detecting a slowdown of the MDE
+# Of the spread, over the square of the number of pairs less one: the spread doubles for four pairs, and 24
+# gain 2 %. Chosen so that the MDE of each shape of noise is found in 88 % of gates and more.
+FEW_PAIRS_MARGIN = 9.0
+
+
+def pair_spread(log_ratios: Sequence[float], error: float = 0.0) -> float:
+    """The standard deviation to expect of further pairs; at least `error`, what their turns say.
+
+    >>> few, many = [0.01, -0.01] * 2, [0.01, -0.01] * 12
+    >>> pair_spread(few) > 2 * pair_spread(many), pair_spread(few, error=0.2)
+    (True, 0.2)
+    """
+    if len(log_ratios) < 2:
+        return float("inf")
+    margin = 1 + FEW_PAIRS_MARGIN / (len(log_ratios) - 1) ** 2
+    return max(error, margin * sign_flip.pair_deviation(log_ratios))
+
+
+def detectable_spreads(alpha_by_look: Mapping[int, float]) -> float:
+    """The distance beyond the tolerance, in spreads, at which a slowdown is detected nine times in ten.
+
+    >>> detectable_spreads({24: 0.001}) < detectable_spreads({12: 0.001})
+    True
+    """
+    return _detectable_spreads(tuple(sorted(alpha_by_look.items())))
+
+
+@lru_cache(maxsize=64)
+def _detectable_spreads(shares: tuple[tuple[int, float], ...]) -> float:
+    if not shares:
+        return float("inf")
+    noise = np.random.default_rng(20261121).normal(size=(200, shares[-1][0]))
+    low, high = 0.0, 8.0
+    for _ in range(7):
+        middle = (low + high) / 2
+        power = fmean(_is_detected(row + middle, shares) for row in noise)
+        low, high = (low, middle) if power >= POWER else (middle, high)
+    return high
+
+
+def _is_detected(values: sign_flip.FloatArray, shares: tuple[tuple[int, float], ...]) -> bool:
+    return any(sign_flip.sign_flip_p_value(values[:look]) <= share for look, share in reversed(shares))
