@@ -20,10 +20,12 @@ from perfsuite.cli.arguments import (
     NONNEGATIVE_INT,
     POSITIVE_INT,
     add_augmentation_argument,
+    add_on_error_argument,
     add_seconds_argument,
     add_step_arguments,
     number,
 )
+from perfsuite.cli.fault_lines import print_faults
 from perfsuite.cli.input_options import add_loader_arguments, open_train_loader
 from perfsuite.cli.output import add_json_argument, exit_code_of, print_message, text_stream, write_json
 
@@ -37,6 +39,7 @@ MS_PER_SECOND = 1000
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_loader_arguments(parser)
     add_augmentation_argument(parser)
+    add_on_error_argument(parser)
     add_step_arguments(parser)
     parser.add_argument(
         "--num-workers",
@@ -62,7 +65,11 @@ def run(arguments: argparse.Namespace) -> int:
     from perfsuite.training.devices import choose_device
 
     device = choose_device(arguments.device)
-    options = {"augmentation_mode": arguments.augmentation_mode, "image_size": arguments.image_size}
+    options = {
+        "augmentation_mode": arguments.augmentation_mode,
+        "image_size": arguments.image_size,
+        "on_error": arguments.on_error,
+    }
     loader = open_train_loader(arguments, 0, **options)
     model = _model(arguments.model, loader).to(device)
     share = 0.5 if arguments.num_workers else 1.0
@@ -82,6 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
         print_message(line, text_stream(arguments.json))
     if arguments.json is not None:
         write_json("--json", arguments.json, asdict(profile))
+    print_faults(loader, arguments.on_error)
     return exit_code_of(profile.is_complete)
 
 

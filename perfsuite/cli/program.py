@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from perfsuite import __version__
 from perfsuite.cli import commands
+from perfsuite.cli.config_file import CommandParser
 from perfsuite.cli.output import print_message
 from perfsuite.errors import ExitCode, PerfsuiteError
 
@@ -104,7 +105,9 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"perfsuite {__version__}")
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    subparsers = parser.add_subparsers(
+        dest="command", metavar="COMMAND", title="commands", parser_class=CommandParser
+    )
     for name in command_names():
         if name == chosen:
             command = load_command(name)
