@@ -83,7 +83,7 @@ _TEMPLATES = (
         id="A9",
         what="distribution of batch times",
         command=MODES,
-        figure=r"^ *\d (inline|processes|threads)( \+\d)?( +[\d.]+){9}$",
+        figure=r"^ *\d (inline|processes|threads)( \+\d)?( +[\d.,]+){9} *$",
     ),
     Row(
         id="A10",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from perfsuite.pytest_plugin.images import image_dir
 from perfsuite.pytest_plugin.markers import MARKERS, limits_for
 from perfsuite.pytest_plugin.options import add_options
 from perfsuite.pytest_plugin.outcome import judge_plain_benchmark
+from perfsuite.pytest_plugin.selection import describe_selection
 from perfsuite.pytest_plugin.session import PerfSession
 
 __all__ = ["image_dir", "perf"]  # the fixtures
@@ -65,6 +66,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             session.reference = reference.find_reference(session.options, session.environment)
         except PerfsuiteError as error:
             raise pytest.UsageError(str(error)) from error
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    """Count the benchmarks that -k, -m, --lf or another plugin leaves out."""
+    for item in items:
+        if uses_benchmarks(item):
+            item.config.stash[SESSION].deselected_count += 1
 
 
 @pytest.hookimpl(wrapper=True)
@@ -115,7 +123,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         from perfsuite.pytest_plugin import save_run  # opens a store: not for runs that measure nothing
 
         is_complete = exitstatus != pytest.ExitCode.INTERRUPTED
-        save_run.save_run(perf_session, benchmarks, is_complete=is_complete)
+        selection = describe_selection(session.config, perf_session.deselected_count)
+        save_run.save_run(perf_session, benchmarks, is_complete=is_complete, selection=selection)
 
 
 @pytest.hookimpl(trylast=True)

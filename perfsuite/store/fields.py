@@ -34,6 +34,8 @@ def run_fields(run: Run) -> dict[str, Any]:
         "commit": run.commit,
         "dirty": run.dirty,
         "complete": run.complete,
+        **({"selection": run.selection} if run.selection else {}),
+        **({"broken_limits": list(run.broken_limits)} if run.broken_limits else {}),
         "environment": {
             "fingerprint": run.fingerprint,
             "hard": dict(run.environment.hard),
@@ -73,11 +75,19 @@ def parse_run_fields(values: Mapping[str, Any]) -> dict[str, Any]:
         "commit": string(values, "commit"),
         "dirty": boolean(values, "dirty"),
         "complete": boolean(values, "complete"),
+        "selection": string(values, "selection") if "selection" in values else "",
+        "broken_limits": _strings(values.get("broken_limits", []), "broken_limits"),
         "environment": Environment(
             _string_mapping(environment, "hard"), _string_mapping(environment, "soft")
         ),
         "measurements": _parse_measurements(sequence(values, "measurements")),
     }
+
+
+def _strings(value: Any, name: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise FieldError(f"{name} is {value!r}, expected a list of text")
+    return tuple(value)
 
 
 def _parse_measurements(values: list[Any]) -> dict[str, Measurement]:

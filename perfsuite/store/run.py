@@ -34,6 +34,8 @@ class Run:
     environment: Environment
     measurements: Mapping[str, Measurement]
     complete: bool = True
+    selection: str = ""  # why the run is only a part of the suite; empty for all of it
+    broken_limits: tuple[str, ...] = ()  # of which workloads
     source: str | None = field(default=None, compare=False)  # the path or URL it was read from
 
     @property
