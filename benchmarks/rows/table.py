@@ -29,7 +29,7 @@ def _bench(file: str, tests: str) -> str:
     return f"pytest benchmarks/{file} -k '{tests}' {options}"
 
 
-PASSED = r"\d+ passed.*"
+RATE = r"^ +\S.* [\d.,]+ \w+/s.*"  # a line of the table of `pytest benchmarks`
 
 _TEMPLATES = (
     Row(
@@ -63,13 +63,13 @@ _TEMPLATES = (
         id="A5",
         what="augmentation overhead: transforms, random numbers, memory",
         command=_bench("test_augment.py", "overhead"),
-        figure=PASSED,
+        figure=RATE,
     ),
     Row(
         id="A6",
         what="alternatives side by side",
-        command="perfsuite profile alternatives --seconds {seconds}",
-        figure=r"^ +(none|perfsuite|albumentations|torchvision v2|kornia|stored).*",
+        command=_bench("test_augment.py", "alternatives or gpu_against"),
+        figure=RATE,
         gpu_part="augmentation on the device",
     ),
     Row(
@@ -109,7 +109,7 @@ _TEMPLATES = (
         id="A13",
         what="prefetch factor, persistent workers, pinned memory",
         command=_bench("test_loaders.py", "prefetch or persistent"),
-        figure=PASSED,
+        figure=RATE,
         gpu_part="pinned and non-blocking copies",
     ),
     Row(
@@ -136,13 +136,13 @@ _TEMPLATES = (
         id="B2",
         what="ConditionalNormalize",
         command=_bench("test_normalize.py", "conditional or pass_through"),
-        figure=PASSED,
+        figure=RATE,
     ),
     Row(
         id="B3",
         what="images normalized once in the cache",
         command=_bench("test_cache.py", "normalizing_once"),
-        figure=PASSED,
+        figure=RATE,
     ),
     Row(
         id="B4",
@@ -156,13 +156,13 @@ _TEMPLATES = (
         id="B5",
         what="shards",
         command=_bench("test_loaders.py", "files_and_shards"),
-        figure=PASSED,
+        figure=RATE,
     ),
     Row(
         id="B6",
         what="NVIDIA DALI",
         command=_bench("test_peers.py", "dali"),
-        figure=PASSED,
+        figure=RATE,
         package="nvidia.dali",
         gpu_part="DALI on the device",
     ),
@@ -246,21 +246,21 @@ _TEMPLATES = (
         id="D2",
         what="maps from memory and disk",
         command=_bench("test_cache.py", "maps_from_disk"),
-        figure=PASSED,
+        figure=RATE,
     ),
     Row(id="D3", what="shares of a step", command=STEP, figure=r"^ +(loading|forward|decode|backward) .*"),
-    Row(id="D4", what="npz reading", command=_bench("test_cache.py", "map_file_formats"), figure=PASSED),
+    Row(id="D4", what="npz reading", command=_bench("test_cache.py", "map_file_formats"), figure=RATE),
     Row(
         id="D5",
         what="decoders, sizes, cached images, persistent workers",
         command=_bench("test_loaders.py", "decoders or output_sizes or reduced"),
-        figure=PASSED,
+        figure=RATE,
     ),
     Row(
         id="D6",
         what="maps drawn from polygons",
         command=_bench("test_cache.py", "maps_from_disk or targets"),
-        figure=PASSED,
+        figure=RATE,
     ),
     Row(
         id="E1",
