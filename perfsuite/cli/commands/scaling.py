@@ -95,6 +95,7 @@ def _classes_of_all_ranks(labels: Tensor, rank: Rank) -> int:
 
 
 def _run_under_torchrun(arguments: argparse.Namespace) -> None:
+    from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
     from perfsuite.training.distributed.torchrun import run_ranks
 
     limit = STARTUP_SECONDS + arguments.seconds
@@ -103,7 +104,8 @@ def _run_under_torchrun(arguments: argparse.Namespace) -> None:
     words = ["-m", "perfsuite", "scaling", *step_argv(arguments), *loader_argv(arguments)]
     if arguments.json is not None:
         words += ["--json", arguments.json]
-    print(run_ranks(arguments.nproc_per_node, words, limit), end="")
+    with sigterm_as_keyboard_interrupt():  # else the ranks outlive this process
+        print(run_ranks(arguments.nproc_per_node, words, limit), end="")
 
 
 def _summary(result: ScalingResult) -> str:
