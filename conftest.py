@@ -16,6 +16,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    gpu_items = [item for item in items if item.get_closest_marker("gpu")]
+    if gpu_items and os.environ.get("PERFSUITE_REQUIRE_GPU") and not _has_cuda():
+        raise pytest.UsageError(
+            "PERFSUITE_REQUIRE_GPU is set: PyTorch finds no CUDA device, expected one; check the driver"
+        )
     for item in items:
         if item.get_closest_marker("slow") and not config.getoption("--slow"):
             item.add_marker(pytest.mark.skip(reason="slow; run with --slow"))

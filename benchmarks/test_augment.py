@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,6 +65,25 @@ def test_moderate_mode_against_torchvision(perf: Perf, image: ImageArray, one_co
         torchvision=lambda: pipeline(planes),
         items=1,
     )
+
+
+def test_alternatives_side_by_side(perf: Perf, image: ImageArray, one_core: None) -> None:
+    """Moderate augmentation of one decoded image on the CPU, by each library that is installed; and none."""
+    planes = torch.from_numpy(image).permute(2, 0, 1).contiguous()
+    samples = count()
+    torchvision = augmentation.torchvision_of_mode("moderate")
+    calls: dict[str, Any] = {
+        "none": image.copy,
+        "ours": lambda: cpu.augment_image(draw_parameters("moderate", 42, 0, next(samples)), image),
+        "torchvision": lambda: torchvision(planes),
+    }
+    if importlib.util.find_spec("albumentations"):
+        albumentations = augmentation.albumentations_of_mode("moderate")
+        calls["albumentations"] = lambda: albumentations(image=image)
+    if importlib.util.find_spec("kornia"):
+        kornia = _kornia_pipeline()
+        calls["kornia"] = lambda: kornia(planes[None].float().div_(255)).mul_(255).to(torch.uint8)
+    perf.race(items=1, unit="images", **calls)
 
 
 @pytest.mark.ceiling(overhead=0.60)
@@ -189,16 +211,21 @@ def test_gpu_two_triton_kernels_against_torch(perf: Perf, gpu: GpuDevice, gpu_im
 @pytest.mark.gpu
 @pytest.mark.floor(speedup=1.5)
 def test_gpu_against_kornia(perf: Perf, gpu: GpuDevice, gpu_images: torch.Tensor) -> None:
-    kornia = pytest.importorskip("kornia.augmentation", reason="kornia is not installed")
-    pipeline = torch.nn.Sequential(
-        kornia.RandomHorizontalFlip(p=0.5),
-        kornia.RandomAffine(degrees=15.0, scale=(0.9, 1.1), p=1.0),
-        kornia.ColorJitter(brightness=(0.8, 1.2), contrast=(0.8, 1.2), saturation=(0.8, 1.2), p=1.0),
-    )
+    pytest.importorskip("kornia.augmentation", reason="kornia is not installed")
+    pipeline = _kornia_pipeline()
     parameters = draw_batch_parameters("moderate", 42, 0, range(len(gpu_images)))
     perf.race(
         ours=lambda: device.augment_batch(parameters, gpu_images),
         kornia=lambda: pipeline(gpu_images.float().div_(255)).mul_(255).to(torch.uint8),
         items=len(gpu_images),
         device=gpu.name,
+    )
+
+
+def _kornia_pipeline() -> torch.nn.Module:
+    kornia = importlib.import_module("kornia.augmentation")
+    return torch.nn.Sequential(
+        kornia.RandomHorizontalFlip(p=0.5),
+        kornia.RandomAffine(degrees=15.0, scale=(0.9, 1.1), p=1.0),
+        kornia.ColorJitter(brightness=(0.8, 1.2), contrast=(0.8, 1.2), saturation=(0.8, 1.2), p=1.0),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shlex
 import shutil
@@ -89,6 +90,82 @@ def test_nobodys_code_gets_rights(name: str) -> None:
 def test_each_of_these_faults_is_seen(sound: str, planted: str, told: str) -> None:
     assert sound in MANUAL[0]
     assert told in str(workflow_faults(MANUAL[0].replace(sound, planted)))
+
+
+def lost_runs(text: str) -> list[str]:
+    """Concurrency groups that several pull requests or commits share: of those that wait, one is kept."""
+    workflow = yaml.safe_load(text)
+    blocks = [workflow.get("concurrency"), *(job.get("concurrency") for job in workflow["jobs"].values())]
+    groups = [block["group"] if isinstance(block, dict) else block for block in blocks if block]
+    shared = [group for group in groups if not re.search(r"pull_request\.number|sha", group)]
+    pushes = workflow[True].get("push") or {} if isinstance(workflow[True], dict) else {}
+    if set(pushes) == {"tags"}:  # each tag is pushed once
+        shared = [group for group in shared if "github.ref" not in group]
+    return shared
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_no_run_that_waits_is_cancelled_by_another_pull_request_or_commit(name: str) -> None:
+    assert lost_runs(TEXTS[name]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "sound", "planted"),
+    [
+        (
+            "gate.yml",
+            "    env:\n      PERFSUITE_REQUIRE_GPU",
+            "    concurrency: gate-gpu\n    env:\n      PERFSUITE",
+        ),
+        ("tests.yml", "github.event.pull_request.number || github.sha", "github.ref"),
+    ],
+)
+def test_a_shared_concurrency_group_is_seen(name: str, sound: str, planted: str) -> None:
+    assert sound in TEXTS[name]
+    assert lost_runs(TEXTS[name].replace(sound, planted))
+
+
+def gpu_result(runner: str, result: str) -> int:
+    """The exit code of the job that is to be required, for a result of the job `gpu`."""
+    (step,) = yaml.safe_load(TEXTS["gate.yml"])["jobs"]["gpu-result"]["steps"]
+    environment = {"RUNNER": runner, "RESULT": result, "PATH": os.defpath}
+    words = ["/bin/bash", "-e", "-c", step["run"]]
+    return subprocess.run(words, env=environment, capture_output=True, check=False).returncode
+
+
+def test_a_skipped_gpu_job_is_red_where_a_gpu_runner_is_set_up() -> None:
+    assert gpu_result("", "skipped") == 0
+    assert gpu_result('["gpu"]', "success") == 0
+    for result in ("skipped", "failure", "cancelled"):
+        assert gpu_result('["gpu"]', result) != 0
+    job = yaml.safe_load(TEXTS["gate.yml"])["jobs"]["gpu-result"]
+    assert (job["needs"], job["if"]) == ("gpu", "always()"), "else it is skipped with the job it watches"
+
+
+def test_the_gpu_job_runs_tests_and_limits_before_the_gate() -> None:
+    job = yaml.safe_load(TEXTS["gate.yml"])["jobs"]["gpu"]
+    runs = [step.get("run", "") for step in job["steps"]]
+    (limits,) = [number for number, run in enumerate(runs) if "make gpu" in run]
+    (gate,) = [number for number, run in enumerate(runs) if "perfsuite gate" in run]
+    assert limits < gate
+    assert any("kornia" in run for run in runs)
+    assert job["steps"][gate]["if"] == "${{ !cancelled() }}", "else a broken limit would hide the gate"
+
+
+def test_without_a_required_gpu_the_tests_fail(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    own = (ROOT / "conftest.py").read_text().replace('pytest_plugins = ["pytester"]', "")
+    pytester.makeconftest(own)
+    pytester.makeini("[pytest]\nmarkers = gpu: needs a GPU")
+    pytester.makepyfile("import pytest\n@pytest.mark.gpu\ndef test_gpu(): pass")
+    options = ("-p", "no:perfsuite", "-p", "no:hypothesispytest")
+    pytester.runpytest_inprocess(*options).assert_outcomes(skipped=1)
+    monkeypatch.setenv("PERFSUITE_REQUIRE_GPU", "1")
+    assert pytester.runpytest_inprocess(*options).ret == pytest.ExitCode.USAGE_ERROR
 
 
 def test_the_comment_is_rendered_from_checked_json_by_code_of_the_main_branch() -> None:

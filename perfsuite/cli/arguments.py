@@ -17,6 +17,7 @@ NONNEGATIVE = Range(0, with_low=True)
 FRACTION = Range(0, 1, with_low=True)
 POSITIVE_FRACTION = Range(0, 1)
 
+FAULT_POLICIES = ("raise", "skip", "substitute")  # as in perfsuite.data.faults, which imports Pillow
 COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smh]?)")
 _SECONDS_PER_UNIT = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -123,6 +124,15 @@ def add_data_dir_argument(options: Options) -> None:
 def add_augmentation_argument(options: Options) -> None:
     options.add_argument(
         "--augmentation-mode", metavar="MODE", help="conservative, moderate, aggressive or none"
+    )
+
+
+def add_on_error_argument(options: Options) -> None:
+    options.add_argument(
+        "--on-error",
+        choices=FAULT_POLICIES,
+        default="raise",
+        help="where an image cannot be read; what was skipped is listed at the end (raise)",
     )
 
 

@@ -19,8 +19,10 @@ from perfsuite.cli.arguments import (
     add_augmentation_argument,
     add_batch_size_argument,
     add_image_size_argument,
+    add_on_error_argument,
     add_seconds_argument,
 )
+from perfsuite.cli.fault_lines import print_faults
 from perfsuite.cli.input_options import add_loader_arguments, open_train_loader
 from perfsuite.cli.output import add_json_argument, exit_code_of, print_message, text_stream, write_json
 from perfsuite.cli.report_option import (
@@ -41,6 +43,7 @@ MAX_COLD_FILES = 256
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_loader_arguments(parser)
     add_augmentation_argument(parser)
+    add_on_error_argument(parser)
     add_image_size_argument(parser, 224)
     add_batch_size_argument(parser)
     parser.add_argument(
@@ -72,6 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         decoder=arguments.decoder,
         scaled_decode=arguments.reduce,
         annotations=arguments.annotations,
+        on_error=arguments.on_error,
     )
     profile = profile_loading(loader, arguments.seconds)
     stream = text_stream(arguments.json)
@@ -88,6 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
         from perfsuite.advise.pages.loading_page import loading_document
 
         write_report(arguments, loading_document(profile, cold_files, command_line(arguments)))
+    print_faults(loader, arguments.on_error)
     return exit_code_of(profile.is_complete)
 
 

@@ -20,10 +20,12 @@ from perfsuite.cli.arguments import (
     NONNEGATIVE_INT,
     POSITIVE_INT,
     add_augmentation_argument,
+    add_on_error_argument,
     add_seconds_argument,
     add_step_arguments,
     number,
 )
+from perfsuite.cli.fault_lines import print_faults
 from perfsuite.cli.input_options import add_loader_arguments, open_train_loader
 from perfsuite.cli.output import add_json_argument, exit_code_of, print_message, text_stream, write_json
 from perfsuite.cli.report_option import (
@@ -44,6 +46,7 @@ MS_PER_SECOND = 1000
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_loader_arguments(parser)
     add_augmentation_argument(parser)
+    add_on_error_argument(parser)
     add_step_arguments(parser)
     parser.add_argument(
         "--num-workers",
@@ -70,7 +73,11 @@ def run(arguments: argparse.Namespace) -> int:
     from perfsuite.training.devices import choose_device
 
     device = choose_device(arguments.device)
-    options = {"augmentation_mode": arguments.augmentation_mode, "image_size": arguments.image_size}
+    options = {
+        "augmentation_mode": arguments.augmentation_mode,
+        "image_size": arguments.image_size,
+        "on_error": arguments.on_error,
+    }
     loader = open_train_loader(arguments, 0, **options)
     model = _model(arguments.model, loader).to(device)
     share = 0.5 if arguments.num_workers else 1.0
@@ -92,6 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
         from perfsuite.advise.pages.step_page import step_document
 
         write_report(arguments, step_document(profile, command_line(arguments)))
+    print_faults(loader, arguments.on_error)
     return exit_code_of(profile.is_complete)
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from perfsuite import __version__
 from perfsuite.cli import commands
+from perfsuite.cli.config_file import CommandParser
 from perfsuite.cli.output import print_message
 from perfsuite.errors import ExitCode, PerfsuiteError
 from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
@@ -130,7 +131,9 @@ def build_parser(chosen: Sequence[str]) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"perfsuite {__version__}")
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    subparsers = parser.add_subparsers(
+        dest="command", metavar="COMMAND", title="commands", parser_class=CommandParser
+    )
     for name in command_names():
         command = load_command(name) if name in chosen or not chosen else None
         summary = None if command is None else _summary(command)

@@ -1,4 +1,4 @@
-"""Options of `perfsuite sweep`: checked alike, whether the command line or a TOML file sets them.
+"""Options of `perfsuite sweep`: checked alike, whether the command line or a file sets them.
 
 >>> SweepOptions(**check_options({"num-workers": [0, 2], "engine": "threads"}, "sweep.toml")).num_workers
 (0, 2)
@@ -9,7 +9,6 @@ perfsuite.errors.UsageError: sweep.toml: batch_size: 0, expected a whole number 
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from perfsuite.cli.arguments import NONNEGATIVE_INT, POSITIVE, POSITIVE_INT
+from perfsuite.cli.config_file import read_config_file
 from perfsuite.cli.output import STDOUT
 from perfsuite.errors import UsageError
 from perfsuite.judge.units import Range
@@ -55,13 +55,8 @@ class SweepOptions:
 
 
 def read_options(path: Path) -> dict[str, Any]:
-    """The checked options of a TOML file; its relative paths start at the file's folder."""
-    try:
-        entries = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:  # ValueError: not UTF-8, not TOML, or a number of 5000 digits
-        raise UsageError(f"{path}: {error}; expected TOML") from error
-    except RecursionError as error:
-        raise UsageError(f"{path}: nested too deeply, expected TOML with one value per option") from error
+    """The checked options of a TOML or YAML file; its relative paths start at the file's folder."""
+    entries = read_config_file(path)
     options = check_options(entries, str(path))
     for name in ("data_dir", "csv"):
         if name in options:

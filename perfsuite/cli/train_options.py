@@ -18,10 +18,13 @@ from perfsuite.cli.arguments import (
     add_batch_size_argument,
     add_data_dir_argument,
     add_image_size_argument,
+    add_on_error_argument,
     number,
 )
+from perfsuite.cli.config_file import add_config_argument
 
 if TYPE_CHECKING:
+    from perfsuite.data.faults import FaultPolicy
     from perfsuite.training.step.lr_schedules import ScheduleName
     from perfsuite.training.step.optimizers import OptimizerName
 
@@ -35,6 +38,7 @@ class TrainOptions:
     batch_size: int
     num_workers: int | None
     augmentation_mode: str | None
+    on_error: FaultPolicy
     model: str | None
     epochs: int
     lr: float
@@ -64,6 +68,8 @@ class TrainOptions:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_config_argument(parser)
+    parser.add_argument("--mode", choices=("train",), help="always train; `perfsuite predict` predicts")
     _add_data_arguments(parser.add_argument_group("data"))
     _add_training_arguments(parser.add_argument_group("training"))
     preset_options.add_arguments(
@@ -80,6 +86,7 @@ def _add_data_arguments(options: Options) -> None:
         "--num-workers", type=number(NONNEGATIVE_INT), metavar="N", help="loading workers (by CPU cores)"
     )
     add_augmentation_argument(options)
+    add_on_error_argument(options)
 
 
 def _add_training_arguments(options: Options) -> None:

@@ -199,9 +199,14 @@ class Loader:
         self._iteration += 1
 
     def without_workers(self) -> Loader:
-        """A loader of the same batches that uses only the caller's thread, for measurements."""
+        """A loader of the same batches that uses only the caller's thread, for measurements.
+
+        Its faults are counted in this loader's log.
+        """
         inline = InlineEngine(self.source, self.image_config)
-        return Loader(self.source, self.order, self.image_config, inline, self._normalize, self._targets)
+        loader = Loader(self.source, self.order, self.image_config, inline, self._normalize, self._targets)
+        loader.faults = self.faults
+        return loader
 
     def close(self) -> None:
         """Stop the workers; the next iteration starts new ones."""

@@ -32,6 +32,7 @@ from perfsuite.data.sources.annotations import Annotations
 from perfsuite.data.sources.base import ImageSource
 from perfsuite.data.sources.maps import MapSource
 from perfsuite.data.sources.splits import SPLITS, Split, class_weights, read_splits, split_source
+from perfsuite.data.synthetic.dataset import cached_dataset
 from perfsuite.data.targets import TargetBuilder
 from perfsuite.transforms import AugmentationMode
 
@@ -70,7 +71,7 @@ class Loaders:
 
 
 def make_loaders(
-    data_dir: str | Path | SourcesBySplit,
+    data_dir: str | Path | SourcesBySplit | None = None,
     batch_size: int = 32,
     num_workers: int | None = None,
     augmentation_mode: str | AugmentationMode | None = None,
@@ -105,6 +106,8 @@ def make_loaders(
     keypoint_flip_pairs: Sequence[tuple[int, int]] | None = None,
 ) -> Loaders:
     """Make loaders for a folder of class folders (or of train, val and test), or for given sources.
+
+    Without `data_dir`, for generated images, which are made once in the user's cache.
 
     With `annotations` (perfsuite's format or COCO's) the images are the annotated ones under `data_dir`, and
     labels are targets whose boxes, polygons and keypoints follow the images' crops and augmentation. Label
@@ -238,8 +241,12 @@ def default_num_workers() -> int:
 
 
 def _open_splits(
-    data_dir: str | Path | SourcesBySplit, labels: Annotations | None, val: float, test: float
+    data_dir: str | Path | SourcesBySplit | None, labels: Annotations | None, val: float, test: float
 ) -> dict[Split, ImageSource]:
+    if data_dir is None:
+        if labels is not None:
+            raise ValueError("data_dir: not given, expected the folder of the annotated images")
+        data_dir = cached_dataset()
     if isinstance(data_dir, Mapping):
         sources = {split: source for split in SPLITS for name, source in data_dir.items() if name == split}
         if missing := [split for split in SPLITS if split not in sources]:

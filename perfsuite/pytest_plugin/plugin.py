@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from perfsuite.pytest_plugin.images import image_dir
 from perfsuite.pytest_plugin.markers import MARKERS, limits_for
 from perfsuite.pytest_plugin.options import add_options, is_one_of_series, read_options
 from perfsuite.pytest_plugin.outcome import judge_plain_benchmark
+from perfsuite.pytest_plugin.selection import describe_selection
 from perfsuite.pytest_plugin.session import PerfSession
 
 __all__ = ["image_dir", "perf"]  # the fixtures
@@ -80,6 +81,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             raise pytest.UsageError(str(error)) from error
 
 
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    """Count the benchmarks that -k, -m, --lf or another plugin leaves out."""
+    for item in items:
+        if uses_benchmarks(item):
+            item.config.stash[SESSION].deselected_count += 1
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     """Treat SIGTERM as Ctrl-C where benchmarks run; other suites may use the signal for something else."""
@@ -128,7 +136,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if perf_session.results and perf_session.options.saves_runs:
         from perfsuite.pytest_plugin import save_run  # opens a store: not for runs that measure nothing
 
-        save_run.save_run(perf_session, benchmarks, is_complete=is_complete)
+        selection = describe_selection(session.config, perf_session.deselected_count)
+        save_run.save_run(perf_session, benchmarks, is_complete=is_complete, selection=selection)
     if perf_session.results and perf_session.options.report is not None:
         from perfsuite.pytest_plugin import run_report  # draws plots: not for runs that write no page
 

@@ -6,6 +6,7 @@ import os
 from datetime import UTC, datetime
 
 from perfsuite.errors import StoreError
+from perfsuite.judge.verdict import Outcome
 from perfsuite.pytest_plugin.benchmark_adapter import BenchmarkSessionAdapter
 from perfsuite.pytest_plugin.options import SERIES_VARIABLE
 from perfsuite.pytest_plugin.session import PerfSession
@@ -13,7 +14,9 @@ from perfsuite.store.run import Run
 from perfsuite.store.runs import RunStore
 
 
-def save_run(session: PerfSession, benchmarks: BenchmarkSessionAdapter, is_complete: bool) -> None:
+def save_run(
+    session: PerfSession, benchmarks: BenchmarkSessionAdapter, is_complete: bool, selection: str = ""
+) -> None:
     """Store the run; where the store cannot be written, note why for the summary and raise nothing."""
     commit = benchmarks.commit_info()
     run = Run(
@@ -26,6 +29,12 @@ def save_run(session: PerfSession, benchmarks: BenchmarkSessionAdapter, is_compl
         measurements={name: result.measurement for name, result in session.results.items()},
         complete=is_complete,
         series=os.environ.get(SERIES_VARIABLE, ""),
+        selection=selection,
+        broken_limits=tuple(
+            name
+            for name, result in session.results.items()
+            if any(limit.outcome is Outcome.BROKEN for limit in result.limits)
+        ),
     )
     try:
         session.stored_run_id = RunStore(session.options.store).save(run, benchmarks.build_json(commit))

@@ -33,6 +33,7 @@ class PerfSession:
     file_limits: tuple[LimitsFileEntry, ...]
     results: dict[str, WorkloadRunResult] = field(default_factory=dict)
     perf_node_ids: set[str] = field(default_factory=set)  # of tests that called `perf`
+    deselected_count: int = 0  # benchmarks that were collected and left out
     reference: Reference | None = None  # what every workload is compared with
     stored_run_id: str | None = None
     store_error: str | None = None

@@ -83,7 +83,8 @@ class BaselineStore:
     ) -> str:
         """Make runs (oldest first, one commit, one environment) the baseline; return its reference.
 
-        Refuses runs that are incomplete, dirty, or not kept against the current baseline. Runs of the
+        Refuses runs that are incomplete, dirty, partial, with a broken limit, or not kept against the
+        current baseline; a new name is judged against the newest baseline of the environment. Runs of the
         baseline's own commit are added to it: they improve the estimate of the spread.
         """
         newest = runs[-1]
@@ -95,6 +96,9 @@ class BaselineStore:
                 raise UsageError(f"{before.source}: has accepted these runs already; nothing was changed")
             same_code = _code_version(before.runs[-1]) == _code_version(newest)
             self._require_kept(before, runs, history, settings, dropped, same_code)
+        elif (newest_baseline := self.find(newest.environment)) is not None:
+            same_code = _code_version(newest_baseline.runs[-1]) == _code_version(newest)
+            self._require_kept(newest_baseline, runs, history, settings, dropped, same_code)
         all_runs = [*(before.earlier_runs if before else ()), *(before.runs if before else ()), *runs]
         unique = list({run_identity(run): run for run in all_runs}.values())[-MAX_RUNS:]
         other_fields = (
@@ -162,6 +166,16 @@ def _require_acceptable(runs: Sequence[Run], allow_dirty: bool) -> None:
             raise StoreError(
                 f"{who}: measured with uncommitted changes, expected a clean tree; commit and measure again, "
                 "or say --allow-dirty"
+            )
+        if run.selection:
+            raise StoreError(
+                f"{who}: a part of the suite ({run.selection}), expected all of it; "
+                "measure without a selection"
+            )
+        if run.broken_limits:
+            raise StoreError(
+                f"{who}: a limit is broken ({', '.join(run.broken_limits[:3])}), expected every limit kept; "
+                "mend it, or change the limit in a commit that says why"
             )
         if not run.measurements:
             raise StoreError(f"{who}: measured nothing, expected at least one workload")

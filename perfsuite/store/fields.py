@@ -35,6 +35,8 @@ def run_fields(run: Run) -> dict[str, Any]:
         "dirty": run.dirty,
         "complete": run.complete,
         **({"series": run.series} if run.series else {}),
+        **({"selection": run.selection} if run.selection else {}),
+        **({"broken_limits": list(run.broken_limits)} if run.broken_limits else {}),
         "environment": {
             "fingerprint": run.fingerprint,
             "hard": dict(run.environment.hard),
@@ -75,11 +77,19 @@ def parse_run_fields(values: Mapping[str, Any]) -> dict[str, Any]:
         "dirty": boolean(values, "dirty"),
         "complete": boolean(values, "complete"),
         "series": string(values, "series") if "series" in values else "",
+        "selection": string(values, "selection") if "selection" in values else "",
+        "broken_limits": _strings(values.get("broken_limits", []), "broken_limits"),
         "environment": Environment(
             _string_mapping(environment, "hard"), _string_mapping(environment, "soft")
         ),
         "measurements": _parse_measurements(sequence(values, "measurements")),
     }
+
+
+def _strings(value: Any, name: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise FieldError(f"{name} is {value!r}, expected a list of text")
+    return tuple(value)
 
 
 def _parse_measurements(values: list[Any]) -> dict[str, Measurement]:

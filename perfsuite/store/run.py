@@ -35,6 +35,8 @@ class Run:
     measurements: Mapping[str, Measurement]
     complete: bool = True
     series: str = ""  # of the runs that one `pytest --perf-repeat` took, of both sides
+    selection: str = ""  # why the run is only a part of the suite; empty for all of it
+    broken_limits: tuple[str, ...] = ()  # of which workloads
     source: str | None = field(default=None, compare=False)  # the path or URL it was read from
 
     @property

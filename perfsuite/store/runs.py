@@ -7,6 +7,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ class RunStore:
         data = schema.dump(run, pytest_benchmark)
         if isinstance(self._location, locations.LocalFolder):
             atomic.remove_stale(self._location.path)
+            _ignore_in_git(self._location.path)
         reference = self._create_numbered(run.name, data)
         stamp = self._read_stamps().get(reference)
         if stamp is not None:
@@ -163,6 +165,14 @@ def _is_replicate(run: RunSummary, newest: Run) -> bool:
     if newest.series:
         return run.series == newest.series
     return run.commit == newest.commit and not run.dirty
+
+
+def _ignore_in_git(runs: Path) -> None:
+    """Make git ignore the folder `.perfsuite` that holds the runs; a store elsewhere is the user's own."""
+    if runs.absolute().parent.name != Path(DEFAULT_RUNS).parts[0]:
+        return
+    with suppress(FileExistsError):
+        atomic.create(runs.parent / ".gitignore", b"*\n")
 
 
 def _with_progress(names: Sequence[str], phase: str, on_message: Callable[[str], None]) -> Iterator[str]:

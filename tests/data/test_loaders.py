@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from perfsuite.data import loaders as loaders_module
 from perfsuite.data.loader import Loader, Normalize
 from perfsuite.data.loaders import Loaders, default_num_workers, make_loaders
 from perfsuite.data.sources.files import image_folder
@@ -55,6 +56,24 @@ def test_splits_are_disjoint_and_complete(folder: Path) -> None:
     assert len(set.union(*names)) == 40
     assert loaders.class_names == ("class_00", "class_01", "class_02", "class_03")
     assert loaders.info["class_weights"] == [1.0] * 4
+
+
+def test_without_a_folder_images_are_generated(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loaders_module, "cached_dataset", lambda: folder)
+    train_loader, _, _, class_names, info = make_loaders(num_workers=0, **SMALL)
+    assert info["samples"]["train"] == 32
+    assert len(class_names) == 4
+    assert next(iter(train_loader))[0].shape == (8, 3, 32, 32)
+    with pytest.raises(ValueError, match="data_dir: not given, expected the folder"):
+        make_loaders(annotations=folder / "annotations.json")
+
+
+def test_the_call_of_the_augmentation_report_unpacks(folder: Path) -> None:
+    train_loader, val_loader, test_loader, class_names, info = make_loaders(
+        data_dir=str(folder), batch_size=32, num_workers=8, augmentation_mode="moderate"
+    )
+    assert [len(loader) for loader in (train_loader, val_loader, test_loader)] == [1, 1, 1]
+    assert (len(class_names), info["num_workers"]) == (4, 8)
 
 
 def test_loaders_unpack_into_three_loaders_class_names_and_info(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,27 @@ def test_runs_that_are_not_kept_are_refused(later: list[Run], found: str, baseli
     with pytest.raises(StoreError, match=rf"not accepted: .*{found}"):
         baselines.accept(later)
     assert baselines.load(baselines.list()[0]) == before
+
+
+def test_a_new_name_does_not_excuse_a_regression(baselines: BaselineStore) -> None:
+    baselines.accept(runs("c0"))
+    slow = runs("c1", factor=1.2, between=True)
+    with pytest.raises(StoreError, match=r"not accepted: .*regressed"):
+        baselines.accept(slow, "q")
+    assert baselines.list() == [f"{HERE.fingerprint}/main"]
+    assert baselines.accept(runs("c1", factor=0.8, day=2), "q"), "the negative control"
+
+
+def test_a_part_of_the_suite_is_refused(baselines: BaselineStore) -> None:
+    partial = [replace(run, selection="3 benchmarks were left out") for run in runs("c0")]
+    with pytest.raises(StoreError, match=r"a part of the suite \(3 benchmarks were left out\)"):
+        baselines.accept(partial)
+
+
+def test_a_run_with_a_broken_limit_is_refused(baselines: BaselineStore) -> None:
+    *others, newest = runs("c0")
+    with pytest.raises(StoreError, match=r"a limit is broken \(test_decode\)"):
+        baselines.accept([*others[:2], replace(others[2], broken_limits=("test_decode",)), newest])
 
 
 def test_a_faster_run_is_accepted(baselines: BaselineStore) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,23 @@ def store(tmp_path: Path) -> RunStore:
 def test_a_stored_run_is_loaded_unchanged(store: RunStore) -> None:
     run = a_run("main")
     assert store.load(store.save(run, {"datetime": "2026-08-01"})) == run
+
+
+def test_a_part_of_a_suite_and_broken_limits_are_stored(store: RunStore) -> None:
+    run = replace(a_run("main"), selection="only a::b was run", broken_limits=("test_decode",))
+    assert store.load(store.save(run, {})) == run
+
+
+def test_the_default_folder_ignores_itself_in_git(tmp_path: Path) -> None:
+    git = shutil.which("git")
+    assert git is not None
+    subprocess.run([git, "init", "-q"], cwd=tmp_path, check=True)
+    RunStore(tmp_path / ".perfsuite" / "runs").save(a_run(), {})
+    status = [git, "status", "--porcelain", "--untracked-files=all"]
+    assert subprocess.run(status, cwd=tmp_path, capture_output=True, check=True).stdout == b""
+    RunStore(tmp_path / "runs").save(a_run(), {})
+    shown = subprocess.run(status, cwd=tmp_path, capture_output=True, check=True).stdout
+    assert b"runs/0001_main.json" in shown, "a store elsewhere is the user's own"
 
 
 def test_saving_never_overwrites(store: RunStore) -> None:

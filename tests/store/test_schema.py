@@ -56,6 +56,8 @@ def twice(told: dict[str, Any]) -> None:
 DAMAGED = {
     "zero bytes": (b"", "empty"),
     "blank": (b" \n", "empty"),
+    "a selection that is no text": (edited(own("selection", 3)), "selection"),
+    "broken limits that are no list": (edited(own("broken_limits", "x")), "expected a list of text"),
     "truncated": (good()[: len(good()) // 2], "truncated"),
     "one byte short": (good()[:-2], "truncated"),
     "not JSON": (b"{hello}", "not JSON"),

@@ -57,9 +57,9 @@ def count_classes(model: nn.Module, images: Tensor, who: str) -> int:
     return int(scores.shape[1])
 
 
-def load_model_for(name: str, images: Tensor, labels: Tensor) -> nn.Module:
-    """The model of that name, with scores for the labels of a batch."""
-    largest = int(labels.max())
+def load_model_for(name: str, images: Tensor, labels: Tensor, least_classes: int = 0) -> nn.Module:
+    """The model of that name, with scores for the labels of a batch, and for so many classes at least."""
+    largest = max(int(labels.max()), least_classes - 1)
     model = load_model(name, max(DEFAULT_CLASSES, largest + 1))
     ready, _ = DeviceTransfer(torch.device("cpu"))((images, labels))
     classes = count_classes(model, ready, f"{MODEL} {name}")

@@ -25,6 +25,7 @@ from perfsuite.cli.arguments import (
 )
 from perfsuite.cli.input_options import add_loader_arguments, loader_argv, open_train_loader
 from perfsuite.cli.output import add_json_argument, print_message, text_stream, write_json
+from perfsuite.cli.progress import print_progress
 from perfsuite.cli.report_option import add_report_argument, command_line, write_report
 
 if TYPE_CHECKING:
@@ -84,19 +85,34 @@ def _model_and_batch(arguments: argparse.Namespace, rank: Rank) -> tuple[nn.Modu
     if loader_argv(arguments):
         loader = open_train_loader(arguments, 0, image_size=arguments.image_size, seed=rank.index)
         images, labels = images_and_labels(next(iter(loader)), "scaling")
-    model = load_model_for(arguments.model, images.cpu(), labels.cpu()).to(rank.device)
+    classes = _classes_of_all_ranks(labels, rank)
+    model = load_model_for(arguments.model, images.cpu(), labels.cpu(), classes).to(rank.device)
     return model, *DeviceTransfer(rank.device)((images, labels))
+
+
+def _classes_of_all_ranks(labels: Tensor, rank: Rank) -> int:
+    """One more than the largest label of any rank: models of different sizes cannot train together."""
+    import torch
+    import torch.distributed as dist
+
+    largest = torch.tensor([int(labels.max())], device=rank.device)
+    if dist.is_initialized():
+        dist.all_reduce(largest, op=dist.ReduceOp.MAX)
+    return int(largest) + 1
 
 
 def _run_under_torchrun(arguments: argparse.Namespace) -> None:
     from perfsuite.training.distributed.torchrun import run_ranks
 
+    limit = STARTUP_SECONDS + arguments.seconds
+    message = f"{arguments.nproc_per_node} ranks start and measure for {arguments.seconds:g} s"
+    print_progress("scaling", f"{message}; what takes longer than {limit:g} s is stopped")
     words = ["-m", "perfsuite", "scaling", *step_argv(arguments), *loader_argv(arguments)]
     if arguments.json is not None:
         words += ["--json", arguments.json]
     if arguments.report is not None:
         words += ["--report", str(arguments.report)]
-    output = run_ranks(arguments.nproc_per_node, words, STARTUP_SECONDS + arguments.seconds)
+    output = run_ranks(arguments.nproc_per_node, words, limit)
     print_message(output.rstrip("\n"), sys.stdout)
 
 

@@ -89,7 +89,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         help="exit 1 where a target is broken, 10 where it is unclear",
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="options from a TOML file")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="options from a TOML file, or YAML with PyYAML"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -2,10 +2,12 @@
 
   perfsuite train --epochs 1 --batch-size 32 --model-path m.pth
   perfsuite train --data-dir images/ --model resnet18 --epochs 20 --amp --channels-last --compile
+  perfsuite train --config train.toml --lr 0.1
   perfsuite train --data-dir cifar-10-batches-bin/ --model resnet18-cifar --epochs 30
   torchrun --nproc-per-node 2 -m perfsuite train --device cpu    # or --fsdp: sharded parameters
 
 --data-dir takes a folder with one folder of images per class, or CIFAR-10's binary version.
+A config file (TOML, or YAML) has the same names (batch_size = 32, amp = true); the command line wins.
 To continue a run that was stopped, repeat its options and add --resume.
 """
 
@@ -19,6 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from perfsuite.cli import preset_options
+from perfsuite.cli.fault_lines import fault_lines
+from perfsuite.cli.output import print_message
 from perfsuite.cli.train_options import TrainOptions, add_arguments
 from perfsuite.cli.training_progress import TrainingProgressBar
 from perfsuite.cli.training_resources import EpochResourceMeter
@@ -97,6 +101,8 @@ def _train(options: TrainOptions, model_name: str, preset: Preset, rank: Rank) -
         finally:
             for logger in loggers:
                 logger.finish(status, _outcome(trainer), [options.model_path, options.log_path])
+            for line in fault_lines(data.fault_logs()):
+                print_message(line)
     if rank.is_first:
         if gpu.readings is not None and rank.device.type == "cuda":
             print(_gpu_use_message(gpu.readings))
@@ -123,6 +129,7 @@ def _open_data(options: TrainOptions, preset: Preset, rank: Rank, bar: TrainingP
         image_size=options.image_size,
         workers=options.num_workers,
         mode=options.augmentation_mode,
+        on_error=options.on_error,
         seed=options.seed,
         rank=rank,
         channels_last=preset.channels_last,
@@ -196,6 +203,7 @@ def _logged_settings(
         "image_size": data.image_size,
         "num_workers": data.num_workers,
         "augmentation_mode": data.augmentation_mode,
+        "on_error": options.on_error,
         "data_dir": str(options.data_dir or "synthetic images"),
         "device": options.speed.device,
         "world_size": world_size,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from perfsuite.data.device_dataset import DeviceDataset
+from perfsuite.data.faults import FaultLog, FaultPolicy
+from perfsuite.data.loader import Loader
 from perfsuite.data.sources import cifar
 from perfsuite.errors import DataError, UsageError
 from perfsuite.training.distributed.ranks import SINGLE_PROCESS, Rank
@@ -41,6 +43,11 @@ class TrainingData:
     augmentation_mode: str = "none"
     close: Callable[[], None] = _close_nothing
 
+    def fault_logs(self) -> Mapping[str, FaultLog]:
+        """The images of each split that could not be read, so far."""
+        splits = {"train": self.train, "val": self.val, "test": self.test}
+        return {name: loader.faults for name, loader in splits.items() if isinstance(loader, Loader)}
+
 
 def resolve_image_size(folder: Path | None, requested: int | None = None) -> int:
     """Return the side in pixels to train the images of `folder` at."""
@@ -57,6 +64,7 @@ def open_training_data(
     image_size: int | None = None,
     workers: int | None = None,
     mode: str | None = None,
+    on_error: FaultPolicy = "raise",
     seed: int = 42,
     rank: Rank = SINGLE_PROCESS,
     channels_last: bool = False,
@@ -82,7 +90,8 @@ def open_training_data(
         data = _folder_data(
             folder if folder is not None else _synthetic_images(progress),
             _loader_options(rank, channels_last)
-            | {"batch_size": batch_size, "num_workers": workers, "augmentation_mode": mode, "seed": seed},
+            | {"batch_size": batch_size, "num_workers": workers, "augmentation_mode": mode, "seed": seed}
+            | {"on_error": on_error},
             resolve_image_size(folder, image_size),
         )
     if len(data.class_names) < 2:

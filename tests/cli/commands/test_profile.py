@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,20 @@ def test_the_table_of_loading_has_a_row_for_each_stage(
         assert word in out
     assert main([*quick, "--seconds", "0.1", "--json", "-"]) == 0
     assert {stage["name"] for stage in json.loads(capsys.readouterr().out)["stages"]} >= {"decode", "read"}
+
+
+@pytest.mark.parametrize("action", ["loading", "step"])
+def test_a_damaged_image_is_skipped_and_listed(
+    action: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = dataset.make_dataset(tmp_path / "images", images=12, classes=2, size=(80, 60))
+    for number in range(6):  # too many for the test and validation splits together
+        (folder / "class_00" / f"broken{number}.jpg").write_bytes(b"")
+    quick = ["profile", action, "--data-dir", str(folder), "--image-size", "32", "--batch-size", "16"]
+    quick += ["--seconds", "0.1", *(("--num-workers", "0") if action == "step" else ())]
+    assert main(quick) != 0, "the negative control"
+    assert main([*quick, "--on-error", "skip"]) == 0
+    assert re.search(r"images: \d+ times? an image .*\n  .*broken\d\.jpg: ", capsys.readouterr().err)
 
 
 def test_loading_for_no_time_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

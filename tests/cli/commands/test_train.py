@@ -434,3 +434,32 @@ def test_resuming_with_another_mode_or_clipping_is_refused(
     error = capsys.readouterr().err
     assert "clip_norm None there, 1.0 here" in error
     assert "augmentation_mode 'mirror' there, 'moderate' here" in error
+
+
+def test_a_damaged_image_is_skipped_and_listed_at_the_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for label in ("blue", "red"):
+        (tmp_path / "images" / label).mkdir(parents=True)
+        for number in range(12):
+            Image.new("RGB", (40, 40), label).save(tmp_path / "images" / label / f"{number:02}.jpg")
+    (tmp_path / "images" / "red" / "99.jpg").write_bytes(b"")
+    words = (tmp_path / "images", tmp_path / "m.pth", "--quiet", "--mode", "train")
+    assert train(*words) != 0, "the negative control: by default the empty file ends the training"
+    assert "99.jpg" in capsys.readouterr().err
+    assert train(*words, "--on-error", "skip") == 0
+    errors = capsys.readouterr().err
+    assert re.search(
+        r"(train|val|test): \d+ times? an image could not be read, 1 files\n  .*99\.jpg: ", errors
+    )
+
+
+def test_options_of_a_config_file_train(data_dir: Path, tmp_path: Path) -> None:
+    config = tmp_path / "train.toml"
+    config.write_text(
+        f'data_dir = "{data_dir}"\nimage_size = 32\nbatch_size = 8\nnum_workers = 0\nepochs = 2'
+    )
+    words = ["train", "--config", str(config), "--model-path", str(tmp_path / "m.pth"), "--quiet"]
+    assert main([*words, "--epochs", "1"]) == 0
+    settings = log_of(tmp_path / "m.jsonl")[0]
+    assert (settings["batch_size"], settings["epochs"], settings["image_size"]) == (8, 1, 32)
