@@ -21,7 +21,14 @@ intervals of 95 %.
 
 def render_page(results: Mapping[str, Any]) -> str:
     rows = results["scores"]
-    parts = [_HEAD, _summary(rows), _alarms(rows), _steps(rows), _creep(results["creep"], results["series"]), _LIMITS]
+    parts = [
+        _HEAD,
+        _summary(rows),
+        _alarms(rows),
+        _steps(rows),
+        _creep(results["creep"], results["series"]),
+        _LIMITS,
+    ]
     return "\n".join(parts)
 
 
@@ -32,7 +39,9 @@ def _summary(rows: list[Row]) -> str:
             chosen = [
                 row
                 for row in rows
-                if row["detector"] == detector and row["signal"].startswith("steps") and row["noise"] not in excluded
+                if row["detector"] == detector
+                and row["signal"].startswith("steps")
+                and row["noise"] not in excluded
             ]
             lines.append(f"| {label} | | {detector} | {_cells(_total(chosen))} |")
     return "\n".join([*lines, ""])
@@ -52,7 +61,12 @@ def _cells(row: Mapping[str, int]) -> str:
         return share(row[count], row[total]) if row[total] else "-"
 
     return " | ".join(
-        (of("matched", "found"), of("matched", "planted"), of("within_one", "matched"), of("in_range", "matched"))
+        (
+            of("matched", "found"),
+            of("matched", "planted"),
+            of("within_one", "matched"),
+            of("in_range", "matched"),
+        )
     )
 
 

@@ -82,7 +82,9 @@ def steps_signal(size: float) -> Callable[[np.random.Generator], tuple[FloatArra
 
     def draw(rng: np.random.Generator) -> tuple[FloatArray, list[int]]:
         places = sorted(int(each) + 20 * number for number, each in enumerate(rng.choice(130, 3) + 15))
-        places = [place for number, place in enumerate(places) if not number or place - places[number - 1] >= 15]
+        places = [
+            place for number, place in enumerate(places) if not number or place - places[number - 1] >= 15
+        ]
         signal = np.zeros(COMMITS)
         for place in places:
             signal[place:] += log1p(size) * rng.choice([-1, 1])

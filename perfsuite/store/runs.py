@@ -90,7 +90,7 @@ class RunStore:
                 yield summary
 
     def stream_history(self, on_run: Callable[[int, int], None]) -> Iterator[RunSummary]:
-        """Summaries of all complete runs, oldest first, without keeping them; `on_run` receives the progress."""
+        """Summaries of all complete runs, oldest first, without keeping them; `on_run` counts."""
         stamps = self._read_stamps()
         references = sorted(stamps, key=_sort_key)
         for start in range(0, len(references), _RUNS_AT_ONCE):

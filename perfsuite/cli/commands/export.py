@@ -6,7 +6,6 @@ Times are medians per call with an interval. Most formats describe one run; csv 
 from __future__ import annotations
 
 import argparse
-
 from typing import TYPE_CHECKING
 
 from perfsuite.cli.output import STDOUT, write_output
@@ -32,7 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.epilog = EPILOG
     formats = "; ".join(f"{name}: {each.description}" for name, each in EXPORTS.items())
-    parser.add_argument("runs", nargs="*", metavar="RUN", help="stored runs (csv: all, the others: the newest)")
+    parser.add_argument(
+        "runs", nargs="*", metavar="RUN", help="stored runs (csv: all, the others: the newest)"
+    )
     parser.add_argument("--format", required=True, choices=sorted(EXPORTS), help=formats.replace("%", "%%"))
     parser.add_argument("--output", default=STDOUT, metavar="FILE", help="where to write it (stdout)")
     parser.add_argument(
@@ -71,7 +72,9 @@ def _select_runs(arguments: argparse.Namespace, takes_one_run: bool) -> list[Run
     if not references:
         runs = [store.latest()]
     if not runs:
-        raise StoreError(f"{arguments.store}: holds no run; save one with: pytest benchmarks --perf-save NAME")
+        raise StoreError(
+            f"{arguments.store}: holds no run; save one with: pytest benchmarks --perf-save NAME"
+        )
     if takes_one_run:
         if len(runs) > 1:
             print_message(f"perfsuite export: the newest of {len(runs)} runs of {references[0]}")

@@ -32,7 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from perfsuite.store import DEFAULT_RUNS
 
     parser.epilog = EPILOG
-    parser.add_argument("benchmarks", nargs="*", metavar="BENCHMARK", help="part of a name, or a pattern with *")
+    parser.add_argument(
+        "benchmarks", nargs="*", metavar="BENCHMARK", help="part of a name, or a pattern with *"
+    )
     parser.add_argument(
         "--store", metavar="ROOT", default=DEFAULT_RUNS, help="folder or URL of stored runs (%(default)s)"
     )
@@ -44,7 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--anchor", metavar="COMMIT", help="the commit or stored run that creep is measured from (the oldest)"
     )
     parser.add_argument(
-        "--tolerance", type=number(FRACTION), default=0.01, help="leave out smaller changes (0.01, that is 1%%)"
+        "--tolerance",
+        type=number(FRACTION),
+        default=0.01,
+        help="leave out smaller changes (0.01, that is 1%%)",
     )
     parser.add_argument("--html", metavar="FILE", help="write one page with plots (- for stdout)")
     parser.add_argument("--site", type=Path, metavar="DIR", help="write a static site: an index and pages")

@@ -38,9 +38,7 @@ class LevelChange:
         return expm1(self.log_change)
 
 
-def measure_changes(
-    logs: FloatArray, boundaries: Sequence[int], tolerance: float
-) -> tuple[LevelChange, ...]:
+def measure_changes(logs: FloatArray, boundaries: Sequence[int], tolerance: float) -> tuple[LevelChange, ...]:
     """The change at each boundary. Boundaries of changes within the tolerance are dropped."""
     kept = list(boundaries)
     while kept:
@@ -61,9 +59,7 @@ def measure_changes(
 
 
 def _sizes(logs: FloatArray, boundaries: Sequence[int]) -> list[float]:
-    levels = [
-        interquartile_mean(logs[start:stop]) for start, stop in pairwise([0, *boundaries, len(logs)])
-    ]
+    levels = [interquartile_mean(logs[start:stop]) for start, stop in pairwise([0, *boundaries, len(logs)])]
     return [new - old for old, new in pairwise(levels)]
 
 

@@ -13,6 +13,7 @@ from perfsuite.judge.history.changes import LevelChange
 from perfsuite.judge.history.segmentation import (
     FloatArray,
     interquartile_mean,
+    level_residuals,
     noise_scale,
     variance_inflation,
 )
@@ -96,11 +97,10 @@ def find_creep(
 
 def _better_line(scaled: FloatArray, boundaries: Sequence[int]) -> float | None:
     """The slope of a line that fits better than the steps; None where the steps fit better."""
+    steps = scaled - level_residuals(scaled, boundaries)
     positions = np.arange(len(scaled))
-    slope, height = np.polyfit(positions, scaled, 1)
-    steps = np.concatenate(
-        [np.full(len(part), interquartile_mean(part)) for part in np.split(scaled, list(boundaries))]
-    )
+    without_spikes = steps + np.clip(scaled - steps, -3, 3)
+    slope, height = np.polyfit(positions, without_spikes, 1)
     criterion_line = _bounded_cost(scaled - slope * positions - height) + 2 * log(len(scaled))
     criterion_steps = _bounded_cost(scaled - steps) + (2 * len(boundaries) + 1) * log(len(scaled))
     return float(slope) if criterion_line < criterion_steps else None

@@ -21,8 +21,10 @@ SETTLED = 25  # a change this close to the end of a window is decided in the nex
 OVERLAP = 60
 MIN_SCALE = 1e-3  # differences of 0.1 % are never noise that matters
 _GAMMA = 0.25  # of the kernel, in units of the noise: values four units apart are simply different
-_PENALTY = 1.0  # times log(n): no alarm in 200 series of 200 commits without a change (docs/results/history.md)
-_MAX_DEPENDENCE = 0.95
+_PENALTY = (
+    1.0  # times log(n): no alarm in 200 series of 200 commits without a change (docs/results/history.md)
+)
+_MAX_DEPENDENCE = 0.5  # more would hide even a step of 20 % where the machine drifts by itself
 _PASSES = 3
 
 

@@ -55,7 +55,8 @@ def render(runs: Sequence[Run]) -> str:
         "env_vars": {},
         "result_columns": RESULT_COLUMNS,
         "results": {
-            escape_control_characters(name): _row(measurement, started_at) for name, measurement in timed.items()
+            escape_control_characters(name): _row(measurement, started_at)
+            for name, measurement in timed.items()
         },
         "durations": {},
         "version": VERSION,

@@ -24,7 +24,9 @@ class ExportFormat:
 
 def timed_measurements(run: Run) -> dict[str, Measurement]:
     """The measurements that have samples, by name."""
-    return {name: measurement for name, measurement in run.measurements.items() if measurement.seconds_per_call}
+    return {
+        name: measurement for name, measurement in run.measurements.items() if measurement.seconds_per_call
+    }
 
 
 def seconds_interval(measurement: Measurement) -> tuple[float, float]:

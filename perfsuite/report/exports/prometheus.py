@@ -61,7 +61,11 @@ def render(runs: Sequence[Run]) -> str:
 def _family(name: str, text: str, samples: Sequence[tuple[str, float]]) -> list[str]:
     if not samples:
         return []
-    return [f"# HELP {name} {text}", f"# TYPE {name} gauge", *(f"{name}{labels} {value!r}" for labels, value in samples)]
+    return [
+        f"# HELP {name} {text}",
+        f"# TYPE {name} gauge",
+        *(f"{name}{labels} {value!r}" for labels, value in samples),
+    ]
 
 
 def _labels(values: dict[str, str]) -> str:

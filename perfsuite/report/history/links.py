@@ -8,6 +8,7 @@ from dataclasses import dataclass
 _SSH = re.compile(r"(?:ssh://)?(?:[\w.-]+@)([\w.-]+)(?::\d+)?[:/](.+?)(?:\.git)?/?")
 _HTTPS = re.compile(r"https?://(?:[^@/]+@)?([\w.-]+(?::\d+)?)/(.+?)(?:\.git)?/?")
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
+_LINK_DIGITS = 12  # of a commit in a range: unique, and short enough for a line
 _PATH = re.compile(r"[\w.~-]+(?:/[\w.~-]+)+")
 
 
@@ -51,6 +52,7 @@ class ForgeLinks:
         """
         if not self.repository or not (_COMMIT.fullmatch(good) and _COMMIT.fullmatch(bad)):
             return ""
+        good, bad = good[:_LINK_DIGITS], bad[:_LINK_DIGITS]
         if self._is_bitbucket:
             return f"{self._base}/branches/compare/{bad}..{good}"
         return f"{self._base}/compare/{good}...{bad}"

@@ -131,7 +131,9 @@ def _plot(report: HistoryReport, trend: Trend, start: int, title: str) -> LinePl
     points = _points(report, trend, start)
     levels = _level_points(trend, start)
     marks = [
-        PlotMark(change.index, format_change(change.change)) for change in trend.changes if change.index >= start
+        PlotMark(change.index, format_change(change.change))
+        for change in trend.changes
+        if change.index >= start
     ]
     return LinePlot(
         title=title,

@@ -46,10 +46,14 @@ def write_site(
         )
     for report in reports:
         addresses = {
-            trend.workload: f"{page.stem}.html" for page in group_pages(report.trends) for trend in page.trends
+            trend.workload: f"{page.stem}.html"
+            for page in group_pages(report.trends)
+            for trend in page.trends
         }
         overview = overview_document(report, "index", lambda trend, of=addresses: of[trend.workload])
-        atomic.replace(folder / report.history.fingerprint / "index.html", render_page(overview), durable=False)
+        atomic.replace(
+            folder / report.history.fingerprint / "index.html", render_page(overview), durable=False
+        )
     atomic.replace(folder / ".nojekyll", b"")
     atomic.replace(folder / "index.html", render_page(_index(reports)))
     return folder / "index.html"

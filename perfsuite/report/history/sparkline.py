@@ -19,7 +19,7 @@ def render_sparkline(seconds: FloatArray, width: int) -> str:
     logs = np.log(seconds)
     parts = np.array_split(logs, min(width, len(logs)))
     middles = np.array([np.median(part) for part in parts])
-    reach = max(float(np.ptp(middles)), _LEAST_RANGE, 4 * noise_scale(logs) if len(logs) > 2 else 0.0)
+    reach = max(float(np.ptp(middles)), _LEAST_RANGE, 4 * noise_scale(logs) if len(logs) > width else 0.0)
     center = (middles.max() + middles.min()) / 2
     heights = np.clip((middles - center) / reach + 0.5, 0, 1) * (len(BLOCKS) - 1)
     return "".join(BLOCKS[round(float(height))] for height in heights)

@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from perfsuite.judge.history.drift import Drift
 from perfsuite.judge.history.trend import Trend
 from perfsuite.report.history.sparkline import render_sparkline
 from perfsuite.report.history.words import (
@@ -33,7 +34,12 @@ def render_history(report: HistoryReport, width: int, color: bool) -> str:
     """Render one environment at a width of at least 80 columns."""
     stream = StringIO()
     console = Console(
-        file=stream, width=width, force_terminal=color, no_color=not color, highlight=False, legacy_windows=False
+        file=stream,
+        width=width,
+        force_terminal=color,
+        no_color=not color,
+        highlight=False,
+        legacy_windows=False,
     )
     lines = (*_header_lines(report), *_table_lines(report, width), *_attention_lines(report))
     for line in lines:
@@ -52,16 +58,14 @@ def _header_lines(report: HistoryReport) -> Iterable[Text]:
 
 
 def _table_lines(report: HistoryReport, width: int) -> Iterable[Text]:
-    name_width = max(
-        MIN_NAME_WIDTH, width - SPARKLINE_WIDTH - WORDS_WIDTH - TIME_WIDTH - 3 * len(GAP) - 1
-    )
+    name_width = max(MIN_NAME_WIDTH, width - SPARKLINE_WIDTH - WORDS_WIDTH - TIME_WIDTH - 3 * len(GAP) - 1)
     header = ("benchmark".ljust(name_width), "trend".ljust(SPARKLINE_WIDTH), "now".rjust(TIME_WIDTH))
     yield Text(GAP.join((*header, "last change")), "dim")
     named = [(parse_workload_name(escape_control_characters(each.workload)), each) for each in report.trends]
     for module, group in groupby(named, key=lambda pair: pair[0].module):
         yield Text(shorten(module, width), "bold")
         for name, trend in group:
-            label = shorten(f"{GAP}{name.label}", name_width)
+            label = GAP + shorten(name.label, name_width - len(GAP))
             cells = (
                 label + " " * (name_width - cell_len(label)),
                 render_sparkline(trend.seconds, SPARKLINE_WIDTH).ljust(SPARKLINE_WIDTH),
@@ -91,7 +95,8 @@ def attention_sentences(report: HistoryReport, trend: Trend) -> Iterable[str]:
                 cause = report.cause(trend, change)
                 if link := report.links.range(cause.good.commit, cause.bad.commit):
                     yield link
-    if creep := describe_creep(report, trend):
+    creep = describe_creep(report, trend)
+    if creep and not isinstance(event, Drift):
         yield f"{creep}, which no single step shows"
 
 

@@ -8,7 +8,7 @@ from math import expm1
 
 from perfsuite.judge.history.changes import LevelChange
 from perfsuite.judge.history.drift import Drift
-from perfsuite.judge.history.segmentation import noise_scale
+from perfsuite.judge.history.segmentation import MIN_SEGMENT, noise_scale
 from perfsuite.judge.history.trend import Trend
 from perfsuite.judge.units import MetricKind, format_quantity
 from perfsuite.measure.measurement import Environment
@@ -58,7 +58,7 @@ class HistoryReport:
     def headline(self) -> str:
         """One sentence: how much is slower lately."""
         slower = sum(trend.slower_recently for trend in self.trends)
-        counts = f"{len(self.trends)} benchmarks over {len(self.history.commits)} commits"
+        counts = f"{_count(len(self.trends), 'benchmark')} over {_count(len(self.history.commits), 'commit')}"
         return f"{counts}: {f'{slower} slower lately' if slower else 'none slower lately'}"
 
     @property
@@ -71,6 +71,8 @@ def describe_last(report: HistoryReport, trend: Trend) -> str:
     """What changed last, in at most 28 columns."""
     event = trend.last_event
     if event is None:
+        if len(trend.seconds) < 2 * MIN_SEGMENT:
+            return f"{_count(len(trend.seconds), 'commit')}: too few"
         return describe_creep(report, trend) or f"steady ±{_noise(trend)}"
     if isinstance(event, Drift):
         return f"{format_change(event.change)} drift in {event.last - event.first} commits"
@@ -91,8 +93,8 @@ def describe_event(report: HistoryReport, trend: Trend, event: LevelChange | Dri
     if isinstance(event, Drift):
         first, last = (report.commit(trend, index).label for index in (event.first, event.last))
         return (
-            f"drifted {format_change(event.change)} over {event.last - event.first} commits, {first}..{last}; "
-            "no single one is the cause"
+            f"drifted {format_change(event.change)} over {event.last - event.first} commits, "
+            f"{first}..{last}; no single one is the cause"
         )
     cause = report.cause(trend, event)
     count = "1 measured commit" if cause.measured == 1 else f"{cause.measured} measured commits"
@@ -105,6 +107,10 @@ def describe_event(report: HistoryReport, trend: Trend, event: LevelChange | Dri
 def newest_time(trend: Trend) -> str:
     """The level of the newest commits."""
     return format_quantity(trend.levels[-1], MetricKind.SECONDS)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _noise(trend: Trend) -> str:

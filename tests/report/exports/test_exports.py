@@ -20,7 +20,9 @@ from perfsuite.store.run import Run
 
 NASTY = 'tests/test_a.py::test_b["quoted\\", back\\slash\nline \x1b[31m, ünïcode]'
 FORMULA = "=cmd()"
-HERE = Environment({"os": "Linux x86_64", "cpu": "invented", "cores": "2", "python": "3.12"}, {"memory_gib": "8"})
+HERE = Environment(
+    {"os": "Linux x86_64", "cpu": "invented", "cores": "2", "python": "3.12"}, {"memory_gib": "8"}
+)
 
 
 def a_run(*names: str, seconds: tuple[float, ...] = (0.010, 0.011, 0.012), commit: str = "c" * 40) -> Run:
@@ -78,7 +80,9 @@ def bmf_faults(document: Any) -> list[str]:
             faults += [f"{measure}: name"] * (not re.fullmatch(r"[a-z0-9-]{1,64}", measure))
             faults += [f"{measure}: no value"] * ("value" not in metric)
             faults += [f"{measure}: unknown"] * (not metric.keys() <= {"value", "lower_value", "upper_value"})
-            faults += [f"{measure}: no number"] * any(type(each) not in (int, float) for each in metric.values())
+            faults += [f"{measure}: no number"] * any(
+                type(each) not in (int, float) for each in metric.values()
+            )
     return faults
 
 
@@ -94,7 +98,11 @@ def test_bmf_follows_bencher_s_schema() -> None:
 
 @pytest.mark.parametrize(
     "planted",
-    [{"t": {"latency": {"lower_value": 1.0}}}, {"t": {"latency": {"value": None}}}, {"t": {"La T": {"value": 1}}}],
+    [
+        {"t": {"latency": {"lower_value": 1.0}}},
+        {"t": {"latency": {"value": None}}},
+        {"t": {"La T": {"value": 1}}},
+    ],
 )
 def test_a_planted_fault_of_bmf_is_found(planted: Any) -> None:
     assert bmf_faults(planted)
@@ -107,7 +115,7 @@ def test_long_names_stay_apart_in_bmf() -> None:
 
 
 def custom_benchmark_faults(document: Any) -> list[str]:
-    """What the action's `BenchmarkResult` and its comparison need: see its README, "customSmallerIsBetter"."""
+    """What the action's `BenchmarkResult` and its comparison need (README, "customSmallerIsBetter")."""
     if not isinstance(document, list) or not document:
         return ["not an array with entries: 'No benchmark result was found'"]
     faults = []
@@ -115,7 +123,9 @@ def custom_benchmark_faults(document: Any) -> list[str]:
         faults += ["name"] * (not isinstance(entry.get("name"), str))
         faults += ["unit"] * (not isinstance(entry.get("unit"), str))
         faults += ["value"] * (type(entry.get("value")) not in (int, float))
-        faults += ["optional text"] * any(not isinstance(entry.get(key, ""), str) for key in ("range", "extra"))
+        faults += ["optional text"] * any(
+            not isinstance(entry.get(key, ""), str) for key in ("range", "extra")
+        )
     return faults
 
 
@@ -126,20 +136,33 @@ def test_github_action_benchmark_follows_its_rules() -> None:
     assert {entry["unit"] for entry in document} == {"ms"}
 
 
-@pytest.mark.parametrize("planted", [[], [{"name": "a", "value": "1", "unit": "ms"}], [{"value": 1, "unit": "ms"}]])
+@pytest.mark.parametrize(
+    "planted", [[], [{"name": "a", "value": "1", "unit": "ms"}], [{"value": 1, "unit": "ms"}]]
+)
 def test_a_planted_fault_of_github_action_benchmark_is_found(planted: Any) -> None:
     assert custom_benchmark_faults(planted)
 
 
 def asv_faults(document: dict[str, Any]) -> list[str]:
     """What `asv.results.Results.load` (asv 0.6) needs: its keys, its columns, and one entry for each list."""
-    keys = {"params", "requirements", "commit_hash", "date", "python", "env_name", "result_columns", "results"}
+    keys = {
+        "params",
+        "requirements",
+        "commit_hash",
+        "date",
+        "python",
+        "env_name",
+        "result_columns",
+        "results",
+    }
     faults = [f"missing key {key}" for key in sorted(keys - document.keys())]
     faults += ["version"] * (document.get("version") != 2)
     faults += ["machine"] * (not isinstance(document.get("params", {}).get("machine"), str))
     columns = document.get("result_columns", [])
     known = {"result", "params", "version", "started_at", "duration", "samples", "profile"}
-    faults += [f"unknown data key {each}" for each in columns if each not in known and not each.startswith("stats_")]
+    faults += [
+        f"unknown data key {each}" for each in columns if each not in known and not each.startswith("stats_")
+    ]
     for name, row in document.get("results", {}).items():
         faults += [f"{name}: more values than columns"] * (len(row) > len(columns))
         values = dict(zip(columns, row, strict=False))
@@ -174,7 +197,9 @@ def test_asv_needs_a_commit() -> None:
 
 def test_prometheus_is_read_by_its_client() -> None:
     families = {family.name: family for family in text_string_to_metric_families(export("prometheus"))}
-    medians = {sample.labels["benchmark"]: sample.value for sample in families["perfsuite_seconds_per_call"].samples}
+    medians = {
+        sample.labels["benchmark"]: sample.value for sample in families["perfsuite_seconds_per_call"].samples
+    }
     assert medians["test_plain"] == 0.011
     assert len(medians) == 3
     assert all(sample.timestamp is None for family in families.values() for sample in family.samples)
