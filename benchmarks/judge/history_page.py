@@ -11,11 +11,11 @@ Row = Mapping[str, Any]
 
 _HEAD = """# Does the history find what changed?
 
-Made by `python -m benchmarks.judge.history_promise`; the counts are in `history.json` beside this page. All series are
-invented, so the truth is known: 200 commits, one run of each, with up to three steps of one size at random places
-(`benchmarks/judge/noise.py` has the noise). A found change within 5 commits of a planted one counts as that one.
-The plain threshold reports every commit that is more than 5 % from the one before it. Ranges are Clopper-Pearson
-intervals of 95 %.
+Made by `python -m benchmarks.judge.history_promise`; the counts are in `history.json` beside this page.
+All series are invented, so the truth is known: 200 commits, one run of each, with up to three steps of one
+size at random places (`benchmarks/judge/noise.py` has the noise). A found change within 5 commits of a
+planted one counts as that one. The plain threshold reports every commit that is more than 5 % from the one
+before it. Ranges are Clopper-Pearson intervals of 95 %.
 """
 
 
@@ -104,8 +104,8 @@ def _creep(creep: Mapping[str, Mapping[str, int]], series: int) -> str:
     lines = [
         "## Creep and drift",
         "",
-        "Series in which drift or creep is reported, by what is planted. No step is planted, and with nothing planted",
-        "every report is a false alarm.",
+        "Series in which drift or creep is reported, by what is planted. No step is planted, and with",
+        "nothing planted every report is a false alarm.",
         "",
         "| noise | nothing | 0.02 % each commit, 4 % in all | 0.05 % each, 10 % in all |",
         "|---|--:|--:|--:|",
@@ -119,10 +119,10 @@ def _creep(creep: Mapping[str, Mapping[str, int]], series: int) -> str:
 
 _LIMITS = """## Limits
 
-- A step that is small against the noise is found late or not at all, and its commit is uncertain: that is what the
-  stated range is for. More runs of each commit make the noise smaller; runs of one commit are one point, their median.
+- A step that is small against the noise is found late or not at all, and its commit is uncertain: that is
+  what the stated range is for. More runs of each commit make the noise smaller; they are one point, their median.
 - Where one process in two is 10 % slow for its whole life, a step of 2 % drowns in one run per commit.
-- A machine that drifts by itself (AR .9) hides steps: the rule becomes silent, not wrong. Creep then reports the
-  machine; the gate, which compares in turns, is not fooled by it.
+- A machine that drifts by itself (AR .9) hides half of the steps, of any size, and is reported as creep. The
+  gate compares in turns, and is not fooled by it.
 - A step needs three commits on each side. For the newest commits, use the gate.
 """

@@ -32,7 +32,7 @@ class ProgressLine:
     def every_two_seconds(
         self, text: str, clock: Callable[[], float] = time.monotonic
     ) -> Callable[[int, int], None]:
-        """A callback for counts, such as "run {} of {}", that shows nothing where it ends within two seconds."""
+        """A callback for counts, such as "run {} of {}"; what ends within two seconds shows nothing."""
         last = clock()
 
         def count(done: int, total: int) -> None:

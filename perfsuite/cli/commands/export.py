@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 EPILOG = """\
 examples:
   perfsuite export --format csv                                   # all stored runs
-  perfsuite export --format bmf main --output results.json        # bencher run --adapter json --file results.json
+  perfsuite export --format bmf main --output results.json        # for bencher run --adapter json
   perfsuite export --format github-action-benchmark main --output results.json
   perfsuite export --format prometheus main --output /var/lib/node_exporter/perfsuite.prom
 

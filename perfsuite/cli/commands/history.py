@@ -1,4 +1,4 @@
-"""Show how the times of stored runs developed: trends, change points, drift, and the commits that caused them.
+"""Show how the times of stored runs developed: trends, changes, drift, and the commits that caused them.
 
 Runs are grouped by environment, and runs of one commit count as one. A change is listed with the range of
 commits that contains its cause with a chance of 95 %. The history informs; `perfsuite gate` judges.

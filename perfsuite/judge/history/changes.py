@@ -24,7 +24,7 @@ LOCATION_LEVEL = 0.95
 class LevelChange:
     """A step to a new level. Indices count the commits that measured the workload.
 
-    The cause is most likely at `index`, and at 95 % from `first` to `last`: `first - 1` is the last good commit.
+    The cause is most likely at `index`, and at 95 % from `first` to `last`; `first - 1` is the last good one.
     """
 
     index: int

@@ -1,1 +1,1 @@
-"""Formats in which other tools read stored runs, one file each: a new file that defines `EXPORT` is a new one."""
+"""Formats in which other tools read stored runs, one file each that defines `EXPORT`."""

@@ -1,8 +1,8 @@
 """A results file of airspeed velocity: version 2 of its `Results` format.
 
 https://asv.readthedocs.io/en/stable/dev.html#benchmark-suite-layout-and-file-formats. asv reads it as
-`results/MACHINE/COMMIT8-ENV.json`, beside the machine.json that `asv machine` writes; its machine must be called
-as `params.machine` is here: by the fingerprint of the environment.
+`results/MACHINE/COMMIT8-ENV.json`, beside the machine.json that `asv machine` writes. Its machine must be
+called as `params.machine` is here: by the fingerprint of the environment.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def render(runs: Sequence[Run]) -> str:
 
 
 def _row(measurement: Measurement, started_at: int) -> list[object]:
-    """The values of RESULT_COLUMNS up to `stats_repeat`; each is a list, with one entry without parameters."""
+    """The values of RESULT_COLUMNS up to `stats_repeat`, in lists of one: there are no parameters."""
     samples = measurement.seconds_per_call
     interval = median_interval(samples, 0.99)
     return [

@@ -20,7 +20,7 @@ _FORMULA_STARTS = ("=", "+", "-", "@")
 
 
 def render(runs: Sequence[Run]) -> str:
-    """Times with the 95 % interval of the median; empty where nothing was measured. One column per counter."""
+    """Times with the 95 % interval of the median, and a column for each counter; empty if not measured."""
     counters = sorted({name for run in runs for each in run.measurements.values() for name in each.counters})
     stream = io.StringIO(newline="")
     writer = csv.writer(stream)

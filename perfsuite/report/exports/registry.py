@@ -1,4 +1,4 @@
-"""The registry of export formats: every file of this folder that defines `EXPORT`, by its name with dashes."""
+"""The registry of export formats: every file of this folder that defines `EXPORT`, by its name."""
 
 from __future__ import annotations
 

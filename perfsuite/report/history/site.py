@@ -36,7 +36,7 @@ def write_site(
     folder: Path,
     on_page: Callable[[int, int], None] = lambda done, total: None,
 ) -> Path:
-    """Write the site; return its index. Each environment has a folder; the newest one is the index's first."""
+    """Write the site, with a folder for each environment; return its index."""
     pages = [(report, page) for report in reports for page in group_pages(report.trends)]
     for number, (report, page) in enumerate(pages):
         on_page(number, len(pages))

@@ -16,6 +16,7 @@ from perfsuite.report.history.links import ForgeLinks
 from perfsuite.report.text import format_change
 from perfsuite.store.history import EnvironmentHistory, HistoryCommit
 
+NO_LINKS = ForgeLinks()
 SHORT = 7  # characters of a commit in a column
 
 
@@ -41,7 +42,7 @@ class HistoryReport:
     history: EnvironmentHistory
     trends: Sequence[Trend]
     environment: Environment | None = None
-    links: ForgeLinks = ForgeLinks()
+    links: ForgeLinks = NO_LINKS
 
     def commit(self, trend: Trend, index: int) -> HistoryCommit:
         return self.history.commits[trend.commits[index]]
