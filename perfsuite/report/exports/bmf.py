@@ -1,7 +1,7 @@
 """Bencher Metric Format: https://bencher.dev/docs/reference/bencher-metric-format.
 
-Its schema is https://bencher.dev/bmf.json. Upload the file with `bencher run --adapter json --file FILE`. Latency
-is in nanoseconds, as Bencher's own measure is.
+Its schema is https://bencher.dev/bmf.json. Upload the file with `bencher run --adapter json --file FILE`.
+Latency is in nanoseconds, as Bencher's own measure is.
 """
 
 from __future__ import annotations

@@ -29,8 +29,9 @@ ZOOMED_COMMITS = 60
 PLOTS_OF_A_PAGE = 20
 METHOD = (
     "A step is a new level of the times, found by the kernel change-point search of ruptures. The commits "
-    "of a step contain its cause with a chance of 95 %. A drift is a steady change; no single commit is its "
-    "cause. Creep is the change since the anchor that no step explains. Nothing here gates: perfsuite gate does."
+    "of a step contain its cause with a chance of 95 %. A drift is a steady change; no single commit is "
+    "its cause. Creep is the change since the anchor that no step explains. Nothing here gates: perfsuite "
+    "gate does."
 )
 
 
