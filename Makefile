@@ -27,7 +27,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt \
-		--group dev --editable '.[vision,gpu,plots,remote]'
+		--group dev --editable '.[vision,history,gpu,plots,remote]'
 	@touch $(READY)
 
 test: $(READY)

@@ -176,6 +176,24 @@ def test_the_comment_is_rendered_from_checked_json_by_code_of_the_main_branch() 
     assert "gate.md" not in text
 
 
+def history_faults(text: str) -> list[str]:
+    """Ways in which anything but main could get into the stored history."""
+    workflow = yaml.safe_load(text)
+    found = [] if workflow[True] == {"push": {"branches": ["main"]}} else ["it starts for more than main"]
+    for name, job in workflow["jobs"].items():
+        uses = [step.get("uses", "") for step in job["steps"]]
+        if "write" in job["permissions"].values() and any("checkout" in each for each in uses):
+            found.append(f"{name} may write and checks out code")
+    return found
+
+
+def test_only_runs_of_main_are_stored() -> None:
+    text = TEXTS["history.yml"]
+    assert history_faults(text) == []
+    assert history_faults(text.replace("push:", "pull_request:", 1))
+    assert history_faults(text.replace("contents: read", "contents: write"))
+
+
 @pytest.mark.skipif(ZIZMOR is None, reason="zizmor is not installed")
 def test_zizmor_finds_nothing_at_its_default_level(tmp_path: Path) -> None:
     assert zizmor(ROOT / ".github" / "workflows") == 0

@@ -37,7 +37,8 @@ exit codes:
   11 machine unfit   12 nothing or not everything compared   13 unreadable baseline   130 interrupted
 """
 
-# Import names of the packages in perfsuite[vision], and their titles.
+# Import names of the packages in an extra, and their titles.
+HISTORY_PACKAGES = {"ruptures": "ruptures"}
 VISION_PACKAGES = {
     "PIL": "Pillow",
     "albumentations": "albumentations",
@@ -114,9 +115,12 @@ def _missing_package(error: Exception) -> str | None:
     if not isinstance(error, ModuleNotFoundError) or error.name is None:
         return None
     package = error.name.partition(".")[0]
-    if package not in VISION_PACKAGES or package in sys.modules:  # a module that the package lacks is a bug
+    if package in sys.modules:  # a module that the package lacks is a bug
         return None
-    return f"needs {VISION_PACKAGES[package]}, which is not installed; pip install 'perfsuite[vision]'"
+    for extra, titles in (("vision", VISION_PACKAGES), ("history", HISTORY_PACKAGES)):
+        if package in titles:
+            return f"needs {titles[package]}, which is not installed; pip install 'perfsuite[{extra}]'"
+    return None
 
 
 def build_parser(chosen: Sequence[str]) -> argparse.ArgumentParser:

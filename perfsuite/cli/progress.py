@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import TextIO
 
 from perfsuite.cli.output import print_message
 
+SECONDS_BETWEEN_MESSAGES = 2.0
 ERASE_LINE = "\r\033[K"
 
 
@@ -25,6 +28,20 @@ class ProgressLine:
     def __call__(self, message: str) -> None:
         text = f"{self._prefix}{message}"
         self._write(f"{ERASE_LINE}{text}" if self._is_terminal else f"{text}\n")
+
+    def every_two_seconds(
+        self, text: str, clock: Callable[[], float] = time.monotonic
+    ) -> Callable[[int, int], None]:
+        """A callback for counts, such as "run {} of {}"; what ends within two seconds shows nothing."""
+        last = clock()
+
+        def count(done: int, total: int) -> None:
+            nonlocal last
+            if clock() - last >= SECONDS_BETWEEN_MESSAGES:
+                last = clock()
+                self(text.format(done, total))
+
+        return count
 
     def clear(self) -> None:
         if self._is_terminal:

@@ -19,6 +19,7 @@ from perfsuite.store.run import Run
 from perfsuite.store.summaries import RunSummary
 
 _SECONDS_BETWEEN_MESSAGES = 2.0
+_RUNS_AT_ONCE = 200  # enough for a remote store to fetch many at a time
 _STORED_NAME = re.compile(r"(\d{4,})_(.+)")
 
 
@@ -91,17 +92,34 @@ class RunStore:
             if summary and summary.complete and fingerprint in (None, summary.fingerprint):
                 yield summary
 
+    def stream_history(self, on_run: Callable[[int, int], None]) -> Iterator[RunSummary]:
+        """Summaries of all complete runs, oldest first, without keeping them; `on_run` counts."""
+        stamps = self._read_stamps()
+        references = sorted(stamps, key=_sort_key)
+        for start in range(0, len(references), _RUNS_AT_ONCE):
+            on_run(start, len(references))
+            part = {reference: stamps[reference] for reference in references[start : start + _RUNS_AT_ONCE]}
+            valid = summaries.read_all(self._location, part)
+            for reference, stamp in part.items():
+                summary = valid.get(reference) or self._rebuild_summary(reference, stamp)
+                if summary is not None and summary.complete:
+                    yield summary
+
+    def _rebuild_summary(self, reference: str, stamp: str) -> RunSummary | None:
+        try:
+            return summaries.rebuild(self._location, reference, stamp)
+        except StoreError as error:
+            self._on_message(f"left out of the history: {error}")
+            return None
+
     def _read_summaries(self, stamps: Mapping[str, str]) -> None:
         needed = {key: stamp for key, stamp in stamps.items() if (key, stamp) not in self._summaries}
         valid = summaries.read_all(self._location, needed)
         self._summaries |= {(reference, stamps[reference]): summary for reference, summary in valid.items()}
         missing = [reference for reference in needed if reference not in valid]
         for reference in _with_progress(missing, f"{self.root}: summarizing runs", self._on_message):
-            try:
-                summary = summaries.rebuild(self._location, reference, stamps[reference])
-            except StoreError as error:
-                self._on_message(f"left out of the history: {error}")
-            else:
+            summary = self._rebuild_summary(reference, stamps[reference])
+            if summary is not None:
                 self._summaries[reference, stamps[reference]] = summary
 
     def _create_numbered(self, name: str, data: bytes) -> str:

@@ -1,0 +1,1 @@
+"""The history of stored runs as text, page and site."""
