@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from perfsuite.data.device_dataset import DeviceDataset
+from perfsuite.data.loader_settings import LoaderSettings
 from perfsuite.data.sources import cifar
 from perfsuite.errors import DataError, UsageError
 from perfsuite.training.distributed.ranks import SINGLE_PROCESS, Rank
@@ -61,6 +62,7 @@ def open_training_data(
     rank: Rank = SINGLE_PROCESS,
     channels_last: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    settings: LoaderSettings | None = None,
 ) -> TrainingData:
     """Open the data in `folder`; without a folder, synthetic images.
 
@@ -82,7 +84,8 @@ def open_training_data(
         data = _folder_data(
             folder if folder is not None else _synthetic_images(progress),
             _loader_options(rank, channels_last)
-            | {"batch_size": batch_size, "num_workers": workers, "augmentation_mode": mode, "seed": seed},
+            | {"batch_size": batch_size, "num_workers": workers, "augmentation_mode": mode, "seed": seed}
+            | {"settings": settings},
             resolve_image_size(folder, image_size),
         )
     if len(data.class_names) < 2:
