@@ -31,6 +31,8 @@ TURN_SECONDS = 0.4  # approximate length of a turn without workers, shorter wher
 MAX_BATCHES_PER_TURN = 64
 CALIBRATION_TURNS = 3
 CALIBRATION_BATCHES = 2
+# A first turn that takes so many times the expected one's time hangs, or its setting cannot win.
+MAX_SLOWDOWN, MIN_HANG_SECONDS = 20, 15.0
 # From the images and labels of a batch, the training step to compare loading with.
 MakeStep = Callable[[torch.Tensor, torch.Tensor], StepRun]
 # From the batches of a turn, further sides by name; what they open is closed with the sweep.
@@ -66,11 +68,11 @@ def measure_sweep(
     with ExitStack() as cleanup:
         sweep = _Sweep(loaders, config, limit, on_progress, cleanup)
         settings = config.settings(loaders.engines())
-        batches = _batches_per_turn(sweep, len(settings) * len(loaders.modes) + 1)
+        batches, turn_seconds = _batches_per_turn(sweep, len(settings) * len(loaders.modes) + 1)
         plain = sweep.open(LoaderSetting(0), loaders.modes[0], batches)
         mean, std = image_mean_and_std(plain)
         images_per_epoch = plain.images_per_epoch()
-        sides = _open_sides(sweep, settings, batches)
+        sides = _open_sides(sweep, settings, batches, turn_seconds)
         if make_step is not None:
             batch = next(iter(plain.batches(0)))
             sides.step = make_step(*images_and_labels(batch, "sweep --model"))
@@ -132,8 +134,8 @@ def _results(sides: Sides, modes: Sequence[str]) -> tuple[SettingResult, ...]:
     )
 
 
-def _batches_per_turn(sweep: _Sweep, sides: int) -> int:
-    """Enough for a turn of TURN_SECONDS without workers, and equally many for each worker.
+def _batches_per_turn(sweep: _Sweep, sides: int) -> tuple[int, float]:
+    """Enough for a turn of TURN_SECONDS without workers, and equally many for each worker; and its seconds.
 
     Turns are shorter where MIN_BLOCKS of them would not fit into the time, with two per side and block.
     """
@@ -145,7 +147,8 @@ def _batches_per_turn(sweep: _Sweep, sides: int) -> int:
     turn_seconds = min(TURN_SECONDS, sweep.limit.left / turns)
     most = max(1, *sweep.config.num_workers)
     batches = max(2 * most, min(MAX_BATCHES_PER_TURN, turn_seconds / seconds))
-    return most * ceil(batches / most)
+    whole = most * ceil(batches / most)
+    return whole, whole * seconds
 
 
 def _turn_seconds(run: LoaderRun, epoch: int) -> float:
@@ -154,18 +157,22 @@ def _turn_seconds(run: LoaderRun, epoch: int) -> float:
     return time.perf_counter() - begin
 
 
-def _open_sides(sweep: _Sweep, settings: Sequence[LoaderSetting], batches: int) -> Sides:
+def _open_sides(
+    sweep: _Sweep, settings: Sequence[LoaderSetting], batches: int, turn_seconds: float
+) -> Sides:
     sides, modes = Sides(), sweep.loaders.modes
+    hang_seconds = min(sweep.config.hang_seconds, max(MIN_HANG_SECONDS, MAX_SLOWDOWN * turn_seconds))
     for setting in settings:
+        if sweep.config.stops_early and sides.runs and sweep.limit.is_over:
+            sides.failures[setting.label] = "the time was over before its first turn"
+            continue
         left = format_duration(sweep.limit.left)
         sweep.on_progress(f"{setting}: memory, and a first turn of {batches} batches; {left} left")
         try:
             run = LoaderRun(setting, sweep.open(setting, modes[0], batches))
-            with fail_when_hung(sweep.config.hang_seconds, "sweep"):
+            with fail_when_hung(hang_seconds, "sweep"):
                 sides.first_turns[setting] = measure_first_turn(setting, run.loader)
         except WORKER_FAILURES as error:
-            if not setting.num_workers:
-                raise
             sides.failures[setting.label] = str(error)[:MAX_REASON_CHARS]
             continue
         sides.runs[setting, modes[0]] = run
