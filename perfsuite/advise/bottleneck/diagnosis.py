@@ -21,6 +21,7 @@ from perfsuite.judge.amdahl import max_speedup_with_measured_overlap, measured_o
 from perfsuite.judge.metrics import MetricEstimate, estimate_ratio
 
 LEVEL = 0.99
+FAR_RATIO = 1.5  # beyond it in every block, loading and step differ also where there are few blocks
 CLEAR_LEAD = 1.1  # the largest stage must take this many times the next one's time
 
 
@@ -62,12 +63,12 @@ def diagnose(times: PipelineTimes) -> Diagnosis:
     ratio = _loading_over_step(times)
     training = median(times.training) if times.training else _expected_training(times, loading, step)
     if times.num_workers:
-        if ratio.interval.low > 1:
+        if ratio.value > 1:
             return _loading_diagnosis(times, places, loading, step, training)
-        return _device_diagnosis(times, places, loading, step, training, ratio)
+        return _device_diagnosis(times, places, loading, step, training)
     largest = max(places.values(), default=loading) * _scale_to_loading(times, loading)
     if step > largest:
-        return _device_diagnosis(times, places, loading, step, training, ratio)
+        return _device_diagnosis(times, places, loading, step, training)
     return _loading_diagnosis(times, places, loading, step, training)
 
 
@@ -82,6 +83,16 @@ def _stages_as_read(times: PipelineTimes) -> dict[str, float]:
 def _loading_over_step(times: PipelineTimes) -> MetricEstimate:
     pairs = zip(times.loading, times.step, strict=False)
     return estimate_ratio([load / step for load, step in pairs], LEVEL)
+
+
+def _is_separated(times: PipelineTimes) -> bool:
+    """Whether the turns tell loading and the step apart; without workers they only add up."""
+    if not (times.step and times.num_workers):
+        return True
+    interval = _loading_over_step(times).interval
+    ratios = [load / step for load, step in zip(times.loading, times.step, strict=False)]
+    is_far = len(ratios) > 1 and (min(ratios) > FAR_RATIO or max(ratios) < 1 / FAR_RATIO)
+    return interval.low > 1 or interval.high < 1 or is_far
 
 
 def _expected_training(times: PipelineTimes, loading: float, step: float) -> float:
@@ -110,7 +121,7 @@ def _loading_diagnosis(
     limits = "no step was measured" if step is None else _limit_reason("loading", "the step", loading, step)
     return Diagnosis(
         place=place,
-        is_clear=not others or part >= CLEAR_LEAD * others[0],
+        is_clear=_is_separated(times) and (not others or part >= CLEAR_LEAD * others[0]),
         share=min(1.0, part / training),
         max_speedup=bound,
         overlap=overlap,
@@ -140,10 +151,9 @@ def _device_diagnosis(
     loading: float,
     step: float,
     training: float,
-    ratio: MetricEstimate,
 ) -> Diagnosis:
     overlap = measured_overlap(loading, step, training)
-    is_clear = ratio.interval.high < 1 or not times.num_workers
+    is_clear = _is_separated(times)
     reason = _limit_reason("the step", "loading", step, loading)
     return Diagnosis(
         place=NarrowPlace.DEVICE,

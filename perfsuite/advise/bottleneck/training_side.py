@@ -20,6 +20,17 @@ from perfsuite.training.devices import DeviceTransfer
 from perfsuite.training.step.optimizers import make_optimizer
 from perfsuite.training.step.step import TrainingStep
 
+WAIT, STEP = "waiting for a batch", "training step"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSpan:
+    """What the training thread did, in seconds from the begin of its turn."""
+
+    name: str
+    begin: float
+    end: float
+
 
 @dataclass(slots=True)
 class TrainingRun:
@@ -30,6 +41,7 @@ class TrainingRun:
     clock: Clock
     max_batches: int
     gpu_busy_percent: list[float] = field(default_factory=list)  # one per turn, by NVML
+    spans: list[TrainingSpan] = field(default_factory=list)  # of the last turn
     seconds_per_image: list[float] = field(default_factory=list)
 
     @classmethod
@@ -48,12 +60,18 @@ class TrainingRun:
     def _train(self, epoch: int) -> tuple[float, int]:
         """Seconds and images of a turn."""
         transfer, images = DeviceTransfer(self.step.device), 0
+        self.spans.clear()
         self.clock.wait()
-        begin = time.perf_counter()
+        begin = before = time.perf_counter()
         for batch in islice(self.loader.batches(epoch), self.max_batches):
+            ready = time.perf_counter()
             pair = images_and_labels(batch, "advise --model")
             images += len(pair[0])
             self.step(*transfer(pair))
+            after = time.perf_counter()
+            self.spans.append(TrainingSpan(WAIT, before - begin, ready - begin))
+            self.spans.append(TrainingSpan(STEP, ready - begin, after - begin))
+            before = after
         self.clock.wait()
         if not images:
             raise NothingMeasuredError("advise: the loader gave no image in a turn")

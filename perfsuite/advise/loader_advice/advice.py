@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from perfsuite.advise.bottleneck.diagnosis import Diagnosis, PipelineTimes
+from perfsuite.advise.bottleneck.training_side import TrainingSpan
 from perfsuite.advise.profile.cold_files import ColdFileTimes, NoColdFiles
 from perfsuite.advise.run_time import epoch_seconds
 from perfsuite.advise.sweep.report import (
@@ -47,6 +48,7 @@ class LoaderAdvice:
     cold_files: ColdFileTimes | NoColdFiles | None = None
     model: TrainedModel | None = None
     gpu_busy_percent: float | None = None  # while training
+    training_spans: tuple[TrainingSpan, ...] = ()  # of the last turn of training
     device_peak_bytes: int | None = None
     notes: Sequence[str] = ()  # what was not measured, and why
     is_complete: bool = True

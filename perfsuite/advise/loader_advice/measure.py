@@ -13,7 +13,7 @@ from perfsuite.advise.bottleneck.diagnosis import PipelineTimes, diagnose
 from perfsuite.advise.bottleneck.stages import measure_stages
 from perfsuite.advise.bottleneck.training_side import TrainingRun
 from perfsuite.advise.inputs.batches import images_and_labels
-from perfsuite.advise.inputs.models import load_model_for
+from perfsuite.advise.inputs.models import STAND_IN, load_model_for
 from perfsuite.advise.loader_advice.advice import CACHED, TRAINING, LoaderAdvice, TrainedModel
 from perfsuite.advise.loader_advice.files import files_of, files_outgrow_memory
 from perfsuite.advise.profile.cold_files import ColdFileTimes, NoColdFiles, measure_cold_files
@@ -34,11 +34,10 @@ from perfsuite.training.devices import choose_device
 # Shares of the whole time; reading cold files takes what is left.
 RACES_SHARE, PIPELINE_SHARE, STAGES_SHARE = 0.6, 0.3, 0.05
 TRAINING_TURN_SECONDS = 0.8
-MIN_TRAINING_BATCHES = 4
+MIN_TRAINING_BATCHES = 2
 MAX_COLD_FILES = 128
 # perfsuite's loaders do these in the thread that takes the batches.
 MAIN_THREAD_STAGES = ("normalize", "targets")
-STAND_IN_MODEL = "small"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +56,12 @@ def measure_advice(request: AdviceRequest, on_progress: ProgressCallback = lambd
     """Measure and diagnose. After the first race an interrupt ends the measurement and keeps its results."""
     config = request.config
     limit = TimeLimit.start(config.seconds)
+
+    def report_progress(text: str) -> None:
+        on_progress(f"{format_duration(limit.left)} left in all; {text}")
+
     races_limit = TimeLimit.start(RACES_SHARE * config.seconds)
-    tuning = tune(request.space, config, races_limit, race_in_turns(request.open_loaders), on_progress)
+    tuning = tune(request.space, config, races_limit, race_in_turns(request.open_loaders), report_progress)
     advice = LoaderAdvice(
         subject=request.subject,
         batch_size=config.batch_size,
@@ -68,7 +71,7 @@ def measure_advice(request: AdviceRequest, on_progress: ProgressCallback = lambd
     )
     if not tuning.is_complete:
         return advice
-    measurement = _Measurement(request, tuning, limit, on_progress, advice)
+    measurement = _Measurement(request, tuning, limit, report_progress, advice)
     try:
         measurement.run()
     except KeyboardInterrupt:
@@ -93,7 +96,7 @@ class _Measurement:
             ("stages on one core", self._measure_stages),
             ("cold files", self._measure_cold_files),
         ):
-            self.on_progress(f"{name}; {format_duration(self.limit.left)} left")
+            self.on_progress(name)
             try:
                 part()
             except KeyboardInterrupt:
@@ -138,18 +141,19 @@ class _Measurement:
                 cleanup.callback(loader.close)
                 with fail_when_hung(self.config.hang_seconds, "advise"):
                     images, labels = images_and_labels(next(iter(loader.batches(0))), "advise --model")
-                load_model_for(name or STAND_IN_MODEL, images, labels)
+                load_model_for(name or STAND_IN, images, labels)
         except PerfsuiteError as error:
             if name is not None:
                 raise
             self._note(f"training: not measured; {error}")
             return
         device = str(choose_device(self.request.device))
-        model = TrainedModel(name or STAND_IN_MODEL, device, is_stand_in=name is None)
+        model = TrainedModel(name or STAND_IN, device, is_stand_in=name is None)
         self.advice = replace(self.advice, model=model)
 
     def _measure_pipeline(self) -> None:
-        model, training_runs = self.advice.model, []
+        model = self.advice.model
+        training_runs: list[TrainingRun] = []
         settings = tuple(dict.fromkeys((LoaderSetting(0), self.setting)))
 
         def other_sides(batches: int, cleanup: ExitStack) -> Mapping[str, SweepSide]:
@@ -157,6 +161,7 @@ class _Measurement:
             if isinstance(self.loaders, ImageLoaders):
                 sides[CACHED] = self._cached_side(batches, cleanup)
             if model is not None:
+                self.on_progress(f"a first turn of training {model.name} on {model.device}")
                 training_runs.append(self._training_side(model, batches, cleanup))
                 sides[TRAINING] = training_runs[0]
             return sides
@@ -181,6 +186,7 @@ class _Measurement:
             pipeline=report,
             gpu_busy_percent=sum(busy) / len(busy) if busy else None,
             device_peak_bytes=cuda_peak_bytes(),
+            training_spans=tuple(span for run in training_runs for span in run.spans),
             times=_pipeline_times(report, self.setting, not self.advice.is_own_loader),
         )
         if not report.is_complete:

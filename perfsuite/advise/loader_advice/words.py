@@ -77,9 +77,7 @@ def estimate_lines(advice: LoaderAdvice) -> list[str]:
             )
     model = advice.model
     if model is not None and model.is_stand_in:
-        lines.append(
-            f"training is that of perfsuite's {model.name} model, a stand-in: name yours with --model"
-        )
+        lines.append("training is that of a small stand-in model: name yours with --model")
     return lines
 
 

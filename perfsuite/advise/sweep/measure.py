@@ -157,9 +157,7 @@ def _turn_seconds(run: LoaderRun, epoch: int) -> float:
     return time.perf_counter() - begin
 
 
-def _open_sides(
-    sweep: _Sweep, settings: Sequence[LoaderSetting], batches: int, turn_seconds: float
-) -> Sides:
+def _open_sides(sweep: _Sweep, settings: Sequence[LoaderSetting], batches: int, turn_seconds: float) -> Sides:
     sides, modes = Sides(), sweep.loaders.modes
     hang_seconds = min(sweep.config.hang_seconds, max(MIN_HANG_SECONDS, MAX_SLOWDOWN * turn_seconds))
     for setting in settings:

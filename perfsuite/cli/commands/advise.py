@@ -1,6 +1,6 @@
 """Advise loader settings: find the fastest, name the narrow place of training, and write what to set.
 
-  perfsuite advise --data-dir images/
+  perfsuite advise --data-dir images/ --report advice/
   perfsuite advise --data-dir images/ --model resnet18 --augmentation-mode moderate aggressive
   perfsuite advise --csv labels.csv --data-dir images/ --num-workers 0 4 8 16 --batch-size 64
   perfsuite advise --loader my_package.data:make_loader --model my_package.models:Net
@@ -17,6 +17,7 @@ make_loaders(settings=...) and perfsuite train --settings. Ctrl-C or SIGTERM rep
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import warnings
 from dataclasses import replace
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = add_sweep_arguments(parser, AdviseOptions())
     add("--settings", "where the advised settings are written, in TOML", Path, "FILE")
     add("--timeout", "a turn that takes longer is a hang", duration, "TIME")
+    parser.add_argument("--report", type=Path, metavar="DIR", help="write a page with plots, and Markdown")
     add("--device", "of the training step: auto, cpu, cuda or cuda:N")
 
 
@@ -55,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     advice = _measure(options)
     _write_settings(advice, options.settings)
-    _print_and_write(advice, options)
+    _print_and_write(advice, options, arguments.report)
     if not advice.is_complete:
         return ExitCode.INTERRUPTED
     return exit_code(check_targets(advice.report, advice.result)) if options.check else ExitCode.KEPT
@@ -130,11 +132,14 @@ def _write_settings(advice: LoaderAdvice, path: Path) -> None:
         raise UsageError(f"advise: --settings: {error}") from error
 
 
-def _print_and_write(advice: LoaderAdvice, options: AdviseOptions) -> None:
+def _print_and_write(advice: LoaderAdvice, options: AdviseOptions, folder: Path | None) -> None:
     from rich.console import Console
 
+    from perfsuite.advise.loader_advice.document import advice_document
     from perfsuite.advise.loader_advice.json_ import advice_to_dict
     from perfsuite.advise.loader_advice.terminal import print_advice
+    from perfsuite.measure.environment import detect_environment
+    from perfsuite.report.page.files import write_document
 
     stream = text_stream(options.json)
     width = None if stream is sys.stdout and stream.isatty() else 100
@@ -142,3 +147,6 @@ def _print_and_write(advice: LoaderAdvice, options: AdviseOptions) -> None:
     if options.json is not None:
         write_json("--json", options.json, advice_to_dict(advice))
     print_message(f"perfsuite advise: settings in {options.settings}")
+    if folder is not None:
+        document = advice_document(advice, options.settings, detect_environment(), shlex.join(sys.argv))
+        print_message(f"perfsuite advise: report in {write_document(document, folder)[0]}")
