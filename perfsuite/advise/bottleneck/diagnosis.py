@@ -118,7 +118,10 @@ def _loading_diagnosis(
     others = sorted((value for each, value in seconds.items() if each is not place), reverse=True)
     overlap = None if step is None else measured_overlap(loading, step, training)
     bound = max_speedup_with_measured_overlap(part, loading, step or 0.0, overlap or 0.0)
-    limits = "no step was measured" if step is None else _limit_reason("loading", "the step", loading, step)
+    if step is None:
+        limits = "no step was measured"
+    else:
+        limits = _limit_reason("loading", "the step", loading / step, _is_separated(times))
     return Diagnosis(
         place=place,
         is_clear=_is_separated(times) and (not others or part >= CLEAR_LEAD * others[0]),
@@ -154,20 +157,20 @@ def _device_diagnosis(
 ) -> Diagnosis:
     overlap = measured_overlap(loading, step, training)
     is_clear = _is_separated(times)
-    reason = _limit_reason("the step", "loading", step, loading)
     return Diagnosis(
         place=NarrowPlace.DEVICE,
         is_clear=is_clear,
         share=min(1.0, step / training),
         max_speedup=max_speedup_with_measured_overlap(step, step, loading, overlap),
         overlap=overlap,
-        reason=reason if is_clear else f"{reason}; the turns do not separate them: both are about as fast",
+        reason=_limit_reason("the step", "loading", step / loading, is_clear),
         place_seconds=places,
     )
 
 
-def _limit_reason(slow: str, other: str, slow_seconds: float, other_seconds: float) -> str:
-    return f"{slow} takes {slow_seconds / other_seconds:.2f} times as long as {other}"
+def _limit_reason(slow: str, other: str, ratio: float, is_separated: bool) -> str:
+    same = "" if is_separated else "; the turns do not separate them, both are about as fast"
+    return f"{slow} takes {ratio:.2f} times as long as {other}{same}"
 
 
 def stage_shares(stage_seconds: Mapping[str, float]) -> Sequence[tuple[str, float]]:

@@ -78,7 +78,7 @@ class LoaderAdvice:
     def result(self) -> SettingResult:
         """The advised setting, from the pipeline's turns where these were taken."""
         if self.pipeline is None:
-            return self.last_race.choice.result
+            return self.last_race.winner
         return self.pipeline.results[-1]
 
     @property

@@ -129,7 +129,7 @@ def _worker_curve(race: Race) -> LinePlot:
         y_label="images per second",
         kind=MetricKind.RATE,
         series=tuple(series or [LineSeries("no workers", tuple(map(_worker_point, alone)))]),
-        marks=(PlotMark(race.choice.result.setting.num_workers, "knee"),),
+        marks=(PlotMark(race.winner.setting.num_workers, "knee"),),
         caption="the knee is the cheapest setting that is not shown to be slower than the fastest",
     )
 
@@ -141,7 +141,7 @@ def _worker_point(result: SettingResult) -> LinePoint:
 
 
 def _race_table(race: Race) -> Table:
-    chosen = race.choice.result
+    chosen = race.winner
     tones = {
         RelativeSpeed.AS_FAST: Tone.GOOD,
         RelativeSpeed.SLOWER: Tone.PLAIN,

@@ -73,7 +73,7 @@ def _print_conclusion(advice: LoaderAdvice, console: Console, settings_file: str
 
 def _race_table(race: Race) -> Table:
     table = make_table("images/s", "99 %", "times", "")
-    chosen = race.choice.result
+    chosen = race.winner
     for result in race.report.results:
         rate, speed = result.images_per_second, race.report.relative_speed(result)
         table.add_row(

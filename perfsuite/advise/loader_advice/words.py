@@ -17,6 +17,7 @@ from perfsuite.advise.sweep.advice import (
     growth_advice,
     main_thread_advice,
 )
+from perfsuite.advise.sweep.report import TIME_WAS_OVER
 from perfsuite.advise.time_limit import format_duration
 from perfsuite.judge.units import MetricKind, format_quantity
 
@@ -44,12 +45,13 @@ def knee_line(advice: LoaderAdvice) -> str:
     if race is None:
         return "the numbers of workers were not compared"
     choice, report = race.choice, race.report
-    knee = choice.result.setting.num_workers
-    others = sorted({knee, *(result.setting.num_workers for result in choice.undecided)})
+    knee = race.winner.setting.num_workers
+    candidates = (choice.result, *choice.undecided)
+    others = sorted({knee, *(result.setting.num_workers for result in candidates)})
     width = (
         "" if len(others) == 1 else f" (between {others[0]} and {others[-1]}; the turns do not separate them)"
     )
-    gain = "no other was faster" if choice.result is report.reference else _gain(advice)
+    gain = "no other was faster" if race.winner is report.reference else _gain(advice)
     return f"knee: {knee} worker{'' if knee == 1 else 's'}{width}; {gain}"
 
 
@@ -115,7 +117,10 @@ def further_lines(advice: LoaderAdvice) -> Iterator[str]:
     failures = {
         label: reason for each in advice.tuning.races for label, reason in each.report.failures.items()
     }
-    yield from failure_advice(failures)
+    late = [label for label, reason in failures.items() if reason == TIME_WAS_OVER]
+    if late:
+        yield f"not compared, because the time was over: {', '.join(late)}; give more --seconds"
+    yield from failure_advice({label: failures[label] for label in failures if label not in late})
     yield from advice.notes
 
 

@@ -15,7 +15,7 @@ from perfsuite.advise.machine import describe_machine
 from perfsuite.advise.sweep.config import SweepConfig
 from perfsuite.advise.sweep.first_turn import image_mean_and_std, measure_first_turn
 from perfsuite.advise.sweep.loader_run import LoaderRun, StepRun, SweepSide
-from perfsuite.advise.sweep.report import MIN_BLOCKS, LoaderSetting, SettingResult, SweepReport
+from perfsuite.advise.sweep.report import MIN_BLOCKS, TIME_WAS_OVER, LoaderSetting, SettingResult, SweepReport
 from perfsuite.advise.sweep.setting_loaders import SettingLoaders, TurnLoader, resolved
 from perfsuite.advise.sweep.sides import (
     MAX_REASON_CHARS,
@@ -162,7 +162,7 @@ def _open_sides(sweep: _Sweep, settings: Sequence[LoaderSetting], batches: int, 
     hang_seconds = min(sweep.config.hang_seconds, max(MIN_HANG_SECONDS, MAX_SLOWDOWN * turn_seconds))
     for setting in settings:
         if sweep.config.stops_early and sides.runs and sweep.limit.is_over:
-            sides.failures[setting.label] = "the time was over before its first turn"
+            sides.failures[setting.label] = TIME_WAS_OVER
             continue
         left = format_duration(sweep.limit.left)
         sweep.on_progress(f"{setting}: memory, and a first turn of {batches} batches; {left} left")

@@ -36,6 +36,7 @@ LEVEL = 0.99  # of one interval, so that those of five settings hold together wi
 MIN_BLOCKS = 8  # the fewest whose median has an interval at that level
 DATA_LOADER = "DataLoader"  # the engine of a user's own loader
 PLAIN_MODE = "none"  # without augmentation
+TIME_WAS_OVER = "the time was over before its first turn"  # why a setting was not measured
 EQUIVALENCE_MARGIN = 0.03  # settings within this fraction of each other count as equally fast
 
 Numbers = tuple[float, ...]

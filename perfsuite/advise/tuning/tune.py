@@ -7,7 +7,13 @@ from dataclasses import dataclass, replace
 
 from perfsuite.advise.sweep.config import SweepConfig
 from perfsuite.advise.sweep.measure import measure_sweep
-from perfsuite.advise.sweep.report import LoaderSetting, SettingChoice, SweepReport
+from perfsuite.advise.sweep.report import (
+    EQUIVALENCE_MARGIN,
+    LoaderSetting,
+    SettingChoice,
+    SettingResult,
+    SweepReport,
+)
 from perfsuite.advise.sweep.setting_loaders import SettingLoaders
 from perfsuite.advise.sweep.sides import ProgressCallback
 from perfsuite.advise.time_limit import TimeLimit
@@ -30,6 +36,17 @@ class Race:
     @property
     def choice(self) -> SettingChoice:
         return self.report.choice()
+
+    @property
+    def winner(self) -> SettingResult:
+        """The choice where it is clear; else the cheapest candidate that was about as fast as the fastest.
+
+        Where the turns do not separate the settings, the cheapest of all would often be no workers at all.
+        """
+        candidates, fastest = [self.choice.result, *self.choice.undecided], self.report.fastest
+        most = 1 + EQUIVALENCE_MARGIN
+        near = (each for each in candidates if self.report.slowdown(each, fastest).value <= most)
+        return next(near, fastest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +113,11 @@ class _Tuning:
         if len(space.decoders) > 1:
             seconds = DECODER_SHARE * total
             race = self._race("decoder", races.decoder_race(space.decoders), seconds, done)
-            decoder = race.choice.result.setting.decoder or races.AUTO
+            decoder = race.winner.setting.decoder or races.AUTO
         settings = races.worker_race(space.num_workers, space.engines, decoder, space.prefetch_factors[0])
         race = self._race("workers", settings, WORKER_SHARE * total, done)
-        contenders = [_as_option(result.setting) for result in (race.choice.result, *race.choice.undecided)]
+        candidates = (race.winner, race.choice.result, *race.choice.undecided)
+        contenders = list(dict.fromkeys(_as_option(result.setting) for result in candidates))
         queues = races.queue_race(contenders, space.prefetch_factors, space.batch_sizes)
         if len(queues) > 1:
             self._race("batches", queues, self.limit.left, done)
@@ -130,4 +148,4 @@ def _as_option(setting: LoaderSetting) -> LoaderSetting:
 
 
 def _winner(done: Sequence[Race]) -> LoaderSetting:
-    return _as_option(done[-1].choice.result.setting)
+    return _as_option(done[-1].winner.setting)

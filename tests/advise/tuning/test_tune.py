@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from perfsuite.advise.sweep.config import SweepConfig
@@ -56,6 +58,19 @@ def test_each_option_is_chosen_where_it_is_faster() -> None:
 def test_without_a_gain_from_workers_none_are_advised() -> None:
     result = tuned(lambda setting: 0.004 + 0.001 * setting.num_workers)
     assert (result.setting.num_workers, result.setting.engine) == (0, "auto")
+
+
+def test_where_the_turns_separate_nothing_the_winner_is_near_the_fastest_and_not_the_cheapest() -> None:
+    def measure(race: SweepConfig, on_progress: ProgressCallback) -> SweepReport:
+        report = race_report(race, lambda setting: scaling(setting))
+        one_block = [replace(each, seconds_per_image=each.seconds_per_image[:1]) for each in report.results]
+        return replace(report, results=tuple(one_block))
+
+    limit = TimeLimit.start(60.0, timer=lambda: 0.0)
+    result = tune(SPACE, SweepConfig(), limit, measure)
+    assert result.worker_race is not None
+    assert not result.worker_race.choice.is_clear
+    assert (result.worker_race.choice.result.setting.num_workers, result.setting.num_workers) == (0, 2)
 
 
 def test_a_loader_of_the_users_own_has_no_decoders_to_race() -> None:
