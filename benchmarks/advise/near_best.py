@@ -92,8 +92,8 @@ def main() -> int:
         repeat = run_repeat(arguments.folder, arguments.seconds, arguments.sweep_seconds)
         repeats.append(repeat)
         print(
-            f"advised {repeat.advised.label} in {repeat.advice_seconds:.0f} s, best {repeat.best.label}: takes "
-            f"{format_ratio(repeat.slowdown)} of its time{'' if repeat.is_near else '   <- too far'}",
+            f"advised {repeat.advised.label} in {repeat.advice_seconds:.0f} s, best {repeat.best.label}: "
+            f"takes {format_ratio(repeat.slowdown)} of its time{'' if repeat.is_near else '   <- too far'}",
             flush=True,
         )
     near = sum(repeat.is_near for repeat in repeats)

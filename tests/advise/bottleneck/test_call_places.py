@@ -109,7 +109,7 @@ def test_lumps_are_split_and_known_stages_stay() -> None:
 
 
 def test_what_waits_without_a_name_is_storage_and_what_computes_is_the_data_set() -> None:
-    nameless = {None: 1.0}
+    nameless: dict[str | None, float] = {None: 1.0}
     assert split_lumps({"dataset": 1.0}, CallShares(nameless, waiting=0.9)) == pytest.approx(
         {"read": 0.9, "dataset": 0.1}
     )
