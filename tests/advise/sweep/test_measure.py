@@ -262,7 +262,7 @@ def test_a_setting_that_cannot_win_is_stopped_and_keeps_its_blocks(
         return 1.0 + self.setting.num_workers
 
     monkeypatch.setattr(LoaderRun, "turn", turn)
-    modes = {"augmentation_modes": ("none",), "stops_early": True}
+    modes: dict[str, Any] = {"augmentation_modes": ("none",), "stops_early": True}
     report = sweep_images(images, config(num_workers=(0, 1), min_blocks=12, seconds=300.0, **modes))
     none, one = report.results
     assert (none.is_stopped, one.is_stopped) == (False, True)
