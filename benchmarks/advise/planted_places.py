@@ -3,8 +3,8 @@
 python -m benchmarks.advise.planted_places --trials 40 --seconds 20
 
 Each trial slows one place by a random amount (computing in decode, transform, collate and step; waiting in
-storage) and asks for the narrow place with two workers. Nothing is planted in the control: there neither storage
-nor collate may be named. The step may: with images this small it is about as slow as loading.
+storage) and asks for the narrow place with two workers. Nothing is planted in the control: there neither
+storage nor collate may be named. The step may: with images this small it is about as slow as loading.
 """
 
 from __future__ import annotations
