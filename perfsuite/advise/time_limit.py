@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 
+from perfsuite.errors import DataError
+
 # A signal that arrives in a callback whose exceptions are dropped must come again.
 SECONDS_BETWEEN_SIGNALS = 1.0
 
@@ -81,3 +83,16 @@ def format_duration(seconds: float) -> str:
             value = seconds / size
             return f"{value:.1f} {unit}" if value < 10 else f"{value:.0f} {unit}"
     raise AssertionError(seconds)
+
+
+@contextmanager
+def fail_when_hung(seconds: float, who: str) -> Iterator[None]:
+    """Raise DataError in the block after so many seconds, where the system can interrupt a waiting call."""
+    try:
+        with interrupt_when_over(TimeLimit.start(seconds)):
+            yield
+    except TimeIsUpError as error:
+        raise DataError(
+            f"{who}: no end of a turn after {format_duration(seconds)}, expected batches; it hangs or is "
+            "very slow: iterate over it in a script to see where it waits"
+        ) from error

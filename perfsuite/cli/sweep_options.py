@@ -10,7 +10,7 @@ perfsuite.errors.UsageError: sweep.toml: batch_size: 0, expected a whole number 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,9 +43,9 @@ class SweepOptions:
     engine: tuple[str, ...] = ("auto",)
     prefetch_factor: tuple[int, ...] = (2,)
     augmentation_mode: tuple[str, ...] = ("moderate",)
-    batch_size: int = 32
+    batch_size: tuple[int, ...] = (32,)
     image_size: int = 224
-    decoder: str = "auto"
+    decoder: tuple[str, ...] = ("auto",)
     on_error: str = "raise"
     start_method: str | None = None
     epochs: int = 50
@@ -54,11 +54,30 @@ class SweepOptions:
     json: str | None = None
 
 
-def read_options(path: Path) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdviseOptions(SweepOptions):
+    """Empty lists are filled in by the machine: its cores, and the decoders that are installed."""
+
+    num_workers: tuple[int, ...] = ()
+    engine: tuple[str, ...] = ("threads", "processes", "subprocess")
+    prefetch_factor: tuple[int, ...] = (2, 1, 4)
+    batch_size: tuple[int, ...] = (32, 64)
+    decoder: tuple[str, ...] = ()
+    seconds: float = 120.0
+    timeout: float = 60.0
+    device: str = "auto"
+    settings: Path = Path("loader-settings.toml")
+
+
+def option_names(options_type: type[SweepOptions]) -> list[str]:
+    return [field.name for field in fields(options_type)]
+
+
+def read_options(path: Path, options_type: type[SweepOptions] = SweepOptions) -> dict[str, Any]:
     """The checked options of a TOML or YAML file; its relative paths start at the file's folder."""
     entries = read_config_file(path)
-    options = check_options(entries, str(path))
-    for name in ("data_dir", "csv"):
+    options = check_options(entries, str(path), options_type)
+    for name in ("data_dir", "csv", "settings"):
         if name in options:
             options[name] = path.parent / options[name]
     if options.get("json", STDOUT) != STDOUT:
@@ -82,13 +101,15 @@ def check_loader_source(options: Mapping[str, object], who: str) -> None:
         )
 
 
-def check_options(entries: Mapping[str, object], who: str) -> dict[str, Any]:
+def check_options(
+    entries: Mapping[str, object], who: str, options_type: type[SweepOptions] = SweepOptions
+) -> dict[str, Any]:
     """Convert each entry to the type of its option; UsageError names `who` and the entry."""
-    options: dict[str, Any] = {}
+    known, options = option_names(options_type), dict[str, Any]()
     for key, value in entries.items():
         name = key.replace("-", "_")
-        if name not in _CHECKS:
-            raise UsageError(f"{who}: {key!r}, expected one of {', '.join(_CHECKS)}")
+        if name not in known:
+            raise UsageError(f"{who}: {key!r}, expected one of {', '.join(known)}")
         if name in options:
             raise UsageError(f"{who}: {name} is given twice, with '-' and with '_', expected it once")
         options[name] = _CHECKS[name](f"{who}: {name}", value)
@@ -139,13 +160,16 @@ _CHECKS: dict[str, Callable[[str, object], object]] = {
     "engine": partial(_check_list, _check_text),
     "prefetch_factor": partial(_check_list, partial(_check_number, POSITIVE_INT)),
     "augmentation_mode": partial(_check_list, _check_text),
-    "batch_size": partial(_check_number, POSITIVE_INT),
+    "batch_size": partial(_check_list, partial(_check_number, POSITIVE_INT)),
     "image_size": partial(_check_number, POSITIVE_INT),
-    "decoder": _check_text,
+    "decoder": partial(_check_list, _check_text),
     "on_error": _check_text,
     "start_method": _check_text,
     "epochs": partial(_check_number, POSITIVE_INT),
     "seconds": partial(_check_number, POSITIVE),
     "check": _check_flag,
     "json": _check_text,
+    "timeout": partial(_check_number, POSITIVE),
+    "device": _check_text,
+    "settings": _check_path,
 }

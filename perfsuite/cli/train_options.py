@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,7 +15,6 @@ from perfsuite.cli.arguments import (
     POSITIVE_INT,
     Options,
     add_augmentation_argument,
-    add_batch_size_argument,
     add_data_dir_argument,
     add_image_size_argument,
     add_on_error_argument,
@@ -25,8 +24,12 @@ from perfsuite.cli.config_file import add_config_argument
 
 if TYPE_CHECKING:
     from perfsuite.data.faults import FaultPolicy
+    from perfsuite.data.loader_settings import LoaderSettings
     from perfsuite.training.step.lr_schedules import ScheduleName
     from perfsuite.training.step.optimizers import OptimizerName
+
+
+DEFAULT_BATCH_SIZE = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +39,7 @@ class TrainOptions:
     data_dir: Path | None
     image_size: int | None
     batch_size: int
+    settings: LoaderSettings
     num_workers: int | None
     augmentation_mode: str | None
     on_error: FaultPolicy
@@ -58,9 +62,19 @@ class TrainOptions:
 
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace) -> TrainOptions:
-        names = [field.name for field in fields(cls) if field.name != "speed"]
-        speed = preset_options.PresetOptions.from_arguments(arguments)
-        return cls(speed=speed, **{name: getattr(arguments, name) for name in names})
+        from perfsuite.data.loader_settings import LoaderSettings, read_loader_settings
+
+        path = arguments.settings
+        settings = LoaderSettings() if path is None else read_loader_settings(path)
+        batch_size = arguments.batch_size or settings.batch_size or DEFAULT_BATCH_SIZE
+        own = {"speed", "settings", "batch_size"}
+        names = [field.name for field in fields(cls) if field.name not in own]
+        return cls(
+            speed=preset_options.PresetOptions.from_arguments(arguments),
+            settings=replace(settings, batch_size=batch_size),
+            batch_size=batch_size,
+            **{name: getattr(arguments, name) for name in names},
+        )
 
     @property
     def log_path(self) -> Path:
@@ -81,9 +95,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_data_arguments(options: Options) -> None:
     add_data_dir_argument(options)
     add_image_size_argument(options, None, "64, or the data's")
-    add_batch_size_argument(options)
+    options.add_argument(
+        "--batch-size",
+        type=number(POSITIVE_INT),
+        metavar="N",
+        help=f"images per batch ({DEFAULT_BATCH_SIZE}, or that of --settings)",
+    )
     options.add_argument(
         "--num-workers", type=number(NONNEGATIVE_INT), metavar="N", help="loading workers (by CPU cores)"
+    )
+    options.add_argument(
+        "--settings",
+        type=Path,
+        metavar="FILE",
+        help="loader settings that `perfsuite advise` wrote; options of the command line win",
     )
     add_augmentation_argument(options)
     add_on_error_argument(options)

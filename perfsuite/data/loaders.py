@@ -26,6 +26,7 @@ from perfsuite.data.faults import FaultPolicy
 from perfsuite.data.image_config import Crop, ImageConfig
 from perfsuite.data.loader import Loader, Normalize
 from perfsuite.data.loader_options import LoaderOptions, check_arguments, parse_device, resolve_rank
+from perfsuite.data.loader_settings import LoaderSettings, read_loader_settings
 from perfsuite.data.order import Sampler, UnevenPolicy
 from perfsuite.data.sources.annotation_formats import read_annotations
 from perfsuite.data.sources.annotations import Annotations
@@ -104,6 +105,7 @@ def make_loaders(
     annotations: str | Path | Annotations | None = None,
     maps: str | Path | MapSource | None = None,
     keypoint_flip_pairs: Sequence[tuple[int, int]] | None = None,
+    settings: str | Path | LoaderSettings | None = None,
 ) -> Loaders:
     """Make loaders for a folder of class folders (or of train, val and test), or for given sources.
 
@@ -128,7 +130,16 @@ def make_loaders(
     `pin_memory` (by default with a GPU; without one it has no effect) puts batches into page-locked memory.
     `sampler` yields the training rows, before they are shared among ranks. Workers outlive an epoch unless
     `persistent_workers` is False.
+
+    `settings` are those of `perfsuite advise`, as a file or a value: batch_size, num_workers, engine,
+    prefetch_factor and decoder. An argument that differs from its default wins over them.
     """
+    speed = _read_settings(settings).given
+    batch_size = speed.get("batch_size", 32) if batch_size == 32 else batch_size
+    num_workers = speed.get("num_workers") if num_workers is None else num_workers
+    engine = speed.get("engine", "auto") if engine == "auto" else engine
+    prefetch_factor = speed.get("prefetch_factor", 2) if prefetch_factor == 2 else prefetch_factor
+    decoder = speed.get("decoder", "auto") if decoder == "auto" else decoder
     workers = default_num_workers() if num_workers is None else num_workers
     check_arguments(
         batch_size=batch_size,
@@ -192,6 +203,12 @@ def make_loaders(
         class_names=tuple(sources["train"].class_names if labels is None else labels.class_names),
         info=_describe(sources, image_config, options, has_targets=labels is not None),
     )
+
+
+def _read_settings(settings: str | Path | LoaderSettings | None) -> LoaderSettings:
+    if settings is None:
+        return LoaderSettings()
+    return settings if isinstance(settings, LoaderSettings) else read_loader_settings(settings)
 
 
 def _make_loader(

@@ -34,3 +34,30 @@ def saved_fraction(speedup: float) -> float:
     (0.75, 1.0)
     """
     return 1 - 1 / speedup
+
+
+def measured_overlap(side: float, other_side: float, together: float) -> float:
+    """How far two sides run at once: 0 one after the other, 1 as long as the slower one takes.
+
+    >>> measured_overlap(3.0, 2.0, together=5.0), measured_overlap(3.0, 2.0, together=3.0)
+    (0.0, 1.0)
+    """
+    saved = side + other_side - together
+    return min(1.0, max(0.0, saved / min(side, other_side)))
+
+
+def max_speedup_with_measured_overlap(part: float, side: float, other_side: float, overlap: float) -> float:
+    """The speed-up if `part` of `side` took no time, where the sides overlap as they did when measured.
+
+    >>> max_speedup_with_measured_overlap(2.0, 3.0, 2.0, overlap=0.0)
+    1.6666666666666667
+    >>> max_speedup_with_measured_overlap(2.0, 3.0, 2.0, overlap=1.0)
+    1.5
+    """
+    before = _time_together(side, other_side, overlap)
+    after = _time_together(max(0.0, side - part), other_side, overlap)
+    return before / after if after > 0 else inf
+
+
+def _time_together(side: float, other_side: float, overlap: float) -> float:
+    return max(side, other_side) + (1 - overlap) * min(side, other_side)

@@ -39,5 +39,5 @@ def test_a_wrong_file_is_named_with_what_is_wrong(content: bytes, message: str, 
 def test_a_right_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "sweep.toml"
     path.write_text("batch-size = 4\nnum_workers = [0, 2]\ndata_dir = 'images'\n")
-    expected = {"batch_size": 4, "num_workers": (0, 2), "data_dir": tmp_path / "images"}
+    expected = {"batch_size": (4,), "num_workers": (0, 2), "data_dir": tmp_path / "images"}
     assert read_options(path) == expected

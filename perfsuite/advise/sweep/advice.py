@@ -25,10 +25,10 @@ def advise_on_sweep(report: SweepReport) -> list[str]:
     choice = report.choice()
     return [
         *_choice_advice(report, choice),
-        *_growth_advice(report, choice),
+        *growth_advice(report, choice),
         *_time_advice(report, choice.result),
-        *_augmentation_advice(choice.result),
-        *_main_thread_advice(choice.result),
+        *augmentation_advice(choice.result),
+        *main_thread_advice(choice.result),
         *_bottleneck_advice(report, choice.result),
         *(() if report.machine is None else platform_advice(report.machine, choice.result.demand)),
         *failure_advice(report.failures),
@@ -83,7 +83,7 @@ def _reason(report: SweepReport, chosen: SettingResult) -> str:
     )
 
 
-def _growth_advice(report: SweepReport, choice: SettingChoice) -> Iterator[str]:
+def growth_advice(report: SweepReport, choice: SettingChoice) -> Iterator[str]:
     most = max(result.setting.num_workers for result in report.results)
     if choice.is_clear and choice.result.setting.num_workers == most and len(report.results) > 1 and most:
         yield f"the rate still grew at {most}: try more too (--num-workers {most} {2 * most})"
@@ -114,7 +114,7 @@ def _bottleneck_advice(report: SweepReport, result: SettingResult) -> Iterator[s
         )
 
 
-def _augmentation_advice(result: SettingResult) -> Iterator[str]:
+def augmentation_advice(result: SettingResult) -> Iterator[str]:
     share, overhead = result.overhead_share, result.overhead
     if share is not None and overhead is not None and share.interval.low > OVERHEAD_WARNING:
         yield (
@@ -124,7 +124,7 @@ def _augmentation_advice(result: SettingResult) -> Iterator[str]:
         )
 
 
-def _main_thread_advice(result: SettingResult) -> Iterator[str]:
+def main_thread_advice(result: SettingResult) -> Iterator[str]:
     cores = result.core_use
     if cores is not None and result.setting.num_workers and cores.main_thread > BUSY_CORES:
         yield (

@@ -23,6 +23,12 @@ class SweepConfig:
     min_blocks: int = 1  # taken even where the time is over
     epochs: int = 50  # of the run whose time is estimated
     loader_options: Mapping[str, Any] = field(default_factory=dict)  # further options of make_loaders
+    decoders: tuple[str, ...] = ()  # to compare; without one, the loaders' own choice
+    batch_sizes: tuple[int, ...] = ()  # to compare; without one, batch_size
+    only: tuple[LoaderSetting, ...] = ()  # these settings instead of all combinations
+    with_plain_mode: bool = True  # measure every setting without augmentation too
+    stops_early: bool = False  # end the turns of a setting that another one is faster than for certain
+    hang_seconds: float = 120.0  # a turn that takes so much longer than expected hangs
 
     def __post_init__(self) -> None:
         if not self.num_workers or min(self.num_workers) < 0:
@@ -34,15 +40,22 @@ class SweepConfig:
 
     def settings(self, engines: tuple[str, ...]) -> tuple[LoaderSetting, ...]:
         """All combinations, each once; without workers, engine and prefetch factor do not matter."""
-        combinations = (
-            LoaderSetting(num_workers, prefetch_factor, engine) if num_workers else LoaderSetting(0)
+        if self.only:
+            return self.only
+        combinations = {
+            LoaderSetting(num_workers, prefetch_factor, engine, decoder, batch_size)
+            if num_workers
+            else LoaderSetting(0, decoder=decoder, batch_size=batch_size)
             for num_workers in self.num_workers
             for prefetch_factor in self.prefetch_factors
             for engine in engines
-        )
-        return tuple(sorted(set(combinations)))
+            for decoder in self.decoders or (None,)
+            for batch_size in self.batch_sizes or (None,)
+        }
+        return tuple(sorted(combinations, key=lambda each: (each.cost, each.engine, each.decoder or "")))
 
     @property
     def modes(self) -> tuple[str, ...]:
-        """Every mode once, the deciding one first; the plain one is always among them."""
-        return tuple(dict.fromkeys([*self.augmentation_modes, PLAIN_MODE]))
+        """Every mode once, the deciding one first; the plain one is among them unless it is left out."""
+        plain = [PLAIN_MODE] if self.with_plain_mode else []
+        return tuple(dict.fromkeys([*self.augmentation_modes, *plain]))

@@ -26,7 +26,7 @@ def sweep_to_dict(report: SweepReport) -> dict[str, Any]:
         "settings": [_setting_to_dict(report, result) for result in report.results],
         "choice": asdict(choice.result.setting),
         "undecided": [asdict(result.setting) for result in choice.undecided],
-        "checks": [_null_nonfinite(asdict(verdict)) for verdict in check_targets(report, choice.result)],
+        "checks": [null_nonfinite(asdict(verdict)) for verdict in check_targets(report, choice.result)],
         "advice": advise_on_sweep(report),
     }
 
@@ -48,11 +48,13 @@ def _setting_to_dict(report: SweepReport, result: SettingResult) -> dict[str, An
         "relative_speed": report.relative_speed(result),
         "batch_times": batch_times,
     }
-    finite: dict[str, Any] = _null_nonfinite(values)
+    finite: dict[str, Any] = null_nonfinite(values)
     return finite
 
 
-def _null_nonfinite(value: Any) -> Any:
+def null_nonfinite(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _null_nonfinite(member) for key, member in value.items()}
+        return {key: null_nonfinite(member) for key, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [null_nonfinite(member) for member in value]
     return None if isinstance(value, float) and not isfinite(value) else value

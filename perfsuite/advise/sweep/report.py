@@ -36,30 +36,47 @@ LEVEL = 0.99  # of one interval, so that those of five settings hold together wi
 MIN_BLOCKS = 8  # the fewest whose median has an interval at that level
 DATA_LOADER = "DataLoader"  # the engine of a user's own loader
 PLAIN_MODE = "none"  # without augmentation
+TIME_WAS_OVER = "the time was over before its first turn"  # why a setting was not measured
 EQUIVALENCE_MARGIN = 0.03  # settings within this fraction of each other count as equally fast
 
 Numbers = tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class LoaderSetting:
-    """Options of `make_loaders`, ordered by what they cost."""
+    """Options of `make_loaders`. None leaves a decoder or batch size to the sweep.
+
+    >>> str(LoaderSetting(2, 4, "threads", batch_size=64)), LoaderSetting(0, decoder="pillow").label
+    ("num_workers=2, engine='threads', prefetch_factor=4, batch_size=64", '0 auto pillow')
+    """
 
     num_workers: int
     prefetch_factor: int = 2
     engine: str = "auto"
+    decoder: str | None = None
+    batch_size: int | None = None
 
     def __str__(self) -> str:
-        if not self.num_workers:
-            return "num_workers=0"
-        engine = "" if self.engine == DATA_LOADER else f", engine={self.engine!r}"
-        return f"num_workers={self.num_workers}{engine}, prefetch_factor={self.prefetch_factor}"
+        parts = [f"num_workers={self.num_workers}"]
+        if self.num_workers:
+            parts += [] if self.engine == DATA_LOADER else [f"engine={self.engine!r}"]
+            parts.append(f"prefetch_factor={self.prefetch_factor}")
+        parts += [] if self.decoder is None else [f"decoder={self.decoder!r}"]
+        parts += [] if self.batch_size is None else [f"batch_size={self.batch_size}"]
+        return ", ".join(parts)
 
     @property
     def label(self) -> str:
-        """A short name; `2 threads +4` loads four batches ahead."""
+        """A short name; `2 threads +4` loads four batches ahead, `b64` are batches of 64."""
         ahead = f" +{self.prefetch_factor}" if self.num_workers else ""
-        return f"{self.num_workers} {self.engine}{ahead}"
+        decoder = "" if self.decoder is None else f" {self.decoder}"
+        batch = "" if self.batch_size is None else f" b{self.batch_size}"
+        return f"{self.num_workers} {self.engine}{ahead}{decoder}{batch}"
+
+    @property
+    def cost(self) -> tuple[int, int, int]:
+        """Settings are ordered by it: fewer workers first, then fewer batches ahead, then smaller batches."""
+        return self.num_workers, self.prefetch_factor, self.batch_size or 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +142,8 @@ class SettingResult:
     first_batch_seconds: Numbers = ()
     core_use: CoreUse | None = None
     memory: HostMemory | None = None
+    # Its turns ended early because another setting was faster for certain; its blocks are the first ones.
+    is_stopped: bool = False
 
     @property
     def images_per_second(self) -> MetricEstimate:
@@ -208,20 +227,26 @@ class SweepReport:
     machine: MachineFacts | None = None
     step_seconds_per_image: Numbers = ()  # of a training step in the same blocks; empty without a model
     failures: Mapping[str, str] = field(default_factory=dict)  # reasons of settings that could not load
+    other_sides: Mapping[str, Numbers] = field(default_factory=dict)  # further sides in the same blocks
 
     @property
     def blocks(self) -> int:
-        return len(self.results[0].seconds_per_image)
+        return max(len(result.seconds_per_image) for result in self.results)
 
     @property
     def fastest(self) -> SettingResult:
         """The setting with the best paired speed-up: a noisy maximum, so `choice` does not just take it."""
-        return max(self.results, key=lambda result: self.speedup(result).value)
+        running = [result for result in self.results if not result.is_stopped] or [*self.results]
+        anchor = min(running, key=lambda result: result.setting.cost)  # it has a turn in every block
+        return min(running, key=lambda result: self.slowdown(result, anchor).value)
 
     @property
     def reference(self) -> SettingResult:
         """The setting that speed-ups are relative to: no workers, or the fewest in the run."""
-        return min(self.results, key=lambda result: result.setting)
+        return min(self.results, key=lambda result: result.setting.cost)
+
+    def batch_size_of(self, result: SettingResult) -> int:
+        return result.setting.batch_size or self.batch_size
 
     def speedup(self, result: SettingResult) -> MetricEstimate:
         return estimate_ratio(_ratios(self.reference, result), LEVEL)
@@ -250,7 +275,7 @@ class SweepReport:
         """The loading rate over the training rate; above 1 the loader is not the bottleneck."""
         if not self.step_seconds_per_image:
             return None
-        pairs = zip(self.step_seconds_per_image, result.seconds_per_image, strict=True)
+        pairs = zip(self.step_seconds_per_image, result.seconds_per_image, strict=False)
         return estimate_ratio([step / load for step, load in pairs], LEVEL)
 
     def loading_epoch(self, result: SettingResult) -> MetricEstimate | None:
@@ -270,18 +295,18 @@ class SweepReport:
 
     def _is_slower(self, result: SettingResult) -> bool:
         """Whether another setting is faster for certain, by more than the margin."""
-        return any(
+        return result.is_stopped or any(
             self.slowdown(result, other).interval.low > 1 + EQUIVALENCE_MARGIN
             for other in self.results
             if other is not result
         )
 
-    def _cost(self, result: SettingResult) -> tuple[int, int, float]:
-        """Fewer workers first, then fewer batches ahead; of equal ones the faster."""
-        setting = result.setting
-        return setting.num_workers, setting.prefetch_factor, -self.speedup(result).value
+    def _cost(self, result: SettingResult) -> tuple[tuple[int, int, int], float]:
+        """The setting's cost; of equal ones the faster first."""
+        return result.setting.cost, -self.speedup(result).value
 
 
 def _ratios(numerator: SettingResult, denominator: SettingResult) -> list[float]:
-    pairs = zip(numerator.seconds_per_image, denominator.seconds_per_image, strict=True)
+    """Block by block; a setting that was stopped has only the first blocks."""
+    pairs = zip(numerator.seconds_per_image, denominator.seconds_per_image, strict=False)
     return [upper / lower for upper, lower in pairs]

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from math import ceil
 from typing import Any, Protocol
 
 import numpy as np
@@ -48,7 +49,8 @@ class SettingLoaders(Protocol):
     def engines(self) -> tuple[str, ...]:
         """The engines to compare, each for all rows of the table."""
 
-    def open(self, setting: LoaderSetting, mode: str, batches: int) -> TurnLoader: ...
+    def open(self, setting: LoaderSetting, mode: str, batches: int) -> TurnLoader:
+        """A loader whose turn has the images of so many batches of the sweep's own batch size."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ class ImageLoaders:
     def open(self, setting: LoaderSetting, mode: str, batches: int) -> TurnLoader:
         rows = self._rows(batches * self.config.batch_size)
         options = dict(self.config.loader_options)
+        if setting.decoder is not None:
+            options["decoder"] = setting.decoder
         if setting.engine == PROCESSES:  # as `auto` starts them
             options["start_method"] = preferred_start_method(options.get("start_method"))
         with warnings.catch_warnings():
@@ -82,7 +86,7 @@ class ImageLoaders:
             warnings.filterwarnings("ignore", "This DataLoader will create")
             loaders = make_loaders(
                 dict.fromkeys(SPLITS, Subset(self.source, rows)),
-                self.config.batch_size,
+                setting.batch_size or self.config.batch_size,
                 setting.num_workers,
                 mode,
                 engine=setting.engine,
@@ -126,13 +130,16 @@ class OwnLoaders:
 
     def open(self, setting: LoaderSetting, mode: str, batches: int) -> TurnLoader:
         del mode  # augmentation is the user's own
-        loader = self.loader.open(setting.num_workers, setting.prefetch_factor)
+        own_size = self.loader.batch_size
+        user_loader = replace(self.loader, batch_size=setting.batch_size or own_size)
+        loader = user_loader.open(setting.num_workers, setting.prefetch_factor)
+        turn_batches = ceil(batches * own_size / user_loader.batch_size)
 
         def batches_of(epoch: int) -> Iterable[Any]:
             torch.manual_seed(epoch)  # samplers of every setting draw the same order
             if hasattr(loader, "set_epoch"):
                 loader.set_epoch(epoch)
-            return self._with_named_errors(islice(loader, batches))
+            return self._with_named_errors(islice(loader, turn_batches))
 
         return TurnLoader(
             batches_of, lambda: DATA_LOADER, lambda: close_loader(loader), lambda: count_images(loader)

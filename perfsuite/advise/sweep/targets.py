@@ -73,10 +73,11 @@ def _with_seconds_hint(verdict: Verdict) -> Verdict:
 
 def _metric_estimates(report: SweepReport, result: SettingResult) -> dict[str, MetricEstimate]:
     rate = result.images_per_second
-    batches = Interval(rate.interval.low / report.batch_size, rate.interval.high / report.batch_size, LEVEL)
+    images = report.batch_size_of(result)
+    batches = Interval(rate.interval.low / images, rate.interval.high / images, LEVEL)
     estimates = {
         "images_per_second": rate,
-        "batches_per_second": MetricEstimate(rate.value / report.batch_size, batches),
+        "batches_per_second": MetricEstimate(rate.value / images, batches),
     }
     if result.batch_seconds:
         waits = result.batch_seconds

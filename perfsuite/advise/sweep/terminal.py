@@ -46,9 +46,9 @@ def print_sweep(report: SweepReport, console: Console) -> None:
         )
         console.print(_mode_table(report))
     console.print("Waiting for a batch, in ms; the first batch of each turn in its own column")
-    console.print(_wait_table(report))
+    console.print(wait_table(report))
     console.print("Cores in use, and their share of the machine; memory of the host")
-    console.print(_resource_table(report))
+    console.print(resource_table(report))
     for verdict in check_targets(report, chosen):
         console.print(
             Text(f"{verdict.outcome}: ", style=OUTCOME_STYLES[verdict.outcome]) + Text(verdict.reason)
@@ -66,15 +66,15 @@ def print_sweep(report: SweepReport, console: Console) -> None:
 
 
 def _rate_table(report: SweepReport, chosen: SettingResult) -> Table:
-    table = _make_table("images/s", "99 %", "batches/s", "times", "epoch", "")
+    table = make_table("images/s", "99 %", "batches/s", "times", "epoch", "")
     for result in report.results:
         rate, epoch = result.images_per_second, report.loading_epoch(result)
         speed = report.relative_speed(result)
         table.add_row(
             result.setting.label,
             format_significant(rate.value),
-            _interval(rate, format_significant),
-            format_significant(rate.value / report.batch_size),
+            format_ends(rate, format_significant),
+            format_significant(rate.value / report.batch_size_of(result)),
             f"{report.speedup(result).value:.2f}",
             "" if epoch is None else format_duration(epoch.value),
             Text(_speed_label(speed, result is chosen), style=SPEED_STYLES[speed]),
@@ -84,15 +84,15 @@ def _rate_table(report: SweepReport, chosen: SettingResult) -> Table:
 
 def _mode_table(report: SweepReport) -> Table:
     """A row for each setting and mode; the plain mode comes last and costs nothing."""
-    table = _make_table("mode", "images/s", "99 %", "share", "99 %", "over plain")
+    table = make_table("mode", "images/s", "99 %", "share", "99 %", "over plain")
     for result in report.results:
         modes = {report.augmentation_mode or "": result.seconds_per_image, **result.other_modes}
         for mode, seconds in modes.items():
             rate, costs = estimate_rate(seconds), ("", "", "")
             share, overhead = result.overhead_share_of(seconds), result.overhead_of(seconds)
             if share is not None and overhead is not None and mode != PLAIN_MODE:
-                costs = (f"{share.value:.0%}", _interval(share, _percent), f"{overhead.value:+.0%}")
-            interval = _interval(rate, format_significant)
+                costs = (f"{share.value:.0%}", format_ends(share, _percent), f"{overhead.value:+.0%}")
+            interval = format_ends(rate, format_significant)
             table.add_row(result.setting.label, mode, format_significant(rate.value), interval, *costs)
     return table
 
@@ -103,8 +103,8 @@ def _speed_label(speed: RelativeSpeed, is_chosen: bool) -> str:
     return "the knee" if speed is RelativeSpeed.AS_FAST else "the knee?"
 
 
-def _wait_table(report: SweepReport) -> Table:
-    table = _make_table("min", "mean", "max", "std", "p50", "p90", "p95", "p99", "first")
+def wait_table(report: SweepReport) -> Table:
+    table = make_table("min", "mean", "max", "std", "p50", "p90", "p95", "p99", "first")
     for result in report.results:
         if result.batch_seconds:
             times = asdict(BatchWaitTimes.of(result.batch_seconds)).values()
@@ -114,9 +114,9 @@ def _wait_table(report: SweepReport) -> Table:
     return table
 
 
-def _resource_table(report: SweepReport) -> Table:
+def resource_table(report: SweepReport) -> Table:
     cores_here = 1 if report.machine is None else report.machine.cores
-    table = _make_table("main", "workers", "machine", "a batch", "prefetched", "growth")
+    table = make_table("main", "workers", "machine", "a batch", "prefetched", "growth")
     for result in report.results:
         cores, memory = result.core_use, result.memory
         if cores is not None and memory is not None:
@@ -131,7 +131,7 @@ def _resource_table(report: SweepReport) -> Table:
     return table
 
 
-def _make_table(*columns: str) -> Table:
+def make_table(*columns: str) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("workers", no_wrap=True)
     for column in columns:
@@ -139,7 +139,7 @@ def _make_table(*columns: str) -> Table:
     return table
 
 
-def _interval(estimate: MetricEstimate, format_end: Callable[[float], str]) -> str:
+def format_ends(estimate: MetricEstimate, format_end: Callable[[float], str]) -> str:
     ends = (estimate.interval.low, estimate.interval.high)
     return "-".join(format_end(end) if isfinite(end) else "?" for end in ends)
 

@@ -134,6 +134,7 @@ def _open_data(options: TrainOptions, preset: Preset, rank: Rank, bar: TrainingP
         rank=rank,
         channels_last=preset.channels_last,
         progress=bar.on_synthesis,
+        settings=options.settings,
     )
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from perfsuite.data.device_dataset import DeviceDataset
 from perfsuite.data.faults import FaultLog, FaultPolicy
 from perfsuite.data.loader import Loader
+from perfsuite.data.loader_settings import LoaderSettings
 from perfsuite.data.sources import cifar
 from perfsuite.errors import DataError, UsageError
 from perfsuite.training.distributed.ranks import SINGLE_PROCESS, Rank
@@ -69,6 +70,7 @@ def open_training_data(
     rank: Rank = SINGLE_PROCESS,
     channels_last: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    settings: LoaderSettings | None = None,
 ) -> TrainingData:
     """Open the data in `folder`; without a folder, synthetic images.
 
@@ -91,7 +93,7 @@ def open_training_data(
             folder if folder is not None else _synthetic_images(progress),
             _loader_options(rank, channels_last)
             | {"batch_size": batch_size, "num_workers": workers, "augmentation_mode": mode, "seed": seed}
-            | {"on_error": on_error},
+            | {"on_error": on_error, "settings": settings},
             resolve_image_size(folder, image_size),
         )
     if len(data.class_names) < 2:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -122,5 +123,17 @@ class DyingImages(Images):
         return sample(row)
 
 
+class HangingImages(Images):
+    def __getitem__(self, row: int) -> tuple[Tensor, int]:
+        time.sleep(600)
+        return sample(row)
+
+
+def without_labels(samples: list[tuple[Tensor, int]]) -> Tensor:
+    return _stacked(samples)[0]
+
+
+hanging_loader = DataLoader(HangingImages(), batch_size=4)
+unlabeled_loader = DataLoader(images, batch_size=4, collate_fn=without_labels)
 failing_loader = DataLoader(FailingImages(), batch_size=4)
 dying_loader = DataLoader(DyingImages(), batch_size=4)

@@ -250,3 +250,52 @@ def test_a_setting_whose_workers_die_is_left_out_and_named() -> None:
     assert [result.setting.num_workers for result in report.results] == [0]
     assert list(report.failures) == ["1 DataLoader +2"]
     assert "failed and is left out" in " ".join(advise_on_sweep(report))
+
+
+def test_a_setting_that_cannot_win_is_stopped_and_keeps_its_blocks(
+    images: FileSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = LoaderRun.turn
+
+    def turn(self: LoaderRun, *args: Any) -> float:
+        plain(self, *args)
+        return 1.0 + self.setting.num_workers
+
+    monkeypatch.setattr(LoaderRun, "turn", turn)
+    modes: dict[str, Any] = {"augmentation_modes": ("none",), "stops_early": True}
+    report = sweep_images(images, config(num_workers=(0, 1), min_blocks=12, seconds=300.0, **modes))
+    none, one = report.results
+    assert (none.is_stopped, one.is_stopped) == (False, True)
+    assert (len(none.seconds_per_image), len(one.seconds_per_image)) == (12, 6)
+    assert (report.fastest, report.choice().result, report.choice().is_clear) == (none, none, True)
+    assert report.speedup(one).value == 0.5
+    exhaustive = sweep_images(images, config(num_workers=(0, 1), min_blocks=12, augmentation_modes=("none",)))
+    assert {len(result.seconds_per_image) for result in exhaustive.results} == {12}
+
+
+def test_a_setting_that_fails_in_the_middle_is_left_out_and_the_others_go_on(
+    images: FileSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = LoaderRun.turn
+
+    def turn(self: LoaderRun, *args: Any) -> float:
+        if self.setting.num_workers and len(self.seconds_per_image) == 2:
+            raise RuntimeError("worker killed")
+        return plain(self, *args)
+
+    monkeypatch.setattr(LoaderRun, "turn", turn)
+    report = sweep_images(images, config(num_workers=(0, 1)))
+    assert [result.setting.num_workers for result in report.results] == [0]
+    assert report.blocks >= MIN_BLOCKS
+    assert list(report.failures.values()) == ["worker killed"]
+
+
+def test_several_decoders_and_batch_sizes_are_settings_too(images: FileSource) -> None:
+    several = config(num_workers=(0,), decoders=("pillow", "opencv"), batch_sizes=(4, 8), min_blocks=1)
+    report = sweep_images(images, several)
+    assert [result.setting.label for result in report.results] == [
+        *("0 inline opencv b4", "0 inline pillow b4", "0 inline opencv b8", "0 inline pillow b8"),
+    ]
+    assert report.is_reproducible  # each decoder and batch size by itself
+    sizes = [result.memory.batch_bytes for result in report.results if result.memory is not None]
+    assert sizes[0] * 2 == sizes[2]

@@ -14,6 +14,7 @@ from perfsuite.advise.sweep import measure
 from perfsuite.cli import main
 from perfsuite.cli.commands import sweep
 from perfsuite.cli.progress import ProgressLine
+from perfsuite.cli.sweep_arguments import merge_options
 from perfsuite.cli.sweep_options import SweepOptions
 from perfsuite.data.synthetic import dataset
 from perfsuite.errors import UsageError
@@ -36,7 +37,7 @@ def quick(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def merged(*words: str) -> SweepOptions:
     parser = argparse.ArgumentParser()
     sweep.add_arguments(parser)
-    return sweep.merge_options(parser.parse_args(words))
+    return merge_options(parser.parse_args(words), SweepOptions, "sweep")
 
 
 def test_tables_checks_and_advice_are_printed_and_written(
@@ -130,7 +131,7 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_the_defaults(tmp_
         'num_workers = [0, 2]\nbatch-size = 8\ndata_dir = "images"\nengine = "threads"\ncheck = true\n'
     )
     options = merged("--config", str(config), "--batch-size", "16")
-    assert (options.num_workers, options.engine, options.batch_size) == ((0, 2), ("threads",), 16)
+    assert (options.num_workers, options.engine, options.batch_size) == ((0, 2), ("threads",), (16,))
     assert (options.augmentation_mode, options.check) == (("moderate",), True)
     assert options.data_dir == tmp_path / "images"
     assert merged().num_workers == (0, 1, 2, 4, 8)

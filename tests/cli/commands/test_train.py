@@ -415,6 +415,19 @@ def test_settings_time_rate_and_memory_are_logged(
     assert log_of(path)[-1]["status"] == "FINISHED"
 
 
+def test_settings_of_a_file_are_used_and_the_command_line_wins(
+    data_dir: Path, tmp_path: Path, mlflow: list[MlflowRecorder]
+) -> None:
+    settings, path = tmp_path / "loader.toml", tmp_path / "m.pth"
+    settings.write_text('batch_size = 16\nnum_workers = 1\nengine = "threads"\n')
+    words = ["train", "--data-dir", str(data_dir), "--model-path", str(path), "--image-size", "32", "--quiet"]
+    words += ["--settings", str(settings), "--mlflow", "sqlite:///x.db"]
+    assert main(words) == 0
+    assert main([*words, "--batch-size", "32", "--num-workers", "0"]) == 0
+    used = [[each.params[name] for name in ("batch_size", "num_workers", "engine")] for each in mlflow]
+    assert used == [[16, 1, "threads"], [32, 0, "inline"]]
+
+
 def test_a_failed_run_is_logged_as_failed(
     data_dir: Path, tmp_path: Path, mlflow: list[MlflowRecorder]
 ) -> None:

@@ -1,0 +1,1 @@
+"""Advise loader settings: the races, the differential measurement, the diagnosis and the settings file."""

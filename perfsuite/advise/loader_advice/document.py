@@ -1,0 +1,216 @@
+"""The advice as a page with plots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import isfinite
+from pathlib import Path
+
+from perfsuite.advise.bottleneck.diagnosis import stage_shares
+from perfsuite.advise.loader_advice import words
+from perfsuite.advise.loader_advice.advice import LoaderAdvice, mode_rows
+from perfsuite.advise.sweep.report import RelativeSpeed, SettingResult
+from perfsuite.advise.sweep.targets import check_targets
+from perfsuite.advise.tuning.tune import Race
+from perfsuite.judge.metrics import MetricEstimate
+from perfsuite.judge.units import MetricKind, format_quantity
+from perfsuite.judge.verdict import Outcome
+from perfsuite.measure.measurement import Environment
+from perfsuite.report.page.document import Badge, Block, Document, ItemList, Listing, Section, Table, Tone
+from perfsuite.report.page.plots import (
+    Bar,
+    BarPlot,
+    Distribution,
+    LinePlot,
+    LinePoint,
+    LineSeries,
+    PlotMark,
+    SampleGroup,
+    StackedBar,
+    StackedBarPlot,
+    Timeline,
+    TimelineLane,
+    TimelineSpan,
+)
+from perfsuite.report.page.quantities import PercentKind
+
+TONES = {Outcome.KEPT: Tone.GOOD, Outcome.BROKEN: Tone.BAD, Outcome.UNCLEAR: Tone.UNCLEAR}
+RACE_TITLES = {
+    "decoder": "Decoders, without workers",
+    "workers": "Workers and engines",
+    "batches": "Batches loaded ahead, and batch sizes",
+}
+
+
+def advice_document(
+    advice: LoaderAdvice, settings_file: Path, environment: Environment | None, command: str = ""
+) -> Document:
+    """Summary and settings first, then each measurement with its plot, then checks and notes."""
+    sections = (
+        Section("What to set", tuple(_setting_blocks(advice, settings_file))),
+        Section("The narrow place", tuple(_pipeline_blocks(advice))),
+        Section("Settings compared", tuple(_race_blocks(advice))),
+        Section("Batches, memory, cores", tuple(_resource_blocks(advice))),
+        Section("Checks", (_check_table(advice),)),
+        Section("Notes", (ItemList(tuple(words.further_lines(advice))),)),
+    )
+    return Document(
+        stem="advise",
+        title=f"Loader settings for {advice.subject}",
+        summary=_summary(advice),
+        sections=tuple(section for section in sections if any(_has_content(each) for each in section.blocks)),
+        environment=environment,
+        command=command,
+    )
+
+
+def _has_content(block: Block) -> bool:
+    return not isinstance(block, ItemList) or bool(block.items)
+
+
+def _summary(advice: LoaderAdvice) -> tuple[str, ...]:
+    interrupted = () if advice.is_complete else ("interrupted: these are the results until then",)
+    return (*words.setting_lines(advice, None), *words.verdict_lines(advice)[:1], *interrupted)
+
+
+def _setting_blocks(advice: LoaderAdvice, settings_file: Path) -> Iterator[Block]:
+    yield Listing(advice.settings.to_toml().rstrip())
+    yield ItemList(tuple(words.setting_lines(advice, str(settings_file))[1:]))
+    yield ItemList((words.knee_line(advice), *words.estimate_lines(advice), *words.resource_lines(advice)))
+
+
+def _pipeline_blocks(advice: LoaderAdvice) -> Iterator[Block]:
+    yield ItemList(tuple(line.strip() for line in words.verdict_lines(advice)))
+    rows = mode_rows(advice)
+    if rows:
+        yield BarPlot(
+            title="The pipeline with one thing left out at a time",
+            value_label="images per second",
+            kind=MetricKind.RATE,
+            bars=tuple(_rate_bar(row.name, row.rate) for row in rows),
+            caption="all sides took turns in the same blocks; bars have 99 % intervals",
+        )
+    if advice.times is not None and advice.times.stage_seconds:
+        shares = dict(stage_shares(advice.times.stage_seconds))
+        yield StackedBarPlot(
+            title="Stages of loading an image on one core",
+            value_label="share of the time",
+            kind=PercentKind.SHARE,
+            bars=(StackedBar("loading", shares),),
+        )
+    if advice.training_spans:
+        spans = [TimelineSpan(span.name, span.begin, span.end) for span in advice.training_spans]
+        yield Timeline(
+            title="A turn of training",
+            lanes=(TimelineLane("training thread", tuple(spans)),),
+            caption="where the thread waits for batches, loading is the narrow side",
+        )
+
+
+def _race_blocks(advice: LoaderAdvice) -> Iterator[Block]:
+    for race in advice.tuning.races:
+        yield RACE_TITLES[race.subject]
+        if race.subject == "workers":
+            yield _worker_curve(race)
+        yield _race_table(race)
+
+
+def _worker_curve(race: Race) -> LinePlot:
+    """A line for each engine; all begin at the point without workers."""
+    by_engine: dict[str, list[SettingResult]] = {}
+    alone = [result for result in race.report.results if not result.setting.num_workers]
+    for result in race.report.results:
+        if result.setting.num_workers:
+            by_engine.setdefault(result.setting.engine, [*alone]).append(result)
+    series = [LineSeries(engine, tuple(map(_worker_point, results))) for engine, results in by_engine.items()]
+    return LinePlot(
+        title="Images per second by number of workers",
+        x_label="workers",
+        y_label="images per second",
+        kind=MetricKind.RATE,
+        series=tuple(series or [LineSeries("no workers", tuple(map(_worker_point, alone)))]),
+        marks=(PlotMark(race.winner.setting.num_workers, "knee"),),
+        caption="the knee is the cheapest setting that is not shown to be slower than the fastest",
+    )
+
+
+def _worker_point(result: SettingResult) -> LinePoint:
+    rate = result.images_per_second
+    low, high = _finite_ends(rate)
+    return LinePoint(result.setting.num_workers, rate.value, low, high)
+
+
+def _race_table(race: Race) -> Table:
+    chosen = race.winner
+    tones = {
+        RelativeSpeed.AS_FAST: Tone.GOOD,
+        RelativeSpeed.SLOWER: Tone.PLAIN,
+        RelativeSpeed.UNCLEAR: Tone.UNCLEAR,
+    }
+    rows = []
+    for result in race.report.results:
+        speed = race.report.relative_speed(result)
+        rows.append(
+            (
+                result.setting.label,
+                format_quantity(result.images_per_second.value, MetricKind.RATE),
+                f"{race.report.speedup(result).value:.2f}",
+                str(len(result.seconds_per_image)),
+                Badge("chosen" if result is chosen else str(speed), tones[speed]),
+            )
+        )
+    return Table(columns=("setting", "images/s", "times", "blocks", "outcome"), rows=tuple(rows))
+
+
+def _resource_blocks(advice: LoaderAdvice) -> Iterator[Block]:
+    results = advice.report.results
+    groups = [
+        SampleGroup(result.setting.label, result.batch_seconds) for result in results if result.batch_seconds
+    ]
+    if groups:
+        yield Distribution(
+            title="Waiting for a batch", value_label="seconds", kind=MetricKind.SECONDS, groups=tuple(groups)
+        )
+    memory = advice.result.memory
+    if memory is not None:
+        sizes = {
+            "a batch": memory.batch_bytes,
+            "batches loaded ahead": memory.prefetch_bytes,
+            "growth of the host's memory": memory.peak_growth_bytes,
+        }
+        if advice.device_peak_bytes is not None:
+            sizes["the device"] = advice.device_peak_bytes
+        yield BarPlot(
+            title="Memory of the advised setting",
+            value_label="bytes",
+            kind=MetricKind.BYTES,
+            bars=tuple(Bar(name, size) for name, size in sizes.items()),
+        )
+    rows = [
+        (result.setting.label, f"{use.main_thread:.2f}", f"{use.workers:.2f}")
+        for result in results
+        if (use := result.core_use) is not None
+    ]
+    yield Table(columns=("setting", "cores, main thread", "cores, workers"), rows=tuple(rows))
+
+
+def _check_table(advice: LoaderAdvice) -> Table:
+    verdicts = check_targets(advice.report, advice.result)
+    rows = tuple(
+        (
+            verdict.metric or "",
+            Badge(str(verdict.outcome), TONES.get(verdict.outcome, Tone.PLAIN)),
+            verdict.reason,
+        )
+        for verdict in verdicts
+    )
+    return Table(columns=("check", "outcome", "reason"), rows=rows)
+
+
+def _rate_bar(name: str, rate: MetricEstimate) -> Bar:
+    return Bar(name, rate.value, *_finite_ends(rate))
+
+
+def _finite_ends(estimate: MetricEstimate) -> tuple[float | None, float | None]:
+    low, high = estimate.interval.low, estimate.interval.high
+    return (low, high) if isfinite(low) and isfinite(high) else (None, None)

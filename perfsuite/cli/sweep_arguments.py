@@ -1,0 +1,156 @@
+"""The arguments that `perfsuite sweep` and `perfsuite advise` share, and the loaders that they describe."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from perfsuite.cli.arguments import NONNEGATIVE_INT, POSITIVE_INT, duration, number, several
+from perfsuite.cli.report_option import add_report_argument
+from perfsuite.cli.sweep_options import (
+    SweepOptions,
+    check_loader_source,
+    check_options,
+    option_names,
+    read_options,
+)
+from perfsuite.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from perfsuite.advise.sweep.config import SweepConfig
+    from perfsuite.advise.sweep.setting_loaders import SettingLoaders
+    from perfsuite.data.sources.base import ImageSource
+
+AnyOptions = TypeVar("AnyOptions", bound=SweepOptions)
+
+
+class OptionAdder:
+    """Adds options without defaults of their own: the config file, then `defaults`, fill them in."""
+
+    def __init__(self, parser: argparse.ArgumentParser, defaults: SweepOptions) -> None:
+        self._parser, self._defaults = parser, defaults
+
+    def __call__(
+        self,
+        name: str,
+        what: str,
+        type_: Callable[[str], object] = str,
+        metavar: str = "NAME",
+        nargs: str | None = None,
+    ) -> None:
+        default = getattr(self._defaults, name.removeprefix("--").replace("-", "_"))
+        default_text = (
+            " ".join(map(str, default)) if isinstance(default, tuple) else f"{default}".removesuffix(".0")
+        )
+        text = what if default in (None, ()) else f"{what} ({default_text})"
+        self._parser.add_argument(
+            name, type=type_, metavar=metavar, nargs=nargs, default=argparse.SUPPRESS, help=text
+        )
+
+
+def add_sweep_arguments(parser: argparse.ArgumentParser, defaults: SweepOptions) -> OptionAdder:
+    add = OptionAdder(parser, defaults)
+    add("--data-dir", "images in class folders", Path, "DIR")
+    add("--csv", "files and labels of the images in --data-dir", Path, "FILE")
+    add("--file-column", "column of the CSV")
+    add("--label-column", "column of the CSV")
+    add("--dataset", "a Dataset of yours instead of images", metavar="MODULE:NAME")
+    add("--loader", "a loader of yours instead of images", metavar="MODULE:NAME")
+    add("--model", "a model by name or MODULE:NAME, to compare loading with its training step")
+    add("--num-workers", "numbers of workers", several(number(NONNEGATIVE_INT)), "N", nargs="+")
+    add("--engine", "auto, threads, processes, subprocess", nargs="+")
+    add("--prefetch-factor", "batches loaded ahead", number(POSITIVE_INT), "N", nargs="+")
+    add(
+        "--augmentation-mode",
+        "conservative, moderate, aggressive or none; the first decides, all are compared",
+        several(str),
+        metavar="MODE",
+        nargs="+",
+    )
+    add("--batch-size", "images per batch", several(number(POSITIVE_INT)), "N", nargs="+")
+    add("--image-size", "height and width in pixels", number(POSITIVE_INT), "PX")
+    add("--decoder", "auto, or some of perfsuite.data.decoding.registry", several(str), nargs="+")
+    add("--on-error", "raise, skip or substitute", metavar="POLICY")
+    add("--start-method", "of processes: fork, forkserver or spawn")
+    add("--epochs", "epochs of the run whose time is estimated", number(POSITIVE_INT), "N")
+    add("--seconds", "time limit of all turns; turns are shorter where it is short", duration, "TIME")
+    add("--json", "write the figures as JSON (- for stdout)", metavar="FILE")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="exit 1 where a target is broken, 10 where it is unclear",
+    )
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="options from a TOML file, or YAML with PyYAML"
+    )
+    add_report_argument(parser)
+    return add
+
+
+def merge_options(arguments: argparse.Namespace, options_type: type[AnyOptions], who: str) -> AnyOptions:
+    """The command line over the config file over the defaults."""
+    names = option_names(options_type)
+    given = {name: value for name, value in vars(arguments).items() if name in names}
+    from_file = {} if arguments.config is None else read_options(arguments.config, options_type)
+    options = from_file | check_options(given, who, options_type)
+    check_loader_source(options, who)
+    return options_type(**options)
+
+
+def setting_loaders(options: SweepOptions, who: str) -> Callable[[SweepConfig], SettingLoaders]:
+    """What opens the loaders of a config: of images, or the user's own."""
+    from perfsuite.advise.inputs.loaders import load_user_dataset, load_user_loader
+    from perfsuite.advise.sweep.setting_loaders import ImageLoaders, OwnLoaders
+
+    if options.dataset is not None:
+        own = OwnLoaders(load_user_dataset(options.dataset, options.batch_size[0]))
+        return lambda config: own
+    if options.loader is not None:
+        own = OwnLoaders(load_user_loader(options.loader, options.batch_size[0]))
+        return lambda config: own
+    source = _source(options, who)
+    return lambda config: ImageLoaders(source, config)
+
+
+def _source(options: SweepOptions, who: str) -> ImageSource:
+    from perfsuite.data.sources.files import labeled_csv
+    from perfsuite.data.sources.splits import read_splits
+    from perfsuite.data.synthetic import dataset
+
+    if options.csv is not None:
+        if options.data_dir is None:
+            raise UsageError(f"{who}: --csv without --data-dir, expected the folder of its images too")
+        if not options.csv.is_file():
+            raise UsageError(f"{who}: {options.csv}: no such file")
+        return labeled_csv(options.csv, options.data_dir, options.file_column, options.label_column)
+    try:
+        folder = options.data_dir or dataset.cached_dataset(images=96, classes=8)
+        return read_splits(folder, 0.0, 0.0)["train"]
+    except FileNotFoundError as error:
+        raise DataError(str(error)) from error
+
+
+def sweep_config(options: SweepOptions, min_blocks: int) -> SweepConfig:
+    from perfsuite.advise.sweep.config import SweepConfig
+
+    return SweepConfig(
+        num_workers=options.num_workers,
+        engines=options.engine,
+        prefetch_factors=options.prefetch_factor,
+        augmentation_modes=options.augmentation_mode,
+        epochs=options.epochs,
+        min_blocks=min_blocks,
+        batch_size=options.batch_size[0],
+        batch_sizes=options.batch_size if len(options.batch_size) > 1 else (),
+        decoders=options.decoder if len(options.decoder) > 1 else (),
+        seconds=options.seconds,
+        loader_options={
+            "image_size": options.image_size,
+            "decoder": options.decoder[0] if options.decoder else "auto",
+            "on_error": options.on_error,
+            "start_method": options.start_method,
+        },
+    )

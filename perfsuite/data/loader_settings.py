@@ -1,0 +1,81 @@
+"""Settings of `make_loaders` that decide its speed and not its images, in a TOML file.
+
+>>> settings = LoaderSettings(num_workers=2, engine="threads", prefetch_factor=4)
+>>> settings.given
+{'num_workers': 2, 'engine': 'threads', 'prefetch_factor': 4}
+>>> print(settings.to_toml(["# two workers"]), end="")
+# two workers
+num_workers = 2
+engine = "threads"
+prefetch_factor = 4
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from perfsuite.errors import UsageError
+
+MAX_FILE_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoaderSettings:
+    """None leaves an option to `make_loaders`."""
+
+    batch_size: int | None = None
+    num_workers: int | None = None
+    engine: str | None = None
+    prefetch_factor: int | None = None
+    decoder: str | None = None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The options that are set."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def to_toml(self, comments: Iterable[str] = ()) -> str:
+        # JSON's form of a plain name or a number is TOML's too.
+        lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in self.given.items()]
+        return "\n".join([*comments, *lines]) + "\n"
+
+
+def read_loader_settings(path: str | Path) -> LoaderSettings:
+    """Read a settings file; UsageError names the file, the entry and what was expected."""
+    path = Path(path)
+    try:
+        if path.is_file() and path.stat().st_size > MAX_FILE_BYTES:
+            raise UsageError(f"{path}: more than {MAX_FILE_BYTES} bytes, expected loader settings in TOML")
+        entries = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, not TOML, or a number of 5000 digits
+        raise UsageError(f"{path}: {error}; expected TOML, as `perfsuite advise` writes it") from error
+    except RecursionError as error:
+        raise UsageError(f"{path}: nested too deeply, expected TOML with one value per setting") from error
+    return check_loader_settings(entries, str(path))
+
+
+def check_loader_settings(entries: dict[str, Any], who: str) -> LoaderSettings:
+    """The settings of plain values.
+
+    >>> check_loader_settings({"num_workers": -1}, "loader.toml")
+    Traceback (most recent call last):
+    perfsuite.errors.UsageError: loader.toml: num_workers: -1, expected a whole number of 0 or more
+    """
+    known = [field.name for field in fields(LoaderSettings)]
+    for name, value in entries.items():
+        if name not in known:
+            raise UsageError(f"{who}: {name!r}, expected one of {', '.join(known)}")
+        if name in ("engine", "decoder"):
+            if not isinstance(value, str):
+                raise UsageError(f"{who}: {name}: {value!r}, expected text")
+            continue
+        least = 0 if name == "num_workers" else 1
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise UsageError(f"{who}: {name}: {value!r}, expected a whole number of {least} or more")
+    return LoaderSettings(**entries)
