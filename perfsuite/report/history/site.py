@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from perfsuite import atomic
@@ -45,12 +46,12 @@ def write_site(
             folder / report.history.fingerprint / f"{page.stem}.html", render_page(document), durable=False
         )
     for report in reports:
-        addresses = {
+        addresses: dict[str, str] = {
             trend.workload: f"{page.stem}.html"
             for page in group_pages(report.trends)
             for trend in page.trends
         }
-        overview = overview_document(report, "index", lambda trend, of=addresses: of[trend.workload])
+        overview = overview_document(report, "index", partial(_address, addresses))
         atomic.replace(
             folder / report.history.fingerprint / "index.html", render_page(overview), durable=False
         )
@@ -84,6 +85,10 @@ def _unused_stem(name: str, taken: set[str]) -> str:
         stem = f"{base}-{number}"
     taken.add(stem.lower())
     return stem
+
+
+def _address(addresses: Mapping[str, str], trend: Trend) -> str:
+    return addresses[trend.workload]
 
 
 def _index(reports: Sequence[HistoryReport]) -> Document:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from perfsuite import atomic
 from perfsuite.cli import main
 from perfsuite.measure.measurement import Environment
 from perfsuite.store.runs import RunStore
@@ -19,7 +18,7 @@ THERE = Environment({**HERE.hard, "cpu": "elsewhere"})
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(atomic.os, "fsync", lambda handle: None)
+    monkeypatch.setattr("os.fsync", lambda handle: None)
     return tmp_path
 
 

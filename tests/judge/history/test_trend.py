@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 
@@ -21,17 +23,18 @@ def trend_of(logs: FloatArray, **settings: float) -> Trend:
     return trend
 
 
-def steps(commits: int = 200, **at: float) -> FloatArray:
+def steps(sizes: Mapping[int, float], commits: int = 200) -> FloatArray:
+    """Logarithms of a series that changes by these sizes at these commits."""
     signal = np.zeros(commits)
-    for place, size in at.items():
-        signal[int(place[1:]) :] += np.log1p(size)
+    for place, size in sizes.items():
+        signal[place:] += np.log1p(size)
     return signal
 
 
 @pytest.mark.parametrize("size", [-0.2, -0.05, 0.05, 0.1, 0.2, 3.0])
 @pytest.mark.parametrize("place", [5, 100, 195])
 def test_a_step_is_found_at_its_commit(size: float, place: int) -> None:
-    trend = trend_of(noise() + steps(**{f"c{place}": size}))
+    trend = trend_of(noise() + steps({place: size}))
     (change,) = trend.changes
     assert change.index == place
     assert change.first <= place <= change.last
@@ -73,7 +76,7 @@ def test_small_steps_in_one_direction_are_creep() -> None:
 
 
 def test_a_step_is_not_creep() -> None:
-    assert trend_of(noise() + steps(c100=0.2)).creep is None
+    assert trend_of(noise() + steps({100: 0.2})).creep is None
 
 
 def test_creep_counts_from_the_anchor() -> None:
@@ -83,18 +86,18 @@ def test_creep_counts_from_the_anchor() -> None:
 
 
 def test_steps_up_and_down_are_all_found() -> None:
-    trend = trend_of(noise() + steps(c50=0.1, c120=-0.05, c160=0.02))
+    trend = trend_of(noise() + steps({50: 0.1, 120: -0.05, 160: 0.02}))
     assert [change.index for change in trend.changes] == pytest.approx([50, 120, 160], abs=3)
 
 
 def test_changes_within_the_tolerance_are_left_out() -> None:
-    logs = noise(scale=0.002) + steps(c100=0.03)
+    logs = noise(scale=0.002) + steps({100: 0.03})
     assert len(trend_of(logs).changes) == 1
     assert trend_of(logs, tolerance=0.05).changes == ()
 
 
 def test_a_commit_that_did_not_measure_is_skipped() -> None:
-    seconds = np.exp(noise() + steps(c100=0.2))
+    seconds = np.exp(noise() + steps({100: 0.2}))
     seconds[10:20] = np.nan
     trend = analyze_workload("w", seconds)
     assert trend is not None
@@ -105,7 +108,7 @@ def test_a_commit_that_did_not_measure_is_skipped() -> None:
 def test_a_long_history_is_divided_in_windows() -> None:
     places = [3 * segmentation.WINDOW // 4, segmentation.WINDOW - 5, 5 * segmentation.WINDOW]
     commits = 6 * segmentation.WINDOW
-    trend = trend_of(noise(commits) + steps(commits, **{f"c{place}": 0.1 for place in places}))
+    trend = trend_of(noise(commits) + steps(dict.fromkeys(places, 0.1), commits))
     assert [change.index for change in trend.changes] == pytest.approx(places, abs=1)
 
 
@@ -131,9 +134,9 @@ def test_a_workload_that_was_never_timed_has_no_trend(seconds: list[float]) -> N
 
 
 def test_a_recent_slowdown_needs_attention_and_an_old_one_does_not() -> None:
-    assert trend_of(noise() + steps(c190=0.1)).slower_recently
-    assert not trend_of(noise() + steps(c190=-0.1)).slower_recently
-    assert not trend_of(noise() + steps(c50=0.1)).slower_recently
+    assert trend_of(noise() + steps({190: 0.1})).slower_recently
+    assert not trend_of(noise() + steps({190: -0.1})).slower_recently
+    assert not trend_of(noise() + steps({50: 0.1})).slower_recently
 
 
 def test_progress_is_reported() -> None:
