@@ -96,7 +96,7 @@ def report_gate(gate: GateReport) -> Report:
         workloads=gate.worst_first,
         effort=f"{gate.pairs} pairs of processes, {gate.seconds:.0f} s",
         certainty=(
-            f"chance of any false alarm in this gate: at most {100 * gate.alpha:g} %",
+            _describe_alpha(gate),
             describe_null_pairs(gate),
         ),
         data={
@@ -113,6 +113,7 @@ def report_gate(gate: GateReport) -> Report:
             "head": gate.head.commit,
             "alpha": f"{gate.alpha:g}",
             "max pairs": str(gate.max_pairs),
+            **({} if gate.shard is None else {"shard": str(gate.shard.shard)}),
             "seed": str(gate.seed),
             "environment": gate.environment.fingerprint,
             "command": gate.command,
@@ -167,6 +168,17 @@ def report_comparison(
         properties={"alpha": f"{alpha:g}"},
         notes=comparison.warnings,
     )
+
+
+def _describe_alpha(gate: GateReport) -> str:
+    promise = f"at most {100 * gate.alpha:g} %"
+    if gate.merged_shards:
+        return f"chance of any false alarm in all {gate.merged_shards} shards: {promise}"
+    if gate.shard is not None:
+        shard = gate.shard.shard
+        own = f"{100 * shard.alpha(gate.alpha):g} %"
+        return f"chance of any false alarm in shard {shard}: at most {own}; in all shards {promise}"
+    return f"chance of any false alarm in this gate: {promise}"
 
 
 def describe_null_pairs(gate: GateReport) -> str:

@@ -157,13 +157,16 @@ def test_a_pair_that_runs_out_of_time_is_unclear_and_no_error(
 
     monkeypatch.setattr(gate_module, "count_benchmarks", count_and_note)
     monkeypatch.setattr(GateContext, "is_out_of_time", lambda self: is_counted)
+    choose = timing.choose_workloads
     monkeypatch.setattr(
-        timing, "has_time_for_another_pair", lambda context, state, pair_seconds: state.timed_pairs < 1
+        timing,
+        "choose_workloads",
+        lambda undecided, *rest: [] if undecided[0].attempted_pairs else choose(undecided, *rest),
     )
     report = project.gate()
     assert set(outcomes(report).values()) == {Outcome.UNCLEAR}
     assert report.exit_code == 10
-    assert "ended after 1 of 2 pairs" in report.notes[-1]
+    assert "ended after 1 pairs; 0 of 2 timed workloads are decided" in report.notes[-1]
 
 
 def test_the_same_commit_on_both_sides_is_refused(project: Project) -> None:
