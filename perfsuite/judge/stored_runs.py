@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Protocol
 
 from perfsuite.judge.counter_diff import compare_counters
@@ -68,6 +69,7 @@ class ComparisonReport:
 
     verdicts: tuple[Verdict, ...]
     warnings: tuple[str, ...] = ()
+    seconds_per_call: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # old, new; medians
 
 
 def compare_runs(
@@ -84,10 +86,12 @@ def compare_runs(
     verdicts += [_new(name) for name in after if name not in before]
     differences = _hard_differences(old, new)
     warnings = list(_soft_differences(old, new))
+    seconds: dict[str, tuple[float, float]] = {}
     if differences:
         verdicts += [_not_comparable(name, differences) for name in common]
     else:
         timed = [name for name in common if _has_samples(before[name]) and _has_samples(after[name])]
+        seconds = {name: (_median_seconds(before[name]), _median_seconds(after[name])) for name in timed}
         unfit = {name: reason for name in timed if (reason := _unfit_reason(before[name], after[name]))}
         verdicts += [_unclear(name, reason) for name, reason in unfit.items()]
         comparable = [name for name in timed if name not in unfit]
@@ -104,7 +108,7 @@ def compare_runs(
         for name in common:
             counts = _counters(before[name]), _counters(after[name])
             verdicts += compare_counters(name, *counts, settings.directions).verdicts(name)
-    return ComparisonReport(tuple(verdicts), tuple(warnings))
+    return ComparisonReport(tuple(verdicts), tuple(warnings), seconds)
 
 
 def _by_workload(side: Sequence[ComparableRun], renames: Mapping[str, str]) -> dict[str, list[Measurement]]:
@@ -121,6 +125,11 @@ def _counters(measurements: Sequence[Measurement]) -> list[Mapping[str, int]]:
 
 def _has_samples(measurements: Sequence[Measurement]) -> bool:
     return any(measurement.seconds_per_call for measurement in measurements)
+
+
+def _median_seconds(measurements: Sequence[Measurement]) -> float:
+    """The median over the runs of one side."""
+    return median(each.median_seconds_per_call for each in measurements if each.seconds_per_call)
 
 
 def _missing(name: str) -> Verdict:

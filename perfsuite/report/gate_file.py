@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from math import inf, isfinite
 from typing import Any, TypeVar
@@ -101,6 +102,14 @@ def _optional_number(value: object, who: str) -> float | None:
     return None if value is None else _number(value, who)
 
 
+def _advice(value: object, who: str) -> str:
+    """An option with a number, and nothing else: a reader may type it."""
+    text = _text(value, who)
+    if not re.fullmatch(r"--time-budget [0-9]{1,6}[sm]|--max-pairs [0-9]{1,3}", text):
+        raise _wrong(who, text, "--time-budget TIME or --max-pairs N")
+    return text
+
+
 def _optional_integer(value: object, who: str) -> int | None:
     return None if value is None else _integer(value, who)
 
@@ -164,7 +173,7 @@ def _later_fields(report: _Object) -> dict[str, Any]:
     """Fields that a report of an earlier perfsuite lacks."""
     fields: dict[str, Any] = {}
     if "advice" in report.values:
-        fields["advice"] = report.list("advice", _text)
+        fields["advice"] = report.list("advice", _advice)
     if "settings" in report.values:
         fields["settings"] = report.mapping("settings", _text)
     if report.values.get("shard") is not None:
