@@ -86,7 +86,7 @@ class GateReport:
     advice: tuple[str, ...] = ()  # options with which a gate like this one would decide what is unclear
     settings: Mapping[str, str] = field(default_factory=dict)  # others that decide what is compared, and how
     shard: ShardRecord | None = None
-    merged_shards: int = 0  # from which this report was made
+    merged_shards: int = 0  # whose reports were merged into this one
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:

@@ -84,7 +84,7 @@ def _merged(reports: Mapping[Shard, GateReport]) -> GateReport:
         interrupted=any(report.interrupted for report in shards),
         advice=tuple(dict.fromkeys(word for report in shards for word in report.advice)),
         shard=None,
-        merged_shards=len(shards),
+        merged_shards=next(iter(reports)).count,
     )
 
 

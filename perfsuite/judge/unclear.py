@@ -38,7 +38,8 @@ def explain_unclear(
     missing: int | None
     if decision.interval is None:  # fewer than two pairs
         missing = MIN_PAIRS_TO_KEEP - len(log_ratios)
-        return replace(decision, reason=_reason(decision.reason, missing, "to decide"), missing_pairs=missing)
+        seen = "timed in one pair only" if log_ratios else "not timed"
+        return replace(decision, reason=_reason(seen, missing, "to decide"), missing_pairs=missing)
     if decision.interval.low > 0 or decision.interval.high < 0:
         change = abs(decision.estimate)
         word = "slower" if decision.interval.low > 0 else "faster"

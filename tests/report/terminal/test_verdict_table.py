@@ -71,7 +71,7 @@ def test_counters_stand_under_their_workload_with_the_time_of_both_sides() -> No
         "t", (make_verdict("t", Outcome.REGRESSED, 0.5), *counters), seconds_per_call=(0.0123, 0.0188)
     )
     stream = io.StringIO()
-    Console(file=stream, width=100).print(build_verdict_table([workload]))
+    Console(file=stream, width=140).print(build_verdict_table([workload]))
     text = stream.getvalue()
     assert "improved: casts 3 -> 1 (-2), copies 3 -> 1 (-2), dispatched_ops 3 -> 1 (-2)" in text
     assert text.count("the same in 10 pairs") == 1
