@@ -65,6 +65,8 @@ def _timed_result(
 ) -> WorkloadGateResult:
     decision = workload.decision or workload.decide(state.rule, spent=True)
     verdict = decision.verdict(workload.name, workload.tolerance)
+    if not workload.log_ratios:
+        verdict = replace(verdict, estimate=None, mde=None)
     if verdict.missing_pairs and advice:
         verdict = replace(verdict, reason=f"{verdict.reason}: {' '.join(advice)}")
     if is_unfit:

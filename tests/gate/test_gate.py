@@ -12,6 +12,7 @@ from perfsuite.gate import counting, timing
 from perfsuite.gate import gate as gate_module
 from perfsuite.gate.gate_state import GateContext, GateState
 from perfsuite.gate.pair_result import NodeId
+from perfsuite.gate.timing_plan import choose_workloads
 from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import Project, flat_layout, jobs, outcomes, src_layout, workload_named
 
@@ -157,7 +158,7 @@ def test_a_pair_that_runs_out_of_time_is_unclear_and_no_error(
 
     monkeypatch.setattr(gate_module, "count_benchmarks", count_and_note)
     monkeypatch.setattr(GateContext, "is_out_of_time", lambda self: is_counted)
-    choose = timing.choose_workloads
+    choose = choose_workloads
     monkeypatch.setattr(
         timing,
         "choose_workloads",
