@@ -15,6 +15,7 @@ from perfsuite.errors import UsageError
 
 if TYPE_CHECKING:
     from perfsuite.gate.settings import GateSettings, Rules
+    from perfsuite.judge.gate_shard import Shard
 
 # Options that fall back to pyproject.toml, or to the default in GateSettings, by the field that each sets.
 OVERRIDES = {
@@ -125,6 +126,7 @@ def gate_settings(
     null: bool = False,
     rules: Rules = "head",
     pytest_args: Sequence[str] = (),
+    shard: Shard | None = None,
 ) -> GateSettings:
     """Settings from `add_gate_arguments`, over those of the project that `folder` lies in."""
     from perfsuite.gate.project_settings import read_project_settings
@@ -150,6 +152,7 @@ def gate_settings(
         time_everything=arguments.time_everything,
         prepare=tuple(arguments.prepare),
         pytest_args=tuple(pytest_args),
+        shard=shard,
         schedule=TurnSchedule() if timeout is None else TurnSchedule(hang_timeout_seconds=timeout),
         **project,
     )
@@ -190,6 +193,8 @@ def repro_command(settings: GateSettings) -> str:
     timeout = settings.schedule.hang_timeout_seconds
     if timeout != type(settings.schedule)().hang_timeout_seconds:
         words += ["--hang-timeout", f"{timeout:g}"]
+    if settings.shard is not None:
+        words += ["--shard", str(settings.shard)]
     if settings.null:
         words.append("--null")
     if settings.time_everything:

@@ -10,6 +10,7 @@ from perfsuite.gate import findings
 from perfsuite.gate.gate_state import GateContext, GateState
 from perfsuite.gate.pair_result import NodeId
 from perfsuite.gate.settings import GateSettings
+from perfsuite.gate.timing import advise_unclear
 from perfsuite.gate.workload_state import WorkloadState
 from perfsuite.judge.gate_report import GateReport, SideRevision, WorkloadGateResult
 from perfsuite.judge.machine_fitness import unfit_workloads
@@ -23,12 +24,13 @@ def build_report(context: GateContext, state: GateState, command: str, seed: int
     settings = context.settings
     null_log_ratios = {str(name): tuple(ratios) for name, ratios in state.null_log_ratios.items()}
     unfit = unfit_workloads(null_log_ratios, settings.tolerance)
+    advice = advise_unclear(context, state)
     return GateReport(
         base=_side_revision(context, "base"),
         head=_side_revision(context, "head"),
         workloads=(
             *(
-                _timed_result(context, state, workload, is_unfit=bool(unfit))
+                _timed_result(context, state, workload, advice, is_unfit=bool(unfit))
                 for workload in state.workloads.values()
             ),
             *(_same_code_result(context, workload) for workload in state.same_code.values()),
@@ -48,14 +50,25 @@ def build_report(context: GateContext, state: GateState, command: str, seed: int
         seconds=context.elapsed_seconds,
         seed=seed,
         interrupted=state.is_interrupted,
+        advice=advice,
+        settings=settings.shared_by_shards,
+        shard=context.suites.shard,
     )
 
 
 def _timed_result(
-    context: GateContext, state: GateState, workload: WorkloadState, is_unfit: bool
+    context: GateContext,
+    state: GateState,
+    workload: WorkloadState,
+    advice: Sequence[str],
+    is_unfit: bool,
 ) -> WorkloadGateResult:
     decision = workload.decision or workload.decide(state.rule, spent=True)
     verdict = decision.verdict(workload.name, workload.tolerance)
+    if not workload.log_ratios:
+        verdict = replace(verdict, estimate=None, mde=None)
+    if verdict.missing_pairs and advice:
+        verdict = replace(verdict, reason=f"{verdict.reason}: {' '.join(advice)}")
     if is_unfit:
         reason = f"base differs from base on this machine; {verdict.reason}"
         verdict = replace(verdict, outcome=Outcome.UNCLEAR, reason=reason)

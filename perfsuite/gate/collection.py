@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from perfsuite.gate.pair_result import NodeId
-from perfsuite.gate.settings import RANGES
+from perfsuite.gate.settings import RANGES, GateSettings
 from perfsuite.gate.side_process import SIDES, SideProcess, SideProcessError, other_side
+from perfsuite.judge.gate_shard import ShardRecord, record_shard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,31 @@ class CollectedSuites:
 
     by_side: Mapping[str, SideCollection]
     rules: str = "base"  # the side whose tolerance markers hold where both sides have a test
+    shard: ShardRecord | None = None  # where only its tests are here
+
+    def of_shard(self, settings: GateSettings) -> CollectedSuites:
+        """The tests that belong to the shard of these settings; all where it is the whole gate.
+
+        A renamed test belongs to the shard of head's name, on both sides.
+        """
+        shard, renames = settings.shard, settings.renames
+        if shard is None:
+            return self
+        names = {side: {node: renames.get(node, node) for node in self.nodes(side)} for side in SIDES}
+        names["head"] = {node: node for node in self.nodes("head")}
+        by_side = {
+            side: replace(
+                collection,
+                locations={
+                    node: place
+                    for node, place in collection.locations.items()
+                    if shard.owns(names[side][node])
+                },
+            )
+            for side, collection in self.by_side.items()
+        }
+        every_name = [name for each in names.values() for name in each.values()]
+        return replace(self, by_side=by_side, shard=record_shard(shard, every_name))
 
     def nodes(self, side: str) -> tuple[NodeId, ...]:
         return tuple(self.by_side[side].locations)

@@ -27,7 +27,7 @@ def confirm_counters(
     """Run pairs until each difference is confirmed or found to vary, or the time for it is spent."""
     if not differences:
         return Confirmation()
-    state.counter_alpha = alpha = ALPHA_SHARE * context.settings.alpha
+    state.counter_alpha = alpha = ALPHA_SHARE * context.settings.own_alpha
     pairs: list[CountedPair] = []
     confirmation = confirm_differences(differences, pairs, alpha)
     most = max_confirming_pairs(len(differences), alpha)

@@ -48,8 +48,11 @@ def count_benchmarks(context: GateContext, state: GateState, nodes: Sequence[Nod
     if not nodes:
         return
     context.on_progress(f"counting {len(nodes)} benchmarks on both sides")
+    begin = context.elapsed_seconds
     with recorded_counting(context) as prover:
         counted = _count_all(context, state, nodes)
+    # The first guess at what timing takes. What is slow to count, such as a compilation, is slow to time.
+    state.costs.default_seconds = (context.elapsed_seconds - begin) / len(nodes)
     _skip_unmeasured(counted, state)
     if counted.abort_reason:
         for node in counted.remaining:

@@ -17,6 +17,7 @@ from perfsuite.gate.pair_runner import OnProgress, collect_suites, ignore_progre
 from perfsuite.gate.settings import GateSettings
 from perfsuite.gate.side_process import SIDES
 from perfsuite.gate.timing import time_workloads
+from perfsuite.gate.timing_plan import PairCosts
 from perfsuite.judge.gate_report import GateReport
 from perfsuite.judge.sequential_rule import SequentialRule
 from perfsuite.judge.verdict import Outcome
@@ -29,11 +30,13 @@ def gate(
     started_at = time.monotonic()
     seed = settings.seed if settings.seed is not None else secrets.randbelow(2**32)
     with open_pair_runner(here, settings, random.Random(seed), on_progress) as runner:
+        begin = time.monotonic()
+        suites = collect_suites(runner)
         context = GateContext(
-            runner=runner, suites=collect_suites(runner), started_at=started_at, on_progress=on_progress
+            runner=runner, suites=suites.of_shard(settings), started_at=started_at, on_progress=on_progress
         )
         runner.is_out_of_time = context.is_out_of_time
-        state = GateState()
+        state = GateState(costs=PairCosts(start_seconds=time.monotonic() - begin))
         try:
             _run_stages(context, state)
         except KeyboardInterrupt:
@@ -43,6 +46,9 @@ def gate(
 
 def _run_stages(context: GateContext, state: GateState) -> None:
     _note_rules(context, state)
+    if (record := context.suites.shard) is not None:
+        own = len({*context.base_nodes(), *context.suites.nodes("head")})
+        context.on_progress(f"shard {record.shard}: {own} of {record.collected_tests} tests")
     _note_divergence(context, state)
     nodes = nodes_to_run(context)
     count_benchmarks(context, state, nodes)
@@ -96,7 +102,7 @@ def _plan_rule(context: GateContext, state: GateState) -> None:
     settings = context.settings
     state.rule = rule = SequentialRule(
         workloads=max(1, len(state.workloads)),
-        alpha=settings.alpha - state.counter_alpha,
+        alpha=settings.own_alpha - state.counter_alpha,
         tolerance=settings.tolerance,
         max_pairs=settings.max_pairs,
         target_mde=settings.mde,

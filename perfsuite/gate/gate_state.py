@@ -12,6 +12,7 @@ from perfsuite.gate.pair_result import NodeId, NodeOutcome, PairResult, Workload
 from perfsuite.gate.pair_runner import OnProgress, PairRunner, ignore_progress
 from perfsuite.gate.settings import GateSettings
 from perfsuite.gate.side_process import other_side
+from perfsuite.gate.timing_plan import PairCosts
 from perfsuite.gate.workload_state import WorkloadState
 from perfsuite.judge.sequential_rule import SequentialRule
 from perfsuite.judge.verdict import Outcome, Verdict
@@ -23,7 +24,8 @@ class GateContext:
 
     runner: PairRunner
     suites: CollectedSuites
-    started_at: float  # by time.monotonic()
+    started_at: float  # by the clock
+    clock: Callable[[], float] = time.monotonic
     on_progress: OnProgress = ignore_progress
 
     @property
@@ -32,10 +34,15 @@ class GateContext:
 
     @property
     def elapsed_seconds(self) -> float:
-        return time.monotonic() - self.started_at
+        return self.clock() - self.started_at
+
+    @property
+    def seconds_left(self) -> float:
+        """Of the time budget, which preparing, collecting and counting use as well."""
+        return self.settings.time_budget_seconds - self.elapsed_seconds
 
     def is_out_of_time(self) -> bool:
-        return self.elapsed_seconds > self.settings.time_budget_seconds
+        return self.seconds_left < 0
 
     def base_nodes(self) -> list[NodeId]:
         """The tests of base's own suite, by head's names."""
@@ -77,11 +84,17 @@ class GateState:
     null_workloads: tuple[WorkloadName, ...] = ()  # chosen for the null pairs
     counter_alpha: float = 0.0  # the part of alpha that confirming differences of counters has used
     rule: SequentialRule = field(default_factory=lambda: SequentialRule(1))
+    costs: PairCosts = field(default_factory=PairCosts)
     timed_pairs: int = 0
+    null_pairs_run: int = 0
     is_interrupted: bool = False
 
     def undecided(self) -> list[WorkloadState]:
         return [workload for workload in self.workloads.values() if workload.is_undecided]
+
+    def timeable(self) -> list[WorkloadState]:
+        """The undecided workloads that may have another pair."""
+        return [each for each in self.undecided() if each.attempted_pairs < self.rule.max_pairs]
 
     def judged_nodes(self) -> set[NodeId]:
         """Tests that have a verdict, will get one from their pairs, or were skipped with a reason."""

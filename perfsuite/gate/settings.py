@@ -9,6 +9,7 @@ from typing import Literal
 
 from perfsuite.errors import UsageError
 from perfsuite.gate.schedule import TurnSchedule
+from perfsuite.judge.gate_shard import Shard
 from perfsuite.judge.sequential_rule import SequentialRule
 from perfsuite.judge.units import Range
 
@@ -68,6 +69,7 @@ class GateSettings:
     renames: Mapping[str, str] = field(default_factory=dict)  # base's node id -> head's
     seed: int | None = None
     null_workloads: int = 3  # how many also run base against base
+    shard: Shard | None = None  # the part of the benchmarks that this gate runs
 
     def __post_init__(self) -> None:
         for name, expected in RANGES.items():
@@ -84,12 +86,33 @@ class GateSettings:
                 f"mde: {self.mde:g}, expected more than the tolerance of {self.tolerance:g}; "
                 "nothing could be kept"
             )
-        fewest = SequentialRule(1, self.alpha).min_pairs
+        fewest = SequentialRule(1, self.own_alpha).min_pairs
         if self.max_pairs < fewest:
             raise UsageError(
                 f"max-pairs: {self.max_pairs}, expected at least {fewest} (more with many benchmarks) to "
-                f"report a slowdown with a chance of error of {self.alpha:g}"
+                f"report a slowdown with a chance of error of {self.own_alpha:g}"
             )
+
+    @property
+    def own_alpha(self) -> float:
+        """The chance of a false alarm that this gate may use itself; other shards have the rest."""
+        return self.alpha if self.shard is None else self.shard.alpha(self.alpha)
+
+    @property
+    def shared_by_shards(self) -> dict[str, str]:
+        """What all shards of one gate must agree on, besides the numbers that a report has anyway."""
+        return {
+            "harness": self.harness,
+            "rules": self.rules,
+            "null": str(self.null),
+            "time-everything": str(self.time_everything),
+            "prepare": "; ".join(self.prepare),
+            "share": "; ".join(self.share),
+            "pytest": " ".join(self.pytest_args),
+            "quarantine": "; ".join(f"{each.test} until {each.expires}" for each in self.quarantine),
+            "tolerances": "; ".join(f"{each.test} {each.tolerance:g}" for each in self.tolerances),
+            "renames": "; ".join(f"{old} = {new}" for old, new in self.renames.items()),
+        }
 
     def tolerance_for(self, name: str, marked: float | None = None) -> float:
         """A workload's tolerance: the project's entry for it, else its test's marker, else the default."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf
 from statistics import median
 
 from perfsuite.gate.pair_result import NodeId, Turn, WorkloadName, WorkloadTurns
@@ -12,6 +11,7 @@ from perfsuite.gate.side_process import other_side
 from perfsuite.judge.pair_ratio import pair_log_ratio, pair_standard_error
 from perfsuite.judge.sequential_rule import Decision, SequentialRule, decide
 from perfsuite.judge.stage_attribution import StageSeconds
+from perfsuite.judge.unclear import explain_unclear
 
 
 @dataclass(slots=True)
@@ -27,7 +27,8 @@ class WorkloadState:
     median_seconds: list[tuple[float, float]] = field(default_factory=list)  # base, head
     stage_seconds: list[tuple[StageSeconds, StageSeconds]] = field(default_factory=list)  # base, head
     turn_medians: list[dict[str, list[float]]] = field(default_factory=list)  # by side
-    gate_seconds: float = inf  # what its latest pair took of the gate's time
+    gate_seconds: float | None = None  # what its latest pair took of the gate's time
+    attempted_pairs: int = 0  # in which it was to run; it may not have been reached
     throttled_turns: int = 0  # turns in which the GPU was throttled even when repeated
     decision: Decision | None = None
 
@@ -50,13 +51,19 @@ class WorkloadState:
         return self.decision is None or self.decision.outcome is None
 
     @property
+    def missing_pairs(self) -> int:
+        """Further pairs that would decide it; 0 where it is decided, or pairs do not help."""
+        return (self.decision.missing_pairs or 0) if self.decision else 0
+
+    @property
     def pair_error(self) -> float:
         """The standard error of one pair's log ratio, from the spread of its turns."""
         return median(self.standard_errors) if self.standard_errors else 0.0
 
     def decide(self, rule: SequentialRule, spent: bool = False) -> Decision:
         """Judge the pairs so far; with `spent`, no more will follow."""
-        return decide(rule, self.log_ratios, self.tolerance, spent, self.pair_error)
+        decision = decide(rule, self.log_ratios, self.tolerance, spent, self.pair_error)
+        return explain_unclear(decision, rule, self.log_ratios, self.tolerance, self.pair_error)
 
 
 def _stage_medians(turns: Sequence[Turn]) -> StageSeconds:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from perfsuite.errors import ExitCode
+from perfsuite.judge.gate_shard import ShardRecord
 from perfsuite.judge.stage_attribution import StageChange, attribute_change
 from perfsuite.judge.verdict import (
     Outcome,
@@ -82,6 +83,10 @@ class GateReport:
     seconds: float = 0.0
     seed: int = 0
     interrupted: bool = False  # before every workload was decided
+    advice: tuple[str, ...] = ()  # options with which a gate like this one would decide what is unclear
+    settings: Mapping[str, str] = field(default_factory=dict)  # others that decide what is compared, and how
+    shard: ShardRecord | None = None
+    merged_shards: int = 0  # whose reports were merged into this one
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -106,10 +111,21 @@ class GateReport:
         return sum(workload.outcome is outcome for workload in self.workloads)
 
     @property
+    def is_empty_shard(self) -> bool:
+        """Whether all tests of the suite belong to other shards."""
+        is_part = self.shard is not None and self.shard.collected_tests > 0
+        return is_part and not self.workloads and not self.skipped
+
+    @property
     def exit_code(self) -> ExitCode:
-        """That of the worst verdict, unless the gate was interrupted or the machine unfit."""
+        """That of the worst verdict, unless the gate was interrupted or the machine unfit.
+
+        A shard to which no test belongs is green; all shards together are red if they compare nothing.
+        """
         if self.interrupted:
             return ExitCode.INTERRUPTED
+        if self.is_empty_shard:
+            return ExitCode.KEPT
         code = exit_code(self.verdicts)
         is_hidden = self.unfit and code not in {ExitCode.REGRESSED, ExitCode.NOT_COMPARED}
         return ExitCode.UNFIT if is_hidden else code
@@ -122,6 +138,8 @@ class GateReport:
         >>> GateReport(side, side, (), Environment({}), "", 0.01, 0.01, 0.05, 24, 0).headline
         'nothing was compared'
         """
+        if self.is_empty_shard:
+            return "no benchmark belongs to this shard"
         if not self.workloads:
             return "nothing was compared"
         prefix = "interrupted; " * self.interrupted + "machine unfit for timing; " * bool(self.unfit)

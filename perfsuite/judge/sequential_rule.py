@@ -4,6 +4,9 @@ The rule tests for a change at fixed numbers of pairs (looks). It may end a work
 any pair. A workload is regressed if the sign-flip test rejects "no slower than the tolerance" at its share of
 alpha. Alpha is divided among the workloads and then among the looks, so the probability of any false alarm in
 the whole gate stays within alpha.
+
+The looks count the pairs of one workload and are fixed before its first pair. So the promise does not depend
+on the order in which workloads are timed, or on how many pairs each gets (docs/decisions/0024).
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ class SequentialRule:
     """The parameters of a gate, fixed before its first pair.
 
     >>> SequentialRule(workloads=8).looks
-    (6, 12, 18, 24)
+    (11, 17, 24)
     """
 
     workloads: int
@@ -40,14 +43,16 @@ class SequentialRule:
 
     @property
     def looks(self) -> tuple[int, ...]:
-        steps = range(PAIRS_BETWEEN_LOOKS, self.max_pairs, PAIRS_BETWEEN_LOOKS)
-        return (*steps, self.max_pairs)
+        """The first look is the earliest that can reach half of a workload's alpha."""
+        first = math.ceil(math.log2(2 * max(1, self.workloads) / self.alpha))
+        last_step = self.max_pairs - PAIRS_BETWEEN_LOOKS // 2  # a look just before the last is of little use
+        return (*range(max(1, first), last_step + 1, PAIRS_BETWEEN_LOOKS), self.max_pairs)
 
     @property
     def alpha_by_look(self) -> Mapping[int, float]:
         """Alpha of one workload at each look: half at the first look that can reach it, the rest evenly.
 
-        >>> SequentialRule(workloads=8).alpha_by_look[12]
+        >>> SequentialRule(workloads=8).alpha_by_look[11]
         0.000625
         """
         share = self.alpha / max(1, self.workloads)
@@ -63,6 +68,14 @@ class SequentialRule:
         """The fewest pairs that can be significant, however large the change."""
         return math.ceil(math.log2(max(1, self.workloads) / self.alpha))
 
+    def next_look(self, pairs: int) -> int | None:
+        """The next number of pairs at which a change may be reported.
+
+        >>> SequentialRule(workloads=8).next_look(11), SequentialRule(workloads=8).next_look(24)
+        (17, None)
+        """
+        return min((look for look in self.alpha_by_look if look > pairs), default=None)
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -74,6 +87,7 @@ class Decision:
     estimate: float  # ratio minus one
     interval: Interval | None
     mde: float
+    missing_pairs: int | None = None  # further pairs that would decide it, if they are like those so far
 
     def verdict(self, workload: str, tolerance: float, metric: str = "time") -> Verdict:
         return Verdict(
@@ -85,6 +99,7 @@ class Decision:
             interval=self.interval,
             bound=tolerance,
             mde=self.mde,
+            missing_pairs=self.missing_pairs,
         )
 
 
@@ -195,46 +210,54 @@ def _decide_at(evidence: _PairEvidence) -> Decision | None:
 
 
 def _significant_change(evidence: _PairEvidence, share: float) -> Decision | None:
+    outcome = significant_outcome(evidence.log_ratios, evidence.tolerance, share)
+    if outcome is None:
+        return None
+    word = "slower" if outcome is Outcome.REGRESSED else "faster"
+    return evidence.decision(
+        outcome, f"{abs(evidence.estimate):.1%} {word}, tolerance {evidence.tolerance:.1%}"
+    )
+
+
+def significant_outcome(log_ratios: Sequence[float], tolerance: float, share: float) -> Outcome | None:
+    """Regressed or improved, where these pairs show it at a chance of error of `share`.
+
+    >>> significant_outcome([0.1] * 8, tolerance=0.01, share=0.005)
+    <Outcome.REGRESSED: 'regressed'>
+    """
     if share <= 0:
         return None
-    values = np.asarray(evidence.log_ratios, dtype=np.float64)
-    for outcome, signed, word in (
-        (Outcome.REGRESSED, values, "slower"),
-        (Outcome.IMPROVED, -values, "faster"),
+    values = np.asarray(log_ratios, dtype=np.float64)
+    for outcome, signed, edge in (
+        (Outcome.REGRESSED, values, math.log1p(tolerance)),
+        (Outcome.IMPROVED, -values, -math.log1p(-tolerance)),
     ):
-        edge = (
-            math.log1p(evidence.tolerance)
-            if outcome is Outcome.REGRESSED
-            else -math.log1p(-evidence.tolerance)
-        )
         # Against the tolerance, and against no change at all, where the test is exact for any noise.
         p_value = max(sign_flip.sign_flip_p_value(signed, edge), sign_flip.sign_flip_p_value(signed))
         if p_value <= share and sign_flip.hodges_lehmann_center(signed) > edge:
-            return evidence.decision(
-                outcome, f"{abs(evidence.estimate):.1%} {word}, tolerance {evidence.tolerance:.1%}"
-            )
+            return outcome
     return None
 
 
 def _final_decision(evidence: _PairEvidence) -> Decision:
+    """Judge what no further pair will follow.
+
+    A change is reported at looks only. The moment at which the time ends may depend on the pairs, so that a
+    test at that moment would have a chance of error of its own.
+    """
     ratios, rule = evidence.log_ratios, evidence.rule
     if len(ratios) < 2:
         estimate = math.expm1(ratios[0]) if ratios else 0.0
         reason = f"{len(ratios)} pairs, expected at least 2; allow more time"
         return Decision(Outcome.UNCLEAR, reason, len(ratios), estimate, None, float("inf"))
-    if len(ratios) not in rule.looks:
-        # The time ended between two looks, independently of the data, so the unspent shares are used here.
-        change = _significant_change(
-            evidence, sum(share for look, share in rule.alpha_by_look.items() if look > len(ratios))
-        )
-        if change is not None:
-            return change
     if evidence.mde > evidence.required_mde:
         return evidence.decision(Outcome.UNCLEAR, evidence.mde_shortfall)
     if sign_flip.sign_flip_interval(ratios)[0] > math.log1p(evidence.tolerance):
         return evidence.decision(
             Outcome.UNCLEAR, f"looks {evidence.estimate:.1%} slower, but not significantly; take more pairs"
         )
+    if len(ratios) < rule.max_pairs and not evidence.is_narrow:
+        return evidence.decision(Outcome.UNCLEAR, f"{len(ratios)} pairs that differ; take more pairs")
     reason = f"no slowdown beyond {evidence.tolerance:.1%} shown; {evidence.mde:.1%} would have been detected"
     return evidence.decision(Outcome.KEPT, reason)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Protocol
 
 from perfsuite.judge.counter_diff import compare_counters
@@ -71,6 +72,7 @@ class ComparisonReport:
     verdicts: tuple[Verdict, ...]
     warnings: tuple[str, ...] = ()
     needs: RunNeeds | None = None  # of the workloads that are unclear for want of runs
+    seconds_per_call: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # old, new; medians
 
 
 def compare_runs(
@@ -88,10 +90,12 @@ def compare_runs(
     differences = _hard_differences(old, new)
     warnings = list(_soft_differences(old, new))
     needs: RunNeeds | None = None
+    seconds: dict[str, tuple[float, float]] = {}
     if differences:
         verdicts += [_not_comparable(name, differences) for name in common]
     else:
         timed = [name for name in common if _has_samples(before[name]) and _has_samples(after[name])]
+        seconds = {name: (_median_seconds(before[name]), _median_seconds(after[name])) for name in timed}
         unfit = {name: reason for name in timed if (reason := _unfit_reason(before[name], after[name]))}
         verdicts += [_unclear(name, reason) for name, reason in unfit.items()]
         comparable = [name for name in timed if name not in unfit]
@@ -111,7 +115,7 @@ def compare_runs(
             counts = _counters(before[name]), _counters(after[name])
             evidence = _counter_evidence(*map(len, counts))
             verdicts += compare_counters(name, *counts, settings.directions, evidence).verdicts(name)
-    return ComparisonReport(tuple(verdicts), tuple(warnings), needs)
+    return ComparisonReport(tuple(verdicts), tuple(warnings), needs, seconds)
 
 
 def needs_of_baseline(runs: Sequence[HistoricalRun], settings: ComparisonSettings) -> RunNeeds:
@@ -140,6 +144,11 @@ def _counter_evidence(old: int, new: int) -> str:
 
 def _has_samples(measurements: Sequence[Measurement]) -> bool:
     return any(measurement.seconds_per_call for measurement in measurements)
+
+
+def _median_seconds(measurements: Sequence[Measurement]) -> float:
+    """The median over the runs of one side."""
+    return median(each.median_seconds_per_call for each in measurements if each.seconds_per_call)
 
 
 def _missing(name: str) -> Verdict:

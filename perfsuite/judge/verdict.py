@@ -63,6 +63,7 @@ class Verdict:
     interval: Interval | None = None
     bound: float | None = None  # the limit or tolerance that applied
     mde: float | None = None  # minimum detectable effect
+    missing_pairs: int | None = None  # further pairs of a gate that would decide it, if like those so far
 
     @property
     def is_red(self) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from math import inf, isfinite
 from typing import Any, TypeVar
 
 from perfsuite.errors import StoreError
 from perfsuite.judge.gate_report import GateReport, SideRevision, WorkloadGateResult
+from perfsuite.judge.gate_shard import MAX_SHARDS, Shard, ShardRecord
 from perfsuite.judge.stage_attribution import StageChange
 from perfsuite.judge.verdict import Interval, Outcome, Verdict
 from perfsuite.measure.measurement import Environment
@@ -100,6 +102,18 @@ def _optional_number(value: object, who: str) -> float | None:
     return None if value is None else _number(value, who)
 
 
+def _advice(value: object, who: str) -> str:
+    """An option with a number, and nothing else: a reader may type it."""
+    text = _text(value, who)
+    if not re.fullmatch(r"--time-budget [0-9]{1,6}[sm]|--max-pairs [0-9]{1,3}", text):
+        raise _wrong(who, text, "--time-budget TIME or --max-pairs N")
+    return text
+
+
+def _optional_integer(value: object, who: str) -> int | None:
+    return None if value is None else _integer(value, who)
+
+
 def _number_or_infinity(value: object, who: str) -> float:
     """JSON has no infinity, so that a report holds null instead."""
     return inf if value is None else _number(value, who)
@@ -151,6 +165,34 @@ def _gate(report: _Object) -> GateReport:
         seconds=report.number("seconds"),
         seed=report.integer("seed"),
         interrupted=report.read("interrupted", _boolean),
+        **_later_fields(report),
+    )
+
+
+def _later_fields(report: _Object) -> dict[str, Any]:
+    """Fields that a report of an earlier perfsuite lacks."""
+    fields: dict[str, Any] = {}
+    if "advice" in report.values:
+        fields["advice"] = report.list("advice", _advice)
+    if "settings" in report.values:
+        fields["settings"] = report.mapping("settings", _text)
+    if report.values.get("shard") is not None:
+        fields["shard"] = report.read("shard", _shard_record)
+    if "merged_shards" in report.values:
+        fields["merged_shards"] = report.integer("merged_shards")
+    return fields
+
+
+def _shard_record(value: object, who: str) -> ShardRecord:
+    record = _Object(value, who)
+    shard = _Object(record.values.get("shard"), f"{who}.shard")
+    number, count = shard.integer("number"), shard.integer("count")
+    if not 1 <= number <= count <= MAX_SHARDS:
+        raise _wrong(f"{who}.shard", f"{number}/{count}", f"K/N with K up to N and N up to {MAX_SHARDS}")
+    return ShardRecord(
+        shard=Shard(number, count),
+        collected_tests=record.integer("collected_tests"),
+        collected_digest=record.text("collected_digest"),
     )
 
 
@@ -211,6 +253,7 @@ def _verdict(value: object, who: str) -> Verdict:
         interval=None if interval is None else _interval(interval, f"{who}.interval"),
         bound=verdict.read("bound", _optional_number),
         mde=verdict.read("mde", _optional_number),
+        missing_pairs=verdict.read("missing_pairs", _optional_integer),
     )
 
 

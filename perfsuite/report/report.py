@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from perfsuite.judge.gate_report import GateReport, SideRevision, WorkloadGateResult
+from perfsuite.judge.next_steps import next_steps
 from perfsuite.judge.stored_runs import ComparisonReport
 from perfsuite.judge.verdict import Outcome, Verdict, sort_by_severity
 from perfsuite.measure.measurement import Environment
@@ -46,6 +47,7 @@ class Report:
     data: Mapping[str, object]  # every number of the source, for formats that machines read
     properties: Mapping[str, str] = field(default_factory=dict)
     effort: str = ""  # how much was measured
+    first_steps: tuple[str, ...] = ()  # what to do first
     command: str = ""  # repeats the comparison
     notes: tuple[str, ...] = ()
     skipped: Mapping[str, str] = field(default_factory=dict)  # workload -> reason
@@ -78,7 +80,17 @@ class Report:
         """The last lines of a report: the result, how certain it is, and how to repeat it."""
         effort = f" ({self.effort})" if self.effort else ""
         repeat = (f"reproduce with: {self.command}",) if self.command else ()
-        return (f"{self.headline}{effort}", *self.certainty, *repeat)
+        return (f"{self.headline}{effort}", *self.detectable, *self.certainty, *repeat)
+
+    @property
+    def detectable(self) -> tuple[str, ...]:
+        """The size of a slowdown that would have been found in every workload that was timed and kept."""
+        mdes = [each.mde for each in self.verdicts if each.outcome is Outcome.KEPT and each.mde is not None]
+        return (
+            (f"kept: slowdowns of {max(mdes):.1%} and more would have been found in noise like this",)
+            if mdes
+            else ()
+        )
 
     def count(self, outcome: Outcome) -> int:
         """The number of workloads with this outcome."""
@@ -94,9 +106,10 @@ def report_gate(gate: GateReport) -> Report:
         exit_code=gate.exit_code,
         sides=(_gate_side("base", gate.base), _gate_side("head", gate.head)),
         workloads=gate.worst_first,
+        first_steps=next_steps(gate),
         effort=f"{gate.pairs} pairs of processes, {gate.seconds:.0f} s",
         certainty=(
-            f"chance of any false alarm in this gate: at most {100 * gate.alpha:g} %",
+            _describe_alpha(gate),
             describe_null_pairs(gate),
         ),
         data={
@@ -113,6 +126,7 @@ def report_gate(gate: GateReport) -> Report:
             "head": gate.head.commit,
             "alpha": f"{gate.alpha:g}",
             "max pairs": str(gate.max_pairs),
+            **({} if gate.shard is None else {"shard": str(gate.shard.shard)}),
             "seed": str(gate.seed),
             "environment": gate.environment.fingerprint,
             "command": gate.command,
@@ -141,7 +155,10 @@ def report_comparison(
     by_workload: dict[str, list[Verdict]] = {}
     for verdict in verdicts:  # a workload's place is that of its worst verdict
         by_workload.setdefault(verdict.workload, []).append(verdict)
-    workloads = tuple(WorkloadGateResult(name, tuple(its)) for name, its in by_workload.items())
+    workloads = tuple(
+        WorkloadGateResult(name, tuple(its), seconds_per_call=comparison.seconds_per_call.get(name))
+        for name, its in by_workload.items()
+    )
     headline = format_outcome_counts(verdicts)
     return Report(
         file_stem="comparison",
@@ -167,6 +184,17 @@ def report_comparison(
         properties={"alpha": f"{alpha:g}"},
         notes=comparison.warnings,
     )
+
+
+def _describe_alpha(gate: GateReport) -> str:
+    promise = f"at most {100 * gate.alpha:g} %"
+    if gate.merged_shards:
+        return f"chance of any false alarm in all {gate.merged_shards} shards: {promise}"
+    if gate.shard is not None:
+        shard = gate.shard.shard
+        own = f"{100 * shard.alpha(gate.alpha):g} %"
+        return f"chance of any false alarm in shard {shard}: at most {own}; in all shards {promise}"
+    return f"chance of any false alarm in this gate: {promise}"
 
 
 def describe_null_pairs(gate: GateReport) -> str:

@@ -12,6 +12,7 @@ from perfsuite.gate import counting, timing
 from perfsuite.gate import gate as gate_module
 from perfsuite.gate.gate_state import GateContext, GateState
 from perfsuite.gate.pair_result import NodeId
+from perfsuite.gate.timing_plan import choose_workloads
 from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import Project, flat_layout, jobs, outcomes, src_layout, workload_named
 
@@ -157,13 +158,16 @@ def test_a_pair_that_runs_out_of_time_is_unclear_and_no_error(
 
     monkeypatch.setattr(gate_module, "count_benchmarks", count_and_note)
     monkeypatch.setattr(GateContext, "is_out_of_time", lambda self: is_counted)
+    choose = choose_workloads
     monkeypatch.setattr(
-        timing, "has_time_for_another_pair", lambda context, state, pair_seconds: state.timed_pairs < 1
+        timing,
+        "choose_workloads",
+        lambda undecided, *rest: [] if undecided[0].attempted_pairs else choose(undecided, *rest),
     )
     report = project.gate()
     assert set(outcomes(report).values()) == {Outcome.UNCLEAR}
     assert report.exit_code == 10
-    assert "ended after 1 of 2 pairs" in report.notes[-1]
+    assert "ended after 1 pairs; 0 of 2 timed workloads are decided" in report.notes[-1]
 
 
 def test_the_same_commit_on_both_sides_is_refused(project: Project) -> None:

@@ -56,9 +56,9 @@ def test_interrupted_while_counting_everything_is_unclear(ready: Project) -> Non
 
 
 def test_interrupted_between_pairs_their_verdicts_are_reported(ready: Project) -> None:
-    report = interrupted_at("pair 2", ready, max_pairs=9)
+    report = interrupted_at("pair 3", ready, max_pairs=9)
     assert outcomes(report) == {"test_decode": Outcome.REGRESSED, "test_resize": Outcome.KEPT}
-    assert report.pairs == 2
+    assert report.pairs == 3
     assert report.exit_code == 130
 
 

@@ -207,12 +207,6 @@ def test_fewer_than_two_pairs_are_unclear(pairs: int) -> None:
     assert decide(SequentialRule(workloads=1), [0.0] * pairs, spent=True).outcome is Outcome.UNCLEAR
 
 
-def test_time_that_ends_between_looks_uses_the_rest_of_alpha() -> None:
-    rule = SequentialRule(workloads=1)
-    assert decide(rule, [0.05 + 0.001 * n for n in range(10)]).outcome is None
-    assert decide(rule, [0.05 + 0.001 * n for n in range(10)], spent=True).outcome is Outcome.REGRESSED
-
-
 @pytest.mark.parametrize("workloads", [1, 8, 20, 100, 1000])
 @pytest.mark.parametrize("max_pairs", [6, 12, 24])
 def test_the_looks_together_spend_no_more_than_alpha(workloads: int, max_pairs: int) -> None:

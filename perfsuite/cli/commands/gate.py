@@ -16,9 +16,14 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from perfsuite.cli.gate_options import add_gate_arguments, gate_settings, repro_command
 from perfsuite.cli.progress import print_progress
+from perfsuite.errors import UsageError
+
+if TYPE_CHECKING:
+    from perfsuite.judge.gate_shard import Shard
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--null", action="store_true", help="allow the same commit on both sides, to test the machine"
     )
     parser.add_argument(
+        "--shard",
+        type=_shard,
+        metavar="K/N",
+        help="run the K-th of N parts of the benchmarks; `perfsuite merge` makes one verdict of all parts",
+    )
+    parser.add_argument(
         "--report", type=Path, metavar="DIR", help="write gate.html, .md, .json and .xml there"
     )
     parser.add_argument("-k", dest="keyword", metavar="EXPRESSION", help="as in pytest")
@@ -42,6 +53,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "pytest_args", nargs="*", metavar="PYTEST", help="paths, and after -- any pytest option"
     )
+
+
+def _shard(text: str) -> Shard:
+    from perfsuite.judge.gate_shard import parse_shard
+
+    try:
+        return parse_shard(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -59,6 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
         null=arguments.null,
         rules=arguments.rules,
         pytest_args=_pytest_args(arguments),
+        shard=arguments.shard,
     )
     on_progress = partial(print_progress, "gate")
     try:

@@ -14,6 +14,7 @@ from perfsuite.report.dot_plot import render_dot_plot
 from perfsuite.report.formats.report_format import ReportFormat
 from perfsuite.report.report import Report
 from perfsuite.report.text import escape_lines, format_change, format_interval
+from perfsuite.report.workload_lines import counter_lines, format_seconds
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -44,6 +45,8 @@ def _load_template() -> Template:
         "interval": format_interval,
         "seconds": lambda seconds: format_quantity(seconds, MetricKind.SECONDS),
         "signed_seconds": _format_signed_seconds,
+        "seconds_of_sides": format_seconds,
+        "counter_lines": counter_lines,
     }
     environment.globals |= {
         "plot_workload": _plot_workload,

@@ -6,14 +6,17 @@ import re
 from collections.abc import Sequence
 
 from perfsuite.judge.gate_report import WorkloadGateResult
-from perfsuite.judge.verdict import Outcome, Verdict
+from perfsuite.judge.verdict import Outcome
 from perfsuite.report.formats.report_format import ReportFormat
 from perfsuite.report.report import Report, ReportSide
 from perfsuite.report.text import escape_control_characters, format_change, format_interval
+from perfsuite.report.workload_lines import format_seconds, reason_lines, time_verdict
 
 MAX_BYTES = 63 * 1024  # GitHub refuses a comment of more than 64 KiB, and a workflow may add lines
 MAX_NOTES = 20
-_TABLE_HEADER = "| outcome | workload | change | interval | MDE | why |\n|---|---|--:|---|--:|---|"
+_TABLE_HEADER = (
+    "| outcome | workload | change | interval | base -> head | MDE | why |\n|---|---|--:|---|---|--:|---|"
+)
 _SAFE_CHARACTERS = frozenset(" .,:;%+-/()'=?")
 # GitHub links mentions, issues and addresses in the rendered text, so that escaping their characters as
 # entities is not enough: an empty comment inside each of them breaks it up.
@@ -65,6 +68,7 @@ def _assemble(report: Report, not_kept: Sequence[str], kept: Sequence[str], max_
     ]
     if report.sides:
         parts.append(", ".join(_describe_side(side) for side in report.sides))
+    parts += ["\n".join(f"- first: {escape_markdown(step)}" for step in report.first_steps)]
     if not_kept:
         parts.append(_table(not_kept, max_rows))
     notes = report.all_notes
@@ -79,7 +83,7 @@ def _assemble(report: Report, not_kept: Sequence[str], kept: Sequence[str], max_
         parts.append(f"<sub>{escape_markdown(facts)}; environment {report.environment.fingerprint}</sub>")
     if report.command:
         parts.append(f"```\n{escape_control_characters(report.command).replace('```', '')}\n```")
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _describe_side(side: ReportSide) -> str:
@@ -91,31 +95,28 @@ def _describe_side(side: ReportSide) -> str:
 
 def _table(rows: Sequence[str], max_rows: int) -> str:
     left_out = len(rows) - max_rows
-    more = [f"| | and {left_out} more | | | | |"] * (left_out > 0)
+    more = [f"| | and {left_out} more | | | | | |"] * (left_out > 0)
     return "\n".join([_TABLE_HEADER, *rows[:max_rows], *more])
 
 
 def _rows(workloads: Sequence[WorkloadGateResult]) -> list[str]:
-    """A row for each verdict, without the kept ones of a workload that is not kept."""
-    return [
-        _row(verdict, workload)
-        for workload in workloads
-        for verdict in workload.verdicts
-        if verdict.outcome is not Outcome.KEPT or workload.outcome is Outcome.KEPT
-    ]
+    return [_row(workload) for workload in workloads]
 
 
-def _row(verdict: Verdict, workload: WorkloadGateResult) -> str:
-    is_time = verdict.metric == "time"
-    stage = f"; stage {workload.attributed_stage}" if is_time and workload.attributed_stage else ""
-    metric = "" if is_time else f" {escape_markdown(verdict.metric)}"
+def _row(workload: WorkloadGateResult) -> str:
+    """One row; the counters of a workload stand under the reason of its time."""
+    time, is_kept = time_verdict(workload), workload.outcome is Outcome.KEPT
+    stage = [f"stage {workload.attributed_stage}"] if workload.attributed_stage else []
+    lines = (*reason_lines(workload, show_kept=is_kept), *stage)
+    shown = workload.worst if time is None else time
     cells = (
-        verdict.outcome.value if verdict.outcome is Outcome.KEPT else f"**{verdict.outcome}**",
-        f"<code>{escape_markdown(verdict.workload)}</code>{metric}",
-        format_change(verdict.estimate),
-        format_interval(verdict),
-        "" if verdict.mde is None else format_change(verdict.mde),
-        escape_markdown(verdict.reason + stage),
+        workload.outcome.value if is_kept else f"**{workload.outcome}**",
+        f"<code>{escape_markdown(workload.name)}</code>",
+        format_change(shown.estimate),
+        format_interval(shown),
+        escape_markdown(format_seconds(workload)),
+        "" if shown.mde is None else format_change(shown.mde),
+        "<br>".join(map(escape_markdown, lines)),
     )
     return f"| {' | '.join(cells)} |"
 

@@ -34,15 +34,16 @@ def print_to_console(report: Report, console: Console, show_kept: bool = False) 
     for side in report.sides:
         console.print(Text(escape_control_characters(str(side)), style="dim"))
     console.print()
-    console.print(build_verdict_table(report.verdicts, report.all_notes, show_kept))
+    console.print(build_verdict_table(report.workloads, report.all_notes, show_kept))
     for workload in sorted(report.workloads, key=lambda each: each.name):
         if stage := workload.attributed_stage:
             console.print(
                 Text(escape_control_characters(f"stage that changed most: {stage} in {workload.name}"))
             )
+    for step in report.first_steps:
+        console.print(Text(f"first: {escape_control_characters(step)}", style="bold"))
     console.print()
-    # The table of stored runs ends with its headline; a gate's has the effort beside it.
-    for line in report.closing if report.effort else report.closing[1:]:  # not wrapped: a command to copy
+    for line in report.closing:  # not wrapped: a command to copy
         console.print(Text(escape_control_characters(line)), soft_wrap=True)
 
 

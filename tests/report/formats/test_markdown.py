@@ -25,7 +25,7 @@ def test_no_text_breaks_out_of_its_cell(workload: str, metric: str, reason: str)
     verdict = make_verdict(workload, Outcome.REGRESSED, 0.1, metric=metric, reason=reason or "x")
     rows = table_rows(markdown.render(make_comparison([verdict])))
     assert len(rows) == 3
-    assert rows[-1].count("|") == 7
+    assert rows[-1].count("|") == 8
     text = rows[-1]
     for ours in ("**regressed**", "<code>", "</code>", "<!-- -->"):
         text = text.replace(ours, "")

@@ -37,6 +37,18 @@ def test_the_headline_is_printed_once() -> None:
     assert terminal.render(make_comparison(verdicts)).count("1 regressed, 1 missing") == 1
 
 
+def test_the_headline_of_a_gate_is_printed_once_with_what_would_have_been_found() -> None:
+    text = terminal.render(all_outcomes(), width=100)
+    assert text.count("10 kept") == 1
+    assert "kept: slowdowns of 3.1% and more would have been found\n" in text
+
+
+def test_what_to_do_first_is_listed() -> None:
+    text = terminal.render(all_outcomes(), width=200)
+    assert "first: 3 slower or with worse counters: begin with test_a.py::test[<script>" in text
+    assert "first: 2 not compared: begin with " in text
+
+
 def test_color_is_opt_in() -> None:
     assert "\x1b[" not in terminal.render(all_outcomes())
     assert "\x1b[" in terminal.render(all_outcomes(), color=True)
