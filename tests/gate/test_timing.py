@@ -10,6 +10,7 @@ from perfsuite.gate.timing import advise_unclear, describe_plan, time_workloads
 from perfsuite.gate.timing_plan import PairCosts, choose_workloads
 from perfsuite.gate.workload_state import WorkloadState
 from perfsuite.judge import machine_fitness
+from perfsuite.judge.sequential_rule import SequentialRule
 from perfsuite.judge.verdict import Outcome
 from tests.gate.simulated_timing import simulated_gate
 
@@ -119,7 +120,7 @@ def test_what_is_timed_next_does_not_depend_on_estimates() -> None:
         ]
         for number, workload in enumerate(workloads):
             workload.log_ratios = [sign * 0.01 * (number - 3)] * (number % 3)
-        chosen = choose_workloads(workloads, sequential_rule.SequentialRule(6), PairCosts(1.0), 70)
+        chosen = choose_workloads(workloads, SequentialRule(6), PairCosts(1.0), 70)
         assert [each.name for each in chosen] == ["t0", "t1", "t2", "t5"]
 
 
