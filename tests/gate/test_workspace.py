@@ -145,7 +145,7 @@ def test_other_worktrees_are_not_touched(ready: Project, tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("moment", "removed"),
-    [("head: ", ""), ("counting 2", ""), ("counting 2", "head"), ("pair 1 of", ""), ("pair 1 of", "base")],
+    [("head: ", ""), ("counting 2", ""), ("counting 2", "head"), ("pair 1: ", ""), ("pair 1: ", "base")],
 )
 def test_a_folder_that_is_removed_under_the_gate_is_named(ready: Project, moment: str, removed: str) -> None:
     """Whatever else goes wrong in a folder that is gone, the cause is what the user reads."""
