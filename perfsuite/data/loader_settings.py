@@ -40,6 +40,15 @@ class LoaderSettings:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
 
+    def overridden_by(self, **arguments: int | str | None) -> LoaderSettings:
+        """These settings, except where an argument is given.
+
+        >>> LoaderSettings(num_workers=2, engine="threads").overridden_by(num_workers=0, engine=None)
+        LoaderSettings(batch_size=None, num_workers=0, engine='threads', prefetch_factor=None, decoder=None)
+        """
+        given = {name: value for name, value in arguments.items() if value is not None}
+        return LoaderSettings(**{**self.given, **given})
+
     def to_toml(self, comments: Iterable[str] = ()) -> str:
         # JSON's form of a plain name or a number is TOML's too.
         lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in self.given.items()]

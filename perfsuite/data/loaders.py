@@ -73,7 +73,7 @@ class Loaders:
 
 def make_loaders(
     data_dir: str | Path | SourcesBySplit | None = None,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     num_workers: int | None = None,
     augmentation_mode: str | AugmentationMode | None = None,
     image_size: int = 224,
@@ -84,8 +84,8 @@ def make_loaders(
     train_crop: Crop = "random",
     val_crop: Crop = "center",
     on_error: FaultPolicy = "raise",
-    engine: str = "auto",
-    prefetch_factor: int = 2,
+    engine: str | None = None,
+    prefetch_factor: int | None = None,
     pin_memory: bool | None = None,
     persistent_workers: bool = True,
     sampler: Sampler | None = None,
@@ -95,7 +95,7 @@ def make_loaders(
     rank: int | None = None,
     world_size: int | None = None,
     uneven: UnevenPolicy = "pad",
-    decoder: str = "auto",
+    decoder: str | None = None,
     scaled_decode: bool = False,
     cache: Literal["ram", "disk"] | None = None,
     cache_epochs: int = 0,
@@ -131,16 +131,20 @@ def make_loaders(
     `sampler` yields the training rows, before they are shared among ranks. Workers outlive an epoch unless
     `persistent_workers` is False.
 
-    `settings` are those of `perfsuite advise`, as a file or a value: batch_size, num_workers, engine,
-    prefetch_factor and decoder. An argument that differs from its default wins over them.
+    `settings` are those of `perfsuite advise`, as a file or a value: `batch_size` (32 by default),
+    `num_workers` (by the cores), `engine` ("auto"), `prefetch_factor` (2) and `decoder` ("auto"). Arguments
+    win over them.
     """
-    speed = _read_settings(settings).given
-    batch_size = speed.get("batch_size", 32) if batch_size == 32 else batch_size
-    num_workers = speed.get("num_workers") if num_workers is None else num_workers
-    engine = speed.get("engine", "auto") if engine == "auto" else engine
-    prefetch_factor = speed.get("prefetch_factor", 2) if prefetch_factor == 2 else prefetch_factor
-    decoder = speed.get("decoder", "auto") if decoder == "auto" else decoder
-    workers = default_num_workers() if num_workers is None else num_workers
+    speed = _read_settings(settings).overridden_by(
+        batch_size=batch_size,
+        num_workers=num_workers,
+        engine=engine,
+        prefetch_factor=prefetch_factor,
+        decoder=decoder,
+    )
+    batch_size = 32 if speed.batch_size is None else speed.batch_size
+    prefetch_factor = 2 if speed.prefetch_factor is None else speed.prefetch_factor
+    workers = default_num_workers() if speed.num_workers is None else speed.num_workers
     check_arguments(
         batch_size=batch_size,
         num_workers=workers,
@@ -155,7 +159,7 @@ def make_loaders(
         crop=val_crop,
         seed=seed,
         on_error=on_error,
-        decoder=decoder,
+        decoder=speed.decoder or "auto",
         scaled_decode=scaled_decode,
         with_geometry=labels is not None,
         maps=MapSource(maps, labels) if isinstance(maps, str | Path) else maps,
@@ -167,7 +171,7 @@ def make_loaders(
     options = LoaderOptions(
         batch_size=batch_size,
         seed=seed,
-        engine=engine,
+        engine=speed.engine or "auto",
         workers=WorkerConfig(
             num_workers=workers,
             prefetch_factor=prefetch_factor,

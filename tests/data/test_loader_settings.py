@@ -40,6 +40,8 @@ def test_make_loaders_takes_a_file_or_a_value_and_arguments_win(folder: Path, tm
         ]
     changed = make_loaders(folder, 4, 0, image_size=32, settings=path)
     assert (changed.train.batch_size, changed.info["num_workers"]) == (4, 0)
+    default = make_loaders(folder, 32, engine="auto", image_size=32, settings=path)
+    assert (default.train.batch_size, default.info["engine"]) == (32, "auto"), "also one that is the default"
     plain = make_loaders(folder, image_size=32, settings=LoaderSettings(num_workers=2))
     assert (plain.train.batch_size, plain.info["engine"]) == (32, "auto")
 
