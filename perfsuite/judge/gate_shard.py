@@ -43,8 +43,8 @@ class Shard:
     def owns(self, node: str) -> bool:
         """Whether a test belongs to this shard.
 
-        >>> [[shard.owns(name) for shard in (Shard(1, 2), Shard(2, 2))] for name in ("t.py::a", "t.py::b")]
-        [[False, True], [True, False]]
+        >>> [[shard.owns(name) for shard in (Shard(1, 2), Shard(2, 2))] for name in ("t.py::a", "t.py::c")]
+        [[True, False], [False, True]]
         """
         digest = hashlib.sha256(node.encode("utf-8", "surrogatepass")).digest()
         return int.from_bytes(digest[:8], "big") % self.count == self.number - 1
