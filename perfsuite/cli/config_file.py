@@ -94,7 +94,7 @@ def read_config_file(path: Path) -> Mapping[str, Any]:
 
 def _parse_yaml(path: Path, text: str) -> Any:
     if importlib.util.find_spec("yaml") is None:
-        raise UsageError(f"{path}: PyYAML is not installed; pip install pyyaml, or write TOML")
+        raise UsageError(f"{path}: PyYAML is not installed; pip install 'perfsuite[yaml]', or write TOML")
     import yaml
 
     try:

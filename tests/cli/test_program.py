@@ -32,6 +32,7 @@ BLOCKED = (
     "PIL",
     "numba",
     "llvmlite",
+    "matplotlib",
     "triton",
     "simplejpeg",
 )
@@ -67,6 +68,7 @@ NEEDS_VISION = {
     "counters": "PyTorch",
     "scaling": "PyTorch",
     "sweep": "PyTorch",
+    "advise": "PyTorch",
     "profile loading": "PyTorch",
     "profile transforms": "PyTorch",
     "claims": "P",  # PyTorch or Pillow, whichever is imported first
@@ -81,6 +83,10 @@ CORE = {
     "gate --base main": 2,  # outside a repository
     "bisect --good a --bad b test": 2,
     "completion bash": 0,
+    "history": 0,
+    "export --format csv": 0,
+    "report": 0,
+    "merge gate.json": 13,
 }
 
 

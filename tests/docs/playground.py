@@ -66,5 +66,7 @@ def make_playground(root: Path) -> Playground:
     package.mkdir()
     for name in ("__init__", "data", "models"):
         (package / f"{name}.py").write_text(PACKAGE)
+    (root / "loader-settings.toml").write_text("num_workers = 1\n")
+    (root / "train.toml").write_text("epochs = 1\n")
     (root / ".gitignore").write_text("images\nmaps\n.perfsuite\n*.pth\n__pycache__\n")
     return Playground(root)

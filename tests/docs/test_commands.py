@@ -67,7 +67,11 @@ def test_every_command_of_a_page_exists(page: str) -> None:
 
 
 @pytest.mark.parametrize("example", HELP)
-def test_every_command_of_a_help_exists(example: str) -> None:
+def test_every_command_of_a_help_exists(
+    example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "train.toml").write_text("epochs = 1\n")  # is read while arguments are parsed
+    monkeypatch.chdir(tmp_path)
     for words in commands(example):
         check_command(words)
 

@@ -179,7 +179,7 @@ def test_a_limit_that_a_plain_benchmark_cannot_measure_fails_it(run: Run, limit:
 
 
 def test_an_unclear_limit_of_a_plain_benchmark_advises_its_own_options(run: Run) -> None:
-    source = "@pytest.mark.ceiling(p99='1 ns')\ndef test_it(benchmark): benchmark.pedantic(work, rounds=5)"
+    source = "@pytest.mark.ceiling(p99='9 s')\ndef test_it(benchmark): benchmark.pedantic(work, rounds=5)"
     result = run(WORK + source)
     result.stdout.fnmatch_lines(["unclear: p99 of *take more samples (--benchmark-max-time*"])
     result.stdout.no_fnmatch_line("*--perf-max-time*")

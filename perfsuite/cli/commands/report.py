@@ -1,10 +1,10 @@
 """Write a page of stored runs: rates, worker curves, samples, memory, stages, counters, environment.
 
-  perfsuite report                                the newest stored run, into perf-report/
+  perfsuite report                          # the newest stored run, into perf-report/
   perfsuite report main --out docs/performance
-  perfsuite report head --compare main            with the verdicts of `perfsuite compare main head`
-  perfsuite report main head nightly              the last one, beside the times of the others
-  perfsuite report 0007_main.json                 a file, also one of pytest-benchmark
+  perfsuite report head --compare main      # with the verdicts of `perfsuite compare main head`
+  perfsuite report main head nightly        # the last one, beside the times of the others
+  perfsuite report 0007_main.json           # a file, also one of pytest-benchmark
 
 Limits are judged while a run measures: `pytest benchmarks --perf-report DIR` writes a page with them. The
 page is one HTML file that needs no network and no script; beside it are Markdown and, where matplotlib is

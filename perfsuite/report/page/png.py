@@ -26,9 +26,11 @@ _WIDTH, _ROW, _DPI = 9.0, 0.42, 120  # inches, inches, pixels per inch
 
 def can_draw_png() -> bool:
     """Whether matplotlib is installed."""
-    from importlib.util import find_spec
-
-    return find_spec("matplotlib") is not None
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
 
 def draw_png(plot: AnyPlot) -> bytes:

@@ -113,7 +113,8 @@ def test_a_loader_that_raises_is_an_error_that_names_it(
 def test_workers_that_die_are_left_out_with_a_way_out(
     quick: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([*quick, "--loader", f"{OWN}:dying_loader", "--num-workers", "0", "1"]) == 0
+    words = ["--loader", f"{OWN}:dying_loader", "--num-workers", "0", "1"]
+    assert main([*quick, *words, "--seconds", "4"]) == 0  # else the time is over before the workers start
     out = capsys.readouterr().out
     assert "failed and is left out" in " ".join(out.split())
     assert "set batch_size=4, num_workers=0" in out
