@@ -142,7 +142,7 @@ def quick_settings(
     quick: dict[str, Any] = {
         "alpha": 0.9,
         "max_pairs": 2,
-        "mde": 0.3,  # two pairs have a wide margin
+        "mde": 5.0,  # two pairs have a wide margin
         "null_workloads": 0,
         "schedule": QUICK_SCHEDULE,
         "time_budget_seconds": 3600.0,

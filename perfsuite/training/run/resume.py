@@ -84,13 +84,21 @@ def check_same_run(there: Mapping[str, Any], here: Mapping[str, Any], path: str 
     differences = [
         f"{name} {_format(there, name)} there, {_format(here, name)} here"
         for name in names
-        if name not in MAY_DIFFER and (name not in there or name not in here or there[name] != here[name])
+        if name not in MAY_DIFFER
+        and (name not in there or name not in here or not _is_equal(there[name], here[name]))
     ]
     if differences:
         raise DataError(
             f"{path}: another run ({'; '.join(differences)}), expected the same settings and data; "
             "resume with those, or train again"
         )
+
+
+def _is_equal(stored: object, own: object) -> bool:
+    try:
+        return bool(stored == own)
+    except RuntimeError:  # of several values, as a tensor gives: no setting is one
+        return False
 
 
 def _format(settings: Mapping[str, Any], name: str) -> str:

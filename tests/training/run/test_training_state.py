@@ -119,6 +119,12 @@ def places_in(content: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]
     return [place, *(found for key, value in inner for found in places_in(value, (*place, key)))]
 
 
+def test_a_tensor_in_place_of_a_setting_is_refused(trained: Checkpoint, tmp_path: Path) -> None:
+    path = ("settings", "learning_rate")
+    with pytest.raises(DataError, match="another run"):
+        resume_damaged(trained, path, torch.zeros(2), tmp_path / "m.pth")
+
+
 JUNK = st.one_of(
     st.none(),
     st.booleans(),
