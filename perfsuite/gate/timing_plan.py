@@ -30,9 +30,6 @@ class PairCosts:
     def of_workload(self, workload: WorkloadState) -> float:
         return self.default_seconds if workload.gate_seconds is None else workload.gate_seconds
 
-    def of_pair(self, workloads: Collection[WorkloadState]) -> float:
-        return self.start_seconds + sum(map(self.of_workload, workloads))
-
     def of_null_pair(self, workloads: Collection[WorkloadState], number: int) -> float:
         """A null pair of so many of these workloads, which are among the cheaper ones."""
         if self.null_pair_seconds is not None:

@@ -28,10 +28,22 @@ def pair_spread(log_ratios: Sequence[float], error: float = 0.0) -> float:
     >>> pair_spread(few) > 2 * pair_spread(many), pair_spread(few, error=0.2)
     (True, 0.2)
     """
-    if len(log_ratios) < 2:
-        return float("inf")
-    margin = 1 + FEW_PAIRS_MARGIN / (len(log_ratios) - 1) ** 2
-    return max(error, margin * sign_flip.pair_deviation(log_ratios))
+    return max(error, _few_pairs_margin(len(log_ratios)) * sign_flip.pair_deviation(log_ratios))
+
+
+def forecast_spread(log_ratios: Sequence[float], pairs: int, error: float = 0.0) -> float:
+    """The `pair_spread` of so many pairs like these: the margins are those of the larger number.
+
+    >>> alike = [0.01, -0.01] * 2
+    >>> forecast_spread(alike, 24) < forecast_spread(alike, 12) < pair_spread(alike)
+    True
+    """
+    deviation = sign_flip.pair_deviation(log_ratios) / sign_flip.small_sample_margin(len(log_ratios))
+    return max(error, deviation * sign_flip.small_sample_margin(pairs) * _few_pairs_margin(pairs))
+
+
+def _few_pairs_margin(pairs: int) -> float:
+    return 1 + FEW_PAIRS_MARGIN / (pairs - 1) ** 2 if pairs > 1 else 1.0
 
 
 def detectable_spreads(alpha_by_look: Mapping[int, float]) -> float:

@@ -68,6 +68,14 @@ class SequentialRule:
         """The fewest pairs that can be significant, however large the change."""
         return math.ceil(math.log2(max(1, self.workloads) / self.alpha))
 
+    def required_mde(self, tolerance: float) -> float:
+        """The target MDE, raised by as much as a marker raises the tolerance of a workload.
+
+        >>> SequentialRule(workloads=1).required_mde(0.03)
+        0.07
+        """
+        return self.target_mde + max(0.0, tolerance - self.tolerance)
+
     def next_look(self, pairs: int) -> int | None:
         """The next number of pairs at which a change may be reported.
 
@@ -122,8 +130,7 @@ class _PairEvidence:
 
     @property
     def required_mde(self) -> float:
-        """The target MDE, raised by as much as a marker raises the tolerance."""
-        return self.rule.target_mde + max(0.0, self.tolerance - self.rule.tolerance)
+        return self.rule.required_mde(self.tolerance)
 
     @property
     def mde_shortfall(self) -> str:

@@ -77,7 +77,12 @@ def pair_deviation(log_ratios: Sequence[float] | FloatArray) -> float:
         return float("inf")
     deviations = values - np.median(values)
     bound = OUTLIER_DEVIATIONS * float(np.quantile(np.abs(deviations), 0.8)) / NORMAL_80TH_PERCENTILE
-    return float(np.std(np.clip(deviations, -bound, bound), ddof=1)) * (1 + 1 / (len(values) - 1))
+    return float(np.std(np.clip(deviations, -bound, bound), ddof=1)) * small_sample_margin(len(values))
+
+
+def small_sample_margin(count: int) -> float:
+    """The factor by which the deviation of so few values is raised."""
+    return 1 + 1 / (count - 1)
 
 
 def sign_flip_interval(log_ratios: Sequence[float] | FloatArray, level: float = 0.95) -> tuple[float, float]:

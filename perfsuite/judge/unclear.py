@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from perfsuite.judge import sign_flip
+from perfsuite.judge.detectable_effect import forecast_spread
 from perfsuite.judge.sequential_rule import (
     MIN_PAIRS_TO_KEEP,
     Decision,
@@ -47,7 +47,7 @@ def explain_unclear(
         aim = f"to promise {100 * rule.alpha:.2g} %"
         missing = _pairs_to_report_change(rule, log_ratios, tolerance)
     else:
-        required = rule.target_mde + max(0.0, tolerance - rule.tolerance)
+        required = rule.required_mde(tolerance)
         hidden = (
             "of any size" if math.isinf(decision.mde) else f"below {100 * max(decision.mde, required):.1f} %"
         )
@@ -88,19 +88,18 @@ def _pairs_to_reach_mde(
 ) -> int | None:
     """Further pairs after which the MDE is as small as required, at the spread of those so far.
 
-    Each further pair narrows the margin that few pairs have. A larger number of pairs in all narrows the MDE
+    Each further pair narrows the margins that few pairs have. A larger number of pairs in all narrows the MDE
     by its square root.
     """
     pairs = len(log_ratios)
     fewest = rule.next_look(pairs) or pairs + 1
-    required = rule.target_mde + max(0.0, tolerance - rule.tolerance)
-    room = math.log1p(required) - math.log1p(tolerance)
-    spread = sign_flip.pair_deviation(log_ratios) / (1 + 1 / (pairs - 1))
+    room = math.log1p(rule.required_mde(tolerance)) - math.log1p(tolerance)
     if not rule.alpha_by_look:
         return fewest - pairs if fewest <= MAX_ADVISED_PAIRS else None
     reach = detectable_deviations(rule)
     for more in range(pairs + 1, rule.max_pairs + 1):
-        if reach * max(spread * (1 + 1 / (more - 1)), error) <= room:
+        if reach * forecast_spread(log_ratios, more, error) <= room:
             return max(more, fewest) - pairs
-    needed = rule.max_pairs * (reach * max(spread, error) / room) ** 2
+    spread = forecast_spread(log_ratios, rule.max_pairs, error)
+    needed = rule.max_pairs * (reach * spread / room) ** 2
     return max(1, math.ceil(needed) - pairs) if needed <= MAX_ADVISED_PAIRS else None
