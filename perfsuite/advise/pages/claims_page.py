@@ -40,7 +40,7 @@ def claims_document(report: ClaimsReport, command: str = "") -> Document:
         stem="claims",
         title="Claims about training, measured",
         summary=(f"{met} of {len(claims.rows)} claims hold on this machine.", settings, *pending),
-        sections=tuple(section for section in sections if section.blocks),
+        sections=sections,
         environment=detect_environment(),
         command=command,
     )

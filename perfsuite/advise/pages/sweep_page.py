@@ -60,7 +60,7 @@ def sweep_document(report: SweepReport, command: str = "") -> Document:
         stem="sweep",
         title="Worker sweep",
         summary=(advice[0], f"{report.blocks} blocks of turns, files in the page cache.", *interrupted),
-        sections=tuple(section for section in sections if section.blocks),
+        sections=sections,
         environment=detect_environment(),
         command=command,
     )

@@ -81,11 +81,10 @@ def _check_may_write(path: Path) -> None:
 
 def _measure(options: AdviseOptions) -> LoaderAdvice:
     from perfsuite.advise.loader_advice.measure import measure_advice
-    from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
 
     # More workers than cores are part of the question.
     warnings.filterwarnings("ignore", message="This DataLoader will create")
-    with sigterm_as_keyboard_interrupt(), ProgressLine() as on_progress:
+    with ProgressLine() as on_progress:
         try:
             return measure_advice(_request(options), on_progress)
         except ValueError as error:  # how make_loaders refuses an option

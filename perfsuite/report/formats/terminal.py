@@ -9,6 +9,7 @@ from rich.text import Text
 
 from perfsuite.report.formats.report_format import ReportFormat
 from perfsuite.report.report import Report
+from perfsuite.report.terminal.text_console import text_console
 from perfsuite.report.terminal.verdict_table import build_verdict_table
 from perfsuite.report.text import escape_control_characters
 
@@ -16,15 +17,7 @@ from perfsuite.report.text import escape_control_characters
 def render(report: Report, *, width: int = 80, color: bool = False, show_kept: bool = False) -> str:
     """Render the report as lines of at most `width` columns, except for its command."""
     stream = StringIO()
-    console = Console(
-        file=stream,
-        width=width,
-        force_terminal=color,
-        no_color=not color,
-        highlight=False,
-        emoji=False,  # its table takes 30 ms to import
-        legacy_windows=False,
-    )
+    console = text_console(stream, width, color=color)
     print_to_console(report, console, show_kept)
     return stream.getvalue()
 

@@ -20,7 +20,7 @@ from perfsuite.report.history.words import (
 )
 from perfsuite.report.page.document import Badge, Block, Cell, Document, Link, Section, Table, Tone
 from perfsuite.report.page.plots import LinePlot, LinePoint, LineSeries, PlotMark
-from perfsuite.report.terminal.workload_name import parse_workload_name
+from perfsuite.report.terminal.workload_name import label_of, parse_workload_name
 from perfsuite.report.text import format_change
 
 MAX_POINTS = 300  # of a plot; longer histories are medians of stretches, with their range as a band
@@ -69,7 +69,7 @@ def workload_section(report: HistoryReport, trend: Trend) -> Section:
         blocks.append(_plot(report, trend, start, f"The newest {ZOOMED_COMMITS} commits"))
     if trend.events:
         blocks.append(_changes_table(report, trend))
-    return Section(parse_workload_name(trend.workload).label, tuple(blocks))
+    return Section(label_of(trend.workload), tuple(blocks))
 
 
 def _document(

@@ -7,7 +7,6 @@ from io import StringIO
 from itertools import groupby
 
 from rich.cells import cell_len
-from rich.console import Console
 from rich.text import Text
 
 from perfsuite.judge.history.drift import Drift
@@ -20,6 +19,7 @@ from perfsuite.report.history.words import (
     describe_last,
     newest_time,
 )
+from perfsuite.report.terminal.text_console import text_console
 from perfsuite.report.terminal.workload_name import parse_workload_name, shorten
 from perfsuite.report.text import escape_control_characters
 
@@ -33,14 +33,7 @@ MIN_NAME_WIDTH = 20
 def render_history(report: HistoryReport, width: int, color: bool) -> str:
     """Render one environment at a width of at least 80 columns."""
     stream = StringIO()
-    console = Console(
-        file=stream,
-        width=width,
-        force_terminal=color,
-        no_color=not color,
-        highlight=False,
-        legacy_windows=False,
-    )
+    console = text_console(stream, width, color=color)
     lines = (*_header_lines(report), *_table_lines(report, width), *_attention_lines(report))
     for line in lines:
         console.print(line, overflow="fold")

@@ -82,7 +82,10 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """One page. Its files are called after `stem`: sweep.html, sweep.md, sweep-1.png."""
+    """One page. Its files are called after `stem`: sweep.html, sweep.md, sweep-1.png.
+
+    Sections without blocks are left out.
+    """
 
     stem: str
     title: str
@@ -90,6 +93,9 @@ class Document:
     sections: tuple[Section, ...] = ()
     environment: Environment | None = None
     command: str = ""  # repeats the measurement
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sections", tuple(each for each in self.sections if each.blocks))
 
     @property
     def blocks(self) -> tuple[Block, ...]:

@@ -25,7 +25,7 @@ def comparison_document(report: Report, command: str = "") -> Document:
         stem=report.file_stem,
         title=report.title,
         summary=(report.headline, *map(str, report.sides), *report.certainty),
-        sections=tuple(section for section in sections if section.blocks),
+        sections=tuple(sections),
         environment=report.environment,
         command=command,
     )

@@ -18,7 +18,7 @@ from perfsuite.report.pages.run_plots import (
     rate_table,
 )
 from perfsuite.report.pages.verdicts import change_table, limit_table
-from perfsuite.report.terminal.workload_name import parse_workload_name
+from perfsuite.report.terminal.workload_name import label_of
 from perfsuite.report.text import format_outcome_counts
 
 LARGE_SHARE = 0.5  # of a call, from which a stage is worth a recommendation
@@ -51,7 +51,7 @@ def run_document(
         stem="run",
         title=title,
         summary=(_headline(results), *notes),
-        sections=tuple(section for section in sections if section.blocks),
+        sections=sections,
         environment=environment,
         command=command,
     )
@@ -60,7 +60,7 @@ def run_document(
 def recommendations(results: Sequence[WorkloadRunResult]) -> list[str]:
     """What to look at: limits that do not hold, then stages that take most of a call."""
     lines = [
-        f"{_label(verdict.workload)}: {verdict.metric} is {verdict.outcome}: {verdict.reason}"
+        f"{label_of(verdict.workload)}: {verdict.metric} is {verdict.outcome}: {verdict.reason}"
         for result in results
         for verdict in result.limits
         if verdict.outcome in (Outcome.BROKEN, Outcome.UNCLEAR, Outcome.ERROR)
@@ -72,8 +72,8 @@ def recommendations(results: Sequence[WorkloadRunResult]) -> list[str]:
         if name and len(stages) > 1 and stages[name] >= LARGE_SHARE * total:
             share = stages[name] / total
             lines.append(
-                f"{_label(result.measurement.name)}: {name} takes {share:.0%} of its stages; without it they "
-                f"are at most {max_speedup_without(share):.1f} times as fast"
+                f"{label_of(result.measurement.name)}: {name} takes {share:.0%} of its stages; without it "
+                f"they are at most {max_speedup_without(share):.1f} times as fast"
             )
     return lines
 
@@ -99,12 +99,8 @@ def _items(lines: list[str]) -> tuple[Block, ...]:
 
 def _counters(results: Sequence[WorkloadRunResult]) -> tuple[Block, ...]:
     rows = tuple(
-        (_label(result.measurement.name), name, f"{value:,}")
+        (label_of(result.measurement.name), name, f"{value:,}")
         for result in results
         for name, value in sorted(result.measurement.counters.items())
     )
     return (Table(columns=("workload", "counter", "per call"), rows=rows),) if rows else ()
-
-
-def _label(node_id: str) -> str:
-    return parse_workload_name(node_id).label or node_id

@@ -24,7 +24,7 @@ from perfsuite.report.page.plots import (
     StackedBarPlot,
 )
 from perfsuite.report.page.quantities import format_interval_of, format_value
-from perfsuite.report.terminal.workload_name import parse_workload_name
+from perfsuite.report.terminal.workload_name import label_of, parse_workload_name
 
 LEVEL = 0.99
 MAX_ARMS = 16  # of one plot
@@ -41,7 +41,7 @@ def rate_table(results: Results) -> Table:
         each, interval = result.measurement, _seconds_interval(result.measurement)
         rows.append(
             (
-                _label(each),
+                label_of(each.name),
                 format_value(each.median_seconds_per_call, MetricKind.SECONDS),
                 format_interval_of(interval.low, interval.high, MetricKind.SECONDS),
                 format_value(each.items_per_second, MetricKind.RATE),
@@ -147,7 +147,8 @@ def plot_memory(results: Results) -> tuple[BarPlot, ...]:
     plots = []
     for field, title in kinds.items():
         sizes = {
-            _label(result.measurement): getattr(result.measurement.memory, field, None) for result in results
+            label_of(result.measurement.name): getattr(result.measurement.memory, field, None)
+            for result in results
         }
         bars = tuple(Bar(name, size) for name, size in sizes.items() if size)
         if bars:
@@ -177,7 +178,3 @@ def _rate_point(workers: int, measurement: Measurement) -> LinePoint:
 
 def _seconds_interval(measurement: Measurement) -> Interval:
     return median_interval(measurement.seconds_per_call, LEVEL)
-
-
-def _label(measurement: Measurement) -> str:
-    return parse_workload_name(measurement.name).label or measurement.name

@@ -11,7 +11,7 @@ from perfsuite.report.page.document import Document, Section, Table
 from perfsuite.report.page.quantities import format_value
 from perfsuite.report.pages.run_page import run_document
 from perfsuite.report.pages.verdicts import change_table
-from perfsuite.report.terminal.workload_name import parse_workload_name
+from perfsuite.report.terminal.workload_name import label_of
 from perfsuite.store.run import Run
 
 
@@ -53,7 +53,7 @@ def _times(runs: Sequence[Run]) -> Table:
         columns=("workload", *(f"{run.name} {run.commit[:7]}" for run in runs)),
         rows=tuple(
             (
-                parse_workload_name(name).label,
+                label_of(name),
                 *(format_value(each.get(name), MetricKind.SECONDS) for each in times),
             )
             for name in names

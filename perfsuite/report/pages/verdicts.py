@@ -10,7 +10,6 @@ from perfsuite.judge.units import MetricKind
 from perfsuite.judge.verdict import Outcome, Verdict, sort_by_severity
 from perfsuite.report.page.document import Badge, Table, Tone
 from perfsuite.report.page.quantities import PercentKind, PlotKind, format_interval_of, format_value
-from perfsuite.report.terminal.workload_name import parse_workload_name
 
 TONES = {
     Outcome.REGRESSED: Tone.BAD,
@@ -38,7 +37,7 @@ def limit_table(verdicts: Iterable[Verdict], caption: str = "") -> Table:
         rows=tuple(
             (
                 badge(each.outcome),
-                _short_name(each.workload),
+                each.workload,
                 each.metric,
                 format_value(each.estimate, kind := _kind_of(each.metric)),
                 _interval(each, kind),
@@ -58,7 +57,7 @@ def change_table(verdicts: Iterable[Verdict], caption: str = "") -> Table:
         rows=tuple(
             (
                 badge(each.outcome),
-                _short_name(each.workload),
+                each.workload,
                 each.metric,
                 format_value(each.change, PercentKind.CHANGE),
                 _interval(each, PercentKind.CHANGE),
@@ -69,11 +68,6 @@ def change_table(verdicts: Iterable[Verdict], caption: str = "") -> Table:
         ),
         caption=caption,
     )
-
-
-def _short_name(node_id: str) -> str:
-    name = parse_workload_name(node_id)
-    return f"{name.module}: {name.label}" if name.label != name.module else name.label
 
 
 def _interval(verdict: Verdict, kind: PlotKind) -> str:

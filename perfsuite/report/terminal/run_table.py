@@ -9,7 +9,6 @@ from itertools import groupby
 from textwrap import wrap
 
 from rich.cells import cell_len, set_cell_size
-from rich.console import Console
 from rich.text import Text
 
 from perfsuite.judge.metrics import Metric, find_metric
@@ -17,6 +16,7 @@ from perfsuite.judge.order_statistics import relative_half_iqr
 from perfsuite.judge.run_result import WorkloadRunResult
 from perfsuite.judge.units import MetricKind, format_quantity, format_significant
 from perfsuite.judge.verdict import Outcome, Verdict, severity
+from perfsuite.report.terminal.text_console import text_console
 from perfsuite.report.terminal.workload_name import WorkloadName, parse_workload_name, shorten
 from perfsuite.report.text import escape_control_characters
 
@@ -71,15 +71,7 @@ class _Widths:
 def render_run(results: Sequence[WorkloadRunResult], width: int, color: bool) -> str:
     """Render the table of one run, what needs attention, and a line of counts."""
     stream = StringIO()
-    console = Console(
-        file=stream,
-        width=width,
-        force_terminal=color,
-        no_color=not color,
-        highlight=False,
-        emoji=False,  # its table takes 30 ms to import
-        legacy_windows=False,
-    )
+    console = text_console(stream, width, color=color)
     for line in (*_table_lines(results, width), *_attention_lines(results, width), _counts_line(results)):
         console.print(line, no_wrap=True, overflow="crop", crop=True)
     return stream.getvalue()

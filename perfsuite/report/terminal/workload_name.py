@@ -37,6 +37,15 @@ def parse_workload_name(node_id: str) -> WorkloadName:
     return WorkloadName(module, test or module, " · ".join(map(_as_words, parts[end:])))
 
 
+def label_of(node_id: str) -> str:
+    """The name of a workload in words, without its module.
+
+    >>> label_of("benchmarks/test_loaders.py::test_fast_folder::ours")
+    'fast folder · ours'
+    """
+    return parse_workload_name(node_id).label
+
+
 def _as_words(name: str) -> str:
     function, bracket, parameters = name.partition("[")
     return f"{function.removeprefix('test_').replace('_', ' ')}{bracket}{parameters}"

@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from perfsuite.advise.sweep import measure
 from perfsuite.cli import main
 from perfsuite.cli.progress import ProgressLine
 from perfsuite.data.loader_settings import read_loader_settings
 from perfsuite.data.synthetic import dataset
+from tests.one_thread import one_thread  # noqa: F401 - is used by being here
 
 OWN = "tests.advise.inputs.own_things"
 
@@ -30,15 +29,6 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Few short turns, with the settings written into the test's own folder."""
     monkeypatch.setattr(measure, "TURN_SECONDS", 0.001)
     return ["advise", "--seconds", "0.1", "--settings", str(tmp_path / "s.toml"), "--batch-size", "4"]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Small models gain nothing from more threads, which wait for each other on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def images(folder: Path) -> list[str]:

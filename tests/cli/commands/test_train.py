@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -28,15 +28,7 @@ from perfsuite.measure.measurement import GpuReadings
 from perfsuite.training.distributed.torchrun import run_ranks
 from perfsuite.training.run.checkpoint import Checkpoint
 from perfsuite.training.step.presets import CHANNELS_LAST
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Small models gain nothing from more threads, which wait for each other on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+from tests.one_thread import one_thread  # noqa: F401 - is used by being here
 
 
 @pytest.fixture(scope="module")

@@ -40,8 +40,8 @@ def test_verdicts_come_first_and_broken_ones_before_kept_ones() -> None:
     table = document.sections[0].blocks[0]
     assert isinstance(table, Table)
     assert table.rows == (
-        (Badge("broken", Tone.BAD), "slow", "p99", "200 ms", "190 ms to 220 ms", "50.0 ms", ""),
-        (Badge("kept", Tone.GOOD), "a", "peak_memory", "1.00 MiB", "", "2.00 MiB", ""),
+        (Badge("broken", Tone.BAD), "test_slow", "p99", "200 ms", "190 ms to 220 ms", "50.0 ms", ""),
+        (Badge("kept", Tone.GOOD), "test_a", "peak_memory", "1.00 MiB", "", "2.00 MiB", ""),
     )
 
 
@@ -116,5 +116,5 @@ def test_the_page_of_stored_runs_shows_the_last_one_and_the_times_of_all() -> No
     assert isinstance(runs, Table)
     assert runs.columns == ("workload", "old aaaaaaa", "new bbbbbbb")
     assert ("a", "10.0 ms", "30.0 ms") in runs.rows
-    assert "gone" in str(gone)
+    assert "test_gone" in str(gone)
     assert "3.0 x" in str(verdicts)
