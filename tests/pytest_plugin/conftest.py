@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from importlib import import_module
 from typing import Protocol
 
-import numpy  # noqa: F401 - inner runs drop the modules that they import, and numpy cannot be imported twice
 import pytest
 
-with suppress(ImportError):
-    import torch  # noqa: F401 - likewise: its second import aborts the process
+# Inner runs drop the modules that they import. These cannot be imported twice: some abort the process.
+for name in ("numpy", "torch", "triton", "matplotlib.figure"):
+    with suppress(ImportError):
+        import_module(name)
 
 
 class Run(Protocol):
