@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -79,6 +78,8 @@ class _UnreadConfig(argparse.Action):
 
 def read_config_file(path: Path) -> Mapping[str, Any]:
     """The entries of a TOML file, or of a YAML file by its suffix."""
+    import tomllib  # every command imports this module; few read a file
+
     kind = "YAML" if path.suffix.lower() in YAML_SUFFIXES else "TOML"
     try:
         text = path.read_text(encoding="utf-8")
