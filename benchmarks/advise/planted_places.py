@@ -10,129 +10,32 @@ storage nor collate may be named. The step may: with images this small it is abo
 from __future__ import annotations
 
 import argparse
-import io
 import random
 import sys
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-import torch
-from PIL import Image
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, default_collate
+from torch.utils.data import DataLoader
 
-from perfsuite.advise.bottleneck.places import NarrowPlace
+from benchmarks.advise import planted_pipeline
+from benchmarks.advise.planted_pipeline import IMAGE_SIZE, ForeignImages, SlowSource
 from perfsuite.advise.inputs.loaders import UserLoader
 from perfsuite.advise.loader_advice.measure import AdviceRequest, measure_advice
 from perfsuite.advise.sweep.config import SweepConfig
 from perfsuite.advise.sweep.report import DATA_LOADER
 from perfsuite.advise.sweep.setting_loaders import ImageLoaders, OwnLoaders
 from perfsuite.advise.tuning.tune import OpenLoaders, SearchSpace
-from perfsuite.data.sources.files import FileSource, image_folder
+from perfsuite.data.sources.files import image_folder
 from perfsuite.data.synthetic import dataset
 
-IMAGES, IMAGE_SIZE, BATCH_SIZE = 256, 32, 16
+IMAGES, BATCH_SIZE = 256, 16
 SLOWDOWN_SECONDS = (0.004, 0.012)  # of an image, drawn anew for each trial
 CONTROL = "nothing planted"
-FOREIGN_PLACES = (
-    *(
-        place.value
-        for place in NarrowPlace
-        if place
-        in {
-            NarrowPlace.STORAGE,
-            NarrowPlace.DECODE,
-            NarrowPlace.TRANSFORM,
-            NarrowPlace.COLLATE,
-            NarrowPlace.DEVICE,
-        }
-    ),
-    CONTROL,
-)
+FOREIGN_PLACES = ("storage", "decode", "transform", "collate", "device", CONTROL)
 OWN_PLACES = ("storage", "decode", "device")
 ALLOWED_IN_CONTROL = ("decode", "transform", "dataset", "device")
-
-step_seconds = 0.0  # of an image, in the planted model's step
-
-
-def compute(seconds: float) -> None:
-    """Use the processor for so long."""
-    end = time.thread_time() + seconds
-    while time.thread_time() < end:
-        pass
-
-
-def planted_model(num_classes: int = 10) -> nn.Module:
-    """A small classifier whose step computes for as long as the trial says."""
-
-    class Slow(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.head = nn.Linear(3, num_classes)
-
-        def forward(self, images: Tensor) -> Tensor:
-            compute(step_seconds * len(images))
-            scores: Tensor = self.head(images.mean((2, 3)))
-            return scores
-
-    return Slow()
-
-
-class ForeignImages(Dataset[tuple[Tensor, int]]):
-    """JPEGs in memory, read, decoded and transformed by functions of its own."""
-
-    def __init__(self, files: Sequence[bytes], place: str, seconds: float) -> None:
-        self.files, self.place, self.seconds = files, place, seconds
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def __getitem__(self, row: int) -> tuple[Tensor, int]:
-        return self.augment(self.decode_image(self.read_file(row))), row % 2
-
-    def read_file(self, row: int) -> bytes:
-        if self.place == "storage":
-            time.sleep(self.seconds)
-        return self.files[row]
-
-    def decode_image(self, data: bytes) -> Image.Image:
-        if self.place == "decode":
-            compute(self.seconds)
-        return Image.open(io.BytesIO(data)).convert("RGB")
-
-    def augment(self, image: Image.Image) -> Tensor:
-        if self.place == "transform":
-            compute(self.seconds)
-        pixels = np.asarray(image.resize((IMAGE_SIZE, IMAGE_SIZE)), np.float32) / 255
-        return torch.from_numpy(pixels).permute(2, 0, 1)
-
-    def collate(self, samples: list[Any]) -> Any:
-        if self.place == "collate":
-            compute(self.seconds * len(samples))  # as one that copies every image again and again
-        return default_collate(samples)
-
-
-@dataclass(frozen=True)
-class SlowSource:
-    """A source of files whose storage answers late."""
-
-    files: FileSource
-    seconds: float
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.files, name)
-
-    def read(self, row: int) -> bytes:
-        time.sleep(self.seconds)
-        return self.files.read(row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +50,8 @@ class Trial:
 
 
 def run_trial(loader: str, place: str, folder: Path, seconds: float, rng: random.Random) -> Trial:
-    global step_seconds
     slow = rng.uniform(*SLOWDOWN_SECONDS)
-    step_seconds = slow if place == "device" else 1e-5
+    planted_pipeline.step_seconds = slow if place == "device" else 1e-5
     config = SweepConfig(
         num_workers=(2,),
         augmentation_modes=("none",),
@@ -165,7 +67,7 @@ def run_trial(loader: str, place: str, folder: Path, seconds: float, rng: random
             open_loaders=open_loaders,
             space=SearchSpace((2,), engines, (), (2,), (BATCH_SIZE,)),
             config=config,
-            model=f"{__spec__.name}:planted_model",
+            model=f"{planted_pipeline.__name__}:planted_model",
             device="cpu",
         )
     )

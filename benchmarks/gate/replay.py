@@ -28,7 +28,9 @@ PLANTED_STAGE = {
 }
 NAMES = tuple(PLANTED_STAGE)
 SEVERAL_THREADS = ("collate", "step", "pipeline")
-WINDOW = 48  # consecutive pairs that one replay draws from, so that it keeps slow changes of the machine
+# Consecutive pairs that one replay draws from, so that it keeps slow changes of the machine: twice as many as
+# it takes, at least.
+WINDOW = 48
 
 Record = dict[str, Any]  # one line of a recording
 
@@ -100,8 +102,9 @@ def _pair_of_turns(per_mille: Sequence[float]) -> RecordedPair:
 
 def sample_pairs(pairs: Sequence[NullPair], number: int, rng: random.Random) -> list[NullPair]:
     """Random pairs of one window of the recording, in the order of time."""
-    start = rng.randrange(max(1, len(pairs) - WINDOW + 1))
-    window = range(start, min(len(pairs), start + WINDOW))
+    size = max(WINDOW, 2 * number)
+    start = rng.randrange(max(1, len(pairs) - size + 1))
+    window = range(start, min(len(pairs), start + size))
     return [pairs[index] for index in sorted(rng.sample(window, min(number, len(window))))]
 
 

@@ -6,6 +6,7 @@ import argparse
 import math
 import platform
 import random
+import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,7 +29,12 @@ from replay import (
 )
 
 from perfsuite.judge import sign_flip
-from perfsuite.judge.sequential_rule import SequentialRule, minimum_detectable_effect
+from perfsuite.judge.sequential_rule import (
+    DEFAULT_TOLERANCE,
+    SequentialRule,
+    max_pairs_for,
+    minimum_detectable_effect,
+)
 from perfsuite.judge.verdict import Outcome
 from perfsuite.measure.environment import detect_environment
 
@@ -37,6 +43,7 @@ PAGE = ROOT / "docs" / "results" / "gate.md"
 GATES = 1000
 OLDER_TARGET_ERROR = 0.015  # of recordings that do not name theirs
 SIZES = (3.0, 5.0, 10.0)
+SMALL_CHANGE = 0.02
 SEEDS = {"normalize": "normalise"}  # the seed by which the published figures were made
 
 
@@ -195,6 +202,56 @@ def power_rows(state: str) -> list[list[object]]:
     return rows
 
 
+def small_change_rows(state: str) -> list[list[object]]:
+    """A slowdown of `SMALL_CHANGE` planted in each workload of gates that are asked to find it."""
+    pairs = recordings_of_any_schedule(state)
+    rule = SequentialRule(
+        workloads=len(NAMES),
+        target_mde=SMALL_CHANGE,
+        max_pairs=max_pairs_for(SMALL_CHANGE, DEFAULT_TOLERANCE),
+    )
+    rows: list[list[object]] = []
+    if len(pairs) < rule.max_pairs:
+        return []
+    start_seconds, pair_seconds = real_gate_seconds()
+    for name in NAMES:
+        rng, hits, alarms = random.Random(name), 0, 0
+        taken_pairs: list[int] = []
+        for _ in range(GATES // 5):
+            taken = [pair[name] for pair in sample_pairs(pairs, rule.max_pairs, rng)]
+            decision = judge_pairs(rule, taken, random_signs(taken, rng), 100 * SMALL_CHANGE)
+            hits += decision.outcome is Outcome.REGRESSED
+            taken_pairs.append(decision.pairs)
+            alarms += judge_pairs(rule, taken, random_signs(taken, rng)).outcome is Outcome.REGRESSED
+        found, of = share_with_interval(hits, GATES // 5), share_with_interval(alarms, GATES // 5)
+        minutes = (start_seconds + pair_seconds * median(taken_pairs)) / 60
+        rows.append([state, name, found, f"{median(taken_pairs):.0f}", f"{minutes:.1f} min", of])
+    return rows
+
+
+def real_gate_seconds() -> tuple[float, float]:
+    """What a real gate takes before its pairs, and for each of them: the line through the recorded gates."""
+    gates = read_records("real-null.jsonl")
+    slope, start = statistics.linear_regression(
+        [gate["pairs"] for gate in gates], [gate["seconds"] for gate in gates]
+    )
+    return start, slope
+
+
+def wall_time_rows() -> list[list[object]]:
+    return [
+        [
+            line["case"],
+            f"{line['seconds']:.0f} s",
+            line["pairs"],
+            line["timed"],
+            line["exit"],
+            line["outcomes"],
+        ]
+        for line in read_records("wall-time.jsonl")
+    ]
+
+
 def real_null_rows() -> tuple[list[list[object]], list[str]]:
     rows: list[list[object]] = []
     alarms: list[str] = []
@@ -317,6 +374,17 @@ def write_page(arguments: argparse.Namespace) -> None:
                 ]
                 for gate in read_records("cost.jsonl")
             ],
+        ),
+        "## How long whole gates take",
+        "`python benchmarks/gate/wall_time.py`, which says what each case is. Benchmarks that run the same code "
+        "on both sides are not `timed`.",
+        table(["case", "took", "pairs", "timed", "exit code", "outcomes"], wall_time_rows()),
+        f"## A slowdown of {SMALL_CHANGE:.0%} in gates with --mde {SMALL_CHANGE:g}",
+        f"Planted in the recorded pairs, {GATES // 5} gates for each workload. The time is that of a gate of "
+        "all eight workloads with so many pairs, from the line through the real gates above.",
+        table(
+            ["state", "workload", "found", "pairs (median)", "takes", "found where nothing is planted"],
+            small_change_rows("idle"),
         ),
         "## Is the printed MDE correct?",
         "The MDE that each replayed gate prints, planted in that gate's own pairs: it should be found nine "

@@ -64,17 +64,17 @@ def sample_repository(plants: dict[str, int] | None = None, faster: bool = False
     with tempfile.TemporaryDirectory(prefix="perfsuite-validation-") as folder:
         project = Path(folder) / "project"
         shutil.copytree(SAMPLE_PROJECT, project, ignore=shutil.ignore_patterns("__pycache__"))
-        _git(project, "init", "--quiet")
+        git(project, "init", "--quiet")
         for subject, planted in (("base", faster), ("head", not faster)):
             units = plants if planted and plants else {}
             text = f'"""Extra work by stage, in units."""\n\nEXTRA_WORK_UNITS: dict[str, int] = {units!r}\n'
             (project / "src" / "vision_workloads" / "planted_work.py").write_text(text)
-            _git(project, "add", "--all")
-            _git(project, "commit", "--quiet", "--allow-empty", "--message", subject)
+            git(project, "add", "--all")
+            git(project, "commit", "--quiet", "--allow-empty", "--message", subject)
         yield project
 
 
-def _git(folder: Path, *arguments: str) -> None:
+def git(folder: Path, *arguments: str) -> None:
     author = [
         "-c",
         "user.name=validation",
@@ -284,8 +284,8 @@ def cost(arguments: argparse.Namespace) -> None:
     while len(read_records(name)) < arguments.gates:
         with sample_repository() as project:
             (project / "suite" / "test_workloads.py").write_text(TWENTY_BENCHMARKS)
-            _git(project, "commit", "--quiet", "--all", "--message", "twenty")
-            _git(project, "commit", "--quiet", "--allow-empty", "--message", "nothing changed")
+            git(project, "commit", "--quiet", "--all", "--message", "twenty")
+            git(project, "commit", "--quiet", "--allow-empty", "--message", "nothing changed")
             report = gate(GateSettings(base="HEAD~1", head="HEAD", time_everything=True), project)
         append_record(name, summary(report))
         print(f"{name}: {report.headline}, {report.pairs} pairs, {report.seconds:.0f} s", flush=True)

@@ -75,7 +75,7 @@ def add_gate_arguments(options: Options, harness: str) -> None:
         "--max-pairs",
         type=number(RANGES["max-pairs"]),
         metavar="N",
-        help="pairs of processes at most (24)",
+        help="pairs of processes at most (24; more where --mde is less than 0.05)",
     )
     options.add_argument(
         "--time-everything",
@@ -132,6 +132,7 @@ def gate_settings(
     from perfsuite.gate.project_settings import read_project_settings
     from perfsuite.gate.schedule import TurnSchedule
     from perfsuite.gate.settings import GateSettings
+    from perfsuite.judge.sequential_rule import DEFAULT_MDE, DEFAULT_TOLERANCE, max_pairs_for
 
     today = datetime.now(UTC).date()
     project = read_project_settings(folder, today)
@@ -141,6 +142,9 @@ def gate_settings(
     given = {name: getattr(arguments, option) for name, option in OVERRIDES.items()}
     project |= {name: value for name, value in given.items() if value is not None}
     project["share"] = (*project.get("share", ()), *arguments.share)
+    if "max_pairs" not in project:
+        mde, tolerance = project.get("mde", DEFAULT_MDE), project.get("tolerance", DEFAULT_TOLERANCE)
+        project["max_pairs"] = max_pairs_for(mde, tolerance)
     timeout = arguments.hang_timeout
     return GateSettings(
         base=base,

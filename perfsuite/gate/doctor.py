@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import random
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -21,9 +23,10 @@ from perfsuite.gate.settings import GateSettings
 from perfsuite.gate.workload_state import WorkloadState
 from perfsuite.judge import sign_flip
 from perfsuite.judge.machine_fitness import unfit_workloads
-from perfsuite.judge.sequential_rule import SequentialRule, minimum_detectable_effect
+from perfsuite.judge.sequential_rule import MOST_PAIRS, SequentialRule, minimum_detectable_effect
 
 PAIRS_SHOWN = (6, 12, 20)
+SMALL_MDE = 0.02
 PROBE_WORKLOADS = Path(__file__).with_name("probe_workloads.py")
 PROBE_CONFIGURATION = '[project]\nname = "doctor"\nversion = "1"\n'
 PROBE_REQUIREMENTS = ("torch", "PIL", "pytest_benchmark")
@@ -45,6 +48,7 @@ class WorkloadSensitivity:
     spread: float
     effects: Mapping[int, DetectableEffect]
     log_ratios: tuple[float, ...]
+    small_mde_pairs: int | None  # that a gate with --mde 0.02 takes; None where it would end as unclear
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class MachineDiagnosis:
     workloads: tuple[WorkloadSensitivity, ...]
     checks: tuple[MachineCheck, ...]
     unfit: tuple[str, ...]  # workloads whose base differed from base
+    seconds_per_pair: float
 
 
 def diagnose(pairs: int, alpha: float, tolerance: float, on_progress: OnProgress) -> MachineDiagnosis:
@@ -63,7 +68,7 @@ def diagnose(pairs: int, alpha: float, tolerance: float, on_progress: OnProgress
     with tempfile.TemporaryDirectory(prefix="perfsuite-doctor-") as folder:
         project = Path(folder) / "doctor"
         _write_probe_repository(project)
-        workloads = _run_null_pairs(project, pairs, on_progress)
+        workloads, seconds_per_pair = _run_null_pairs(project, pairs, on_progress)
     checks = machine_checks.run_checks(before, machine_checks.cpu_seconds())
     if not workloads:
         raise NothingMeasuredError("doctor: no null pair could be run, expected three workloads")
@@ -75,6 +80,7 @@ def diagnose(pairs: int, alpha: float, tolerance: float, on_progress: OnProgress
         ),
         checks=tuple(checks),
         unfit=unfit_workloads(ratios, tolerance),
+        seconds_per_pair=seconds_per_pair,
     )
 
 
@@ -94,12 +100,29 @@ def sensitivity(
         rule = SequentialRule(workloads=1, alpha=possible_alpha, tolerance=tolerance, max_pairs=number)
         mde = minimum_detectable_effect(rule, log_ratios, error=pair_error)
         effects[number] = DetectableEffect(mde, possible_alpha)
+    beyond = math.log1p(effects[PAIRS_SHOWN[-1]].mde) - math.log1p(tolerance)
     return WorkloadSensitivity(
         workload=workload,
         spread=sign_flip.pair_deviation(log_ratios),
         effects=effects,
         log_ratios=tuple(log_ratios),
+        small_mde_pairs=pairs_for_small_mde(beyond, tolerance),
     )
+
+
+def pairs_for_small_mde(beyond: float, tolerance: float) -> int | None:
+    """The pairs that find `SMALL_MDE`, where the last number shown finds what is `beyond` the tolerance.
+
+    What is found falls with the square root of the pairs.
+
+    >>> pairs_for_small_mde(0.01, 0.01), pairs_for_small_mde(0.02, 0.01), pairs_for_small_mde(0.05, 0.01)
+    (21, 82, None)
+    """
+    room = math.log1p(SMALL_MDE) - math.log1p(tolerance)
+    if room <= 0:
+        return None
+    needed = math.ceil(PAIRS_SHOWN[-1] * (beyond / room) ** 2)
+    return needed if needed <= MOST_PAIRS else None
 
 
 def _refuse_without_requirements() -> None:
@@ -121,12 +144,13 @@ def _write_probe_repository(folder: Path) -> None:
         subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True)  # noqa: S607
 
 
-def _run_null_pairs(project: Path, number: int, on_progress: OnProgress) -> list[WorkloadState]:
-    """Time identical code on both sides, with the schedule of a gate."""
+def _run_null_pairs(project: Path, number: int, on_progress: OnProgress) -> tuple[list[WorkloadState], float]:
+    """Time identical code on both sides, with the schedule of a gate; also the seconds that a pair took."""
     settings = GateSettings(base="HEAD", head="HEAD", null=True, python=sys.executable)
     workloads: dict[str, WorkloadState] = {}
     with open_pair_runner(project, settings, random.Random()) as runner:
         nodes = collect_suites(runner).nodes("head")
+        begin = time.perf_counter()
         for done in range(number):
             result = runner.run(nodes)
             for turns in result.workload_turns:
@@ -134,4 +158,5 @@ def _run_null_pairs(project: Path, number: int, on_progress: OnProgress) -> list
                 workload = workloads.setdefault(name, WorkloadState(name, turns.node))
                 workload.add_pair(turns, result.first_side)
             on_progress(f"null pair {done + 1} of {number}")
-    return list(workloads.values())
+        seconds_per_pair = (time.perf_counter() - begin) / number
+    return list(workloads.values()), seconds_per_pair

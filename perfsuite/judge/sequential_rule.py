@@ -21,7 +21,10 @@ from perfsuite.judge import sign_flip
 from perfsuite.judge.detectable_effect import detectable_spreads, pair_spread
 from perfsuite.judge.verdict import Interval, Outcome, Verdict
 
-PAIRS_BETWEEN_LOOKS = 6
+PAIRS_BETWEEN_LOOKS = 6  # at least; looks beyond the fifteenth pair are farther apart
+GROWTH_BETWEEN_LOOKS = 0.4  # of the pairs so far
+DEFAULT_MAX_PAIRS, DEFAULT_MDE, DEFAULT_TOLERANCE = 24, 0.05, 0.01
+MOST_PAIRS = 120  # that are taken for a small MDE, unless more are asked for
 MIN_PAIRS_TO_KEEP = 4  # pairs after which a workload may end as kept
 HOPELESS_MDE_RATIO = 3.0  # more pairs cannot reduce an MDE this many times the target ...
 HOPELESS_AFTER_PAIRS = 12  # ... if it is that large after this many
@@ -37,16 +40,25 @@ class SequentialRule:
 
     workloads: int
     alpha: float = 0.01
-    tolerance: float = 0.01
-    max_pairs: int = 24
-    target_mde: float = 0.05
+    tolerance: float = DEFAULT_TOLERANCE
+    max_pairs: int = DEFAULT_MAX_PAIRS
+    target_mde: float = DEFAULT_MDE
 
     @property
     def looks(self) -> tuple[int, ...]:
-        """The first look is the earliest that can reach half of a workload's alpha."""
-        first = math.ceil(math.log2(2 * max(1, self.workloads) / self.alpha))
-        last_step = self.max_pairs - PAIRS_BETWEEN_LOOKS // 2  # a look just before the last is of little use
-        return (*range(max(1, first), last_step + 1, PAIRS_BETWEEN_LOOKS), self.max_pairs)
+        """The first look is the earliest that can reach half of a workload's alpha.
+
+        >>> SequentialRule(workloads=8, max_pairs=120).looks
+        (11, 17, 23, 32, 44, 61, 85, 120)
+        """
+        look = max(1, math.ceil(math.log2(2 * max(1, self.workloads) / self.alpha)))
+        step = PAIRS_BETWEEN_LOOKS
+        looks = []
+        while look <= self.max_pairs - step // 2:  # a look just before the last is of little use
+            looks.append(look)
+            step = max(PAIRS_BETWEEN_LOOKS, int(GROWTH_BETWEEN_LOOKS * look))
+            look += step
+        return (*looks, self.max_pairs)
 
     @property
     def alpha_by_look(self) -> Mapping[int, float]:
@@ -83,6 +95,18 @@ class SequentialRule:
         (17, None)
         """
         return min((look for look in self.alpha_by_look if look > pairs), default=None)
+
+
+def max_pairs_for(mde: float, tolerance: float) -> int:
+    """The pairs to allow for an MDE: what it exceeds the tolerance by falls with their square root.
+
+    >>> max_pairs_for(0.05, 0.01), max_pairs_for(0.03, 0.01), max_pairs_for(0.02, 0.01)
+    (24, 96, 120)
+    """
+    if not tolerance < mde < DEFAULT_MDE:
+        return DEFAULT_MAX_PAIRS
+    pairs = DEFAULT_MAX_PAIRS * ((DEFAULT_MDE - DEFAULT_TOLERANCE) / (mde - tolerance)) ** 2
+    return min(MOST_PAIRS, max(DEFAULT_MAX_PAIRS, math.ceil(pairs)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +168,7 @@ class _PairEvidence:
     @property
     def is_narrow(self) -> bool:
         """Whether the interval excludes the required MDE, which a few pairs that agree may hide."""
-        low, high = sign_flip.sign_flip_interval(self.log_ratios)
-        return max(abs(low), abs(high)) <= math.log1p(self.required_mde)
+        return sign_flip.lies_within(self.log_ratios, math.log1p(self.required_mde))
 
     def decision(self, outcome: Outcome, reason: str) -> Decision:
         low, high = sign_flip.sign_flip_interval(self.log_ratios)

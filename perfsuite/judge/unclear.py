@@ -9,6 +9,7 @@ from dataclasses import replace
 from perfsuite.judge.detectable_effect import forecast_spread
 from perfsuite.judge.sequential_rule import (
     MIN_PAIRS_TO_KEEP,
+    MOST_PAIRS,
     Decision,
     SequentialRule,
     detectable_deviations,
@@ -16,7 +17,7 @@ from perfsuite.judge.sequential_rule import (
 )
 from perfsuite.judge.verdict import Interval, Outcome
 
-MAX_ADVISED_PAIRS = 40  # of one workload; the exact test of more takes seconds
+MAX_ADVISED_PAIRS = MOST_PAIRS  # of one workload
 
 
 def explain_unclear(

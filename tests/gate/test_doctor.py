@@ -40,6 +40,17 @@ def test_the_mde_includes_the_error_of_each_pair() -> None:
     )
 
 
+def test_pairs_that_scatter_more_need_more_of_them_for_two_percent() -> None:
+    quiet, uneasy, wild = (
+        sensitivity("decode", [factor * ratio for ratio in QUIET], alpha=0.01, tolerance=0.01).small_mde_pairs
+        for factor in (1, 2, 20)
+    )
+    assert quiet is not None
+    assert uneasy is not None
+    assert quiet < uneasy
+    assert wild is None
+
+
 def test_the_probe_has_three_benchmarks() -> None:
     text = PROBE_WORKLOADS.read_text()
     compile(text, "test_doctor.py", "exec")

@@ -16,6 +16,7 @@ from perfsuite.judge.sequential_rule import (
     SequentialRule,
     decide,
     detectable_deviations,
+    max_pairs_for,
     minimum_detectable_effect,
 )
 from perfsuite.judge.verdict import Outcome
@@ -208,10 +209,28 @@ def test_fewer_than_two_pairs_are_unclear(pairs: int) -> None:
 
 
 @pytest.mark.parametrize("workloads", [1, 8, 20, 100, 1000])
-@pytest.mark.parametrize("max_pairs", [6, 12, 24])
+@pytest.mark.parametrize("max_pairs", [6, 12, 24, 60, 120])
 def test_the_looks_together_spend_no_more_than_alpha(workloads: int, max_pairs: int) -> None:
     rule = SequentialRule(workloads, max_pairs=max_pairs)
     assert workloads * sum(rule.alpha_by_look.values()) <= rule.alpha * (1 + 1e-9)
+
+
+def test_many_pairs_find_a_slowdown_of_two_percent_that_few_miss() -> None:
+    few = SequentialRule(workloads=8, target_mde=0.02)
+    many = replace(few, max_pairs=max_pairs_for(few.target_mde, few.tolerance))
+    outcomes: dict[int, list[Outcome | None]] = {few.max_pairs: [], many.max_pairs: []}
+    chance = np.random.default_rng(2)
+    for _ in range(20):
+        pairs = list(chance.normal(math.log1p(0.025), 0.02, many.max_pairs))
+        for rule in (few, many):
+            outcomes[rule.max_pairs].append(decide(rule, pairs[: rule.max_pairs], spent=True).outcome)
+    assert outcomes[24].count(Outcome.REGRESSED) <= 12
+    assert outcomes[120].count(Outcome.REGRESSED) >= 18
+
+
+@pytest.mark.parametrize(("mde", "tolerance"), [(0.01, 0.01), (0.005, 0.01), (math.nan, 0.01), (0.2, 0.01)])
+def test_an_mde_that_is_large_or_refused_later_allows_the_usual_pairs(mde: float, tolerance: float) -> None:
+    assert max_pairs_for(mde, tolerance) == 24
 
 
 def test_too_few_pairs_never_report_a_change() -> None:

@@ -29,7 +29,33 @@ def test_the_p_value_equals_that_of_enumerating_all_patterns(values: list[float]
     assert sign_flip.sign_flip_p_value(values) == pytest.approx(by_enumeration(values), abs=1e-12)
 
 
-@pytest.mark.parametrize("number", [1, 6, 12, 24])
+@pytest.mark.parametrize("number", [25, 28, 32])
+def test_with_many_pairs_the_p_value_is_a_close_upper_bound(number: int) -> None:
+    chance = np.random.default_rng(number)
+    for center in (0.0, 0.3, 0.7):
+        scores = sign_flip._clip_outliers(chance.normal(center, 1, number))
+        sizes = np.abs(scores)
+        room = float(sizes[scores < 0].sum()) + 1e-9 * float(sizes.sum())
+        exact = sign_flip._enumerate_subsets(sizes, room)
+        assert exact * (1 - 1e-9) <= sign_flip.sign_flip_p_value(list(scores)) <= 1.1 * exact
+
+
+def test_with_many_pairs_equal_code_is_called_slower_no_more_often_than_stated() -> None:
+    chance = np.random.default_rng(11)
+    called = sum(sign_flip.sign_flip_p_value(chance.standard_t(2, 60)) <= 0.05 for _ in range(400))
+    assert called <= 33  # 5 % of 400, and three deviations
+    assert sum(sign_flip.sign_flip_p_value(chance.normal(0.5, 1, 60)) <= 0.05 for _ in range(50)) > 40
+
+
+@pytest.mark.parametrize("bound", [0.0, 0.005, 0.01, 0.02, 0.05])
+@pytest.mark.parametrize("number", [5, 12, 40])
+def test_lying_within_a_bound_agrees_with_the_interval(number: int, bound: float) -> None:
+    values = np.random.default_rng(number).normal(0.002, 0.01, number)
+    low, high = sign_flip.sign_flip_interval(values)
+    assert sign_flip.lies_within(values, bound) == (max(abs(low), abs(high)) <= bound)
+
+
+@pytest.mark.parametrize("number", [1, 6, 12, 24, 60])
 def test_all_slower_is_one_pattern_of_all(number: int) -> None:
     assert sign_flip.sign_flip_p_value([0.02 + 0.001 * n for n in range(number)]) == 2.0**-number
 

@@ -1,8 +1,9 @@
 """Tell reading, decoding and transforming apart in a data set of the user's own, by the functions it calls.
 
 A profile of the calling thread attributes time to the innermost function whose name or module says what it
-does: `BufferedReader.read` is storage, also inside Pillow's decoder; `slow_decode` is decoding, with all that
-it calls and that has no name of its own, such as `time.sleep`.
+does. `BufferedReader.read` is storage, also inside Pillow's decoder; `BytesIO.read` is not. Pillow's
+`Image.open` parses a header, so it is decoding. `slow_decode` is decoding, with all that it calls and that
+has no name of its own, such as `time.sleep`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ WORDS = {
     },
 }
 TRANSFORM_MODULES = ("torchvision.transforms", "albumentations", "kornia")
+DECODE_MODULES = re.compile(r"PIL\.(Image|ImageFile|\w+ImagePlugin)$")
+IN_MEMORY = ("BytesIO", "StringIO")  # their read() reads no file
 READ_MODULES = ("urllib", "http.", "fsspec", "s3fs", "botocore", "requests", "socket")
 _WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 
@@ -44,7 +47,11 @@ def stage_of_call(name: str, module: str) -> str | None:
     owner, _, own_name = name.rpartition("<locals>.")[2].rpartition(".")
     # A class says what it does where it is called as a function: RandomCrop.forward, Decode.__call__.
     spoken = owner if own_name in ("forward", "__call__") else own_name
+    if owner in IN_MEMORY:
+        return None
     words = {word.lower() for word in _WORD.findall(spoken)}
+    if DECODE_MODULES.match(module) and not words & WORDS["transform"]:
+        return "decode"
     for stage, known in WORDS.items():
         if words & known:
             return stage

@@ -48,20 +48,27 @@ def _print_diagnosis(diagnosis: MachineDiagnosis, alpha: float) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from perfsuite.gate.doctor import PAIRS_SHOWN
+    from perfsuite.gate.doctor import PAIRS_SHOWN, SMALL_MDE
+    from perfsuite.judge.sequential_rule import MOST_PAIRS
 
     console = Console()
-    table = Table("workload", "spread of a pair", *(f"detected by {n} pairs" for n in PAIRS_SHOWN))
+    detected = (f"detected by {n} pairs" for n in PAIRS_SHOWN)
+    table = Table("workload", "spread of a pair", *detected, f"pairs for {SMALL_MDE:.0%}")
     for workload in diagnosis.workloads:
         cells = [
             f"{effect.mde:.1%}" + ("" if effect.alpha <= alpha else " *")
             for effect in workload.effects.values()
         ]
-        table.add_row(workload.workload, f"{workload.spread:.1%}", *cells)
+        small = f"over {MOST_PAIRS}" if workload.small_mde_pairs is None else str(workload.small_mde_pairs)
+        table.add_row(workload.workload, f"{workload.spread:.1%}", *cells, small)
     console.print(table)
     console.print(
         f"* at a false-alarm rate of {2.0 ** -PAIRS_SHOWN[0]:.1%}, the lowest that a sign-flip test of "
         f"{PAIRS_SHOWN[0]} pairs can have"
+    )
+    console.print(
+        f"a pair of all {len(diagnosis.workloads)} takes {diagnosis.seconds_per_pair:.1f} s; a gate with "
+        f"--mde {SMALL_MDE:g} takes as many as it needs, at most {MOST_PAIRS}"
     )
     for check in diagnosis.checks:
         console.print(f"{'!' if check.is_disturbance else ' '} {check.name}: {check.observed}", markup=False)

@@ -1,0 +1,180 @@
+"""How long whole gates take as users type them: quick, compiled and separately prepared suites.
+
+    python benchmarks/gate/wall_time.py                      # every case once
+    python benchmarks/gate/wall_time.py --case compiled --gates 3
+
+Each case makes a repository of two commits, runs `perfsuite gate` in it and appends a line to
+docs/results/gate/wall-time.jsonl, from which `validation.py tables` makes a table.
+
+quick            100 benchmarks of microseconds, nothing changed, all timed
+quick-same-code  the same, where benchmarks that run the same code are not timed
+compiled         20 models under torch.compile, one of them 5 % slower
+prepared         an environment for each side, with an import of three seconds
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from replay import Record
+from validation import append_record, git
+
+from perfsuite.report.gate_file import parse_gate_report
+
+RECORDING = "wall-time.jsonl"
+
+# One workload of a dozen microseconds for each parameter.
+QUICK_SUITE = """
+import pytest
+from project import total
+
+@pytest.mark.parametrize("number", range(100))
+def test_quick(benchmark, number):
+    benchmark(total, 500 + number)
+"""
+QUICK_PROJECT = "def total(number):\n    return sum(i * i for i in range(number))\n"
+
+COMPILED_SUITE = """
+import pytest
+import torch
+from project import make_model
+
+@pytest.mark.parametrize("width", range(4, 24))
+def test_compiled(benchmark, width):
+    torch.manual_seed(0)
+    model, images = torch.compile(make_model(width)), torch.rand(4, 3, 32, 32)
+    with torch.no_grad():
+        model(images)
+        benchmark(model, images)
+"""
+# `blocks` sets the cost: head gives one width a block more.
+COMPILED_PROJECT = """
+from torch import nn
+
+def blocks(width):
+    return {blocks}
+
+def make_model(width):
+    layers = [nn.Conv2d(3, width, 3, padding=1)]
+    for _ in range(blocks(width)):
+        layers += [nn.Conv2d(width, width, 3, padding=1), nn.ReLU()]
+    return nn.Sequential(*layers)
+"""
+CHANGED_WIDTH = 12
+
+SLOW_IMPORT = """
+import time
+end = time.process_time() + 3.0
+while time.process_time() < end:
+    pass
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """The files of both commits by name, and the options of the gate."""
+
+    files: dict[str, str]
+    changes: dict[str, str]  # what the second commit changes
+    options: tuple[str, ...] = ()
+
+
+def _same_code_case(*options: str) -> Case:
+    files = {"project.py": QUICK_PROJECT, "benchmarks/test_quick.py": QUICK_SUITE}
+    return Case(files, {"README.md": "A second line.\n"}, options)
+
+
+def _prepared_case() -> Case:
+    files = {
+        "project.py": "import heavy\n" + QUICK_PROJECT,
+        "heavy.py": SLOW_IMPORT,
+        "benchmarks/test_quick.py": QUICK_SUITE.replace("range(100)", "range(4)"),
+    }
+    uv = f"{sys.executable} -m uv"
+    environment = ("--prepare", f"{uv} venv -q .venv")
+    packages = ("--prepare", f"{uv} pip install -q --python .venv pytest pytest-benchmark")
+    return Case(files, {"README.md": "A second line.\n"}, (*environment, *packages, "--time-everything"))
+
+
+def _compiled_case() -> Case:
+    files = {
+        "project.py": COMPILED_PROJECT.format(blocks="20"),
+        "benchmarks/test_compiled.py": COMPILED_SUITE,
+    }
+    changed = COMPILED_PROJECT.format(blocks=f"21 if width == {CHANGED_WIDTH} else 20")
+    return Case(files, {"project.py": changed})
+
+
+CASES = {
+    "quick": _same_code_case("--time-everything"),
+    "quick-same-code": _same_code_case(),
+    "compiled": _compiled_case(),
+    "prepared": _prepared_case(),
+}
+
+
+def run_gate(case: Case) -> Record:
+    """Run the gate of a case as a command: its duration, its exit code and its outcomes."""
+    with tempfile.TemporaryDirectory(prefix="perfsuite-wall-time-") as folder:
+        project, report = Path(folder) / "project", Path(folder) / "report"
+        make_repository(case, project)
+        begin = time.perf_counter()
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "perfsuite", "gate", "--base", "HEAD~1", "--head", "HEAD"),
+                *("--report", str(report), *case.options, "benchmarks"),
+            ],
+            cwd=project,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        seconds = time.perf_counter() - begin
+        file = report / "gate.json"
+        if not file.exists():
+            raise SystemExit(f"the gate ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        gate = parse_gate_report(file.read_bytes(), str(file))
+    return {
+        "seconds": round(seconds, 1),
+        "exit": done.returncode,
+        "pairs": gate.pairs,
+        "timed": sum(bool(workload.log_ratios) for workload in gate.workloads),
+        "outcomes": {outcome.value: count for outcome, count in gate.outcome_counts.items()},
+    }
+
+
+def make_repository(case: Case, project: Path) -> None:
+    """Commit the files of the case, then its changes."""
+    project.mkdir()
+    git(project, "init", "--quiet")
+    for files, subject in ((case.files, "base"), (case.changes, "head")):
+        for name, text in files.items():
+            path = project / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        git(project, "add", "--all")
+        git(project, "commit", "--quiet", "--message", subject)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--case", choices=CASES, action="append", help="this one only; may be repeated")
+    parser.add_argument("--gates", type=int, default=1, help="of each case (1)")
+    arguments = parser.parse_args()
+    for name in arguments.case or CASES:
+        for _ in range(arguments.gates):
+            line = {"case": name, **run_gate(CASES[name])}
+            append_record(RECORDING, line)
+            print(f"{name}: {line['seconds']} s, exit code {line['exit']}, {line['outcomes']}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
