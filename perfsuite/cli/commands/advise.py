@@ -28,8 +28,8 @@ from perfsuite.cli.arguments import duration
 from perfsuite.cli.output import print_message, text_stream, write_json
 from perfsuite.cli.progress import ProgressLine
 from perfsuite.cli.report_option import command_line, write_report
-from perfsuite.cli.sweep_arguments import add_sweep_arguments, merge_options, setting_loaders, sweep_config
-from perfsuite.cli.sweep_options import AdviseOptions
+from perfsuite.cli.sweep_arguments import add_sweep_arguments, setting_loaders, sweep_config
+from perfsuite.cli.sweep_options import AdviseOptions, options_from
 from perfsuite.errors import ExitCode, StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    options = merge_options(arguments, AdviseOptions, "advise")
+    options = options_from(arguments, AdviseOptions, "advise")
     _check_may_write(options.settings)
     from perfsuite.advise.sweep.targets import check_targets
     from perfsuite.judge.verdict import exit_code
