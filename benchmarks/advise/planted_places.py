@@ -30,7 +30,7 @@ from perfsuite.advise.bottleneck.places import NarrowPlace
 from perfsuite.advise.inputs.loaders import UserLoader
 from perfsuite.advise.loader_advice.measure import AdviceRequest, measure_advice
 from perfsuite.advise.sweep.config import SweepConfig
-from perfsuite.advise.sweep.report import DATA_LOADER
+from perfsuite.advise.sweep.loader_setting import DATA_LOADER
 from perfsuite.advise.sweep.setting_loaders import ImageLoaders, OwnLoaders
 from perfsuite.advise.tuning.tune import OpenLoaders, SearchSpace
 from perfsuite.data.sources.files import FileSource, image_folder

@@ -20,7 +20,8 @@ from perfsuite.advise.profile.cold_files import ColdFileTimes, NoColdFiles, meas
 from perfsuite.advise.sweep.config import SweepConfig
 from perfsuite.advise.sweep.loader_run import LoaderRun, SweepSide
 from perfsuite.advise.sweep.measure import measure_sweep
-from perfsuite.advise.sweep.report import LoaderSetting, SweepReport
+from perfsuite.advise.sweep.loader_setting import LoaderSetting
+from perfsuite.advise.sweep.report import SweepReport
 from perfsuite.advise.sweep.setting_loaders import ImageLoaders, OwnLoaders, SettingLoaders
 from perfsuite.advise.sweep.sides import ProgressCallback
 from perfsuite.advise.sweep.step_side import step_of_model

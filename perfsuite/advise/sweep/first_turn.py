@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from perfsuite.advise.inputs.batches import batch_bytes, first_images, update_checksum
-from perfsuite.advise.sweep.report import HostMemory, LoaderSetting
+from perfsuite.advise.sweep.loader_setting import LoaderSetting
+from perfsuite.advise.sweep.setting_result import HostMemory
 from perfsuite.advise.sweep.setting_loaders import TurnLoader, resolved
 from perfsuite.measure.memory import measure_peak_memory
 

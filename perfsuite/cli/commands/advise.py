@@ -110,7 +110,7 @@ def _request(options: AdviseOptions) -> AdviceRequest:
 
 def _search_space(options: AdviseOptions) -> SearchSpace:
     from perfsuite.advise.machine import describe_machine
-    from perfsuite.advise.sweep.report import DATA_LOADER
+    from perfsuite.advise.sweep.loader_setting import DATA_LOADER
     from perfsuite.advise.tuning.races import AUTO, worker_counts
     from perfsuite.advise.tuning.tune import SearchSpace
     from perfsuite.data.decoding.registry import available_decoders
