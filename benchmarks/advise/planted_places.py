@@ -1,9 +1,9 @@
-"""How often `perfsuite advise` names a planted narrow place, for perfsuite's loaders and for a foreign one.
+"""How often `perfsuite advise` names a planted bottleneck, for perfsuite's loaders and for a foreign one.
 
 python -m benchmarks.advise.planted_places --trials 40 --seconds 20
 
 Each trial slows one place by a random amount (computing in decode, transform, collate and step; waiting in
-storage) and asks for the narrow place with two workers. Nothing is planted in the control: there neither
+storage) and asks for the bottleneck with two workers. Nothing is planted in the control: there neither
 storage nor collate may be named. The step may: with images this small it is about as slow as loading.
 """
 
@@ -26,7 +26,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from perfsuite.advise.bottleneck.places import NarrowPlace
+from perfsuite.advise.bottleneck.places import Bottleneck
 from perfsuite.advise.inputs.loaders import UserLoader
 from perfsuite.advise.loader_advice.measure import AdviceRequest, measure_advice
 from perfsuite.advise.sweep.config import SweepConfig
@@ -42,14 +42,14 @@ CONTROL = "nothing planted"
 FOREIGN_PLACES = (
     *(
         place.value
-        for place in NarrowPlace
+        for place in Bottleneck
         if place
         in {
-            NarrowPlace.STORAGE,
-            NarrowPlace.DECODE,
-            NarrowPlace.TRANSFORM,
-            NarrowPlace.COLLATE,
-            NarrowPlace.DEVICE,
+            Bottleneck.STORAGE,
+            Bottleneck.DECODE,
+            Bottleneck.TRANSFORM,
+            Bottleneck.COLLATE,
+            Bottleneck.DEVICE,
         }
     ),
     CONTROL,

@@ -82,7 +82,7 @@ def _power(rows: Sequence[Row]) -> str:
         table.append((row["shape"], row["suites"], row["referred_to_gate"], runs, found, accused))
     columns = (
         *("noise", "suites", "referred to the gate", "runs of each side (median)"),
-        *("found", "another accused"),
+        *("found", "another reported"),
     )
     lines = (
         "## A planted 10 %, with the number of runs that `compare` asked for",

@@ -49,7 +49,7 @@ def advice_document(
     """Summary and settings first, then each measurement with its plot, then checks and notes."""
     sections = (
         Section("What to set", tuple(_setting_blocks(advice, settings_file))),
-        Section("The narrow place", tuple(_pipeline_blocks(advice))),
+        Section("The bottleneck", tuple(_pipeline_blocks(advice))),
         Section("Settings compared", tuple(_race_blocks(advice))),
         Section("Batches, memory, cores", tuple(_resource_blocks(advice))),
         Section("Checks", (_check_table(advice),)),
@@ -104,7 +104,7 @@ def _pipeline_blocks(advice: LoaderAdvice) -> Iterator[Block]:
         yield Timeline(
             title="A turn of training",
             lanes=(TimelineLane("training thread", tuple(spans)),),
-            caption="where the thread waits for batches, loading is the narrow side",
+            caption="where the thread waits for batches, loading is the bottleneck",
         )
 
 

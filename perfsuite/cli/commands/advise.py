@@ -1,4 +1,4 @@
-"""Advise loader settings: find the fastest, name the narrow place of training, and write what to set.
+"""Advise loader settings: find the fastest, name the bottleneck of training, and write what to set.
 
   perfsuite advise --data-dir images/ --report advice/
   perfsuite advise --data-dir images/ --model resnet18 --augmentation-mode moderate aggressive
@@ -128,7 +128,7 @@ def _search_space(options: AdviseOptions) -> SearchSpace:
 def _write_settings(advice: LoaderAdvice, path: Path) -> None:
     from perfsuite.report.text import escape_lines
 
-    found = "" if advice.diagnosis is None else f"; narrow place: {advice.diagnosis.place}"
+    found = "" if advice.diagnosis is None else f"; bottleneck: {advice.diagnosis.place}"
     comments = [f"{HEADER} for {' '.join(escape_lines(advice.subject).split())}{found}"]
     try:
         atomic.replace(path, advice.settings.to_toml(comments).encode())
