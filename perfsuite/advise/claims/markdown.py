@@ -7,7 +7,7 @@ from statistics import median
 
 from perfsuite.advise.claims.advice import advise_on_claims
 from perfsuite.advise.claims.claims import claims_about
-from perfsuite.advise.claims.process_times import ProcessTimes
+from perfsuite.advise.claims.process_times import CLOCKS, ProcessTimes
 from perfsuite.advise.claims.results import ClaimsReport, SpeedupRow, format_interval
 from perfsuite.report.markdown_table import escape_cell, markdown_table
 
@@ -101,9 +101,8 @@ def _other_sections(report: ClaimsReport) -> Iterator[str]:
         yield "\nThe bounds are Amdahl's: the speed-up of the whole epoch if that part took no time.\n"
     if report.processes:
         yield "## Whole processes: `perfsuite train`, start-up and imports included\n"
-        clocks = ("real", "user", "system")
         processes = (
-            (name, *(_median_and_range(times, clock) for clock in clocks), len(times))
+            (name, *(_median_and_range(times, clock) for clock in CLOCKS), len(times))
             for name, times in report.processes.items()
         )
         yield markdown_table(("", "real", "user", "sys", "n"), processes)
