@@ -29,7 +29,7 @@ def render(name: str) -> str:
 def test_every_file_of_the_folder_is_a_format() -> None:
     stems = {path.stem for path in Path(formats.__path__[0]).glob("*.py")}
     assert set(FORMATS) == stems - {"__init__", "registry", "report_format"}
-    assert set(FORMATS) == {"terminal", "markdown", "html", "json", "junit", "github"}
+    assert {"terminal", "markdown", "html", "json", "junit", "github"} <= set(FORMATS)
 
 
 def test_a_new_file_is_a_new_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
