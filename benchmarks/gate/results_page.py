@@ -287,7 +287,9 @@ def write_page(arguments: argparse.Namespace) -> None:
         "### Every false alarm",
         "\n".join(f"- {alarm}" for alarm in alarms) or "none",
         "## Real gates on identical code",
-        markdown_table(["state", "false alarms", "false improvements", "unclear", "unfit", "took (median)"], real),
+        markdown_table(
+            ["state", "false alarms", "false improvements", "unclear", "unfit", "took (median)"], real
+        ),
         "## Planted changes, replayed",
         "`found where detectable`: of the gates whose printed MDE was at most the planted size.",
         markdown_table(

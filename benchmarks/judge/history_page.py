@@ -103,9 +103,7 @@ def _steps(rows: list[Row]) -> str:
 
 def _creep(creep: Mapping[str, Mapping[str, int]], series: int) -> str:
     columns = ("noise", "nothing", "0.02 % each commit, 4 % in all", "0.05 % each, 10 % in all")
-    table = (
-        (noise, *(share(count, series) for count in counts.values())) for noise, counts in creep.items()
-    )
+    table = ((noise, *(share(count, series) for count in counts.values())) for noise, counts in creep.items())
     lines = (
         "## Creep and drift",
         "",

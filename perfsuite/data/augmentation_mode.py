@@ -18,8 +18,8 @@ def training_config(image_config: ImageConfig, mode: str | AugmentationMode, cro
         mode = AugmentationMode(MIRROR_ONLY, (Mirror(),))
     if not isinstance(mode, AugmentationMode) and mode not in MODES:
         raise ValueError(
-            f"augmentation_mode: {mode!r}, expected one of {', '.join((*MODES, MIRROR_ONLY))}; leave it out for "
-            f"{MIRROR_ONLY!r}, or give 'none' for the same crop in every epoch"
+            f"augmentation_mode: {mode!r}, expected one of {', '.join((*MODES, MIRROR_ONLY))}; leave it out "
+            f"for {MIRROR_ONLY!r}, or give 'none' for the same crop in every epoch"
         )
     if mode == "none":
         return replace(image_config, refill=True)

@@ -17,7 +17,7 @@ from collections.abc import Container, Iterable, Sequence
 def markdown_table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], numeric: Container[int] = ()
 ) -> str:
-    """A table of cells that are Markdown already; the columns at the indices in `numeric` are right-aligned."""
+    """A table of cells that are Markdown already; `numeric` has the indices of right-aligned columns."""
     rule = "".join("--:|" if index in numeric else "---|" for index in range(len(columns)))
     return "\n".join((_line(columns), f"|{rule}", *map(_line, rows)))
 

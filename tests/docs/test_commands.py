@@ -60,9 +60,7 @@ def check_command(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_command_of_a_page_exists(
-    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_command_of_a_page_exists(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Playground(tmp_path).write_files(page)  # a --config file is read while arguments are parsed
     monkeypatch.chdir(tmp_path)
     for statement in shell_statements(page):

@@ -81,7 +81,9 @@ def _other_sections(report: ClaimsReport) -> Iterator[str]:
     if report.memory:
         yield f"## Memory: {report.memory_metric}\n"
         eager = report.memory["eager"]
-        sizes = ((name, f"{size / 2**20:,.1f}", f"{size / eager:.2f}x") for name, size in report.memory.items())
+        sizes = (
+            (name, f"{size / 2**20:,.1f}", f"{size / eager:.2f}x") for name, size in report.memory.items()
+        )
         yield markdown_table(("", "MiB", "of eager"), sizes)
         yield ""
     if report.stalls:
