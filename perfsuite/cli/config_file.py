@@ -23,7 +23,7 @@ from perfsuite.errors import UsageError
 from perfsuite.toml_file import read_toml
 
 YAML_SUFFIXES = (".yaml", ".yml")
-_EXPECTED = "{} with one value per option"
+_EXPECTED = "{} with options by name"
 _PATH_TYPES = (Path, report_folder, output_target)  # relative ones start at the folder of the file
 
 
