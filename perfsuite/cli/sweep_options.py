@@ -79,7 +79,7 @@ def _flatten(values: list[object]) -> tuple[object, ...]:
 
 
 def _check_loader_source(options: Mapping[str, object], who: str) -> None:
-    """A loader of the user's own decides by itself what perfsuite's loaders are told by options."""
+    """Refuse options of perfsuite's loaders beside a loader of the user's own, which decides these itself."""
     own = [name for name in ("dataset", "loader") if options.get(name) is not None]
     if not own:
         return
