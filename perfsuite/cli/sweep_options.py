@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from perfsuite.errors import UsageError
 
@@ -64,7 +64,7 @@ AnyOptions = TypeVar("AnyOptions", bound=SweepOptions)
 def options_from(arguments: argparse.Namespace, options_type: type[AnyOptions], who: str) -> AnyOptions:
     """The options that the command line or a config file gives, over the defaults of the type."""
     names = {field.name for field in fields(options_type)}
-    given = {
+    given: dict[str, Any] = {
         name: _flatten(value) if isinstance(value, list) else value
         for name, value in vars(arguments).items()
         if name in names
