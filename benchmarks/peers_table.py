@@ -25,6 +25,7 @@ from benchmarks.peers.registry import PEERS
 from perfsuite.data.loaders import make_loaders
 from perfsuite.data.sources.files import FileSource, image_folder
 from perfsuite.data.synthetic import dataset
+from perfsuite.report.markdown_table import markdown_table
 
 LIBRARIES = (
     *("torch", "torchvision", "pillow", "albumentations", "opencv-python-headless", "simplejpeg"),
@@ -83,12 +84,14 @@ def time_rounds(loaders: dict[str, LabeledBatches], rounds: int) -> dict[str, li
 
 def print_table(task: Task, images: int, seconds: dict[str, list[float]]) -> None:
     print(f"\n## {task}\n")
-    print("| library | images a second | ours over it | range of the ratios |\n|---|---|---|---|")
+    rows = []
     for name, times in seconds.items():
         rate = images / statistics.median(times)
         ratios = [theirs / ours for ours, theirs in zip(seconds["ours"], times, strict=True)]
         spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-        print(f"| {name} | {rate:.0f} | {statistics.median(ratios):.2f} | {spread} |", flush=True)
+        rows.append((name, f"{rate:.0f}", f"{statistics.median(ratios):.2f}", spread))
+    columns = ("library", "images a second", "ours over it", "range of the ratios")
+    print(markdown_table(columns, rows), flush=True)
 
 
 def main() -> None:

@@ -33,8 +33,8 @@ def test_fast_image_folder_throughput(perf: Perf, small_image_dir: Path) -> None
 
 
 @pytest.mark.floor(images_per_second=100)
-@pytest.mark.parametrize("mode", ["none", None, "conservative", "moderate", "aggressive"])
-def test_training_throughput_by_mode(perf: Perf, small_image_dir: Path, mode: str | None) -> None:
+@pytest.mark.parametrize("mode", ["none", "mirror", "conservative", "moderate", "aggressive"])
+def test_training_throughput_by_mode(perf: Perf, small_image_dir: Path, mode: str) -> None:
     perf(make_loaders(small_image_dir, batch_size=32, num_workers=0, augmentation_mode=mode).train)
 
 

@@ -10,10 +10,19 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def discover(package: ModuleType, attribute: str, kind: type[T]) -> tuple[T, ...]:
-    """Import every module of `package` and collect the value named `attribute` where there is one."""
-    modules = [import_module(f"{package.__name__}.{info.name}") for info in iter_modules(package.__path__)]
-    entries = [getattr(module, attribute) for module in modules if hasattr(module, attribute)]
-    if wrong := [entry for entry in entries if not isinstance(entry, kind)]:
-        raise TypeError(f"{package.__name__}: {attribute} is {wrong[0]!r}, expected a {kind.__name__}")
-    return tuple(entries)
+def discover(package: ModuleType, attribute: str, kind: type[T]) -> dict[str, T]:
+    """Import every module of `package` and collect the value named `attribute` where there is one.
+
+    The keys are the names of the files, sorted, without the underscore at the end that tells a file from the
+    library that it is named after.
+    """
+    entries: dict[str, T] = {}
+    for name in sorted(info.name for info in iter_modules(package.__path__)):
+        module = import_module(f"{package.__name__}.{name}")
+        if not hasattr(module, attribute):
+            continue
+        entry = getattr(module, attribute)
+        if not isinstance(entry, kind):
+            raise TypeError(f"{module.__name__}: {attribute} is {entry!r}, expected a {kind.__name__}")
+        entries[name.rstrip("_")] = entry
+    return entries

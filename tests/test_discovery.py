@@ -16,7 +16,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleT
     folder.mkdir()
     (folder / "__init__.py").write_text("")
     (folder / "first.py").write_text("ENTRY = 1")
-    (folder / "second.py").write_text("ENTRY = 2")
+    (folder / "second_.py").write_text("ENTRY = 2")
     (folder / "shared.py").write_text("")
     monkeypatch.syspath_prepend(str(tmp_path))
     import planted_package  # type: ignore[import-not-found]
@@ -26,10 +26,10 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleT
         del sys.modules[name]
 
 
-def test_the_entries_of_all_modules_are_collected_and_modules_without_one_are_ignored(
+def test_the_entries_of_all_modules_are_collected_by_name_and_modules_without_one_are_ignored(
     package: ModuleType,
 ) -> None:
-    assert discover(package, "ENTRY", int) == (1, 2)
+    assert discover(package, "ENTRY", int) == {"first": 1, "second": 2}
 
 
 def test_an_entry_of_another_type_is_an_error(package: ModuleType) -> None:

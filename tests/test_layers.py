@@ -18,7 +18,17 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "perfsuite"
 
 # What a layer may import besides itself. Doors may import everything.
-FOUNDATION = {"errors", "stages", "paths", "atomic", "filesystems", "discovery", "user_objects"}
+FOUNDATION = {
+    "errors",
+    "stages",
+    "paths",
+    "atomic",
+    "filesystems",
+    "discovery",
+    "user_objects",
+    "toml_file",
+    "cores",
+}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "stages": set(),
@@ -27,6 +37,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "filesystems": {"errors"},
     "discovery": set(),
     "user_objects": {"errors"},
+    "toml_file": {"errors"},
+    "cores": set(),
     "transforms": FOUNDATION,
     "timer": set(),
     "data": FOUNDATION | {"transforms", "timer"},

@@ -22,8 +22,9 @@ from perfsuite.advise.loader_advice.measure import AdviceRequest, measure_advice
 from perfsuite.advise.machine import describe_machine
 from perfsuite.advise.sweep.advice import format_ratio
 from perfsuite.advise.sweep.config import SweepConfig
+from perfsuite.advise.sweep.loader_setting import LoaderSetting
 from perfsuite.advise.sweep.measure import measure_sweep
-from perfsuite.advise.sweep.report import LoaderSetting, SweepReport
+from perfsuite.advise.sweep.report import SweepReport
 from perfsuite.advise.sweep.setting_loaders import ImageLoaders
 from perfsuite.advise.tuning.races import worker_counts, worker_race
 from perfsuite.advise.tuning.tune import SearchSpace

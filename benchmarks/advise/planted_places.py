@@ -3,7 +3,7 @@
 python -m benchmarks.advise.planted_places --trials 40 --seconds 20
 
 Each trial slows one place by a random amount (computing in decode, transform, collate and step; waiting in
-storage) and asks for the narrow place with two workers. Nothing is planted in the control: there the images
+storage) and asks for the bottleneck with two workers. Nothing is planted in the control: there the images
 are computed, so neither storage nor collate nor the step may be named.
 """
 

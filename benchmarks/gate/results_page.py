@@ -37,6 +37,7 @@ from perfsuite.judge.sequential_rule import (
 )
 from perfsuite.judge.verdict import Outcome
 from perfsuite.measure.environment import detect_environment
+from perfsuite.report.markdown_table import markdown_table
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "results" / "gate.md"
@@ -56,11 +57,6 @@ def share_with_interval(hits: int, of: int) -> str:
     half = z * math.sqrt(p * (1 - p) / of + z * z / (4 * of * of)) / (1 + z * z / of)
     low, high = max(0.0, middle - half), min(1.0, middle + half)
     return f"{hits} of {of} ({100 * p:.1f} %, {100 * low:.1f}-{100 * high:.1f})"
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    lines = [" | ".join(map(str, row)) for row in [head, ["---"] * len(head), *rows]]
-    return "\n".join(f"| {line} |" for line in lines)
 
 
 def progress_rows() -> list[list[object]]:
@@ -329,11 +325,11 @@ def write_page(arguments: argparse.Namespace) -> None:
         f"torch {detect_environment().soft['torch']}. `loaded`: one core is kept busy with bursts of hashing "
         "and writing.",
         "## How much has been recorded",
-        table(["what", "recorded", "asked for"], progress_rows()),
+        markdown_table(["what", "recorded", "asked for"], progress_rows()),
         "## Null pairs: identical code on both sides",
         "A pair is two fresh processes that take turns. `found with` is the slowdown that a gate of eight "
         "workloads finds nine times in ten (alpha 1 %, tolerance 1 %) with that many pairs.",
-        table(
+        markdown_table(
             ["state", "workload", "pairs", "center", "spread", "largest", "found with 12", "found with 24"],
             [row for state in states for row in spread_rows(state)],
         ),
@@ -341,29 +337,31 @@ def write_page(arguments: argparse.Namespace) -> None:
         f"## Whole gates replayed from these pairs ({GATES} each)",
         "Shares of gates with at least one such verdict. Pairs recorded with an older target error are "
         "included, with which workloads of several threads are noisier; the table above does not.",
-        table(
+        markdown_table(
             ["state", "how", "false alarms", "false improvements", "unclear"],
             [r for rows, _ in replays for r in rows],
         ),
         "### Every false alarm",
         "\n".join(f"- {alarm}" for alarm in alarms) or "none",
         "## Real gates on identical code",
-        table(["state", "false alarms", "false improvements", "unclear", "unfit", "took (median)"], real),
+        markdown_table(
+            ["state", "false alarms", "false improvements", "unclear", "unfit", "took (median)"], real
+        ),
         "## Planted changes, replayed",
         "`found where detectable`: of the gates whose printed MDE was at most the planted size.",
-        table(
+        markdown_table(
             ["state", "planted", "found where detectable", "found in all", "another reported"],
             [row for state in states for row in planted_replay_rows(state)],
         ),
         "## Planted changes in real gates",
         "Extra work of calibrated size in one stage of one workload, for speed-ups in base. Each gate "
         "has the three sizes in three workloads.",
-        table(
+        markdown_table(
             ["planted", "found where detectable", "found in all", "stage named", "another reported"],
             real_planted_rows(),
         ),
         "## What a gate of twenty workloads costs if nothing changed",
-        table(
+        markdown_table(
             ["target error with several threads", "took", "pairs", "outcomes"],
             [
                 [
@@ -389,7 +387,7 @@ def write_page(arguments: argparse.Namespace) -> None:
         "## Is the printed MDE correct?",
         "The MDE that each replayed gate prints, planted in that gate's own pairs: it should be found nine "
         "times in ten.",
-        table(
+        markdown_table(
             ["state", "workload", "printed (median)", "found"],
             [row for state in states for row in power_rows(state)],
         ),

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from perfsuite.report.markdown_table import markdown_table
 from tests.gate.same_code.harmless_changes import HARMLESS, TIMED
 from tests.gate.same_code.hostile_changes import HOSTILE
 from tests.gate.same_code.small_projects import Case, record_cases
@@ -31,9 +32,8 @@ def main() -> None:
 
 
 def print_table(title: str, cases: Sequence[Case], uses: dict[str, str]) -> None:
-    print(f"| {title} | timed, because |\n|---|---|")
-    for case in cases:
-        print(f"| {case.name} | {uses[case.name] or '(the same code ran)'} |")
+    rows = ((case.name, uses[case.name] or "(the same code ran)") for case in cases)
+    print(markdown_table((title, "timed, because"), rows))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import argparse
 import hashlib
 import random
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -33,6 +33,7 @@ from perfsuite.gate.settings import GateSettings  # noqa: E402
 from perfsuite.gate.side_process import SIDES  # noqa: E402
 from perfsuite.judge.counter_confirmation import Confirmation  # noqa: E402
 from perfsuite.judge.verdict import Outcome  # noqa: E402
+from perfsuite.report.markdown_table import markdown_table  # noqa: E402
 
 WORKLOADS = 16
 ALPHA = 0.01
@@ -173,24 +174,34 @@ def accuse_without_confirming(context: Any, state: Any, differences: Any, nodes:
     return Confirmation(confirmed=frozenset(differences))
 
 
-def table(gates: int) -> list[str]:
-    lines = [
-        "| the counter of equal code | false alarms | at most (95 %) | false alarms beside a true change | "
-        "true change found | pairs, mean | without confirmation |",
-        "|---|--:|--:|--:|--:|--:|--:|",
-    ]
+COLUMNS = (
+    "the counter of equal code",
+    "false alarms",
+    "at most (95 %)",
+    "false alarms beside a true change",
+    "true change found",
+    "pairs, mean",
+    "without confirmation",
+)
+
+
+def table_rows(gates: int) -> Iterator[tuple[str, ...]]:
     for name, variation in VARIATIONS.items():
         alone = simulate(variation, gates, with_change=False)
         changed = simulate(variation, gates, with_change=True)
         with patch("perfsuite.gate.counting.confirm_counters", accuse_without_confirming):
             control = simulate(variation, max(1, gates // 10), with_change=False)
-        lines.append(
-            f"| {name} | {alone.alarms} of {gates:,} | {max(alone.upper_bound, changed.upper_bound):.2%} | "
-            f"{changed.alarms} of {gates:,} | {changed.found} of {gates:,} | {changed.mean_pairs:.1f} | "
-            f"{control.alarms} of {control.gates:,} |"
+        row = (
+            name,
+            f"{alone.alarms} of {gates:,}",
+            f"{max(alone.upper_bound, changed.upper_bound):.2%}",
+            f"{changed.alarms} of {gates:,}",
+            f"{changed.found} of {gates:,}",
+            f"{changed.mean_pairs:.1f}",
+            f"{control.alarms} of {control.gates:,}",
         )
-        print(lines[-1], flush=True)
-    return lines
+        print(*row, sep="; ", flush=True)
+        yield row
 
 
 PAGE_TEXT = """# Counters that differ from process to process
@@ -224,7 +235,7 @@ def main() -> None:
         alpha=ALPHA,
         share=ALPHA_SHARE * ALPHA,
         gates=arguments.gates,
-        table="\n".join(table(arguments.gates)),
+        table=markdown_table(COLUMNS, table_rows(arguments.gates), numeric=range(1, 7)),
     )
     arguments.output.write_text(text)
 

@@ -23,7 +23,7 @@ from perfsuite.measure.environment import detect_environment
 
 
 def all_stages() -> tuple[Stage, ...]:
-    return tuple(sorted(discover(stages, "STAGE", Stage), key=lambda stage: stage.order))
+    return tuple(sorted(discover(stages, "STAGE", Stage).values(), key=lambda stage: stage.order))
 
 
 def main(words: list[str] | None = None) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.gpu_proof.runner import StageResult
 from benchmarks.gpu_proof.stage import Stage
+from perfsuite.report.markdown_table import escape_cell, markdown_table
 
 
 def render_summary(facts: Mapping[str, str], results: Sequence[StageResult], left: Sequence[Stage]) -> str:
@@ -14,16 +15,9 @@ def render_summary(facts: Mapping[str, str], results: Sequence[StageResult], lef
     for result in results:
         lines += [f"## {result.stage.title}", ""]
         took = f"{result.seconds:.0f} s of at most {result.stage.limit_seconds} s"
-        lines += [f"{took}; **{_cell(result.problem)}**" if result.problem else took, ""]
+        lines += [f"{took}; **{escape_cell(result.problem)}**" if result.problem else took, ""]
         if result.rows:
-            lines += ["| what | result | note |", "|---|---|---|"]
-            lines += [
-                f"| {_cell(row.what)} | {_cell(row.value)} | {_cell(row.note)} |" for row in result.rows
-            ]
-            lines.append("")
+            rows = (map(escape_cell, (row.what, row.value, row.note)) for row in result.rows)
+            lines += [markdown_table(("what", "result", "note"), (tuple(cells) for cells in rows)), ""]
     lines += [f"- not run: {stage.title}" for stage in left]
     return "\n".join(lines).rstrip() + "\n"
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")

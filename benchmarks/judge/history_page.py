@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.judge.promises_page import share
+from perfsuite.report.markdown_table import markdown_table
 
 Row = Mapping[str, Any]
 
@@ -33,7 +34,7 @@ def render_page(results: Mapping[str, Any]) -> str:
 
 
 def _summary(rows: list[Row]) -> str:
-    lines = ["## All noise together, steps of 2 to 20 %", "", _HEADER, _RULE]
+    table = []
     for label, excluded in (("all noise", ()), ("without AR .9", ("AR .9",))):
         for detector in dict.fromkeys(row["detector"] for row in rows):
             chosen = [
@@ -43,12 +44,13 @@ def _summary(rows: list[Row]) -> str:
                 and row["signal"].startswith("steps")
                 and row["noise"] not in excluded
             ]
-            lines.append(f"| {label} | | {detector} | {_cells(_total(chosen))} |")
-    return "\n".join([*lines, ""])
+            table.append((label, "", detector, *_cells(_total(chosen))))
+    return f"## All noise together, steps of 2 to 20 %\n\n{_steps_table(table)}\n"
 
 
-_HEADER = "| noise | step | rule | precision | recall | within one commit | in the stated range |"
-_RULE = "|---|--:|---|--:|--:|--:|--:|"
+def _steps_table(rows: list[tuple[str, ...]]) -> str:
+    columns = ("noise", "step", "rule", "precision", "recall", "within one commit", "in the stated range")
+    return markdown_table(columns, rows, numeric=(1, 3, 4, 5, 6))
 
 
 def _total(rows: list[Row]) -> dict[str, int]:
@@ -56,65 +58,62 @@ def _total(rows: list[Row]) -> dict[str, int]:
     return {name: sum(row[name] for row in rows) for name in names}
 
 
-def _cells(row: Mapping[str, int]) -> str:
+def _cells(row: Mapping[str, int]) -> tuple[str, ...]:
     def of(count: str, total: str) -> str:
         return share(row[count], row[total]) if row[total] else "-"
 
-    return " | ".join(
-        (
-            of("matched", "found"),
-            of("matched", "planted"),
-            of("within_one", "matched"),
-            of("in_range", "matched"),
-        )
+    return (
+        of("matched", "found"),
+        of("matched", "planted"),
+        of("within_one", "matched"),
+        of("in_range", "matched"),
     )
 
 
 def _alarms(rows: list[Row]) -> str:
-    lines = [
-        "## Series without any step that report one",
-        "",
-        "The drift is 0.05 % with every commit, 10 % in all: a step in it is a false alarm too.",
-        "",
-        "| noise | rule | no change | drift of 10 % |",
-        "|---|---|--:|--:|",
-    ]
+    table = []
     for noise in dict.fromkeys(row["noise"] for row in rows):
         for detector in dict.fromkeys(row["detector"] for row in rows):
-            cells = [
+            shares = [
                 share(row["series_with_alarm"], row["series"])
                 for signal in ("none", "drift of 10 %")
                 for row in rows
                 if (row["noise"], row["detector"], row["signal"]) == (noise, detector, signal)
             ]
-            lines.append(f"| {noise} | {detector} | {' | '.join(cells)} |")
-    return "\n".join([*lines, ""])
+            table.append((noise, detector, *shares))
+    lines = (
+        "## Series without any step that report one",
+        "",
+        "The drift is 0.05 % with every commit, 10 % in all: a step in it is a false alarm too.",
+        "",
+        markdown_table(("noise", "rule", "no change", "drift of 10 %"), table, numeric=(2, 3)),
+        "",
+    )
+    return "\n".join(lines)
 
 
 def _steps(rows: list[Row]) -> str:
-    lines = ["## Each noise and size", "", _HEADER, _RULE]
-    for row in rows:
-        if row["signal"].startswith("steps"):
-            size = row["signal"].removeprefix("steps of ")
-            lines.append(f"| {row['noise']} | {size} | {row['detector']} | {_cells(row)} |")
-    return "\n".join([*lines, ""])
+    table = [
+        (row["noise"], row["signal"].removeprefix("steps of "), row["detector"], *_cells(row))
+        for row in rows
+        if row["signal"].startswith("steps")
+    ]
+    return f"## Each noise and size\n\n{_steps_table(table)}\n"
 
 
 def _creep(creep: Mapping[str, Mapping[str, int]], series: int) -> str:
-    lines = [
+    columns = ("noise", "nothing", "0.02 % each commit, 4 % in all", "0.05 % each, 10 % in all")
+    table = ((noise, *(share(count, series) for count in counts.values())) for noise, counts in creep.items())
+    lines = (
         "## Creep and drift",
         "",
         "Series in which drift or creep is reported, by what is planted. No step is planted, and with",
         "nothing planted every report is a false alarm.",
         "",
-        "| noise | nothing | 0.02 % each commit, 4 % in all | 0.05 % each, 10 % in all |",
-        "|---|--:|--:|--:|",
-    ]
-    lines += [
-        f"| {noise} | {' | '.join(share(count, series) for count in counts.values())} |"
-        for noise, counts in creep.items()
-    ]
-    return "\n".join([*lines, ""])
+        markdown_table(columns, table, numeric=(1, 2, 3)),
+        "",
+    )
+    return "\n".join(lines)
 
 
 _LIMITS = """## Limits

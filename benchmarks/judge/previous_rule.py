@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import exp, expm1, log1p
 from statistics import median
 
+from scipy import stats
+
 from benchmarks.judge import previous_spread as spread
 from benchmarks.judge.previous_spread import Spread, SpreadModel
-from perfsuite.judge.student_t import student_quantile
 from perfsuite.judge.verdict import Interval, Outcome, Verdict
 
 _MAX_ADVISED_RUNS = 50
+
+
+@cache
+def student_quantile(probability: float, df: float) -> float:
+    return float(stats.t.ppf(probability, df))
 
 
 def hodges_lehmann_shift(old: Sequence[float], new: Sequence[float]) -> float:

@@ -7,6 +7,8 @@ from typing import Any
 
 from scipy.stats import beta
 
+from perfsuite.report.markdown_table import markdown_table
+
 PREVIOUS_RULE = "5 against 5, in turns, the rule before"
 
 Row = Mapping[str, Any]
@@ -44,49 +46,67 @@ def share(count: int, total: int) -> str:
 
 
 def _errors(rows: Sequence[Row]) -> str:
-    lines = [
+    table = (
+        (
+            row["shape"],
+            row["setting"],
+            total,
+            share(row["alarms"], total),
+            share(row["improvements"], total),
+            f"{row['all_unclear'] / total:.0%}",
+        )
+        for row in rows
+        for total in [row["comparisons"]]
+    )
+    columns = ("noise", "runs", "comparisons", "false alarms", "false improvements", "unclear")
+    lines = (
         "## `compare` on equal code: any false alarm among 20 workloads",
         "",
         "Promised: at most 1 %. No tolerance, so that nothing but the test holds false alarms down.",
         "`unclear` is the share of comparisons with no verdict on any workload. The rule before",
         "(Student's t with a trimmed spread) is the negative control.",
         "",
-        "| noise | runs | comparisons | false alarms | false improvements | unclear |",
-        "|---|---|--:|--:|--:|--:|",
-    ]
-    lines += [
-        f"| {row['shape']} | {row['setting']} | {total} | {share(row['alarms'], total)} "
-        f"| {share(row['improvements'], total)} | {row['all_unclear'] / total:.0%} |"
-        for row in rows
-        for total in [row["comparisons"]]
-    ]
-    return "\n".join([*lines, ""])
+        markdown_table(columns, table, numeric=range(2, 6)),
+        "",
+    )
+    return "\n".join(lines)
 
 
 def _power(rows: Sequence[Row]) -> str:
-    lines = [
+    table = []
+    for row in rows:
+        taken = row["suites"] - row["referred_to_gate"]
+        found = share(row["found"], taken) if taken else "-"
+        accused = share(row["others_accused"], taken) if taken else "-"
+        runs = f"{row['median_runs']:.0f}" if taken else "-"
+        table.append((row["shape"], row["suites"], row["referred_to_gate"], runs, found, accused))
+    columns = (
+        *("noise", "suites", "referred to the gate", "runs of each side (median)"),
+        *("found", "another reported"),
+    )
+    lines = (
         "## A planted 10 %, with the number of runs that `compare` asked for",
         "",
         "Five runs of each side of equal code; `compare` says how many more it needs to detect 5 % in",
         "every one of 20 workloads, or that runs differ too much and the gate should be used. Then",
         "that many fresh runs, with one workload 10 % slower.",
         "",
-        "| noise | suites | referred to the gate | runs of each side (median) | found | another accused |",
-        "|---|--:|--:|--:|--:|--:|",
-    ]
-    for row in rows:
-        taken = row["suites"] - row["referred_to_gate"]
-        found = share(row["found"], taken) if taken else "-"
-        accused = share(row["others_accused"], taken) if taken else "-"
-        runs = f"{row['median_runs']:.0f}" if taken else "-"
-        lines.append(
-            f"| {row['shape']} | {row['suites']} | {row['referred_to_gate']} | {runs} | {found} | {accused} |"
-        )
-    return "\n".join([*lines, ""])
+        markdown_table(columns, table, numeric=range(1, 6)),
+        "",
+    )
+    return "\n".join(lines)
 
 
 def _limits(rows: Sequence[Row]) -> str:
-    lines = [
+    counts = ("broken_at_truth", "broken_beyond", "broken_at_truth_if_independent")
+    table = (
+        (row["shape"], row["runs"], *(share(row[count], row["runs"]) for count in counts)) for row in rows
+    )
+    columns = (
+        *("noise", "runs", "broken at the truth", "broken 5 % beyond it"),
+        "the same, taken as independent",
+    )
+    lines = (
         "## Limits: broken at the truth, and 5 % beyond it",
         "",
         "1,000 rounds of 10 ms with looks at 50, 75, 113 ... rounds. The two speeds of a neighbor are",
@@ -96,20 +116,27 @@ def _limits(rows: Sequence[Row]) -> str:
         "nothing (2 of 100 at 50 rounds with and without it).",
         "The last column is the negative control: the interval for independent rounds.",
         "",
-        "| noise | runs | broken at the truth | broken 5 % beyond it | the same, taken as independent |",
-        "|---|--:|--:|--:|--:|",
-    ]
-    lines += [
-        f"| {row['shape']} | {row['runs']} | {share(row['broken_at_truth'], row['runs'])} "
-        f"| {share(row['broken_beyond'], row['runs'])} "
-        f"| {share(row['broken_at_truth_if_independent'], row['runs'])} |"
-        for row in rows
-    ]
-    return "\n".join([*lines, ""])
+        markdown_table(columns, table, numeric=range(1, 5)),
+        "",
+    )
+    return "\n".join(lines)
 
 
 def _detectable(rows: Sequence[Row]) -> str:
-    lines = [
+    table = (
+        (
+            row["shape"],
+            row["gates"],
+            f"{row['median_pairs']:.0f}",
+            f"{100 * row['median_mde']:.1f} %",
+            share(row["found"], row["gates"]),
+            share(row["found_of_kept"], row["kept"]) if row["kept"] else "-",
+            "" if row["is_promised"] else "not promised",
+        )
+        for row in rows
+    )
+    columns = ("noise", "gates", "pairs", "MDE", "found", "found, of those kept", "")
+    lines = (
         "## The MDE that a gate prints, planted in that gate's own pairs",
         "",
         "Promised: found nine times in ten; at least 88 % for each shape that shows in the pairs. Four pairs",
@@ -117,14 +144,7 @@ def _detectable(rows: Sequence[Row]) -> str:
         "workload in five with four such pairs, and nothing in them shows it: for such noise the printed MDE",
         "is a lower bound, and `not promised`.",
         "",
-        "| noise | gates | pairs | MDE | found | found, of those kept | |",
-        "|---|--:|--:|--:|--:|--:|---|",
-    ]
-    lines += [
-        f"| {row['shape']} | {row['gates']} | {row['median_pairs']:.0f} | {100 * row['median_mde']:.1f} % "
-        f"| {share(row['found'], row['gates'])} "
-        f"| {share(row['found_of_kept'], row['kept']) if row['kept'] else '-'} "
-        f"| {'' if row['is_promised'] else 'not promised'} |"
-        for row in rows
-    ]
-    return "\n".join([*lines, ""])
+        markdown_table(columns, table, numeric=range(1, 6)),
+        "",
+    )
+    return "\n".join(lines)

@@ -26,7 +26,7 @@ STD = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1) * 255
 Task = Literal["validation", "training", "moderate"]
 LabeledBatches = Iterable[tuple[Tensor, Tensor]]
 # Our `augmentation_mode` for each task.
-AUGMENTATION_MODES: dict[Task, str | None] = {"validation": "none", "training": None, "moderate": "moderate"}
+AUGMENTATION_MODES: dict[Task, str] = {"validation": "none", "training": "mirror", "moderate": "moderate"}
 
 
 class MakeBatches(Protocol):

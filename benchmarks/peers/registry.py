@@ -8,4 +8,6 @@ from benchmarks import peers
 from benchmarks.peers.base import Peer
 from perfsuite.discovery import discover
 
-PEERS = {peer.name: peer for peer in sorted(discover(peers, "PEER", Peer), key=lambda peer: peer.name)}
+PEERS = {
+    peer.name: peer for peer in sorted(discover(peers, "PEER", Peer).values(), key=lambda peer: peer.name)
+}

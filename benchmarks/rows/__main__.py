@@ -17,6 +17,7 @@ from benchmarks.rows.row import CommandOutput, Row, RowResult, Runner, command_w
 from benchmarks.rows.table import ROW_IDS, SETUP, rows
 from perfsuite import atomic
 from perfsuite.measure.environment import detect_environment
+from perfsuite.report.markdown_table import markdown_table
 
 SECONDS, QUICK_SECONDS = 60, 10
 ROUNDS, QUICK_ROUNDS = 5, 1
@@ -87,20 +88,17 @@ def render_page(results: Iterable[RowResult], is_quick: bool) -> str:
             "what the command printed in that run, on images made for it.\n",
             f"- machine: {hard['cpu']}, {hard['cores']} cores, GPU {hard.get('gpu', 'none')}; load "
             f"average at the end {load:.1f}\n",
-            "| id | what | command | figure | verdict |\n|---|---|---|---|---|",
-            *(_line(result) for result in results),
+            markdown_table(("id", "what", "command", "figure", "verdict"), map(_cells, results)),
             "",
         ]
     )
 
 
-def _line(result: RowResult) -> str:
+def _cells(result: RowResult) -> tuple[str, ...]:
     verdict = f"{result.verdict}: {result.reason}" if result.reason else result.verdict
     figures = "<br>".join(_escape(figure) for figure in result.figures)
     command = _escape(result.row.command)
-    return (
-        f"| {result.row.id} | {result.row.what} | <code>{command}</code> | {figures} | {_escape(verdict)} |"
-    )
+    return result.row.id, result.row.what, f"<code>{command}</code>", figures, _escape(verdict)
 
 
 def _escape(text: str) -> str:

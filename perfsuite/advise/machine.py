@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import psutil
 
+from perfsuite.cores import usable_cores
+
 SHARED_MEMORY_FOLDER = "/dev/shm"  # noqa: S108 - read for its size only
 SAFE_MEMORY_FRACTION = 0.8
 
@@ -37,11 +39,10 @@ class WorkerDemand:
 
 
 def describe_machine() -> MachineFacts:
-    has_affinity = hasattr(os, "sched_getaffinity")
     has_shared_memory = os.path.isdir(SHARED_MEMORY_FOLDER)  # noqa: PTH112
     return MachineFacts(
         platform=sys.platform,
-        cores=len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1,
+        cores=usable_cores(),
         available_bytes=psutil.virtual_memory().available,
         start_method=multiprocessing.get_start_method(),
         shared_memory_bytes=shutil.disk_usage(SHARED_MEMORY_FOLDER).free if has_shared_memory else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +44,18 @@ def number(expected: Range) -> Callable[[str], float]:
     return parse
 
 
-def several(parse: Callable[[str], object]) -> Callable[[str], tuple[object, ...]]:
+@dataclass(frozen=True, slots=True)
+class CommaSeparated:
     """An argparse type for values with commas between them.
 
-    >>> several(number(POSITIVE_INT))("2,4"), several(str)("threads")
+    >>> CommaSeparated(number(POSITIVE_INT))("2,4"), CommaSeparated(str)("threads")
     ((2, 4), ('threads',))
     """
-    return lambda text: tuple(parse(part) for part in text.split(","))
+
+    parse: Callable[[str], object]
+
+    def __call__(self, text: str) -> tuple[object, ...]:
+        return tuple(self.parse(part) for part in text.split(","))
 
 
 def _float_or_percentage(text: str) -> float:
@@ -123,7 +129,9 @@ def add_data_dir_argument(options: Options) -> None:
 
 def add_augmentation_argument(options: Options) -> None:
     options.add_argument(
-        "--augmentation-mode", metavar="MODE", help="conservative, moderate, aggressive or none"
+        "--augmentation-mode",
+        metavar="MODE",
+        help="mirror, conservative, moderate, aggressive or none (mirror)",
     )
 
 

@@ -1,116 +1,122 @@
 """`--config FILE`: options from a TOML or YAML file. The command line wins over the file.
 
-The entries are put in front of the words of the command line, so that argparse checks both alike:
+Each entry is converted and checked as its option on the command line would be:
 
-    batch-size = 64         # train.toml: --batch-size=64
-    amp = true              # --amp
-    data_dir = "images"     # relative to the folder of the file
+    batch-size = 64               # --batch-size 64
+    amp = true                    # --amp
+    num_workers = [0, 2, 4]       # --num-workers 0 2 4
+    data_dir = "images"           # relative to the folder of the file
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from perfsuite.cli.arguments import CommaSeparated
+from perfsuite.cli.output import STDOUT, output_target
+from perfsuite.cli.report_option import report_folder
 from perfsuite.errors import UsageError
+from perfsuite.toml_file import read_toml
 
-OPTION = "--config"
 YAML_SUFFIXES = (".yaml", ".yml")
+_EXPECTED = "{} with options by name"
+_PATH_TYPES = (Path, report_folder, output_target)  # relative ones start at the folder of the file
 
 
 def add_config_argument(parser: argparse.ArgumentParser) -> None:
-    """Add --config to a parser made by `CommandParser`, which replaces it by the file's options."""
+    """Add --config to a parser made by `CommandParser`, which reads the file."""
     parser.add_argument(
-        OPTION, action=_UnreadConfig, metavar="FILE", help="options from a TOML file, or YAML with PyYAML"
+        "--config",
+        type=Path,
+        action="append",
+        metavar="FILE",
+        help="options from a TOML file, or YAML with PyYAML",
     )
 
 
 class CommandParser(argparse.ArgumentParser):
-    """A parser that reads the options of a config file before those of the command line."""
+    """A parser whose `--config` files are the defaults of its other options."""
 
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        if args is not None and any(isinstance(action, _UnreadConfig) for action in self._actions):
-            args = self._replace_config(list(args))
-        return super().parse_known_args(args, namespace)
+        known, rest = super().parse_known_args(args, namespace)
+        paths = getattr(known, "config", None)
+        if not paths:
+            return known, rest
+        values = {dest: value for path in paths for dest, value in self._read_config(path).items()}
+        return super().parse_known_args(args, argparse.Namespace(**values))
 
-    def _replace_config(self, words: list[str]) -> list[str]:
-        from_files: list[str] = []
-        rest = iter(words)
-        others: list[str] = []
-        for word in rest:
-            option, has_value, value = word.partition("=")
-            if option != OPTION:
-                others.append(word)
-                continue
-            path = value if has_value else next(rest, None)
-            if path is None:
-                self.error(f"argument {OPTION}: expected one argument")
-            from_files += self._words_of_file(Path(path))
-        return [*from_files, *others]
-
-    def _words_of_file(self, path: Path) -> Iterator[str]:
-        given: set[str] = set()
-        for key, value in read_config_file(path).items():
-            name = str(key).replace("_", "-")
-            action = self._option_string_actions.get(f"--{name}")
-            if action is None or action.dest == "help" or isinstance(action, _UnreadConfig):
-                options = sorted(
-                    option.removeprefix("--") for option in self._option_string_actions if option[:2] == "--"
-                )
-                raise UsageError(f"{path}: {key!r}, expected one of {', '.join(options)}")
-            if name in given:
+    def _read_config(self, path: Path) -> dict[str, Any]:
+        """The values of a file, by their names in the namespace."""
+        options = {action.dest: action for action in self._actions if action.option_strings}
+        known = [name for name in options if name not in ("help", "config")]
+        values: dict[str, Any] = {}
+        for key, entry in read_config_file(path).items():
+            name = str(key).replace("-", "_")
+            if name not in known:
+                raise UsageError(f"{path}: {key!r}, expected one of {', '.join(known)}")
+            if name in values:
                 raise UsageError(f"{path}: {name} is given twice, with '-' and with '_', expected it once")
-            given.add(name)
-            yield from _words_of_entry(path, name, action, value)
-
-
-class _UnreadConfig(argparse.Action):
-    """Called only where --config is written in another way, because else its words were replaced."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *unused: Any, **others: Any) -> None:
-        parser.error(f"argument {OPTION}: expected it in full, as {OPTION} FILE")
+            values[name] = _convert(f"{path}: {name}", options[name], entry, path.parent)
+        return values
 
 
 def read_config_file(path: Path) -> Mapping[str, Any]:
     """The entries of a TOML file, or of a YAML file by its suffix."""
-    import tomllib  # every command imports this module; few read a file
-
-    kind = "YAML" if path.suffix.lower() in YAML_SUFFIXES else "TOML"
-    try:
-        text = path.read_text(encoding="utf-8")
-        entries = tomllib.loads(text) if kind == "TOML" else _parse_yaml(path, text)
-    except RecursionError as error:
-        raise UsageError(f"{path}: nested too deeply, expected {kind} with one value per option") from error
-    except (OSError, ValueError) as error:  # ValueError: not UTF-8, not TOML, or a number of 5000 digits
-        raise UsageError(f"{path}: {error}; expected {kind}") from error
+    if path.suffix.lower() not in YAML_SUFFIXES:
+        return read_toml(path, _EXPECTED.format("TOML"))
+    entries = _read_yaml(path)
     if not isinstance(entries, dict):
-        raise UsageError(f"{path}: {type(entries).__name__}, expected {kind} with one value per option")
+        raise UsageError(f"{path}: {type(entries).__name__}, expected {_EXPECTED.format('YAML')}")
     return entries
 
 
-def _parse_yaml(path: Path, text: str) -> Any:
+def _read_yaml(path: Path) -> Any:
     if importlib.util.find_spec("yaml") is None:
         raise UsageError(f"{path}: PyYAML is not installed; pip install 'perfsuite[yaml]', or write TOML")
     import yaml
 
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise UsageError(f"{path}: nested too deeply, expected {_EXPECTED.format('YAML')}") from error
+    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: not UTF-8, or a very long number
         raise UsageError(f"{path}: {error}; expected YAML") from error
 
 
-def _words_of_entry(path: Path, name: str, action: argparse.Action, value: object) -> Iterator[str]:
+def _convert(who: str, action: argparse.Action, entry: object, folder: Path) -> object:
+    """The value that argparse would give the option for this entry."""
     if isinstance(action, argparse.BooleanOptionalAction) or action.nargs == 0:
-        if not isinstance(value, bool):
-            raise UsageError(f"{path}: {name}: {value!r}, expected true or false")
-        if value or isinstance(action, argparse.BooleanOptionalAction):
-            yield f"--{'' if value else 'no-'}{name}"
-        return
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise UsageError(f"{path}: {name}: {value!r}, expected text or a number")
-    yield f"--{name}={path.parent / value if action.type is Path and isinstance(value, str) else value}"
+        if not isinstance(entry, bool):
+            raise UsageError(f"{who}: {entry!r}, expected true or false")
+        return entry
+    if action.nargs != "+":
+        return _convert_one(who, action, entry, folder)
+    entries = entry if isinstance(entry, list) else [entry]
+    if not entries:
+        raise UsageError(f"{who}: an empty list, expected one value or more")
+    return [_convert_one(who, action, each, folder) for each in entries]
+
+
+def _convert_one(who: str, action: argparse.Action, entry: object, folder: Path) -> object:
+    convert: Any = action.type or str
+    kind = convert.parse if isinstance(convert, CommaSeparated) else convert
+    if kind in (str, *_PATH_TYPES):
+        if not isinstance(entry, str):
+            raise UsageError(f"{who}: {entry!r}, expected text")
+        if "\0" in entry:
+            raise UsageError(f"{who}: {entry!r}, expected text without a NUL character")
+    if kind in _PATH_TYPES and not (kind is output_target and entry == STDOUT):
+        entry = folder / str(entry)
+    try:
+        value = convert(str(entry))
+    except (argparse.ArgumentTypeError, ValueError) as error:
+        raise UsageError(f"{who}: {error}") from error
+    if action.choices is not None and value not in action.choices:
+        raise UsageError(f"{who}: {value!r}, expected one of {', '.join(map(str, action.choices))}")
+    return value

@@ -45,7 +45,10 @@ def user_loader(arguments: argparse.Namespace) -> UserLoader | None:
 
 
 def open_train_loader(arguments: argparse.Namespace, num_workers: int, **options: Any) -> Iterable[Any]:
-    """The loader of training batches; `options` are those of make_loaders, for images."""
+    """The loader of training batches; `options` are those of make_loaders, for images.
+
+    None leaves an option to make_loaders.
+    """
     own = user_loader(arguments)
     if own is not None:
         return own.open(num_workers)
@@ -53,4 +56,5 @@ def open_train_loader(arguments: argparse.Namespace, num_workers: int, **options
     from perfsuite.data.synthetic import dataset
 
     folder = arguments.data_dir or dataset.cached_dataset(images=96, classes=8)
-    return make_loaders(folder, arguments.batch_size, num_workers, **options).train
+    given = {name: value for name, value in options.items() if value is not None}
+    return make_loaders(folder, arguments.batch_size, num_workers, **given).train

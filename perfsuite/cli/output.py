@@ -29,6 +29,11 @@ def add_json_argument(parser: argparse.ArgumentParser, contents: str = "the figu
     parser.add_argument("--json", metavar="FILE", help=f"write {contents} as JSON (- for stdout)")
 
 
+def output_target(text: str) -> str:
+    """The argparse type of an option that takes a file, or `-`, where a config file may set it."""
+    return text
+
+
 def write_output(option: str, target: str, text: str) -> None:
     """Write the text where an option such as `--json` says; a file appears whole or not at all."""
     if target == STDOUT:

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from perfsuite.advise.claims.process_times import ProcessTimes
 
-CLOCKS = ("real", "user", "system")
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -85,6 +83,8 @@ def parse_commands(texts: list[str]) -> dict[str, list[str]]:
 
 def _table(times: Mapping[str, list[ProcessTimes]]) -> str:
     """Median seconds of each, with minimum and maximum, and real time against the first command."""
+    from perfsuite.advise.claims.process_times import CLOCKS
+
     width = max(map(len, times))
     lines = [f"{'':{width}}  {'real':>20}  {'user':>20}  {'system':>20}   n  of the first"]
     first = next(iter(times.values()))

@@ -32,13 +32,21 @@ class ProgressLine:
     def every_two_seconds(
         self, text: str, clock: Callable[[], float] = time.monotonic
     ) -> Callable[[int, int], None]:
-        """A callback for counts, such as "run {} of {}"; what ends within two seconds shows nothing."""
-        last = clock()
+        """A callback for counts, such as "run {} of {}"; what ends within two seconds shows nothing.
+
+        The time starts at the first count, and the last one removes the message.
+        """
+        last: float | None = None
 
         def count(done: int, total: int) -> None:
             nonlocal last
-            if clock() - last >= SECONDS_BETWEEN_MESSAGES:
-                last = clock()
+            now = clock()
+            if last is None:
+                last = now
+            elif done >= total:
+                self.clear()
+            elif now - last >= SECONDS_BETWEEN_MESSAGES:
+                last = now
                 self(text.format(done, total))
 
         return count

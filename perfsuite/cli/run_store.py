@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from perfsuite.cli.output import print_message
+from perfsuite.cli.progress import ProgressLine
 from perfsuite.store.run import Run
 from perfsuite.store.runs import RunStore
 
@@ -21,4 +22,5 @@ def describe_runs(side: str, runs: Sequence[Run]) -> str:
 
 def open_store(root: str) -> RunStore:
     """A store that reports on stderr what it skips, and what takes long."""
-    return RunStore(root, on_message=print_message)
+    progress = ProgressLine(f"{root}: ").every_two_seconds("summarizing runs, {} of {}")
+    return RunStore(root, on_message=print_message, on_progress=progress)

@@ -5,25 +5,19 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from perfsuite.cli.arguments import NONNEGATIVE_INT, POSITIVE_INT, duration, number, several
+from perfsuite.cli.arguments import NONNEGATIVE_INT, POSITIVE_INT, CommaSeparated, duration, number
+from perfsuite.cli.config_file import add_config_argument
+from perfsuite.cli.output import output_target
 from perfsuite.cli.report_option import add_report_argument
-from perfsuite.cli.sweep_options import (
-    SweepOptions,
-    check_loader_source,
-    check_options,
-    option_names,
-    read_options,
-)
+from perfsuite.cli.sweep_options import SweepOptions
 from perfsuite.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from perfsuite.advise.sweep.config import SweepConfig
     from perfsuite.advise.sweep.setting_loaders import SettingLoaders
     from perfsuite.data.sources.base import ImageSource
-
-AnyOptions = TypeVar("AnyOptions", bound=SweepOptions)
 
 
 class OptionAdder:
@@ -59,45 +53,33 @@ def add_sweep_arguments(parser: argparse.ArgumentParser, defaults: SweepOptions)
     add("--dataset", "a Dataset of yours instead of images", metavar="MODULE:NAME")
     add("--loader", "a loader of yours instead of images", metavar="MODULE:NAME")
     add("--model", "a model by name or MODULE:NAME, to compare loading with its training step")
-    add("--num-workers", "numbers of workers", several(number(NONNEGATIVE_INT)), "N", nargs="+")
+    add("--num-workers", "numbers of workers", CommaSeparated(number(NONNEGATIVE_INT)), "N", nargs="+")
     add("--engine", "auto, threads, processes, subprocess", nargs="+")
     add("--prefetch-factor", "batches loaded ahead", number(POSITIVE_INT), "N", nargs="+")
     add(
         "--augmentation-mode",
-        "conservative, moderate, aggressive or none; the first decides, all are compared",
-        several(str),
+        "mirror, conservative, moderate, aggressive or none; the first decides, all are compared",
+        CommaSeparated(str),
         metavar="MODE",
         nargs="+",
     )
-    add("--batch-size", "images per batch", several(number(POSITIVE_INT)), "N", nargs="+")
+    add("--batch-size", "images per batch", CommaSeparated(number(POSITIVE_INT)), "N", nargs="+")
     add("--image-size", "height and width in pixels", number(POSITIVE_INT), "PX")
-    add("--decoder", "auto, or some of perfsuite.data.decoding.registry", several(str), nargs="+")
+    add("--decoder", "auto, or some of perfsuite.data.decoding.registry", CommaSeparated(str), nargs="+")
     add("--on-error", "raise, skip or substitute", metavar="POLICY")
     add("--start-method", "of processes: fork, forkserver or spawn")
     add("--epochs", "epochs of the run whose time is estimated", number(POSITIVE_INT), "N")
     add("--seconds", "time limit of all turns; turns are shorter where it is short", duration, "TIME")
-    add("--json", "write the figures as JSON (- for stdout)", metavar="FILE")
+    add("--json", "write the figures as JSON (- for stdout)", output_target, "FILE")
     parser.add_argument(
         "--check",
         action="store_true",
         default=argparse.SUPPRESS,
         help="exit 1 where a target is broken, 10 where it is unclear",
     )
-    parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="options from a TOML file, or YAML with PyYAML"
-    )
+    add_config_argument(parser)
     add_report_argument(parser)
     return add
-
-
-def merge_options(arguments: argparse.Namespace, options_type: type[AnyOptions], who: str) -> AnyOptions:
-    """The command line over the config file over the defaults."""
-    names = option_names(options_type)
-    given = {name: value for name, value in vars(arguments).items() if name in names}
-    from_file = {} if arguments.config is None else read_options(arguments.config, options_type)
-    options = from_file | check_options(given, who, options_type)
-    check_loader_source(options, who)
-    return options_type(**options)
 
 
 def setting_loaders(options: SweepOptions, who: str) -> Callable[[SweepConfig], SettingLoaders]:

@@ -1,25 +1,14 @@
-"""Options of `perfsuite sweep`: checked alike, whether the command line or a file sets them.
-
->>> SweepOptions(**check_options({"num-workers": [0, 2], "engine": "threads"}, "sweep.toml")).num_workers
-(0, 2)
->>> check_options({"batch_size": 0}, "sweep.toml")
-Traceback (most recent call last):
-perfsuite.errors.UsageError: sweep.toml: batch_size: 0, expected a whole number of 1 or more
-"""
+"""Options of `perfsuite sweep` and `perfsuite advise`, as typed values."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from perfsuite.cli.arguments import NONNEGATIVE_INT, POSITIVE, POSITIVE_INT
-from perfsuite.cli.config_file import read_config_file
-from perfsuite.cli.output import STDOUT
 from perfsuite.errors import UsageError
-from perfsuite.judge.units import Range
 
 # What only perfsuite's loaders for images have.
 ONLY_FOR_IMAGES = (
@@ -69,24 +58,28 @@ class AdviseOptions(SweepOptions):
     settings: Path = Path("loader-settings.toml")
 
 
-def option_names(options_type: type[SweepOptions]) -> list[str]:
-    return [field.name for field in fields(options_type)]
+AnyOptions = TypeVar("AnyOptions", bound=SweepOptions)
 
 
-def read_options(path: Path, options_type: type[SweepOptions] = SweepOptions) -> dict[str, Any]:
-    """The checked options of a TOML or YAML file; its relative paths start at the file's folder."""
-    entries = read_config_file(path)
-    options = check_options(entries, str(path), options_type)
-    for name in ("data_dir", "csv", "settings"):
-        if name in options:
-            options[name] = path.parent / options[name]
-    if options.get("json", STDOUT) != STDOUT:
-        options["json"] = str(path.parent / options["json"])
-    return options
+def options_from(arguments: argparse.Namespace, options_type: type[AnyOptions], who: str) -> AnyOptions:
+    """The options that the command line or a config file gives, over the defaults of the type."""
+    names = {field.name for field in fields(options_type)}
+    given: dict[str, Any] = {
+        name: _flatten(value) if isinstance(value, list) else value
+        for name, value in vars(arguments).items()
+        if name in names
+    }
+    _check_loader_source(given, who)
+    return options_type(**given)
 
 
-def check_loader_source(options: Mapping[str, object], who: str) -> None:
-    """A loader of the user's own decides by itself what perfsuite's loaders are told by options."""
+def _flatten(values: list[object]) -> tuple[object, ...]:
+    """The values of `0,2 4`, where each word may have several."""
+    return tuple(item for value in values for item in (value if isinstance(value, tuple) else (value,)))
+
+
+def _check_loader_source(options: Mapping[str, object], who: str) -> None:
+    """Refuse options of perfsuite's loaders beside a loader of the user's own, which decides these itself."""
     own = [name for name in ("dataset", "loader") if options.get(name) is not None]
     if not own:
         return
@@ -99,77 +92,3 @@ def check_loader_source(options: Mapping[str, object], who: str) -> None:
             f"{who}: {option} with --{own[0]}, expected neither or one of them; the loader decides that "
             "itself"
         )
-
-
-def check_options(
-    entries: Mapping[str, object], who: str, options_type: type[SweepOptions] = SweepOptions
-) -> dict[str, Any]:
-    """Convert each entry to the type of its option; UsageError names `who` and the entry."""
-    known, options = option_names(options_type), dict[str, Any]()
-    for key, value in entries.items():
-        name = key.replace("-", "_")
-        if name not in known:
-            raise UsageError(f"{who}: {key!r}, expected one of {', '.join(known)}")
-        if name in options:
-            raise UsageError(f"{who}: {name} is given twice, with '-' and with '_', expected it once")
-        options[name] = _CHECKS[name](f"{who}: {name}", value)
-    return options
-
-
-def _check_text(who: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise UsageError(f"{who}: {value!r}, expected text")
-    if "\0" in value:
-        raise UsageError(f"{who}: {value!r}, expected text without a NUL character")
-    return value
-
-
-def _check_path(who: str, value: object) -> Path:
-    return value if isinstance(value, Path) else Path(_check_text(who, value))
-
-
-def _check_flag(who: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise UsageError(f"{who}: {value!r}, expected true or false")
-    return value
-
-
-def _check_number(expected: Range, who: str, value: object) -> object:
-    expected.check(who, value)
-    return value
-
-
-def _check_list(check: Callable[[str, object], object], who: str, value: object) -> tuple[object, ...]:
-    """One value stands for a list of one."""
-    words = value if isinstance(value, list | tuple) else [value]
-    values = [item for word in words for item in (word if isinstance(word, tuple) else (word,))]  # "0,2 4"
-    if not values:
-        raise UsageError(f"{who}: an empty list, expected one value or more")
-    return tuple(check(who, item) for item in values)
-
-
-_CHECKS: dict[str, Callable[[str, object], object]] = {
-    "data_dir": _check_path,
-    "csv": _check_path,
-    "file_column": _check_text,
-    "label_column": _check_text,
-    "dataset": _check_text,
-    "loader": _check_text,
-    "model": _check_text,
-    "num_workers": partial(_check_list, partial(_check_number, NONNEGATIVE_INT)),
-    "engine": partial(_check_list, _check_text),
-    "prefetch_factor": partial(_check_list, partial(_check_number, POSITIVE_INT)),
-    "augmentation_mode": partial(_check_list, _check_text),
-    "batch_size": partial(_check_list, partial(_check_number, POSITIVE_INT)),
-    "image_size": partial(_check_number, POSITIVE_INT),
-    "decoder": partial(_check_list, _check_text),
-    "on_error": _check_text,
-    "start_method": _check_text,
-    "epochs": partial(_check_number, POSITIVE_INT),
-    "seconds": partial(_check_number, POSITIVE),
-    "check": _check_flag,
-    "json": _check_text,
-    "timeout": partial(_check_number, POSITIVE),
-    "device": _check_text,
-    "settings": _check_path,
-}

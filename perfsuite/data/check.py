@@ -19,6 +19,7 @@ from typing import Literal
 
 import numpy as np
 
+from perfsuite.cores import usable_cores
 from perfsuite.data.crop import CropWindow
 from perfsuite.data.decoding import region
 from perfsuite.data.decoding.decoders.pillow import decode_with_pillow
@@ -61,7 +62,7 @@ def check_folder(
     files = find_images(root)
     checker = _FileChecker(root)
     problems: list[ImageProblem] = []
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="perfsuite-check") as threads:
+    with ThreadPoolExecutor(workers or usable_cores(), thread_name_prefix="perfsuite-check") as threads:
         for first in range(0, len(files), FILES_PER_STEP):
             step = files[first : first + FILES_PER_STEP]
             problems += filter(None, threads.map(checker.check, step))

@@ -13,13 +13,13 @@ prefetch_factor = 4
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from perfsuite.errors import UsageError
+from perfsuite.toml_file import read_toml
 
 MAX_FILE_BYTES = 64 * 1024
 
@@ -58,14 +58,9 @@ class LoaderSettings:
 def read_loader_settings(path: str | Path) -> LoaderSettings:
     """Read a settings file; UsageError names the file, the entry and what was expected."""
     path = Path(path)
-    try:
-        if path.is_file() and path.stat().st_size > MAX_FILE_BYTES:
-            raise UsageError(f"{path}: more than {MAX_FILE_BYTES} bytes, expected loader settings in TOML")
-        entries = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:  # ValueError: not UTF-8, not TOML, or a number of 5000 digits
-        raise UsageError(f"{path}: {error}; expected TOML, as `perfsuite advise` writes it") from error
-    except RecursionError as error:
-        raise UsageError(f"{path}: nested too deeply, expected TOML with one value per setting") from error
+    if path.is_file() and path.stat().st_size > MAX_FILE_BYTES:
+        raise UsageError(f"{path}: more than {MAX_FILE_BYTES} bytes, expected loader settings in TOML")
+    entries = read_toml(path, "TOML, as `perfsuite advise` writes it")
     return check_loader_settings(entries, str(path))
 
 

@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +17,8 @@ from typing import Any, Literal
 
 import torch
 
+from perfsuite.cores import usable_cores
+from perfsuite.data.augmentation_mode import MIRROR_ONLY, may_mirror, training_config
 from perfsuite.data.cache.cached_source import cache_splits
 from perfsuite.data.engines.base import DEFAULT_TIMEOUT_SECONDS, WorkerConfig
 from perfsuite.data.engines.device_prefetch import DevicePrefetcher
@@ -36,9 +37,6 @@ from perfsuite.data.sources.splits import SPLITS, Split, class_weights, read_spl
 from perfsuite.data.synthetic.dataset import cached_dataset
 from perfsuite.data.targets import TargetBuilder
 from perfsuite.transforms import AugmentationMode
-
-# The name of the training default: a random crop and a mirror. Other modes add operations to the crop.
-MIRROR_ONLY = "mirror"
 
 # Both, because a Mapping is invariant in its keys.
 SourcesBySplit = Mapping[str, ImageSource] | Mapping[Split, ImageSource]
@@ -75,7 +73,7 @@ def make_loaders(
     data_dir: str | Path | SourcesBySplit | None = None,
     batch_size: int | None = None,
     num_workers: int | None = None,
-    augmentation_mode: str | AugmentationMode | None = None,
+    augmentation_mode: str | AugmentationMode = MIRROR_ONLY,
     image_size: int = 224,
     seed: int = 42,
     *,
@@ -116,9 +114,9 @@ def make_loaders(
     maps are read from the folder `maps`; missing ones are drawn from the annotations. A mirror exchanges left
     and right keypoints: by their names in the file, or by the pairs of indices in `keypoint_flip_pairs`.
 
-    With `augmentation_mode` "mirror", the default (also None), training crops at random and mirrors.
-    "conservative", "moderate" and "aggressive" add their operations to the crop. "none" uses the center
-    crop, the same in every epoch. Validation and test are never augmented.
+    With `augmentation_mode` "mirror", the default, training crops at random and mirrors. "conservative",
+    "moderate" and "aggressive" add their operations to the crop. "none" uses the center crop, the same in
+    every epoch. Validation and test are never augmented.
 
     `scaled_decode` decodes a JPEG at a fraction of its size if that leaves twice the size after the resize:
     faster, with slightly different pixels. `cache` stores decoded images in memory or in a file, as many as
@@ -165,7 +163,7 @@ def make_loaders(
         maps=MapSource(maps, labels) if isinstance(maps, str | Path) else maps,
     )
     image_configs: dict[Split, ImageConfig] = dict.fromkeys(SPLITS, image_config)
-    image_configs["train"] = _training_config(image_config, augmentation_mode, train_crop)
+    image_configs["train"] = training_config(image_config, augmentation_mode, train_crop)
     pinned = torch.cuda.is_available() and pin_memory is not False
     own_rank, all_ranks = resolve_rank(rank, world_size)
     options = LoaderOptions(
@@ -257,8 +255,7 @@ def _describe(
 
 def default_num_workers() -> int:
     """One worker per core that this process may use, at most 8."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(8, cores)
+    return min(8, usable_cores())
 
 
 def _open_splits(
@@ -276,29 +273,3 @@ def _open_splits(
     if labels is not None:
         return split_source(labels.as_source(data_dir), val, test)
     return read_splits(data_dir, val, test)
-
-
-def _training_config(
-    image_config: ImageConfig, mode: str | AugmentationMode | None, crop: Crop
-) -> ImageConfig:
-    if mode == "none":
-        return replace(image_config, refill=True)
-    if mode is None or mode == MIRROR_ONLY:
-        mode = _mirror_mode()
-    return replace(image_config, crop=crop, mode=mode, refill=True)
-
-
-def may_mirror(mode: str | AugmentationMode) -> bool:
-    """Whether a mode mirrors some images."""
-    from perfsuite.transforms.augment.modes import get_mode
-    from perfsuite.transforms.augment.operations.mirror import Mirror
-
-    return any(
-        isinstance(operation, Mirror) and operation.probability > 0 for operation in get_mode(mode).operations
-    )
-
-
-def _mirror_mode() -> AugmentationMode:
-    from perfsuite.transforms.augment.operations.mirror import Mirror
-
-    return AugmentationMode(MIRROR_ONLY, (Mirror(),))

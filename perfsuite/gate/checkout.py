@@ -18,7 +18,13 @@ from perfsuite.gate.project_layout import find_sources
 from perfsuite.gate.project_settings import read_project_settings
 from perfsuite.gate.submodules import check_out_submodules
 from perfsuite.gate.workspace import RUN_VARIABLE, gate_workspace
-from perfsuite.gate.worktree import Worktree, add_worktree, link_shared_files, refuse_outside_project
+from perfsuite.gate.worktree import (
+    Worktree,
+    add_worktree,
+    foreign_package_error,
+    link_shared_files,
+    refuse_outside_project,
+)
 
 _IMPORT_CHECK_SECONDS = 60.0
 # Finds packages without importing them; prints one path a line, empty where there is none.
@@ -95,7 +101,4 @@ def _refuse_foreign_packages(tree: Worktree, environment: Mapping[str, str]) -> 
     )
     for package, origin in zip(packages, done.stdout.splitlines(), strict=False):
         if origin and not Path(origin).resolve().is_relative_to(tree.path.resolve()):
-            raise UsageError(
-                f"{tree.label}: {package} would be imported from {origin}, expected its own source; an "
-                "editable install with an import hook comes before the path. Use `perfsuite gate --prepare`"
-            )
+            raise foreign_package_error(tree.label, package, origin)

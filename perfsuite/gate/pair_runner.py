@@ -37,6 +37,7 @@ from perfsuite.gate.worktree import (
     Worktree,
     add_worktree,
     copy_uncommitted,
+    foreign_package_error,
     link_shared_files,
     refuse_in_place_extensions,
     refuse_outside_project,
@@ -302,8 +303,4 @@ def _share_harness(runner: PairRunner, suites: CollectedSuites, source_side: str
 def _refuse_foreign_packages(by_side: Mapping[str, SideCollection]) -> None:
     for side, collection in by_side.items():
         for package, path in collection.foreign_packages:
-            raise UsageError(
-                f"{side}: {package} was imported from {path}, expected this side's own source; an editable "
-                "install with an import hook comes before the path. Build each side with --prepare "
-                "(for example --prepare 'uv venv' --prepare 'uv pip install -e .')"
-            )
+            raise foreign_package_error(side, package, path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from perfsuite.errors import UsageError
 from perfsuite.paths import resolves_inside
+from perfsuite.toml_file import parse_toml
 
 NON_PROJECT_NAMES = frozenset(
     {"tests", "test", "testing", "benchmarks", "benchmark", "bench", "docs", "doc", "examples", "scripts"}
@@ -39,7 +39,8 @@ def find_sources(root: Path) -> ProjectSources:
 
 def _configured_source_folders(root: Path) -> Iterable[str]:
     """The folders that the project's build tool names; what has another shape is that tool's to refuse."""
-    tools = _members(read_toml(root / "pyproject.toml"), "tool")
+    path = root / "pyproject.toml"
+    tools = _members(parse_toml(read_file(path), str(path)), "tool")
     setuptools = _members(tools, "setuptools")
     wheel = _members(tools, "hatch", "build", "targets", "wheel")
     poetry = _members(tools, "poetry")
@@ -64,11 +65,6 @@ def _list(value: Any) -> Sequence[Any]:
     return value if isinstance(value, list) else ()
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """The contents of a TOML file; empty where there is none."""
-    return parse_toml(read_file(path), str(path))
-
-
 def read_file(path: Path) -> bytes:
     """The bytes of a file, none where it is absent; UsageError where it cannot be read."""
     if path.exists() and not path.is_file():
@@ -79,15 +75,6 @@ def read_file(path: Path) -> bytes:
         return b""
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}, expected a readable file; correct its rights") from error
-
-
-def parse_toml(text: bytes, source: str) -> dict[str, Any]:
-    """The contents of a TOML text; UsageError where it is none."""
-    try:
-        return tomllib.loads(text.decode())
-    # A number of thousands of digits is a ValueError, and brackets nested deeply a RecursionError.
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{source}: {error}, expected valid TOML; correct it") from error
 
 
 def _packages_in(folder: Path, root: Path) -> list[str]:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from perfsuite.errors import UsageError
-from perfsuite.gate.project_layout import parse_toml, read_file
+from perfsuite.gate.project_layout import read_file
 from perfsuite.gate.settings import RANGES, Exemption, GateSettings
 from perfsuite.paths import stays_inside
+from perfsuite.toml_file import parse_toml
 
 SETTINGS_FILE = "pyproject.toml"
 RULES = ("alpha", "tolerance", "mde", "max_pairs", "quarantine", "tolerances")  # how a gate judges

@@ -125,6 +125,15 @@ def refuse_outside_project(tree: Worktree) -> None:
         )
 
 
+def foreign_package_error(who: str, package: str, path: str) -> UsageError:
+    """The error where Python finds a package of the project elsewhere: other code would be measured."""
+    return UsageError(
+        f"{who}: {package} is imported from {path}, expected its own source; an editable install with an "
+        "import hook comes before the path. Gate with an environment for each side: perfsuite gate --prepare "
+        "'uv venv' --prepare 'uv pip install -e .'"
+    )
+
+
 def run_prepare_commands(tree: Worktree, commands: Sequence[str], log: Path) -> Worktree:
     """Run the project's own preparation in a side; a `.venv` that it makes becomes the side's environment."""
     excluded = {"VIRTUAL_ENV", "PYTHONPATH", *GIT_LOCATION_VARIABLES}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import ceil, exp, floor, inf, lgamma, log, sqrt
 from statistics import NormalDist
 
-from perfsuite.judge.student_t import regularized_beta
+from perfsuite.judge.incomplete_beta import regularized_beta
 from perfsuite.judge.verdict import Interval
 
 _MAX_SUMMED_SAMPLES = 2_000  # beyond this the incomplete beta function is faster than summing probabilities

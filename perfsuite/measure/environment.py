@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 
+from perfsuite.cores import usable_cores
 from perfsuite.measure.gpu import first_visible_device, load_nvml
 from perfsuite.measure.measurement import Environment
 
@@ -52,13 +53,6 @@ def cpu_model() -> str:
             if line.lower().startswith(("model name", "cpu model", "hardware")):
                 return re.sub(r"\s+", " ", line.split(":", 1)[1]).strip()
     return platform.processor() or platform.machine() or "unknown"
-
-
-def usable_cores() -> int:
-    """Cores that this process may use: in a container or under taskset fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def version_of(distribution: str) -> str:

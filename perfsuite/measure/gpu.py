@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from perfsuite.measure.measurement import GpuReadings
+from perfsuite.measure.polling import PollingThread
 
 _SECONDS_BETWEEN_READINGS = 0.05
 # Reasons that slow a GPU down. Idle clocks and clocks set by an application are not throttling.
@@ -91,7 +91,7 @@ class GpuMonitor:
         self._device = first_visible_device(nvml) if nvml is not None else None
         self._readings: dict[str, list[float]] = {metric.name: [] for metric in GPU_METRICS}
         self._throttled: set[str] = set()
-        self._done = threading.Event()
+        self._thread = PollingThread(self._poll, _SECONDS_BETWEEN_READINGS, "perfsuite-nvml")
         self._joules_before = 0.0
         self.readings: GpuReadings | None = None
 
@@ -99,24 +99,17 @@ class GpuMonitor:
         if self._device is None:
             return
         self._joules_before = self._joules()
-        self._thread = threading.Thread(target=self._poll_until_stopped, name="perfsuite-nvml", daemon=True)
         self._thread.start()
 
     def end(self) -> None:
         if self._device is None:
             return
-        self._done.set()
-        self._thread.join()
-        self._poll()
+        self._thread.stop()
         self.readings = GpuReadings(
             medians={name: median(values) for name, values in self._readings.items()},
             energy_joules=self._joules() - self._joules_before,
             throttled=tuple(sorted(self._throttled)),
         )
-
-    def _poll_until_stopped(self) -> None:
-        while not self._done.wait(_SECONDS_BETWEEN_READINGS):
-            self._poll()
 
     def _poll(self) -> None:
         for metric in GPU_METRICS:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import psutil
 
 from perfsuite.measure.clock import Call
 from perfsuite.measure.measurement import MemoryPeaks
+from perfsuite.measure.polling import PollingThread
 
 _SECONDS_BETWEEN_READINGS = 0.02
 
@@ -70,8 +70,7 @@ class _ProcessTreeMonitor:
 
     def __init__(self) -> None:
         self.first_bytes = self.peak_bytes = 0
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._poll_until_stopped, name="perfsuite-memory", daemon=True)
+        self._thread = PollingThread(self._poll, _SECONDS_BETWEEN_READINGS, "perfsuite-memory")
 
     def __enter__(self) -> _ProcessTreeMonitor:
         self.first_bytes = self.peak_bytes = process_tree_bytes()
@@ -80,18 +79,12 @@ class _ProcessTreeMonitor:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-        self._poll()
+        self._thread.stop()
         if self._own_before is not None:
             # The kernel's peak has no gaps: exact for this process, a lower bound for the tree. Its growth is
             # used, since it counts pages shared with unrelated processes in full.
             growth = _own_status_bytes("VmHWM:") - self._own_before
             self.peak_bytes = max(self.peak_bytes, self.first_bytes + growth)
-
-    def _poll_until_stopped(self) -> None:
-        while not self._done.wait(_SECONDS_BETWEEN_READINGS):
-            self._poll()
 
     def _poll(self) -> None:
         self.peak_bytes = max(self.peak_bytes, process_tree_bytes())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -14,6 +13,7 @@ import pytest
 from perfsuite.errors import UsageError
 from perfsuite.judge.limits import Limit, LimitType
 from perfsuite.judge.metrics import find_metric
+from perfsuite.toml_file import read_toml
 
 MARKERS = (
     "floor(images_per_second=..., speedup=..., where={...}): fail when the whole interval is below",
@@ -100,12 +100,9 @@ class LimitsFileEntry:
 
 def read_limits_file(path: Path) -> tuple[LimitsFileEntry, ...]:
     """Read the limits of particular environments; none where there is no file."""
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return ()
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path}: {error}; expected a TOML file of [[limit]] tables") from error
+    document = read_toml(path, "a TOML file of [[limit]] tables")
     entries = document.get("limit", [])
     if set(document) - {"limit"} or not isinstance(entries, list):
         raise UsageError(f"{path}: expected [[limit]] tables and nothing else")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import builtins
 import re
-import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from perfsuite.store import DEFAULT_RUNS, locations, schema, summaries
 from perfsuite.store.run import Run
 from perfsuite.store.summaries import RunSummary
 
-_SECONDS_BETWEEN_MESSAGES = 2.0
 _RUNS_AT_ONCE = 200  # enough for a remote store to fetch many at a time
 _STORED_NAME = re.compile(r"(\d{4,})_(.+)")
 
@@ -31,12 +29,15 @@ class RunStore:
     """
 
     def __init__(
-        self, root: str | Path = DEFAULT_RUNS, on_message: Callable[[str], None] | None = None
+        self,
+        root: str | Path = DEFAULT_RUNS,
+        on_message: Callable[[str], None] = lambda message: None,
+        on_progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
-        """`on_message` receives messages about unreadable runs and about slow operations."""
+        """`on_message` receives what is wrong with unreadable runs, `on_progress` how many are summarized."""
         self.root = str(root)
         self._location = locations.open_location(root)
-        self._on_message = on_message or (lambda _: None)
+        self._on_message, self._on_progress = on_message, on_progress
         self._summaries: dict[tuple[str, str], RunSummary] = {}
 
     def save(self, run: Run, pytest_benchmark: Mapping[str, Any]) -> str:
@@ -117,10 +118,13 @@ class RunStore:
         valid = summaries.read_all(self._location, needed)
         self._summaries |= {(reference, stamps[reference]): summary for reference, summary in valid.items()}
         missing = [reference for reference in needed if reference not in valid]
-        for reference in _with_progress(missing, f"{self.root}: summarizing runs", self._on_message):
+        for count, reference in enumerate(missing):
+            self._on_progress(count, len(missing))
             summary = self._rebuild_summary(reference, stamps[reference])
             if summary is not None:
                 self._summaries[reference, stamps[reference]] = summary
+        if missing:
+            self._on_progress(len(missing), len(missing))
 
     def _create_numbered(self, name: str, data: bytes) -> str:
         if isinstance(self._location, locations.RemoteFolder):
@@ -191,15 +195,6 @@ def _ignore_in_git(runs: Path) -> None:
         return
     with suppress(FileExistsError):
         atomic.create(runs.parent / ".gitignore", b"*\n")
-
-
-def _with_progress(names: Sequence[str], phase: str, on_message: Callable[[str], None]) -> Iterator[str]:
-    last_message = time.monotonic()
-    for count, each in enumerate(names):
-        if time.monotonic() - last_message > _SECONDS_BETWEEN_MESSAGES:
-            last_message = time.monotonic()
-            on_message(f"{phase}, {count} of {len(names)}")
-        yield each
 
 
 def _load_path(path: Path) -> tuple[Run, ...]:

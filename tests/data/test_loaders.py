@@ -255,7 +255,8 @@ def test_folders_named_train_and_val_are_the_splits(folder: Path, tmp_path: Path
     [
         ({"batch_size": 0}, "batch_size 0"),
         ({"num_workers": -1}, "num_workers: -1"),
-        ({"augmentation_mode": "wild"}, "'wild', expected one of none, conservative"),
+        ({"augmentation_mode": "wild"}, "'wild', expected one of none, conservative, .*mirror"),
+        ({"augmentation_mode": None}, "augmentation_mode: None, expected one of .*'none' for the same crop"),
         ({"engine": "magic"}, "engine: 'magic'"),
         ({"image_size": 0}, "image_size: 0"),
         ({"on_error": "ignore"}, "on_error: 'ignore'"),
@@ -361,8 +362,8 @@ def test_loaders_describe_themselves(tmp_path: Path) -> None:
 def test_the_default_mode_has_a_name(tmp_path: Path) -> None:
     folder = dataset.make_dataset(tmp_path / "images", images=20, classes=2, size=(48, 32))
     named, default, none = (
-        make_loaders(folder, num_workers=0, augmentation_mode=mode, **SMALL)
-        for mode in ("mirror", None, "none")
+        make_loaders(folder, num_workers=0, **mode, **SMALL)
+        for mode in ({"augmentation_mode": "mirror"}, {}, {"augmentation_mode": "none"})
     )
     assert named.train.image_config == default.train.image_config
     assert none.train.image_config.crop == "center"

@@ -81,11 +81,11 @@ def images_with_targets(loaders_: Loaders) -> Iterator[tuple[torch.Tensor, dict[
 CACHES: list[dict[str, Any]] = [{}, {"cache": "ram"}, {"cache": "ram", "cache_epochs": 1}]
 
 
-@pytest.mark.parametrize("mode", ["none", None, "conservative"])
+@pytest.mark.parametrize("mode", ["none", "mirror", "conservative"])
 @pytest.mark.parametrize("crop", ["random", "center", "stretch"])
 @pytest.mark.parametrize("cache", CACHES, ids=["no cache", "decoded", "finished"])
 def test_boxes_are_where_the_pixels_are(
-    red_rectangles: tuple[Path, Annotations], mode: str | None, crop: str, cache: dict[str, Any]
+    red_rectangles: tuple[Path, Annotations], mode: str, crop: str, cache: dict[str, Any]
 ) -> None:
     loaders_ = loaders(red_rectangles, augmentation_mode=mode, train_crop=crop, val_crop=crop, **cache)
     if cache:

@@ -60,7 +60,9 @@ def check_command(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_command_of_a_page_exists(page: str) -> None:
+def test_every_command_of_a_page_exists(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Playground(tmp_path).write_files(page)  # a --config file is read while arguments are parsed
+    monkeypatch.chdir(tmp_path)
     for statement in shell_statements(page):
         for words in commands(statement):
             check_command(words)
@@ -70,7 +72,8 @@ def test_every_command_of_a_page_exists(page: str) -> None:
 def test_every_command_of_a_help_exists(
     example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "train.toml").write_text("epochs = 1\n")  # is read while arguments are parsed
+    for name in ("train.toml", "sweep.toml"):  # read while arguments are parsed
+        (tmp_path / name).write_text("epochs = 1\n")
     monkeypatch.chdir(tmp_path)
     for words in commands(example):
         check_command(words)

@@ -27,7 +27,7 @@ from tests.fuzz.target import FindingError, Target
 HANG_SECONDS = 60
 MAX_GROWTH_BYTES = 256 * 2**20  # over the cases after the first ones, which import and compile
 WARM_UP_CASES = 30
-TARGETS = {target.name: target for target in discover(targets, "TARGET", Target)}
+TARGETS = {target.name: target for target in discover(targets, "TARGET", Target).values()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,5 +50,5 @@ def test_a_package_imported_from_elsewhere_is_refused(project: Project) -> None:
     hook = f"import sys\n\nsys.path.insert(0, {str(project.root / 'src')!r})\n"
     project.commit(src_layout(**{"conftest.py": hook}))
     project.commit({"src/toy/jobs.py": jobs(decode=0.0012)})
-    with pytest.raises(UsageError, match=r"toy was imported from .*--prepare"):
+    with pytest.raises(UsageError, match=r"toy is imported from .*--prepare"):
         project.gate()

@@ -98,8 +98,8 @@ def test_few_rounds_have_the_interval_of_independent_ones() -> None:
 
 
 def test_a_limit_kept_by_far_is_kept_beside_a_neighbor_that_comes_and_goes() -> None:
-    """212 rounds at two speeds say as little as ten; all of them are hundreds of times within the bound."""
-    samples = np.repeat([0.0007, 0.0012], 106)
+    """200 rounds at two speeds say as little as ten; all of them are hundreds of times within the bound."""
+    samples = np.repeat([0.0007, 0.0012], MIN_ROUNDS_TO_BREAK // 2 + 6)
     assert serial_quantile_interval(samples.tolist(), 0.5, LEVEL).high == pytest.approx(0.0036)
     assert outcome(samples, bound=1.0) is Outcome.KEPT
     assert outcome(samples, bound=0.0015) is Outcome.UNCLEAR

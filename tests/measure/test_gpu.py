@@ -82,10 +82,10 @@ def test_a_missing_package_or_driver_means_no_gpu(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_new_gpu_metric_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
-    fan = GpuMetric("fan_percent", lambda nvml, device: 35.0, more_is_better=False)
-    monkeypatch.setattr(gpu, "GPU_METRICS", (*gpu.GPU_METRICS, fan))
+    planted = GpuMetric("planted_percent", lambda nvml, device: 35.0, more_is_better=False)
+    monkeypatch.setattr(gpu, "GPU_METRICS", (*gpu.GPU_METRICS, planted))
     monitor = GpuMonitor(fake_nvml())
     monitor.begin()
     monitor.end()
     assert monitor.readings is not None
-    assert monitor.readings.medians["fan_percent"] == 35.0
+    assert monitor.readings.medians["planted_percent"] == 35.0

@@ -35,9 +35,13 @@ def test_a_damaged_summary_is_rebuilt(damage: bytes, root: Path) -> None:
     assert path.read_bytes() == whole
 
 
-def test_missing_summaries_are_rebuilt(root: Path) -> None:
+def test_missing_summaries_are_rebuilt_and_counted(root: Path) -> None:
     for path in (root / ".summaries").iterdir():
         path.unlink()
+    counts: list[tuple[int, int]] = []
+    for _ in range(2):
+        list(RunStore(root, on_progress=lambda *count: counts.append(count)).history())
+    assert counts == [(0, 3), (1, 3), (2, 3), (3, 3)], "the second time there is nothing to rebuild"
     assert seen(root) == EXPECTED
     assert len(list((root / ".summaries").iterdir())) == 3
 

@@ -1,4 +1,4 @@
-"""Name the narrow place from measured times: a pure function, tested with invented measurements.
+"""Name the bottleneck from measured times: a pure function, tested with invented measurements.
 
 >>> times = PipelineTimes(
 ...     loading=(0.004,) * 8, step=(0.001,) * 8, training=(0.0042,) * 8, num_workers=2,
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from math import fsum
 from statistics import median
 
-from perfsuite.advise.bottleneck.places import NarrowPlace, seconds_by_place
+from perfsuite.advise.bottleneck.places import Bottleneck, seconds_by_place
 from perfsuite.judge.amdahl import max_speedup_with_measured_overlap, measured_overlap
 from perfsuite.judge.metrics import MetricEstimate, estimate_ratio
 
@@ -42,15 +42,15 @@ class PipelineTimes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """The narrow place, its share of the time of an image, and what removing it can give at most."""
+    """The bottleneck, its share of the time of an image, and what removing it can give at most."""
 
-    place: NarrowPlace
+    place: Bottleneck
     is_clear: bool
     share: float
     max_speedup: float  # of training, or of loading where no step was measured
     overlap: float | None  # of loading and step: 0 is one after the other, 1 fully at once
     reason: str
-    place_seconds: Mapping[NarrowPlace, float]  # of an image, loading's on one core
+    place_seconds: Mapping[Bottleneck, float]  # of an image, loading's on one core
 
 
 def diagnose(times: PipelineTimes) -> Diagnosis:
@@ -107,13 +107,13 @@ def _scale_to_loading(times: PipelineTimes, loading: float) -> float:
 
 def _loading_diagnosis(
     times: PipelineTimes,
-    places: Mapping[NarrowPlace, float],
+    places: Mapping[Bottleneck, float],
     loading: float,
     step: float | None,
     training: float,
 ) -> Diagnosis:
     seconds = _wall_seconds(times, places, loading)
-    place = max(seconds, key=lambda each: seconds[each], default=NarrowPlace.DATASET)
+    place = max(seconds, key=lambda each: seconds[each], default=Bottleneck.DATASET)
     part = seconds.get(place, loading)
     others = sorted((value for each, value in seconds.items() if each is not place), reverse=True)
     overlap = None if step is None else measured_overlap(loading, step, training)
@@ -134,8 +134,8 @@ def _loading_diagnosis(
 
 
 def _wall_seconds(
-    times: PipelineTimes, places: Mapping[NarrowPlace, float], loading: float
-) -> dict[NarrowPlace, float]:
+    times: PipelineTimes, places: Mapping[Bottleneck, float], loading: float
+) -> dict[Bottleneck, float]:
     """The share that each place has of the time of loading.
 
     Stages in the main thread are not shared by the workers, so they count in full where they fill its time.
@@ -150,7 +150,7 @@ def _wall_seconds(
 
 def _device_diagnosis(
     times: PipelineTimes,
-    places: Mapping[NarrowPlace, float],
+    places: Mapping[Bottleneck, float],
     loading: float,
     step: float,
     training: float,
@@ -158,7 +158,7 @@ def _device_diagnosis(
     overlap = measured_overlap(loading, step, training)
     is_clear = _is_separated(times)
     return Diagnosis(
-        place=NarrowPlace.DEVICE,
+        place=Bottleneck.DEVICE,
         is_clear=is_clear,
         share=min(1.0, step / training),
         max_speedup=max_speedup_with_measured_overlap(step, step, loading, overlap),

@@ -1,4 +1,4 @@
-"""The places where an epoch can be narrow, which stages belong to them, and what to set there."""
+"""The possible bottlenecks of an epoch, which stages belong to each, and what to set there."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 from math import fsum
 
 
-class NarrowPlace(StrEnum):
+class Bottleneck(StrEnum):
     """Where the time of an epoch is spent."""
 
     STORAGE = "storage"
@@ -21,58 +21,58 @@ class NarrowPlace(StrEnum):
 
 
 PLACES_OF_STAGES = {
-    "read": NarrowPlace.STORAGE,
-    "decode": NarrowPlace.DECODE,
-    "read and decode": NarrowPlace.DECODE,
-    "resize": NarrowPlace.TRANSFORM,
-    "augment": NarrowPlace.TRANSFORM,
-    "normalize": NarrowPlace.TRANSFORM,
-    "transform": NarrowPlace.TRANSFORM,
-    "targets": NarrowPlace.LABELS,
-    "map": NarrowPlace.LABELS,
-    "collate": NarrowPlace.COLLATE,
-    "rest": NarrowPlace.OVERHEAD,
+    "read": Bottleneck.STORAGE,
+    "decode": Bottleneck.DECODE,
+    "read and decode": Bottleneck.DECODE,
+    "resize": Bottleneck.TRANSFORM,
+    "augment": Bottleneck.TRANSFORM,
+    "normalize": Bottleneck.TRANSFORM,
+    "transform": Bottleneck.TRANSFORM,
+    "targets": Bottleneck.LABELS,
+    "map": Bottleneck.LABELS,
+    "collate": Bottleneck.COLLATE,
+    "rest": Bottleneck.OVERHEAD,
 }
 
 # For perfsuite's loaders: an option to set. For the user's own: what to change in it.
 REMEDIES = {
-    NarrowPlace.STORAGE: (
+    Bottleneck.STORAGE: (
         "cache='ram' or 'disk', or pack the files: perfsuite data shards",
         "more workers than cores, a copy on a local disk, or perfsuite data shards",
     ),
-    NarrowPlace.DECODE: (
+    Bottleneck.DECODE: (
         "cache='ram' or 'disk' (decode once); scaled_decode=True for images much larger than their crop",
         "perfsuite.data.FastImageFolder or make_loaders, which decode only the crop; or cache decoded images",
     ),
-    NarrowPlace.TRANSFORM: (
+    Bottleneck.TRANSFORM: (
         "a lighter augmentation_mode, cache_epochs= with cache=, or augment on the device",
         "a cheaper transform (perfsuite profile transforms --pipeline module:name), or on the device",
     ),
-    NarrowPlace.LABELS: (
+    Bottleneck.LABELS: (
         "stored maps (perfsuite data maps), and fewer polygon corners",
         "labels that are computed once and stored",
     ),
-    NarrowPlace.COLLATE: (
+    Bottleneck.COLLATE: (
         "larger batches",
         "a collate_fn that copies each image once, such as torch's default, or __getitems__",
     ),
-    NarrowPlace.DATASET: (
+    Bottleneck.DATASET: (
         "a source whose read() returns stored bytes",
         "a profile of __getitem__ (python -m cProfile), and a cache of what it computes",
     ),
-    NarrowPlace.OVERHEAD: ("larger batches", "larger batches"),
-    NarrowPlace.DEVICE: (
+    Bottleneck.OVERHEAD: ("larger batches", "larger batches"),
+    Bottleneck.DEVICE: (
         "the step, not the loader: perfsuite train --fastest, --amp, --compile; fewer workers suffice",
         "the step, not the loader: mixed precision, torch.compile, channels_last; fewer workers suffice",
     ),
 }
 
 
-def place_of(stage: str) -> NarrowPlace:
-    return PLACES_OF_STAGES.get(stage, NarrowPlace.DATASET)
+def place_of(stage: str) -> Bottleneck:
+    return PLACES_OF_STAGES.get(stage, Bottleneck.DATASET)
 
 
-def seconds_by_place(stage_seconds: Mapping[str, float]) -> dict[NarrowPlace, float]:
+def seconds_by_place(stage_seconds: Mapping[str, float]) -> dict[Bottleneck, float]:
     """Sum the stages of each place, the largest first.
 
     >>> sums = seconds_by_place({"resize": 1, "decode": 5, "augment": 2})
@@ -87,5 +87,5 @@ def seconds_by_place(stage_seconds: Mapping[str, float]) -> dict[NarrowPlace, fl
     return dict(sorted(sums.items(), key=lambda item: -item[1]))
 
 
-def remedy(place: NarrowPlace, is_own_loader: bool) -> str:
+def remedy(place: Bottleneck, is_own_loader: bool) -> str:
     return REMEDIES[place][is_own_loader]

@@ -20,7 +20,7 @@ MOSTLY = 0.5
 class CallShares:
     """What a profile of the calls attributes to each stage, as shares of the time, and waiting."""
 
-    by_stage: Mapping[str | None, float]  # None is what no name tells
+    by_stage: Mapping[str | None, float]  # None: time that no name explains
     waiting: float = 0.0  # of the thread: neither computing nor, as far as it can be told, reading
 
 

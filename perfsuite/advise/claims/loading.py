@@ -22,6 +22,7 @@ from perfsuite.measure.clock import Clock, make_clock
 from perfsuite.measure.gpu import monitor_gpu
 from perfsuite.measure.stage_clock import seconds_by_stage
 from perfsuite.measure.workload import make_workload
+from perfsuite.stages import STEP_STAGES
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 NUM_WORKERS = (0, 2)
 MAX_IMAGES = 320  # of one pass; a larger folder is represented by evenly spaced images
 MIN_EPOCHS = 3
-STEP_STAGES = ("transfer", "forward", "backward", "optimize")
 
 
 def loader_label(num_workers: int) -> str:

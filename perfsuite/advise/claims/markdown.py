@@ -7,8 +7,9 @@ from statistics import median
 
 from perfsuite.advise.claims.advice import advise_on_claims
 from perfsuite.advise.claims.claims import claims_about
-from perfsuite.advise.claims.process_times import ProcessTimes
+from perfsuite.advise.claims.process_times import CLOCKS, ProcessTimes
 from perfsuite.advise.claims.results import ClaimsReport, SpeedupRow, format_interval
+from perfsuite.report.markdown_table import escape_cell, markdown_table
 
 TITLES = {
     "training": "Training step",
@@ -44,10 +45,11 @@ def _head(report: ClaimsReport, command: str) -> Iterator[str]:
 
 
 def _verdicts(report: ClaimsReport) -> Iterator[str]:
-    yield _header("claim", "measured", "verdict")
-    for claim in claims_about(report):
-        verdict = claim.judge(report)
-        yield f"| {claim.statement} | {_escape_cell(verdict.evidence)} | {verdict.outcome.value} |"
+    judged = ((claim, claim.judge(report)) for claim in claims_about(report))
+    rows = (
+        (claim.statement, escape_cell(verdict.evidence), verdict.outcome.value) for claim, verdict in judged
+    )
+    yield markdown_table(("claim", "measured", "verdict"), rows)
     yield ""
 
 
@@ -62,59 +64,60 @@ def _advice(report: ClaimsReport) -> Iterator[str]:
 def _tables(report: ClaimsReport) -> Iterator[str]:
     for name, rows in report.tables.items():
         yield f"## {TITLES[name]}\n"
-        yield _header("", "images/s", "factor", "interval", "n", "first call", "paid back after")
-        yield from (_row(row, rows[0], report.items_per_call) for row in rows)
+        columns = ("", "images/s", "factor", "interval", "n", "first call", "paid back after")
+        yield markdown_table(columns, (_cells(row, rows[0], report.items_per_call) for row in rows))
         yield ""
 
 
-def _row(row: SpeedupRow, baseline: SpeedupRow, items_per_call: float) -> str:
+def _cells(row: SpeedupRow, baseline: SpeedupRow, items_per_call: float) -> tuple[object, ...]:
     first_call = "" if row.first_call_seconds is None else f"{row.first_call_seconds:.0f} s"
     calls = row.break_even_calls(baseline, items_per_call)
     break_even = f"{calls:,.0f} batches" if calls is not None else "never" if first_call else ""
-    factor = f"{row.estimate:.2f}x | {format_interval(row.speedup)} | {row.blocks}"
-    return f"| {row.name} | {row.items_per_second:,.0f} | {factor} | {first_call} | {break_even} |"
+    factors = (f"{row.estimate:.2f}x", format_interval(row.speedup), row.blocks)
+    return row.name, f"{row.items_per_second:,.0f}", *factors, first_call, break_even
 
 
 def _other_sections(report: ClaimsReport) -> Iterator[str]:
     if report.memory:
         yield f"## Memory: {report.memory_metric}\n"
-        yield _header("", "MiB", "of eager")
-        for name, size in report.memory.items():
-            yield f"| {name} | {size / 2**20:,.1f} | {size / report.memory['eager']:.2f}x |"
+        eager = report.memory["eager"]
+        sizes = (
+            (name, f"{size / 2**20:,.1f}", f"{size / eager:.2f}x") for name, size in report.memory.items()
+        )
+        yield markdown_table(("", "MiB", "of eager"), sizes)
         yield ""
     if report.stalls:
         yield "## Waiting for the loader\n"
-        yield _header(
-            "loader", "share of an epoch", "n", "bound of a faster loader", "bound of a faster step"
+        columns = ("loader", "share of an epoch", "n", "bound of a faster loader", "bound of a faster step")
+        stalls = (
+            (
+                stall.name,
+                f"{stall.share:.0%}",
+                len(stall.shares),
+                format_interval(stall.loading_speedup_bound),
+                f"{stall.step_speedup_bound:.2f}x",
+            )
+            for stall in report.stalls
         )
-        for stall in report.stalls:
-            bounds = f"{format_interval(stall.loading_speedup_bound)} | {stall.step_speedup_bound:.2f}x"
-            yield f"| {stall.name} | {stall.share:.0%} | {len(stall.shares)} | {bounds} |"
+        yield markdown_table(columns, stalls)
         yield "\nThe bounds are Amdahl's: the speed-up of the whole epoch if that part took no time.\n"
     if report.processes:
         yield "## Whole processes: `perfsuite train`, start-up and imports included\n"
-        yield _header("", "real", "user", "sys", "n")
-        for name, times in report.processes.items():
-            cells = " | ".join(_median_and_range(times, clock) for clock in ("real", "user", "system"))
-            yield f"| {name} | {cells} | {len(times)} |"
+        processes = (
+            (name, *(_median_and_range(times, clock) for clock in CLOCKS), len(times))
+            for name, times in report.processes.items()
+        )
+        yield markdown_table(("", "real", "user", "sys", "n"), processes)
         yield "\nSeconds: median (minimum to maximum).\n"
     if report.rejected:
         yield "## Not timed\n"
-        yield from (f"- {name}: {_escape_cell(reason)}" for name, reason in report.rejected.items())
+        yield from (f"- {name}: {escape_cell(reason)}" for name, reason in report.rejected.items())
         yield ""
     if report.settings.get("device") == "cpu":
         yield "fp16, TF32, CUDA graphs, peak device memory, GPU utilization: not measured, no GPU here."
     yield "For the speed of several ranks, run `perfsuite scaling --nproc-per-node 2`."
 
 
-def _header(*names: str) -> str:
-    return f"| {' | '.join(names)} |\n|{'---|' * len(names)}"
-
-
 def _median_and_range(times: tuple[ProcessTimes, ...], clock: str) -> str:
     seconds = [getattr(process, clock) for process in times]
     return f"{median(seconds):.1f} ({min(seconds):.1f} to {max(seconds):.1f})"
-
-
-def _escape_cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

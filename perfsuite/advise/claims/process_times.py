@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from random import Random
 from time import perf_counter
 
@@ -22,6 +22,9 @@ class ProcessTimes:
     real: float
     user: float
     system: float
+
+
+CLOCKS = tuple(field.name for field in fields(ProcessTimes))
 
 
 def time_process(command: Sequence[str]) -> ProcessTimes:

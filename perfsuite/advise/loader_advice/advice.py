@@ -10,13 +10,9 @@ from perfsuite.advise.bottleneck.diagnosis import Diagnosis, PipelineTimes
 from perfsuite.advise.bottleneck.training_side import TrainingSpan
 from perfsuite.advise.profile.cold_files import ColdFileTimes, NoColdFiles
 from perfsuite.advise.run_time import epoch_seconds
-from perfsuite.advise.sweep.report import (
-    LEVEL,
-    LoaderSetting,
-    SettingResult,
-    SweepReport,
-    estimate_rate,
-)
+from perfsuite.advise.sweep.loader_setting import LoaderSetting
+from perfsuite.advise.sweep.report import SweepReport
+from perfsuite.advise.sweep.setting_result import LEVEL, SettingResult, estimate_rate
 from perfsuite.advise.tuning.races import AUTO
 from perfsuite.advise.tuning.tune import Race, TuningResult
 from perfsuite.data.loader_settings import LoaderSettings

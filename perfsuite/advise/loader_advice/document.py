@@ -9,7 +9,8 @@ from pathlib import Path
 from perfsuite.advise.bottleneck.diagnosis import stage_shares
 from perfsuite.advise.loader_advice import words
 from perfsuite.advise.loader_advice.advice import LoaderAdvice, mode_rows
-from perfsuite.advise.sweep.report import RelativeSpeed, SettingResult
+from perfsuite.advise.sweep.report import RelativeSpeed
+from perfsuite.advise.sweep.setting_result import SettingResult
 from perfsuite.advise.sweep.targets import check_targets
 from perfsuite.advise.tuning.tune import Race
 from perfsuite.judge.metrics import MetricEstimate
@@ -48,7 +49,7 @@ def advice_document(
     """Summary and settings first, then each measurement with its plot, then checks and notes."""
     sections = (
         Section("What to set", tuple(_setting_blocks(advice, settings_file))),
-        Section("The narrow place", tuple(_pipeline_blocks(advice))),
+        Section("The bottleneck", tuple(_pipeline_blocks(advice))),
         Section("Settings compared", tuple(_race_blocks(advice))),
         Section("Batches, memory, cores", tuple(_resource_blocks(advice))),
         Section("Checks", (_check_table(advice),)),
@@ -103,7 +104,7 @@ def _pipeline_blocks(advice: LoaderAdvice) -> Iterator[Block]:
         yield Timeline(
             title="A turn of training",
             lanes=(TimelineLane("training thread", tuple(spans)),),
-            caption="where the thread waits for batches, loading is the narrow side",
+            caption="where the thread waits for batches, loading is the bottleneck",
         )
 
 

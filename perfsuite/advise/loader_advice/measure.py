@@ -19,8 +19,9 @@ from perfsuite.advise.loader_advice.files import files_of, files_outgrow_memory
 from perfsuite.advise.profile.cold_files import ColdFileTimes, NoColdFiles, measure_cold_files
 from perfsuite.advise.sweep.config import SweepConfig
 from perfsuite.advise.sweep.loader_run import LoaderRun, SweepSide
+from perfsuite.advise.sweep.loader_setting import LoaderSetting
 from perfsuite.advise.sweep.measure import measure_sweep
-from perfsuite.advise.sweep.report import LoaderSetting, SweepReport
+from perfsuite.advise.sweep.report import SweepReport
 from perfsuite.advise.sweep.setting_loaders import ImageLoaders, OwnLoaders, SettingLoaders
 from perfsuite.advise.sweep.sides import ProgressCallback
 from perfsuite.advise.sweep.step_side import step_of_model

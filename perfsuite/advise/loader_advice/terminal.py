@@ -11,7 +11,8 @@ from rich.text import Text
 from perfsuite.advise.bottleneck.diagnosis import stage_shares
 from perfsuite.advise.loader_advice import words
 from perfsuite.advise.loader_advice.advice import LoaderAdvice, mode_rows
-from perfsuite.advise.sweep.report import RelativeSpeed, SettingResult
+from perfsuite.advise.sweep.report import RelativeSpeed
+from perfsuite.advise.sweep.setting_result import SettingResult
 from perfsuite.advise.sweep.targets import check_targets
 from perfsuite.advise.sweep.terminal import (
     SPEED_STYLES,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import isfinite
 
 from perfsuite.advise.bottleneck.diagnosis import Diagnosis
-from perfsuite.advise.bottleneck.places import NarrowPlace, remedy
+from perfsuite.advise.bottleneck.places import Bottleneck, remedy
 from perfsuite.advise.loader_advice.advice import LoaderAdvice
 from perfsuite.advise.machine import failure_advice, platform_advice
 from perfsuite.advise.profile.cold_files import ColdFileTimes
@@ -25,14 +25,14 @@ GPU_BUSY_TARGET = 90  # percent
 
 
 def verdict_lines(advice: LoaderAdvice) -> list[str]:
-    """The narrow place, its share, the bound of Amdahl, and the option to change."""
+    """The bottleneck, its share, the bound of Amdahl, and the option to change."""
     diagnosis = advice.diagnosis
     if diagnosis is None:
-        return ["the narrow place is not known: the pipeline was not measured"]
+        return ["the bottleneck is not known: the pipeline was not measured"]
     clear = "" if diagnosis.is_clear else " (unclear: the next place is about as large; give more --seconds)"
     whole = "loading" if diagnosis.overlap is None else "training"
     return [
-        f"narrow place: {diagnosis.place}, {diagnosis.share:.0%} of the time of {whole}{clear}",
+        f"bottleneck: {diagnosis.place}, {diagnosis.share:.0%} of the time of {whole}{clear}",
         f"  because {diagnosis.reason}",
         f"  without it {whole} is at most {_format_bound(diagnosis)}",
         f"  change: {remedy(diagnosis.place, advice.is_own_loader)}",
@@ -109,7 +109,7 @@ def further_lines(advice: LoaderAdvice) -> Iterator[str]:
         yield from growth_advice(race.report, race.choice)
     yield from augmentation_advice(advice.result)
     yield from main_thread_advice(advice.result)
-    if advice.diagnosis is not None and advice.diagnosis.place is NarrowPlace.STORAGE:
+    if advice.diagnosis is not None and advice.diagnosis.place is Bottleneck.STORAGE:
         yield "storage waits, it does not compute: more workers than cores may pay off (--num-workers)"
     machine = advice.report.machine
     if machine is not None:

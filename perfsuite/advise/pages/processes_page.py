@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-from perfsuite.advise.claims.process_times import ProcessTimes
+from perfsuite.advise.claims.process_times import CLOCKS, ProcessTimes
 from perfsuite.judge.units import MetricKind
 from perfsuite.measure.environment import detect_environment
 from perfsuite.report.page.document import Document, Section, Table
 from perfsuite.report.page.plots import Bar, BarPlot, Distribution, SampleGroup
 from perfsuite.report.page.quantities import format_interval_of, format_value
 
-CLOCKS = ("real", "user", "system")
 SECONDS = MetricKind.SECONDS
 
 

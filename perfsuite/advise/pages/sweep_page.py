@@ -7,13 +7,8 @@ from dataclasses import asdict
 from statistics import median
 
 from perfsuite.advise.sweep.advice import advise_on_sweep
-from perfsuite.advise.sweep.report import (
-    PLAIN_MODE,
-    BatchWaitTimes,
-    RelativeSpeed,
-    SettingResult,
-    SweepReport,
-)
+from perfsuite.advise.sweep.report import RelativeSpeed, SweepReport
+from perfsuite.advise.sweep.setting_result import PLAIN_MODE, BatchWaitTimes, SettingResult
 from perfsuite.advise.sweep.targets import check_targets
 from perfsuite.advise.time_limit import format_duration
 from perfsuite.judge.units import MetricKind

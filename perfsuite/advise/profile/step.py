@@ -24,7 +24,7 @@ from perfsuite.judge.metrics import MetricEstimate
 from perfsuite.judge.order_statistics import median_interval, quantile
 from perfsuite.measure.clock import Clock
 from perfsuite.measure.stage_clock import StageClock, StageSpan
-from perfsuite.stages import listen_to_stages
+from perfsuite.stages import STEP_STAGES, listen_to_stages
 from perfsuite.training.devices import DeviceTransfer
 from perfsuite.training.step.optimizers import make_optimizer
 from perfsuite.training.step.step import TrainingStep
@@ -33,7 +33,6 @@ LEVEL = 0.99
 WARMUP_BATCHES = 2
 MAX_SPANS = 20_000
 MIN_BATCHES = 9  # the fewest whose median has an interval at that level
-STEP_STAGES = ("transfer", "forward", "backward", "optimize")
 OTHER = "other"
 # The name of what a loader does outside its stages.
 REST_OF_LOADING = "rest of loading"

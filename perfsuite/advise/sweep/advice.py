@@ -7,13 +7,8 @@ from math import isfinite
 
 from perfsuite.advise.machine import failure_advice, platform_advice
 from perfsuite.advise.run_time import format_time, scale
-from perfsuite.advise.sweep.report import (
-    EQUIVALENCE_MARGIN,
-    RelativeSpeed,
-    SettingChoice,
-    SettingResult,
-    SweepReport,
-)
+from perfsuite.advise.sweep.report import EQUIVALENCE_MARGIN, RelativeSpeed, SettingChoice, SweepReport
+from perfsuite.advise.sweep.setting_result import SettingResult
 from perfsuite.judge.metrics import MetricEstimate
 
 OVERHEAD_WARNING = 0.3  # of the time of a batch

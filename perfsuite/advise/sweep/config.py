@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from perfsuite.advise.sweep.report import PLAIN_MODE, LoaderSetting
+from perfsuite.advise.sweep.loader_setting import LoaderSetting
+from perfsuite.advise.sweep.setting_result import PLAIN_MODE
 from perfsuite.errors import UsageError
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from perfsuite.advise.inputs.batches import batch_bytes, first_images, update_checksum
-from perfsuite.advise.sweep.report import HostMemory, LoaderSetting
+from perfsuite.advise.sweep.loader_setting import LoaderSetting
 from perfsuite.advise.sweep.setting_loaders import TurnLoader, resolved
+from perfsuite.advise.sweep.setting_result import HostMemory
 from perfsuite.measure.memory import measure_peak_memory
 
 # torch's DataLoader and the engine of processes load ahead in each worker, the other engines in all.

@@ -7,7 +7,8 @@ from math import isfinite
 from typing import Any
 
 from perfsuite.advise.sweep.advice import advise_on_sweep
-from perfsuite.advise.sweep.report import BatchWaitTimes, SettingResult, SweepReport
+from perfsuite.advise.sweep.report import SweepReport
+from perfsuite.advise.sweep.setting_result import BatchWaitTimes, SettingResult
 from perfsuite.advise.sweep.targets import check_targets
 
 

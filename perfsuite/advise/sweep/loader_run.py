@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 import psutil
 
-from perfsuite.advise.sweep.report import CoreUse, LoaderSetting
+from perfsuite.advise.sweep.loader_setting import LoaderSetting
 from perfsuite.advise.sweep.setting_loaders import TurnLoader
+from perfsuite.advise.sweep.setting_result import CoreUse
 from perfsuite.errors import NothingMeasuredError
 from perfsuite.measure.clock import Call, Clock
 from perfsuite.measure.workload import count_items

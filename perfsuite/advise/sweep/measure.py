@@ -15,8 +15,10 @@ from perfsuite.advise.machine import describe_machine
 from perfsuite.advise.sweep.config import SweepConfig
 from perfsuite.advise.sweep.first_turn import image_mean_and_std, measure_first_turn
 from perfsuite.advise.sweep.loader_run import LoaderRun, StepRun, SweepSide
-from perfsuite.advise.sweep.report import MIN_BLOCKS, TIME_WAS_OVER, LoaderSetting, SettingResult, SweepReport
+from perfsuite.advise.sweep.loader_setting import LoaderSetting
+from perfsuite.advise.sweep.report import MIN_BLOCKS, TIME_WAS_OVER, SweepReport
 from perfsuite.advise.sweep.setting_loaders import SettingLoaders, TurnLoader, resolved
+from perfsuite.advise.sweep.setting_result import SettingResult
 from perfsuite.advise.sweep.sides import (
     MAX_REASON_CHARS,
     WORKER_FAILURES,

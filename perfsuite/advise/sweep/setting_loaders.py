@@ -14,7 +14,7 @@ import torch
 
 from perfsuite.advise.inputs.loaders import UserLoader, close_loader
 from perfsuite.advise.sweep.config import SweepConfig
-from perfsuite.advise.sweep.report import DATA_LOADER, LoaderSetting
+from perfsuite.advise.sweep.loader_setting import DATA_LOADER, LoaderSetting
 from perfsuite.data.engines.auto import preferred_start_method
 from perfsuite.data.loaders import make_loaders
 from perfsuite.data.sources.base import ImageSource, Subset

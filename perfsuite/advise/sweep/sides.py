@@ -11,7 +11,8 @@ import psutil
 from perfsuite.advise.sweep.config import SweepConfig
 from perfsuite.advise.sweep.first_turn import FirstTurn
 from perfsuite.advise.sweep.loader_run import LoaderRun, StepRun, SweepSide
-from perfsuite.advise.sweep.report import EQUIVALENCE_MARGIN, LoaderSetting
+from perfsuite.advise.sweep.loader_setting import LoaderSetting
+from perfsuite.advise.sweep.report import EQUIVALENCE_MARGIN
 from perfsuite.advise.time_limit import TimeLimit, fail_when_hung, format_duration
 from perfsuite.errors import DataError
 from perfsuite.judge.elimination import is_time_to_look, sides_to_stop

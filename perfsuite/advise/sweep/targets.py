@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from perfsuite.advise.machine import SAFE_MEMORY_FRACTION
-from perfsuite.advise.sweep.report import LEVEL, SettingResult, SweepReport
+from perfsuite.advise.sweep.report import SweepReport
+from perfsuite.advise.sweep.setting_result import LEVEL, SettingResult
 from perfsuite.judge.limits import Limit, LimitType, judge_limit
 from perfsuite.judge.metrics import MetricEstimate
 from perfsuite.judge.order_statistics import quantile, quantile_interval

@@ -13,15 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from perfsuite.advise.sweep.advice import advise_on_sweep
-from perfsuite.advise.sweep.report import (
-    MIN_BLOCKS,
-    PLAIN_MODE,
-    BatchWaitTimes,
-    RelativeSpeed,
-    SettingResult,
-    SweepReport,
-    estimate_rate,
-)
+from perfsuite.advise.sweep.report import MIN_BLOCKS, RelativeSpeed, SweepReport
+from perfsuite.advise.sweep.setting_result import PLAIN_MODE, BatchWaitTimes, SettingResult, estimate_rate
 from perfsuite.advise.sweep.targets import check_targets
 from perfsuite.advise.time_limit import format_duration
 from perfsuite.judge.metrics import MetricEstimate

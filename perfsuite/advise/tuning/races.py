@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from perfsuite.advise.sweep.report import LoaderSetting
+from perfsuite.advise.sweep.loader_setting import LoaderSetting
 
 DEFAULT_PREFETCH_FACTOR = 2
 WORKER_COUNTS = (0, 1, 2, 4, 8, 16)

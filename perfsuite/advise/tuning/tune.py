@@ -6,15 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from perfsuite.advise.sweep.config import SweepConfig
+from perfsuite.advise.sweep.loader_setting import LoaderSetting
 from perfsuite.advise.sweep.measure import measure_sweep
-from perfsuite.advise.sweep.report import (
-    EQUIVALENCE_MARGIN,
-    LoaderSetting,
-    SettingChoice,
-    SettingResult,
-    SweepReport,
-)
+from perfsuite.advise.sweep.report import EQUIVALENCE_MARGIN, SettingChoice, SweepReport
 from perfsuite.advise.sweep.setting_loaders import SettingLoaders
+from perfsuite.advise.sweep.setting_result import SettingResult
 from perfsuite.advise.sweep.sides import ProgressCallback
 from perfsuite.advise.time_limit import TimeLimit
 from perfsuite.advise.tuning import races

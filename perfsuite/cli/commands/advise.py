@@ -1,4 +1,4 @@
-"""Advise loader settings: find the fastest, name the narrow place of training, and write what to set.
+"""Advise loader settings: find the fastest, name the bottleneck of training, and write what to set.
 
   perfsuite advise --data-dir images/ --report advice/
   perfsuite advise --data-dir images/ --model resnet18 --augmentation-mode moderate aggressive
@@ -28,8 +28,8 @@ from perfsuite.cli.arguments import duration
 from perfsuite.cli.output import print_message, text_stream, write_json
 from perfsuite.cli.progress import ProgressLine
 from perfsuite.cli.report_option import command_line, write_report
-from perfsuite.cli.sweep_arguments import add_sweep_arguments, merge_options, setting_loaders, sweep_config
-from perfsuite.cli.sweep_options import AdviseOptions
+from perfsuite.cli.sweep_arguments import add_sweep_arguments, setting_loaders, sweep_config
+from perfsuite.cli.sweep_options import AdviseOptions, options_from
 from perfsuite.errors import ExitCode, StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    options = merge_options(arguments, AdviseOptions, "advise")
+    options = options_from(arguments, AdviseOptions, "advise")
     _check_may_write(options.settings)
     from perfsuite.advise.sweep.targets import check_targets
     from perfsuite.judge.verdict import exit_code
@@ -110,7 +110,7 @@ def _request(options: AdviseOptions) -> AdviceRequest:
 
 def _search_space(options: AdviseOptions) -> SearchSpace:
     from perfsuite.advise.machine import describe_machine
-    from perfsuite.advise.sweep.report import DATA_LOADER
+    from perfsuite.advise.sweep.loader_setting import DATA_LOADER
     from perfsuite.advise.tuning.races import AUTO, worker_counts
     from perfsuite.advise.tuning.tune import SearchSpace
     from perfsuite.data.decoding.registry import available_decoders
@@ -128,7 +128,7 @@ def _search_space(options: AdviseOptions) -> SearchSpace:
 def _write_settings(advice: LoaderAdvice, path: Path) -> None:
     from perfsuite.report.text import escape_lines
 
-    found = "" if advice.diagnosis is None else f"; narrow place: {advice.diagnosis.place}"
+    found = "" if advice.diagnosis is None else f"; bottleneck: {advice.diagnosis.place}"
     comments = [f"{HEADER} for {' '.join(escape_lines(advice.subject).split())}{found}"]
     try:
         atomic.replace(path, advice.settings.to_toml(comments).encode())

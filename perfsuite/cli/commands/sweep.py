@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING
 from perfsuite.cli.output import text_stream, write_json
 from perfsuite.cli.progress import ProgressLine
 from perfsuite.cli.report_option import command_line, write_report
-from perfsuite.cli.sweep_arguments import add_sweep_arguments, merge_options, setting_loaders, sweep_config
-from perfsuite.cli.sweep_options import SweepOptions
+from perfsuite.cli.sweep_arguments import add_sweep_arguments, setting_loaders, sweep_config
+from perfsuite.cli.sweep_options import SweepOptions, options_from
 from perfsuite.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    options = merge_options(arguments, SweepOptions, "sweep")
+    options = options_from(arguments, SweepOptions, "sweep")
     from perfsuite.advise.sweep.targets import check_targets
     from perfsuite.errors import ExitCode
     from perfsuite.judge.verdict import exit_code

@@ -14,8 +14,8 @@ from perfsuite.errors import DataError
 
 def _load_decoders() -> dict[str, Decoder]:
     """Sort by name, with Pillow, the reference, first."""
-    entries = sorted(discover(decoders, "DECODER", Decoder), key=lambda d: (d.name != "pillow", d.name))
-    return {decoder.name: decoder for decoder in entries}
+    entries = discover(decoders, "DECODER", Decoder).values()
+    return {each.name: each for each in sorted(entries, key=lambda each: (each.name != "pillow", each.name))}
 
 
 DECODERS = _load_decoders()

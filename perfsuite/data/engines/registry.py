@@ -14,7 +14,7 @@ from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.sources.base import ImageSource
 from perfsuite.discovery import discover
 
-ENGINES = {entry.name: entry for entry in discover(engines, "ENGINE", EngineEntry)}
+ENGINES = {entry.name: entry for entry in discover(engines, "ENGINE", EngineEntry).values()}
 
 
 def make_engine(

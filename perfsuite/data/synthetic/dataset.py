@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from perfsuite.atomic import open_replacing
+from perfsuite.cores import usable_cores
 from perfsuite.data.cache_root import cache_root
 from perfsuite.data.sources.base import ProgressCallback
 from perfsuite.data.synthetic.render import NATURAL_SIZES, SceneTextures, render_image
@@ -177,7 +177,7 @@ def _write_dataset(folder: Path, settings: SyntheticSettings, progress: Progress
     largest = (max(width for width, _ in sides), max(height for _, height in sides))
     textures = SceneTextures.generate(settings.seed, largest)
     rows = []
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    with ThreadPoolExecutor(usable_cores()) as threads:
         for row in threads.map(
             lambda number: _write_image(folder, settings, textures, number), range(settings.images)
         ):

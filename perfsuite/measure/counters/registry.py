@@ -20,7 +20,9 @@ from perfsuite.measure.clock import Call
 from perfsuite.measure.counters.family import CounterFamily, Counts, Direction, Scope
 from perfsuite.measure.counters.unseen_work import UnseenWork, watch_unseen_work
 
-FAMILIES = tuple(sorted(discover(counters, "FAMILY", CounterFamily), key=lambda family: family.level))
+FAMILIES = tuple(
+    sorted(discover(counters, "FAMILY", CounterFamily).values(), key=lambda family: family.level)
+)
 
 # A change of a counter that is not listed has no direction: it is neither better nor worse.
 DIRECTIONS: dict[str, Direction] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from perfsuite.report.formats.markdown import escape_markdown
+from perfsuite.report.markdown_table import markdown_table
 from perfsuite.report.page.document import Block, Cell, Document, ItemList, Link, Listing, Section, Table
 from perfsuite.report.page.figures import figures
 from perfsuite.report.page.html import is_safe_address, numeric_columns
@@ -70,19 +71,15 @@ def _plot(plot: AnyPlot, image: str) -> str:
 
 
 def _table(table: Table) -> str:
-    lines = [
-        _row([escape_markdown(column) for column in table.columns]),
-        _row(["--:" if is_number else "---" for is_number in numeric_columns(table)]),
-        *(_row([_cell(cell) for cell in row]) for row in table.rows[:MAX_ROWS]),
-    ]
+    text = markdown_table(
+        [escape_markdown(column) for column in table.columns],
+        ([_cell(cell) for cell in row] for row in table.rows[:MAX_ROWS]),
+        numeric=[index for index, is_number in enumerate(numeric_columns(table)) if is_number],
+    )
     left_out = len(table.rows) - MAX_ROWS
     more = [f"\nand {left_out:,} more rows"] * (left_out > 0)
     caption = [f"{escape_markdown(table.caption)}\n"] * bool(table.caption)
-    return "\n".join([*caption, *lines, *more])
-
-
-def _row(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    return "\n".join([*caption, text, *more])
 
 
 def _cell(cell: Cell) -> str:

@@ -32,7 +32,7 @@ OUTCOME_STYLES = {
     Outcome.MISSING: "bold red",
     Outcome.ERROR: "bold red",
 }
-AIM_STYLES = {Outcome.KEPT: "green"}  # an aim that is not reached is nobody's fault
+AIM_STYLES = {Outcome.KEPT: "green"}  # an aim that is not reached is no error
 GAP = "  "
 MIN_NAME_WIDTH = 26
 MAX_NAME_WIDTH = 72

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -44,6 +44,18 @@ def gather_full_state_dict(model: nn.Module) -> dict[str, Tensor]:
             state[name] = state[name].clone()
             dist.broadcast(state[name], src=0)
     return state
+
+
+def gather_full_copy(model: nn.Module, build: Callable[[], nn.Module], device: torch.device) -> nn.Module:
+    """Return a whole copy of a sharded model, made by `build`.
+
+    A forward pass of the sharded model needs every rank, and ranks with more batches would hang.
+    """
+    with torch.device("meta"):  # draws no weights, so the RNG states stay unchanged
+        copy = build()
+    copy.to_empty(device=device)
+    copy.load_state_dict(gather_full_state_dict(model))
+    return copy
 
 
 def shard_like(full_tensors: Mapping[str, Tensor], local_tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from perfsuite.cores import usable_cores
 from perfsuite.errors import PerfsuiteError
 
 # How long torchrun waits, after one rank has died, for the others to end before it kills them.
@@ -32,7 +33,7 @@ def start_ranks(
 
     Each gets its share of the cores, unless OMP_NUM_THREADS says otherwise.
     """
-    threads = max(1, (os.cpu_count() or 1) // ranks)
+    threads = max(1, usable_cores() // ranks)
     variables = {
         "OMP_NUM_THREADS": str(threads),
         "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(SHUTDOWN_SECONDS),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor, nn
 
 from perfsuite.errors import PerfsuiteError
 
@@ -50,6 +51,12 @@ a step with 8 fitted; use --batch-size 8, with --gradient-accumulation-steps 4 f
         f"use --batch-size {fitting}, with --gradient-accumulation-steps {accumulate} for the "
         "same optimizer step"
     )
+
+
+def try_batch(model: nn.Module, image: Tensor, label: Tensor, size: int) -> None:
+    """Run forward and backward on a batch that repeats one image."""
+    loss = nn.functional.cross_entropy(model(image.repeat(size, 1, 1, 1)), label.repeat(size))
+    loss.backward()  # type: ignore[no-untyped-call]
 
 
 def largest_fitting_batch(batch_size: int, try_step: Callable[[int], object]) -> int:

@@ -15,6 +15,7 @@ from perfsuite.errors import DataError
 from perfsuite.stages import iterate_in_stage
 from perfsuite.training.devices import DeviceTransfer, TensorBatch
 from perfsuite.training.distributed.fsdp import (
+    gather_full_copy,
     gather_full_state_dict,
     gather_full_tensors,
     load_optimizer_state,
@@ -28,7 +29,7 @@ from perfsuite.training.run.checkpoint import Checkpoint, ModelSpec
 from perfsuite.training.run.data_identity import identify_loader
 from perfsuite.training.run.evaluation import Evaluation, evaluate
 from perfsuite.training.run.loss_meter import LossMeter
-from perfsuite.training.run.out_of_memory import suggest_batch_size_on_oom
+from perfsuite.training.run.out_of_memory import suggest_batch_size_on_oom, try_batch
 from perfsuite.training.run.progress import EpochResult, TrainerCallback
 from perfsuite.training.run.resume import TrainingState, check_same_run
 from perfsuite.training.step.lr_schedules import ScheduleName, learning_rate_schedule
@@ -147,8 +148,9 @@ class Trainer:
 
     def evaluate(self, batches: Iterable[Any]) -> Evaluation | None:
         """Evaluate the model as it is, over the batches of all ranks; None if there is no image."""
-        is_sharded = wrapping_of(self.unwrapped_model) == "fsdp"
-        model = self._gathered_model_copy() if is_sharded else self.unwrapped_model
+        model = self.unwrapped_model
+        if wrapping_of(model) == "fsdp":
+            model = gather_full_copy(model, self.spec.build, self.device)
         return evaluate(model, batches, self.transfer, self.preset)
 
     def save(self, path: str | Path) -> None:
@@ -233,33 +235,18 @@ class Trainer:
             self._rng_state_to_restore = None
         return batches
 
-    def _gathered_model_copy(self) -> nn.Module:
-        """Return a whole copy of a sharded model.
-
-        A forward pass of the sharded model needs every rank, and ranks with more batches would hang.
-        """
-        with torch.device("meta"):  # draws no weights, so the RNG states stay unchanged
-            model = self.spec.build()
-        model.to_empty(device=self.device)
-        model.load_state_dict(gather_full_state_dict(self.unwrapped_model))
-        return model
-
     def _step_or_suggest_batch_size(self, batches: list[TensorBatch]) -> Tensor:
         images, labels = batches[0]
 
-        def try_step(size: int) -> None:
-            self._try_step(images[:1], labels[:1], size)
+        def try_batch_size(size: int) -> None:
+            self.step.optimizer.zero_grad(set_to_none=True)
+            with self.preset.autocast(self.device):
+                try_batch(self.unwrapped_model, images[:1], labels[:1], size)
 
         # A sharded model cannot run a step on this rank alone.
         is_sharded = wrapping_of(self.unwrapped_model) == "fsdp"
-        with suggest_batch_size_on_oom(len(labels), None if is_sharded else try_step):
+        with suggest_batch_size_on_oom(len(labels), None if is_sharded else try_batch_size):
             return self.step.accumulate(batches)
-
-    def _try_step(self, image: Tensor, label: Tensor, size: int) -> None:
-        self.step.optimizer.zero_grad(set_to_none=True)
-        with self.preset.autocast(self.device):
-            scores = self.unwrapped_model(image.repeat(size, 1, 1, 1))
-            nn.functional.cross_entropy(scores, label.repeat(size)).backward()  # type: ignore[no-untyped-call]
 
     def _set_learning_rate(self) -> float:
         rate = self.options.learning_rate * self._rate_at_step(self.steps_done)

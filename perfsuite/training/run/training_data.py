@@ -92,7 +92,8 @@ def open_training_data(
         data = _folder_data(
             folder if folder is not None else _synthetic_images(progress),
             _loader_options(rank, channels_last)
-            | {"batch_size": batch_size, "num_workers": workers, "augmentation_mode": mode, "seed": seed}
+            | {"batch_size": batch_size, "num_workers": workers, "seed": seed}
+            | ({} if mode is None else {"augmentation_mode": mode})
             | {"on_error": on_error, "settings": settings},
             resolve_image_size(folder, image_size),
         )

@@ -55,7 +55,7 @@ def flip_order_of_pairs(count: int, pairs: Sequence[tuple[int, int]]) -> FlipOrd
 
 
 def flip_order_of_names(names: Sequence[str]) -> FlipOrder | None:
-    """The flip order of keypoints that are named by their sides; None if the names do not tell.
+    """The flip order of keypoints that are named by their sides; None if the names do not say it.
 
     Each name with left or right (or l, r) needs its partner. Without any side, or with a numbered keypoint
     that has none, the order is unknown.

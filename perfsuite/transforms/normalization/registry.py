@@ -2,8 +2,8 @@
 
 docs/results/transforms.md has the figures behind the choice; benchmarks/test_normalize.py repeats them.
 
->>> sorted(IMPLEMENTATIONS)
-['albumentations', 'compiled', 'numba', 'numpy', 'opencv', 'reference', 'torch', 'triton']
+>>> {"numba", "torch", "triton"} <= set(IMPLEMENTATIONS)
+True
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from __future__ import annotations
 import os
 import warnings
 from functools import cache
-from importlib import import_module
-from pkgutil import iter_modules
 
 import torch
 
+from perfsuite.discovery import discover
 from perfsuite.errors import UsageError
 from perfsuite.transforms.normalization import implementations
 from perfsuite.transforms.normalization.implementations.base import NormalizeFunction, NormalizeImplementation
@@ -25,15 +24,7 @@ FASTEST = {"cuda": "triton", "cpu": "numba"}
 FALLBACK = "torch"
 
 
-def _find_implementations() -> dict[str, NormalizeImplementation]:
-    """By file name, without the underscore that tells a file from the library that it is named after."""
-    files = sorted(info.name for info in iter_modules(implementations.__path__) if info.name != "base")
-    return {
-        file.rstrip("_"): import_module(f"{implementations.__name__}.{file}").IMPLEMENTATION for file in files
-    }
-
-
-IMPLEMENTATIONS = _find_implementations()
+IMPLEMENTATIONS = discover(implementations, "IMPLEMENTATION", NormalizeImplementation)
 
 
 def select_implementation(images: torch.Tensor, implementation: str | None = None) -> NormalizeFunction:

@@ -1,4 +1,4 @@
-"""The narrow place, from invented measurements of pipelines."""
+"""The bottleneck, from invented measurements of pipelines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from perfsuite.advise.bottleneck.diagnosis import PipelineTimes, diagnose
-from perfsuite.advise.bottleneck.places import REMEDIES, NarrowPlace, remedy
+from perfsuite.advise.bottleneck.places import REMEDIES, Bottleneck, remedy
 
 STEADY = (1.0, 1.01, 0.99, 1.02, 0.98, 1.0, 1.01, 0.99)
 EVEN_STAGES = {"read": 0.001, "decode": 0.001, "augment": 0.001, "collate": 0.001}
@@ -35,13 +35,13 @@ def pipeline(
 @pytest.mark.parametrize(
     ("slow", "place"),
     [
-        ("read", NarrowPlace.STORAGE),
-        ("decode", NarrowPlace.DECODE),
-        ("augment", NarrowPlace.TRANSFORM),
-        ("collate", NarrowPlace.COLLATE),
+        ("read", Bottleneck.STORAGE),
+        ("decode", Bottleneck.DECODE),
+        ("augment", Bottleneck.TRANSFORM),
+        ("collate", Bottleneck.COLLATE),
     ],
 )
-def test_a_slow_stage_of_a_slow_loader_is_named(slow: str, place: NarrowPlace, workers: int) -> None:
+def test_a_slow_stage_of_a_slow_loader_is_named(slow: str, place: Bottleneck, workers: int) -> None:
     stages = EVEN_STAGES | {slow: 0.005}
     loading = 0.008 / max(1, workers)
     diagnosis = diagnose(pipeline(loading, 0.0005, stages, workers))
@@ -53,7 +53,7 @@ def test_a_slow_stage_of_a_slow_loader_is_named(slow: str, place: NarrowPlace, w
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_slow_step_is_named_whatever_the_loader_does(workers: int) -> None:
     diagnosis = diagnose(pipeline(0.002, 0.02, EVEN_STAGES | {"decode": 0.003}, workers))
-    assert (diagnosis.place, diagnosis.is_clear) == (NarrowPlace.DEVICE, True)
+    assert (diagnosis.place, diagnosis.is_clear) == (Bottleneck.DEVICE, True)
     assert diagnosis.max_speedup == pytest.approx(10 if workers else 11, rel=0.05)
 
 
@@ -95,19 +95,19 @@ def test_without_a_model_the_share_is_that_of_loading() -> None:
 def test_the_main_thread_is_narrow_where_its_stages_fill_the_time() -> None:
     stages = {"decode": 0.02, "normalize": 0.0049}
     times = pipeline(0.005, 0.001, stages, workers=8, main_thread_stages=("normalize", "targets"))
-    assert diagnose(times).place is NarrowPlace.TRANSFORM
-    assert diagnose(replace(times, main_thread_stages=())).place is NarrowPlace.DECODE
+    assert diagnose(times).place is Bottleneck.TRANSFORM
+    assert diagnose(replace(times, main_thread_stages=())).place is Bottleneck.DECODE
 
 
 def test_cold_files_count_only_where_every_epoch_reads_them() -> None:
     times = pipeline(0.004, 0.001, EVEN_STAGES | {"decode": 0.003}, cold_read_seconds=0.05)
-    assert diagnose(times).place is NarrowPlace.DECODE
-    assert diagnose(replace(times, reads_are_cold=True)).place is NarrowPlace.STORAGE
+    assert diagnose(times).place is Bottleneck.DECODE
+    assert diagnose(replace(times, reads_are_cold=True)).place is Bottleneck.STORAGE
 
 
 def test_a_loader_without_known_stages_is_still_told_from_the_step() -> None:
-    assert diagnose(pipeline(0.01, 0.001, {})).place is NarrowPlace.DATASET
-    assert diagnose(pipeline(0.001, 0.01, {})).place is NarrowPlace.DEVICE
+    assert diagnose(pipeline(0.01, 0.001, {})).place is Bottleneck.DATASET
+    assert diagnose(pipeline(0.001, 0.01, {})).place is Bottleneck.DEVICE
 
 
 def test_planted_places_are_named_under_noise_in_95_of_100_trials() -> None:
@@ -131,5 +131,5 @@ def test_planted_places_are_named_under_noise_in_95_of_100_trials() -> None:
 
 @pytest.mark.parametrize("is_own", [False, True])
 def test_every_place_has_a_remedy(is_own: bool) -> None:
-    assert set(REMEDIES) == set(NarrowPlace)
-    assert all(remedy(place, is_own) for place in NarrowPlace)
+    assert set(REMEDIES) == set(Bottleneck)
+    assert all(remedy(place, is_own) for place in Bottleneck)

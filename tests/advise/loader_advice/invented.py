@@ -10,7 +10,9 @@ from perfsuite.advise.bottleneck.training_side import STEP, WAIT, TrainingSpan
 from perfsuite.advise.loader_advice.advice import CACHED, TRAINING, LoaderAdvice, TrainedModel
 from perfsuite.advise.machine import MachineFacts
 from perfsuite.advise.sweep.config import SweepConfig
-from perfsuite.advise.sweep.report import CoreUse, HostMemory, LoaderSetting, SettingResult, SweepReport
+from perfsuite.advise.sweep.loader_setting import LoaderSetting
+from perfsuite.advise.sweep.report import SweepReport
+from perfsuite.advise.sweep.setting_result import CoreUse, HostMemory, SettingResult
 from perfsuite.advise.tuning.tune import Race, TuningResult
 
 STEADY = (1.0, 1.001, 0.999, 1.002, 0.998, 1.0, 1.001, 0.999)
@@ -40,7 +42,7 @@ def race_report(config: SweepConfig, seconds_of: SecondsOf) -> SweepReport:
 
 
 def advice(**changes: object) -> LoaderAdvice:
-    """Two threads load twice as fast as none; decoding is narrow, the step is fast."""
+    """Two threads load twice as fast as none; decoding is the bottleneck, the step is fast."""
     chosen, none = LoaderSetting(2, 2, "threads"), LoaderSetting(0)
     race = SweepReport(
         32, (result_of(none, 0.004), result_of(chosen, 0.002)), images_per_epoch=2000, epochs=50

@@ -30,9 +30,9 @@ def printed(result: LoaderAdvice) -> str:
 
 def test_the_conclusion_is_last_and_names_place_knee_and_setting() -> None:
     text = printed(advice())
-    conclusion = " ".join(text[text.index("narrow place") :].split())
+    conclusion = " ".join(text[text.index("bottleneck: ") :].split())
     for part in (
-        "narrow place: decode, 57% of the time of training",
+        "bottleneck: decode, 57% of the time of training",
         "because loading takes 4.00 times as long as the step; decode is the largest part of loading, 62%",
         "without it training is at most",
         "change: cache='ram'",

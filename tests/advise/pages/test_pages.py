@@ -20,7 +20,9 @@ from perfsuite.advise.profile.loading import LoadingProfile, StageRate
 from perfsuite.advise.profile.step import StepProfile
 from perfsuite.advise.profile.transforms import PipelineProfile, StepTimes
 from perfsuite.advise.scaling import ScalingResult
-from perfsuite.advise.sweep.report import CoreUse, HostMemory, LoaderSetting, SettingResult, SweepReport
+from perfsuite.advise.sweep.loader_setting import LoaderSetting
+from perfsuite.advise.sweep.report import SweepReport
+from perfsuite.advise.sweep.setting_result import CoreUse, HostMemory, SettingResult
 from perfsuite.judge.verdict import Interval
 from perfsuite.measure.stage_clock import StageSpan
 from perfsuite.report.page.document import Document

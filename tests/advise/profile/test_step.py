@@ -8,11 +8,12 @@ import pytest
 
 from perfsuite.advise.inputs.models import load_model
 from perfsuite.advise.profile.stage_loaders import without_workers
-from perfsuite.advise.profile.step import OTHER, REST_OF_LOADING, STEP_STAGES, StepProfile, profile_step
+from perfsuite.advise.profile.step import OTHER, REST_OF_LOADING, StepProfile, profile_step
 from perfsuite.data.loaders import make_loaders
 from perfsuite.data.synthetic import dataset
 from perfsuite.errors import NothingMeasuredError
 from perfsuite.measure.clock import make_clock
+from perfsuite.stages import STEP_STAGES
 from tests.advise.inputs import own_things
 
 BATCHES = 9

@@ -14,8 +14,9 @@ from perfsuite.advise.sweep import measure
 from perfsuite.advise.sweep.advice import advise_on_sweep
 from perfsuite.advise.sweep.config import SweepConfig
 from perfsuite.advise.sweep.loader_run import LoaderRun
+from perfsuite.advise.sweep.loader_setting import LoaderSetting
 from perfsuite.advise.sweep.measure import measure_sweep
-from perfsuite.advise.sweep.report import MIN_BLOCKS, LoaderSetting, SweepReport
+from perfsuite.advise.sweep.report import MIN_BLOCKS, SweepReport
 from perfsuite.advise.sweep.setting_loaders import ImageLoaders, OwnLoaders
 from perfsuite.advise.sweep.step_side import step_of_model
 from perfsuite.data.engines import auto

@@ -9,14 +9,9 @@ import pytest
 
 from perfsuite.advise.machine import MachineFacts
 from perfsuite.advise.sweep.advice import advise_on_sweep
-from perfsuite.advise.sweep.report import (
-    BatchWaitTimes,
-    HostMemory,
-    LoaderSetting,
-    RelativeSpeed,
-    SettingResult,
-    SweepReport,
-)
+from perfsuite.advise.sweep.loader_setting import LoaderSetting
+from perfsuite.advise.sweep.report import RelativeSpeed, SweepReport
+from perfsuite.advise.sweep.setting_result import BatchWaitTimes, HostMemory, SettingResult
 from perfsuite.advise.sweep.targets import check_targets
 from perfsuite.judge.verdict import Outcome
 

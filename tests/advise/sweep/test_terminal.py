@@ -10,7 +10,9 @@ from rich.console import Console
 
 from perfsuite.advise.machine import MachineFacts
 from perfsuite.advise.sweep.json_ import sweep_to_dict
-from perfsuite.advise.sweep.report import CoreUse, HostMemory, LoaderSetting, SettingResult, SweepReport
+from perfsuite.advise.sweep.loader_setting import LoaderSetting
+from perfsuite.advise.sweep.report import SweepReport
+from perfsuite.advise.sweep.setting_result import CoreUse, HostMemory, SettingResult
 from perfsuite.advise.sweep.terminal import print_sweep
 
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from perfsuite.advise.sweep.config import SweepConfig
-from perfsuite.advise.sweep.report import LoaderSetting, SweepReport
+from perfsuite.advise.sweep.loader_setting import LoaderSetting
+from perfsuite.advise.sweep.report import SweepReport
 from perfsuite.advise.sweep.sides import ProgressCallback
 from perfsuite.advise.time_limit import TimeLimit
 from perfsuite.advise.tuning.tune import SearchSpace, TuningResult, tune

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import signal
@@ -13,9 +12,9 @@ import pytest
 from perfsuite.advise.sweep import measure
 from perfsuite.cli import main
 from perfsuite.cli.commands import sweep
+from perfsuite.cli.config_file import CommandParser
 from perfsuite.cli.progress import ProgressLine
-from perfsuite.cli.sweep_arguments import merge_options
-from perfsuite.cli.sweep_options import SweepOptions
+from perfsuite.cli.sweep_options import SweepOptions, options_from
 from perfsuite.data.synthetic import dataset
 from perfsuite.errors import UsageError
 from tests.cli.exit_code import exit_code_of
@@ -35,9 +34,9 @@ def quick(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def merged(*words: str) -> SweepOptions:
-    parser = argparse.ArgumentParser()
+    parser = CommandParser()
     sweep.add_arguments(parser)
-    return merge_options(parser.parse_args(words), SweepOptions, "sweep")
+    return options_from(parser.parse_args(words), SweepOptions, "sweep")
 
 
 def test_tables_checks_and_advice_are_printed_and_written(
@@ -145,7 +144,7 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_the_defaults(tmp_
         ("num_workers = [-1]", r"sweep.toml: num_workers: -1, expected a whole number of 0 or more"),
         ("num_workers = []", "sweep.toml: num_workers: an empty list, expected one value or more"),
         ("num_workers = [true]", "sweep.toml: num_workers: True, expected a whole number"),
-        ("seconds = 0", "sweep.toml: seconds: 0, expected a number above 0"),
+        ("seconds = 0", "sweep.toml: seconds: '0', expected a time above 0"),
         ("check = 1", "sweep.toml: check: 1, expected true or false"),
         ("engine = [1]", "sweep.toml: engine: 1, expected text"),
     ],

@@ -1,4 +1,4 @@
-"""One law of orientation: every decoder returns what Pillow's `exif_transpose` makes of the file."""
+"""One reference of orientation: every decoder returns what Pillow's `exif_transpose` makes of the file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HEADERS = headers()
 TOLERANCE = 12
 
 
-def law(data: bytes) -> Pixels | None:
+def oracle(data: bytes) -> Pixels | None:
     """The oracle; None where Pillow cannot read the metadata."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -70,20 +70,20 @@ def loader_pixels(data: bytes) -> Pixels | None:
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("header", HEADERS)
 @pytest.mark.parametrize("name", [*available_decoders(), "auto"])
-def test_every_decoder_follows_the_law(name: str, header: str) -> None:
-    assert agrees(decode_or_none(name, HEADERS[header]), law(HEADERS[header]))
+def test_every_decoder_follows_the_oracle(name: str, header: str) -> None:
+    assert agrees(decode_or_none(name, HEADERS[header]), oracle(HEADERS[header]))
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("header", HEADERS)
-def test_the_loader_follows_the_law(header: str) -> None:
-    assert agrees(loader_pixels(HEADERS[header]), law(HEADERS[header]))
+def test_the_loader_follows_the_oracle(header: str) -> None:
+    assert agrees(loader_pixels(HEADERS[header]), oracle(HEADERS[header]))
 
 
 def test_the_headers_have_every_outcome() -> None:
-    """The negative control: without the law the stored pixels would be returned, which is wrong for many."""
+    """The negative control: without the rule the stored pixels would be returned, which is wrong for many."""
     stored = np.asarray(Image.open(io.BytesIO(base_jpeg())))
-    outcomes = [law(data) for data in HEADERS.values()]
+    outcomes = [oracle(data) for data in HEADERS.values()]
     turned = [pixels for pixels in outcomes if pixels is not None and not agrees(pixels, stored)]
     assert len(HEADERS) >= 29
     assert len(turned) >= 15

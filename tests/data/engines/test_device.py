@@ -34,8 +34,8 @@ def test_crops_on_the_device_are_nearly_pillows(crop_function: object, side: tup
     assert np.abs(loaders_.astype(int) - expected.astype(int)).max() <= 2
 
 
-@pytest.mark.parametrize("mode", ["none", None, "moderate", "aggressive"])
-def test_the_device_gives_nearly_the_images_of_the_host(folder: Path, mode: str | None) -> None:
+@pytest.mark.parametrize("mode", ["none", "mirror", "moderate", "aggressive"])
+def test_the_device_gives_nearly_the_images_of_the_host(folder: Path, mode: str) -> None:
     host, device = (
         loaders(folder, "threads", augmentation_mode=mode),
         loaders(folder, "device", augmentation_mode=mode),

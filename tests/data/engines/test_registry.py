@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 
 
 def test_the_engines_that_the_documentation_lists_exist() -> None:
-    assert set(ENGINES) == {"auto", "threads", "processes", "subprocess", "device"}
+    assert {"auto", "threads", "processes", "subprocess", "device"} <= set(ENGINES)
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -26,5 +26,5 @@ def test_without_workers_every_host_engine_is_inline(folder: Path, name: str, nu
 
 
 def test_an_unknown_engine_is_an_error_with_the_known_names(folder: Path) -> None:
-    with pytest.raises(ValueError, match="engine: 'magic', expected one of auto, device, processes"):
+    with pytest.raises(ValueError, match=r"engine: 'magic', expected one of auto, device, .*processes"):
         make_engine("magic", image_folder(folder), ImageConfig(size=32), WorkerConfig(1), CPU)

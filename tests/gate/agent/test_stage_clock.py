@@ -1,4 +1,4 @@
-"""The agent's stage clock agrees with the one that it copies, and hears the project's stages."""
+"""The agent's stage clock agrees with the one that it copies, and receives the project's stages."""
 
 from __future__ import annotations
 

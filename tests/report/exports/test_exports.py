@@ -46,7 +46,7 @@ def export(name: str, *runs: Run) -> str:
 
 
 def test_the_formats() -> None:
-    assert sorted(EXPORTS) == ["asv", "bmf", "csv", "github-action-benchmark", "prometheus"]
+    assert {"asv", "bmf", "csv", "github-action-benchmark", "prometheus"} <= set(EXPORTS)
 
 
 @pytest.mark.parametrize("name", sorted(EXPORTS))

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
+from ..optional import uses_device
 from .code_monitor import CodeMonitor
 from .file_monitor import FileMonitor
 from .lookups import GIT_ENTRY, LookupMonitor
@@ -170,7 +171,7 @@ class Recorder:
         if has_ended or _living_children():
             self.note("blind", "another process was running")
         self._usage, self._lookups.harmless_processes = usage, 0
-        if sys.version_info < (3, 12) and _uses_device():
+        if sys.version_info < (3, 12) and uses_device():
             self.note("blind", "threads of the device cannot be followed before Python 3.12")
 
     def _note_loaded(self) -> None:
@@ -229,8 +230,3 @@ def _living_children() -> bool:
                 if b"torch/_inductor/compile_worker" not in command:
                     return True
     return False
-
-
-def _uses_device() -> bool:
-    torch = sys.modules.get("torch")
-    return torch is not None and bool(torch.cuda.is_initialized())

@@ -6,4 +6,4 @@ from perfsuite.discovery import discover
 from perfsuite.training.inference import runtimes
 from perfsuite.training.inference.runtimes.base import ExportRuntime
 
-RUNTIMES = {runtime.name: runtime for runtime in discover(runtimes, "RUNTIME", ExportRuntime)}
+RUNTIMES = {runtime.name: runtime for runtime in discover(runtimes, "RUNTIME", ExportRuntime).values()}

