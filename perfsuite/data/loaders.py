@@ -19,6 +19,7 @@ from typing import Any, Literal
 import torch
 
 from perfsuite.data.cache.cached_source import cache_splits
+from perfsuite.data.cache.normalized import NormalizedCacheEngine, check_normalized_cache
 from perfsuite.data.engines.base import DEFAULT_TIMEOUT_SECONDS, WorkerConfig
 from perfsuite.data.engines.device_prefetch import DevicePrefetcher
 from perfsuite.data.engines.registry import make_engine
@@ -36,9 +37,7 @@ from perfsuite.data.sources.splits import SPLITS, Split, class_weights, read_spl
 from perfsuite.data.synthetic.dataset import cached_dataset
 from perfsuite.data.targets import TargetBuilder
 from perfsuite.transforms import AugmentationMode
-
-# The name of the training default: a random crop and a mirror. Other modes add operations to the crop.
-MIRROR_ONLY = "mirror"
+from perfsuite.transforms.augment.modes import MIRROR, get_mode
 
 # Both, because a Mapping is invariant in its keys.
 SourcesBySplit = Mapping[str, ImageSource] | Mapping[Split, ImageSource]
@@ -99,6 +98,7 @@ def make_loaders(
     scaled_decode: bool = False,
     cache: Literal["ram", "disk"] | None = None,
     cache_epochs: int = 0,
+    cache_normalized: bool = False,
     device: str | torch.device = "cpu",
     cores: Sequence[int] = (),
     timeout: float = DEFAULT_TIMEOUT_SECONDS,
@@ -123,7 +123,8 @@ def make_loaders(
     `scaled_decode` decodes a JPEG at a fraction of its size if that leaves twice the size after the resize:
     faster, with slightly different pixels. `cache` stores decoded images in memory or in a file, as many as
     fit (more options: perfsuite.data.cache.cached_source). With `cache_epochs` it stores the augmented
-    training images of that many epochs, and repeats these. With a `device`, batches are copied there ahead of
+    training images of that many epochs, and repeats these. `cache_normalized` stores normalized images instead,
+    four times the memory; docs/loaders.md says why not to. With a `device`, batches are copied there ahead of
     time and normalized there. `cores` pins the workers to these cores in turn. Workers that give no result
     for `timeout` seconds while the caller waits are an error that names their images (0: no limit).
 
@@ -188,14 +189,17 @@ def make_loaders(
         world_size=all_ranks,
         uneven=uneven,
         sampler=sampler,
+        cache_normalized=cache_normalized,
     )
     sources = _open_splits(data_dir, labels, val_fraction, test_fraction)
     if cache_epochs and cache is None:
         raise ValueError(f"cache_epochs: {cache_epochs} without a cache, expected cache='ram' or 'disk' too")
-    if cache is not None:
+    if cache_normalized:
+        check_normalized_cache(cache, cache_epochs, image_configs["train"], target_device)
+    elif cache is not None:
         sources = cache_splits(cache, sources, image_configs, cache_epochs)
     targets = None if labels is None else TargetBuilder(labels, image_size, keypoint_flip_pairs)
-    if targets is not None and may_mirror(image_configs["train"].mode):
+    if targets is not None and get_mode(image_configs["train"].mode).may_mirror:
         targets.check_flip_orders()
     loaders = {
         split: _make_loader(split, sources[split], image_configs[split], options, targets) for split in SPLITS
@@ -224,6 +228,8 @@ def _make_loader(
 ) -> Loader:
     order = options.order(split, source)
     engine = make_engine(options.engine, source, image_config, options.workers, options.device)
+    if options.cache_normalized:
+        engine = NormalizedCacheEngine(engine, source, image_config, options.normalize)
     if options.device.type != "cpu":
         engine = DevicePrefetcher(engine, image_config.batch_layout, options.device)
     return Loader(
@@ -283,22 +289,6 @@ def _training_config(
 ) -> ImageConfig:
     if mode == "none":
         return replace(image_config, refill=True)
-    if mode is None or mode == MIRROR_ONLY:
-        mode = _mirror_mode()
+    if mode is None or mode == MIRROR.name:
+        mode = MIRROR
     return replace(image_config, crop=crop, mode=mode, refill=True)
-
-
-def may_mirror(mode: str | AugmentationMode) -> bool:
-    """Whether a mode mirrors some images."""
-    from perfsuite.transforms.augment.modes import get_mode
-    from perfsuite.transforms.augment.operations.mirror import Mirror
-
-    return any(
-        isinstance(operation, Mirror) and operation.probability > 0 for operation in get_mode(mode).operations
-    )
-
-
-def _mirror_mode() -> AugmentationMode:
-    from perfsuite.transforms.augment.operations.mirror import Mirror
-
-    return AugmentationMode(MIRROR_ONLY, (Mirror(),))

@@ -25,6 +25,7 @@ PLACES_OF_STAGES = {
     "decode": NarrowPlace.DECODE,
     "read and decode": NarrowPlace.DECODE,
     "resize": NarrowPlace.TRANSFORM,
+    "random numbers": NarrowPlace.TRANSFORM,
     "augment": NarrowPlace.TRANSFORM,
     "normalize": NarrowPlace.TRANSFORM,
     "transform": NarrowPlace.TRANSFORM,

@@ -17,12 +17,13 @@ from typing import Any
 
 from torch import nn
 
-from perfsuite.advise.inputs.batches import images_and_labels
+from perfsuite.advise.inputs.batches import batch_bytes, images_and_labels
 from perfsuite.errors import NothingMeasuredError
 from perfsuite.judge.amdahl import max_speedup_with_overlap, max_speedup_without
 from perfsuite.judge.metrics import MetricEstimate
 from perfsuite.judge.order_statistics import median_interval, quantile
 from perfsuite.measure.clock import Clock
+from perfsuite.measure.memory import measure_peak_memory
 from perfsuite.measure.stage_clock import StageClock, StageSpan
 from perfsuite.stages import listen_to_stages
 from perfsuite.training.devices import DeviceTransfer
@@ -40,6 +41,15 @@ REST_OF_LOADING = "rest of loading"
 
 
 @dataclass(frozen=True, slots=True)
+class StepMemory:
+    """Memory while one batch is loaded and trained on, in bytes; None where it could not be measured."""
+
+    batch_bytes: int
+    host_peak_bytes: int | None  # of the process tree
+    device_peak_bytes: int | None  # None on the CPU
+
+
+@dataclass(frozen=True, slots=True)
 class StepProfile:
     """Seconds of each stage in each batch, all in one thread; `other` is what no stage covers."""
 
@@ -51,6 +61,7 @@ class StepProfile:
     num_workers: int = 0
     is_complete: bool = True  # False where the run was interrupted
     spans: tuple[StageSpan, ...] = ()  # the first stages, one by one
+    memory: StepMemory | None = None  # None where the run was interrupted
 
     @property
     def batch_seconds(self) -> tuple[float, ...]:
@@ -131,7 +142,21 @@ def profile_step(
         stage_seconds={name: tuple(record.get(name, 0.0) for record in timed) for name in names},
         is_complete=is_complete,
         spans=tuple(stage_clock.spans),
+        memory=_measure_memory(loader, train_on) if is_complete else None,
     )
+
+
+def _measure_memory(loader: Iterable[Any], train_on: Callable[[Any], None]) -> StepMemory:
+    """Load and train on one more batch, apart from the timed ones, because reading memory takes time."""
+    sizes: list[int] = []
+
+    def one_batch() -> None:
+        batch = next(iter(loader))
+        sizes.append(batch_bytes(batch))
+        train_on(batch)
+
+    peaks = measure_peak_memory(one_batch)
+    return StepMemory(sizes[0], peaks.peak_pss_bytes, peaks.peak_cuda_allocated_bytes)
 
 
 def _record_batches(

@@ -86,6 +86,7 @@ class HostMemory:
     batch_bytes: int  # of a batch as the loader returns it
     prefetch_bytes: int  # of the batches that are loaded ahead
     peak_growth_bytes: int  # of the process tree, from before its workers start to the end of a turn
+    worker_bytes: int | None = None  # of the worker processes after a turn; None where there are none
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +227,7 @@ class SweepReport:
     epochs: int = 1  # of the run whose time is estimated
     machine: MachineFacts | None = None
     step_seconds_per_image: Numbers = ()  # of a training step in the same blocks; empty without a model
+    device_peak_bytes: int | None = None  # that the training step allocates; None where it runs on the CPU
     failures: Mapping[str, str] = field(default_factory=dict)  # reasons of settings that could not load
     other_sides: Mapping[str, Numbers] = field(default_factory=dict)  # further sides in the same blocks
 
