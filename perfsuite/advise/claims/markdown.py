@@ -12,6 +12,7 @@ from perfsuite.advise.claims.results import ClaimsReport, SpeedupRow, format_int
 
 TITLES = {
     "training": "Training step",
+    "epoch": "Whole epochs, loading included",
     "batch size": "Batch size",
     "inference": "Inference",
     "loading": "Loading",
