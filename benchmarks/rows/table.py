@@ -1,4 +1,8 @@
-"""The rows, with the commands that show them. The commands run in a folder with `images/` and `m.pth`."""
+"""The rows, with the commands that show them.
+
+The commands run in a folder with `images/`, `m.pth`, `sweep.toml` and `load_epochs.py`; those of pytest in the
+repository. Rows that one command shows share its run.
+"""
 
 from __future__ import annotations
 
@@ -18,18 +22,47 @@ SETUP = (
     "perfsuite train --data-dir images --image-size 64 --epochs 1 --quiet --model-path m.pth",
 )
 
-SWEEP = "perfsuite sweep --data-dir images --num-workers 0,2,4,8 --model small --seconds {seconds}"
-MODES = f"{SWEEP} --augmentation-mode conservative moderate aggressive --image-size 64"
-CLAIMS = "perfsuite claims --data-dir images --seconds {seconds}0"
-STEP = "perfsuite profile step --data-dir images --model small --seconds {seconds}"
+MODES = (
+    "perfsuite sweep --data-dir images --num-workers 0,2,4,8 --model small --image-size 64 "
+    "--augmentation-mode conservative moderate aggressive --seconds {seconds}"
+)
+ADVISE = "perfsuite advise --data-dir images --report advice --seconds {seconds}"
+CLAIMS = "perfsuite claims --data-dir images"  # within its default limit of 320 s
+STEP = "perfsuite profile step --data-dir images --model small --augmentation-mode moderate --seconds {rounds}"
+LOADING = (
+    "perfsuite profile loading --data-dir images --augmentation-mode moderate --cold-files --seconds {rounds}"
+)
+PROCESSES = "perfsuite profile processes --seconds {seconds} " + " ".join(
+    f"--command {kind}='python load_epochs.py {kind}'"
+    for kind in ("files", "conditional", "cached", "normalized")
+)
 
 
-def _bench(file: str, tests: str) -> str:
-    options = "--perf-max-time={rounds} --benchmark-max-time={rounds} --perf-time-only --perf-no-save"
-    return f"pytest benchmarks/{file} -k '{tests}' {options}"
+def _bench(files: str, tests: str, options: str = "") -> str:
+    paths = " ".join(f"benchmarks/{file}" for file in files.split())
+    return (
+        f"pytest {paths} -k '{tests}' --perf-max-time={{rounds}} --benchmark-max-time={{rounds}} "
+        f"--perf-time-only --perf-no-save{options}"
+    )
 
 
-RATE = r"^ +\S.* [\d.,]+ \w+/s.*"  # a line of the table of `pytest benchmarks`
+ALTERNATIVES = _bench(
+    "test_augment.py test_cache.py", "alternatives or when_to_augment or normalizing_once or gpu_against"
+)
+LOADERS = _bench(
+    "test_loaders.py",
+    "prefetch_factor or persistent_workers or files_and_shards or installed_decoders or output_sizes or "
+    "reduced_decoding",
+)
+MAPS = _bench("test_cache.py", "maps_from_disk or map_file_formats or targets_overhead")
+
+
+def _rates(*arms: str) -> str:
+    """The lines of these workloads in the table of `pytest benchmarks`."""
+    return rf"^ +({'|'.join(arms)}) +[\d.,]+ \w+/s.*"
+
+
+SETTING = r"^ *\d \w+( \+\d)?"  # the first cell of a row of a sweep, such as `8 threads +2`
 
 _TEMPLATES = (
     Row(
@@ -45,152 +78,152 @@ _TEMPLATES = (
         id="A2",
         what="Pillow's ImageFolder against direct decoding",
         command=CLAIMS,
-        figure=r"^\| direct, no workers \| [\d,]+ \| .*x \| .*",
+        figure=r"^\| (Pillow|direct), (no|2) workers \| [\d,]+ \| .*x \| .*",
+        max_figures=3,
     ),
     Row(
         id="A3",
-        what="modes conservative, moderate, aggressive",
+        what="modes conservative, moderate, aggressive with 8 workers",
         command=MODES,
-        figure=r"^ *0 inline +(moderate|conservative|aggressive|none) .*",
+        figure=r"^ *8 \w+ \+2 +(conservative|moderate|aggressive|none) .*",
     ),
     Row(
         id="A4",
         what="workers 0, 2, 4, 8",
         command=MODES,
-        figure=r"^ *[0248] (inline|processes|threads).*(knee|faster|slower|unclear|within).*",
+        figure=SETTING + r" +[\d.,]+ .*(the knee\??|as fast|slower|unclear) *$",
     ),
     Row(
         id="A5",
         what="augmentation overhead: transforms, random numbers, memory",
-        command=_bench("test_augment.py", "overhead"),
-        figure=RATE,
+        command=LOADING,
+        figure=r"augmentation .* of loading .*",
     ),
     Row(
         id="A6",
         what="alternatives side by side",
-        command=_bench("test_augment.py", "alternatives or gpu_against"),
-        figure=RATE,
+        command=ALTERNATIVES,
+        figure=_rates(
+            *("none", "ours", r"ours batched \w+", "torchvision", "albumentations", r"kornia \w+"),
+            *("beforehand", "every epoch", "never"),
+        ),
+        max_figures=9,
         gpu_part="augmentation on the device",
     ),
     Row(
         id="A7",
         what="bottleneck: loading rate over training rate",
         command=MODES,
-        figure=r"the loading rate over the training rate of [\d.]+",
+        figure=r"(kept|broken|unclear): the loading rate over the training rate of [\d.]+.*",
     ),
-    Row(id="A8", what="time of an epoch and a run", command=MODES, figure=r"an epoch of \d+ images takes .*"),
+    Row(
+        id="A8", what="time of an epoch and a run", command=MODES, figure=r".* an epoch of [\d,]+ images .*"
+    ),
     Row(
         id="A9",
-        what="distribution of batch times",
+        what="distribution of batch times: min, mean, max, std, p50, p90, p95, p99, first, in ms",
         command=MODES,
-        figure=r"^ *\d (inline|processes|threads)( \+\d)?( +[\d.,]+){9} *$",
+        figure=SETTING + r"( +[\d.,]+){9} *$",
     ),
     Row(
         id="A10",
-        what="memory of a batch, prefetched, of workers",
+        what="memory of a batch, prefetched, of workers, growth, of the device",
         command=MODES,
-        figure=r"^ *\d (inline|processes|threads).*iB.*",
+        figure=rf"{SETTING} .*iB.*|^ *training step( +-){{4}} .*",
+        max_figures=5,
         gpu_part="memory of the device",
     ),
     Row(
         id="A11",
-        what="CPU use of the main process and workers",
+        what="CPU use of the main process and workers, in cores and of the machine",
         command=MODES,
-        figure=r"^ *\d (inline|processes|threads).*% .*iB.*",
+        figure=SETTING + r" +[\d.]+ +[\d.]+ +\d+% *$",
     ),
     Row(
         id="A12",
-        what="checks",
-        command=f"{MODES} --check",
+        what="checks (with --check they are the exit code)",
+        command=MODES,
         figure=r"^(kept|broken|unclear): .*",
-        exit_codes=(0, 1, 10),
+        max_figures=12,
     ),
     Row(
         id="A13",
         what="prefetch factor, persistent workers, pinned memory",
-        command=_bench("test_loaders.py", "prefetch or persistent"),
-        figure=RATE,
+        command=LOADERS,
+        figure=_rates("persistent", "new each epoch", r"prefetch \d"),
+        max_figures=5,
         gpu_part="pinned and non-blocking copies",
     ),
     Row(
         id="A14",
         what="advice for the platform",
         command="perfsuite sweep --data-dir images --num-workers 8 --engine processes --augmentation-mode "
-        "none --image-size 64 --seconds {seconds}",
+        "none --image-size 64 --seconds {rounds}",
         figure=r"worker processes .*|\d+ workers share.*",
     ),
-    Row(
-        id="A15",
-        what="a plot and a report",
-        command="perfsuite advise --data-dir images --report advice --seconds {seconds}",
-        figure=r".*(advice/|\.svg|\.html|\.md).*",
-    ),
+    Row(id="A15", what="a plot and a report", command=ADVISE, figure=r"^report: .*"),
     Row(
         id="B1",
-        what="profile of single transforms",
+        what="profile of single transforms, without keypoints and with them",
         command="perfsuite profile transforms --pipeline albumentations --input-size 1280x720 "
         "--input-size 640x360 --seconds {rounds}",
-        figure=r"^ +(Normalize|PadIfNeeded|LongestMaxSize|ToTensorV2|whole) .*",
+        figure=r"^albumentations at .*|^ +(Normalize|PadIfNeeded|LongestMaxSize|ToTensorV2|whole) .*",
+        max_figures=12,
     ),
     Row(
         id="B2",
-        what="ConditionalNormalize",
-        command=_bench("test_normalize.py", "conditional or pass_through"),
-        figure=RATE,
+        what="ConditionalNormalize, as whole processes: real, user, system",
+        command=PROCESSES,
+        figure=r"^(files|conditional) .*",
     ),
     Row(
         id="B3",
         what="images normalized once in the cache",
-        command=_bench("test_cache.py", "normalizing_once"),
-        figure=RATE,
+        command=ALTERNATIVES,
+        figure=_rates("stored as bytes", "stored as floats"),
     ),
     Row(
         id="B4",
         what="decoded images in RAM",
-        command='python -c "from perfsuite.data import make_loaders; '
-        "loader = make_loaders('images', num_workers=0, image_size=64, cache='ram').train; list(loader); "
-        "print(loader.source.cached_count, 'images decoded once,', loader.source.capacity, 'fit')\"",
-        figure=r"\d+ images decoded once.*",
+        command=ALTERNATIVES,
+        figure=_rates("every epoch", "every epoch from decoded"),
     ),
-    Row(
-        id="B5",
-        what="shards",
-        command=_bench("test_loaders.py", "files_and_shards"),
-        figure=RATE,
-    ),
+    Row(id="B5", what="shards", command=LOADERS, figure=_rates("files", "shards")),
     Row(
         id="B6",
         what="NVIDIA DALI",
-        command=_bench("test_peers.py", "dali"),
-        figure=RATE,
+        command=_bench("test_peers.py", "dali", " --slow"),
+        figure=_rates("peer", "ours", "dali"),
         package="nvidia.dali",
         gpu_part="DALI on the device",
     ),
     Row(
         id="B7",
-        what="whole processes: real, user, sys",
-        command="perfsuite profile processes --seconds {seconds} --command plain='python -c pass' "
-        "--command numpy='python -c \"import numpy\"'",
-        figure=r"^(plain|numpy) +[\d.]+ .*",
+        what="whole processes: real, user, system",
+        command=PROCESSES,
+        figure=r"^(files|conditional|cached|normalized) .*",
     ),
     Row(
         id="B8",
-        what="what removing a stage can give",
+        what="what removing a stage can give, without overlap and with it",
         command=STEP,
         figure=r"^ +(decode|normalize|augment|forward|backward) .*",
+        max_figures=5,
     ),
     Row(
         id="B9",
-        what="AMP, batch size, accumulation, exports",
+        what="AMP, batch size, accumulation, checkpointing, exports",
         command=CLAIMS,
-        figure=r"^\| (bf16|accumulated, \d+ microbatches|torch.export|compiled|64) \| .*",
+        figure=r"^\| (bf16|accumulated, \d+ microbatches|activation_checkpointing|torch.export|64) "
+        r"\| [\d,]+ \| .*",
+        max_figures=5,
         gpu_part="fp16 and TensorRT",
     ),
     Row(
         id="C1",
         what="batches per second",
         command=MODES,
-        figure=r"(kept|broken|unclear): batches_per_second of [\d.]+/s",
+        figure=r"(kept|broken|unclear): batches_per_second of .*",
     ),
     Row(
         id="C2",
@@ -201,36 +234,42 @@ _TEMPLATES = (
     ),
     Row(
         id="C3",
-        what="augmentation as a share of a batch",
+        what="augmentation as a share of a batch's time",
         command=MODES,
-        figure=r"overhead_share of [-\d.]+",
+        figure=r"(kept|broken|unclear): overhead_share of .*",
     ),
-    Row(id="C4", what="the knee", command=MODES, figure=r"^(use|unclear: the turns|0 |\d+ ).*"),
+    Row(
+        id="C4",
+        what="the knee",
+        command=MODES,
+        figure=r"^(set num_workers|unclear: the turns|because|until then).*",
+    ),
     Row(
         id="C5",
-        what="reading against computing",
-        command="perfsuite profile loading --data-dir images --augmentation-mode moderate --cold-files "
-        "--seconds {rounds}",
-        figure=r"(reading a file|computing|cold files).*",
+        what="reading against computing, files in the page cache and not",
+        command=LOADING,
+        figure=r"(reading|computing|cold files).*",
     ),
     Row(
         id="C6",
         what="CSV, folder, settings from a file",
         command="perfsuite sweep --csv images/labels.csv --data-dir images --num-workers 0,2 "
-        "--config sweep.toml --seconds {seconds}",
-        figure=r"^ *[02] (inline|processes|threads)( \+\d)? +\d.*",
+        "--config sweep.toml --seconds {rounds}",
+        figure=SETTING + r" +[\d.,]+ .*(the knee\??|as fast|slower|unclear) *$",
     ),
     Row(
         id="C7",
         what="recommendations",
-        command="perfsuite advise --data-dir images --report advice --seconds {seconds}",
-        figure=r".*(num_workers|advice/).*",
+        command=ADVISE,
+        figure=r"^(narrow place|  change|knee|set ).*",
     ),
     Row(
         id="C8",
         what="expensive and cheap operations",
-        command="perfsuite profile transforms --pipeline operations --input-size 512x512 --seconds {rounds}",
-        figure=r"^ +(elastic|grid|mirror|rotat|quarter|flip|jitter|color)\S* .*",
+        command="perfsuite profile transforms --pipeline operations --input-size 512x512 --keypoints 0 "
+        "--seconds {rounds}",
+        figure=r"^ +(elastic|grid|mirror|quarter turn|jitter|slowest:|try:) .*",
+        max_figures=7,
     ),
     Row(
         id="D1",
@@ -245,22 +284,29 @@ _TEMPLATES = (
     Row(
         id="D2",
         what="maps from memory and disk",
-        command=_bench("test_cache.py", "maps_from_disk"),
-        figure=RATE,
+        command=MAPS,
+        figure=_rates("stored", "in memory"),
     ),
-    Row(id="D3", what="shares of a step", command=STEP, figure=r"^ +(loading|forward|decode|backward) .*"),
-    Row(id="D4", what="npz reading", command=_bench("test_cache.py", "map_file_formats"), figure=RATE),
+    Row(
+        id="D3",
+        what="shares of a step",
+        command=STEP,
+        figure=r"^ +(loading|forward|decode|backward|other) .*",
+        max_figures=5,
+    ),
+    Row(id="D4", what="npz reading, files per second", command=MAPS, figure=_rates("npy", "npz")),
     Row(
         id="D5",
-        what="decoders, sizes, cached images, persistent workers",
-        command=_bench("test_loaders.py", "decoders or output_sizes or reduced"),
-        figure=RATE,
+        what="decoders, sizes, decoding at a reduced scale",
+        command=LOADERS,
+        figure=_rates(r"(?!prefetch|persistent|new|files|shards)\w[\w ]*"),
+        max_figures=12,
     ),
     Row(
         id="D6",
-        what="maps drawn from polygons",
-        command=_bench("test_cache.py", "maps_from_disk or targets"),
-        figure=RATE,
+        what="maps drawn from polygons; targets that follow the images",
+        command=MAPS,
+        figure=_rates("stored", "drawn", "labels", "targets"),
     ),
     Row(
         id="E1",
@@ -273,13 +319,13 @@ _TEMPLATES = (
         id="E2",
         what="torch.compile",
         command=CLAIMS,
-        figure=r"^\| torch.compile (trains|predicts) .*",
+        figure=r"^\| torch.compile (trains|predicts) [\d.]+x \| [\d.]+x .*",
     ),
     Row(
         id="E3",
         what="AMP",
         command=CLAIMS,
-        figure=r"^\| AMP .*",
+        figure=r"^\| AMP (trains|halves) .* \| [\d.]+x.*",
         gpu_part="GradScaler with fp16",
     ),
     Row(
@@ -307,7 +353,8 @@ _TEMPLATES = (
         id="E7",
         what="baseline, loading, compile, AMP, all combined",
         command=CLAIMS,
-        figure=r"^\| (all|loading, ).*combined.*",
+        figure=r"^\| (baseline|loading|all combined|all combined train .*) \| [\d,.]+x? .*",
+        max_figures=6,
         gpu_part="memory of the device",
     ),
     Row(
@@ -330,7 +377,7 @@ _TEMPLATES = (
         id="E11",
         what="peak device memory",
         command=CLAIMS,
-        figure=r"^\| (AMP|all combined) halves? the memory .*",
+        figure=r"^\| (AMP halves|all combined halve) the memory \| [\d.]+x.*",
         is_gpu_only=True,
     ),
 )
