@@ -23,7 +23,8 @@ from benchmarks.rows.row import (
     run_command,
     run_row,
 )
-from benchmarks.rows.table import ROW_IDS, SETUP, rows
+from benchmarks.rows.commands import SETUP
+from benchmarks.rows.table import ROW_IDS, rows
 from perfsuite import atomic
 from perfsuite.measure.environment import detect_environment
 
