@@ -23,7 +23,7 @@ LOADING = (
 )
 PROCESSES = "perfsuite profile processes --seconds {seconds} " + " ".join(
     f"--command {kind}='python load_epochs.py {kind}'"
-    for kind in ("files", "conditional", "cached", "normalized")
+    for kind in ("files", "conditional", "cached", "disk", "normalized")
 )
 
 

@@ -17,6 +17,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "files": {},
     "conditional": {"normalize": Normalize(dtype=torch.uint8)},
     "cached": {"cache": "ram"},
+    "disk": {"cache": "disk"},
     "normalized": {"cache": "ram", "cache_normalized": True},
 }
 
@@ -25,7 +26,7 @@ def main(kind: str) -> None:
     train = make_loaders("images", 32, 0, "none", **OPTIONS[kind]).train
     conditional = ConditionalNormalize(IMAGENET.mean, IMAGENET.std)
     for _ in range(EPOCHS):
-        for images, _ in train:
+        for images, _labels in train:
             if kind == "conditional":
                 conditional(images)
 

@@ -45,7 +45,8 @@ ROWS = (
         id="B7",
         what="whole processes: real, user, system",
         command=PROCESSES,
-        figure=r"^(files|conditional|cached|normalized) .*",
+        figure=r"^(files|conditional|cached|disk|normalized) .*",
+        max_figures=5,
     ),
     Row(
         id="B8",
