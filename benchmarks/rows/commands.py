@@ -17,7 +17,7 @@ MODES = (
 )
 ADVISE = "perfsuite advise --data-dir images --report advice --seconds {seconds}"
 CLAIMS = "perfsuite claims --data-dir images"  # within its default limit of 320 s
-STEP = "perfsuite profile step --data-dir images --model small --augmentation-mode moderate --seconds {rounds}"
+STEP = "perfsuite profile step --data-dir images --augmentation-mode moderate --seconds {rounds}"
 LOADING = (
     "perfsuite profile loading --data-dir images --augmentation-mode moderate --cold-files --seconds {rounds}"
 )

@@ -123,10 +123,11 @@ def make_loaders(
     `scaled_decode` decodes a JPEG at a fraction of its size if that leaves twice the size after the resize:
     faster, with slightly different pixels. `cache` stores decoded images in memory or in a file, as many as
     fit (more options: perfsuite.data.cache.cached_source). With `cache_epochs` it stores the augmented
-    training images of that many epochs, and repeats these. `cache_normalized` stores normalized images instead,
-    four times the memory; docs/loaders.md says why not to. With a `device`, batches are copied there ahead of
-    time and normalized there. `cores` pins the workers to these cores in turn. Workers that give no result
-    for `timeout` seconds while the caller waits are an error that names their images (0: no limit).
+    training images of that many epochs, and repeats these. `cache_normalized` stores normalized images
+    instead, in four times the memory; docs/loaders.md says why not to. With a `device`, batches are copied
+    there ahead of time and normalized there. `cores` pins the workers to these cores in turn. Workers that
+    give no result for `timeout` seconds while the caller waits are an error that names their images (0: no
+    limit).
 
     `pin_memory` (by default with a GPU; without one it has no effect) puts batches into page-locked memory.
     `sampler` yields the training rows, before they are shared among ranks. Workers outlive an epoch unless

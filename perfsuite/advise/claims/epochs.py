@@ -1,4 +1,4 @@
-"""Measure whole epochs, loading included: a usual start, each optimization alone, and all of them combined."""
+"""Measure whole epochs, loading included: a usual start, each optimization alone, and all combined."""
 
 from __future__ import annotations
 

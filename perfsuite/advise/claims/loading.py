@@ -177,7 +177,7 @@ class FirstBatches:
 
 
 def limited_sources(image_dir: Path, most: int | None = None) -> dict[Split, ImageSource]:
-    """The images of a folder for every split, evenly spaced where there are more than MAX_IMAGES or `most`."""
+    """The images of a folder for every split; of more than `most` (MAX_IMAGES) evenly spaced ones."""
     from perfsuite.data.sources.base import Subset
     from perfsuite.data.sources.splits import SPLITS, read_splits
 

@@ -28,8 +28,8 @@ from perfsuite.transforms.optional_libraries import import_opencv
 
 MAX_SPANS = 20_000  # about 2 MB of a Chrome trace
 
-# The stages of augmentation in perfsuite's loaders, and what reports on augmentation call them. Random numbers
-# include those of the crop.
+# The stages of augmentation in perfsuite's loaders, and what reports call them. Random numbers include those
+# of the crop.
 AUGMENTATION_PARTS = {"augment": "transforms", "random numbers": "random numbers", "collate": "memory"}
 
 ADVICE = {

@@ -97,7 +97,7 @@ def check_normalized_cache(
         raise ValueError(f"cache_normalized: on_error={training.on_error!r}, expected 'raise'")
     if device.type != "cpu":
         raise ValueError(
-            f"cache_normalized: device={str(device)!r}, expected 'cpu'; a device gets bytes and normalizes them"
+            f"cache_normalized: device={str(device)!r}, expected 'cpu'; a device normalizes bytes itself"
         )
 
 
