@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from benchmarks.rows.commands import SETUP
 from benchmarks.rows.row import (
     CommandOutput,
     Row,
@@ -23,7 +24,6 @@ from benchmarks.rows.row import (
     run_command,
     run_row,
 )
-from benchmarks.rows.commands import SETUP
 from benchmarks.rows.table import ROW_IDS, rows
 from perfsuite import atomic
 from perfsuite.measure.environment import detect_environment

@@ -13,7 +13,7 @@ SETUP = (
 
 MODES = (
     "perfsuite sweep --data-dir images --num-workers 0,2,4,8 --model small --image-size 64 "
-    "--augmentation-mode conservative moderate aggressive --seconds {seconds}"
+    "--augmentation-mode conservative moderate aggressive --seconds {long}"
 )
 ADVISE = "perfsuite advise --data-dir images --report advice --seconds {seconds}"
 CLAIMS = "perfsuite claims --data-dir images"  # within its default limit of 320 s

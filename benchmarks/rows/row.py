@@ -18,7 +18,7 @@ TAIL_LINES = 3  # of what a failing command printed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """`command` is what a user types; {seconds} and {rounds} in it are replaced.
+    """`command` is what a user types; {seconds}, {long} and {rounds} in it are replaced.
 
     `figure` is a regular expression; what it matches in the output is shown. A command that exits with
     another code than `exit_codes`, or prints no figure, has failed.

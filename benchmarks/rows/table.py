@@ -18,8 +18,12 @@ _TEMPLATES = (*augmentation.ROWS, *transforms.ROWS, *loading.ROWS, *training.ROW
 
 
 def rows(seconds: int, rounds: int) -> tuple[Row, ...]:
-    """Every row; `seconds` for a command, `rounds` seconds for a part of one."""
-    return tuple(
-        replace(row, command=row.command.replace("{seconds}", str(seconds)).replace("{rounds}", str(rounds)))
-        for row in _TEMPLATES
-    )
+    """Every row; `seconds` for a command, three times as many for a long one, `rounds` for a part of one."""
+    values = {"{seconds}": seconds, "{long}": 3 * seconds, "{rounds}": rounds}
+    filled = []
+    for row in _TEMPLATES:
+        command = row.command
+        for name, value in values.items():
+            command = command.replace(name, str(value))
+        filled.append(replace(row, command=command))
+    return tuple(filled)

@@ -13,14 +13,17 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from benchmarks.rows import __main__ as rows_main
+from benchmarks.rows import load_epochs
 from benchmarks.rows.__main__ import main, render_page, run_rows
+from benchmarks.rows.commands import PROCESSES, SETUP
 from benchmarks.rows.row import CommandOutput, Row, command_words, judge_row, run_command
-from benchmarks.rows.commands import SETUP
 from benchmarks.rows.table import ROW_IDS, rows
 from perfsuite.advise.claims.markdown import render_claims
 from perfsuite.advise.claims.results import ClaimsReport, SpeedupRow
 from perfsuite.advise.sweep.terminal import print_sweep
 from perfsuite.cli.program import command_names
+from perfsuite.data.synthetic import dataset
 from perfsuite.judge.verdict import Interval
 from tests.advise.sweep.test_terminal import invented as invented_sweep
 from tests.cli.command_examples import full_parser
@@ -36,7 +39,7 @@ def test_every_id_has_one_row() -> None:
 def test_every_command_is_complete_and_each_pattern_compiles() -> None:
     for row in rows(60, 5):
         words = command_words(row.command)
-        assert not re.search(r"\{(seconds|rounds)\}", row.command)
+        assert not re.search(r"\{\w+\}", row.command)
         assert re.compile(row.figure)
         if row.command.startswith("pytest "):
             assert Path(words[3]).is_file(), row.id
@@ -169,6 +172,31 @@ def test_a_command_that_does_not_end_is_killed(tmp_path: Path) -> None:
 def test_an_unknown_id_is_a_usage_error() -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["--only", "Z9"])
+
+
+@pytest.mark.parametrize("kind", load_epochs.OPTIONS)
+def test_the_timed_processes_load_their_epochs(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset.make_dataset(tmp_path / "images", images=8, classes=2, size=(80, 60))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(load_epochs, "EPOCHS", 2)
+    load_epochs.main(kind)
+    assert f"'python load_epochs.py {kind}'" in PROCESSES
+    assert (tmp_path / "cache").exists() == (kind == "disk")
+
+
+def test_the_folder_has_what_the_commands_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = CommandOutput(0, "")
+    monkeypatch.setattr(rows_main, "run_command", lambda words, folder, seconds: done)
+    rows_main.prepare(tmp_path)
+    own = [row.command for row in rows(60, 5) if not row.command.startswith("pytest")]
+    named = {name for command in own for name in re.findall(r"\b\w+\.(?:py|toml)\b", command)}
+    assert {path.name for path in tmp_path.iterdir()} == named == {"load_epochs.py", "sweep.toml"}
+    done = CommandOutput(3, "planted")
+    with pytest.raises(SystemExit, match="exit code 3: planted"):
+        rows_main.prepare(tmp_path)
 
 
 def test_the_set_up_uses_known_commands() -> None:
