@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.rows.commands import MODES, ADVISE, CLAIMS, LOADING, ALTERNATIVES, LOADERS, SETTING, rates
+from benchmarks.rows.commands import ADVISE, ALTERNATIVES, CLAIMS, LOADERS, LOADING, MODES, SETTING, rates
 from benchmarks.rows.row import Row
 
 ROWS = (
@@ -57,9 +57,7 @@ ROWS = (
         command=MODES,
         figure=r"(kept|broken|unclear): the loading rate over the training rate of [\d.]+.*",
     ),
-    Row(
-        id="A8", what="time of an epoch and a run", command=MODES, figure=r".* an epoch of [\d,]+ images .*"
-    ),
+    Row(id="A8", what="time of an epoch and a run", command=MODES, figure=r".* an epoch of [\d,]+ images .*"),
     Row(
         id="A9",
         what="distribution of batch times: min, mean, max, std, p50, p90, p95, p99, first, in ms",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.rows.commands import MODES, ADVISE, STEP, LOADING, LOADERS, MAPS, SETTING, rates
+from benchmarks.rows.commands import ADVISE, LOADERS, LOADING, MAPS, MODES, SETTING, STEP, rates
 from benchmarks.rows.row import Row
 
 ROWS = (

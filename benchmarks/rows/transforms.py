@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.rows.commands import CLAIMS, STEP, PROCESSES, ALTERNATIVES, LOADERS, bench, rates
+from benchmarks.rows.commands import ALTERNATIVES, CLAIMS, LOADERS, PROCESSES, STEP, bench, rates
 from benchmarks.rows.row import Row
 
 ROWS = (

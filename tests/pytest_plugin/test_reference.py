@@ -103,7 +103,9 @@ def test_counters_are_judged_against_the_baseline_of_another_machine(
     result.stdout.no_fnmatch_line("*differs*")
 
 
-def test_a_counter_that_grew_beyond_that_of_another_machine_fails(run: Run, pytester: pytest.Pytester) -> None:
+def test_a_counter_that_grew_beyond_that_of_another_machine_fails(
+    run: Run, pytester: pytest.Pytester
+) -> None:
     accept_of_another_machine(pytester.path, opened_files=0)
     result = run(OPENS_A_FILE)
     result.assert_outcomes(failed=1)

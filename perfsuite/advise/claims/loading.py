@@ -122,9 +122,7 @@ def epoch_call(model: nn.Module, loader: Any, preset: Preset | None = None) -> C
     images, _ = images_and_labels(next(iter(loader)), "claims")
     classes = count_classes(model, images.to(next(model.parameters()).device).float(), "claims")
     own_model = copy.deepcopy(model).train()
-    optimizer = make_optimizer(
-        own_model, learning_rate=1e-3, implementation=preset.optimizer_implementation
-    )
+    optimizer = make_optimizer(own_model, learning_rate=1e-3, implementation=preset.optimizer_implementation)
     step = TrainingStep(own_model, optimizer, preset)
     transfer = DeviceTransfer(step.device, preset.channels_last)
 

@@ -138,7 +138,9 @@ def _memory_table(report: SweepReport) -> Table:
             sizes = (memory.batch_bytes, memory.prefetch_bytes, memory.worker_bytes, memory.peak_growth_bytes)
             table.add_row(result.setting.label, *map(_format_bytes, (*sizes, None)))
     if report.step_seconds_per_image:
-        table.add_row("training step", *map(_format_bytes, (None, None, None, None, report.device_peak_bytes)))
+        table.add_row(
+            "training step", *map(_format_bytes, (None, None, None, None, report.device_peak_bytes))
+        )
     return table
 
 

@@ -91,7 +91,10 @@ def test_an_image_is_made_once_and_a_batch_may_be_changed(
         ({"cache": None}, "cache=None, cache_epochs=0, expected cache='ram' alone"),
         ({"cache": "disk"}, "cache='disk', cache_epochs=0, expected cache='ram' alone"),
         ({"cache_epochs": 2}, "cache_epochs=2, expected cache='ram' alone"),
-        ({"augmentation_mode": "moderate"}, "'moderate' works on bytes .*, expected augmentation_mode='none'"),
+        (
+            {"augmentation_mode": "moderate"},
+            "'moderate' works on bytes .*, expected augmentation_mode='none'",
+        ),
         ({"augmentation_mode": None}, "'mirror' works on bytes"),
         ({"val_crop": "random"}, "val_crop='random', expected 'center' or 'stretch'"),
         ({"on_error": "skip"}, "on_error='skip', expected 'raise'"),
