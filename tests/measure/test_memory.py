@@ -74,7 +74,12 @@ def test_the_peak_of_the_device_is_that_of_the_call(monkeypatch: pytest.MonkeyPa
     cuda.allocate(SIZE)
     cuda.allocate(-SIZE // 2)
     monkeypatch.setattr(memory, "_active_cuda", lambda: cuda)
-    found = measure_peak_memory(lambda: (cuda.allocate(10), cuda.allocate(-10)))
+
+    def call() -> None:
+        cuda.allocate(10)
+        cuda.allocate(-10)
+
+    found = measure_peak_memory(call)
     assert found.peak_cuda_allocated_bytes == SIZE // 2 + 10
     monkeypatch.setattr(memory, "_active_cuda", lambda: None)
     assert measure_peak_memory(lambda: None).peak_cuda_allocated_bytes is None

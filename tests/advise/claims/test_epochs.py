@@ -14,6 +14,7 @@ from torch import nn
 from perfsuite.advise.claims import epochs
 from perfsuite.advise.claims.config import ClaimsConfig
 from perfsuite.advise.claims.epochs import ALL_COMBINED, EPOCH_VARIANTS, compare_epochs
+from perfsuite.advise.claims.loading import epoch_call
 from perfsuite.advise.inputs.models import load_model
 from perfsuite.data.loader import Loader
 from perfsuite.data.synthetic import dataset
@@ -39,13 +40,12 @@ def test_epochs_of_each_variant_load_the_same_full_batches(
 ) -> None:
     """Compilation is left out, because it takes a minute; the presets that would be compiled are recorded."""
     made: list[tuple[str, int, Any]] = []
-    plain = epochs.epoch_call
 
     def recorded(model: nn.Module, loader: Any, preset: Preset) -> Callable[[], None]:
         sizes = [len(images) for images, _ in loader]
         made.append((type(loader).__name__, sum(sizes), preset))
         assert set(sizes) == {8}, "a batch of another size would be compiled anew"
-        return plain(model, loader)
+        return epoch_call(model, loader)
 
     monkeypatch.setattr(epochs, "epoch_call", recorded)
     times = compare_epochs(CONFIG, folder, model, {}, 0.01)
@@ -73,11 +73,9 @@ def test_a_preset_whose_results_differ_is_not_timed(folder: Path, model: nn.Modu
 def test_a_fallback_to_eager_is_not_timed_as_compiled(
     folder: Path, model: nn.Module, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = epochs.epoch_call
-
     def falls_back(model: nn.Module, loader: Any, preset: Preset) -> Callable[[], None]:
         if not preset.is_compiled:
-            return plain(model, loader, preset)
+            return epoch_call(model, loader, preset)
         return lambda: warnings.warn("no compiler", CompileFallbackWarning, stacklevel=1)
 
     monkeypatch.setattr(epochs, "epoch_call", falls_back)

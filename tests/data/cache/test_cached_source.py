@@ -106,12 +106,6 @@ def test_augmented_images_of_the_cached_epochs_are_repeated(
     assert loader_order(finished, 0) != loader_order(finished, 2)
 
 
-def test_a_split_without_images_has_an_empty_cache(folder: Path) -> None:
-    loaders = make_loaders(folder, 8, 0, image_size=16, cache="ram", val_fraction=0, test_fraction=0)
-    assert list(loaders.val) == []
-    assert sum(len(images) for images, _ in loaders.train) == 40
-
-
 def loader_order(loader: Loader, epoch: int) -> list[int]:
     return [int(row) for rows in loader.order.batches(epoch) for row in rows]
 

@@ -6,10 +6,10 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 
-from perfsuite.data.cache import normalized
 from perfsuite.data.cache.normalized import NormalizedCacheEngine
 from perfsuite.data.engines.inline import InlineEngine
 from perfsuite.data.image_config import ImageConfig
@@ -120,7 +120,7 @@ def test_images_that_do_not_fit_are_refused_and_name_the_bytes(
     class Memory:
         available = 2 * 4 * 40 * 48 * 48 * 3
 
-    monkeypatch.setattr(normalized.psutil, "virtual_memory", lambda: Memory)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory)
     source = image_folder(folder)
     engine = InlineEngine(source, CENTER)
     NormalizedCacheEngine(engine, source, CENTER, Normalize())
