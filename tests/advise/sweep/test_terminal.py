@@ -62,7 +62,8 @@ def test_each_setting_has_one_line_of_80_columns_in_each_table() -> None:
 def test_memory_is_that_of_batches_workers_and_the_device(peak: int | None, shown: list[str]) -> None:
     report = invented(8, step_seconds_per_image=(0.003,) * 8, device_peak_bytes=peak)
     lines = printed(report).splitlines()
-    inline, workers = ([line.split() for line in lines if label in line][-1] for label in ("0 inline", "+2"))
+    (inline,) = (line.split() for line in lines if "0 inline" in line and "GiB" in line)
+    (workers,) = (line.split() for line in lines if "8 subprocess +2" in line and "GiB" in line)
     assert workers[3:] == ["18.4", "MiB", "147", "MiB", "858", "MiB", "1.44", "GiB", "-"]
     assert inline[2:] == ["18.4", "MiB", "147", "MiB", "-", "1.44", "GiB", "-"]
     (step,) = (line.split() for line in lines if "training step  " in line)
