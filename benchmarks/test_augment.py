@@ -68,26 +68,40 @@ def test_moderate_mode_against_torchvision(perf: Perf, image: ImageArray, one_co
 
 
 def test_alternatives_side_by_side(perf: Perf, image: ImageArray, one_core: None) -> None:
-    """Moderate augmentation of one decoded image on the CPU, by each library that is installed; and none."""
-    planes = torch.from_numpy(image).permute(2, 0, 1).contiguous()
-    samples = count()
-    torchvision = augmentation.torchvision_of_mode("moderate")
+    """Moderate augmentation of four decoded images, by each library that is installed, and on the device.
+
+    Images lie in the caller's memory, so the time of the device has the copies there and back. Without a GPU
+    the same operators run on the CPU.
+    """
+    images = [image] * 4
+    planes = [torch.from_numpy(one).permute(2, 0, 1).contiguous() for one in images]
+    batch, on_device = torch.stack(planes), "cuda" if torch.cuda.is_available() else "cpu"
+    torchvision, samples = augmentation.torchvision_of_mode("moderate"), count()
+
+    def augment_on_device() -> torch.Tensor:
+        parameters = draw_batch_parameters("moderate", 42, 0, [next(samples) for _ in images])
+        return device.augment_batch(parameters, batch.to(on_device)).cpu()
+
     calls: dict[str, Any] = {
-        "none": image.copy,
-        "ours": lambda: cpu.augment_image(draw_parameters("moderate", 42, 0, next(samples)), image),
-        "torchvision": lambda: torchvision(planes),
+        "none": lambda: [one.copy() for one in images],
+        "ours": lambda: [
+            cpu.augment_image(draw_parameters("moderate", 42, 0, next(samples)), one) for one in images
+        ],
+        f"ours_batched_{on_device}": augment_on_device,
+        "torchvision": lambda: [torchvision(one) for one in planes],
     }
     if importlib.util.find_spec("albumentations"):
         albumentations = augmentation.albumentations_of_mode("moderate")
-        calls["albumentations"] = lambda: albumentations(image=image)
+        calls["albumentations"] = lambda: [albumentations(image=one) for one in images]
     if importlib.util.find_spec("kornia"):
         kornia = _kornia_pipeline()
-        calls["kornia"] = lambda: kornia(planes[None].float().div_(255)).mul_(255).to(torch.uint8)
-    perf.race(items=1, unit="images", **calls)
+        floats = batch.to(on_device).float().div_(255)
+        calls[f"kornia_{on_device}"] = lambda: kornia(floats).mul_(255).to(torch.uint8).cpu()
+    perf.race(items=len(images), **calls)
 
 
 @pytest.mark.ceiling(overhead=0.60)
-@pytest.mark.aim(overhead=0.30)
+@pytest.mark.aim(overhead_share=0.20)  # of the time of a batch, as reports state it: 0.25 over plain
 def test_moderate_mode_overhead(perf: Perf, small_image_dir: Path, one_core: None) -> None:
     """Decode, resize and normalize with and without augmentation."""
     cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")

@@ -40,7 +40,8 @@ _active_listener: StageListener | None = None
 class stage:  # noqa: N801 - reads as a statement: `with stage("decode"):`
     """Announce that the block is a stage of the workload.
 
-    Names in use: read, decode, resize, augment, normalize, collate, transfer, forward, backward, optimize.
+    Names in use: random numbers, read, decode, resize, augment, collate, normalize, transfer, forward,
+    backward, optimize.
     """
 
     __slots__ = ("_listener", "name")

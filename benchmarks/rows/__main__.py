@@ -7,14 +7,24 @@ python -m benchmarks.rows --quick --only C4 A1
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.rows.row import CommandOutput, Row, RowResult, Runner, command_words, run_command, run_row
-from benchmarks.rows.table import ROW_IDS, SETUP, rows
+from benchmarks.rows.commands import SETUP
+from benchmarks.rows.row import (
+    CommandOutput,
+    Row,
+    RowResult,
+    Runner,
+    command_words,
+    is_installed,
+    run_command,
+    run_row,
+)
+from benchmarks.rows.table import ROW_IDS, rows
 from perfsuite import atomic
 from perfsuite.measure.environment import detect_environment
 from perfsuite.report.markdown_table import markdown_table
@@ -22,6 +32,7 @@ from perfsuite.report.markdown_table import markdown_table
 SECONDS, QUICK_SECONDS = 60, 10
 ROUNDS, QUICK_ROUNDS = 5, 1
 LIMIT_SECONDS = 1800.0
+SCRIPT = "load_epochs.py"
 SWEEP_FILE = "image_size = 64\nbatch_size = 16\naugmentation_mode = 'none'\n"
 
 
@@ -60,8 +71,9 @@ def run_rows(
 
 
 def prepare(folder: Path) -> None:
-    """Make the images, the model and the settings file that the commands use."""
+    """Make the images, the model, the settings file and the script that the commands use."""
     (folder / "sweep.toml").write_text(SWEEP_FILE)
+    shutil.copy(Path(__file__).with_name(SCRIPT), folder)
     for command in SETUP:
         output = run_command(command_words(command), folder, LIMIT_SECONDS)
         if output.exit_code != 0:
@@ -69,7 +81,7 @@ def prepare(folder: Path) -> None:
 
 
 def has_gpu() -> bool:
-    if importlib.util.find_spec("torch") is None:
+    if not is_installed("torch"):
         return False
     import torch
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import shlex
 import subprocess
@@ -12,13 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-MAX_FIGURES = 4
 TAIL_LINES = 3  # of what a failing command printed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """`command` is what a user types; {seconds} and {rounds} in it are replaced.
+    """`command` is what a user types; {seconds}, {long} and {rounds} in it are replaced.
 
     `figure` is a regular expression; what it matches in the output is shown. A command that exits with
     another code than `exit_codes`, or prints no figure, has failed.
@@ -29,6 +29,7 @@ class Row:
     command: str
     figure: str
     exit_codes: tuple[int, ...] = (0,)
+    max_figures: int = 4
     is_gpu_only: bool = False
     gpu_part: str = ""  # what of it only a GPU can show
     package: str = ""  # an optional package that the command needs
@@ -44,7 +45,7 @@ class CommandOutput:
 
 @dataclass(frozen=True, slots=True)
 class RowResult:
-    """The verdict of a row: works, in part, needs a GPU, or fails."""
+    """The verdict of a row: works, in part, needs a GPU, not run (a package is missing), or fails."""
 
     row: Row
     verdict: str
@@ -61,9 +62,21 @@ Runner = Callable[[Sequence[str], Path, float], CommandOutput]
 
 
 def run_command(words: Sequence[str], folder: Path, seconds: float) -> CommandOutput:
-    """Run a command without a shell; standard error comes first in the text."""
+    """Run a command without a shell; standard error comes first in the text.
+
+    `python` is this Python in commands that a command starts, as in an activated environment.
+    """
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     try:
-        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=seconds, check=False)
+        done = subprocess.run(
+            words,
+            cwd=folder,
+            env={**os.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
     except subprocess.TimeoutExpired as error:
         return CommandOutput(None, str(error))
     except OSError as error:
@@ -91,7 +104,7 @@ def judge_row(row: Row, output: CommandOutput, has_gpu: bool) -> RowResult:
         ended = "ran out of time" if output.exit_code is None else f"exit code {output.exit_code}"
         tail = " / ".join(output.text.strip().splitlines()[-TAIL_LINES:])
         return RowResult(row, "fails", reason=f"{ended}: {tail}")
-    figures = tuple(_figures(row.figure, output.text))[:MAX_FIGURES]
+    figures = tuple(_figures(row.figure, output.text))[: row.max_figures]
     if not figures:
         return RowResult(row, "fails", reason=f"printed nothing that matches {row.figure}")
     if row.gpu_part and not has_gpu:
@@ -103,10 +116,22 @@ def run_row(row: Row, folder: Path, seconds: float, has_gpu: bool, run: Runner =
     """Run the command of a row in `folder` (pytest: in the repository) and judge it."""
     if row.is_gpu_only and not has_gpu:
         return RowResult(row, "needs a GPU")
-    if row.package and importlib.util.find_spec(row.package.partition(".")[0]) is None:
-        return RowResult(row, "in part", reason=f"not run: {row.package} is not installed")
+    if row.package and not is_installed(row.package):
+        return RowResult(row, "not run", reason=f"{row.package} is not installed")
     where = ROOT if row.command.startswith("pytest ") else folder
     return judge_row(row, run(command_words(row.command), where, seconds), has_gpu)
+
+
+def is_installed(module: str) -> bool:
+    """Whether a module can be found; its parent may be there for another package.
+
+    >>> is_installed("json.decoder"), is_installed("json.absent"), is_installed("absent.module")
+    (True, False, False)
+    """
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _figures(pattern: str, text: str) -> Iterator[str]:

@@ -133,6 +133,26 @@ def _table(profile: LoadingProfile) -> str:
             f"  {stage.name:{width}} {stage.images_per_second:12,.0f} {stage.share:8.1%}"
             for stage in profile.stages
         ),
+        *_reading_lines(profile),
+        *_augmentation_lines(profile),
         f"  slowest: {slowest.name}; without it at most {profile.max_speedup(slowest):.2f} times as fast",
     ]
     return "\n".join([*lines, f"  try: {slowest.advice}"] if slowest.advice else lines)
+
+
+def _reading_lines(profile: LoadingProfile) -> list[str]:
+    reading = sum(stage.share for stage in profile.stages if stage.name == "read")
+    return [f"  reading {reading:.1%} of loading, computing {1 - reading:.1%}"] if reading else []
+
+
+def _augmentation_lines(profile: LoadingProfile) -> list[str]:
+    """Both definitions of overhead, and the parts as shares of loading."""
+    from perfsuite.judge.amdahl import max_speedup_without
+
+    shares = profile.augmentation_shares
+    if not shares:
+        return []
+    share = sum(shares.values())
+    parts = ", ".join(f"{part} {each:.1%}" for part, each in shares.items())
+    over_plain = max_speedup_without(share) - 1
+    return [f"  augmentation {share:.1%} of loading ({parts}), {over_plain:.1%} over plain loading"]

@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
             close_loader(workers)
         profile = replace(profile, loading_seconds_with_workers=seconds, num_workers=arguments.num_workers)
     print_message(_table(profile), text_stream(arguments.json))
-    for line in _epoch_lines(profile, count_images(loader), arguments.epochs):
+    for line in (*_memory_lines(profile), *_epoch_lines(profile, count_images(loader), arguments.epochs)):
         print_message(line, text_stream(arguments.json))
     if arguments.json is not None:
         write_json("--json", arguments.json, asdict(replace(profile, spans=())))
@@ -166,6 +166,20 @@ def _percent_interval(share: MetricEstimate) -> str:
 
 def _factor(speedup: float) -> str:
     return f"{speedup:.2f}x" if isfinite(speedup) else "all of it"
+
+
+def _memory_lines(profile: StepProfile) -> list[str]:
+    from perfsuite.judge.units import MetricKind, format_quantity
+
+    memory = profile.memory
+    if memory is None:
+        return []
+    host, device = (
+        "-" if size is None else format_quantity(size, MetricKind.BYTES)
+        for size in (memory.host_peak_bytes, memory.device_peak_bytes)
+    )
+    batch = format_quantity(memory.batch_bytes, MetricKind.BYTES)
+    return [f"  memory: a batch {batch}, the process at most {host}, the device at most {device}"]
 
 
 def _epoch_lines(profile: StepProfile, images: int | None, epochs: int) -> list[str]:

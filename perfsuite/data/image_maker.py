@@ -81,8 +81,9 @@ class ImageMaker:
     ) -> tuple[NDArray[np.float64], BatchParameters]:
         """The crop's uniform numbers and the augmentation parameters of these rows."""
         config = self._config
-        parameters = draw_batch_parameters(config.mode, config.seed, epoch, rows)
-        return crop_uniforms(config, epoch, rows), parameters
+        with stage("random numbers"):
+            parameters = draw_batch_parameters(config.mode, config.seed, epoch, rows)
+            return crop_uniforms(config, epoch, rows), parameters
 
     def _make(
         self,
@@ -238,4 +239,6 @@ class ImageMaker:
 def _augment(parameters: AugmentationParameters, out: Pixels) -> None:
     if parameters is not IDENTITY_PARAMETERS and parameters != IDENTITY_PARAMETERS:
         with stage("augment"):
-            out[:] = augment_image(parameters, out)
+            augmented = augment_image(parameters, out)
+        with stage("collate"):
+            out[:] = augmented

@@ -30,7 +30,10 @@ LabeledBatch = tuple[torch.Tensor, Any]
 
 @dataclass(frozen=True, slots=True)
 class Normalize:
-    """Normalizes a batch of bytes. With `dtype` torch.uint8 it only copies them, to be normalized later."""
+    """Normalizes a batch of bytes. With `dtype` torch.uint8 it only copies them, to be normalized later.
+
+    Floats pass as they are: a cache has normalized them.
+    """
 
     mean: tuple[float, ...] = IMAGENET.mean
     std: tuple[float, ...] = IMAGENET.std
@@ -39,8 +42,11 @@ class Normalize:
     pin_memory: bool = False
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """Convert NHWC bytes to NCHW, always in new memory: the engine writes the bytes' memory again."""
+        """Convert NHWC bytes to NCHW, in new memory: the engine writes the bytes' memory again."""
         images = images.permute(0, 3, 1, 2)
+        if images.is_floating_point():  # normalized by a cache, which has copied them already
+            images = images.contiguous(memory_format=self.memory_format)
+            return images.pin_memory() if self.pin_memory else images
         out = self._pinned_empty(images.shape) if self.pin_memory and not images.is_cuda else None
         if self.dtype == torch.uint8:
             return images.clone(memory_format=self.memory_format) if out is None else out.copy_(images)

@@ -30,6 +30,7 @@ class LoaderOptions:
     world_size: int
     uneven: UnevenPolicy  # of training; validation and test always use each image once
     sampler: Sampler | None  # of training
+    cache_normalized: bool
 
     def order(self, split: Split, source: ImageSource) -> Order:
         """The order of one split: only training is shuffled, sampled, padded or dropped."""

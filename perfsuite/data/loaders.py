@@ -20,6 +20,7 @@ import torch
 from perfsuite.cores import usable_cores
 from perfsuite.data.augmentation_mode import MIRROR_ONLY, may_mirror, training_config
 from perfsuite.data.cache.cached_source import cache_splits
+from perfsuite.data.cache.normalized import NormalizedCacheEngine, check_normalized_cache
 from perfsuite.data.engines.base import DEFAULT_TIMEOUT_SECONDS, WorkerConfig
 from perfsuite.data.engines.device_prefetch import DevicePrefetcher
 from perfsuite.data.engines.registry import make_engine
@@ -97,6 +98,7 @@ def make_loaders(
     scaled_decode: bool = False,
     cache: Literal["ram", "disk"] | None = None,
     cache_epochs: int = 0,
+    cache_normalized: bool = False,
     device: str | torch.device = "cpu",
     cores: Sequence[int] = (),
     timeout: float = DEFAULT_TIMEOUT_SECONDS,
@@ -121,9 +123,11 @@ def make_loaders(
     `scaled_decode` decodes a JPEG at a fraction of its size if that leaves twice the size after the resize:
     faster, with slightly different pixels. `cache` stores decoded images in memory or in a file, as many as
     fit (more options: perfsuite.data.cache.cached_source). With `cache_epochs` it stores the augmented
-    training images of that many epochs, and repeats these. With a `device`, batches are copied there ahead of
-    time and normalized there. `cores` pins the workers to these cores in turn. Workers that give no result
-    for `timeout` seconds while the caller waits are an error that names their images (0: no limit).
+    training images of that many epochs, and repeats these. `cache_normalized` stores normalized images
+    instead, in four times the memory; docs/loaders.md says why not to. With a `device`, batches are copied
+    there ahead of time and normalized there. `cores` pins the workers to these cores in turn. Workers that
+    give no result for `timeout` seconds while the caller waits are an error that names their images (0: no
+    limit).
 
     `pin_memory` (by default with a GPU; without one it has no effect) puts batches into page-locked memory.
     `sampler` yields the training rows, before they are shared among ranks. Workers outlive an epoch unless
@@ -186,14 +190,17 @@ def make_loaders(
         world_size=all_ranks,
         uneven=uneven,
         sampler=sampler,
+        cache_normalized=cache_normalized,
     )
     sources = _open_splits(data_dir, labels, val_fraction, test_fraction)
     if cache_epochs and cache is None:
         raise ValueError(f"cache_epochs: {cache_epochs} without a cache, expected cache='ram' or 'disk' too")
-    if cache is not None:
+    if cache_normalized:
+        check_normalized_cache(cache, cache_epochs, image_configs["train"], target_device)
+    elif cache is not None:
         sources = cache_splits(cache, sources, image_configs, cache_epochs)
     targets = None if labels is None else TargetBuilder(labels, image_size, keypoint_flip_pairs)
-    if targets is not None and may_mirror(image_configs["train"].mode):
+    if targets is not None and get_mode(image_configs["train"].mode).may_mirror:
         targets.check_flip_orders()
     loaders = {
         split: _make_loader(split, sources[split], image_configs[split], options, targets) for split in SPLITS
@@ -222,6 +229,8 @@ def _make_loader(
 ) -> Loader:
     order = options.order(split, source)
     engine = make_engine(options.engine, source, image_config, options.workers, options.device)
+    if options.cache_normalized:
+        engine = NormalizedCacheEngine(engine, source, image_config, options.normalize)
     if options.device.type != "cpu":
         engine = DevicePrefetcher(engine, image_config.batch_layout, options.device)
     return Loader(

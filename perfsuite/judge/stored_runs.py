@@ -18,7 +18,7 @@ from perfsuite.measure.counters.family import Direction
 from perfsuite.measure.counters.registry import DIRECTIONS
 from perfsuite.measure.measurement import Environment, Measurement
 
-COUNTER_ENVIRONMENT_KEYS = ("torch", "python")
+COUNTER_ENVIRONMENT_KEYS = ("torch", "python")  # counters differ where one of these does; seconds where any
 
 _BLOCKS_WARNING = (
     "one side is older than the other, and the history is too short to know how much this machine drifts: "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,14 @@ def cuda_peak_bytes() -> int | None:
 
 def process_tree_bytes() -> int:
     """Memory of this process and all its descendants, shared pages counted once where the system can."""
+    own = psutil.Process()
+    return bytes_of_processes([own, *own.children(recursive=True)])
+
+
+def bytes_of_processes(processes: Iterable[psutil.Process]) -> int:
+    """Memory of these processes; one that has ended counts nothing."""
     total = 0
-    for process in (own := psutil.Process(), *own.children(recursive=True)):
+    for process in processes:
         try:
             total += _process_bytes(process)
         except (psutil.Error, OSError):

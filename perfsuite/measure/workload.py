@@ -33,7 +33,7 @@ def make_workload(
         if items is not None and not items > 0:
             raise UsageError(f"{name}: items={items!r}, expected a number above 0")
         return Workload(name, subject, items or 1.0, unit or ("calls" if items is None else "images"))
-    if not isinstance(subject, Iterable) or iter(subject) is subject:
+    if not isinstance(subject, Iterable) or isinstance(subject, str) or iter(subject) is subject:
         raise UsageError(
             f"{name}: {type(subject).__name__} is neither a callable without arguments nor a reusable "
             "iterable; wrap it in a lambda"

@@ -1,4 +1,7 @@
-"""The reference of a pytest run: a stored run, or the accepted baseline of this environment."""
+"""The reference of a pytest run: a stored run, or an accepted baseline.
+
+Without a baseline of this environment, the counters of another machine's judge: they travel, seconds do not.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from perfsuite.judge.verdict import Verdict
 from perfsuite.measure.measurement import Environment, Measurement
 from perfsuite.pytest_plugin.options import PerfOptions
 from perfsuite.store.baselines import BaselineStore
-from perfsuite.store.references import ReferenceRuns, find_baseline, resolve
+from perfsuite.store.references import ReferenceRuns, find_baseline, find_counters, resolve
 from perfsuite.store.run import Run
 from perfsuite.store.runs import RunStore
 from perfsuite.store.summaries import RunSummary
@@ -27,6 +30,7 @@ class Reference:
     runs: tuple[Run, ...]
     earlier_runs: tuple[Run, ...]
     store: str
+    counters_only: bool = False  # the runs are of another machine
     warnings: dict[str, None] = field(default_factory=dict)  # each once, in order
 
     def judge(self, measurement: Measurement, environment: Environment) -> tuple[Verdict, ...]:
@@ -52,6 +56,9 @@ class Reference:
         )
         workloads = len({each for run in self.runs for each in run.measurements})
         settings = ComparisonSettings(alpha=ComparisonSettings().alpha / workloads)
+        if self.counters_only:
+            comparison = compare_runs(reference_runs, [this_run], (), settings)
+            return tuple(verdict for verdict in comparison.verdicts if verdict.metric != "time")
         comparison = compare_runs(reference_runs, [this_run], self.history, settings)
         self.warnings.update(dict.fromkeys(comparison.warnings))
         return comparison.verdicts
@@ -69,13 +76,13 @@ class Reference:
 
 
 def find_reference(options: PerfOptions, environment: Environment) -> Reference | None:
-    """Find what --perf-compare names; without it the baseline of this environment, if there is one."""
-    baselines = BaselineStore(options.baselines)
-    named = options.compare_with
-    if named is None:
-        resolved = find_baseline(environment, baselines)
-    else:
+    """Find what --perf-compare names; without it the baseline of this environment, or of another machine."""
+    baselines, named = BaselineStore(options.baselines), options.compare_with
+    if named is not None:
         resolved = resolve(str(named), environment, RunStore(options.store), baselines)
-    if resolved is None:
-        return None
-    return Reference(resolved.label, resolved.runs, resolved.earlier_runs, options.store)
+        return Reference(resolved.label, resolved.runs, resolved.earlier_runs, options.store)
+    if (own := find_baseline(environment, baselines)) is not None:
+        return Reference(own.label, own.runs, own.earlier_runs, options.store)
+    if (other := find_counters(environment, baselines)) is not None:
+        return Reference(other.label, other.runs, (), options.store, counters_only=True)
+    return None

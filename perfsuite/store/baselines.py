@@ -10,7 +10,7 @@ from pathlib import Path
 
 from perfsuite.errors import StoreError, UsageError
 from perfsuite.judge.acceptance import refused_verdicts
-from perfsuite.judge.stored_runs import ComparisonSettings
+from perfsuite.judge.stored_runs import COUNTER_ENVIRONMENT_KEYS, ComparisonSettings
 from perfsuite.judge.verdict import Verdict
 from perfsuite.measure.measurement import Environment
 from perfsuite.store import DEFAULT_BASELINES, locations, schema
@@ -18,6 +18,9 @@ from perfsuite.store.run import Run, run_identity, without_copies
 from perfsuite.store.summaries import RunSummary
 
 MAX_RUNS = 40  # in a baseline: enough to estimate the spread, small enough for git
+# What must agree where a baseline's counters judge another machine without a word from the user. `images` is
+# there where the images are the user's own.
+_COUNTER_KEYS = (*COUNTER_ENVIRONMENT_KEYS, "os", "images")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,16 @@ class BaselineStore:
         if name is not None:
             references = [each for each in references if each.endswith(f"/{name}")]
         return max(map(self.load, references), key=lambda each: each.runs[-1].created_at, default=None)
+
+    def find_of_other_machine(self, environment: Environment) -> Baseline | None:
+        """The newest baseline of another machine whose counters hold here too; None if there is none."""
+        others = [self.load(each) for each in self.list() if not each.startswith(environment.fingerprint)]
+        comparable = [
+            each
+            for each in others
+            if not set(_COUNTER_KEYS) & set(each.environment.hard_differences(environment))
+        ]
+        return max(comparable, key=lambda each: each.runs[-1].created_at, default=None)
 
     def accept(
         self,

@@ -66,6 +66,15 @@ def find_baseline(
     return ReferenceRuns(f"baseline {baseline.name}", baseline.runs, baseline.earlier_runs)
 
 
+def find_counters(environment: Environment, baselines: BaselineStore) -> ReferenceRuns | None:
+    """The baseline of another machine whose counters can be compared with those of this one, or None."""
+    baseline = baselines.find_of_other_machine(environment)
+    if baseline is None:
+        return None
+    machine = f"{baseline.environment.hard.get('cpu')}, {baseline.environment.hard.get('cores')} cores"
+    return ReferenceRuns(f"baseline {baseline.name} of {machine}: counters, not times", baseline.runs)
+
+
 def resolve_sides(
     old: str, new: str, store: RunStore, baselines: BaselineStore
 ) -> tuple[ReferenceRuns, ReferenceRuns]:

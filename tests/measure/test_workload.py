@@ -49,7 +49,12 @@ def test_one_call_iterates_over_the_batches_once() -> None:
 
 @pytest.mark.parametrize(
     ("given", "told"),
-    [(iter([1, 2]), "reusable iterable"), (7, "neither a callable"), ([], "no items in one pass")],
+    [
+        (iter([1, 2]), "reusable iterable"),
+        (7, "neither a callable"),
+        ("images", "str is neither a callable"),  # a misplaced option, such as unit="images" of a race
+        ([], "no items in one pass"),
+    ],
 )
 def test_other_objects_are_refused(given: object, told: str) -> None:
     with pytest.raises(UsageError, match=told):

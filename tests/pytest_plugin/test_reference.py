@@ -82,6 +82,58 @@ def test_the_baseline_of_another_environment_is_not_used(run: Run, pytester: pyt
     assert "changes are against" not in result.stdout.str()
 
 
+OPENS_A_FILE = "def test_it(perf): perf(lambda: open('x', 'w').close())"
+
+
+def accept_of_another_machine(root: Path, opened_files: int, **facts: str) -> None:
+    """A baseline whose times nothing here can keep; only counters can be compared with it."""
+    elsewhere = Environment({**detect_environment().hard, "cpu": "another", "cores": "96", **facts})
+    one_run = stored_run(1e-9, 1, elsewhere, counters={"opened_files": opened_files})
+    BaselineStore(root / "benchmarks/baselines").accept([one_run], name="main")
+
+
+def test_counters_are_judged_against_the_baseline_of_another_machine(
+    run: Run, pytester: pytest.Pytester
+) -> None:
+    accept_of_another_machine(pytester.path, opened_files=1)
+    result = run(OPENS_A_FILE)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["changes are against baseline main of another, 96 cores: counters, not*"])
+    result.stdout.no_fnmatch_line("*unclear*")
+    result.stdout.no_fnmatch_line("*differs*")
+
+
+def test_a_counter_that_grew_beyond_that_of_another_machine_fails(
+    run: Run, pytester: pytest.Pytester
+) -> None:
+    accept_of_another_machine(pytester.path, opened_files=0)
+    result = run(OPENS_A_FILE)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["regressed: *opened_files*"])
+    result.stdout.no_fnmatch_line("*regressed: time*")
+
+
+@pytest.mark.parametrize("fact", ["torch", "python", "os", "images"])
+def test_counters_do_not_travel_between_versions_systems_and_images(
+    run: Run, pytester: pytest.Pytester, fact: str
+) -> None:
+    accept_of_another_machine(pytester.path, opened_files=0, **{fact: "another"})
+    result = run(OPENS_A_FILE)
+    result.assert_outcomes(passed=1)
+    assert "changes are against" not in result.stdout.str()
+
+
+def test_the_baseline_of_this_environment_wins_over_that_of_another_machine(
+    run: Run, pytester: pytest.Pytester
+) -> None:
+    accept_of_another_machine(pytester.path, opened_files=0)
+    own = stored_run(0.002, 1, detect_environment(), counters={"opened_files": 1})
+    BaselineStore(pytester.path / "benchmarks/baselines").accept([own], name="own")
+    result = run(OPENS_A_FILE)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["changes are against baseline own"])
+
+
 def test_a_counter_that_grew_is_a_regression_without_any_history(run: Run, pytester: pytest.Pytester) -> None:
     one_run = stored_run(0.002, 1, detect_environment(), counters={"opened_files": 0})
     RunStore(pytester.path / ".perfsuite/runs").save(one_run, {})

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from benchmarks.rows import __main__ as rows_main
+from benchmarks.rows import load_epochs
 from benchmarks.rows.__main__ import main, render_page, run_rows
+from benchmarks.rows.commands import PROCESSES, SETUP
 from benchmarks.rows.row import CommandOutput, Row, command_words, judge_row, run_command
-from benchmarks.rows.table import ROW_IDS, SETUP, rows
+from benchmarks.rows.table import ROW_IDS, rows
+from perfsuite.advise.claims.markdown import render_claims
+from perfsuite.advise.claims.results import ClaimsReport, SpeedupRow
+from perfsuite.advise.sweep.terminal import print_sweep
 from perfsuite.cli.program import command_names
+from perfsuite.data.synthetic import dataset
+from perfsuite.judge.verdict import Interval
+from tests.advise.sweep.test_terminal import invented as invented_sweep
+from tests.cli.command_examples import full_parser
 
 SOUND = Row(id="A1", what="", command="python -c 'print(42, \"images\")'", figure=r"\d+ images")
 
@@ -25,10 +39,89 @@ def test_every_id_has_one_row() -> None:
 def test_every_command_is_complete_and_each_pattern_compiles() -> None:
     for row in rows(60, 5):
         words = command_words(row.command)
-        assert not re.search(r"\{(seconds|rounds)\}", row.command)
+        assert not re.search(r"\{\w+\}", row.command)
         assert re.compile(row.figure)
         if row.command.startswith("pytest "):
             assert Path(words[3]).is_file(), row.id
+
+
+@pytest.mark.parametrize("row", rows(60, 5), ids=lambda row: row.id)
+def test_each_command_exists_with_its_options_and_tests(row: Row) -> None:
+    words = shlex.split(row.command)
+    if words[0] == "perfsuite":
+        full_parser().parse_args(words[1:])
+    elif words[0] == "pytest":
+        check_tests_exist(words[1:])
+    else:
+        assert words[:2] == ["python", "-c"]
+        compile(words[2], row.id, "exec")
+
+
+def check_tests_exist(words: list[str]) -> None:
+    """Every file is there, and every part of -k is in the name of a test of one of them."""
+    files = [Path(word) for word in words if word.endswith(".py")]
+    names = re.findall(r"^def (test_\w+)", "".join(file.read_text() for file in files), re.MULTILINE)
+    for part in words[words.index("-k") + 1].split(" or "):
+        assert part == "dali" or any(part in name for name in names), part  # a parameter of the peers
+
+
+def test_a_test_that_does_not_exist_is_found() -> None:
+    with pytest.raises(AssertionError, match="renamed"):
+        check_tests_exist(["benchmarks/test_cache.py", "-k", "when_to_augment or renamed"])
+
+
+def figures_of(command: str, printed: str) -> dict[str, tuple[str, ...]]:
+    """The figures of every row that the command shows, where it prints this."""
+    shown = [row for row in rows(60, 5) if row.command.startswith(command)]
+    assert shown
+    return {row.id: judge_row(row, CommandOutput(0, printed), has_gpu=True).figures for row in shown}
+
+
+def test_rows_of_a_sweep_find_their_figures_in_what_it_prints() -> None:
+    out = StringIO()
+    sweep = invented_sweep(8, step_seconds_per_image=(0.003,) * 8, epochs=50, mean=0.1, std=1.0)
+    print_sweep(sweep, Console(file=out, width=100, highlight=False))
+    found = figures_of("perfsuite sweep --data-dir images --num-workers 0,2,4,8", out.getvalue())
+    assert set(found) == {"A3", "A4", "A7", "A8", "A9", "A10", "A11", "A12", "C1", "C3", "C4"}
+    assert {row for row, figures in found.items() if not figures} == set()
+    assert [figure.split()[3] for figure in found["A3"]] == ["moderate", "aggressive", "none"]
+    assert [figure.split()[0] for figure in found["A4"]] == ["0", "4", "8"]
+    assert found["A9"][0].split()[:5] == ["0", "inline", "18.0", "56.9", "124"]
+    assert found["A10"][-1] == "training step - - - - -"
+    assert found["A11"][-1] == "8 subprocess +2 0.93 15.21 50%"
+    assert len(found["C3"]) == 2
+    assert found["C4"][0].startswith("set num_workers=8")
+
+
+def test_rows_of_the_claims_find_their_figures_on_their_page() -> None:
+    def table(*names: str) -> tuple[SpeedupRow, ...]:
+        return tuple(SpeedupRow(name, 700.0, Interval(1.2, 1.4, 0.99), 1.3, 20) for name in names)
+
+    report = ClaimsReport(
+        settings={"device": "cpu"},
+        items_per_call=32,
+        tables={
+            "loading": table("Pillow, no workers", "direct, no workers", "direct, 2 workers"),
+            "batch size": table("32", "64"),
+            "training": table("eager", "bf16", "compiled", "combined", "accumulated, 4 microbatches"),
+            "epoch": table("baseline", "loading", "compiled", "bf16", "all combined"),
+            "inference": table("eager", "compiled", "combined", "torch.export"),
+        },
+        memory={"eager": 100, "bf16": 51},
+        memory_metric="bytes",
+    )
+    found = figures_of("perfsuite claims", render_claims(report, "perfsuite claims"))
+    assert set(found) == {"A2", "B9", "E2", "E3", "E7", "E10", "E11"}
+    assert {row for row, figures in found.items() if not figures} == set()
+    assert [figure.split(" |")[0] for figure in found["E7"]] == [
+        "| all combined train 1.8x, without loading",
+        "| all combined train 1.8x, loading included",
+        "| baseline",
+        "| loading",
+        "| all combined",
+    ]
+    pending = figures_of("perfsuite claims", render_claims(replace(report, tables={}, memory={}), ""))
+    assert {row for row, figures in pending.items() if figures} == {"E10"}, "nothing else was measured"
 
 
 def test_a_planted_failing_command_is_shown_as_failing_and_stops_no_other(tmp_path: Path) -> None:
@@ -60,9 +153,11 @@ def test_what_needs_a_gpu_or_a_package_says_so(tmp_path: Path) -> None:
     def row(**more: object) -> Row:
         return Row(id="A1", what="", command="python -c pass", figure="x", **more)  # type: ignore[arg-type]
 
-    (gpu, package) = run_rows([row(is_gpu_only=True), row(package="no_such_package")], tmp_path, False)
+    absent = [row(package=name) for name in ("no_such_package", "json.no_such_module")]
+    gpu, *packages = run_rows([row(is_gpu_only=True), *absent], tmp_path, False)
     assert gpu.verdict == "needs a GPU"
-    assert (package.verdict, package.reason) == ("in part", "not run: no_such_package is not installed")
+    assert [package.verdict for package in packages] == ["not run", "not run"]
+    assert packages[1].reason == "json.no_such_module is not installed"
     printed = CommandOutput(0, "x")
     assert judge_row(row(gpu_part="memory"), printed, has_gpu=False).verdict == "in part"
     assert judge_row(row(gpu_part="memory"), printed, has_gpu=True).verdict == "works"
@@ -77,6 +172,31 @@ def test_a_command_that_does_not_end_is_killed(tmp_path: Path) -> None:
 def test_an_unknown_id_is_a_usage_error() -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["--only", "Z9"])
+
+
+@pytest.mark.parametrize("kind", load_epochs.OPTIONS)
+def test_the_timed_processes_load_their_epochs(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset.make_dataset(tmp_path / "images", images=8, classes=2, size=(80, 60))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(load_epochs, "EPOCHS", 2)
+    load_epochs.main(kind)
+    assert f"'python load_epochs.py {kind}'" in PROCESSES
+    assert (tmp_path / "cache").exists() == (kind == "disk")
+
+
+def test_the_folder_has_what_the_commands_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = CommandOutput(0, "")
+    monkeypatch.setattr(rows_main, "run_command", lambda words, folder, seconds: done)
+    rows_main.prepare(tmp_path)
+    own = [row.command for row in rows(60, 5) if not row.command.startswith("pytest")]
+    named = {name for command in own for name in re.findall(r"\b\w+\.(?:py|toml)\b", command)}
+    assert {path.name for path in tmp_path.iterdir()} == named == {"load_epochs.py", "sweep.toml"}
+    done = CommandOutput(3, "planted")
+    with pytest.raises(SystemExit, match="exit code 3: planted"):
+        rows_main.prepare(tmp_path)
 
 
 def test_the_set_up_uses_known_commands() -> None:

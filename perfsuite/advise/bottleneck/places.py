@@ -25,6 +25,7 @@ PLACES_OF_STAGES = {
     "decode": Bottleneck.DECODE,
     "read and decode": Bottleneck.DECODE,
     "resize": Bottleneck.TRANSFORM,
+    "random numbers": Bottleneck.TRANSFORM,
     "augment": Bottleneck.TRANSFORM,
     "normalize": Bottleneck.TRANSFORM,
     "transform": Bottleneck.TRANSFORM,

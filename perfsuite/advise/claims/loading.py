@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from perfsuite.data.sources.base import ImageSource
     from perfsuite.data.sources.splits import Split
+    from perfsuite.training.step.presets import Preset
 
 NUM_WORKERS = (0, 2)
 MAX_IMAGES = 320  # of one pass; a larger folder is represented by evenly spaced images
@@ -45,7 +46,7 @@ def own_label(num_workers: int) -> str:
 
 def compare_loaders(config: ClaimsConfig, image_dir: Path, seconds: float) -> VariantTimes:
     """Time the loaders against torchvision's ImageFolder."""
-    pillow = _pillow_loader(image_dir, config)
+    pillow = pillow_loader(image_dir, config)
     with _open_loaders(config, image_dir) as loaders:
         workloads = [
             make_workload(name, loader) for name, loader in ({"Pillow, no workers": pillow} | loaders).items()
@@ -78,7 +79,7 @@ def measure_stalls(
     stalls = []
     with _open_loaders(config, image_dir) as loaders:
         for name, loader in loaders.items():
-            epoch = _epoch_call(model, loader)
+            epoch = epoch_call(model, loader)
             epoch()  # warm up workers and caches
             shares: list[float] = []
             begin = perf_counter()
@@ -105,7 +106,8 @@ def _stall_share(epoch: Callable[[], None], clock: Clock) -> float:
     return 1 - sum(seconds.get(stage, 0.0) for stage in STEP_STAGES) / epoch_seconds
 
 
-def _epoch_call(model: nn.Module, loader: Any) -> Callable[[], None]:
+def epoch_call(model: nn.Module, loader: Any, preset: Preset | None = None) -> Callable[[], None]:
+    """A call that trains a copy of the model for an epoch of the loader; without a preset eagerly."""
     import copy
 
     from perfsuite.advise.inputs.batches import images_and_labels
@@ -113,13 +115,16 @@ def _epoch_call(model: nn.Module, loader: Any) -> Callable[[], None]:
     from perfsuite.stages import iterate_in_stage
     from perfsuite.training.devices import DeviceTransfer
     from perfsuite.training.step.optimizers import make_optimizer
+    from perfsuite.training.step.presets import EAGER
     from perfsuite.training.step.step import TrainingStep
 
+    preset = preset or EAGER
     images, _ = images_and_labels(next(iter(loader)), "claims")
     classes = count_classes(model, images.to(next(model.parameters()).device).float(), "claims")
     own_model = copy.deepcopy(model).train()
-    step = TrainingStep(own_model, make_optimizer(own_model, learning_rate=1e-3))
-    transfer = DeviceTransfer(step.device)
+    optimizer = make_optimizer(own_model, learning_rate=1e-3, implementation=preset.optimizer_implementation)
+    step = TrainingStep(own_model, optimizer, preset)
+    transfer = DeviceTransfer(step.device, preset.channels_last)
 
     def epoch() -> None:
         for batch in iterate_in_stage("load", loader):
@@ -135,7 +140,7 @@ def _open_loaders(config: ClaimsConfig, image_dir: Path) -> Iterator[dict[str, A
     from perfsuite.advise.inputs.loaders import close_loader
     from perfsuite.data.loaders import make_loaders
 
-    sources = _limited_sources(image_dir)
+    sources = limited_sources(image_dir)
     loaders: dict[str, Any] = {
         loader_label(num_workers): make_loaders(
             sources, config.batch_size, num_workers, image_size=config.image_size
@@ -169,21 +174,24 @@ class FirstBatches:
         close_loader(self.loader)
 
 
-def _limited_sources(image_dir: Path) -> dict[Split, ImageSource]:
+def limited_sources(image_dir: Path, most: int | None = None) -> dict[Split, ImageSource]:
+    """The images of a folder for every split; of more than `most` (MAX_IMAGES) evenly spaced ones."""
     from perfsuite.data.sources.base import Subset
     from perfsuite.data.sources.splits import SPLITS, read_splits
 
     source = read_splits(image_dir, 0.0, 0.0)["train"]
-    if len(source) > MAX_IMAGES:
-        source = Subset(source, _spaced_rows(len(source)))
+    if len(source) > (most or MAX_IMAGES):
+        source = Subset(source, _spaced_rows(len(source), most))
     return dict.fromkeys(SPLITS, source)
 
 
-def _spaced_rows(images: int) -> NDArray[np.int64]:
-    return np.linspace(0, images - 1, min(images, MAX_IMAGES)).astype(np.int64)
+def _spaced_rows(images: int, most: int | None = None) -> NDArray[np.int64]:
+    return np.linspace(0, images - 1, min(images, most or MAX_IMAGES)).astype(np.int64)
 
 
-def _pillow_loader(image_dir: Path, config: ClaimsConfig) -> Any:
+def pillow_loader(
+    image_dir: Path, config: ClaimsConfig, most: int | None = None, drop_last: bool = False
+) -> Any:
     """The usual starting point: torchvision's ImageFolder, which decodes with Pillow."""
     from torch.utils.data import DataLoader, Subset
     from torchvision import datasets, transforms
@@ -198,5 +206,5 @@ def _pillow_loader(image_dir: Path, config: ClaimsConfig) -> Any:
     ]
     train = image_dir / "train"
     folder = datasets.ImageFolder(str(train if train.is_dir() else image_dir), transforms.Compose(steps))
-    images = Subset(folder, _spaced_rows(len(folder)).tolist())
-    return DataLoader(images, batch_size=config.batch_size, shuffle=True)
+    images = Subset(folder, _spaced_rows(len(folder), most).tolist())
+    return DataLoader(images, batch_size=config.batch_size, shuffle=True, drop_last=drop_last)

@@ -13,6 +13,7 @@ from perfsuite.report.markdown_table import escape_cell, markdown_table
 
 TITLES = {
     "training": "Training step",
+    "epoch": "Whole epochs, loading included",
     "batch size": "Batch size",
     "inference": "Inference",
     "loading": "Loading",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from perfsuite.advise.claims import inference, loading, training
 from perfsuite.advise.claims.compile_cache import empty_compile_cache
 from perfsuite.advise.claims.config import ClaimsConfig
+from perfsuite.advise.claims.epochs import compare_epochs
 from perfsuite.advise.claims.process_times import ProcessTimes, time_processes_in_turns
 from perfsuite.advise.claims.results import ClaimsReport
 from perfsuite.advise.claims.training import VariantTimes
@@ -73,6 +74,10 @@ def _parts(config: ClaimsConfig, image_dir: Path) -> dict[str, ClaimsPart]:
         sizes, metric = training.measure_memory(model, images, labels, names)
         return replace(report, memory=sizes, memory_metric=metric)
 
+    def epochs(report: ClaimsReport, seconds: float) -> ClaimsReport:
+        times = compare_epochs(config, image_dir, model, report.rejected, seconds)
+        return _with_table(report, "epoch", times)
+
     def stalls(report: ClaimsReport, seconds: float) -> ClaimsReport:
         return replace(report, stalls=loading.measure_stalls(config, image_dir, model, seconds))
 
@@ -98,6 +103,7 @@ def _parts(config: ClaimsConfig, image_dir: Path) -> dict[str, ClaimsPart]:
             lambda seconds: training.compare_presets(model, images, labels, seconds),
             within=empty_compile_cache,
         ),
+        "whole epochs, with compilation": epochs,
         "memory": memory,
         "inference, with compilation": _table_part(
             "inference",
@@ -118,13 +124,17 @@ def _table_part(
     def part(report: ClaimsReport, seconds: float) -> ClaimsReport:
         with within():
             times = measure(seconds)
-        return replace(
-            report,
-            tables={**report.tables, table: times.rows},
-            rejected={**report.rejected, **times.rejected},
-        )
+        return _with_table(report, table, times)
 
     return part
+
+
+def _with_table(report: ClaimsReport, table: str, times: VariantTimes) -> ClaimsReport:
+    return replace(
+        report,
+        tables={**report.tables, table: times.rows},
+        rejected={**report.rejected, **times.rejected},
+    )
 
 
 def _model_and_batch(config: ClaimsConfig, image_dir: Path) -> tuple[nn.Module, Tensor, Tensor]:

@@ -179,6 +179,8 @@ def _resource_blocks(advice: LoaderAdvice) -> Iterator[Block]:
             "batches loaded ahead": memory.prefetch_bytes,
             "growth of the host's memory": memory.peak_growth_bytes,
         }
+        if memory.worker_bytes is not None:
+            sizes["worker processes"] = memory.worker_bytes
         if advice.device_peak_bytes is not None:
             sizes["the device"] = advice.device_peak_bytes
         yield BarPlot(

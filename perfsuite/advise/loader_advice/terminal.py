@@ -18,7 +18,7 @@ from perfsuite.advise.sweep.terminal import (
     SPEED_STYLES,
     format_ends,
     make_table,
-    resource_table,
+    print_resources,
     wait_table,
 )
 from perfsuite.advise.tuning.tune import Race
@@ -47,8 +47,7 @@ def print_advice(advice: LoaderAdvice, console: Console, settings_file: str | No
     if advice.pipeline is not None:
         console.print("Waiting for a batch, in ms; the first batch of each turn in its own column")
         console.print(wait_table(advice.pipeline))
-        console.print("Cores in use, and their share of the machine; memory of the host")
-        console.print(resource_table(advice.pipeline))
+        print_resources(advice.pipeline, console)
     for verdict in check_targets(advice.report, advice.result):
         console.print(
             Text(f"{verdict.outcome}: ", style=OUTCOME_STYLES[verdict.outcome]) + Text(verdict.reason)

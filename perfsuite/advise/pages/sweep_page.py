@@ -207,9 +207,27 @@ def _resources(report: SweepReport) -> tuple[Block, ...]:
         blocks.append(
             BarPlot(title="Growth of host memory", value_label="memory", bars=memory, kind=MetricKind.BYTES)
         )
+        blocks.append(_memory_table(report))
     if cores:
         blocks.append(StackedBarPlot(title="Cores in use", value_label="cores", bars=cores))
     return tuple(blocks)
+
+
+def _memory_table(report: SweepReport) -> Table:
+    """Memory by setting, and of the training step, the only part that uses the device."""
+    sizes: dict[str, tuple[int | None, ...]] = {
+        each.setting.label: (memory.batch_bytes, memory.prefetch_bytes, memory.worker_bytes, None)
+        for each in report.results
+        if (memory := each.memory) is not None
+    }
+    if report.step_seconds_per_image:
+        sizes["training step"] = (None, None, None, report.device_peak_bytes)
+    return Table(
+        columns=("", "a batch", "batches loaded ahead", "worker processes", "device"),
+        rows=tuple(
+            (label, *(format_value(size, MetricKind.BYTES) for size in each)) for label, each in sizes.items()
+        ),
+    )
 
 
 def _failures(report: SweepReport) -> tuple[Block, ...]:

@@ -28,6 +28,10 @@ from perfsuite.transforms.optional_libraries import import_opencv
 
 MAX_SPANS = 20_000  # about 2 MB of a Chrome trace
 
+# The stages of augmentation in perfsuite's loaders, and what reports call them. Random numbers include those
+# of the crop.
+AUGMENTATION_PARTS = {"augment": "transforms", "random numbers": "random numbers", "collate": "memory"}
+
 ADVICE = {
     "read": "pack the files (perfsuite data shards), move them, or cache images: cache='ram' or 'disk'",
     "decode": "decode once: cache='ram' or 'disk'; scaled_decode=True; more workers",
@@ -72,6 +76,14 @@ class LoadingProfile:
     def images_per_second(self) -> float:
         """The rate of one core that runs all stages."""
         return 1 / math.fsum(1 / stage.images_per_second for stage in self.stages)
+
+    @property
+    def augmentation_shares(self) -> dict[str, float]:
+        """The shares of loading that the parts of augmentation have; empty where nothing is augmented."""
+        shares = {stage.name: stage.share for stage in self.stages}
+        if "augment" not in shares:
+            return {}
+        return {part: shares.get(name, 0.0) for name, part in AUGMENTATION_PARTS.items()}
 
     def max_speedup(self, stage: StageRate) -> float:
         """How many times as fast loading becomes at most if the stage takes no time (Amdahl's bound)."""

@@ -12,17 +12,19 @@ import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import fsum
+from statistics import fmean
 from time import perf_counter
 from typing import Any
 
 from torch import nn
 
-from perfsuite.advise.inputs.batches import images_and_labels
+from perfsuite.advise.inputs.batches import batch_bytes, images_and_labels
 from perfsuite.errors import NothingMeasuredError
 from perfsuite.judge.amdahl import max_speedup_with_overlap, max_speedup_without
 from perfsuite.judge.metrics import MetricEstimate
 from perfsuite.judge.order_statistics import median_interval, quantile
 from perfsuite.measure.clock import Clock
+from perfsuite.measure.memory import measure_peak_memory
 from perfsuite.measure.stage_clock import StageClock, StageSpan
 from perfsuite.stages import STEP_STAGES, listen_to_stages
 from perfsuite.training.devices import DeviceTransfer
@@ -39,6 +41,15 @@ REST_OF_LOADING = "rest of loading"
 
 
 @dataclass(frozen=True, slots=True)
+class StepMemory:
+    """Memory while one batch is loaded and trained on, in bytes; None where it could not be measured."""
+
+    batch_bytes: int
+    host_peak_bytes: int | None  # of the process tree
+    device_peak_bytes: int | None  # None on the CPU
+
+
+@dataclass(frozen=True, slots=True)
 class StepProfile:
     """Seconds of each stage in each batch, all in one thread; `other` is what no stage covers."""
 
@@ -50,6 +61,7 @@ class StepProfile:
     num_workers: int = 0
     is_complete: bool = True  # False where the run was interrupted
     spans: tuple[StageSpan, ...] = ()  # the first stages, one by one
+    memory: StepMemory | None = None  # None where no further batch was there to measure
 
     @property
     def batch_seconds(self) -> tuple[float, ...]:
@@ -101,22 +113,22 @@ def profile_step(
     transfer = DeviceTransfer(step.device)
     stage_clock = StageClock(clock.wait, max_spans=MAX_SPANS)
     records: list[dict[str, float]] = []
-    images = 0
+    sizes: list[int] = []  # images of each batch
 
     def train_on(batch: Any) -> None:
-        nonlocal images
         pair = images_and_labels(batch, who)
-        images += len(pair[0])
+        sizes.append(len(pair[0]))
         step(*transfer(pair))
 
-    is_complete = True
-    with listen_to_stages(stage_clock):
-        try:
+    is_complete, memory = True, None
+    try:
+        with listen_to_stages(stage_clock):
             _record_batches(loader, train_on, stage_clock, records, seconds)
-        except KeyboardInterrupt:
-            if len(records) <= WARMUP_BATCHES:
-                raise
-            is_complete = False
+        memory = _measure_memory(loader, train_on)
+    except KeyboardInterrupt:
+        if len(records) <= WARMUP_BATCHES:
+            raise
+        is_complete = False
     if len(records) <= WARMUP_BATCHES:
         raise NothingMeasuredError(
             f"{who}: the loader gave {len(records)} batches, expected more than {WARMUP_BATCHES}, which "
@@ -126,11 +138,28 @@ def profile_step(
     names = sorted({name for record in timed for name in record})
     return StepProfile(
         batches=len(timed),
-        images_per_batch=images / len(records),
+        images_per_batch=fmean(sizes),
         stage_seconds={name: tuple(record.get(name, 0.0) for record in timed) for name in names},
         is_complete=is_complete,
         spans=tuple(stage_clock.spans),
+        memory=memory,
     )
+
+
+def _measure_memory(loader: Iterable[Any], train_on: Callable[[Any], None]) -> StepMemory | None:
+    """Load and train on one more batch, apart from the timed ones, because reading memory takes time."""
+    sizes: list[int] = []
+
+    def one_batch() -> None:
+        for batch in loader:
+            sizes.append(batch_bytes(batch))
+            train_on(batch)
+            break
+
+    peaks = measure_peak_memory(one_batch)
+    if not sizes:  # a loader that gives its batches once
+        return None
+    return StepMemory(sizes[0], peaks.peak_pss_bytes, peaks.peak_cuda_allocated_bytes)
 
 
 def _record_batches(

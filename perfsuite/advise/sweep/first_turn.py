@@ -7,13 +7,14 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
 import torch
 
 from perfsuite.advise.inputs.batches import batch_bytes, first_images, update_checksum
 from perfsuite.advise.sweep.loader_setting import LoaderSetting
 from perfsuite.advise.sweep.setting_loaders import TurnLoader, resolved
 from perfsuite.advise.sweep.setting_result import HostMemory
-from perfsuite.measure.memory import measure_peak_memory
+from perfsuite.measure.memory import bytes_of_processes, measure_peak_memory
 
 # torch's DataLoader and the engine of processes load ahead in each worker, the other engines in all.
 ENGINES_WITH_QUEUES_PER_WORKER = ("processes", "DataLoader")
@@ -39,11 +40,14 @@ def measure_first_turn(setting: LoaderSetting, loader: TurnLoader) -> FirstTurn:
                 bytes_ahead = _bytes_while_loading(batch, loader.engine())
             update_checksum(checksum, batch)
 
+    before = set(psutil.Process().children(recursive=True))  # workers of other settings
     peak = measure_peak_memory(first_turn)
+    workers = set(psutil.Process().children(recursive=True)) - before
     memory = HostMemory(
         batch_bytes=bytes_of_batch,
         prefetch_bytes=bytes_ahead * batches_ahead(resolved(setting, loader)),
         peak_growth_bytes=peak.peak_growth_bytes or 0,
+        worker_bytes=bytes_of_processes(workers) if workers else None,
     )
     return FirstTurn(memory, checksum.hexdigest())
 

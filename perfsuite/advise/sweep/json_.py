@@ -23,6 +23,7 @@ def sweep_to_dict(report: SweepReport) -> dict[str, Any]:
         "epochs": report.epochs,
         "machine": report.machine and asdict(report.machine),
         "step_seconds_per_image": report.step_seconds_per_image,
+        "device_peak_bytes": report.device_peak_bytes,
         "failures": report.failures,
         "settings": [_setting_to_dict(report, result) for result in report.results],
         "choice": asdict(choice.result.setting),

@@ -87,6 +87,7 @@ class StepRun:
     images: int  # of one call
     clock: Clock
     calls: int = 1
+    device_peak_bytes: int | None = None  # None on the CPU
     seconds_per_image: list[float] = field(default_factory=list)
 
     def turn(self, epoch: int, processes: Sequence[psutil.Process] = ()) -> float:

@@ -95,6 +95,7 @@ def measure_sweep(
         epochs=config.epochs,
         machine=machine,
         step_seconds_per_image=() if sides.step is None else tuple(sides.step.seconds_per_image),
+        device_peak_bytes=None if sides.step is None else sides.step.device_peak_bytes,
         failures=sides.failures,
         other_sides={name: tuple(side.seconds_per_image) for name, side in sides.others.items()},
     )

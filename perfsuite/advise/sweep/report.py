@@ -65,6 +65,7 @@ class SweepReport:
     epochs: int = 1  # of the run whose time is estimated
     machine: MachineFacts | None = None
     step_seconds_per_image: Numbers = ()  # of a training step in the same blocks; empty without a model
+    device_peak_bytes: int | None = None  # that the training step allocates; None where it runs on the CPU
     failures: Mapping[str, str] = field(default_factory=dict)  # reasons of settings that could not load
     other_sides: Mapping[str, Numbers] = field(default_factory=dict)  # further sides in the same blocks
 

@@ -26,6 +26,7 @@ class HostMemory:
     batch_bytes: int  # of a batch as the loader returns it
     prefetch_bytes: int  # of the batches that are loaded ahead
     peak_growth_bytes: int  # of the process tree, from before its workers start to the end of a turn
+    worker_bytes: int | None = None  # of the worker processes after a turn; None where there are none
 
 
 @dataclass(frozen=True, slots=True)

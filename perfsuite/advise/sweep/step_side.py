@@ -12,6 +12,7 @@ from perfsuite.advise.sweep.loader_run import StepRun
 from perfsuite.advise.sweep.measure import MakeStep
 from perfsuite.advise.timed_step import step_call
 from perfsuite.measure.clock import make_clock
+from perfsuite.measure.memory import measure_peak_memory
 from perfsuite.training.devices import DeviceTransfer, choose_device
 from perfsuite.training.step.presets import EAGER
 
@@ -30,4 +31,5 @@ def _make_step(name: str, device: str, images: Tensor, labels: Tensor) -> StepRu
     call, clock = step_call(model, EAGER, images, labels), make_clock(str(chosen))
     call()  # allocate, and compile kernels
     calls = max(1, ceil(TURN_SECONDS / max(clock.time_calls(call, 1), 1e-6)))
-    return StepRun(call, len(labels), clock, calls)
+    device_peak_bytes = measure_peak_memory(call).peak_cuda_allocated_bytes
+    return StepRun(call, len(labels), clock, calls, device_peak_bytes)

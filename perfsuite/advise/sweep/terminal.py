@@ -40,8 +40,7 @@ def print_sweep(report: SweepReport, console: Console) -> None:
         console.print(_mode_table(report))
     console.print("Waiting for a batch, in ms; the first batch of each turn in its own column")
     console.print(wait_table(report))
-    console.print("Cores in use, and their share of the machine; memory of the host")
-    console.print(resource_table(report))
+    print_resources(report, console)
     for verdict in check_targets(report, chosen):
         console.print(
             Text(f"{verdict.outcome}: ", style=OUTCOME_STYLES[verdict.outcome]) + Text(verdict.reason)
@@ -107,21 +106,39 @@ def wait_table(report: SweepReport) -> Table:
     return table
 
 
-def resource_table(report: SweepReport) -> Table:
+def print_resources(report: SweepReport, console: Console) -> None:
+    console.print("Cores in use, and their share of the machine")
+    console.print(_core_table(report))
+    console.print("Memory: a batch, the batches loaded ahead, worker processes, growth of all processes")
+    console.print(_memory_table(report))
+
+
+def _core_table(report: SweepReport) -> Table:
     cores_here = 1 if report.machine is None else report.machine.cores
-    table = make_table("main", "workers", "machine", "a batch", "prefetched", "growth")
+    table = make_table("main", "workers", "machine")
     for result in report.results:
-        cores, memory = result.core_use, result.memory
-        if cores is not None and memory is not None:
-            sizes = (memory.batch_bytes, memory.prefetch_bytes, memory.peak_growth_bytes)
-            table.add_row(
-                result.setting.label,
-                f"{cores.main_thread:.2f}",
-                f"{cores.workers:.2f}",
-                f"{cores.machine_share(cores_here):.0%}",
-                *(format_quantity(size, MetricKind.BYTES) for size in sizes),
-            )
+        if (cores := result.core_use) is not None:
+            share = f"{cores.machine_share(cores_here):.0%}"
+            table.add_row(result.setting.label, f"{cores.main_thread:.2f}", f"{cores.workers:.2f}", share)
     return table
+
+
+def _memory_table(report: SweepReport) -> Table:
+    """A row for each setting, and one for the training step, the only part that uses the device."""
+    table = make_table("a batch", "prefetched", "workers", "growth", "device")
+    for result in report.results:
+        if (memory := result.memory) is not None:
+            sizes = (memory.batch_bytes, memory.prefetch_bytes, memory.worker_bytes, memory.peak_growth_bytes)
+            table.add_row(result.setting.label, *map(_format_bytes, (*sizes, None)))
+    if report.step_seconds_per_image:
+        table.add_row(
+            "training step", *map(_format_bytes, (None, None, None, None, report.device_peak_bytes))
+        )
+    return table
+
+
+def _format_bytes(size: int | None) -> str:
+    return "-" if size is None else format_quantity(size, MetricKind.BYTES)
 
 
 def make_table(*columns: str) -> Table:

@@ -123,16 +123,17 @@ def _open_unless_link(path: str, flags: int) -> int:
 
 
 def _map_memory(nbytes: int, file: Path | None) -> mmap.mmap:
+    size = max(nbytes, 1)  # no map is empty
     if file is None:
-        return mmap.mmap(-1, max(nbytes, 1))
+        return mmap.mmap(-1, size)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with open(file, "a+b", opener=_open_unless_link) as opened:
-            if os.fstat(opened.fileno()).st_size != nbytes:
-                opened.truncate(nbytes)
+            if os.fstat(opened.fileno()).st_size != size:
+                opened.truncate(size)
                 # Allocate now: writing to a mapped file on a full disk kills the process.
-                os.posix_fallocate(opened.fileno(), 0, max(nbytes, 1))
-            return mmap.mmap(opened.fileno(), max(nbytes, 1))
+                os.posix_fallocate(opened.fileno(), 0, size)
+            return mmap.mmap(opened.fileno(), size)
     except OSError as error:
         raise DataError(
             f"cache: {file}: {error.strerror}, expected room for {nbytes:,} bytes; "

@@ -226,7 +226,7 @@ def _reference_of(verdict: Verdict) -> str:
 def _format(value: float | None, metric: Metric) -> str:
     if value is None:
         return "nothing"
-    if metric.name == "overhead":
+    if metric.name in ("overhead", "overhead_share"):
         return f"{value:.0%}" if abs(value) >= 0.0995 else f"{value:.1%}"
     return format_quantity(value, metric.kind) + "x" * (metric.name == "speedup")
 

@@ -43,7 +43,14 @@ class AugmentationMode:
         if len(kinds) != len(set(kinds)):
             raise ValueError(f"mode {self.name}: {', '.join(kinds)}, expected each operation at most once")
 
+    @property
+    def may_mirror(self) -> bool:
+        """Whether it mirrors some images."""
+        return any(isinstance(each, Mirror) and each.probability > 0 for each in self.operations)
 
+
+# What loaders apply in training where no mode is named. Other modes have more operations.
+MIRROR = AugmentationMode("mirror", (Mirror(),))
 MODES = {
     mode.name: mode
     for mode in (

@@ -41,7 +41,7 @@ def test_a_large_folder_is_represented_by_evenly_spaced_images(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loading, "MAX_IMAGES", 6)
-    source = loading._limited_sources(folder)["train"]
+    source = loading.limited_sources(folder)["train"]
     assert len(source) == 6
     assert len({source.name(row).split("/")[0] for row in range(6)}) == 4
-    assert len(loading._pillow_loader(folder, ClaimsConfig(batch_size=4)).dataset) == 6
+    assert len(loading.pillow_loader(folder, ClaimsConfig(batch_size=4)).dataset) == 6

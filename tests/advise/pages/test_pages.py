@@ -46,7 +46,12 @@ def a_setting(workers: int, seconds: float, engine: str = "threads") -> SettingR
         batch_seconds=around(seconds * 32) * 20,
         first_batch_seconds=(0.2,),
         core_use=CoreUse(0.2, float(workers)),
-        memory=HostMemory(2**20, workers * 2**21, (1 + workers) * 40 * 2**20),
+        memory=HostMemory(
+            batch_bytes=2**20,
+            prefetch_bytes=workers * 2**21,
+            peak_growth_bytes=(1 + workers) * 40 * 2**20,
+            worker_bytes=workers * 45 * 2**20 if engine == "processes" else None,
+        ),
     )
 
 
@@ -62,6 +67,7 @@ SWEEP = SweepReport(
     augmentation_mode="moderate",
     images_per_epoch=2000,
     step_seconds_per_image=around(0.003),
+    device_peak_bytes=3 * 2**30,
     failures={"8 processes +2": "workers died: out of memory"},
 )
 SPANS = tuple(
@@ -136,6 +142,7 @@ def test_every_plot_of_a_page_is_drawn(document: Document) -> None:
     [
         ("sweep", ["the knee: 2 threads +2", "2 processes +2", "481/s", "workers died: out of memory"]),
         ("sweep", ["Cost of augmentation", "+25.0 %", "Loader against training step", "120 MiB"]),
+        ("sweep", ["worker processes", "90.0 MiB", "3.00 GiB"]),
         (
             "loading",
             ["decode (75%): more workers", "at most 4.00 times as fast", "Reading a file", "Timeline"],

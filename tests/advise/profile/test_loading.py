@@ -29,7 +29,13 @@ def test_every_stage_has_a_rate_and_shares_add_up_to_one(folder: Path) -> None:
     threads = torch.get_num_threads()
     profile = profile_loading(loaders.train, seconds=0.2)
     assert {stage.name for stage in profile.stages} == {
-        *("read", "decode", "resize", "augment", "normalize", "targets", "rest")
+        *("random numbers", "read", "decode", "resize", "augment", "collate", "normalize", "targets", "rest")
+    }
+    shares = {stage.name: stage.share for stage in profile.stages}
+    assert profile.augmentation_shares == {
+        "transforms": shares["augment"],
+        "random numbers": shares["random numbers"],
+        "memory": shares["collate"],
     }
     assert sum(stage.share for stage in profile.stages) == pytest.approx(1)
     rates = [stage.images_per_second for stage in profile.stages]
@@ -54,6 +60,11 @@ def test_a_slowed_stage_is_the_slowest(folder: Path, monkeypatch: pytest.MonkeyP
     assert profile.slowest.name == "read"
     assert "shards" in profile.slowest.advice
     assert profile.max_speedup(profile.slowest) > 2
+
+
+def test_without_augmentation_its_parts_have_no_shares(folder: Path) -> None:
+    profile = profile_loading(make_loaders(folder, 8, 0, "none", 32).train, seconds=0.05)
+    assert profile.augmentation_shares == {}
 
 
 def test_a_loader_without_images_is_an_error(folder: Path) -> None:

@@ -58,6 +58,10 @@ def test_a_real_step_has_the_stages_of_loading_and_of_training(tmp_path: Path) -
     profile = profile_step(without_workers(loader), load_model("small"), make_clock("cpu"), 0.0)
     assert set(profile.stage_seconds) >= {"read", "decode", "augment", *STEP_STAGES, REST_OF_LOADING, OTHER}
     assert profile.batches >= BATCHES
+    assert profile.memory is not None
+    assert profile.memory.batch_bytes == 4 * (3 * 32 * 32 * 4 + 8)  # floats, and a label each
+    assert profile.memory.device_peak_bytes is None
+    assert (profile.memory.host_peak_bytes or 0) > profile.memory.batch_bytes
     assert sum(profile.share(name).value for name in profile.stage_seconds) == pytest.approx(1, abs=0.2)
     assert not set(profile.loading_stages) & {*STEP_STAGES, OTHER}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -24,6 +25,7 @@ from perfsuite.data.loader import Loader
 from perfsuite.data.sources.files import FileSource, image_folder
 from perfsuite.data.synthetic import dataset
 from perfsuite.errors import DataError, NothingMeasuredError, UsageError
+from perfsuite.measure import memory
 
 OPTIONS = {"image_size": 32}
 
@@ -72,6 +74,8 @@ def test_every_setting_is_measured_in_the_same_turns(images: FileSource) -> None
         assert result.memory.batch_bytes == 4 * (3 * 32 * 32 * 4 + 8)
         ahead = {"inline": 0, "processes": 4}.get(result.setting.engine, 2)
         assert result.memory.prefetch_bytes == ahead * 4 * (3 * 32 * 32 + 8)
+        has_processes = result.setting.engine in ("processes", "subprocess")
+        assert (result.memory.worker_bytes or 0) > 0 if has_processes else result.memory.worker_bytes is None
     assert not set(psutil.Process().children(recursive=True)) - before - trackers()
 
 
@@ -199,13 +203,21 @@ def test_the_time_limit_ends_the_turns_and_the_time_left_is_shown(images: FileSo
     assert sweep_images(images, longer, timer=FakeTimer()).blocks > report.blocks
 
 
-def test_a_step_takes_turns_with_the_loaders(images: FileSource) -> None:
+@pytest.mark.parametrize("peak", [None, 2**30])
+def test_a_step_takes_turns_with_the_loaders(
+    images: FileSource, monkeypatch: pytest.MonkeyPatch, peak: int | None
+) -> None:
+    if peak is not None:  # as if the step ran on a device
+        names = ("synchronize", "reset_peak_memory_stats", "max_memory_allocated", "max_memory_reserved")
+        fake = SimpleNamespace(**dict.fromkeys(names, lambda: peak))
+        monkeypatch.setattr(memory, "_active_cuda", lambda: fake)
     report = measure_sweep(
         *(ImageLoaders(images, one := config(num_workers=(0,), min_blocks=3)), one),
         make_step=step_of_model("tests.advise.inputs.own_things:Net", "cpu"),
     )
     assert len(report.step_seconds_per_image) == report.blocks
     assert report.loading_over_step(report.results[0]) is not None
+    assert report.device_peak_bytes == peak
 
 
 def test_a_model_with_fewer_scores_than_classes_is_an_error(images: FileSource) -> None:

@@ -29,7 +29,7 @@ def invented(blocks: int, **more: object) -> SweepReport:
             batch_seconds=(0.0281, 0.1245, 0.018) * 40,
             first_batch_seconds=(0.0912,) * blocks,
             core_use=CoreUse(0.93, 15.21),
-            memory=HostMemory(19_267_840, 154_400_000, 1_544_000_000),
+            memory=HostMemory(19_267_840, 154_400_000, 1_544_000_000, 900_000_000 if workers else None),
         )
 
     settings = (
@@ -51,13 +51,27 @@ def test_each_setting_has_one_line_of_80_columns_in_each_table() -> None:
     lines = printed(invented(8)).splitlines()
     assert max(map(len, lines)) <= 80
     rows = [line for line in lines if line.startswith((" 8 subprocess +2", "8 subprocess +2"))]
-    assert len(rows) == 6
+    assert len(rows) == 7
     rates, waits, used = (rows[index].split() for index in (0, 4, 5))
     assert rates[3:5] == ["839", "831-847"]
     assert rates[-2:] == ["the", "knee"]
     assert waits[3:6] == ["18.0", "56.9", "124"]
     assert used[3:6] == ["0.93", "15.21", "50%"]
     assert rates[7] == "21"  # seconds for 17,909 images
+
+
+@pytest.mark.parametrize(("peak", "shown"), [(None, ["-"]), (3 * 2**30, ["3.00", "GiB"])])
+def test_memory_is_that_of_batches_workers_and_the_device(peak: int | None, shown: list[str]) -> None:
+    report = invented(8, step_seconds_per_image=(0.003,) * 8, device_peak_bytes=peak)
+    lines = printed(report).splitlines()
+    (inline,) = (line.split() for line in lines if "0 inline" in line and "GiB" in line)
+    (workers,) = (line.split() for line in lines if "8 subprocess +2" in line and "GiB" in line)
+    assert workers[3:] == ["18.4", "MiB", "147", "MiB", "858", "MiB", "1.44", "GiB", "-"]
+    assert inline[2:] == ["18.4", "MiB", "147", "MiB", "-", "1.44", "GiB", "-"]
+    (step,) = (line.split() for line in lines if "training step  " in line)
+    assert step == ["training", "step", "-", "-", "-", "-", *shown]
+    assert sweep_to_dict(report)["device_peak_bytes"] == peak
+    assert "training step  " not in printed(invented(8)), "without a model no step was measured"
 
 
 def test_modes_stand_side_by_side_with_both_definitions_of_overhead() -> None:

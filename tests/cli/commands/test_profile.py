@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from perfsuite.advise.profile import transforms
+from perfsuite.advise.profile import loading, transforms
+from perfsuite.advise.profile.loading import LoadingProfile, StageRate
 from perfsuite.cli import main
 from perfsuite.data.synthetic import dataset
 from perfsuite.errors import UsageError
@@ -71,6 +72,37 @@ def test_the_table_of_loading_has_a_row_for_each_stage(
         assert word in out
     assert main([*quick, "--seconds", "0.1", "--json", "-"]) == 0
     assert {stage["name"] for stage in json.loads(capsys.readouterr().out)["stages"]} >= {"decode", "read"}
+
+
+@pytest.mark.parametrize(
+    ("shares", "line"),
+    [
+        (  # the figures of a report that splits its overhead
+            {"augment": 0.15, "random numbers": 0.05, "collate": 0.03},
+            "augmentation 23.0% of loading (transforms 15.0%, random numbers 5.0%, memory 3.0%), 29.9% over",
+        ),
+        (  # 11.5 of 35.2 ms
+            {"augment": 11.5 / 35.2},
+            "augmentation 32.7% of loading (transforms 32.7%, random numbers 0.0%, memory 0.0%), 48.5% over",
+        ),
+        ({}, "reading 10.0% of loading, computing 90.0%"),
+    ],
+)
+def test_augmentation_is_stated_as_a_share_of_loading_and_over_plain_loading(
+    shares: dict[str, float],
+    line: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stages = {**shares, "read": 0.1, "decode": 0.9 - sum(shares.values())}
+    invented = LoadingProfile(64, tuple(StageRate(name, 100 / each, each) for name, each in stages.items()))
+    monkeypatch.setattr(loading, "profile_loading", lambda loader, seconds: invented)
+    folder = dataset.make_dataset(tmp_path / "images", images=12, classes=2, size=(80, 60))
+    assert main(["profile", "loading", "--data-dir", str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert line in out
+    assert ("augmentation" in out) == bool(shares)
 
 
 @pytest.mark.parametrize("action", ["loading", "step"])

@@ -94,9 +94,8 @@ def test_stored_maps_are_read_and_not_drawn(
         np.testing.assert_array_equal(read.values, expected.values)
 
 
-@pytest.mark.parametrize(
-    ("engine", "workers", "suffix"), [("threads", 0, ".npy"), *((*engine, ".npz") for engine in ENGINES)]
-)
+@pytest.mark.parametrize("suffix", MAP_SUFFIXES)
+@pytest.mark.parametrize(("engine", "workers"), ENGINES)
 def test_loaders_read_every_map_from_the_store_with_every_engine(
     folder: Path, image_annotations: Annotations, tmp_path: Path, engine: str, workers: int, suffix: str
 ) -> None:

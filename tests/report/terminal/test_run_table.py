@@ -165,6 +165,7 @@ def test_markup_and_control_characters_are_printed_and_not_interpreted() -> None
         (make_verdict(Outcome.KEPT, "p95", estimate=0.02, bound=0.05), "p95 20.0 ms ≤ 50.0 ms"),
         (make_verdict(Outcome.ERROR, "casts", bound=0), "casts nothing ≤ 0"),
         (make_verdict(Outcome.KEPT, "overhead", estimate=0.0512, bound=0.3), "overhead 5.1% ≤ 30%"),
+        (make_verdict(Outcome.KEPT, "overhead_share", estimate=0.327, bound=0.3), "overhead_share 33% ≤ 30%"),
         (against("t::pil"), "1.50x ≥ 1.20x"),
     ],
 )
