@@ -72,6 +72,9 @@ def _timed_result(
     if is_unfit:
         reason = f"base differs from base on this machine; {verdict.reason}"
         verdict = replace(verdict, outcome=Outcome.UNCLEAR, reason=reason)
+    elif workload.is_contended and verdict.outcome is not Outcome.KEPT:
+        reason = f"{_contention_reason(workload)}; {verdict.reason}"
+        verdict = replace(verdict, outcome=Outcome.UNCLEAR, reason=reason)
     file, line = context.suites.location(workload.node)
     return WorkloadGateResult(
         name=workload.name,
@@ -84,6 +87,14 @@ def _timed_result(
         counters=workload.counters,
         standard_errors=tuple(workload.standard_errors),
         timing_reason=state.timing_reasons.get(workload.node, ""),
+    )
+
+
+def _contention_reason(workload: WorkloadState) -> str:
+    return (
+        f"the machine was unfit: other processes kept its threads from their cores for "
+        f"{workload.waited_share:.0%} of the time, so the size of a change is not known; "
+        "stop them (perfsuite doctor names them)"
     )
 
 

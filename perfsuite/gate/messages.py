@@ -95,6 +95,7 @@ _EVENTS: Mapping[str, Mapping[str, _Field]] = {
         "median": _DURATION,
         "low": _DURATION,
         "seconds_by_stage": _Field(_is_table(_is_duration), "an object of durations"),
+        "waited_share": _Field(_is_duration, "a number, 0 or more"),
     },
     "counted": {
         "counts": _Field(_is_list(_is_table(_is_integer)), "a list of objects of whole numbers"),

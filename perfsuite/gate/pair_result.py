@@ -21,6 +21,7 @@ class Turn:
     low: float  # the 20 % quantile
     seconds_by_stage: Mapping[str, float] = field(default_factory=dict)
     gpu: GpuReadings | None = None
+    waited_share: float = 0.0  # of the turn, that a thread waited for a core, where this was not subtracted
 
 
 @dataclass(frozen=True, slots=True)

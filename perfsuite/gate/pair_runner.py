@@ -15,6 +15,7 @@ from perfsuite.gate.agent.variables import RECORDING_VARIABLE
 from perfsuite.gate.collection import CollectedSuites, SideCollection, receive_collection
 from perfsuite.gate.descendants import adopted_orphans
 from perfsuite.gate.fork_client import ForkServerClient, ForkServerError, ForkServerRotation, can_fork
+from perfsuite.gate.fresh_copy import MAX_FILES, can_be_copied, fresh_copy
 from perfsuite.gate.git import Repository
 from perfsuite.gate.harness import copy_harness, find_harness
 from perfsuite.gate.interpreter import project_interpreter
@@ -79,6 +80,7 @@ class PairRunner:
     worktrees: Mapping[str, Worktree]  # by side
     agent_path: Path
     rng: random.Random
+    has_fresh_copies: bool = False  # each timed process runs in a copy of its side's worktree
     processes_started: int = 0
     randomized_environment: Mapping[str, str] = field(
         default_factory=dict
@@ -120,7 +122,9 @@ class PairRunner:
             return SideProcess(side, command, environment, tree.project_root, log)
 
     @contextmanager
-    def start_pair(self, null: bool = False) -> Iterator[tuple[ProcessPair, dict[str, SideCollection]]]:
+    def start_pair(
+        self, null: bool = False, counting: bool = False
+    ) -> Iterator[tuple[ProcessPair, dict[str, SideCollection]]]:
         """Both sides, started at once and collected; a coin decides which has the first turn.
 
         Null pairs alternate instead: six random draws may be equal, and an effect of the first position would
@@ -132,9 +136,12 @@ class PairRunner:
         self.fork_servers.rotate()
         with ExitStack() as stack:
             stack.callback(self._remove_scratch, self.processes_started)
+            trees = [self.worktrees["base" if null else side] for side in order]
+            if self.has_fresh_copies and not counting:
+                trees = [stack.enter_context(fresh_copy(tree, self.rng)) for tree in trees]
             first, second = (
-                stack.enter_context(self.start_side(side, self.worktrees["base" if null else side]))
-                for side in order
+                stack.enter_context(self.start_side(side, tree))
+                for side, tree in zip(order, trees, strict=True)
             )
             has_own_names = self.settings.harness == "own" and not null
             pair = ProcessPair(
@@ -174,7 +181,7 @@ class PairRunner:
         """Run one pair through `nodes`."""
         refuse_removed(*(tree.path for tree in self.worktrees.values()))
         try:
-            with self.start_pair(null) as (pair, collections):
+            with self.start_pair(null, counting) as (pair, collections):
                 result = run_pair(pair, nodes, counting, skip)
                 result.collect_errors = {side: collection.errors for side, collection in collections.items()}
                 return result
@@ -224,6 +231,9 @@ def prepare_sides(
         tree = add_worktree(repository, side, commit, workspace / side, label, python)
         is_working_tree = side == "head" and bool(uncommitted)
         worktrees[side] = _prepare_side(repository, settings, tree, is_working_tree, on_progress)
+    has_fresh_copies = all(map(can_be_copied, worktrees.values()))
+    if not has_fresh_copies:
+        on_progress(f"each side stays in one folder: it is prepared, or has more than {MAX_FILES} files")
     runner = PairRunner(
         repository=repository,
         settings=settings,
@@ -231,6 +241,7 @@ def prepare_sides(
         worktrees=worktrees,
         agent_path=install_agent(workspace),
         rng=rng,
+        has_fresh_copies=has_fresh_copies,
     )
     try:
         yield runner

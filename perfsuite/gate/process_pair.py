@@ -237,6 +237,7 @@ class ProcessPair:
             low=max(float(message["low"]), SHORTEST_CALL_SECONDS),
             seconds_by_stage=message["seconds_by_stage"],
             gpu=monitor.readings,
+            waited_share=float(message["waited_share"]),
         )
 
     def _expect(self, process: SideProcess, event: str) -> Message:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import mean, median
 
 from perfsuite.gate.pair_result import NodeId, Turn, WorkloadName, WorkloadTurns
 from perfsuite.gate.side_process import other_side
@@ -12,6 +12,8 @@ from perfsuite.judge.pair_ratio import pair_log_ratio, pair_standard_error
 from perfsuite.judge.sequential_rule import Decision, SequentialRule, decide
 from perfsuite.judge.stage_attribution import StageSeconds
 from perfsuite.judge.unclear import explain_unclear
+
+MAX_WAITED_SHARE = 0.1  # of a turn; beyond it the size of a change is not known
 
 
 @dataclass(slots=True)
@@ -29,6 +31,9 @@ class WorkloadState:
     turn_medians: list[dict[str, list[float]]] = field(default_factory=list)  # by side
     gate_seconds: float | None = None  # what its latest pair took of the gate's time
     attempted_pairs: int = 0  # in which it was to run; it may not have been reached
+    # By pair, of the side that waited less: the share of its turns that a thread waited for a core, where
+    # this was not subtracted. Only other processes delay both sides.
+    waited_shares: list[float] = field(default_factory=list)
     throttled_turns: int = 0  # turns in which the GPU was throttled even when repeated
     decision: Decision | None = None
 
@@ -42,6 +47,7 @@ class WorkloadState:
         self.turn_medians.append({"base": base, "head": head})
         self.stage_seconds.append((_stage_medians(by_side["base"]), _stage_medians(by_side["head"])))
         self.gate_seconds = turns.gate_seconds
+        self.waited_shares.append(min(mean(turn.waited_share for turn in each) for each in by_side.values()))
         self.throttled_turns += sum(
             bool(turn.gpu and turn.gpu.throttled) for turn in (*turns.first_turns, *turns.second_turns)
         )
@@ -49,6 +55,16 @@ class WorkloadState:
     @property
     def is_undecided(self) -> bool:
         return self.decision is None or self.decision.outcome is None
+
+    @property
+    def waited_share(self) -> float:
+        """The share of a turn that its threads waited for a core, in the middle pair."""
+        return median(self.waited_shares) if self.waited_shares else 0.0
+
+    @property
+    def is_contended(self) -> bool:
+        """Whether other processes kept its threads from their cores, so that its size is not known."""
+        return self.waited_share > MAX_WAITED_SHARE
 
     @property
     def missing_pairs(self) -> int:

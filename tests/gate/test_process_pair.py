@@ -24,7 +24,7 @@ import json, os, socket
 connection = socket.socket(fileno=int(os.environ["PERFSUITE_GATE_SOCKET"])).makefile("rwb", buffering=0)
 EVENTS = {
     "warm_up": {"event": "warmed_up", "seconds_per_call": 0.001, "threads": 0, "on_device": False},
-    "turn": {"event": "turn_ended", "median": 0.001, "low": 0.001, "seconds_by_stage": {}},
+    "turn": {"event": "turn_ended", "median": 1e-3, "low": 1e-3, "seconds_by_stage": {}, "waited_share": 0.0},
     "unexpected": {"event": "unknown_command", "command": "unexpected"},
 }
 for line in connection:

@@ -23,7 +23,7 @@ connection = socket.socket(fileno=int(os.environ["PERFSUITE_GATE_SOCKET"])).make
 EVENTS = {
     "run": {"event": "waiting", "node": "t", "name": "t"},
     "warm_up": {"event": "warmed_up", "seconds_per_call": 3.0, "threads": 0, "on_device": False},
-    "turn": {"event": "turn_ended", "median": 3.0, "low": 3.0, "seconds_by_stage": {}},
+    "turn": {"event": "turn_ended", "median": 3.0, "low": 3.0, "seconds_by_stage": {}, "waited_share": 0.0},
     "count": {"event": "counted", "counts": []},
     "continue": {"event": "session_finished", "shared_imports": []},
 }

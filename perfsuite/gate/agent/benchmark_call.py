@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .optional import synchronize_device
+from .run_delay import RunDelayClock, without_waits
 
 Arguments = tuple[Any, Any]  # positional, by keyword
 
@@ -39,8 +40,11 @@ class BenchmarkCall:
         """How many calls one sample makes when `calls` are asked for."""
         return calls if self.is_repeatable else self.iterations
 
-    def sample(self, calls: int) -> float:
-        """Seconds per call of one sample; the device has finished before either clock reading."""
+    def sample(self, calls: int, waits: RunDelayClock | None = None) -> float:
+        """Seconds per call of one sample; the device has finished before either clock reading.
+
+        What `waits` counts meanwhile is subtracted. It is read outside of what is timed.
+        """
         args, kwargs = self.setup() if self.setup else ((), {})
         loops = range(self.calls_per_sample(calls))
         call, timer, collecting = self.call, self.timer, gc.isenabled()
@@ -48,17 +52,19 @@ class BenchmarkCall:
             gc.disable()
         try:
             synchronize_device()
+            waited_before = waits.seconds() if waits else 0.0
             begin = timer()
             for _ in loops:
                 call(*args, **kwargs)
             synchronize_device()
             end = timer()
+            waited = waits.seconds() - waited_before if waits else 0.0
         finally:
             if collecting:
                 gc.enable()
         if self.teardown is not None:
             self.teardown(*args, **kwargs)
-        return (end - begin) / len(loops)
+        return without_waits(end - begin, waited) / len(loops)
 
     def call_once(self) -> None:
         """Make one call with its setup and teardown, for counting."""

@@ -18,11 +18,13 @@ from .optional import (
     uses_device,
 )
 from .randomize import HeapRandomizer, busy_threads, pinned_to_cores, read_cpu_times, wait_until_idle
+from .run_delay import RunDelayClock, TurnWaits
 from .stage_clock import AgentStageClock
 
 WARM_UP_SECONDS = 0.05
 MAX_RECORDED_CALLS, RECORDED_SECONDS = 8, 0.1  # a call that chooses at random shows more than one path
 MAX_TURN_STRETCH = 4.0  # a pedantic setup may make a turn this many times longer than requested
+WALL_CLOCKS = (time.perf_counter, time.monotonic, time.time)  # another clock may not count waits
 
 
 @contextmanager
@@ -87,11 +89,15 @@ class AgentWorker:
         calls = int(message["calls"])
         self._heap.randomize()
         clock = AgentStageClock()
-        with pinned_to_cores(self._busy_threads, message["cores"]):
+        with pinned_to_cores(self._busy_threads, message["cores"]), TurnWaits(self._busy_threads) as waits:
+            subtracted = waits.clocks[0] if self._is_correctable(workload) else None
             for _ in range(int(message["settle_rounds"])):
                 workload.sample(calls)
             with listening_to_stages(clock):
-                samples = _samples_for(workload, calls, float(message["seconds"]))
+                samples = _samples_for(workload, calls, float(message["seconds"]), subtracted)
+            # Threads without a core for each wait for one another, which is part of what the call does.
+            is_distorted = subtracted is None and message["cores"] and workload.timer in WALL_CLOCKS
+            waited_share = waits.longest_share() if is_distorted else 0.0
         if message["wait_until_idle"]:
             wait_until_idle(self._busy_threads, message["idle_wait_seconds"])
         calls_made = len(samples) * workload.calls_per_sample(calls)
@@ -102,7 +108,12 @@ class AgentWorker:
             median=_quantile(ordered, 0.5),
             low=_quantile(ordered, 0.2),
             seconds_by_stage={stage: seconds / calls_made for stage, seconds in clock.seconds.items()},
+            waited_share=waited_share,
         )
+
+    def _is_correctable(self, workload: BenchmarkCall) -> bool:
+        """Whether a call lasts exactly as much longer as its thread waits for a core."""
+        return len(self._busy_threads) == 1 and not uses_device() and workload.timer in WALL_CLOCKS
 
     def _count(self, workload: BenchmarkCall, message: Message) -> None:
         if self.is_recorded:
@@ -131,7 +142,9 @@ def _call_repeatedly(workload: BenchmarkCall) -> None:
         workload.call_once()
 
 
-def _samples_for(workload: BenchmarkCall, calls: int, seconds: float) -> list[float]:
+def _samples_for(
+    workload: BenchmarkCall, calls: int, seconds: float, waits: RunDelayClock | None
+) -> list[float]:
     """Samples that together come as close to `seconds` of work as whole samples can."""
     samples: list[float] = []
     worked = latest = 0.0
@@ -139,7 +152,7 @@ def _samples_for(workload: BenchmarkCall, calls: int, seconds: float) -> list[fl
     while not samples or (
         worked + latest / 2 < seconds and time.perf_counter() - begin < MAX_TURN_STRETCH * seconds
     ):
-        samples.append(workload.sample(calls))
+        samples.append(workload.sample(calls, waits))
         latest = samples[-1] * workload.calls_per_sample(calls)
         worked += latest
     return samples

@@ -32,7 +32,16 @@ SESSION = [
     },
     {"event": "waiting", "node": "t.py::t", "name": "t.py::t", "items": 1.0},
     {"event": "warmed_up", "seconds_per_call": 0.001, "threads": 1, "on_device": False},
-    *[{"event": "turn_ended", "median": 0.001, "low": 0.001, "seconds_by_stage": {"read": 0.0005}}] * 4,
+    *[
+        {
+            "event": "turn_ended",
+            "median": 0.001,
+            "low": 0.001,
+            "seconds_by_stage": {"read": 0.0005},
+            "waited_share": 0.0,
+        }
+    ]
+    * 4,
     {"event": "test_ended", "node": "t.py::t", "outcome": "passed", "detail": ""},
     {"event": "session_finished", "shared_imports": ["numpy"]},
 ]
