@@ -18,7 +18,7 @@ from typing import Any, Literal
 import torch
 
 from perfsuite.cores import usable_cores
-from perfsuite.data.augmentation_mode import MIRROR_ONLY, may_mirror, training_config
+from perfsuite.data.augmentation_mode import training_config
 from perfsuite.data.cache.cached_source import cache_splits
 from perfsuite.data.cache.normalized import NormalizedCacheEngine, check_normalized_cache
 from perfsuite.data.engines.base import DEFAULT_TIMEOUT_SECONDS, WorkerConfig
@@ -38,6 +38,7 @@ from perfsuite.data.sources.splits import SPLITS, Split, class_weights, read_spl
 from perfsuite.data.synthetic.dataset import cached_dataset
 from perfsuite.data.targets import TargetBuilder
 from perfsuite.transforms import AugmentationMode
+from perfsuite.transforms.augment.modes import MIRROR, get_mode
 
 # Both, because a Mapping is invariant in its keys.
 SourcesBySplit = Mapping[str, ImageSource] | Mapping[Split, ImageSource]
@@ -74,7 +75,7 @@ def make_loaders(
     data_dir: str | Path | SourcesBySplit | None = None,
     batch_size: int | None = None,
     num_workers: int | None = None,
-    augmentation_mode: str | AugmentationMode = MIRROR_ONLY,
+    augmentation_mode: str | AugmentationMode = MIRROR.name,
     image_size: int = 224,
     seed: int = 42,
     *,
