@@ -142,7 +142,7 @@ def judge_pairs(
         sign * pair.log_ratio + math.log1p(slower_percent / 100)
         for sign, pair in zip(signs, pairs, strict=True)
     ]
-    return decide(rule, ratios, spent=True, error=median_error(pairs))
+    return decide(rule, ratios, is_final=True, error=median_error(pairs))
 
 
 def median_error(pairs: Sequence[RecordedPair]) -> float:

@@ -14,6 +14,7 @@ from perfsuite.gate.timing import advise_unclear
 from perfsuite.gate.workload_state import WorkloadState
 from perfsuite.judge.gate_report import GateReport, SideRevision, WorkloadGateResult
 from perfsuite.judge.machine_fitness import unfit_workloads
+from perfsuite.judge.pair_verdict import pair_verdict
 from perfsuite.judge.stage_attribution import stage_changes
 from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.measure.environment import detect_environment
@@ -63,10 +64,8 @@ def _timed_result(
     advice: Sequence[str],
     is_unfit: bool,
 ) -> WorkloadGateResult:
-    decision = workload.decision or workload.decide(state.rule, spent=True)
-    verdict = decision.verdict(workload.name, workload.tolerance)
-    if not workload.log_ratios:
-        verdict = replace(verdict, estimate=None, mde=None)
+    decision = workload.final_decision(state.rule)
+    verdict = pair_verdict(workload.name, decision, state.rule, workload.tolerance)
     if verdict.missing_pairs and advice:
         verdict = replace(verdict, reason=f"{verdict.reason}: {' '.join(advice)}")
     if is_unfit:

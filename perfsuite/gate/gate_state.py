@@ -146,7 +146,7 @@ class GateState:
     def close_undecided(self) -> None:
         """Decide what is still open with the pairs at hand."""
         for workload in self.undecided():
-            workload.decision = workload.decide(self.rule, spent=True)
+            workload.decision = workload.decide(self.rule, is_final=True)
 
     def mark_interrupted(self) -> None:
         """End early: what was decided stays, and nothing else counts as compared."""
