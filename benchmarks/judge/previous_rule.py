@@ -9,7 +9,7 @@ from statistics import median
 
 from benchmarks.judge import previous_spread as spread
 from benchmarks.judge.previous_spread import Spread, SpreadModel
-from perfsuite.judge.student_t import student_quantile
+from benchmarks.judge.student_t import student_quantile
 from perfsuite.judge.verdict import Interval, Outcome, Verdict
 
 _MAX_ADVISED_RUNS = 50

@@ -14,6 +14,7 @@ from statistics import fmean
 import numpy as np
 
 from perfsuite.judge import sign_flip
+from perfsuite.judge.arrays import FloatArray
 
 POWER = 0.9  # the probability of detecting a slowdown of the MDE
 # Of the spread, over the square of the number of pairs less one: the spread doubles for four pairs, and 24
@@ -68,5 +69,5 @@ def _detectable_spreads(alphas: tuple[tuple[int, float], ...]) -> float:
     return high
 
 
-def _is_detected(values: sign_flip.FloatArray, alphas: tuple[tuple[int, float], ...]) -> bool:
+def _is_detected(values: FloatArray, alphas: tuple[tuple[int, float], ...]) -> bool:
     return any(sign_flip.sign_flip_p_value(values[:look]) <= alpha for look, alpha in reversed(alphas))

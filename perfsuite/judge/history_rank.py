@@ -14,7 +14,7 @@ from math import ceil
 
 import numpy as np
 
-from perfsuite.judge.run_labels import FloatArray
+from perfsuite.judge.arrays import FloatArray
 
 _ROUNDING = 1e-9
 

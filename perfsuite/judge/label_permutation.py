@@ -14,7 +14,8 @@ from functools import cached_property
 
 import numpy as np
 
-from perfsuite.judge.run_labels import MAX_LABELINGS, BoolArray, FloatArray, labelings
+from perfsuite.judge.arrays import BoolArray, FloatArray
+from perfsuite.judge.run_labels import MAX_LABELINGS, labelings
 
 _ROUNDING = 1e-9  # shifts that differ by less are equal
 _CELLS_AT_ONCE = 4_000_000  # labelings times workloads: 32 MB

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from perfsuite.judge.run_labels import FloatArray
+from perfsuite.judge.arrays import FloatArray
 from perfsuite.judge.time_comparison import RunTimes
 
 

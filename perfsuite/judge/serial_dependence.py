@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from math import floor, inf
 
 import numpy as np
-from numpy.typing import NDArray
 
+from perfsuite.judge.arrays import BoolArray, FloatArray
 from perfsuite.judge.order_statistics import rank_with_tail_below
 from perfsuite.judge.verdict import Interval
 
@@ -83,7 +83,7 @@ def _lower_bound(ordered: Sequence[float], effective: int, share: float, tail: f
     return -inf
 
 
-def _factor_by_crossings(is_above: NDArray[np.bool_], variance: NDArray[np.float64]) -> float:
+def _factor_by_crossings(is_above: BoolArray, variance: FloatArray) -> float:
     """From how often the samples cross a level: exact for two states that alternate at random."""
     crossings = np.maximum(0.5, (is_above[:, 1:] != is_above[:, :-1]).sum(axis=1))
     # One minus the correlation of two successive rounds.
@@ -91,7 +91,7 @@ def _factor_by_crossings(is_above: NDArray[np.bool_], variance: NDArray[np.float
     return float(((2 - change) / change).max())
 
 
-def _factor_by_blocks(is_above: NDArray[np.bool_], variance: NDArray[np.float64]) -> float:
+def _factor_by_blocks(is_above: BoolArray, variance: FloatArray) -> float:
     """From the variance of the means of blocks of 2, 4, 8 ... rounds: longer dependence shows here."""
     count = is_above.shape[1]
     sums = np.concatenate([np.zeros((len(is_above), 1)), is_above.cumsum(axis=1)], axis=1)

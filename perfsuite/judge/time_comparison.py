@@ -9,15 +9,11 @@ from math import exp, inf
 
 import numpy as np
 
+from perfsuite.judge.arrays import FloatArray
 from perfsuite.judge.history_rank import HistoryTest, commits_needed
 from perfsuite.judge.label_permutation import PermutationTest
 from perfsuite.judge.run_forecast import RunForecast, RunNeeds
-from perfsuite.judge.run_labels import (
-    FloatArray,
-    are_in_turns,
-    can_be_significant,
-    fewest_runs_of_each_side,
-)
+from perfsuite.judge.run_labels import are_in_turns, can_be_significant, fewest_runs_of_each_side
 from perfsuite.judge.time_rule import TimeRule, bounded_expm1
 from perfsuite.judge.verdict import Interval, Outcome, Verdict
 

@@ -7,7 +7,7 @@ from math import expm1, log1p
 
 import numpy as np
 
-from perfsuite.judge.run_labels import FloatArray
+from perfsuite.judge.arrays import FloatArray
 
 
 @dataclass(frozen=True, slots=True)

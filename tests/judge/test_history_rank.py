@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from perfsuite.judge.history_rank import HistoryTest, commits_needed
-from perfsuite.judge.run_labels import FloatArray
+from perfsuite.judge.arrays import FloatArray
 
 
 def levels(source: np.random.Generator, commits: int, workloads: int, shape: str) -> FloatArray:

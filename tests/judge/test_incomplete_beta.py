@@ -1,16 +1,26 @@
-"""Student's quantiles, compared with closed forms and with SciPy."""
+"""The incomplete beta function, and Student's quantiles made of it: closed forms, sums, and SciPy."""
 
 from __future__ import annotations
 
-from math import pi, sqrt, tan
+from math import comb, pi, sqrt, tan
 from statistics import NormalDist
 
 import pytest
 
-from perfsuite.judge.student_t import student_quantile
+from benchmarks.judge.student_t import student_quantile
+from perfsuite.judge.incomplete_beta import regularized_beta
 
 PROBABILITIES = [0.5001, 0.6, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 0.99999, 1 - 1e-9]
 DEGREES = [0.7, 1, 1.5, 2, 2.5, 3, 4.2, 7, 11, 29.5, 100, 1000, 1e5]
+
+
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.5, 0.95])
+@pytest.mark.parametrize("count", [1, 7, 40])
+def test_the_function_is_the_tail_of_a_binomial_distribution(count: int, share: float) -> None:
+    chances = [comb(count, hits) * share**hits * (1 - share) ** (count - hits) for hits in range(count + 1)]
+    for rank in range(1, count + 1):
+        found = regularized_beta(share, rank, count - rank + 1)
+        assert found == pytest.approx(sum(chances[rank:]), rel=1e-9, abs=1e-15)
 
 
 @pytest.mark.parametrize("probability", PROBABILITIES)
