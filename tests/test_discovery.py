@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from perfsuite.discovery import discover
+from perfsuite.discovery import discover, discover_by_name
 
 
 @pytest.fixture
@@ -30,6 +30,11 @@ def test_the_entries_of_all_modules_are_collected_and_modules_without_one_are_ig
     package: ModuleType,
 ) -> None:
     assert discover(package, "ENTRY", int) == (1, 2)
+
+
+def test_entries_have_the_names_of_their_modules_as_options_spell_them(package: ModuleType) -> None:
+    (Path(package.__path__[0]) / "with_two_words_.py").write_text("ENTRY = 3")
+    assert discover_by_name(package, "ENTRY", int) == {"first": 1, "second": 2, "with-two-words": 3}
 
 
 def test_an_entry_of_another_type_is_an_error(package: ModuleType) -> None:

@@ -2,23 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-
+from perfsuite.discovery import discover_by_name
+from perfsuite.report import formats
 from perfsuite.report.formats.report_format import ReportFormat
 
-
-def load_formats(folders: Iterable[str], package: str) -> dict[str, ReportFormat]:
-    """Import the files of a package and collect the formats that they define."""
-    formats = {}
-    for name in sorted(module.name for module in pkgutil.iter_modules(folders)):
-        if name != "registry":
-            module = importlib.import_module(f"{package}.{name}")
-            if isinstance(found := getattr(module, "FORMAT", None), ReportFormat):
-                formats[name] = found
-    return formats
-
-
-FORMATS: Mapping[str, ReportFormat] = load_formats([str(Path(__file__).parent)], __name__.rpartition(".")[0])
+FORMATS = discover_by_name(formats, "FORMAT", ReportFormat)

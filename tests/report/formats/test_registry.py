@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 
 from perfsuite.judge.verdict import Outcome
 from perfsuite.report import formats
-from perfsuite.report.formats.registry import FORMATS, load_formats
+from perfsuite.report.formats.registry import FORMATS
 from perfsuite.report.report import report_gate
 from tests.report.sample_reports import HOSTILE_NAME, all_outcomes, many_regressed_gate
 
@@ -27,23 +26,6 @@ def test_every_file_of_the_folder_is_a_format() -> None:
     stems = {path.stem for path in Path(formats.__path__[0]).glob("*.py")}
     assert set(FORMATS) == stems - {"__init__", "registry", "report_format"}
     assert set(FORMATS) == {"terminal", "markdown", "html", "json", "junit", "github"}
-
-
-def test_a_new_file_is_a_new_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = tmp_path / "planted_formats"
-    package.mkdir()
-    (package / "__init__.py").touch()
-    (package / "headline.py").write_text(
-        "from perfsuite.report.formats.report_format import ReportFormat\n"
-        "FORMAT = ReportFormat(lambda report: report.headline, '.txt')\n"
-    )
-    (package / "something_else.py").touch()
-    monkeypatch.syspath_prepend(tmp_path)
-    loaded = load_formats([str(package)], "planted_formats")
-    assert list(loaded) == ["headline"]
-    assert loaded["headline"].render(all_outcomes()) == all_outcomes().headline
-    for name in [name for name in sys.modules if name.startswith("planted_formats")]:
-        monkeypatch.delitem(sys.modules, name)
 
 
 @pytest.mark.parametrize("name", FOR_PEOPLE)
