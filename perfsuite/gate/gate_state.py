@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from perfsuite.gate import findings
+from perfsuite.gate import node_verdicts
 from perfsuite.gate.collection import CollectedSuites
 from perfsuite.gate.pair_result import NodeId, NodeOutcome, PairResult, WorkloadName
 from perfsuite.gate.pair_runner import OnProgress, PairRunner, ignore_progress
@@ -54,7 +54,7 @@ class GateContext:
         base, head = (self.suites.by_side[side] for side in ("base", "head"))
         if node in self.base_nodes():
             return True
-        if not any(error.startswith(("base: ", node.partition("::")[0])) for error in base.errors):
+        if not any(error.file in {"", node.partition("::")[0]} for error in base.errors):
             return False
         file, _ = head.locations.get(node, ("", 0))
         return self.runner.repository.has_file(self.runner.worktrees["base"].commit, file)
@@ -129,7 +129,7 @@ class GateState:
             if node in self.node_verdicts or node in self.skipped or is_decided:
                 continue
             errors = result.collect_errors.get(other_side(side), ())
-            verdict = findings.judge_one_sided(name, node, side, is_on_base(node), errors)
+            verdict = node_verdicts.judge_one_sided(name, node, side, is_on_base(node), errors)
             self.exclude_workload(name, node, verdict)
 
     def _record_node(
@@ -137,7 +137,7 @@ class GateState:
     ) -> None:
         if len(outcomes) < 2 and not any(outcome.is_bad for outcome in outcomes.values()):
             return  # the pair ended before the other side reached it
-        finding = findings.judge_outcomes(node, outcomes, is_on_base(node))
+        finding = node_verdicts.judge_outcomes(node, outcomes, is_on_base(node))
         if finding.skipped is not None:
             self.skipped[node] = finding.skipped
         elif finding.verdict is not None:

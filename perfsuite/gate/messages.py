@@ -66,16 +66,17 @@ def _is_item(value: Any) -> bool:
 
 _TEXT = _Field(_is_text, "text")
 _TEXTS = _Field(_is_list(_is_text), "a list of texts")
+_PAIRS = _Field(
+    _is_list(lambda pair: _is_list(_is_text)(pair) and len(pair) == 2), "a list of pairs of texts"
+)
 _DURATION = _Field(_is_duration, "a number of seconds, 0 or more")
 _OPTIONAL_TEXT = _Field(_is_text, "text", is_required=False)
 
 _EVENTS: Mapping[str, Mapping[str, _Field]] = {
     "collected": {
         "items": _Field(_is_list(_is_item), "a list of tests, each with id, file and line"),
-        "errors": _TEXTS,
-        "foreign_packages": _Field(
-            _is_list(lambda pair: _is_list(_is_text)(pair) and len(pair) == 2), "a list of pairs of texts"
-        ),
+        "errors": _PAIRS,
+        "foreign_packages": _PAIRS,
         "pytest_config": _TEXT,
         "shared_imports": _TEXTS,
     },

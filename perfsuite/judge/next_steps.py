@@ -37,6 +37,6 @@ def _step(workloads: list[WorkloadGateResult], what: str, cure: str) -> str:
         return ""
     first = workloads[0]
     stage = f", stage {first.attributed_stage}" if first.attributed_stage else ""
-    return f"{len(workloads)} {what}: begin with {first.name} ({first.worst.reason}{stage})" + (
+    return f"{len(workloads)} {what}: begin with {first.name} ({first.worst.explanation}{stage})" + (
         f"; {cure}" if cure else ""
     )

@@ -200,10 +200,13 @@ class Perf:
         level = 1 - (1 - confidence_at_look(self._options.level, look)) / len(comparison.references)
         candidate = comparison.candidate.name
         return [
-            judge_limit(
-                limit,
-                _ratio_estimate(limit.metric, seconds, candidate, reference.name, level),
-                f"{candidate} against {reference.name}",
+            replace(
+                judge_limit(
+                    limit,
+                    _ratio_estimate(limit.metric, seconds, candidate, reference.name, level),
+                    candidate,
+                ),
+                reference=reference.name,
             )
             for limit in limits
             if limit.is_of_ratio

@@ -254,6 +254,7 @@ def _verdict(value: object, who: str) -> Verdict:
         bound=verdict.read("bound", _optional_number),
         mde=verdict.read("mde", _optional_number),
         missing_pairs=verdict.read("missing_pairs", _optional_integer),
+        **{name: verdict.text(name) for name in ("reference", "evidence") if name in verdict.values},
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from perfsuite.gate.build_report import build_report
 from perfsuite.gate.collection import CollectedSuites, SideCollection
-from perfsuite.gate.findings import judge_outcomes, unjudged
+from perfsuite.gate.node_verdicts import judge_outcomes, unjudged
 from perfsuite.gate.gate_state import GateContext, GateState
 from perfsuite.gate.git import Repository
 from perfsuite.gate.pair_result import NodeId, NodeOutcome, WorkloadName

@@ -45,7 +45,7 @@ def _error_annotation(workload: WorkloadGateResult) -> str:
         f"file={_escape_property(workload.file)},line={max(1, workload.line)}," if workload.file else ""
     )
     stage = f"(stage {workload.attributed_stage})" if workload.attributed_stage else ""
-    parts = (f"{workload.name}: {worst.metric}", format_change(worst.estimate), worst.reason, stage)
+    parts = (f"{workload.name}: {worst.metric}", format_change(worst.estimate), worst.explanation, stage)
     message = _escape_message(" ".join(part for part in parts if part))
     return f"::error {location}title={_escape_property(f'perfsuite: {worst.outcome}')}::{message}"
 

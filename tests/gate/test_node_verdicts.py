@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from perfsuite.gate.findings import find_missing_and_new, judge_outcomes
+from perfsuite.gate.node_verdicts import find_missing_and_new, judge_outcomes
 from perfsuite.gate.messages import Message
 from perfsuite.gate.pair_result import NodeId, NodeOutcome
 from perfsuite.gate.side_process import SideProcess, SideProcessError
