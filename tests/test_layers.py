@@ -29,6 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "user_objects": {"errors"},
     "transforms": FOUNDATION,
     "timer": set(),
+    "signals": set(),
     "data": FOUNDATION | {"transforms", "timer"},
     "training": FOUNDATION | {"transforms", "data"},
     "measure": FOUNDATION,

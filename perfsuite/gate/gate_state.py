@@ -68,7 +68,8 @@ class GateContext:
 class GateState:
     """What a gate has found so far.
 
-    A benchmark is in one of `workloads`, `same_code`, `node_verdicts` and `skipped`.
+    A test is in `node_verdicts`, in `skipped`, or each of its workloads is in `workloads`, in `same_code`, or
+    excluded: then it has its only verdict in `verdicts`, and its test is in `excluded_nodes`.
     """
 
     workloads: dict[WorkloadName, WorkloadState] = field(default_factory=dict)  # those that are timed
@@ -101,7 +102,7 @@ class GateState:
         timed = {workload.node for workload in (*self.workloads.values(), *self.same_code.values())}
         return timed | self.excluded_nodes | set(self.node_verdicts) | set(self.skipped)
 
-    def keep_same_code(self, nodes: Collection[NodeId]) -> None:
+    def move_to_same_code(self, nodes: Collection[NodeId]) -> None:
         """Take the workloads of these tests out of timing: they are kept, because the same code ran."""
         for name in [name for name, workload in self.workloads.items() if workload.node in nodes]:
             self.same_code[name] = self.workloads.pop(name)

@@ -91,7 +91,7 @@ def _table(
         new=_values(new, names),
         moments_old=tuple(row.moment for row in old),
         moments_new=tuple(row.moment for row in new),
-        past=_levels(names, old, new, past),
+        commit_levels=_levels(names, old, new, past),
     )
 
 

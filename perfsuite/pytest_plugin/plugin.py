@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from perfsuite.errors import PerfsuiteError
-from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
+from perfsuite.signals import sigterm_as_keyboard_interrupt
 from perfsuite.pytest_plugin.benchmark_adapter import (
     BenchmarkAdapter,
     BenchmarkSessionAdapter,

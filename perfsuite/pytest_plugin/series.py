@@ -20,7 +20,7 @@ import pytest
 
 from perfsuite.errors import UsageError
 from perfsuite.gate.checkout import temporary_checkout
-from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
+from perfsuite.signals import sigterm_as_keyboard_interrupt
 from perfsuite.judge.run_labels import fewest_runs_of_each_side
 from perfsuite.pytest_plugin.options import SERIES_VARIABLE, PerfOptions
 from perfsuite.report.publish import printable

@@ -27,7 +27,7 @@ def parse_benchmarks(benchmarks: list[Any]) -> dict[str, Measurement]:
     return measurements
 
 
-def run_fields(document: Mapping[str, Any], source: str) -> dict[str, Any]:
+def run_arguments(document: Mapping[str, Any], source: str) -> dict[str, Any]:
     """The arguments of a Run, from a file of pytest-benchmark."""
     commit = _mapping(document.get("commit_info"))
     return {

@@ -28,6 +28,7 @@ def invalid_name_error(name: str) -> UsageError:
 
 
 def run_fields(run: Run) -> dict[str, Any]:
+    """The `perfsuite` object of a run, as JSON values."""
     return {
         "name": run.name,
         "created_at": run.created_at,
@@ -67,8 +68,8 @@ def _gpu_fields(readings: GpuReadings) -> dict[str, Any]:
     return {**readings.medians, **other}
 
 
-def parse_run_fields(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a Run."""
+def run_arguments(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a Run, from the `perfsuite` object of a file."""
     environment = mapping(values.get("environment"), "environment")
     return {
         "name": string(values, "name"),

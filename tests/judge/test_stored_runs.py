@@ -88,7 +88,7 @@ def judge_one(
         new=np.array(new)[:, None],
         moments_old=tuple(moments_old),
         moments_new=tuple(moments_new),
-        past=np.array([*past, np.median(old), np.median(new)])[:, None],
+        commit_levels=np.array([*past, np.median(old), np.median(new)])[:, None],
     )
     (verdict,) = judge_times(times, rule).verdicts
     return verdict
