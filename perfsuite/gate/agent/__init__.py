@@ -2,7 +2,6 @@
 
 A side may have no perfsuite, or another version of it, and must not import this one. So modules here import
 each other relatively, and otherwise the standard library and pytest alone; `optional` finds the rest at run
-time. What they share with perfsuite is written twice on purpose: the clock of stages
-(`measure/stage_clock.py`) and the scope `COMMON` of recordings (`gate/same_code/recording.py`). The gate imports
-`variables` from here.
+time. Two things are written twice on purpose: the clock of stages (`measure/stage_clock.py`) and the scope
+`COMMON` of recordings (`gate/same_code/recording.py`). The gate imports `variables` from here.
 """
