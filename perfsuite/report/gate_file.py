@@ -15,7 +15,7 @@ from perfsuite.judge.stage_attribution import StageChange
 from perfsuite.judge.verdict import Interval, Outcome, Verdict
 from perfsuite.measure.measurement import Environment
 from perfsuite.report.report import SCHEMA_VERSION
-from perfsuite.store.fields import FieldError
+from perfsuite.store.fields import FieldError, describe_value
 
 MAX_FILE_BYTES = 16 * 2**20
 MAX_TEXT = 10_000  # characters
@@ -74,8 +74,7 @@ class _Object:
 
 
 def _wrong(who: str, value: object, expected: str) -> FieldError:
-    found = "absent" if value is None else f"{type(value).__name__} {str(value)[:40]!r}"
-    return FieldError(f"{who[:200]} is {found}, expected {expected}")
+    return FieldError(f"{who[:200]} is {describe_value(value)}, expected {expected}")
 
 
 def _text(value: object, who: str) -> str:

@@ -148,7 +148,7 @@ def _parse_gpu(values: Mapping[str, Any]) -> GpuReadings:
 def samples(value: Any, name: str) -> tuple[float, ...]:
     """A list of durations in seconds: finite, not negative."""
     if not isinstance(value, list):
-        raise FieldError(f"{name}: samples are {_describe_value(value)}, expected a list of seconds")
+        raise FieldError(f"{name}: samples are {describe_value(value)}, expected a list of seconds")
     if value and set(map(type, value)) == {float} and min(value) >= 0 and math.isfinite(sum(value)):
         return tuple(value)  # the same checks, ten times as fast
     return tuple(number(each, f"{name}: a sample") for each in value)
@@ -156,7 +156,7 @@ def samples(value: Any, name: str) -> tuple[float, ...]:
 
 def number(value: Any, what: str, above_zero: bool = False) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise FieldError(f"{what} is {_describe_value(value)}, expected a number")
+        raise FieldError(f"{what} is {describe_value(value)}, expected a number")
     if isinstance(value, int) and value > _LARGEST_INTEGER:
         raise FieldError(f"{what} has {value.bit_length()} bits, expected a number that fits a float")
     if not math.isfinite(value) or value < 0 or (above_zero and value == 0):
@@ -169,34 +169,34 @@ def number(value: Any, what: str, above_zero: bool = False) -> float:
 def integer(values: Mapping[str, Any], key: str) -> int:
     value = values.get(key)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise FieldError(f"`{key}` is {_describe_value(value)}, expected a whole number")
+        raise FieldError(f"`{key}` is {describe_value(value)}, expected a whole number")
     return value
 
 
 def string(values: Mapping[str, Any], key: str) -> str:
     value = values.get(key)
     if not isinstance(value, str):
-        raise FieldError(f"`{key}` is {_describe_value(value)}, expected text")
+        raise FieldError(f"`{key}` is {describe_value(value)}, expected text")
     return value
 
 
 def boolean(values: Mapping[str, Any], key: str) -> bool:
     value = values.get(key)
     if not isinstance(value, bool):
-        raise FieldError(f"`{key}` is {_describe_value(value)}, expected true or false")
+        raise FieldError(f"`{key}` is {describe_value(value)}, expected true or false")
     return value
 
 
 def mapping(value: Any, what: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise FieldError(f"`{what}` is {_describe_value(value)}, expected an object")
+        raise FieldError(f"`{what}` is {describe_value(value)}, expected an object")
     return value
 
 
 def sequence(values: Mapping[str, Any], key: str) -> list[Any]:
     value = values.get(key)
     if not isinstance(value, list):
-        raise FieldError(f"`{key}` is {_describe_value(value)}, expected a list")
+        raise FieldError(f"`{key}` is {describe_value(value)}, expected a list")
     return value
 
 
@@ -205,5 +205,6 @@ def _string_mapping(values: Mapping[str, Any], key: str) -> dict[str, str]:
     return {name: string(members, name) for name in members}
 
 
-def _describe_value(value: object) -> str:
+def describe_value(value: object) -> str:
+    """A wrong value in an error: its type, and its beginning."""
     return "absent" if value is None else f"{type(value).__name__} {str(value)[:40]!r}"
