@@ -92,9 +92,8 @@ def _report_absences(context: GateContext, state: GateState, nodes: Sequence[Nod
     for verdict in node_verdicts.uncollected(errors, state.judged_nodes(), suites.nodes("head")):
         state.node_verdicts[NodeId(verdict.workload)] = [verdict]
     for side in SIDES:
-        state.notes += [
-            f"{side}: collection failed: {node_verdicts.summarize_collect_error(error)}" for error in errors[side]
-        ]
+        causes = map(node_verdicts.summarize_collect_error, errors[side])
+        state.notes += [f"{side}: collection failed: {cause}" for cause in causes]
 
 
 def _plan_rule(context: GateContext, state: GateState) -> None:

@@ -178,7 +178,8 @@ def test_a_slowdown_of_the_mde_is_detected_nine_times_in_ten() -> None:
     rule = SequentialRule(workloads=8)
     size = math.expm1(math.log1p(rule.tolerance) + 0.01 * rule.detectable_spreads)
     found = [
-        decide(rule, list(chance.normal(math.log1p(size), 0.01, 24)), is_final=True).outcome for _ in range(100)
+        decide(rule, list(chance.normal(math.log1p(size), 0.01, 24)), is_final=True).outcome
+        for _ in range(100)
     ]
     assert 82 <= found.count(Outcome.REGRESSED) <= 97
 

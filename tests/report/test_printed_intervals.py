@@ -27,7 +27,7 @@ from tests.store.sample_runs import HERE
 TEST = "benchmarks/test_loaders.py::test_load"
 NAME = f"{TEST}[1 workers]"
 # A neighbor that comes and goes: 400 rounds at two speeds, 40 at a time.
-SECONDS = tuple((0.010 + 0.00001 * (round_ % 7)) * (1.2 if round_ // 40 % 2 else 1.0) for round_ in range(400))
+SECONDS = tuple((0.010 + 1e-5 * (round_ % 7)) * (1.2 if round_ // 40 % 2 else 1.0) for round_ in range(400))
 DEPENDENT = Measurement(NAME, SECONDS, items_per_call=8.0, unit="images")
 FEW = Measurement(NAME, SECONDS[:3], items_per_call=8.0, unit="images")
 

@@ -1,4 +1,4 @@
-"""The lines of a workload's counters: what they have in common is stated once, and no reason is taken apart."""
+"""The lines of a workload's counters: common evidence is stated once, and no reason is taken apart."""
 
 from __future__ import annotations
 

@@ -6,7 +6,11 @@ import argparse
 import sys
 
 from perfsuite.cli.arguments import add_action, number
-from perfsuite.cli.comparison_options import add_comparison_arguments, add_store_arguments, comparison_settings
+from perfsuite.cli.comparison_options import (
+    add_comparison_arguments,
+    add_store_arguments,
+    comparison_settings,
+)
 from perfsuite.cli.output import print_message
 from perfsuite.judge.units import Range
 

@@ -64,7 +64,8 @@ def _add_workload(suite: ElementTree.Element, workload: WorkloadGateResult) -> N
 
 def _describe(verdict: Verdict) -> str:
     interval = f"({format_interval(verdict)})" if verdict.interval else ""
-    parts = (f"{verdict.outcome} {verdict.metric}", format_change(verdict.estimate), interval, verdict.explanation)
+    subject, change = f"{verdict.outcome} {verdict.metric}", format_change(verdict.estimate)
+    parts = (subject, change, interval, verdict.explanation)
     return " ".join(part for part in parts if part)
 
 
