@@ -12,6 +12,7 @@ from typing import Any
 from perfsuite.errors import StoreError
 from perfsuite.measure.measurement import Measurement
 from perfsuite.store import benchmark_json, fields
+from perfsuite.store.json_values import FieldError
 from perfsuite.store.locations import refuse_large
 from perfsuite.store.run import Run
 
@@ -79,7 +80,7 @@ def parse_all(data: bytes, source: str) -> tuple[Run, ...]:
             run = benchmark_json.run_arguments(document, source)
             return (Run(**run, measurements=plain, source=source),)
         return _own_runs(own, plain, data, source)
-    except fields.FieldError as error:
+    except FieldError as error:
         raise StoreError(f"{source}: {error}; the file was not changed") from error
 
 
