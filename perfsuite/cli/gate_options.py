@@ -41,9 +41,7 @@ REPEATED_OPTIONS = {
 }
 
 
-def add_rule_arguments(
-    options: Options, alpha: float | None = None, tolerance: float | None = None
-) -> None:
+def add_rule_arguments(options: Options, alpha: float | None = None, tolerance: float | None = None) -> None:
     """--alpha and --tolerance; without a default, pyproject.toml's or the gate's own holds."""
     from perfsuite.gate.settings import RANGES
 

@@ -66,9 +66,7 @@ def rate_interval(measurement: Measurement, level: float) -> Interval:
 
 def _estimate_seconds_per_call(measurement: Measurement, level: float) -> MetricEstimate:
     samples = measurement.seconds_per_call
-    return MetricEstimate(
-        quantile(samples, 0.5), seconds_interval(measurement, level), rounds=len(samples)
-    )
+    return MetricEstimate(quantile(samples, 0.5), seconds_interval(measurement, level), rounds=len(samples))
 
 
 def _estimate_percentile(percentile: int, measurement: Measurement, level: float) -> MetricEstimate:

@@ -51,9 +51,7 @@ def _unclear_reason(decision: Decision, rule: SequentialRule, tolerance: float) 
         word = "slower" if interval.low > 0 else "faster"
         shown = f"looks {100 * abs(decision.estimate):.1f} % {word} ({_size_range(interval)})"
         return _with_missing_pairs(shown, decision.missing_pairs, f"to promise {100 * rule.alpha:.2g} %")
-    hidden = (
-        "of any size" if math.isinf(decision.mde) else f"below {100 * max(decision.mde, required):.1f} %"
-    )
+    hidden = "of any size" if math.isinf(decision.mde) else f"below {100 * max(decision.mde, required):.1f} %"
     low, high = (100 * edge for edge in (interval.low, interval.high))
     shown = f"no change seen ({low:+.1f} to {high:+.1f} %), but a slowdown {hidden} could be missed"
     return _with_missing_pairs(shown, decision.missing_pairs, f"to find {100 * required:.1f} %")

@@ -25,9 +25,7 @@ from tests.report.sample_reports import HOSTILE_NAME, make_gate, make_workload
 
 COUNTER = Verdict("test_a", "casts", Outcome.REGRESSED, "1 -> 2 (+1)", evidence="the same in 10 pairs")
 SLOWER = make_workload("test_a", Outcome.REGRESSED, 0.1)
-GATE = make_gate(
-    replace(SLOWER, verdicts=(*SLOWER.verdicts, COUNTER)), make_workload("test_b", Outcome.KEPT)
-)
+GATE = make_gate(replace(SLOWER, verdicts=(*SLOWER.verdicts, COUNTER)), make_workload("test_b", Outcome.KEPT))
 LINKS = re.compile(r"@\w|#\d|https?://|mailto:|\bwww\.|\bGH-", re.IGNORECASE)
 MARKUP = re.compile(r"<|!\[|\]\(|`")
 HOSTILE = (

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from perfsuite.gate.same_code.side_diff import SideDiff
 from perfsuite.gate.same_code.revealing_names import ALL_NAMES
+from perfsuite.gate.same_code.side_diff import SideDiff
 
 COMMON = "common"  # the scope of what belongs to no single test
 

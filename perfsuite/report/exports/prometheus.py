@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from perfsuite.measure.measurement import Measurement
 from perfsuite.report.exports.export_format import (
     ExportFormat,
-    milliseconds_since_1970,
     finite_interval,
+    milliseconds_since_1970,
     timed_measurements,
 )
 from perfsuite.report.text import escape_control_characters
