@@ -41,6 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cores": set(),
     "transforms": FOUNDATION,
     "timer": set(),
+    "signals": set(),
     "data": FOUNDATION | {"transforms", "timer"},
     "training": FOUNDATION | {"transforms", "data"},
     "measure": FOUNDATION,

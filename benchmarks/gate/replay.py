@@ -11,7 +11,8 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from perfsuite.gate.schedule import TurnSchedule
-from perfsuite.judge.pair_ratio import interquartile_mean, pair_standard_error
+from perfsuite.judge.order_statistics import interquartile_mean
+from perfsuite.judge.pair_ratio import pair_standard_error
 from perfsuite.judge.sequential_rule import Decision, SequentialRule, decide
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results" / "gate"
@@ -145,7 +146,7 @@ def judge_pairs(
         sign * pair.log_ratio + math.log1p(slower_percent / 100)
         for sign, pair in zip(signs, pairs, strict=True)
     ]
-    return decide(rule, ratios, spent=True, error=median_error(pairs))
+    return decide(rule, ratios, is_final=True, error=median_error(pairs))
 
 
 def median_error(pairs: Sequence[RecordedPair]) -> float:

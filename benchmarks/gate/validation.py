@@ -39,7 +39,7 @@ from perfsuite.gate.pair_runner import PairRunner, collect_suites, open_pair_run
 from perfsuite.gate.schedule import TurnSchedule  # noqa: E402
 from perfsuite.gate.settings import GateSettings  # noqa: E402
 from perfsuite.judge.gate_report import GateReport  # noqa: E402
-from perfsuite.judge.pair_ratio import interquartile_mean  # noqa: E402
+from perfsuite.judge.order_statistics import interquartile_mean  # noqa: E402
 from perfsuite.measure.environment import detect_environment  # noqa: E402
 
 SAMPLE_PROJECT = Path(__file__).parent / "sample_project"

@@ -18,8 +18,8 @@ from benchmarks.gpu_proof.stage import Stage, StageContext, is_rehearsal
 from benchmarks.gpu_proof.summary import render_summary
 from perfsuite import atomic
 from perfsuite.discovery import discover
-from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
 from perfsuite.measure.environment import detect_environment
+from perfsuite.signals import sigterm_as_keyboard_interrupt
 
 
 def all_stages() -> tuple[Stage, ...]:

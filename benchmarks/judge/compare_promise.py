@@ -88,7 +88,7 @@ def present_rule(comparison: Comparison, tolerance: float, target_mde: float) ->
         new=comparison.new,
         moments_old=comparison.moments_old,
         moments_new=comparison.moments_new,
-        past=np.concatenate([comparison.past, *(level[None] for level in levels)]),
+        commit_levels=np.concatenate([comparison.past, *(level[None] for level in levels)]),
     )
     return judge_times(times, TimeRule(ALPHA, (tolerance,) * WORKLOADS, target_mde)).verdicts
 

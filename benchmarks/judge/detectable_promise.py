@@ -119,9 +119,9 @@ def count_detected(shape: PairShape, gates: int, seed: int) -> DetectionCounts:
     ended: list[tuple[Decision, bool]] = []
     for _ in range(gates):
         ratios, error = shape.noise(rng, rule.max_pairs)
-        decision = decide(rule, ratios.tolist(), spent=True, error=error)
+        decision = decide(rule, ratios.tolist(), is_final=True, error=error)
         if decision.outcome in {Outcome.KEPT, Outcome.UNCLEAR} and not isinf(decision.mde):
-            planted = decide(rule, (ratios + log1p(decision.mde)).tolist(), spent=True, error=error)
+            planted = decide(rule, (ratios + log1p(decision.mde)).tolist(), is_final=True, error=error)
             ended.append((decision, planted.outcome is Outcome.REGRESSED))
     kept = [found for decision, found in ended if decision.outcome is Outcome.KEPT]
     return DetectionCounts(

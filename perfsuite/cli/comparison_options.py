@@ -1,4 +1,4 @@
-"""Options that `compare` and `baseline` share: where runs are stored, and how they are judged."""
+"""Options that `compare`, `report` and `baseline` share: where runs are stored, and how they are judged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from perfsuite.judge.stored_runs import ComparisonSettings
 
 
-def add_judging_arguments(options: Options) -> None:
+def add_comparison_arguments(options: Options) -> None:
     options.add_argument(
         "--alpha",
         type=number(POSITIVE_FRACTION),

@@ -1,4 +1,4 @@
-"""Options that `gate` and `bisect` share, and the settings that they make of them."""
+"""Options that `gate`, `bisect` and `doctor` share, and the settings that they make of them."""
 
 from __future__ import annotations
 
@@ -41,9 +41,7 @@ REPEATED_OPTIONS = {
 }
 
 
-def add_judging_arguments(
-    options: Options, alpha: float | None = None, tolerance: float | None = None
-) -> None:
+def add_rule_arguments(options: Options, alpha: float | None = None, tolerance: float | None = None) -> None:
     """--alpha and --tolerance; without a default, pyproject.toml's or the gate's own holds."""
     from perfsuite.gate.settings import RANGES
 
@@ -65,7 +63,7 @@ def add_gate_arguments(options: Options, harness: str) -> None:
     """How sides are prepared, compared and judged; `harness` is the default of --harness."""
     from perfsuite.gate.settings import RANGES
 
-    add_judging_arguments(options)
+    add_rule_arguments(options)
     options.add_argument(
         "--mde",
         type=number(RANGES["mde"]),

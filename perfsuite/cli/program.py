@@ -20,7 +20,7 @@ from perfsuite.cli import commands
 from perfsuite.cli.config_file import CommandParser
 from perfsuite.cli.output import print_message
 from perfsuite.errors import ExitCode, PerfsuiteError
-from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
+from perfsuite.signals import sigterm_as_keyboard_interrupt
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
 
-from perfsuite.gate import findings
+from perfsuite.gate import node_verdicts
 from perfsuite.gate.gate_state import GateContext, GateState
 from perfsuite.gate.pair_result import NodeId
 from perfsuite.gate.settings import GateSettings
@@ -14,6 +14,7 @@ from perfsuite.gate.timing import advise_unclear
 from perfsuite.gate.workload_state import WorkloadState
 from perfsuite.judge.gate_report import GateReport, SideRevision, WorkloadGateResult
 from perfsuite.judge.machine_fitness import unfit_workloads
+from perfsuite.judge.pair_verdict import pair_verdict
 from perfsuite.judge.stage_attribution import stage_changes
 from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.measure.environment import detect_environment
@@ -63,10 +64,8 @@ def _timed_result(
     advice: Sequence[str],
     is_unfit: bool,
 ) -> WorkloadGateResult:
-    decision = workload.decision or workload.decide(state.rule, spent=True)
-    verdict = decision.verdict(workload.name, workload.tolerance)
-    if not workload.log_ratios:
-        verdict = replace(verdict, estimate=None, mde=None)
+    decision = workload.final_decision(state.rule)
+    verdict = pair_verdict(workload.name, decision, state.rule, workload.tolerance)
     if verdict.missing_pairs and advice:
         verdict = replace(verdict, reason=f"{verdict.reason}: {' '.join(advice)}")
     if is_unfit:
@@ -102,7 +101,7 @@ def _same_code_result(context: GateContext, workload: WorkloadState) -> Workload
     file, line = context.suites.location(workload.node)
     return WorkloadGateResult(
         name=workload.name,
-        verdicts=(findings.same_code_verdict(workload.name),),
+        verdicts=(node_verdicts.same_code_verdict(workload.name),),
         file=file,
         line=line,
         counters=workload.counters,
@@ -121,7 +120,7 @@ def _untimed_results(context: GateContext, state: GateState) -> list[WorkloadGat
     """Results of what has verdicts and no pairs, and of what was collected and never judged."""
     compared = state.workloads.keys() | state.same_code.keys()
     excluded = [(name, verdicts) for name, verdicts in state.verdicts.items() if name not in compared]
-    unjudged = findings.unjudged(
+    unjudged = node_verdicts.unjudged(
         context.base_nodes(), context.suites.nodes("head"), state.judged_nodes(), state.is_interrupted
     )
     groups: list[tuple[str, Sequence[Verdict]]] = [
@@ -147,8 +146,12 @@ def _apply_quarantine(settings: GateSettings, verdict: Verdict) -> Verdict:
     entry = settings.quarantine_for(verdict.workload)
     if entry is None or not (verdict.is_red or verdict.outcome is Outcome.UNCLEAR):
         return verdict
-    reason = f"{verdict.outcome}: {verdict.reason}; quarantined until {entry.expires}: {entry.reason}"
-    return replace(verdict, outcome=Outcome.QUARANTINED, reason=reason)
+    reason = f"{verdict.outcome}: {verdict.reason}"
+    quarantine = f"quarantined until {entry.expires}: {entry.reason}"
+    if verdict.evidence:  # which lines of several counters have in common
+        evidence = f"{verdict.evidence}; {quarantine}"
+        return replace(verdict, outcome=Outcome.QUARANTINED, reason=reason, evidence=evidence)
+    return replace(verdict, outcome=Outcome.QUARANTINED, reason=f"{reason}; {quarantine}")
 
 
 def _notes(state: GateState) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from perfsuite.gate.pair_result import NodeId
+from perfsuite.gate.pair_result import CollectError, NodeId
 from perfsuite.gate.settings import RANGES, GateSettings
 from perfsuite.gate.side_process import SIDES, SideProcess, SideProcessError, other_side
 from perfsuite.judge.gate_shard import ShardRecord, record_shard
@@ -16,7 +16,7 @@ class SideCollection:
     """The benchmarks that one side collected, and what else its process reported then."""
 
     locations: Mapping[NodeId, tuple[str, int]] = field(default_factory=dict)  # file and line
-    errors: tuple[str, ...] = ()
+    errors: tuple[CollectError, ...] = ()
     foreign_packages: tuple[tuple[str, str], ...] = ()  # the project's packages from elsewhere: name, path
     pytest_config: str = ""
     tolerances: Mapping[NodeId, float] = field(default_factory=dict)  # arguments of `mark.tolerance`
@@ -35,7 +35,7 @@ def receive_collection(process: SideProcess, timeout_seconds: float) -> SideColl
     items = message["items"]
     return SideCollection(
         locations={item["id"]: (item["file"], int(item["line"] or 0) + 1) for item in items},
-        errors=tuple(message["errors"]),
+        errors=tuple(CollectError(node, detail) for node, detail in message["errors"]),
         foreign_packages=tuple((name, path) for name, path in message["foreign_packages"]),
         pytest_config=message["pytest_config"],
         tolerances={item["id"]: item["tolerance"] for item in items if "tolerance" in item},

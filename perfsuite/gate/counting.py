@@ -103,7 +103,7 @@ def _judge_counters(
     counts: Mapping[WorkloadName, SideCounts],
 ) -> None:
     """Compare the counters of each workload, and confirm in fresh processes those that differ."""
-    diffs = {name: compare_sides(name, counts.get(name, {})) for name in timed}
+    diffs = {name: diff_counters(name, counts.get(name, {})) for name in timed}
     differences = [difference for name, diff in diffs.items() for difference in find_differences(name, diff)]
     confirmation = confirm_counters(context, state, differences, timed)
     for name, node in timed.items():
@@ -114,6 +114,6 @@ def _judge_counters(
         )
 
 
-def compare_sides(name: WorkloadName, counts: SideCounts) -> CounterDiff:
+def diff_counters(name: WorkloadName, counts: SideCounts) -> CounterDiff:
     """Compare the counters of one workload in one pair."""
     return compare_counters(name, counts.get("base", ()), counts.get("head", ()), DIRECTIONS)

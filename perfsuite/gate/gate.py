@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from perfsuite.gate import findings
+from perfsuite.gate import node_verdicts
 from perfsuite.gate.build_report import build_report
 from perfsuite.gate.counting import count_benchmarks, nodes_to_run
 from perfsuite.gate.gate_state import GateContext, GateState
@@ -81,7 +81,7 @@ def _report_absences(context: GateContext, state: GateState, nodes: Sequence[Nod
     suites = context.suites
     errors = {side: suites.by_side[side].errors for side in SIDES}
     compared = frozenset(workload.node for workload in (*state.workloads.values(), *state.same_code.values()))
-    for verdict in findings.find_missing_and_new(
+    for verdict in node_verdicts.find_missing_and_new(
         suites.nodes("base"), suites.nodes("head"), context.settings.renames, compared, errors
     ):
         node = NodeId(verdict.workload)
@@ -89,12 +89,11 @@ def _report_absences(context: GateContext, state: GateState, nodes: Sequence[Nod
             continue  # it was to run and was not reached, which is a finding of its own
         if node not in state.judged_nodes():
             state.node_verdicts.setdefault(node, []).append(verdict)
-    for verdict in findings.uncollected(errors, state.judged_nodes(), suites.nodes("head")):
+    for verdict in node_verdicts.uncollected(errors, state.judged_nodes(), suites.nodes("head")):
         state.node_verdicts[NodeId(verdict.workload)] = [verdict]
     for side in SIDES:
-        state.notes += [
-            f"{side}: collection failed: {findings.summarize_collect_error(error)}" for error in errors[side]
-        ]
+        causes = map(node_verdicts.summarize_collect_error, errors[side])
+        state.notes += [f"{side}: collection failed: {cause}" for cause in causes]
 
 
 def _plan_rule(context: GateContext, state: GateState) -> None:

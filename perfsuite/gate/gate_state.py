@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from perfsuite.gate import findings
+from perfsuite.gate import node_verdicts
 from perfsuite.gate.collection import CollectedSuites
 from perfsuite.gate.pair_result import NodeId, NodeOutcome, PairResult, WorkloadName
 from perfsuite.gate.pair_runner import OnProgress, PairRunner, ignore_progress
@@ -54,7 +54,7 @@ class GateContext:
         base, head = (self.suites.by_side[side] for side in ("base", "head"))
         if node in self.base_nodes():
             return True
-        if not any(error.startswith(("base: ", node.partition("::")[0])) for error in base.errors):
+        if not any(error.file in {"", node.partition("::")[0]} for error in base.errors):
             return False
         file, _ = head.locations.get(node, ("", 0))
         return self.runner.repository.has_file(self.runner.worktrees["base"].commit, file)
@@ -68,7 +68,8 @@ class GateContext:
 class GateState:
     """What a gate has found so far.
 
-    A benchmark is in one of `workloads`, `same_code`, `node_verdicts` and `skipped`.
+    A test is in `node_verdicts`, in `skipped`, or each of its workloads is in `workloads`, in `same_code`, or
+    excluded: then it has its only verdict in `verdicts`, and its test is in `excluded_nodes`.
     """
 
     workloads: dict[WorkloadName, WorkloadState] = field(default_factory=dict)  # those that are timed
@@ -101,7 +102,7 @@ class GateState:
         timed = {workload.node for workload in (*self.workloads.values(), *self.same_code.values())}
         return timed | self.excluded_nodes | set(self.node_verdicts) | set(self.skipped)
 
-    def keep_same_code(self, nodes: Collection[NodeId]) -> None:
+    def move_to_same_code(self, nodes: Collection[NodeId]) -> None:
         """Take the workloads of these tests out of timing: they are kept, because the same code ran."""
         for name in [name for name, workload in self.workloads.items() if workload.node in nodes]:
             self.same_code[name] = self.workloads.pop(name)
@@ -129,7 +130,7 @@ class GateState:
             if node in self.node_verdicts or node in self.skipped or is_decided:
                 continue
             errors = result.collect_errors.get(other_side(side), ())
-            verdict = findings.judge_one_sided(name, node, side, is_on_base(node), errors)
+            verdict = node_verdicts.judge_one_sided(name, node, side, is_on_base(node), errors)
             self.exclude_workload(name, node, verdict)
 
     def _record_node(
@@ -137,7 +138,7 @@ class GateState:
     ) -> None:
         if len(outcomes) < 2 and not any(outcome.is_bad for outcome in outcomes.values()):
             return  # the pair ended before the other side reached it
-        finding = findings.judge_outcomes(node, outcomes, is_on_base(node))
+        finding = node_verdicts.judge_outcomes(node, outcomes, is_on_base(node))
         if finding.skipped is not None:
             self.skipped[node] = finding.skipped
         elif finding.verdict is not None:
@@ -146,7 +147,7 @@ class GateState:
     def close_undecided(self) -> None:
         """Decide what is still open with the pairs at hand."""
         for workload in self.undecided():
-            workload.decision = workload.decide(self.rule, spent=True)
+            workload.decision = workload.decide(self.rule, is_final=True)
 
     def mark_interrupted(self) -> None:
         """End early: what was decided stays, and nothing else counts as compared."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
+from perfsuite.store.json_values import is_integer, is_number
+
 MAX_MESSAGE_BYTES = 64 * 2**20  # the collection of 100,000 tests takes a third of it
 _MAX_SECONDS = 1e9  # thirty years
 _MAX_SHOWN = 80  # characters of a wrong value in an error
@@ -33,13 +35,11 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+    return is_integer(value) and -(2**63) <= value < 2**63
 
 
 def _is_number(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return _is_integer(value) if isinstance(value, int) else isfinite(value)
+    return is_number(value) and (_is_integer(value) if isinstance(value, int) else isfinite(value))
 
 
 def _is_duration(value: Any) -> bool:
@@ -66,16 +66,17 @@ def _is_item(value: Any) -> bool:
 
 _TEXT = _Field(_is_text, "text")
 _TEXTS = _Field(_is_list(_is_text), "a list of texts")
+_PAIRS = _Field(
+    _is_list(lambda pair: _is_list(_is_text)(pair) and len(pair) == 2), "a list of pairs of texts"
+)
 _DURATION = _Field(_is_duration, "a number of seconds, 0 or more")
 _OPTIONAL_TEXT = _Field(_is_text, "text", is_required=False)
 
 _EVENTS: Mapping[str, Mapping[str, _Field]] = {
     "collected": {
         "items": _Field(_is_list(_is_item), "a list of tests, each with id, file and line"),
-        "errors": _TEXTS,
-        "foreign_packages": _Field(
-            _is_list(lambda pair: _is_list(_is_text)(pair) and len(pair) == 2), "a list of pairs of texts"
-        ),
+        "errors": _PAIRS,
+        "foreign_packages": _PAIRS,
         "pytest_config": _TEXT,
         "shared_imports": _TEXTS,
     },

@@ -37,6 +37,18 @@ class WorkloadTurns:
 
 
 @dataclass(frozen=True, slots=True)
+class CollectError:
+    """Why a side could not collect a file or class; `node` is empty where it could collect nothing at all."""
+
+    node: str
+    detail: str  # pytest's report, or what ended the process
+
+    @property
+    def file(self) -> str:
+        return self.node.partition("::")[0]
+
+
+@dataclass(frozen=True, slots=True)
 class NodeOutcome:
     """How a test ended on one side."""
 
@@ -59,7 +71,7 @@ class PairResult:
     outcomes: dict[NodeId, dict[str, NodeOutcome]] = field(default_factory=dict)  # by side
     # Workloads that one side alone reached: the test and that side.
     one_sided: dict[WorkloadName, tuple[NodeId, str]] = field(default_factory=dict)
-    collect_errors: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by side
+    collect_errors: dict[str, tuple[CollectError, ...]] = field(default_factory=dict)  # by side
     missing_counters: str = ""  # why something could not be counted
     abort_reason: str = ""  # why the pair ended early
     is_out_of_time: bool = False  # it ended early because the gate's time was spent

@@ -26,7 +26,7 @@ from perfsuite.gate.launch import (
     pytest_command,
     randomized_environment,
 )
-from perfsuite.gate.pair_result import NodeId, PairResult, WorkloadName
+from perfsuite.gate.pair_result import CollectError, NodeId, PairResult, WorkloadName
 from perfsuite.gate.process_pair import ProcessPair, run_pair
 from perfsuite.gate.project_layout import find_sources
 from perfsuite.gate.schedule import TurnSchedule
@@ -293,7 +293,7 @@ def _collect_side(process: SideProcess, timeout_seconds: float) -> SideCollectio
         collection = receive_collection(process, timeout_seconds)
     except SideProcessError as error:
         # A side that cannot even collect (a path that it lacks) holds no benchmarks; the other may.
-        return SideCollection(errors=(str(error),))
+        return SideCollection(errors=(CollectError("", str(error)),))
     with suppress(SideProcessError):  # it ends without running anything
         process.send(command="run", nodes=[], is_counting=False)
         process.receive(timeout_seconds)

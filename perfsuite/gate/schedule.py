@@ -46,15 +46,17 @@ class TurnSchedule:
             return self
         return replace(self, turn_seconds=self.threads_turn_seconds, target_error=self.threads_target_error)
 
-    def is_enough(self, base: Sequence[float], head: Sequence[float], turn_seconds: float) -> bool:
+    def is_enough(self, first: Sequence[float], second: Sequence[float], turn_seconds: float) -> bool:
         """Whether a pair needs no more turns. Their scatter decides it, never the sign of the difference.
+
+        `first` and `second` are the sides by who had the first turn.
 
         >>> TurnSchedule().is_enough([1.0] * 8, [1.1] * 8, turn_seconds=0.005)
         True
         """
-        if len(base) < self.min_turns:
+        if len(first) < self.min_turns:
             return False
         return (
-            len(base) * turn_seconds >= self.max_side_seconds
-            or pair_standard_error(base, head) <= self.target_error
+            len(first) * turn_seconds >= self.max_side_seconds
+            or pair_standard_error(first, second) <= self.target_error
         )

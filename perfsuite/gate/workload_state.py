@@ -9,9 +9,9 @@ from statistics import mean, median
 from perfsuite.gate.pair_result import NodeId, Turn, WorkloadName, WorkloadTurns
 from perfsuite.gate.side_process import other_side
 from perfsuite.judge.pair_ratio import pair_log_ratio, pair_standard_error
+from perfsuite.judge.pairs_needed import count_missing_pairs
 from perfsuite.judge.sequential_rule import Decision, SequentialRule, decide
 from perfsuite.judge.stage_attribution import StageSeconds
-from perfsuite.judge.unclear import explain_unclear
 
 MAX_WAITED_SHARE = 0.1  # of a turn; beyond it the size of a change is not known
 
@@ -28,7 +28,6 @@ class WorkloadState:
     standard_errors: list[float] = field(default_factory=list)  # of the log ratios, from the spread of turns
     median_seconds: list[tuple[float, float]] = field(default_factory=list)  # base, head
     stage_seconds: list[tuple[StageSeconds, StageSeconds]] = field(default_factory=list)  # base, head
-    turn_medians: list[dict[str, list[float]]] = field(default_factory=list)  # by side
     gate_seconds: float | None = None  # what its latest pair took of the gate's time
     attempted_pairs: int = 0  # in which it was to run; it may not have been reached
     # By pair, of the side that waited less: the share of its turns that a thread waited for a core, where
@@ -44,7 +43,6 @@ class WorkloadState:
         self.log_ratios.append(pair_log_ratio(base, head))
         self.standard_errors.append(pair_standard_error(base, head))
         self.median_seconds.append((median(base), median(head)))
-        self.turn_medians.append({"base": base, "head": head})
         self.stage_seconds.append((_stage_medians(by_side["base"]), _stage_medians(by_side["head"])))
         self.gate_seconds = turns.gate_seconds
         self.waited_shares.append(min(mean(turn.waited_share for turn in each) for each in by_side.values()))
@@ -76,10 +74,16 @@ class WorkloadState:
         """The standard error of one pair's log ratio, from the spread of its turns."""
         return median(self.standard_errors) if self.standard_errors else 0.0
 
-    def decide(self, rule: SequentialRule, spent: bool = False) -> Decision:
-        """Judge the pairs so far; with `spent`, no more will follow."""
-        decision = decide(rule, self.log_ratios, self.tolerance, spent, self.pair_error)
-        return explain_unclear(decision, rule, self.log_ratios, self.tolerance, self.pair_error)
+    def decide(self, rule: SequentialRule, is_final: bool = False) -> Decision:
+        """Judge the pairs so far; `is_final`: no more will follow."""
+        decision = decide(rule, self.log_ratios, self.tolerance, is_final, self.pair_error)
+        return count_missing_pairs(decision, rule, self.log_ratios, self.tolerance, self.pair_error)
+
+    def final_decision(self, rule: SequentialRule) -> Decision:
+        """The decision; where it is open, that on the pairs so far if no more follow."""
+        if self.decision is None or self.decision.outcome is None:
+            return self.decide(rule, is_final=True)
+        return self.decision
 
 
 def _stage_medians(turns: Sequence[Turn]) -> StageSeconds:

@@ -27,15 +27,6 @@ def max_speedup_with_overlap(part: float, side: float, other_side: float) -> flo
     return max(side, other_side) / rest if rest > 0 else inf
 
 
-def saved_fraction(speedup: float) -> float:
-    """The fraction of the time that a speed-up saves.
-
-    >>> saved_fraction(4.0), saved_fraction(inf)
-    (0.75, 1.0)
-    """
-    return 1 - 1 / speedup
-
-
 def measured_overlap(side: float, other_side: float, together: float) -> float:
     """How far two sides run at once: 0 one after the other, 1 as long as the slower one takes.
 

@@ -145,15 +145,15 @@ def _verdict(
     if difference in confirmation.confirmed:
         evidence = f"the same in {confirmation.pairs + 1} pairs of fresh processes"
         return changed_verdict(workload, counter, (difference.base, difference.head), direction, evidence)
-    change = describe_change(difference.base, difference.head)
     if difference in confirmation.lost:
-        reason = f"{change}, not confirmed: its processes ended before it was counted again"
+        evidence = "not confirmed: its processes ended before it was counted again"
     else:
-        reason = (
-            f"{change}, not confirmed: counted in {confirmation.pairs + 1} pairs of fresh processes, "
+        evidence = (
+            f"not confirmed: counted in {confirmation.pairs + 1} pairs of fresh processes, "
             f"expected {confirmation.missing_pairs} more; allow more time (--time-budget)"
         )
-    return Verdict(workload, counter, Outcome.UNCLEAR, reason)
+    change = describe_change(difference.base, difference.head)
+    return Verdict(workload, counter, Outcome.UNCLEAR, change, evidence=evidence)
 
 
 def max_confirming_pairs(differences: int, alpha: float) -> int:

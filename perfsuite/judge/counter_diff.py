@@ -53,12 +53,12 @@ def compare_counters(
     """Compare the repeated counts of two sides. A side without counts is not compared.
 
     A counter that is not constant on one side is shown and not judged. A changed counter without a declared
-    direction is unclear. `evidence` ends the reason of a change.
+    direction is unclear. `evidence` says how a change was shown.
 
     >>> counts = [{"casts": 2}], [{"casts": 3}]
     >>> [verdict] = compare_counters("t", *counts, {"casts": Direction.LESS_IS_BETTER}).changed
-    >>> verdict.reason
-    '2 -> 3 (+1), exact'
+    >>> verdict.reason, verdict.evidence
+    ('2 -> 3 (+1)', 'exact')
     """
     if not base or not head:
         return CounterDiff()
@@ -93,14 +93,20 @@ def changed_verdict(
 ) -> Verdict:
     """The verdict on a counter that changed from the first value to the second."""
     old, new = values
-    estimate = new / old - 1 if old else None
-    difference = f"{describe_change(old, new)}, {evidence}"
     if direction is None:
-        reason = f"{difference}; no direction is declared, so it is neither better nor worse"
-        return Verdict(workload, counter, Outcome.UNCLEAR, reason, estimate)
-    is_worse = (new > old) == (direction is Direction.LESS_IS_BETTER)
-    outcome = Outcome.REGRESSED if is_worse else Outcome.IMPROVED
-    return Verdict(workload, counter, outcome, difference, estimate)
+        outcome = Outcome.UNCLEAR
+        evidence += "; no direction is declared, so it is neither better nor worse"
+    else:
+        is_worse = (new > old) == (direction is Direction.LESS_IS_BETTER)
+        outcome = Outcome.REGRESSED if is_worse else Outcome.IMPROVED
+    return Verdict(
+        workload=workload,
+        metric=counter,
+        outcome=outcome,
+        reason=describe_change(old, new),
+        estimate=new / old - 1 if old else None,
+        evidence=evidence,
+    )
 
 
 def describe_change(old: int, new: int) -> str:

@@ -14,6 +14,7 @@ from statistics import fmean
 import numpy as np
 
 from perfsuite.judge import sign_flip
+from perfsuite.judge.arrays import FloatArray
 
 POWER = 0.9  # the probability of detecting a slowdown of the MDE
 # Of the spread, over the square of the number of pairs less one: the spread doubles for four pairs, and 24
@@ -56,17 +57,17 @@ def detectable_spreads(alpha_by_look: Mapping[int, float]) -> float:
 
 
 @lru_cache(maxsize=64)
-def _detectable_spreads(shares: tuple[tuple[int, float], ...]) -> float:
-    if not shares:
+def _detectable_spreads(alphas: tuple[tuple[int, float], ...]) -> float:
+    if not alphas:
         return float("inf")
-    noise = np.random.default_rng(20261121).normal(size=(200, shares[-1][0]))
+    noise = np.random.default_rng(20261121).normal(size=(200, alphas[-1][0]))
     low, high = 0.0, 8.0
     for _ in range(7):
         middle = (low + high) / 2
-        power = fmean(_is_detected(row + middle, shares) for row in noise)
+        power = fmean(_is_detected(row + middle, alphas) for row in noise)
         low, high = (low, middle) if power >= POWER else (middle, high)
     return high
 
 
-def _is_detected(values: sign_flip.FloatArray, shares: tuple[tuple[int, float], ...]) -> bool:
-    return any(sign_flip.sign_flip_p_value(values[:look]) <= share for look, share in reversed(shares))
+def _is_detected(values: FloatArray, alphas: tuple[tuple[int, float], ...]) -> bool:
+    return any(sign_flip.sign_flip_p_value(values[:look]) <= alpha for look, alpha in reversed(alphas))

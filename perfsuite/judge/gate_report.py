@@ -55,7 +55,7 @@ class WorkloadGateResult:
 
     @property
     def attributed_stage(self) -> str | None:
-        """The stage that caused a change of time; None if the workload announces no stages."""
+        """The stage that changed most where the time changed; None if the workload announces no stages."""
         for verdict in self.verdicts:
             if verdict.metric == "time" and verdict.outcome in {Outcome.REGRESSED, Outcome.IMPROVED}:
                 return attribute_change(self.stages, slower=verdict.outcome is Outcome.REGRESSED)
@@ -104,7 +104,7 @@ class GateReport:
 
     @property
     def attributed_stages(self) -> dict[str, str]:
-        """The stage that caused each change of time, by workload."""
+        """The stage that changed most with each change of time, by workload."""
         return {workload.name: stage for workload in self.workloads if (stage := workload.attributed_stage)}
 
     def count(self, outcome: Outcome) -> int:

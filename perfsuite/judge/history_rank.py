@@ -14,7 +14,7 @@ from math import ceil
 
 import numpy as np
 
-from perfsuite.judge.run_labels import FloatArray
+from perfsuite.judge.arrays import FloatArray
 
 _ROUNDING = 1e-9
 
@@ -37,7 +37,7 @@ class HistoryTest:
     [0.01]
     """
 
-    levels: FloatArray
+    commit_levels: FloatArray
     alpha: float
     beyond: FloatArray | float = 0.0  # taken off the newest change: the tolerance
 
@@ -55,7 +55,7 @@ class HistoryTest:
         return self._p_values(-self._standardized)
 
     def shifted(self, by: FloatArray | float) -> HistoryTest:
-        return HistoryTest(self.levels, self.alpha, self.beyond + by)
+        return HistoryTest(self.commit_levels, self.alpha, self.beyond + by)
 
     def detectable_shifts(self, power: float) -> FloatArray:
         """The smallest shift of each workload that is detected with this power, on top of a past change."""
@@ -70,12 +70,12 @@ class HistoryTest:
         largest = np.sort((past / scale).max(axis=1))[::-1]
         allowed = int(self.alpha * len(self._changes) + _ROUNDING)
         if allowed == 0:
-            return np.full(self.levels.shape[1], np.inf)
+            return np.full(self.commit_levels.shape[1], np.inf)
         return np.asarray(largest[min(allowed, len(largest)) - 1] * scale)
 
     @cached_property
     def _changes(self) -> FloatArray:
-        changes = np.diff(self.levels, axis=0)
+        changes = np.diff(self.commit_levels, axis=0)
         changes[-1] -= self.beyond
         return np.asarray(changes)
 

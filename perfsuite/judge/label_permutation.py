@@ -14,7 +14,8 @@ from functools import cached_property
 
 import numpy as np
 
-from perfsuite.judge.run_labels import MAX_LABELINGS, BoolArray, FloatArray, labelings
+from perfsuite.judge.arrays import BoolArray, FloatArray
+from perfsuite.judge.run_labels import MAX_LABELINGS, labelings
 
 _ROUNDING = 1e-9  # shifts that differ by less are equal
 _CELLS_AT_ONCE = 4_000_000  # labelings times workloads: 32 MB
@@ -84,10 +85,11 @@ class PermutationTest:
         """The standard error of each workload's shift, from the spread within the two sides."""
         sides = self.log_times[: self.old], self.log_times[self.old :]
         squares = sum(((side - side.mean(axis=0)) ** 2).sum(axis=0) for side in sides)
-        return np.sqrt(np.asarray(squares) * self._share / max(1, len(self.log_times) - 2))
+        return np.sqrt(np.asarray(squares) * self._variance_factor / max(1, len(self.log_times) - 2))
 
     @property
-    def _share(self) -> float:
+    def _variance_factor(self) -> float:
+        """The variance of a shift, over that of one run."""
         return 1 / self.old + 1 / self.new
 
     @cached_property
@@ -101,7 +103,7 @@ class PermutationTest:
         size = np.sqrt((centered**2).sum(axis=0))
         is_constant = size <= 1e-12 * np.maximum(1.0, np.abs(self.log_times).max(axis=0))
         scaled = np.where(is_constant, 0.0, centered / np.where(is_constant, 1.0, size))
-        return np.asarray(scaled * np.sqrt(self._share))
+        return np.asarray(scaled * np.sqrt(self._variance_factor))
 
     @cached_property
     def _observed(self) -> FloatArray:
@@ -141,7 +143,7 @@ class PermutationTest:
         """The standard error and the shift of each workload, by labeling; of a sample of many labelings."""
         labels = self._labels[:: max(1, len(self._labels) // 1_000)].astype(np.float64)
         centered = self.log_times - self.log_times.mean(axis=0)
-        shifts = labels @ centered * self._share
+        shifts = labels @ centered * self._variance_factor
         total = (centered**2).sum(axis=0)
-        within = np.maximum(0.0, total - shifts**2 / self._share)
-        return np.sqrt(within * self._share / max(1, len(self.log_times) - 2)), shifts
+        within = np.maximum(0.0, total - shifts**2 / self._variance_factor)
+        return np.sqrt(within * self._variance_factor / max(1, len(self.log_times) - 2)), shifts

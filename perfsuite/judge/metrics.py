@@ -53,11 +53,20 @@ class Metric:
     estimate: Estimator = lambda measurement, level: None
 
 
+def seconds_interval(measurement: Measurement, level: float) -> Interval:
+    """The interval of the median time of a call: limits are judged by it, and pages and exports print it."""
+    return serial_quantile_interval(measurement.seconds_per_call, 0.5, level)
+
+
+def rate_interval(measurement: Measurement, level: float) -> Interval:
+    """The interval of the items per second."""
+    seconds, items = seconds_interval(measurement, level), measurement.items_per_call
+    return Interval(items / seconds.high, items / seconds.low if seconds.low > 0 else inf, level)
+
+
 def _estimate_seconds_per_call(measurement: Measurement, level: float) -> MetricEstimate:
     samples = measurement.seconds_per_call
-    return MetricEstimate(
-        quantile(samples, 0.5), serial_quantile_interval(samples, 0.5, level), rounds=len(samples)
-    )
+    return MetricEstimate(quantile(samples, 0.5), seconds_interval(measurement, level), rounds=len(samples))
 
 
 def _estimate_percentile(percentile: int, measurement: Measurement, level: float) -> MetricEstimate:
@@ -70,13 +79,9 @@ def _estimate_percentile(percentile: int, measurement: Measurement, level: float
 def _estimate_rate(name: str, measurement: Measurement, level: float) -> MetricEstimate | None:
     if name not in (f"{measurement.unit}{RATE_SUFFIX}", f"items{RATE_SUFFIX}"):
         return None
-    seconds = serial_quantile_interval(measurement.seconds_per_call, 0.5, level)
-    items = measurement.items_per_call
-    low = items / seconds.high
-    high = items / seconds.low if seconds.low > 0 else float("inf")
     return MetricEstimate(
         measurement.items_per_second,
-        Interval(low, high, level),
+        rate_interval(measurement, level),
         rounds=len(measurement.seconds_per_call),
     )
 

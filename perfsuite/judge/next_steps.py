@@ -19,17 +19,22 @@ def next_steps(gate: GateReport) -> tuple[str, ...]:
             [each for each in worst if each.outcome in {Outcome.ERROR, Outcome.MISSING}], "not compared", ""
         ),
     ]
-    unclear = [each for each in worst if each.outcome is Outcome.UNCLEAR]
     if gate.unfit:
         steps.append("base differs from base, so no time was judged: perfsuite doctor tests the machine")
-    elif any(verdict.missing_pairs for each in unclear for verdict in each.verdicts) and gate.advice:
-        steps.append(f"{len(unclear)} unclear: repeat the gate with {' '.join(gate.advice)}")
-    elif unclear:
-        steps.append(
-            f"{len(unclear)} unclear, and a longer gate would not help: use a quieter machine "
-            "(perfsuite doctor), or a larger --mde"
-        )
-    return tuple(step for step in steps if step)
+    return tuple(step for step in (*steps, unclear_step(gate)) if step)
+
+
+def unclear_step(gate: GateReport) -> str:
+    """What to do about the workloads that are unclear; empty if there are none, or the machine is unfit."""
+    unclear = [each for each in gate.workloads if each.outcome is Outcome.UNCLEAR]
+    if gate.unfit or not unclear:
+        return ""
+    if gate.advice and any(verdict.missing_pairs for each in unclear for verdict in each.verdicts):
+        return f"{len(unclear)} unclear: repeat the gate with {' '.join(gate.advice)}"
+    return (
+        f"{len(unclear)} unclear, and a longer gate would not help: use a quieter machine "
+        "(perfsuite doctor), or a larger --mde"
+    )
 
 
 def _step(workloads: list[WorkloadGateResult], what: str, cure: str) -> str:
@@ -37,6 +42,6 @@ def _step(workloads: list[WorkloadGateResult], what: str, cure: str) -> str:
         return ""
     first = workloads[0]
     stage = f", stage {first.attributed_stage}" if first.attributed_stage else ""
-    return f"{len(workloads)} {what}: begin with {first.name} ({first.worst.reason}{stage})" + (
+    return f"{len(workloads)} {what}: begin with {first.name} ({first.worst.explanation}{stage})" + (
         f"; {cure}" if cure else ""
     )

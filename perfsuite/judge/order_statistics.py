@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from math import ceil, exp, floor, inf, lgamma, log, sqrt
 from statistics import NormalDist
 
+import numpy as np
+
+from perfsuite.judge.arrays import FloatArray
 from perfsuite.judge.incomplete_beta import regularized_beta
 from perfsuite.judge.verdict import Interval
 
@@ -50,6 +53,16 @@ def median_interval(samples: Sequence[float], level: float) -> Interval:
     Interval(low=5.0, high=9.0, level=0.99)
     """
     return quantile_interval(samples, 0.5, level)
+
+
+def interquartile_mean(values: Sequence[float] | FloatArray) -> float:
+    """The mean of the middle half of the values.
+
+    >>> interquartile_mean([0.0, 0.1, 0.1, 9.0])
+    0.1
+    """
+    quarter = len(values) // 4
+    return float(np.sort(values)[quarter : len(values) - quarter].mean())
 
 
 def relative_half_iqr(samples: Sequence[float]) -> float:

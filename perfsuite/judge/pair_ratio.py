@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import fmean
 
 import numpy as np
 
-STANDARD_ERROR_PER_IQR = (
-    1.2 / 1.35
-)  # 1 / 1.35: standard deviation per IQR of a normal; 1.2: loss of the interquartile mean
+from perfsuite.judge.order_statistics import interquartile_mean
+
+# 1 / 1.35: standard deviation per IQR of a normal; 1.2: loss of the interquartile mean.
+STANDARD_ERROR_PER_IQR = 1.2 / 1.35
 
 
 def pair_log_ratio(base: Sequence[float], head: Sequence[float]) -> float:
@@ -22,16 +22,6 @@ def pair_log_ratio(base: Sequence[float], head: Sequence[float]) -> float:
     0.095
     """
     return interquartile_mean(_turn_log_ratios(base, head))
-
-
-def interquartile_mean(log_ratios: Sequence[float]) -> float:
-    """The mean of the middle half of the values.
-
-    >>> interquartile_mean([0.0, 0.1, 0.1, 9.0])
-    0.1
-    """
-    quarter = len(log_ratios) // 4
-    return fmean(sorted(log_ratios)[quarter : len(log_ratios) - quarter])
 
 
 def pair_standard_error(base: Sequence[float], head: Sequence[float]) -> float:

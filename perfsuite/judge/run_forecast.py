@@ -8,8 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
+from perfsuite.judge.arrays import FloatArray
 from perfsuite.judge.label_permutation import PermutationTest
-from perfsuite.judge.run_labels import FloatArray, fewest_runs_of_each_side
+from perfsuite.judge.run_labels import fewest_runs_of_each_side
 from perfsuite.judge.time_rule import TimeRule
 
 ADDED_RUNS = (1, 2, 3, 5, 7, 10, 15, 20, 30)  # more runs of each side; beyond that, use the gate

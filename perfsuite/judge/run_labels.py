@@ -12,10 +12,8 @@ from itertools import combinations
 from math import comb
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
+from perfsuite.judge.arrays import BoolArray
 
 MAX_LABELINGS = 5_000  # more than this are sampled; the observed labeling is always one of them
 MAX_DRIFT_INFLATION = 2.0

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from perfsuite.judge.run_labels import FloatArray
+from perfsuite.judge.arrays import FloatArray
 from perfsuite.judge.time_comparison import RunTimes
 
 
@@ -91,7 +91,7 @@ def _table(
         new=_values(new, names),
         moments_old=tuple(row.moment for row in old),
         moments_new=tuple(row.moment for row in new),
-        past=_levels(names, old, new, past),
+        commit_levels=_levels(names, old, new, past),
     )
 
 

@@ -1,4 +1,4 @@
-"""The gate's sequential rule: from the log ratios of pairs to a verdict, with a bounded false alarm rate.
+"""The gate's sequential rule: from the log ratios of pairs to a decision, with a bounded false alarm rate.
 
 The rule tests for a change at fixed numbers of pairs (looks). It may end a workload without a change after
 any pair. A workload is regressed if the sign-flip test rejects "no slower than the tolerance" at its share of
@@ -19,7 +19,7 @@ import numpy as np
 
 from perfsuite.judge import sign_flip
 from perfsuite.judge.detectable_effect import detectable_spreads, pair_spread
-from perfsuite.judge.verdict import Interval, Outcome, Verdict
+from perfsuite.judge.verdict import Interval, Outcome
 
 PAIRS_BETWEEN_LOOKS = 6  # at least; looks beyond the fifteenth pair are farther apart
 GROWTH_BETWEEN_LOOKS = 0.4  # of the pairs so far
@@ -67,13 +67,13 @@ class SequentialRule:
         >>> SequentialRule(workloads=8).alpha_by_look[11]
         0.000625
         """
-        share = self.alpha / max(1, self.workloads)
+        alpha = self.alpha / max(1, self.workloads)
         looks = [
-            look for look in self.looks if 2.0**-look <= (share if look == self.looks[-1] else share / 2)
+            look for look in self.looks if 2.0**-look <= (alpha if look == self.looks[-1] else alpha / 2)
         ]
         if len(looks) <= 1:
-            return dict.fromkeys(looks, share)
-        return {look: share / 2 if look == looks[0] else share / 2 / (len(looks) - 1) for look in looks}
+            return dict.fromkeys(looks, alpha)
+        return {look: alpha / 2 if look == looks[0] else alpha / 2 / (len(looks) - 1) for look in looks}
 
     @property
     def min_pairs(self) -> int:
@@ -87,6 +87,16 @@ class SequentialRule:
         0.07
         """
         return self.target_mde + max(0.0, tolerance - self.tolerance)
+
+    @property
+    def detectable_spreads(self) -> float:
+        """The distance beyond the tolerance, in spreads, at which a slowdown is detected nine times in ten.
+
+        >>> many, few = SequentialRule(workloads=8), SequentialRule(workloads=8, max_pairs=12)
+        >>> many.detectable_spreads < few.detectable_spreads
+        True
+        """
+        return detectable_spreads(self.alpha_by_look)
 
     def next_look(self, pairs: int) -> int | None:
         """The next number of pairs at which a change may be reported.
@@ -109,34 +119,25 @@ def max_pairs_for(mde: float, tolerance: float) -> int:
     return min(MOST_PAIRS, max(DEFAULT_MAX_PAIRS, math.ceil(pairs)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """The decision on one workload after `pairs` pairs. An outcome of None means: take more pairs."""
 
     outcome: Outcome | None
-    reason: str
     pairs: int
     estimate: float  # ratio minus one
     interval: Interval | None
     mde: float
     missing_pairs: int | None = None  # further pairs that would decide it, if they are like those so far
 
-    def verdict(self, workload: str, tolerance: float, metric: str = "time") -> Verdict:
-        return Verdict(
-            workload,
-            metric,
-            self.outcome or Outcome.UNCLEAR,
-            self.reason,
-            estimate=self.estimate,
-            interval=self.interval,
-            bound=tolerance,
-            mde=self.mde,
-            missing_pairs=self.missing_pairs,
-        )
+    @property
+    def looks_changed(self) -> bool:
+        """Whether the interval excludes no change at all."""
+        return self.interval is not None and (self.interval.low > 0 or self.interval.high < 0)
 
 
 @dataclass(frozen=True, slots=True)
-class _PairEvidence:
+class _PairsAtLook:
     """The pairs at one look, and the parameters to judge them."""
 
     rule: SequentialRule
@@ -157,29 +158,18 @@ class _PairEvidence:
         return self.rule.required_mde(self.tolerance)
 
     @property
-    def mde_shortfall(self) -> str:
-        if math.isinf(self.mde):
-            fewest = self.rule.min_pairs
-            return (
-                f"{len(self.log_ratios)} pairs cannot show a slowdown of any size, expected at least {fewest}"
-            )
-        return f"only {self.mde:.1%} would have been detected, expected {self.required_mde:.1%}"
-
-    @property
     def is_narrow(self) -> bool:
         """Whether the interval excludes the required MDE, which a few pairs that agree may hide."""
         return sign_flip.lies_within(self.log_ratios, math.log1p(self.required_mde))
 
-    def decision(self, outcome: Outcome, reason: str) -> Decision:
+    def decision(self, outcome: Outcome) -> Decision:
         low, high = sign_flip.sign_flip_interval(self.log_ratios)
         level = max(0.0, min(0.95, 1 - 2.0 ** (1 - len(self.log_ratios))))
-        interval = Interval(math.expm1(low), math.expm1(high), level)
         return Decision(
             outcome=outcome,
-            reason=reason,
             pairs=len(self.log_ratios),
             estimate=self.estimate,
-            interval=interval,
+            interval=Interval(math.expm1(low), math.expm1(high), level),
             mde=self.mde,
         )
 
@@ -188,74 +178,63 @@ def decide(
     rule: SequentialRule,
     log_ratios: Sequence[float],
     tolerance: float | None = None,
-    spent: bool = False,
+    is_final: bool = False,
     error: float = 0.0,
 ) -> Decision:
     """Judge pairs in the order in which they were taken.
 
-    `spent` means that no further pair will follow. `error` is the standard error of a pair's log ratio, from
-    its turns: the spread between a few pairs may be smaller only by chance.
+    `is_final`: no further pair will follow. `error` is the standard error of a pair's log ratio, from its
+    turns: the spread between a few pairs may be smaller only by chance.
 
     >>> decide(SequentialRule(workloads=1), [0.1, 0.11] * 6).outcome
     <Outcome.REGRESSED: 'regressed'>
     """
     limit = rule.tolerance if tolerance is None else tolerance
     for pairs in range(min(MIN_PAIRS_TO_KEEP, rule.looks[0]), len(log_ratios) + 1):
-        decision = _decide_at(_PairEvidence(rule, log_ratios[:pairs], limit, error))
+        decision = _decide_at(_PairsAtLook(rule, log_ratios[:pairs], limit, error))
         if decision is not None:
             return decision
-    if not spent and len(log_ratios) < rule.max_pairs:
-        return Decision(
-            outcome=None,
-            reason="take more pairs",
-            pairs=len(log_ratios),
-            estimate=0.0,
-            interval=None,
-            mde=float("inf"),
-        )
-    return _final_decision(_PairEvidence(rule, log_ratios, limit, error))
+    is_complete = is_final or len(log_ratios) >= rule.max_pairs
+    if is_complete and len(log_ratios) >= 2:
+        return _final_decision(_PairsAtLook(rule, log_ratios, limit, error))
+    return Decision(
+        outcome=Outcome.UNCLEAR if is_complete else None,
+        pairs=len(log_ratios),
+        estimate=math.expm1(log_ratios[0]) if len(log_ratios) == 1 else 0.0,
+        interval=None,
+        mde=math.inf,
+    )
 
 
-def _decide_at(evidence: _PairEvidence) -> Decision | None:
+def _decide_at(evidence: _PairsAtLook) -> Decision | None:
     """Report a change only at a look. Ending as kept spends no alpha, so it may happen after any pair: a
     slowdown of the MDE is too large to be taken for no change."""
     pairs = len(evidence.log_ratios)
-    change = _significant_change(evidence, evidence.rule.alpha_by_look.get(pairs, 0.0))
+    alpha = evidence.rule.alpha_by_look.get(pairs, 0.0)
+    change = significant_outcome(evidence.log_ratios, evidence.tolerance, alpha)
     if change is not None:
-        return change
+        return evidence.decision(change)
     if (
         abs(evidence.estimate) <= evidence.tolerance
         and evidence.mde <= evidence.required_mde
         and evidence.is_narrow
     ):
-        return evidence.decision(
-            Outcome.KEPT, f"within {evidence.tolerance:.1%}; {evidence.mde:.1%} would have been detected"
-        )
+        return evidence.decision(Outcome.KEPT)
     is_hopeless = pairs >= HOPELESS_AFTER_PAIRS and evidence.mde > HOPELESS_MDE_RATIO * evidence.required_mde
     if pairs in evidence.rule.looks and is_hopeless:
         low, high = sign_flip.sign_flip_interval(evidence.log_ratios)
         if low <= 0 <= high:
-            return evidence.decision(Outcome.UNCLEAR, f"too noisy here: {evidence.mde_shortfall}")
+            return evidence.decision(Outcome.UNCLEAR)
     return None
 
 
-def _significant_change(evidence: _PairEvidence, share: float) -> Decision | None:
-    outcome = significant_outcome(evidence.log_ratios, evidence.tolerance, share)
-    if outcome is None:
-        return None
-    word = "slower" if outcome is Outcome.REGRESSED else "faster"
-    return evidence.decision(
-        outcome, f"{abs(evidence.estimate):.1%} {word}, tolerance {evidence.tolerance:.1%}"
-    )
+def significant_outcome(log_ratios: Sequence[float], tolerance: float, alpha: float) -> Outcome | None:
+    """Regressed or improved, where these pairs show it at a chance of error of `alpha`.
 
-
-def significant_outcome(log_ratios: Sequence[float], tolerance: float, share: float) -> Outcome | None:
-    """Regressed or improved, where these pairs show it at a chance of error of `share`.
-
-    >>> significant_outcome([0.1] * 8, tolerance=0.01, share=0.005)
+    >>> significant_outcome([0.1] * 8, tolerance=0.01, alpha=0.005)
     <Outcome.REGRESSED: 'regressed'>
     """
-    if share <= 0:
+    if alpha <= 0:
         return None
     values = np.asarray(log_ratios, dtype=np.float64)
     for outcome, signed, edge in (
@@ -264,32 +243,21 @@ def significant_outcome(log_ratios: Sequence[float], tolerance: float, share: fl
     ):
         # Against the tolerance, and against no change at all, where the test is exact for any noise.
         p_value = max(sign_flip.sign_flip_p_value(signed, edge), sign_flip.sign_flip_p_value(signed))
-        if p_value <= share and sign_flip.hodges_lehmann_center(signed) > edge:
+        if p_value <= alpha and sign_flip.hodges_lehmann_center(signed) > edge:
             return outcome
     return None
 
 
-def _final_decision(evidence: _PairEvidence) -> Decision:
+def _final_decision(evidence: _PairsAtLook) -> Decision:
     """Judge what no further pair will follow.
 
     A change is reported at looks only. The moment at which the time ends may depend on the pairs, so that a
     test at that moment would have a chance of error of its own.
     """
-    ratios, rule = evidence.log_ratios, evidence.rule
-    if len(ratios) < 2:
-        estimate = math.expm1(ratios[0]) if ratios else 0.0
-        reason = f"{len(ratios)} pairs, expected at least 2; allow more time"
-        return Decision(Outcome.UNCLEAR, reason, len(ratios), estimate, None, float("inf"))
-    if evidence.mde > evidence.required_mde:
-        return evidence.decision(Outcome.UNCLEAR, evidence.mde_shortfall)
-    if sign_flip.sign_flip_interval(ratios)[0] > math.log1p(evidence.tolerance):
-        return evidence.decision(
-            Outcome.UNCLEAR, f"looks {evidence.estimate:.1%} slower, but not significantly; take more pairs"
-        )
-    if len(ratios) < rule.max_pairs and not evidence.is_narrow:
-        return evidence.decision(Outcome.UNCLEAR, f"{len(ratios)} pairs that differ; take more pairs")
-    reason = f"no slowdown beyond {evidence.tolerance:.1%} shown; {evidence.mde:.1%} would have been detected"
-    return evidence.decision(Outcome.KEPT, reason)
+    looks_slower = sign_flip.sign_flip_interval(evidence.log_ratios)[0] > math.log1p(evidence.tolerance)
+    may_hide_one = len(evidence.log_ratios) < evidence.rule.max_pairs and not evidence.is_narrow
+    is_unclear = evidence.mde > evidence.required_mde or looks_slower or may_hide_one
+    return evidence.decision(Outcome.UNCLEAR if is_unclear else Outcome.KEPT)
 
 
 def minimum_detectable_effect(
@@ -304,14 +272,4 @@ def minimum_detectable_effect(
     False
     """
     within = rule.tolerance if tolerance is None else tolerance
-    return math.expm1(math.log1p(within) + detectable_deviations(rule) * pair_spread(log_ratios, error))
-
-
-def detectable_deviations(rule: SequentialRule) -> float:
-    """The distance beyond the tolerance, in spreads, at which a slowdown is detected nine times in ten.
-
-    >>> many, few = SequentialRule(workloads=8), SequentialRule(workloads=8, max_pairs=12)
-    >>> detectable_deviations(many) < detectable_deviations(few)
-    True
-    """
-    return detectable_spreads(rule.alpha_by_look)
+    return math.expm1(math.log1p(within) + rule.detectable_spreads * pair_spread(log_ratios, error))

@@ -2,8 +2,8 @@
 
 An interval from order statistics assumes independent rounds. A clock that drifts, or a neighbor that comes
 and goes, makes successive rounds alike: n rounds then say as little as n / f independent ones. The factor f
-is estimated at many levels of the samples, and the largest estimate counts, because a neighbor shows only
-at the levels between its two speeds.
+is estimated at many thresholds of the samples, and the largest estimate counts, because a neighbor shows
+only at those between its two speeds.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from collections.abc import Sequence
 from math import floor, inf
 
 import numpy as np
-from numpy.typing import NDArray
 
+from perfsuite.judge.arrays import BoolArray, FloatArray
 from perfsuite.judge.order_statistics import rank_with_tail_below
 from perfsuite.judge.verdict import Interval
 
 MIN_ROUNDS_TO_ESTIMATE = 16
-_LEVELS = np.arange(1, 25) / 25
+_THRESHOLD_SHARES = np.arange(1, 25) / 25
 _MIN_BLOCKS = 8
-_MIN_DEVIATIONS = 2.0  # of a level: fewer rounds above or below it show no dependence
+_MIN_DEVIATIONS = 2.0  # of a threshold: fewer rounds above or below it show no dependence
 # Two neighbors that share the core the whole time take two thirds of it. What is slower still is slow code.
 MAX_DISTURBANCE = 3.0
 
@@ -37,7 +37,7 @@ def dependence_factor(samples: Sequence[float]) -> float:
     if count < MIN_ROUNDS_TO_ESTIMATE:
         return 1.0
     values = np.asarray(samples, dtype=np.float64)
-    thresholds = np.unique(np.sort(values)[(_LEVELS * count).astype(int)])
+    thresholds = np.unique(np.sort(values)[(_THRESHOLD_SHARES * count).astype(int)])
     is_above = values > thresholds[:, None]
     share = is_above.mean(axis=1)
     variance = share * (1 - share)
@@ -83,15 +83,15 @@ def _lower_bound(ordered: Sequence[float], effective: int, share: float, tail: f
     return -inf
 
 
-def _factor_by_crossings(is_above: NDArray[np.bool_], variance: NDArray[np.float64]) -> float:
-    """From how often the samples cross a level: exact for two states that alternate at random."""
+def _factor_by_crossings(is_above: BoolArray, variance: FloatArray) -> float:
+    """From how often the samples cross a threshold: exact for two states that alternate at random."""
     crossings = np.maximum(0.5, (is_above[:, 1:] != is_above[:, :-1]).sum(axis=1))
     # One minus the correlation of two successive rounds.
     change = np.minimum(1.0, crossings / (2 * is_above.shape[1] * variance))
     return float(((2 - change) / change).max())
 
 
-def _factor_by_blocks(is_above: NDArray[np.bool_], variance: NDArray[np.float64]) -> float:
+def _factor_by_blocks(is_above: BoolArray, variance: FloatArray) -> float:
     """From the variance of the means of blocks of 2, 4, 8 ... rounds: longer dependence shows here."""
     count = is_above.shape[1]
     sums = np.concatenate([np.zeros((len(is_above), 1)), is_above.cumsum(axis=1)], axis=1)

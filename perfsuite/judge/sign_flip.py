@@ -11,17 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-CLIP_MEDIANS = (
-    1.5  # in medians of the absolute values, so that an outlier weighs little more than another pair
-)
+from perfsuite.judge.arrays import FloatArray
+
+# In medians of the absolute values, so that an outlier weighs little more than another pair.
+CLIP_MEDIANS = 1.5
 OUTLIER_DEVIATIONS = 3.0  # standard deviations, scaled by the 80th percentile
 MAX_ENUMERATED_PAIRS = 24  # 2^12 sums for each half of the pairs
 GRID_STEPS_PER_PAIR = 128  # of the mean size; the bound exceeds the share by about 3 % of itself
 NORMAL_80TH_PERCENTILE = 1.2816  # of the absolute value of a standard normal variable
-
-FloatArray = NDArray[np.float64]
 
 
 def sign_flip_p_value(log_ratios: Sequence[float] | FloatArray, beyond: float = 0.0) -> float:

@@ -9,15 +9,11 @@ from math import exp, inf
 
 import numpy as np
 
+from perfsuite.judge.arrays import FloatArray
 from perfsuite.judge.history_rank import HistoryTest, commits_needed
 from perfsuite.judge.label_permutation import PermutationTest
 from perfsuite.judge.run_forecast import RunForecast, RunNeeds
-from perfsuite.judge.run_labels import (
-    FloatArray,
-    are_in_turns,
-    can_be_significant,
-    fewest_runs_of_each_side,
-)
+from perfsuite.judge.run_labels import are_in_turns, can_be_significant, fewest_runs_of_each_side
 from perfsuite.judge.time_rule import TimeRule, bounded_expm1
 from perfsuite.judge.verdict import Interval, Outcome, Verdict
 
@@ -26,7 +22,7 @@ from perfsuite.judge.verdict import Interval, Outcome, Verdict
 class RunTimes:
     """Log times of runs (rows) for workloads (columns), with the moment of each run.
 
-    `past` has one row for each commit of the history, oldest first, followed by old and new.
+    `commit_levels` has one row for each commit of the history, oldest first, then those of old and of new.
     """
 
     workloads: tuple[str, ...]
@@ -34,7 +30,7 @@ class RunTimes:
     new: FloatArray
     moments_old: tuple[str, ...]
     moments_new: tuple[str, ...]
-    past: FloatArray
+    commit_levels: FloatArray
 
     @cached_property
     def all_runs(self) -> FloatArray:
@@ -50,9 +46,13 @@ class RunTimes:
     def are_in_turns(self) -> bool:
         return are_in_turns(self.moments_old, self.moments_new)
 
+    @property
+    def past_commits(self) -> int:
+        return len(self.commit_levels) - 2
+
     def has_history(self, alpha: float) -> bool:
         """Whether the history is long enough for a change to be rare in it."""
-        return HistoryTest(self.past, alpha).can_be_significant
+        return HistoryTest(self.commit_levels, alpha).can_be_significant
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class _Verdicts:
         )
 
     def outcome(self, workload: int) -> Outcome:
-        edge, estimate = self.rule.edges[workload], self.times.estimates[workload]
+        edge, estimate = self.rule.log_tolerances[workload], self.times.estimates[workload]
         if self._slower[workload] <= self.rule.alpha and estimate > edge:
             return Outcome.REGRESSED
         if self._faster[workload] <= self.rule.alpha and estimate < -edge:
@@ -154,12 +154,12 @@ class _Verdicts:
 
     @cached_property
     def _slower(self) -> FloatArray:
-        beyond = self.test().shifted(self.rule.edges)
+        beyond = self.test().shifted(self.rule.log_tolerances)
         return np.maximum(self.test().p_values_slower, beyond.p_values_slower)
 
     @cached_property
     def _faster(self) -> FloatArray:
-        beyond = self.test().shifted(-self.rule.edges)
+        beyond = self.test().shifted(-self.rule.log_tolerances)
         return np.maximum(self.test().p_values_faster, beyond.p_values_faster)
 
     @cached_property
@@ -238,7 +238,7 @@ class _HistoryVerdicts(_Verdicts):
 
     @cached_property
     def _test(self) -> HistoryTest:
-        return HistoryTest(self.times.past, self.rule.alpha)
+        return HistoryTest(self.times.commit_levels, self.rule.alpha)
 
     def interval(self, workload: int) -> Interval:
         margin = float(self._test.critical_changes[workload])
@@ -284,7 +284,7 @@ def _not_in_turns_reason(times: RunTimes, alpha: float) -> str:
     return (
         "one side is older than the other, so it may be drift of the machine: take "
         f"{fewest} runs of each side in turns, or store {commits_needed(alpha)} commits "
-        f"(the history has {len(times.past) - 2})"
+        f"(the history has {times.past_commits})"
     )
 
 

@@ -7,7 +7,7 @@ from math import expm1, log1p
 
 import numpy as np
 
-from perfsuite.judge.run_labels import FloatArray
+from perfsuite.judge.arrays import FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class TimeRule:
     power: float = 0.9
 
     @property
-    def edges(self) -> FloatArray:
-        """The tolerances as logarithms."""
+    def log_tolerances(self) -> FloatArray:
+        """log(1 + tolerance) of each workload."""
         return np.asarray(np.log1p(np.array(self.tolerances)))
 
     def required_mde(self, workload: int) -> float:

@@ -55,7 +55,7 @@ class Interval:
 class Verdict:
     """The judgment of one metric of one workload. A change of +0.05 is 5 % slower (or more)."""
 
-    workload: str
+    workload: str  # or the test, file or shard that was not compared
     metric: str  # "time", "images_per_second", "overhead", or the name of a counter
     outcome: Outcome
     reason: str
@@ -64,6 +64,13 @@ class Verdict:
     bound: float | None = None  # the limit or tolerance that applied
     mde: float | None = None  # minimum detectable effect
     missing_pairs: int | None = None  # further pairs of a gate that would decide it, if like those so far
+    reference: str = ""  # the workload that a ratio of two is measured against
+    evidence: str = ""  # of a counter, beside the change that is its reason: "the same in 10 pairs"
+
+    @property
+    def explanation(self) -> str:
+        """The reason and its evidence."""
+        return f"{self.reason}, {self.evidence}" if self.evidence else self.reason
 
     @property
     def is_red(self) -> bool:

@@ -1,4 +1,4 @@
-"""Peak memory of a call: host (the whole process tree) and CUDA device."""
+"""Peak memory while a call runs: host (the whole process tree) and CUDA device."""
 
 from __future__ import annotations
 

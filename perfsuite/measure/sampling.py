@@ -15,7 +15,7 @@ StoppingCriterion = Callable[[Sequence[float], int], bool]  # samples so far, nu
 RoundCallback = Callable[[str, int], None]  # phase, rounds so far
 
 
-def ignore_progress(phase: str, rounds: int) -> None: ...
+def ignore_round(phase: str, rounds: int) -> None: ...
 
 
 _RESOLUTIONS_PER_ROUND = 10_000  # then the resolution of the clock is 0.01 % of a round
@@ -51,7 +51,7 @@ def sample(
     clock: Clock,
     plan: SamplingPlan,
     enough: StoppingCriterion,
-    on_round: RoundCallback = ignore_progress,
+    on_round: RoundCallback = ignore_round,
 ) -> Rounds:
     """Warm up, then take rounds until `enough` or the plan stops them."""
     samples: list[float] = []
@@ -85,12 +85,9 @@ def _confirmed_seconds(call: Call, clock: Clock, calls: int, target: float) -> f
 
 
 def warm_up(
-    call: Call, clock: Clock, calls: int, plan: SamplingPlan, on_round: RoundCallback = ignore_progress
-) -> tuple[int, bool]:
-    """Take rounds until the last three are no faster than the three before.
-
-    Returns the number of rounds and whether a steady state was reached.
-    """
+    call: Call, clock: Clock, calls: int, plan: SamplingPlan, on_round: RoundCallback = ignore_round
+) -> None:
+    """Take rounds until the last three are no faster than the three before, or the plan's time is over."""
     rounds: list[float] = []
     spent = 0.0
     while spent < plan.max_warmup_seconds or len(rounds) < 2:
@@ -98,8 +95,7 @@ def warm_up(
         spent += rounds[-1]
         on_round("warming up", len(rounds))
         if len(rounds) >= 6 and min(rounds[-3:]) >= min(rounds[-6:-3]) * 0.98:
-            return len(rounds), True
-    return len(rounds), False
+            return
 
 
 def sample_until(plan: SamplingPlan, take_round: Callable[[], int], enough: Callable[[int], bool]) -> int:

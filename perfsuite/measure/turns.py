@@ -17,7 +17,7 @@ from perfsuite.measure.sampling import (
     RoundCallback,
     SamplingPlan,
     calibrate,
-    ignore_progress,
+    ignore_round,
     sample_until,
     warm_up,
 )
@@ -86,7 +86,7 @@ def take_turns(
     clock: Clock,
     plan: SamplingPlan,
     enough: BlockStoppingCriterion,
-    on_round: RoundCallback = ignore_progress,
+    on_round: RoundCallback = ignore_round,
 ) -> TurnSamples:
     """Measure workloads in blocks of turns until `enough` or the plan stops them."""
     rng = Random()

@@ -19,11 +19,11 @@ from perfsuite.judge.order_statistics import confidence_at_look
 from perfsuite.judge.units import MetricKind
 from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.measure.clock import Clock, make_clock
+from perfsuite.measure.extra_calls import ExtraCalls
 from perfsuite.measure.gpu import monitor_gpu
 from perfsuite.measure.measurement import Measurement
 from perfsuite.measure.sampling import SamplingPlan, sample
 from perfsuite.measure.turns import TurnSamples, paired_ratios, take_turns
-from perfsuite.measure.untimed import UntimedMeasurements
 from perfsuite.measure.workload import Workload, make_workload
 from perfsuite.pytest_plugin.benchmark_adapter import BenchmarkAdapter
 from perfsuite.pytest_plugin.markers import ItemLimits
@@ -89,7 +89,7 @@ class Perf:
         self._mark_used()
         self._refuse_ratio_limits()
         target = make_workload(self._item.nodeid, workload, items, unit)
-        if self._skips_measuring([target]):
+        if self._run_without_measuring([target]):
             return None
         timer = make_clock(device, clock)
 
@@ -98,14 +98,14 @@ class Perf:
             verdicts = judge_limits(self._timed_limits, _partial_measurement(target, samples), level)
             return _all_decided(verdicts)
 
-        untimed = UntimedMeasurements(target, timer)
+        extra = ExtraCalls(target, timer)
         with self._session.progress.for_workload(target.name) as progress:
             with monitor_gpu() as gpu:
                 rounds = sample(target.call, timer, self._plan, enough=is_decided, on_round=progress.on_round)
             if not self._options.time_only:
                 progress.on_round("counting, stages, memory", 0)
-                untimed.collect(rounds)
-        measurement = untimed.measurement(rounds, gpu.readings)
+                extra.collect(rounds)
+        measurement = extra.measurement(rounds, gpu.readings)
         self._benchmark.add_samples(measurement)
         level = confidence_at_look(self._options.level, max(1, rounds.looks))
         verdicts, aims = (
@@ -159,7 +159,7 @@ class Perf:
     def _measure_in_turns(
         self, comparison: _TurnComparison, device: str | None, clock: str
     ) -> TurnSamples | None:
-        if self._skips_measuring(comparison.workloads):
+        if self._run_without_measuring(comparison.workloads):
             return None
         turns = self._take_turns(comparison, make_clock(device, clock))
         looks = max(1, turns.looks)
@@ -200,10 +200,13 @@ class Perf:
         level = 1 - (1 - confidence_at_look(self._options.level, look)) / len(comparison.references)
         candidate = comparison.candidate.name
         return [
-            judge_limit(
-                limit,
-                _ratio_estimate(limit.metric, seconds, candidate, reference.name, level),
-                f"{candidate} against {reference.name}",
+            replace(
+                judge_limit(
+                    limit,
+                    _ratio_estimate(limit.metric, seconds, candidate, reference.name, level),
+                    candidate,
+                ),
+                reference=reference.name,
             )
             for limit in limits
             if limit.is_of_ratio
@@ -245,8 +248,8 @@ class Perf:
                     f"perf: {limit.limit_type}({limit.metric}) needs two workloads; use perf.pair"
                 )
 
-    def _skips_measuring(self, workloads: Sequence[Workload]) -> bool:
-        """Where this process does not measure, serve the workloads to a gate or call each once."""
+    def _run_without_measuring(self, workloads: Sequence[Workload]) -> bool:
+        """Serve the workloads to a gate, or call each once where measuring is disabled; else return False."""
         if _workload_server is not None:
             for workload in workloads:
                 _workload_server(workload.name, workload.call, workload.items_per_call)

@@ -47,7 +47,8 @@ def apply_verdicts(
     fail_on_unclear = session.options.fail_on_unclear
     failures = [f"{each.outcome}: {each.reason}" for each in verdicts if _fails(each, fail_on_unclear)]
     # An unclear change fails nothing: without enough stored runs every change is unclear.
-    failures += [f"{each.outcome}: {each.metric}: {each.reason}" for each in result.changes if each.is_red]
+    changes = [each for each in result.changes if each.is_red]
+    failures += [f"{each.outcome}: {each.metric}: {each.explanation}" for each in changes]
     if failures:
         # Reasons name what files contain. The first line is what pytest's summary shows beside the test.
         pytest.fail("\n".join(map(escape_control_characters, failures)), pytrace=False)

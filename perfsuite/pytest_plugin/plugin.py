@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from perfsuite.errors import PerfsuiteError
-from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
 from perfsuite.pytest_plugin.benchmark_adapter import (
     BenchmarkAdapter,
     BenchmarkSessionAdapter,
@@ -21,6 +20,7 @@ from perfsuite.pytest_plugin.options import add_options, is_one_of_series, read_
 from perfsuite.pytest_plugin.outcome import judge_plain_benchmark
 from perfsuite.pytest_plugin.selection import describe_selection
 from perfsuite.pytest_plugin.session import PerfSession
+from perfsuite.signals import sigterm_as_keyboard_interrupt
 
 __all__ = ["image_dir", "perf"]  # the fixtures
 

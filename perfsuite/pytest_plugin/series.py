@@ -20,11 +20,11 @@ import pytest
 
 from perfsuite.errors import UsageError
 from perfsuite.gate.checkout import temporary_checkout
-from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
 from perfsuite.judge.run_labels import fewest_runs_of_each_side
 from perfsuite.pytest_plugin.options import SERIES_VARIABLE, PerfOptions
 from perfsuite.report.publish import printable
 from perfsuite.report.text import escape_control_characters
+from perfsuite.signals import sigterm_as_keyboard_interrupt
 from perfsuite.store import DEFAULT_RUNS
 from perfsuite.store.runs import RunStore
 from perfsuite.store.schema import validate_name

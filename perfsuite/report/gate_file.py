@@ -15,7 +15,7 @@ from perfsuite.judge.stage_attribution import StageChange
 from perfsuite.judge.verdict import Interval, Outcome, Verdict
 from perfsuite.measure.measurement import Environment
 from perfsuite.report.report import SCHEMA_VERSION
-from perfsuite.store.fields import FieldError
+from perfsuite.store.json_values import FieldError, check_boolean, field_error, is_integer, is_number
 
 MAX_FILE_BYTES = 16 * 2**20
 MAX_TEXT = 10_000  # characters
@@ -49,7 +49,7 @@ class _Object:
 
     def __init__(self, value: object, who: str) -> None:
         if not isinstance(value, dict) or len(value) > MAX_MEMBERS:
-            raise _wrong(who, value, f"an object of at most {MAX_MEMBERS} members")
+            raise field_error(who, value, f"an object of at most {MAX_MEMBERS} members")
         self.values: Mapping[str, Any] = value
         self.who = who
 
@@ -73,28 +73,21 @@ class _Object:
         return {_text(name, members.who): members.read(name, convert) for name in members.values}
 
 
-def _wrong(who: str, value: object, expected: str) -> FieldError:
-    found = "absent" if value is None else f"{type(value).__name__} {str(value)[:40]!r}"
-    return FieldError(f"{who[:200]} is {found}, expected {expected}")
-
-
 def _text(value: object, who: str) -> str:
     if not isinstance(value, str) or len(value) > MAX_TEXT:
-        raise _wrong(who, value, f"text of at most {MAX_TEXT} characters")
+        raise field_error(who, value, f"text of at most {MAX_TEXT} characters")
     return value
 
 
 def _integer(value: object, who: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= _MAX_INTEGER:
-        raise _wrong(who, value, "a whole number")
+    if not is_integer(value) or abs(value) >= _MAX_INTEGER:
+        raise field_error(who, value, "a whole number")
     return value
 
 
 def _number(value: object, who: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _wrong(who, value, "a number")
-    if abs(value) >= 1e300 or not isfinite(value):
-        raise _wrong(who, value, "a finite number")
+    if not is_number(value) or abs(value) >= 1e300 or not isfinite(value):
+        raise field_error(who, value, "a finite number")
     return float(value)
 
 
@@ -106,7 +99,7 @@ def _advice(value: object, who: str) -> str:
     """An option with a number, and nothing else: a reader may type it."""
     text = _text(value, who)
     if not re.fullmatch(r"--time-budget [0-9]{1,6}[sm]|--max-pairs [0-9]{1,3}", text):
-        raise _wrong(who, text, "--time-budget TIME or --max-pairs N")
+        raise field_error(who, text, "--time-budget TIME or --max-pairs N")
     return text
 
 
@@ -119,15 +112,9 @@ def _number_or_infinity(value: object, who: str) -> float:
     return inf if value is None else _number(value, who)
 
 
-def _boolean(value: object, who: str) -> bool:
-    if not isinstance(value, bool):
-        raise _wrong(who, value, "true or false")
-    return value
-
-
 def _list(value: object, who: str, convert: Callable[[object, str], Item]) -> tuple[Item, ...]:
     if not isinstance(value, list) or len(value) > MAX_MEMBERS:
-        raise _wrong(who, value, f"a list of at most {MAX_MEMBERS} members")
+        raise field_error(who, value, f"a list of at most {MAX_MEMBERS} members")
     return tuple(convert(member, f"{who}[{position}]") for position, member in enumerate(value))
 
 
@@ -135,7 +122,7 @@ def _pair(convert: Callable[[object, str], Item]) -> Callable[[object, str], tup
     def read(value: object, who: str) -> tuple[Item, Item]:
         members = _list(value, who, convert)
         if len(members) != 2:
-            raise _wrong(who, value, "a list of two: base and head")
+            raise field_error(who, value, "a list of two: base and head")
         return members[0], members[1]
 
     return read
@@ -144,7 +131,7 @@ def _pair(convert: Callable[[object, str], Item]) -> Callable[[object, str], tup
 def _gate(report: _Object) -> GateReport:
     schema = report.integer("schema")
     if schema != SCHEMA_VERSION:
-        raise _wrong("report.schema", schema, str(SCHEMA_VERSION))
+        raise field_error("report.schema", schema, str(SCHEMA_VERSION))
     return GateReport(
         base=report.read("base", _side),
         head=report.read("head", _side),
@@ -164,7 +151,7 @@ def _gate(report: _Object) -> GateReport:
         notes=report.list("notes", _text),
         seconds=report.number("seconds"),
         seed=report.integer("seed"),
-        interrupted=report.read("interrupted", _boolean),
+        interrupted=report.read("interrupted", check_boolean),
         **_later_fields(report),
     )
 
@@ -188,7 +175,7 @@ def _shard_record(value: object, who: str) -> ShardRecord:
     shard = _Object(record.values.get("shard"), f"{who}.shard")
     number, count = shard.integer("number"), shard.integer("count")
     if not 1 <= number <= count <= MAX_SHARDS:
-        raise _wrong(f"{who}.shard", f"{number}/{count}", f"K/N with K up to N and N up to {MAX_SHARDS}")
+        raise field_error(f"{who}.shard", f"{number}/{count}", f"K/N with K up to N and N up to {MAX_SHARDS}")
     return ShardRecord(
         shard=Shard(number, count),
         collected_tests=record.integer("collected_tests"),
@@ -215,7 +202,7 @@ def _workload(value: object, who: str) -> WorkloadGateResult:
     workload = _Object(value, who)
     verdicts = workload.list("verdicts", _verdict)
     if not verdicts:
-        raise _wrong(f"{who}.verdicts", [], "one verdict or more")
+        raise field_error(f"{who}.verdicts", [], "one verdict or more")
     seconds = workload.values.get("seconds_per_call")
     return WorkloadGateResult(
         name=workload.text("name"),
@@ -254,12 +241,13 @@ def _verdict(value: object, who: str) -> Verdict:
         bound=verdict.read("bound", _optional_number),
         mde=verdict.read("mde", _optional_number),
         missing_pairs=verdict.read("missing_pairs", _optional_integer),
+        **{name: verdict.text(name) for name in ("reference", "evidence") if name in verdict.values},
     )
 
 
 def _outcome(value: object, who: str) -> Outcome:
     if not isinstance(value, str) or value not in Outcome.__members__.values():
-        raise _wrong(who, value, f"one of {', '.join(Outcome)}")
+        raise field_error(who, value, f"one of {', '.join(Outcome)}")
     return Outcome(value)
 
 

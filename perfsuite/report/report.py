@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from perfsuite.judge.gate_report import GateReport, SideRevision, WorkloadGateResult
-from perfsuite.judge.next_steps import next_steps
+from perfsuite.judge.next_steps import next_steps, unclear_step
 from perfsuite.judge.stored_runs import ComparisonReport
 from perfsuite.judge.verdict import Outcome, Verdict, sort_by_severity
 from perfsuite.measure.measurement import Environment
@@ -48,6 +48,7 @@ class Report:
     properties: Mapping[str, str] = field(default_factory=dict)
     effort: str = ""  # how much was measured
     first_steps: tuple[str, ...] = ()  # what to do first
+    unclear_step: str = ""  # the one of them about what is unclear
     command: str = ""  # repeats the comparison
     notes: tuple[str, ...] = ()
     skipped: Mapping[str, str] = field(default_factory=dict)  # workload -> reason
@@ -107,6 +108,7 @@ def report_gate(gate: GateReport) -> Report:
         sides=(_gate_side("base", gate.base), _gate_side("head", gate.head)),
         workloads=gate.worst_first,
         first_steps=next_steps(gate),
+        unclear_step=unclear_step(gate),
         effort=f"{gate.pairs} pairs of processes, {gate.seconds:.0f} s",
         certainty=(
             _describe_alpha(gate),

@@ -49,19 +49,16 @@ def counter_lines(workload: WorkloadGateResult, show_kept: bool = True) -> list[
 
 
 def _counter_line(outcome: Outcome, counters: Sequence[Verdict]) -> str:
-    """All counters with one outcome; what they have in common as evidence is said once.
+    """All counters with one outcome; evidence that they have in common is stated once.
 
-    >>> reason = ", the same in 10 pairs"
-    >>> casts = Verdict("t", "casts", Outcome.IMPROVED, "3 -> 1 (-2)" + reason)
-    >>> copies = Verdict("t", "copies", Outcome.IMPROVED, "3 -> 1 (-2)" + reason)
+    >>> evidence = "the same in 10 pairs"
+    >>> casts = Verdict("t", "casts", Outcome.IMPROVED, "3 -> 1 (-2)", evidence=evidence)
+    >>> copies = Verdict("t", "copies", Outcome.IMPROVED, "2 -> 1 (-1)", evidence=evidence)
     >>> _counter_line(Outcome.IMPROVED, [casts, copies])
-    'improved: casts 3 -> 1 (-2), copies 3 -> 1 (-2); the same in 10 pairs'
+    'improved: casts 3 -> 1 (-2), copies 2 -> 1 (-1); the same in 10 pairs'
     """
-    parts = [verdict.reason.partition(", ") for verdict in counters]
-    evidence = {rest for _, _, rest in parts}
-    if len(evidence) > 1:
-        return f"{outcome}: " + "; ".join(f"{verdict.metric} {verdict.reason}" for verdict in counters)
-    changes = ", ".join(
-        f"{verdict.metric} {change}" for verdict, (change, _, _) in zip(counters, parts, strict=True)
-    )
-    return f"{outcome}: {changes}" + "".join(f"; {rest}" for rest in evidence if rest)
+    evidence = counters[0].evidence
+    if evidence and all(verdict.evidence == evidence for verdict in counters):
+        changes = ", ".join(f"{verdict.metric} {verdict.reason}" for verdict in counters)
+        return f"{outcome}: {changes}; {evidence}"
+    return f"{outcome}: " + "; ".join(f"{verdict.metric} {verdict.explanation}" for verdict in counters)

@@ -161,7 +161,7 @@ class BaselineStore:
 
 def _refusal(before: Baseline, refused: Sequence[Verdict]) -> str:
     listed = "; ".join(
-        f"{each.workload} {each.metric} {each.outcome} ({each.reason})" for each in refused[:3]
+        f"{each.workload} {each.metric} {each.outcome} ({each.explanation})" for each in refused[:3]
     )
     more = f"; and {len(refused) - 3} more" if len(refused) > 3 else ""
     return (

@@ -9,6 +9,7 @@ from typing import Any
 
 from perfsuite.measure.measurement import Environment, Measurement
 from perfsuite.store import fields
+from perfsuite.store.json_values import FieldError
 
 
 def parse_benchmarks(benchmarks: list[Any]) -> dict[str, Measurement]:
@@ -18,7 +19,7 @@ def parse_benchmarks(benchmarks: list[Any]) -> dict[str, Measurement]:
         benchmark = fields.mapping(entry, "benchmarks")
         name = fields.string(benchmark, "fullname")
         if name in measurements:
-            raise fields.FieldError(f"{name!r} is in `benchmarks` twice, expected each name once")
+            raise FieldError(f"{name!r} is in `benchmarks` twice, expected each name once")
         stats = fields.mapping(benchmark.get("stats"), f"stats of {name}")
         data = stats.get("data")
         seconds = fields.samples(data if data else [stats.get("median")], name)
@@ -27,7 +28,7 @@ def parse_benchmarks(benchmarks: list[Any]) -> dict[str, Measurement]:
     return measurements
 
 
-def run_fields(document: Mapping[str, Any], source: str) -> dict[str, Any]:
+def run_arguments(document: Mapping[str, Any], source: str) -> dict[str, Any]:
     """The arguments of a Run, from a file of pytest-benchmark."""
     commit = _mapping(document.get("commit_info"))
     return {

@@ -10,14 +10,21 @@ from typing import Any
 from perfsuite.errors import UsageError
 from perfsuite.measure.gpu import GPU_METRICS
 from perfsuite.measure.measurement import Environment, GpuReadings, Measurement, MemoryPeaks
+from perfsuite.store.json_values import (
+    FieldError,
+    check_boolean,
+    check_integer,
+    check_list,
+    check_object,
+    check_text,
+    describe_value,
+    field_error,
+    is_number,
+)
 from perfsuite.store.run import Run
 
 _LARGEST_INTEGER = 2**1000
 _MEMORY_FIELDS_BEFORE = {"peak_rss_bytes": "peak_pss_bytes"}  # names in older files
-
-
-class FieldError(ValueError):
-    """A field that is wrong. The reader adds the name of the file."""
 
 
 def invalid_name_error(name: str) -> UsageError:
@@ -28,6 +35,7 @@ def invalid_name_error(name: str) -> UsageError:
 
 
 def run_fields(run: Run) -> dict[str, Any]:
+    """The `perfsuite` object of a run, as JSON values."""
     return {
         "name": run.name,
         "created_at": run.created_at,
@@ -67,8 +75,8 @@ def _gpu_fields(readings: GpuReadings) -> dict[str, Any]:
     return {**readings.medians, **other}
 
 
-def parse_run_fields(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a Run."""
+def run_arguments(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a Run, from the `perfsuite` object of a file."""
     environment = mapping(values.get("environment"), "environment")
     return {
         "name": string(values, "name"),
@@ -147,15 +155,15 @@ def _parse_gpu(values: Mapping[str, Any]) -> GpuReadings:
 def samples(value: Any, name: str) -> tuple[float, ...]:
     """A list of durations in seconds: finite, not negative."""
     if not isinstance(value, list):
-        raise FieldError(f"{name}: samples are {_describe_value(value)}, expected a list of seconds")
+        raise FieldError(f"{name}: samples are {describe_value(value)}, expected a list of seconds")
     if value and set(map(type, value)) == {float} and min(value) >= 0 and math.isfinite(sum(value)):
         return tuple(value)  # the same checks, ten times as fast
     return tuple(number(each, f"{name}: a sample") for each in value)
 
 
 def number(value: Any, what: str, above_zero: bool = False) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise FieldError(f"{what} is {_describe_value(value)}, expected a number")
+    if not is_number(value):
+        raise field_error(what, value, "a number")
     if isinstance(value, int) and value > _LARGEST_INTEGER:
         raise FieldError(f"{what} has {value.bit_length()} bits, expected a number that fits a float")
     if not math.isfinite(value) or value < 0 or (above_zero and value == 0):
@@ -166,43 +174,25 @@ def number(value: Any, what: str, above_zero: bool = False) -> float:
 
 
 def integer(values: Mapping[str, Any], key: str) -> int:
-    value = values.get(key)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise FieldError(f"`{key}` is {_describe_value(value)}, expected a whole number")
-    return value
+    return check_integer(values.get(key), f"`{key}`")
 
 
 def string(values: Mapping[str, Any], key: str) -> str:
-    value = values.get(key)
-    if not isinstance(value, str):
-        raise FieldError(f"`{key}` is {_describe_value(value)}, expected text")
-    return value
+    return check_text(values.get(key), f"`{key}`")
 
 
 def boolean(values: Mapping[str, Any], key: str) -> bool:
-    value = values.get(key)
-    if not isinstance(value, bool):
-        raise FieldError(f"`{key}` is {_describe_value(value)}, expected true or false")
-    return value
+    return check_boolean(values.get(key), f"`{key}`")
 
 
 def mapping(value: Any, what: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise FieldError(f"`{what}` is {_describe_value(value)}, expected an object")
-    return value
+    return check_object(value, f"`{what}`")
 
 
 def sequence(values: Mapping[str, Any], key: str) -> list[Any]:
-    value = values.get(key)
-    if not isinstance(value, list):
-        raise FieldError(f"`{key}` is {_describe_value(value)}, expected a list")
-    return value
+    return check_list(values.get(key), f"`{key}`")
 
 
 def _string_mapping(values: Mapping[str, Any], key: str) -> dict[str, str]:
     members = mapping(values.get(key), key)
     return {name: string(members, name) for name in members}
-
-
-def _describe_value(value: object) -> str:
-    return "absent" if value is None else f"{type(value).__name__} {str(value)[:40]!r}"

@@ -10,11 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from perfsuite.judge.arrays import FloatArray
 from perfsuite.store.summaries import RunSummary
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

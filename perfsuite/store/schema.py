@@ -12,6 +12,7 @@ from typing import Any
 from perfsuite.errors import StoreError
 from perfsuite.measure.measurement import Measurement
 from perfsuite.store import benchmark_json, fields
+from perfsuite.store.json_values import FieldError
 from perfsuite.store.locations import refuse_large
 from perfsuite.store.run import Run
 
@@ -76,10 +77,10 @@ def parse_all(data: bytes, source: str) -> tuple[Run, ...]:
         own = document.get("perfsuite")
         if own is None:
             _reject_damaged_key(document, source)
-            run = benchmark_json.run_fields(document, source)
+            run = benchmark_json.run_arguments(document, source)
             return (Run(**run, measurements=plain, source=source),)
         return _own_runs(own, plain, data, source)
-    except fields.FieldError as error:
+    except FieldError as error:
         raise StoreError(f"{source}: {error}; the file was not changed") from error
 
 
@@ -100,11 +101,11 @@ def _own_runs(own: Any, plain: Mapping[str, Measurement], data: bytes, source: s
             "upgrade perfsuite"
         )
     _verify_checksum(data, source)
-    newest = Run(**fields.parse_run_fields(own), source=source)
+    newest = Run(**fields.run_arguments(own), source=source)
     # Tests of the same session that use `benchmark` directly are only in pytest-benchmark's part.
     newest = replace(newest, measurements={**plain, **newest.measurements})
     earlier = [
-        Run(**fields.parse_run_fields(fields.mapping(each, "replicates")), source=source)
+        Run(**fields.run_arguments(fields.mapping(each, "replicates")), source=source)
         for each in fields.sequence(own, "replicates")
     ]
     return (newest, *earlier)

@@ -73,7 +73,7 @@ def test_one_more_opened_file_beside_them_is_found(project: Project) -> None:
     report = gate_of(project, {"src/toy/jobs.py": JOBS.format(workloads=WORKLOADS, always=2)})
     [verdict] = [each for each in workload_named(report, "test_always").verdicts if each.metric != "time"]
     assert (verdict.metric, verdict.outcome) == ("opened_files", Outcome.REGRESSED)
-    assert verdict.reason.startswith("1 -> 2 (+1), the same in ")
+    assert verdict.explanation.startswith("1 -> 2 (+1), the same in ")
 
 
 def test_without_time_to_confirm_a_difference_is_unclear_and_says_so(
@@ -84,5 +84,5 @@ def test_without_time_to_confirm_a_difference_is_unclear_and_says_so(
     report = gate_of(project, head)
     [verdict] = [each for each in workload_named(report, "test_always").verdicts if each.metric != "time"]
     assert verdict.outcome is Outcome.UNCLEAR
-    assert "not confirmed" in verdict.reason
-    assert "--time-budget" in verdict.reason
+    assert "not confirmed" in verdict.evidence
+    assert "--time-budget" in verdict.evidence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from perfsuite.gate.counting import compare_sides
+from perfsuite.gate.counting import diff_counters
 from perfsuite.gate.pair_result import NodeId
 from perfsuite.gate.pair_runner import open_pair_runner
 from perfsuite.judge.verdict import Outcome
@@ -103,7 +103,7 @@ def test_each_planted_change_regresses_its_counter_in_one_pair(project: Project)
     regressed = {
         name.partition("::")[2]: {
             verdict.metric
-            for verdict in compare_sides(name, counts).changed
+            for verdict in diff_counters(name, counts).changed
             if verdict.outcome is Outcome.REGRESSED
         }
         for name, counts in result.counts.items()

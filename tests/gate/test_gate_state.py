@@ -11,7 +11,7 @@ from perfsuite.judge.sequential_rule import Decision
 from perfsuite.judge.verdict import Outcome, Verdict
 
 RACE, PLAIN, AUGMENTED = NodeId("race"), WorkloadName("race::plain"), WorkloadName("race::augmented")
-KEPT = Decision(Outcome.KEPT, "no change", pairs=4, estimate=0.0, interval=None, mde=0.03)
+KEPT = Decision(outcome=Outcome.KEPT, pairs=4, estimate=0.0, interval=None, mde=0.03)
 
 
 @pytest.fixture

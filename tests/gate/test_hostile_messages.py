@@ -22,7 +22,7 @@ from tests.gate.projects import BENCHMARKS, Project, jobs, outcomes, src_layout
 GOOD: dict[str, dict[str, object]] = {
     "collected": {
         "items": [{"id": "t.py::t", "file": "t.py", "line": 1, "tolerance": "x"}],
-        "errors": ["t.py: ImportError"],
+        "errors": [["t.py", "ImportError"]],
         "foreign_packages": [["toy", "/x"]],
         "pytest_config": "",
         "shared_imports": ["numpy"],
@@ -43,6 +43,7 @@ FORGED = [
     ("collected", "items", [{"id": "t", "file": "t.py", "line": "x"}]),
     ("collected", "items", [{"id": "t", "file": "t.py"}]),
     ("collected", "errors", [1]),
+    ("collected", "errors", ["t.py: ImportError"]),
     ("collected", "foreign_packages", [["toy"]]),
     ("collected", "pytest_config", "a\0b"),
     ("collected", "shared_imports", {"numpy": 1}),

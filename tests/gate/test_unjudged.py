@@ -5,17 +5,21 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from perfsuite.gate.build_report import build_report
 from perfsuite.gate.collection import CollectedSuites, SideCollection
-from perfsuite.gate.findings import judge_outcomes, unjudged
 from perfsuite.gate.gate_state import GateContext, GateState
 from perfsuite.gate.git import Repository
+from perfsuite.gate.node_verdicts import judge_outcomes, unjudged
 from perfsuite.gate.pair_result import NodeId, NodeOutcome, WorkloadName
 from perfsuite.gate.pair_runner import PairRunner
+from perfsuite.gate.settings import Exemption
 from perfsuite.gate.workload_state import WorkloadState
 from perfsuite.gate.worktree import Worktree
 from perfsuite.judge.gate_report import GateReport
@@ -178,14 +182,14 @@ def repository(project: Project) -> Repository:
 
 
 def report_of(
-    repository: Repository, base: SideCollection, head: SideCollection, state: GateState
+    repository: Repository, base: SideCollection, head: SideCollection, state: GateState, **settings: Any
 ) -> GateReport:
     """The report of a gate that ended in this state."""
     root = repository.root
     trees = {side: Worktree(side, root, root, repository.commit("HEAD"), side) for side in ("base", "head")}
     runner = PairRunner(
         repository=repository,
-        settings=quick_settings(renames={"old": "new"}),
+        settings=quick_settings(renames={"old": "new"}, **settings),
         workspace=root,
         worktrees=trees,
         agent_path=Path("plugin"),
@@ -233,6 +237,30 @@ def test_the_report_includes_judged_tests_once(repository: Repository) -> None:
     )
     assert {workload.name for workload in report.workloads} == {"t", "new", "race::plain", "excluded::plain"}
     assert report.exit_code in {0, 10}
+
+
+def test_a_quarantine_is_said_beside_what_it_covers(repository: Repository) -> None:
+    counter = Verdict("t", "casts", Outcome.REGRESSED, "1 -> 2 (+1)", evidence="the same in 10 pairs")
+    failure = Verdict("u", "time", Outcome.ERROR, "failed on head")
+    report = report_of(
+        repository,
+        collected("t", "u", "v"),
+        collected("t", "u", "v"),
+        GateState(
+            node_verdicts={
+                NodeId("t"): [counter],
+                NodeId("u"): [failure],
+                NodeId("v"): [replace(counter, workload="v")],
+            }
+        ),
+        quarantine=tuple(Exemption(test, "known", date(2030, 1, 31)) for test in ("t", "u")),
+    )
+    found = {verdict.workload: verdict for verdict in report.verdicts}
+    assert found["t"].outcome is found["u"].outcome is Outcome.QUARANTINED
+    assert found["t"].reason == "regressed: 1 -> 2 (+1)"
+    assert found["t"].evidence == "the same in 10 pairs; quarantined until 2030-01-31: known"
+    assert found["u"].explanation == "error: failed on head; quarantined until 2030-01-31: known"
+    assert found["v"] == replace(counter, workload="v"), "no quarantine covers it"
 
 
 def test_a_crash_on_base_alone_is_an_error_and_not_new() -> None:

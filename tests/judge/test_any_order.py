@@ -75,4 +75,4 @@ def test_the_rule_reports_nothing_between_its_looks() -> None:
     slow = [0.3 + 0.001 * number for number in range(8)]
     assert decide(rule, slow).outcome is Outcome.REGRESSED
     for pairs in range(2, 8):
-        assert decide(rule, slow[:pairs], spent=True).outcome is Outcome.UNCLEAR
+        assert decide(rule, slow[:pairs], is_final=True).outcome is Outcome.UNCLEAR

@@ -168,7 +168,8 @@ def test_a_confirmed_change_has_its_direction(base: int, head: int, outcome: Out
     diff = diff_of(lambda each: Confirmation(confirmed=frozenset({each}), pairs=9), base, head)
     [verdict] = diff.changed
     assert verdict.outcome is outcome
-    assert verdict.reason == f"{base} -> {head} ({head - base:+}), the same in 10 pairs of fresh processes"
+    assert verdict.reason == f"{base} -> {head} ({head - base:+})"
+    assert verdict.evidence == "the same in 10 pairs of fresh processes"
     assert diff.stable == {"casts": (base, head)}
 
 
@@ -187,4 +188,4 @@ def test_what_could_not_be_confirmed_is_unclear_and_says_why(status: str, reason
     diff = diff_of(lambda each: Confirmation(**{status: frozenset({each})}), 1, 2)  # type: ignore[arg-type]
     [verdict] = diff.changed
     assert verdict.outcome is Outcome.UNCLEAR
-    assert reason in verdict.reason
+    assert reason in verdict.evidence

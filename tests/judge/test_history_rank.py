@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from perfsuite.judge.arrays import FloatArray
 from perfsuite.judge.history_rank import HistoryTest, commits_needed
-from perfsuite.judge.run_labels import FloatArray
 
 
 def levels(source: np.random.Generator, commits: int, workloads: int, shape: str) -> FloatArray:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from perfsuite.judge.arrays import FloatArray
 from perfsuite.judge.label_permutation import PermutationTest
-from perfsuite.judge.run_labels import FloatArray, labelings
+from perfsuite.judge.run_labels import labelings
 
 
 def slow_p_values(log_times: FloatArray, old: int) -> list[float]:

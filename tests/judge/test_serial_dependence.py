@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from perfsuite.judge.arrays import FloatArray
 from perfsuite.judge.limits import MIN_ROUNDS_TO_BREAK, Limit, LimitType, judge_limit
 from perfsuite.judge.metrics import find_metric
 from perfsuite.judge.order_statistics import median_interval
@@ -16,7 +16,6 @@ from perfsuite.judge.verdict import Outcome
 from perfsuite.measure.measurement import Measurement
 
 ROUNDS, RUNS, LEVEL = 1_000, 200, 0.995  # the level of the first look
-FloatArray = NDArray[np.float64]
 
 
 def autoregressive(correlation: float) -> Callable[[np.random.Generator], FloatArray]:

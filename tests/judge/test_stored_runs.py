@@ -88,7 +88,7 @@ def judge_one(
         new=np.array(new)[:, None],
         moments_old=tuple(moments_old),
         moments_new=tuple(moments_new),
-        past=np.array([*past, np.median(old), np.median(new)])[:, None],
+        commit_levels=np.array([*past, np.median(old), np.median(new)])[:, None],
     )
     (verdict,) = judge_times(times, rule).verdicts
     return verdict
@@ -258,13 +258,13 @@ def test_a_counter_that_is_not_constant_on_one_side_is_shown_and_does_not_judge(
     found = {each.metric: each for each in compare_runs(old, new).verdicts}
     assert found["casts"].outcome is Outcome.VARIES
     assert found["copies"].outcome is Outcome.REGRESSED
-    assert found["copies"].reason == "1 -> 2 (+1), exact, the same in 3 runs of each side"
+    assert found["copies"].explanation == "1 -> 2 (+1), exact, the same in 3 runs of each side"
 
 
 def test_a_counter_of_single_runs_says_that_it_was_counted_once() -> None:
     old, new = (a_run(counters={"casts": casts}) for casts in (2, 3))
     found = {each.metric: each for each in compare_runs([old], [new]).verdicts}
-    assert found["casts"].reason == "2 -> 3 (+1), exact, in one run"
+    assert found["casts"].explanation == "2 -> 3 (+1), exact, in one run"
 
 
 def test_missing_and_new_workloads_are_findings() -> None:

@@ -16,14 +16,16 @@ from hypothesis import strategies as st
 
 from perfsuite.cli import main
 from perfsuite.errors import ExitCode, StoreError
-from perfsuite.judge.verdict import Outcome
+from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.report.formats import json as json_format
 from perfsuite.report.formats import markdown
 from perfsuite.report.gate_file import MAX_FILE_BYTES, parse_gate_report
 from perfsuite.report.report import report_gate
 from tests.report.sample_reports import HOSTILE_NAME, make_gate, make_workload
 
-GATE = make_gate(make_workload("test_a", Outcome.REGRESSED, 0.1), make_workload("test_b", Outcome.KEPT))
+COUNTER = Verdict("test_a", "casts", Outcome.REGRESSED, "1 -> 2 (+1)", evidence="the same in 10 pairs")
+SLOWER = make_workload("test_a", Outcome.REGRESSED, 0.1)
+GATE = make_gate(replace(SLOWER, verdicts=(*SLOWER.verdicts, COUNTER)), make_workload("test_b", Outcome.KEPT))
 LINKS = re.compile(r"@\w|#\d|https?://|mailto:|\bwww\.|\bGH-", re.IGNORECASE)
 MARKUP = re.compile(r"<|!\[|\]\(|`")
 HOSTILE = (
@@ -44,6 +46,15 @@ def read(document: object) -> Any:
 def test_a_report_is_read_back_as_it_was_written() -> None:
     gate = replace(GATE, command="")
     assert markdown.render(report_gate(read(written()))) == markdown.render(report_gate(gate))
+
+
+def test_a_report_of_a_perfsuite_that_wrote_no_evidence_is_read() -> None:
+    document = written()
+    for verdict in (each for workload in document["workloads"] for each in workload["verdicts"]):
+        verdict["reason"] = ", ".join(filter(None, [verdict["reason"], verdict.pop("evidence")]))
+        del verdict["reference"]
+    assert read(document).verdicts[1].explanation == COUNTER.explanation
+    assert "casts 1 -&#62; 2 (+1), the same in 10 pairs" in markdown.render(report_gate(read(document)))
 
 
 def test_the_headline_follows_from_the_verdicts_and_not_from_the_file() -> None:
@@ -113,6 +124,7 @@ def test_no_text_becomes_a_link_a_mention_or_html(text: str) -> None:
         document = written(notes=[hostile], skipped={hostile: hostile}, unfit=[hostile])
         document["base"]["subject"] = document["head"]["label"] = hostile
         document["workloads"][0]["name"] = document["workloads"][0]["verdicts"][0]["reason"] = hostile
+        document["workloads"][0]["verdicts"][1] |= {"reason": hostile, "evidence": hostile}
         rendered = markdown.render(report_gate(read(document)))
         theirs = re.sub(r"</?(code|details|summary|sub|br)>|<!--.*?-->", "\0", rendered)
         assert not MARKUP.search(theirs)

@@ -15,7 +15,7 @@ from perfsuite.advise.sweep.loader_setting import LoaderSetting
 from perfsuite.advise.sweep.report import EQUIVALENCE_MARGIN
 from perfsuite.advise.time_limit import TimeLimit, fail_when_hung, format_duration
 from perfsuite.errors import DataError
-from perfsuite.judge.elimination import is_time_to_look, sides_to_stop
+from perfsuite.judge.race_elimination import is_time_to_look, sides_to_stop
 from perfsuite.measure.turns import measure_block
 
 MAX_REASON_CHARS = 200

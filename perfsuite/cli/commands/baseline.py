@@ -6,7 +6,11 @@ import argparse
 import sys
 
 from perfsuite.cli.arguments import add_action, number
-from perfsuite.cli.comparison_options import add_judging_arguments, add_store_arguments, comparison_settings
+from perfsuite.cli.comparison_options import (
+    add_comparison_arguments,
+    add_store_arguments,
+    comparison_settings,
+)
 from perfsuite.cli.output import print_message
 from perfsuite.judge.units import Range
 
@@ -58,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="a workload that was removed on purpose; repeat for more",
     )
-    add_judging_arguments(accept)
+    add_comparison_arguments(accept)
     prune = add_action(
         actions,
         "prune",

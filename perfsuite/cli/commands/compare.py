@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("a", metavar="A", help="the side that B is judged against")
     parser.add_argument("b", metavar="B", help="the side that is judged")
-    comparison_options.add_judging_arguments(parser)
+    comparison_options.add_comparison_arguments(parser)
     comparison_options.add_store_arguments(parser)
     parser.add_argument("--all", action="store_true", help="list what was kept as well")
     add_json_argument(parser, "all verdicts")

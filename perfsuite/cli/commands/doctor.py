@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from perfsuite.cli.arguments import number
-from perfsuite.cli.gate_options import add_judging_arguments
+from perfsuite.cli.gate_options import add_rule_arguments
 from perfsuite.cli.progress import print_progress
 from perfsuite.judge.units import Range
 
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pairs", type=number(PAIRS), default=12, metavar="N", help="pairs of base against base to run (12)"
     )
-    add_judging_arguments(parser, alpha=0.01, tolerance=0.01)
+    add_rule_arguments(parser, alpha=0.01, tolerance=0.01)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where to write the page (%(default)s)",
     )
     parser.add_argument("--compare", metavar="A", help="judge the run against these runs, or `baseline`")
-    comparison_options.add_judging_arguments(parser)
+    comparison_options.add_comparison_arguments(parser)
     comparison_options.add_store_arguments(parser)
 
 

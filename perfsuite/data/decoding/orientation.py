@@ -1,7 +1,7 @@
 """The orientation of an image, as its EXIF or XMP metadata states it.
 
 Pillow's `exif_transpose` is the reference for every decoder (docs/decisions/0015): EXIF's orientation, else
-that of XMP. This module does not repeat Pillow's rules. It recognizes the files that are upright beyond doubt,
+that of XMP. This module does not repeat its rules: it recognizes the files that are upright beyond doubt,
 which fast decoders may decode, and leaves every other file to Pillow.
 """
 

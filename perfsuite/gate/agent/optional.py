@@ -44,14 +44,14 @@ def synchronize_device() -> None:
 
 
 @contextmanager
-def listening_to_stages(listener: Any) -> Iterator[bool]:
-    """Send stage events to `listener` while the block runs; yield whether the project has stages at all."""
+def listening_to_stages(listener: Any) -> Iterator[None]:
+    """Send stage events to `listener` while the block runs, where the project has stages."""
     stages = sys.modules.get("perfsuite.stages")
     if stages is None:
-        yield False
+        yield
         return
     with stages.listen_to_stages(listener):
-        yield True
+        yield
 
 
 def set_workload_server(serve: Callable[[str, Callable[[], Any], float], None]) -> None:

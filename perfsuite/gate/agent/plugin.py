@@ -61,7 +61,7 @@ class AgentPlugin:
         self.connection = connection
         self.worker = AgentWorker(connection)
         self.outcomes: dict[str, list[tuple[str, str]]] = defaultdict(list)
-        self.collect_errors: list[str] = []
+        self.collect_errors: list[tuple[str, str]] = []  # node, report
         self.node = ""
         self.unfinished: dict[str, None] = {}  # tests to run that have not ended, in their order
         self.stop_reason = ""  # pytest.exit, KeyboardInterrupt or an error inside pytest
@@ -105,7 +105,7 @@ class AgentPlugin:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            self.collect_errors.append(f"{report.nodeid}: {report.longreprtext[-2000:]}")
+            self.collect_errors.append((report.nodeid, report.longreprtext[-2000:]))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_collection_modifyitems(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from perfsuite.gate.same_code import words
+from perfsuite.gate.same_code import revealing_names
 from perfsuite.gate.same_code.recording import COMMON, RecordedScope, Recording
 from perfsuite.gate.same_code.side_diff import SideDiff
 from perfsuite.gate.same_code.source_diff import has_computed_lookup
@@ -103,7 +103,7 @@ class PairEvidence:
         if mentioned := sorted(one_sided & scope.names):
             yield f"{mentioned[0]}, which only one side defines, is mentioned"
         first = f"{sorted(one_sided)[0]}, which only one side defines"
-        if listing := sorted(words.LISTING_WORDS & scope.names):
+        if listing := sorted(revealing_names.LISTING_NAMES & scope.names):
             yield f"{listing[0]} may show {first}"
         for file, line in scope.lookups:
             if has_computed_lookup((self.roots[side] / file).read_bytes(), line):
@@ -112,15 +112,15 @@ class PairEvidence:
     def _text_uses(self, scope: RecordedScope) -> Iterator[str]:
         """Uses of documentation or of code that did not run."""
         documented = self._loaded_changes(lambda file: self.diff.sources[file].has_other_documentation)
-        if documented and (readers := sorted(words.DOCUMENTATION_WORDS & scope.names)):
+        if documented and (readers := sorted(revealing_names.DOCUMENTATION_NAMES & scope.names)):
             yield f"{readers[0]} may read the documentation in {next(iter(documented))}, which differs"
         functions = self._loaded_changes(lambda file: any(self.diff.sources[file].functions.values()))
         if not functions:
             return
         first = f"functions in {next(iter(functions))}, which differ"
-        if readers := sorted(words.CODE_WORDS & scope.names):
+        if readers := sorted(revealing_names.CODE_NAMES & scope.names):
             yield f"{readers[0]} may read {first}"
-        hidden = words.COMPILATION_WORDS & scope.names
+        hidden = revealing_names.COMPILATION_NAMES & scope.names
         for compiler in scope.compilers:
             if compiler != "torch.compile" or hidden:
                 yield f"{compiler} may use {first}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from perfsuite.gate.pair_result import NodeId
 from perfsuite.gate.same_code.proof import PairEvidence
 from perfsuite.gate.same_code.recording import read_recording, write_request
-from perfsuite.gate.same_code.side_diff import compare_sides
+from perfsuite.gate.same_code.side_diff import diff_sides
 
 MAX_PASSES = 5  # pairs that are recorded at most, the counting pair among them
 
@@ -35,7 +35,7 @@ class SameCodeProver:
     @contextmanager
     def recorded(self, test_files: Sequence[str] | None = None) -> Iterator[None]:
         """Record the pair that runs in this block; with `test_files`, of these files only."""
-        diff = compare_sides(self.roots["base"], self.roots["head"])
+        diff = diff_sides(self.roots["base"], self.roots["head"])
         outputs = {side: self.workspace / f"{side}-recording.json" for side in self.roots}
         for side, root in self.roots.items():
             outputs[side].unlink(missing_ok=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from perfsuite.gate.same_code.revealing_names import ALL_NAMES
 from perfsuite.gate.same_code.side_diff import SideDiff
-from perfsuite.gate.same_code.words import ALL_WORDS
 
 COMMON = "common"  # the scope of what belongs to no single test
 
@@ -47,7 +47,7 @@ def write_request(
         "root": str(root),
         "names": sorted(diff.names),
         "one_sided": sorted(diff.one_sided),
-        "wanted_names": sorted(diff.bound_names | ALL_WORDS),
+        "wanted_names": sorted(diff.bound_names | ALL_NAMES),
         "test_files": None if test_files is None else sorted(test_files),
         "output": str(output),
     }

@@ -35,7 +35,7 @@ class SideDiff:
         )
 
 
-def compare_sides(base: Path, head: Path) -> SideDiff:
+def diff_sides(base: Path, head: Path) -> SideDiff:
     """Compare the worktrees of both sides, as they are now."""
     trees = compare_trees(base, head)
     sources = {

@@ -44,7 +44,7 @@ def keep_same_code(context: GateContext, state: GateState, prover: SameCodeProve
         is_out_of_time=context.is_out_of_time,
     )
     total = len(state.workloads)
-    state.keep_same_code(set(proven))
+    state.move_to_same_code(set(proven))
     state.timing_reasons = {node: prover.reasons[node] for node in nodes if node in prover.reasons}
     context.on_progress(
         f"{len(state.same_code)} of {total} workloads ran the same code on both sides and are not timed"

@@ -9,13 +9,9 @@ from math import expm1, log1p
 
 import numpy as np
 
-from perfsuite.judge.history.segmentation import (
-    FloatArray,
-    interquartile_mean,
-    level_residuals,
-    noise_scale,
-    variance_inflation,
-)
+from perfsuite.judge.arrays import FloatArray
+from perfsuite.judge.history.segmentation import level_residuals, noise_scale, variance_inflation
+from perfsuite.judge.order_statistics import interquartile_mean
 
 LOCATION_LEVEL = 0.95
 

@@ -9,14 +9,10 @@ from math import expm1, log, log1p, sqrt
 
 import numpy as np
 
+from perfsuite.judge.arrays import FloatArray
 from perfsuite.judge.history.changes import LevelChange
-from perfsuite.judge.history.segmentation import (
-    FloatArray,
-    interquartile_mean,
-    level_residuals,
-    noise_scale,
-    variance_inflation,
-)
+from perfsuite.judge.history.segmentation import level_residuals, noise_scale, variance_inflation
+from perfsuite.judge.order_statistics import interquartile_mean
 
 ANCHOR_COMMITS = 20  # whose level is compared: enough to average the noise
 _STANDARD_ERRORS = 4.0  # a chance below 1 in 10,000 for each workload

@@ -11,9 +11,10 @@ from itertools import pairwise
 from math import log
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from perfsuite.judge.arrays import FloatArray
+from perfsuite.judge.order_statistics import interquartile_mean
+from perfsuite.judge.sign_flip import NORMAL_80TH_PERCENTILE
 
 MIN_SEGMENT = 3  # commits; fewer are a spike
 WINDOW = 200  # commits that are divided at once: the cost grows with the square of it
@@ -56,18 +57,8 @@ def noise_scale(logs: FloatArray) -> float:
     """
     if len(logs) < 2:
         return MIN_SCALE
-    scale = np.quantile(np.abs(np.diff(logs)), 0.8) / (1.2816 * np.sqrt(2))
+    scale = np.quantile(np.abs(np.diff(logs)), 0.8) / (NORMAL_80TH_PERCENTILE * np.sqrt(2))
     return max(float(scale), MIN_SCALE)
-
-
-def interquartile_mean(values: FloatArray) -> float:
-    """The mean of the middle half.
-
-    >>> interquartile_mean(np.array([1.0, 2.0, 3.0, 100.0]))
-    2.5
-    """
-    cut = len(values) // 4
-    return float(np.sort(values)[cut : len(values) - cut].mean())
 
 
 def variance_inflation(residuals: FloatArray, levels: int) -> float:

@@ -9,9 +9,11 @@ from itertools import pairwise
 import numpy as np
 
 from perfsuite.errors import UsageError
+from perfsuite.judge.arrays import FloatArray
 from perfsuite.judge.history.changes import LevelChange, measure_changes
 from perfsuite.judge.history.drift import Creep, Drift, find_creep, separate_drift
-from perfsuite.judge.history.segmentation import FloatArray, find_boundaries, interquartile_mean
+from perfsuite.judge.history.segmentation import find_boundaries
+from perfsuite.judge.order_statistics import interquartile_mean
 from perfsuite.judge.units import Range
 
 RECENT_COMMITS = 20  # a change this young needs attention

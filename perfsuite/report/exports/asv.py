@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from perfsuite.errors import UsageError
-from perfsuite.judge.order_statistics import median_interval, quantile
+from perfsuite.judge.metrics import seconds_interval
+from perfsuite.judge.order_statistics import quantile
 from perfsuite.measure.measurement import Measurement
 from perfsuite.report.exports.export_format import (
     ExportFormat,
@@ -67,7 +68,7 @@ def render(runs: Sequence[Run]) -> str:
 def _row(measurement: Measurement, started_at: int) -> list[object]:
     """The values of RESULT_COLUMNS up to `stats_repeat`, in lists of one: there are no parameters."""
     samples = measurement.seconds_per_call
-    interval = median_interval(samples, 0.99)
+    interval = seconds_interval(measurement, 0.99)
     return [
         [measurement.median_seconds_per_call],
         [],  # params

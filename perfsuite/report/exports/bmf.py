@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from perfsuite.measure.measurement import Measurement
-from perfsuite.report.exports.export_format import ExportFormat, seconds_interval, timed_measurements
+from perfsuite.report.exports.export_format import ExportFormat, finite_interval, timed_measurements
 from perfsuite.report.formats.json import dump_json
 from perfsuite.report.text import escape_control_characters
 from perfsuite.store.run import Run
@@ -41,7 +41,7 @@ def shorten_name(name: str) -> str:
 
 
 def _measures(measurement: Measurement) -> dict[str, dict[str, float]]:
-    low, high = seconds_interval(measurement)
+    low, high = finite_interval(measurement)
     median = measurement.median_seconds_per_call
     measures = {
         "latency": {

@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 
 from perfsuite.measure.measurement import Measurement
-from perfsuite.report.exports.export_format import ExportFormat, seconds_interval
+from perfsuite.report.exports.export_format import ExportFormat, finite_interval
 from perfsuite.report.text import escape_control_characters
 from perfsuite.store.run import Run
 
@@ -43,7 +43,7 @@ def _cells(measurement: Measurement) -> list[object]:
     if measurement.seconds_per_call:
         seconds = measurement.median_seconds_per_call
         rate = measurement.items_per_call / seconds if seconds else ""
-        times = [seconds, *seconds_interval(measurement), rate]
+        times = [seconds, *finite_interval(measurement), rate]
     return [
         _text(measurement.unit),
         measurement.items_per_call,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import isfinite
 
-from perfsuite.judge.order_statistics import median_interval
+from perfsuite.judge.metrics import seconds_interval
 from perfsuite.measure.measurement import Measurement
 from perfsuite.store.run import Run
 
@@ -29,11 +30,13 @@ def timed_measurements(run: Run) -> dict[str, Measurement]:
     }
 
 
-def seconds_interval(measurement: Measurement) -> tuple[float, float]:
-    """The 95 % interval of the median, within the samples where there are too few for it."""
-    interval = median_interval(measurement.seconds_per_call, LEVEL)
-    samples = measurement.seconds_per_call
-    return max(interval.low, min(samples)), min(interval.high, max(samples))
+def finite_interval(measurement: Measurement) -> tuple[float, float]:
+    """The 95 % interval of the median; the range of the samples where they are too few to bound it."""
+    interval, samples = seconds_interval(measurement, LEVEL), measurement.seconds_per_call
+    return (
+        interval.low if isfinite(interval.low) else min(samples),
+        interval.high if isfinite(interval.high) else max(samples),
+    )
 
 
 def milliseconds_since_1970(created_at: str) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from perfsuite.measure.measurement import Measurement
-from perfsuite.report.exports.export_format import ExportFormat, seconds_interval, timed_measurements
+from perfsuite.report.exports.export_format import ExportFormat, finite_interval, timed_measurements
 from perfsuite.report.formats.json import dump_json
 from perfsuite.report.text import escape_control_characters
 from perfsuite.store.run import Run
@@ -21,7 +21,7 @@ def render(runs: Sequence[Run]) -> str:
 
 
 def _entry(name: str, measurement: Measurement) -> dict[str, object]:
-    low, high = seconds_interval(measurement)
+    low, high = finite_interval(measurement)
     return {
         "name": escape_control_characters(name),
         "unit": "ms",

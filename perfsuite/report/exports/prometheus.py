@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from perfsuite.measure.measurement import Measurement
 from perfsuite.report.exports.export_format import (
     ExportFormat,
+    finite_interval,
     milliseconds_since_1970,
-    seconds_interval,
     timed_measurements,
 )
 from perfsuite.report.text import escape_control_characters
@@ -20,8 +20,8 @@ from perfsuite.store.run import Run
 Value = Callable[[Measurement], float | None]
 _GAUGES: tuple[tuple[str, str, Value], ...] = (
     ("seconds_per_call", "Median time of a call.", lambda each: each.median_seconds_per_call),
-    ("seconds_per_call_low", "Low end of the 95 % interval.", lambda each: seconds_interval(each)[0]),
-    ("seconds_per_call_high", "High end of the 95 % interval.", lambda each: seconds_interval(each)[1]),
+    ("seconds_per_call_low", "Low end of the 95 % interval.", lambda each: finite_interval(each)[0]),
+    ("seconds_per_call_high", "High end of the 95 % interval.", lambda each: finite_interval(each)[1]),
     ("items_per_call", "Items that a call handles.", lambda each: each.items_per_call),
     (
         "peak_pss_bytes",

@@ -27,16 +27,11 @@ def render(report: Report) -> str:
     if len(red) > len(annotated):
         lines.append(f"::error title={title}::+{len(red) - len(annotated)} more; see the summary")
     if unclear := report.count(Outcome.UNCLEAR):
-        lines.append(f"::warning title={title}::{_unclear_message(report, unclear)}")
+        message = report.unclear_step or f"{unclear} unclear; see the summary"
+        lines.append(f"::warning title={title}::{_escape_message(message)}")
     if report.unfit:
         lines.append(f"::warning title={title}::machine unfit: base differs from base; no time was judged")
     return "".join(f"{line}\n" for line in lines)
-
-
-def _unclear_message(report: Report, unclear: int) -> str:
-    """What the last step says of them: a longer gate, or a quieter machine."""
-    steps = [step for step in report.first_steps if step.startswith(f"{unclear} unclear")]
-    return _escape_message(steps[-1] if steps else f"{unclear} unclear; see the summary")
 
 
 def _error_annotation(workload: WorkloadGateResult) -> str:
@@ -45,7 +40,7 @@ def _error_annotation(workload: WorkloadGateResult) -> str:
         f"file={_escape_property(workload.file)},line={max(1, workload.line)}," if workload.file else ""
     )
     stage = f"(stage {workload.attributed_stage})" if workload.attributed_stage else ""
-    parts = (f"{workload.name}: {worst.metric}", format_change(worst.estimate), worst.reason, stage)
+    parts = (f"{workload.name}: {worst.metric}", format_change(worst.estimate), worst.explanation, stage)
     message = _escape_message(" ".join(part for part in parts if part))
     return f"::error {location}title={_escape_property(f'perfsuite: {worst.outcome}')}::{message}"
 

@@ -1,4 +1,4 @@
-"""One self-contained HTML page: no network, no script, light and dark."""
+"""The report of a gate or comparison as one HTML page: no network, no script, light and dark."""
 
 from __future__ import annotations
 
@@ -13,57 +13,41 @@ from perfsuite.judge.verdict import Verdict
 from perfsuite.report.dot_plot import render_dot_plot
 from perfsuite.report.formats.report_format import ReportFormat
 from perfsuite.report.report import Report
-from perfsuite.report.text import escape_lines, format_change, format_interval
-from perfsuite.report.workload_lines import counter_lines, format_seconds
+from perfsuite.report.template import load_template
+from perfsuite.report.text import format_change, format_interval
+from perfsuite.report.workload_lines import counter_lines, format_seconds, time_verdict
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
-TEMPLATE = "report.html.jinja"  # in report/templates/, beside its stylesheet
-
 
 def render(report: Report) -> str:
     """Render the page."""
-    return _load_template().render(report=report)
+    return _template().render(report=report)
 
 
 @cache
-def _load_template() -> Template:
-    # jinja2 takes a tenth of a second to import, and most commands write no HTML.
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("perfsuite.report"),
-        autoescape=True,
-        finalize=_escape_controls,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+def _template() -> Template:
+    return load_template(
+        "report.html.jinja",
+        filters={
+            "change": format_change,
+            "interval": format_interval,
+            "seconds": lambda seconds: format_quantity(seconds, MetricKind.SECONDS),
+            "signed_seconds": _format_signed_seconds,
+            "seconds_of_sides": format_seconds,
+            "counter_lines": counter_lines,
+        },
+        functions={
+            "plot_workload": _plot_workload,
+            "plot_null_pairs": _plot_null_pairs,
+            "changed_counters": _changed_counters,
+        },
     )
-    environment.filters |= {
-        "change": format_change,
-        "interval": format_interval,
-        "seconds": lambda seconds: format_quantity(seconds, MetricKind.SECONDS),
-        "signed_seconds": _format_signed_seconds,
-        "seconds_of_sides": format_seconds,
-        "counter_lines": counter_lines,
-    }
-    environment.globals |= {
-        "plot_workload": _plot_workload,
-        "plot_null_pairs": _plot_null_pairs,
-        "changed_counters": _changed_counters,
-    }
-    return environment.get_template(TEMPLATE)
-
-
-def _escape_controls(value: object) -> object:
-    """Escape the control characters of every value that the template prints; autoescape does the HTML."""
-    return escape_lines(value) if type(value) is str else value
 
 
 def _plot_workload(workload: WorkloadGateResult, tolerance: float) -> str:
-    time = next((verdict for verdict in workload.verdicts if verdict.metric == "time"), None)
-    return _plot(workload.log_ratios, tolerance, time)
+    return _plot(workload.log_ratios, tolerance, time_verdict(workload))
 
 
 def _plot_null_pairs(log_ratios: Sequence[float], tolerance: float) -> str:

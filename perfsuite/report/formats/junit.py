@@ -53,7 +53,7 @@ def _add_workload(suite: ElementTree.Element, workload: WorkloadGateResult) -> N
     if workload.seconds_per_call:
         case.set("time", f"{workload.seconds_per_call[1]:.9f}")
     deciding = [verdict for verdict in workload.verdicts if verdict.outcome is workload.outcome]
-    message = "; ".join(f"{verdict.metric}: {verdict.reason}" for verdict in deciding)
+    message = "; ".join(f"{verdict.metric}: {verdict.explanation}" for verdict in deciding)
     for tag, outcomes in (("failure", FAILURES), ("error", ERRORS), ("skipped", SKIPPED)):
         if workload.outcome in outcomes:
             element = ElementTree.SubElement(
@@ -64,7 +64,8 @@ def _add_workload(suite: ElementTree.Element, workload: WorkloadGateResult) -> N
 
 def _describe(verdict: Verdict) -> str:
     interval = f"({format_interval(verdict)})" if verdict.interval else ""
-    parts = (f"{verdict.outcome} {verdict.metric}", format_change(verdict.estimate), interval, verdict.reason)
+    subject, change = f"{verdict.outcome} {verdict.metric}", format_change(verdict.estimate)
+    parts = (subject, change, interval, verdict.explanation)
     return " ".join(part for part in parts if part)
 
 

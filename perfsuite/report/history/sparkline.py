@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from perfsuite.judge.history.segmentation import FloatArray, noise_scale
+from perfsuite.judge.arrays import FloatArray
+from perfsuite.judge.history.segmentation import noise_scale
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 _LEAST_RANGE = 0.05  # 5 % fill the height: less would magnify noise

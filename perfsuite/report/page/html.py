@@ -1,4 +1,4 @@
-"""One self-contained HTML page: no network, no script; light, dark, narrow and print."""
+"""A document as one HTML page: no network, no script; light, dark, narrow and print."""
 
 from __future__ import annotations
 
@@ -21,12 +21,11 @@ from perfsuite.report.page.drawing.canvas import color_class, marker_path
 from perfsuite.report.page.drawing.draw import NARROW, WIDE, draw, legend_of
 from perfsuite.report.page.figures import figures
 from perfsuite.report.page.plots import AnyPlot, LinePlot
-from perfsuite.report.text import escape_lines
+from perfsuite.report.template import load_template
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
-TEMPLATE = "page.html.jinja"  # in report/templates/, beside its stylesheets
 MAX_BYTES = 2_000_000
 _ROWS_TRIED = (400, 100, 20, 5)  # of each table, until the page is small enough
 _ROOM_FOR_THE_REST = 20_000  # bytes, of what stands outside the sections
@@ -50,7 +49,7 @@ def render_html(document: Document) -> str:
 
 
 def _render(document: Document, sections: tuple[Section, ...], max_rows: int) -> str:
-    return _load_template().render(document=document, sections=sections, max_rows=max_rows)
+    return _template().render(document=document, sections=sections, max_rows=max_rows)
 
 
 def _sections_that_fit(document: Document) -> tuple[Section, ...]:
@@ -68,27 +67,18 @@ def _sections_that_fit(document: Document) -> tuple[Section, ...]:
 
 
 @cache
-def _load_template() -> Template:
-    # jinja2 takes a tenth of a second to import, and most commands write no HTML.
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("perfsuite.report"),
-        autoescape=True,
-        finalize=lambda value: escape_lines(value) if type(value) is str else value,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+def _template() -> Template:
+    return load_template(
+        "page.html.jinja",
+        filters={"figures": figures, "legend": legend_of, "is_safe": is_safe_address},
+        functions={
+            "kind_of": kind_of,
+            "draw_wide": lambda plot: draw(plot, WIDE),
+            "draw_narrow": lambda plot: draw(plot, NARROW),
+            "legend_key": _legend_key,
+            "numeric_columns": numeric_columns,
+        },
     )
-    environment.filters |= {"figures": figures, "legend": legend_of, "is_safe": is_safe_address}
-    environment.globals |= {
-        "kind_of": kind_of,
-        "draw_wide": lambda plot: draw(plot, WIDE),
-        "draw_narrow": lambda plot: draw(plot, NARROW),
-        "legend_key": _legend_key,
-        "numeric_columns": numeric_columns,
-    }
-    return environment.get_template(TEMPLATE)
 
 
 def kind_of(block: Block | Cell) -> str:

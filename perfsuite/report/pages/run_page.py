@@ -60,7 +60,8 @@ def run_document(
 def recommendations(results: Sequence[WorkloadRunResult]) -> list[str]:
     """What to look at: limits that do not hold, then stages that take most of a call."""
     lines = [
-        f"{label_of(verdict.workload)}: {verdict.metric} is {verdict.outcome}: {verdict.reason}"
+        f"{' against '.join(label_of(name) for name in (verdict.workload, verdict.reference) if name)}: "
+        f"{verdict.metric} is {verdict.outcome}: {verdict.reason}"
         for result in results
         for verdict in result.limits
         if verdict.outcome in (Outcome.BROKEN, Outcome.UNCLEAR, Outcome.ERROR)

@@ -6,10 +6,9 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 
-from perfsuite.judge.order_statistics import median_interval
+from perfsuite.judge.metrics import rate_interval, seconds_interval
 from perfsuite.judge.run_result import WorkloadRunResult
 from perfsuite.judge.units import MetricKind
-from perfsuite.judge.verdict import Interval
 from perfsuite.measure.measurement import Measurement
 from perfsuite.report.page.document import Table
 from perfsuite.report.page.plots import (
@@ -38,7 +37,7 @@ def rate_table(results: Results) -> Table:
     """The time of a call with its interval, and the rate."""
     rows = []
     for result in results:
-        each, interval = result.measurement, _seconds_interval(result.measurement)
+        each, interval = result.measurement, seconds_interval(result.measurement, LEVEL)
         rows.append(
             (
                 label_of(each.name),
@@ -63,7 +62,7 @@ def compare_arms(results: Results) -> tuple[BarPlot, ...]:
         if 1 < len(arms) <= MAX_ARMS:
             bars = []
             for arm, each in arms.items():
-                interval, items = _seconds_interval(each), each.items_per_call
+                interval, items = seconds_interval(each, LEVEL), each.items_per_call
                 value = each.median_seconds_per_call / items
                 bars.append(Bar(arm, value, interval.low / items, interval.high / items))
             plots.append(
@@ -170,11 +169,5 @@ def _by_test(results: Results) -> dict[str, dict[str, Measurement]]:
 
 
 def _rate_point(workers: int, measurement: Measurement) -> LinePoint:
-    interval, items = _seconds_interval(measurement), measurement.items_per_call
-    low = items / interval.high
-    high = items / interval.low if interval.low > 0 else float("inf")
-    return LinePoint(workers, measurement.items_per_second, low, high)
-
-
-def _seconds_interval(measurement: Measurement) -> Interval:
-    return median_interval(measurement.seconds_per_call, LEVEL)
+    interval = rate_interval(measurement, LEVEL)
+    return LinePoint(workers, measurement.items_per_second, interval.low, interval.high)

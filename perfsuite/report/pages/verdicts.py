@@ -37,7 +37,7 @@ def limit_table(verdicts: Iterable[Verdict], caption: str = "") -> Table:
         rows=tuple(
             (
                 badge(each.outcome),
-                each.workload,
+                f"{each.workload} against {each.reference}" if each.reference else each.workload,
                 each.metric,
                 format_value(each.estimate, kind := _kind_of(each.metric)),
                 _interval(each, kind),
@@ -62,7 +62,7 @@ def change_table(verdicts: Iterable[Verdict], caption: str = "") -> Table:
                 format_value(each.change, PercentKind.CHANGE),
                 _interval(each, PercentKind.CHANGE),
                 format_value(each.mde, PercentKind.CHANGE).removeprefix("+"),
-                each.reason,
+                each.explanation,
             )
             for each in sort_by_severity(verdicts)
         ),

@@ -196,7 +196,7 @@ def _limit_cells(result: WorkloadRunResult) -> Iterable[Text]:
         yield Text(escape_control_characters(text), style=style)
     for verdict in result.changes:
         if verdict.metric != "time" and verdict.outcome is not Outcome.KEPT:
-            text = escape_control_characters(f"{verdict.metric}: {verdict.reason}")
+            text = escape_control_characters(f"{verdict.metric}: {verdict.explanation}")
             yield Text(text, style=OUTCOME_STYLES[verdict.outcome])
 
 
@@ -220,7 +220,7 @@ def describe_limit(verdict: Verdict, *, is_aim: bool = False) -> str:
 
 def _reference_of(verdict: Verdict) -> str:
     """The arm that a ratio was measured against; empty for other metrics."""
-    return parse_workload_name(verdict.workload.partition(" against ")[2]).arm
+    return parse_workload_name(verdict.reference).arm
 
 
 def _format(value: float | None, metric: Metric) -> str:
@@ -253,7 +253,7 @@ def _attention_lines(results: Sequence[WorkloadRunResult], width: int) -> Iterab
         style = OUTCOME_STYLES[verdict.outcome]
         label = shorten(f"{parsed.module}: {parsed.label}", width - margin)
         yield Text(verdict.outcome.ljust(margin), style=style) + Text(label, style="bold")
-        for line in wrap(escape_control_characters(verdict.reason), max(10, width - margin)):
+        for line in wrap(escape_control_characters(verdict.explanation), max(10, width - margin)):
             yield Text(" " * margin + line)
 
 

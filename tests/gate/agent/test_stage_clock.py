@@ -88,7 +88,6 @@ def test_threads_that_end_a_stage_at_once_lose_no_time(
 def test_stages_of_the_project_reach_the_clock() -> None:
     """The agent finds perfsuite.stages at run time, so that no import breaks when a name there changes."""
     clock = AgentStageClock()
-    with listening_to_stages(clock) as has_stages, stage("decode"):
+    with listening_to_stages(clock), stage("decode"):
         pass
-    assert has_stages
     assert list(clock.seconds) == ["decode"]

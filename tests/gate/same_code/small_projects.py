@@ -12,7 +12,7 @@ from pathlib import Path
 from perfsuite.gate.launch import install_agent
 from perfsuite.gate.same_code.proof import PairEvidence
 from perfsuite.gate.same_code.recording import read_recording, write_request
-from perfsuite.gate.same_code.side_diff import compare_sides
+from perfsuite.gate.same_code.side_diff import diff_sides
 
 DRIVER = Path(__file__).with_name("recording_driver.py")
 Files = Mapping[str, str | bytes]
@@ -47,7 +47,7 @@ def record_cases(folder: Path, cases: list[Case], python: str = sys.executable) 
         for name, targets in case.links.items():
             for root, target in zip(roots.values(), targets, strict=True):
                 (root / name).symlink_to(target)
-        diffs[case.name] = diff = compare_sides(roots["base"], roots["head"])
+        diffs[case.name] = diff = diff_sides(roots["base"], roots["head"])
         evidence[case.name] = roots
         for side, root in roots.items():
             request = folder / f"{number}" / f"{side}.request"

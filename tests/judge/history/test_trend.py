@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from perfsuite.errors import UsageError
+from perfsuite.judge.arrays import FloatArray
 from perfsuite.judge.history import segmentation
-from perfsuite.judge.history.segmentation import FloatArray
 from perfsuite.judge.history.trend import Trend, TrendSettings, analyze_workload, analyze_workloads
 
 

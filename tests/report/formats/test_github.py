@@ -13,6 +13,7 @@ from perfsuite.report.report import report_gate
 from tests.report.sample_reports import (
     HOSTILE_NAME,
     make_comparison,
+    make_gate,
     make_gate_report,
     make_verdict,
     make_workload,
@@ -39,6 +40,16 @@ def test_an_unfit_machine_is_a_warning() -> None:
     assert github.render(report_gate(gate)).splitlines() == [
         "::warning title=perfsuite gate::machine unfit: base differs from base; no time was judged"
     ]
+
+
+def test_what_is_unclear_is_a_warning_with_the_step_that_the_report_advises() -> None:
+    gate = make_gate(make_workload("t", Outcome.UNCLEAR), make_workload("u", Outcome.ERROR))
+    report = report_gate(gate)
+    warning = github.render(report).splitlines()[-1]
+    assert report.unclear_step == report.first_steps[-1]
+    assert warning == f"::warning title=perfsuite gate::{report.unclear_step}"
+    unfit = github.render(report_gate(replace(gate, unfit=("t",))))
+    assert "::1 unclear; see the summary\n" in unfit
 
 
 def test_a_verdict_without_a_number_leaves_no_gap() -> None:

@@ -40,7 +40,7 @@ ARMS = "b/test_a.py::test_race::ours", "b/test_a.py::test_race::theirs", "b/test
 
 
 def against(reference: str, outcome: Outcome = Outcome.KEPT) -> Verdict:
-    return Verdict(f"{ARMS[0]} against {reference}", "speedup", outcome, "because", estimate=1.5, bound=1.2)
+    return Verdict(ARMS[0], "speedup", outcome, "because", estimate=1.5, bound=1.2, reference=reference)
 
 
 def lines_of(*results: WorkloadRunResult, width: int = 80) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -64,7 +65,10 @@ def test_rows_with_the_same_outcome_and_reason_are_folded_with_a_count() -> None
 
 def test_counters_stand_under_their_workload_with_the_time_of_both_sides() -> None:
     counters = [
-        make_verdict("t", Outcome.IMPROVED, metric=name, reason="3 -> 1 (-2), the same in 10 pairs")
+        replace(
+            make_verdict("t", Outcome.IMPROVED, metric=name, reason="3 -> 1 (-2)"),
+            evidence="the same in 10 pairs",
+        )
         for name in ("casts", "copies", "dispatched_ops")
     ]
     workload = WorkloadGateResult(

@@ -1,12 +1,11 @@
-"""Verdicts on tests that are not timed: missing, new, skipped, in error."""
+"""Verdicts on tests and files that are not timed: missing, new, skipped, in error."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from perfsuite.gate.pair_result import NodeId, NodeOutcome, WorkloadName
-from perfsuite.gate.side_process import SIDES
+from perfsuite.gate.pair_result import CollectError, NodeId, NodeOutcome, WorkloadName
 from perfsuite.judge.verdict import Outcome, Verdict
 
 NEW_ON_HEAD = "runs on head; base has nothing to compare it with"
@@ -55,11 +54,11 @@ def judge_outcomes(node: NodeId, outcomes: Mapping[str, NodeOutcome], is_on_base
 
 
 def judge_one_sided(
-    name: WorkloadName, node: NodeId, side: str, is_on_base: bool, errors: Sequence[str]
+    name: WorkloadName, node: NodeId, side: str, is_on_base: bool, errors: Sequence[CollectError]
 ) -> Verdict:
     """Judge a workload that only one side reached. What base's own suite has is never called new.
 
-    >>> judge_one_sided("t", "t", "head", True, ["t: ImportError: no name 'f'"]).outcome
+    >>> judge_one_sided("t", "t", "head", True, [CollectError("t", "ImportError: no name 'f'")]).outcome
     <Outcome.ERROR: 'error'>
     """
     if side == "base":
@@ -67,22 +66,21 @@ def judge_one_sided(
     if not is_on_base:
         return _verdict(name, Outcome.NEW, NEW_ON_HEAD)
     error = _error_of_file(node, errors)
-    cause = f": {_failure_reason(error)}" if error else ""
+    cause = f": {_failure_reason(error.detail)}" if error else ""
     cure = "move new benchmarks to a file of their own, or use --harness own"
     return _verdict(name, Outcome.ERROR, f"head's benchmark does not run on base{cause}; {cure}")
 
 
-def summarize_collect_error(error: str) -> str:
+def summarize_collect_error(error: CollectError) -> str:
     """The cause of a failed collection in one line, without its traceback.
 
-    >>> error = "test_a.py: ImportError while importing\\nTraceback:\\nE   ImportError: no name 'f'"
-    >>> summarize_collect_error(error)
+    >>> detail = "ImportError while importing\\nTraceback:\\nE   ImportError: no name 'f'"
+    >>> summarize_collect_error(CollectError("test_a.py", detail))
     "test_a.py: ImportError: no name 'f'"
     """
-    causes = _error_lines(error.splitlines())
-    if causes:
-        return f"{error.partition(': ')[0]}: {causes[0]}"[:500]
-    return " ".join(error.split())[:500]
+    causes = _error_lines(error.detail.splitlines())
+    cause = causes[0] if causes else " ".join(error.detail.split())
+    return (f"{error.node}: {cause}" if error.node else cause)[:500]
 
 
 def _failure_reason(detail: str) -> str:
@@ -96,10 +94,10 @@ def _error_lines(lines: Iterable[str]) -> list[str]:
     return [line.removeprefix("E").strip() for line in lines if line.startswith("E ")]
 
 
-def _error_of_file(node: NodeId, errors: Iterable[str]) -> str:
-    """The collection error of a test's file; empty where there is none."""
+def _error_of_file(node: str, errors: Iterable[CollectError]) -> CollectError | None:
+    """The collection error of a test's file."""
     file = node.partition("::")[0]
-    return next((error for error in errors if error.startswith(file)), "")
+    return next((error for error in errors if error.file == file), None)
 
 
 def _verdict(name: NodeId | WorkloadName, outcome: Outcome, reason: str) -> Verdict:
@@ -116,7 +114,7 @@ def find_missing_and_new(
     on_head: Iterable[NodeId],
     renames: Mapping[str, str],
     compared: frozenset[NodeId],
-    errors: Mapping[str, Sequence[str]],
+    errors: Mapping[str, Sequence[CollectError]],
 ) -> list[Verdict]:
     """Verdicts on tests that only one side's own suite has, except those in `compared`."""
     base = {NodeId(renames.get(node, node)) for node in on_base}
@@ -128,10 +126,10 @@ def find_missing_and_new(
     return missing + new
 
 
-def _missing_verdict(node: NodeId, head_errors: Sequence[str]) -> Verdict:
+def _missing_verdict(node: NodeId, head_errors: Sequence[CollectError]) -> Verdict:
     error = _error_of_file(node, head_errors)
     if error:
-        return _verdict(node, Outcome.ERROR, f"not collected on head: {_failure_reason(error)}")
+        return _verdict(node, Outcome.ERROR, f"not collected on head: {_failure_reason(error.detail)}")
     return _verdict(
         node,
         Outcome.MISSING,
@@ -141,23 +139,23 @@ def _missing_verdict(node: NodeId, head_errors: Sequence[str]) -> Verdict:
 
 
 def uncollected(
-    errors: Mapping[str, Sequence[str]], judged: Collection[NodeId], on_head: Iterable[NodeId]
+    errors: Mapping[str, Sequence[CollectError]], judged: Collection[NodeId], on_head: Iterable[NodeId]
 ) -> list[Verdict]:
     """Verdicts on files that head could not collect and of which no test has a verdict.
 
-    >>> errors = {"base": ["b.py: ImportError: x"], "head": ["b.py: ImportError: x"]}
-    >>> uncollected(errors, [], [])[0].reason
-    'not collected on both sides: b.py: ImportError: x'
+    >>> error = CollectError("b.py", "ImportError: x")
+    >>> uncollected({"base": [error], "head": [error]}, [], [])[0].reason
+    'not collected on both sides: ImportError: x'
     """
-    known = [*judged, *on_head]
+    # A side that collected nothing is named by its tests, which are missing.
+    known = {"", *(node.partition("::")[0] for node in (*judged, *on_head))}
     verdicts = {}
     for error in errors.get("head", ()):
-        file = NodeId(error.partition(": ")[0])
-        if file in SIDES or any(node.partition("::")[0] == file for node in known):
-            continue  # a side that collected nothing is named by its tests, which are missing
-        sides = "both sides" if _error_of_file(file, errors.get("base", ())) else "head"
-        reason = f"not collected on {sides}: {_failure_reason(error)}"
-        verdicts[file] = _verdict(file, Outcome.ERROR, reason)
+        if error.file in known:
+            continue
+        sides = "both sides" if _error_of_file(error.file, errors.get("base", ())) else "head"
+        reason = f"not collected on {sides}: {_failure_reason(error.detail)}"
+        verdicts[error.file] = _verdict(NodeId(error.file), Outcome.ERROR, reason)
     return list(verdicts.values())
 
 

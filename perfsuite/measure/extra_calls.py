@@ -1,4 +1,4 @@
-"""Measure everything but time, each in calls of its own: counters, stages, memory, compilation."""
+"""What is measured in extra calls, outside the timed rounds: counters, stages, memory, compilation."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from perfsuite.measure.workload import Workload
 _STAGE_TIMING_SECONDS = 0.2  # a short call is repeated for about so long, since a stage may take microseconds
 
 
-class UntimedMeasurements:
-    """Collects what is measured in calls of their own. Create it before the first call, which may compile."""
+class ExtraCalls:
+    """Measures a workload in extra calls. Create it before the first call, which may compile."""
 
     def __init__(self, workload: Workload, clock: Clock) -> None:
         self._workload = workload
@@ -28,7 +28,10 @@ class UntimedMeasurements:
         self._memory: MemoryPeaks | None = None
 
     def collect(self, rounds: Rounds) -> None:
-        """Measure stages, memory and counters. Call it after the timed rounds, which it would disturb."""
+        """Measure stages, memory and counters. Call it after the timed rounds, which it would disturb.
+
+        Stages are timed, and the peak of memory is read, over the same one to twenty calls.
+        """
         compiled = self._compilation.difference()
         call = self._workload.call
         fastest = min(rounds.seconds_per_call)

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
+from perfsuite.signals import sigterm_as_keyboard_interrupt
 
 
 def test_sigterm_raises_keyboard_interrupt() -> None:
@@ -31,7 +31,7 @@ def test_an_existing_handler_is_left_in_place() -> None:
 def test_a_forked_worker_dies_of_sigterm() -> None:
     code = """
 import os, signal
-from perfsuite.gate.signals import sigterm_as_keyboard_interrupt
+from perfsuite.signals import sigterm_as_keyboard_interrupt
 
 with sigterm_as_keyboard_interrupt():
     child = os.fork()

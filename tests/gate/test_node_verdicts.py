@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from perfsuite.gate.findings import find_missing_and_new, judge_outcomes
 from perfsuite.gate.messages import Message
-from perfsuite.gate.pair_result import NodeId, NodeOutcome
+from perfsuite.gate.node_verdicts import find_missing_and_new, judge_outcomes, uncollected
+from perfsuite.gate.pair_result import CollectError, NodeId, NodeOutcome
 from perfsuite.gate.side_process import SideProcess, SideProcessError
 from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import BENCHMARKS, Project, jobs, outcomes, src_layout
@@ -175,9 +175,36 @@ def test_missing_tests_and_collection_errors_are_distinguished() -> None:
         [NodeId("a.py::n")],
         {"a.py::x": "a.py::n"},
         frozenset(),
-        {"head": ["b.py: ImportError: no module named b"]},
+        {"head": [CollectError("b.py", "ImportError: no module named b")]},
     )
     assert {verdict.workload: verdict.outcome for verdict in verdicts} == {
         "b.py::y": Outcome.ERROR,
         "c.py::z": Outcome.MISSING,
+    }
+
+
+def test_an_error_belongs_to_its_own_file_and_not_to_one_with_a_longer_name() -> None:
+    error = CollectError("bench/a.py", "E   ImportError: x")
+    on_base = [NodeId("bench/a.py::t"), NodeId("bench/a.pyx::t")]
+    verdicts = find_missing_and_new(on_base, [], {}, frozenset(), {"head": [error]})
+    assert {verdict.workload: verdict.outcome for verdict in verdicts} == {
+        "bench/a.py::t": Outcome.ERROR,
+        "bench/a.pyx::t": Outcome.MISSING,
+    }
+
+
+def test_a_file_that_head_cannot_collect_is_an_error_once_and_a_whole_side_is_not_a_file() -> None:
+    errors = {
+        "base": [CollectError("b.py", "SyntaxError: x")],
+        "head": [
+            CollectError("a.py::TestA", "TypeError: x"),
+            CollectError("b.py", "SyntaxError: x"),
+            CollectError("judged.py", "ImportError: x"),
+            CollectError("", "head: died before it collected anything"),
+        ],
+    }
+    verdicts = uncollected(errors, [NodeId("judged.py::t")], [])
+    assert {verdict.workload: verdict.reason for verdict in verdicts} == {
+        "a.py": "not collected on head: TypeError: x",
+        "b.py": "not collected on both sides: SyntaxError: x",
     }

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from perfsuite.judge.elimination import is_time_to_look, sides_to_stop
+from perfsuite.judge.race_elimination import is_time_to_look, sides_to_stop
 
 MARGIN = 0.03
 
