@@ -36,6 +36,7 @@ ADVICE = {
     "read": "pack the files (perfsuite data shards), move them, or cache images: cache='ram' or 'disk'",
     "decode": "decode once: cache='ram' or 'disk'; scaled_decode=True; more workers",
     "resize": "decode once: cache='ram' or 'disk' stores images near the training size",
+    "random numbers": "use larger batches: they are drawn once a batch",
     "augment": "augment on the device (perfsuite.transforms.augment.device), or use cache_epochs=",
     "normalize": "transfer bytes to the device and normalize there: device='cuda'",
     "targets": "use fewer polygon corners; boxes and keypoints are cheap",
