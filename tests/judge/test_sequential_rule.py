@@ -223,7 +223,7 @@ def test_many_pairs_find_a_slowdown_of_two_percent_that_few_miss() -> None:
     for _ in range(20):
         pairs = list(chance.normal(math.log1p(0.025), 0.02, many.max_pairs))
         for rule in (few, many):
-            outcomes[rule.max_pairs].append(decide(rule, pairs[: rule.max_pairs], spent=True).outcome)
+            outcomes[rule.max_pairs].append(decide(rule, pairs[: rule.max_pairs], is_final=True).outcome)
     assert outcomes[24].count(Outcome.REGRESSED) <= 12
     assert outcomes[120].count(Outcome.REGRESSED) >= 18
 
