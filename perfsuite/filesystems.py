@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from perfsuite.errors import UsageError
+from perfsuite.errors import StoreError, UsageError, redact_url
 
 # A store that accepts a connection and never answers is an error after about this long, not after minutes.
 CONNECT_SECONDS, READ_SECONDS = 10.0, 30.0
@@ -22,16 +21,6 @@ def is_url(text: str) -> bool:
     (True, False)
     """
     return "://" in text
-
-
-def redact_url(text: str) -> str:
-    """Replace passwords and query values (which sign a request) in all URLs of a text.
-
-    >>> redact_url("https://ann:secret@host/x.jpg?sig=abc&v=2: not found")
-    'https://ann:***@host/x.jpg?sig=***&v=***: not found'
-    """
-    text = re.sub(r"(://[^/\s@:]*):[^/\s]*@", r"\1:***@", text)
-    return re.sub(r"([?&][\w.-]+=)[^&\s:'\")]+", r"\1***", text) if "://" in text else text
 
 
 def open_filesystem(url: str, *, shared: bool = True, **options: Any) -> tuple[Any, str]:
@@ -61,6 +50,11 @@ def open_filesystem(url: str, *, shared: bool = True, **options: Any) -> tuple[A
         known = ", ".join(sorted(set(fsspec.available_protocols()) & _COMMON_PROTOCOLS))
         raise UsageError(
             f"{shown}: unknown protocol {protocol!r} ({redact_url(str(error))}), expected {known} or another"
+        ) from error
+    except Exception as error:  # each store has its own error types
+        raise StoreError(
+            f"{shown}: {type(error).__name__}: {error}; "
+            "check the address, the credentials and that the store answers"
         ) from error
     return files, str(path).rstrip("/")
 

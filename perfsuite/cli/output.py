@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from perfsuite import atomic
-from perfsuite.errors import ExitCode, StoreError, UsageError
+from perfsuite.errors import ExitCode, StoreError, UsageError, redact_url
 
 STDOUT = "-"
 
@@ -17,12 +17,13 @@ STDOUT = "-"
 def print_message(text: str, stream: TextIO | None = None) -> None:
     """Print text that may come from a file or a repository, by default on standard error.
 
-    Its lines stay. Control characters are escaped, and so are workflow commands in a GitHub job.
+    Its lines stay. Control characters are escaped, and so are workflow commands in a GitHub job. Passwords of
+    URLs are replaced.
     """
     from perfsuite.report.publish import printable
     from perfsuite.report.text import escape_lines
 
-    print(printable(escape_lines(text), os.environ), file=stream or sys.stderr, flush=True)
+    print(printable(escape_lines(redact_url(text)), os.environ), file=stream or sys.stderr, flush=True)
 
 
 def add_json_argument(parser: argparse.ArgumentParser, contents: str = "the figures") -> None:

@@ -9,17 +9,17 @@ import shlex
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from perfsuite import __version__
 from perfsuite.cli import commands
 from perfsuite.cli.config_file import CommandParser
 from perfsuite.cli.output import print_message
-from perfsuite.errors import ExitCode, PerfsuiteError
+from perfsuite.errors import ExitCode, PerfsuiteError, UsageError
 from perfsuite.signals import sigterm_as_keyboard_interrupt
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ examples:
 
 exit codes:
   0 kept   1 regressed or broken   2 usage   3 internal error   10 unclear
-  11 machine unfit   12 nothing or not everything compared   13 unreadable baseline   130 interrupted
+  11 machine unfit   12 nothing or not everything compared   13 unreadable run, baseline or image
+  130 interrupted
 """
 
 # Import names of the packages in an extra, and their titles.
@@ -58,8 +59,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words[:2] == ["gate", "merge"]:  # a folder of benchmarks of that name is ./merge
         words = words[1:]
     name = next((word for word in words if word in command_names()), None)
-    with _stdout_may_close():
-        return _run(name, words)
+    try:
+        with _output_may_close():
+            return _run(name, words)
+    except OSError as error:  # a full disk behind standard output or standard error
+        with suppress(OSError):
+            print(f"perfsuite: the output cannot be written: {error.strerror}", file=sys.stderr)
+        return ExitCode.INTERNAL
 
 
 def command_names() -> list[str]:
@@ -82,7 +88,7 @@ def _run(name: str | None, words: Sequence[str]) -> int:
             return ExitCode.USAGE
         arguments.typed = shlex.join(["perfsuite", *words])
         with _sigterm_as_interrupt():
-            return int(arguments.run(arguments))
+            return _run_command(arguments)
     except PerfsuiteError as error:
         print_message(f"{who}: {error}")
         return error.exit_code
@@ -97,6 +103,21 @@ def _run(name: str | None, words: Sequence[str]) -> int:
         print_message(traceback.format_exc().rstrip())
         print_message(f"{who}: internal error, see the traceback above; please report it")
         return ExitCode.INTERNAL
+
+
+def _run_command(arguments: argparse.Namespace) -> int:
+    """Run the command. Python's exit code for what escapes it would be 1, which means regressed."""
+    try:
+        return int(arguments.run(arguments))
+    except (Exception, KeyboardInterrupt):
+        raise
+    except SystemExit as error:
+        raise UsageError(
+            f"code that the command ran ended the program (SystemExit: {error.code!r}), "
+            "expected it to return; remove sys.exit from your model, loader or data set"
+        ) from error
+    except BaseException as error:
+        raise RuntimeError(f"{type(error).__name__}: {error}") from error
 
 
 @contextmanager
@@ -163,7 +184,7 @@ def _summary(command: ModuleType) -> str:
 
 
 class _ClosableOutput(io.FileIO):
-    """Standard output that drops what is written after its reader (`| head`) has closed the pipe."""
+    """A standard stream that drops what is written after its reader (`| head`) has closed the pipe."""
 
     def write(self, data: ReadableBuffer) -> int:
         try:
@@ -174,20 +195,29 @@ class _ClosableOutput(io.FileIO):
 
 
 @contextmanager
-def _stdout_may_close() -> Iterator[None]:
-    """Let a command finish, with its own exit code, when the reader of standard output goes away."""
-    stdout = sys.__stdout__
-    if stdout is None or stdout is not sys.stdout:  # captured or replaced by a caller
+def _output_may_close() -> Iterator[None]:
+    """Let a command finish, with its own exit code, when the reader of its output goes away."""
+    with ExitStack() as stack:
+        stack.enter_context(_may_close("stdout"))
+        stack.enter_context(_may_close("stderr"))
+        yield
+
+
+@contextmanager
+def _may_close(name: str) -> Iterator[None]:
+    stream: TextIO | None = getattr(sys, name)
+    if stream is None or stream is not getattr(sys, f"__{name}__"):  # captured or replaced by a caller
         yield
         return
-    stdout.flush()
-    buffer = io.BufferedWriter(_ClosableOutput(stdout.fileno(), "w", closefd=False))
-    sys.stdout = io.TextIOWrapper(
-        buffer, encoding=stdout.encoding, errors=stdout.errors, line_buffering=stdout.isatty()
+    stream.flush()
+    buffer = io.BufferedWriter(_ClosableOutput(stream.fileno(), "w", closefd=False))
+    is_for_people = name == "stderr" or stream.isatty()
+    closable = io.TextIOWrapper(
+        buffer, encoding=stream.encoding, errors=stream.errors, line_buffering=is_for_people
     )
+    setattr(sys, name, closable)
     try:
         yield
     finally:
-        with suppress(OSError):
-            sys.stdout.flush()
-        sys.stdout = stdout
+        setattr(sys, name, stream)
+        closable.flush()

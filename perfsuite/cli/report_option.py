@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from perfsuite.cli.arguments import Options
 from perfsuite.cli.output import print_message, text_stream, write_output
+from perfsuite.errors import redact_url
 
 if TYPE_CHECKING:
     from perfsuite.measure.stage_clock import StageSpan
@@ -66,4 +67,4 @@ def write_report(arguments: argparse.Namespace, document: Document) -> None:
 
 def command_line(arguments: argparse.Namespace) -> str:
     """The command as it was typed, for the page."""
-    return str(getattr(arguments, "typed", ""))
+    return redact_url(str(getattr(arguments, "typed", "")))

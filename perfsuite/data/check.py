@@ -8,9 +8,8 @@
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -28,6 +27,7 @@ from perfsuite.data.faults import reason_of
 from perfsuite.data.image_file import EXTENSIONS, read_file
 from perfsuite.data.sources.base import ProgressCallback
 from perfsuite.data.sources.files import is_image_name
+from perfsuite.data.sources.folder_walk import walk_files
 from perfsuite.errors import DataError
 
 Kind = Literal["unreadable", "damaged"]
@@ -72,25 +72,13 @@ def check_folder(
 
 
 def find_images(root: Path) -> Sequence[str]:
-    """The image files below a folder, sorted, with / between folders. Links to folders are not followed."""
+    """The image files below a folder that a loader may read, sorted, with / between folders."""
     if not root.is_dir():
         raise FileNotFoundError(f"{root}: no such folder")
-    files = sorted(_walk(root))
+    files = sorted(name for name, entry in walk_files(root) if is_image_name(entry.name))
     if not files:
         raise DataError(f"{root}: no images found, expected files named {', '.join(EXTENSIONS)}")
     return files
-
-
-def _walk(root: Path) -> Iterator[str]:
-    def fail(error: OSError) -> None:
-        raise DataError(
-            f"{error.filename}: {error.strerror}, expected a folder that can be listed"
-        ) from error
-
-    for folder, _, names in os.walk(root, onerror=fail):
-        relative = Path(folder).relative_to(root).as_posix()
-        prefix = "" if relative == "." else f"{relative}/"
-        yield from (prefix + name for name in names if is_image_name(name))
 
 
 class _FileChecker:

@@ -200,7 +200,13 @@ class Loader:
                     f"loader: the state was saved with {key} {state.get(key)}, this loader has {own[key]}; "
                     "resume with the same data and settings, or start the epoch anew with set_epoch"
                 )
-        self._epoch, self._resume_at = state["epoch"], state["batches_given"]
+        epoch, given = state.get("epoch"), state.get("batches_given")
+        if type(epoch) is not int or type(given) is not int or epoch < 0 or not 0 <= given <= len(self):
+            raise DataError(
+                f"loader: the state has epoch {epoch!r} and {given!r} batches given, expected whole numbers, "
+                f"and at most the {len(self)} batches of an epoch; start the epoch anew with set_epoch"
+            )
+        self._epoch, self._resume_at = epoch, given
         self._running = False
         self._iteration += 1
 

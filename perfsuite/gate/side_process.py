@@ -143,7 +143,7 @@ class SideProcess:
             return SideProcessError(
                 self.side, "died", "closed its socket to the gate, expected it to stay open"
             )
-        how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+        how = f"signal {_signal_name(-status)}" if status < 0 else f"exit status {status}"
         return SideProcessError(
             self.side,
             "died",
@@ -165,6 +165,14 @@ class SideProcess:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         kill(started)
+
+
+def _signal_name(number: int) -> str:
+    """The name of a signal; its number for a real-time signal, which has none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)
 
 
 def log_tail(log: Path, characters: int = 3000) -> str:

@@ -95,6 +95,8 @@ def compare_runs(
         verdicts += [_not_comparable(name, differences) for name in common]
     else:
         timed = [name for name in common if _has_samples(before[name]) and _has_samples(after[name])]
+        untimed = (name for name in common if name not in timed)
+        verdicts += [each for name in untimed if (each := _untimed(name, before[name], after[name]))]
         seconds = {name: (_median_seconds(before[name]), _median_seconds(after[name])) for name in timed}
         unfit = {name: reason for name in timed if (reason := _unfit_reason(before[name], after[name]))}
         verdicts += [_unclear(name, reason) for name, reason in unfit.items()]
@@ -162,6 +164,16 @@ def _missing(name: str) -> Verdict:
 
 def _new(name: str) -> Verdict:
     return Verdict(name, "time", Outcome.NEW, "not measured before: nothing to compare it with")
+
+
+def _untimed(name: str, old: Sequence[Measurement], new: Sequence[Measurement]) -> Verdict | None:
+    """The verdict on a workload that a side has, and did not time; None where its counters decide."""
+    if _has_samples(old):
+        return _missing(name)
+    if _has_samples(new):
+        return _new(name)
+    is_counted = _counters(old) and _counters(new)
+    return None if is_counted else _unclear(name, "neither times nor counters of both sides")
 
 
 def _hard_differences(

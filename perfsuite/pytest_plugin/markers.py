@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -23,6 +23,7 @@ MARKERS = (
 )
 
 
+IMAGES_FACT = "images"  # of an environment only where the images are the user's own
 _KINDS = {"floor": "images_per_second=50", "ceiling": "overhead=0.30", "aim": "speedup=1.5"}  # and examples
 
 
@@ -98,18 +99,21 @@ class LimitsFileEntry:
     where: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_limits_file(path: Path) -> tuple[LimitsFileEntry, ...]:
-    """Read the limits of particular environments; none where there is no file."""
+def read_limits_file(path: Path, facts: Collection[str]) -> tuple[LimitsFileEntry, ...]:
+    """Read the limits of environments, whose facts have these names; none where there is no file."""
     if not path.exists():
         return ()
     document = read_toml(path, "a TOML file of [[limit]] tables")
     entries = document.get("limit", [])
     if set(document) - {"limit"} or not isinstance(entries, list):
         raise UsageError(f"{path}: expected [[limit]] tables and nothing else")
-    return tuple(_parse_entry(entry, f"{path}: limit {number}") for number, entry in enumerate(entries, 1))
+    known = {*facts, IMAGES_FACT}
+    return tuple(
+        _parse_entry(entry, f"{path}: limit {number}", known) for number, entry in enumerate(entries, 1)
+    )
 
 
-def _parse_entry(entry: Any, who: str) -> LimitsFileEntry:
+def _parse_entry(entry: Any, who: str, known_facts: Collection[str]) -> LimitsFileEntry:
     if not isinstance(entry, dict) or not isinstance(entry.get("test"), str):
         raise UsageError(f"{who}: expected test = 'benchmarks/test_loaders.py::*'")
     if unknown := set(entry) - {"test", "where", *_KINDS}:
@@ -125,7 +129,12 @@ def _parse_entry(entry: Any, who: str) -> LimitsFileEntry:
     limits = ItemLimits(required=parsed["floor"] + parsed["ceiling"], aims=parsed["aim"])
     if not limits:
         raise UsageError(f"{who}: no limit, expected one such as floor.images_per_second = 50")
-    return LimitsFileEntry(entry["test"], limits, entry.get("where", {}))
+    where = entry.get("where", {})
+    if not isinstance(where, dict) or not set(where) <= set(known_facts):
+        raise UsageError(
+            f"{who}: where = {where!r}, expected a table of some of {', '.join(sorted(known_facts))}"
+        )
+    return LimitsFileEntry(entry["test"], limits, where)
 
 
 def _table(entry: Mapping[str, Any], kind: str) -> Mapping[str, object]:

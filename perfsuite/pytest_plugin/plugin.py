@@ -89,6 +89,22 @@ def pytest_deselected(items: Sequence[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, Any, Any]:
+    report = yield
+    if report.failed:
+        collector.config.stash[SESSION].uncollected_count += 1
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Count the tests that are run. What ends the session in the middle of one is raised through here."""
+    result = yield
+    item.config.stash[SESSION].finished_count += 1
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     """Treat SIGTERM as Ctrl-C where benchmarks run; other suites may use the signal for something else."""
     if not any(map(uses_benchmarks, session.items)):
@@ -126,13 +142,14 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+def pytest_sessionfinish(session: pytest.Session) -> None:
     perf_session = session.config.stash[SESSION]
     benchmarks = BenchmarkSessionAdapter.of_config(session.config)
     if benchmarks is None or benchmarks.is_disabled:
         return
     perf_session.record_plain_benchmarks(benchmarks.measurements())
-    is_complete = exitstatus != pytest.ExitCode.INTERRUPTED
+    # Not by the exit status: -x ends a run as a failed test does, and pytest.exit as it pleases.
+    is_complete = perf_session.finished_count == len(session.items) and not perf_session.uncollected_count
     if perf_session.results and perf_session.options.saves_runs:
         from perfsuite.pytest_plugin import save_run  # opens a store: not for runs that measure nothing
 

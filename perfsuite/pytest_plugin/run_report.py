@@ -14,7 +14,7 @@ from perfsuite.report.pages.run_page import run_document
 
 def write_run_report(session: PerfSession, folder: Path, words: Iterable[str], is_complete: bool) -> str:
     """Write the page; return where it is, or why it could not be written. The figures are not lost then."""
-    notes = [] if is_complete else ["Interrupted: these are the results until then."]
+    notes = [] if is_complete else ["Stopped before its last test: these are the results until then."]
     if session.reference is not None:
         notes.append(f"Changes are against {session.reference.description}.")
     if session.stored_run_id:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from perfsuite.errors import UsageError
+from perfsuite.errors import UsageError, redact_url
 from perfsuite.gate.checkout import temporary_checkout
 from perfsuite.judge.run_labels import fewest_runs_of_each_side
 from perfsuite.pytest_plugin.options import SERIES_VARIABLE, PerfOptions
@@ -238,6 +238,6 @@ def _next_step(sides: Sequence[SeriesSide], runs: int, store: str) -> str:
 
 
 def _print(text: str) -> None:
-    shown = "\n".join(escape_control_characters(line) for line in text.split("\n"))
+    shown = "\n".join(escape_control_characters(line) for line in redact_url(text).split("\n"))
     sys.stdout.write(printable(f"perfsuite: {shown}\n", os.environ))
     sys.stdout.flush()

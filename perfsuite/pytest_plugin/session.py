@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from perfsuite.errors import redact_url
 from perfsuite.judge.run_result import WorkloadRunResult
 from perfsuite.judge.verdict import Verdict
 from perfsuite.measure.environment import detect_environment
 from perfsuite.measure.measurement import Environment, Measurement
 from perfsuite.pytest_plugin.images import image_dir_key, own_image_dir
-from perfsuite.pytest_plugin.markers import LimitsFileEntry, read_limits_file
+from perfsuite.pytest_plugin.markers import IMAGES_FACT, LimitsFileEntry, read_limits_file
 from perfsuite.pytest_plugin.options import PerfOptions, read_options
 from perfsuite.pytest_plugin.progress import SessionProgress
 from perfsuite.report.text import escape_control_characters
@@ -34,6 +35,8 @@ class PerfSession:
     results: dict[str, WorkloadRunResult] = field(default_factory=dict)
     perf_node_ids: set[str] = field(default_factory=set)  # of tests that called `perf`
     deselected_count: int = 0  # benchmarks that were collected and left out
+    finished_count: int = 0  # tests that were run to their end, whatever that was
+    uncollected_count: int = 0  # files and folders whose tests could not be collected
     reference: Reference | None = None  # what every workload is compared with
     stored_run_id: str | None = None
     store_error: str | None = None
@@ -41,12 +44,12 @@ class PerfSession:
 
     @classmethod
     def from_config(cls, config: pytest.Config) -> PerfSession:
-        options = read_options(config)
+        options, environment = read_options(config), _session_environment(config)
         return cls(
             options=options,
             progress=SessionProgress(config),
-            environment=_session_environment(config),
-            file_limits=read_limits_file(options.limits_file),
+            environment=environment,
+            file_limits=read_limits_file(options.limits_file, environment.hard),
         )
 
     def record(
@@ -82,7 +85,8 @@ class PerfSession:
         reporter.section("perfsuite", bold=True)
         reporter.write(printable(table, os.environ))
         for line, style in self._summary_lines():
-            reporter.write_line(printable(escape_control_characters(line), os.environ), **style)
+            shown = escape_control_characters(redact_url(line))
+            reporter.write_line(printable(shown, os.environ), **style)
 
     def _summary_lines(self) -> Iterable[tuple[str, dict[str, bool]]]:
         """Lines from stored files among them, so that whoever prints them must escape them."""
@@ -106,4 +110,4 @@ def _session_environment(config: pytest.Config) -> Environment:
     environment, folder = detect_environment(), own_image_dir(config)
     if folder is None:
         return environment
-    return replace(environment, hard={**environment.hard, "images": image_dir_key(folder)})
+    return replace(environment, hard={**environment.hard, IMAGES_FACT: image_dir_key(folder)})

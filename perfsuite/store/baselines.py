@@ -174,7 +174,9 @@ def _require_acceptable(runs: Sequence[Run], allow_dirty: bool) -> None:
     for run in runs:
         who = run.source or run.name
         if not run.complete:
-            raise StoreError(f"{who}: incomplete (it was interrupted), expected a whole run; take it again")
+            raise StoreError(
+                f"{who}: incomplete (it ended before its last test), expected a whole run; take it again"
+            )
         if run.dirty and not allow_dirty:
             raise StoreError(
                 f"{who}: measured with uncommitted changes, expected a clean tree; commit and measure again, "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from perfsuite.errors import NothingMeasuredError, StoreError
+from perfsuite.errors import NothingMeasuredError, StoreError, redact_url
 from perfsuite.filesystems import is_url
 from perfsuite.measure.measurement import Environment
 from perfsuite.store.baselines import BaselineStore
@@ -44,7 +44,7 @@ def resolve(
 ) -> ReferenceRuns:
     """The runs that a reference names; StoreError if there are none. A baseline is that of `environment`."""
     if not is_baseline(reference):
-        return ReferenceRuns(reference, store.select(reference))
+        return ReferenceRuns(redact_url(reference), store.select(reference))
     name = reference.partition(":")[2] or None
     found = find_baseline(environment, baselines, name)
     if found is None:
@@ -81,7 +81,7 @@ def resolve_sides(
     """The runs of both sides of a comparison, which must not overlap."""
     if is_baseline(new):
         raise StoreError(f"{new}: a baseline can only be A, the side that B is judged against")
-    new_side = ReferenceRuns(new, store.select(new))
+    new_side = ReferenceRuns(redact_url(new), store.select(new))
     old_side = resolve(old, new_side.runs[-1].environment, store, baselines)
     if set(map(run_identity, old_side.runs)) & set(map(run_identity, new_side.runs)):
         raise NothingMeasuredError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -25,3 +26,13 @@ def import_opencv() -> Any:
         return import_module("cv2")
     except ImportError:
         return None
+
+
+def compile_function(function: Callable[..., Any]) -> Any:
+    """Compile with Numba at the first call; cache on disk, or only in memory where no folder is writable."""
+    import numba
+
+    try:
+        return numba.njit(nogil=True, cache=True)(function)
+    except RuntimeError:
+        return numba.njit(nogil=True)(function)

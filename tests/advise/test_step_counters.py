@@ -69,7 +69,8 @@ def test_update_writes_and_prints_the_difference(tmp_path: Path, capsys: pytest.
     path.write_text(json.dumps({"one": {"casts": 1, "flops": 1000}}))
     capsys.readouterr()
     assert main(command) == 1
-    assert "one: casts 1 -> 2 (+1)" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "one: casts 1 -> 2 (+1)\nbroken: 1 cases, 1 counters differ from" in out
     assert main([*command, "--update"]) == 0
     assert "one: casts 1 -> 2 (+1)" in capsys.readouterr().out
     assert main(command) == 0

@@ -5,20 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
-from perfsuite.cli import main, program
+from perfsuite.cli import main
 from perfsuite.cli.program import command_names, load_command
-from perfsuite.errors import ExitCode, StoreError, UsageError
 from perfsuite.store.runs import RunStore
 from tests.cli.command_examples import examples, full_parser, parsers
 from tests.store.sample_runs import a_run
@@ -193,107 +190,8 @@ def test_every_help_has_an_example(parser: argparse.ArgumentParser) -> None:
     assert examples(parser)
 
 
-def test_sigterm_interrupts_any_command(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    plant_command(monkeypatch, act=lambda: signal.raise_signal(signal.SIGTERM))
-    assert main(["planted"]) == ExitCode.INTERRUPTED
-    assert "perfsuite planted: interrupted\n" in capsys.readouterr().err
-
-
-def test_a_rank_of_torchrun_ends_at_once_by_sigterm(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
-    handlers = []
-    plant_command(monkeypatch, act=lambda: handlers.append(signal.getsignal(signal.SIGTERM)))
-    main(["planted"])
-    assert handlers == [signal.SIG_DFL]
-
-
 def test_without_a_command_the_help_is_printed_and_it_is_a_usage_error(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main([]) == 2
     assert "usage: perfsuite" in capsys.readouterr().out
-
-
-def plant_command(
-    monkeypatch: pytest.MonkeyPatch,
-    error: BaseException | None = None,
-    act: Callable[[], object] = lambda: None,
-) -> None:
-    """A command `planted` whose run acts, and raises the error if there is one."""
-    command = ModuleType("planted", "Raise an error.")
-
-    def run(arguments: Any) -> int:
-        act()
-        if error is not None:
-            raise error
-        return 0
-
-    command.add_arguments = lambda parser: None  # type: ignore[attr-defined]
-    command.run = run  # type: ignore[attr-defined]
-    monkeypatch.setattr(program, "command_names", lambda: ["planted"])
-    monkeypatch.setattr(program, "load_command", lambda name: command)
-
-
-@pytest.mark.parametrize(
-    ("error", "code", "message"),
-    [
-        (UsageError("a mistake"), 2, "perfsuite planted: a mistake\n"),
-        (StoreError("unreadable"), 13, "perfsuite planted: unreadable\n"),
-        (KeyboardInterrupt(), 130, "perfsuite planted: interrupted\n"),
-        (ZeroDivisionError("a bug"), 3, "ZeroDivisionError: a bug\nperfsuite planted: internal error"),
-        (ModuleNotFoundError("no perfsuit", name="perfsuit"), 3, "internal error"),
-        (ModuleNotFoundError("no pytest.absent", name="pytest.absent"), 3, "internal error"),
-    ],
-    ids=["usage", "store", "interrupt", "bug", "missing module of ours", "missing submodule"],
-)
-def test_what_a_command_raises_becomes_an_exit_code(
-    error: BaseException,
-    code: int,
-    message: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    plant_command(monkeypatch, error)
-    assert main(["planted"]) == code
-    assert message in capsys.readouterr().err
-
-
-def test_only_an_internal_error_has_a_traceback(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    plant_command(monkeypatch, UsageError("a mistake"))
-    main(["planted"])
-    assert "Traceback" not in capsys.readouterr().err
-    plant_command(monkeypatch, RuntimeError("a bug"))
-    main(["planted"])
-    assert "Traceback" in capsys.readouterr().err
-
-
-def test_a_closed_pipe_keeps_the_exit_code_of_the_command(tmp_path: Path) -> None:
-    for name, median in (("a", 1.0), ("b", 2.0)):
-        (tmp_path / name).mkdir()
-        for number in range(5):
-            run = {
-                "benchmarks": [{"fullname": "t", "stats": {"median": median + number / 1000}}],
-                "datetime": f"2026-{number}{name}",  # in turns
-            }
-            (tmp_path / name / f"{number}.json").write_text(json.dumps(run))
-    command = [sys.executable, "-m", "perfsuite", "compare", "a", "b"]
-    reader, writer = os.pipe()
-    os.close(reader)
-    try:
-        done = subprocess.run(
-            command,
-            stdout=writer,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-            cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        )
-    finally:
-        os.close(writer)
-    assert done.returncode == 1, done.stderr
-    assert "BrokenPipe" not in done.stderr

@@ -91,6 +91,18 @@ def test_files_that_are_not_regular_or_too_large_are_problems(tmp_path: Path) ->
     assert problems[0] == ImageProblem("dangling.jpg", "unreadable", "No such file or directory")
 
 
+def test_the_files_of_a_linked_folder_are_checked_as_loaders_read_them(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "images" / "cat" / ".hidden").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "cut.jpg").write_bytes(undamaged_files()[0][:-900])
+    (tmp_path / "images" / "cat" / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "images" / "cat" / ".hidden" / "cut.jpg").write_bytes(b"")
+    source = image_folder(tmp_path / "images")
+    report = check_folder(tmp_path / "images")
+    assert [problem.file for problem in report.problems] == [source.name(0)] == ["cat/link/cut.jpg"]
+    assert report.files == len(source) == 1
+
+
 def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no images found, expected files named \.bmp"):
         check_folder(tmp_path)
@@ -100,7 +112,7 @@ def test_the_command_reports_and_has_an_exit_code(
     mixed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = tmp_path / "report.json"
-    assert main(["data", "check", str(mixed), "--workers", "2", "--json", str(target)]) == 1
+    assert main(["data", "check", str(mixed), "--workers", "2", "--json", str(target)]) == 13
     out = capsys.readouterr().out
     assert f"{mixed}/a/b/cut.jpg: unreadable: " in out
     assert f"{mixed}/a/b/gap.jpg: damaged: Corrupt JPEG data" in out
@@ -127,5 +139,5 @@ def test_control_characters_in_a_name_do_not_reach_the_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "\x1b[31mred\n.jpg").write_bytes(b"")
-    assert main(["data", "check", str(tmp_path)]) == 1
+    assert main(["data", "check", str(tmp_path)]) == 13
     assert "\x1b" not in capsys.readouterr().out

@@ -220,6 +220,19 @@ def test_a_state_of_other_data_is_an_error(folder: Path) -> None:
         loader.load_state_dict(state)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [{"batches_given": 5}, {"batches_given": -1}, {"batches_given": 1.0}, {"epoch": None}, {"epoch": -1}],
+    ids=str,
+)
+def test_a_state_without_a_position_in_an_epoch_is_an_error(folder: Path, wrong: dict[str, Any]) -> None:
+    """Beyond the epoch's end, the next one would have no batch."""
+    loader = make_loaders(folder, num_workers=0, **SMALL).train
+    with pytest.raises(DataError, match=r"expected whole numbers, and at most the 4 batches of an epoch"):
+        loader.load_state_dict(loader.state_dict() | wrong)
+    assert len(collect(loader)) == 4
+
+
 def test_batches_are_normalized_floats_or_bytes_by_the_dtype(folder: Path) -> None:
     floats = make_loaders(folder, num_workers=0, **SMALL).val
     raw = make_loaders(folder, num_workers=0, normalize=Normalize(dtype=torch.uint8), **SMALL).val

@@ -38,7 +38,7 @@ def gate_outcome(rng: random.Random, is_drawn_anew: bool, change: float = 0.0) -
         return "unfit"
     rule = SequentialRule(workloads=1)
     log_ratios = [log_ratio(is_null=False) for _ in range(rule.max_pairs)]
-    return str(decide(rule, log_ratios, spent=True).outcome)
+    return str(decide(rule, log_ratios, is_final=True).outcome)
 
 
 def simulated_outcomes(is_drawn_anew: bool, change: float = 0.0) -> Counter[str]:

@@ -75,6 +75,15 @@ def test_a_dead_side_is_reported_with_the_end_of_its_output(tmp_path: Path) -> N
         ProcessPair(base, head, SCHEDULE).collect()
 
 
+@pytest.mark.parametrize(("number", "name"), [(9, "SIGKILL"), (40, "40")])  # 40 is a real-time signal
+def test_a_side_that_a_signal_ends_is_reported_with_it(tmp_path: Path, number: int, name: str) -> None:
+    with (
+        side_processes(tmp_path, f"import os; os.kill(os.getpid(), {number})") as (base, head),
+        pytest.raises(SideProcessError, match=f"base.*ended with signal {name}, expected"),
+    ):
+        ProcessPair(base, head, SCHEDULE).collect()
+
+
 def test_a_silent_side_times_out(tmp_path: Path) -> None:
     schedule = TurnSchedule(hang_timeout_seconds=0.5)
     silent = "import time; time.sleep(60)"

@@ -51,6 +51,26 @@ def a_run(
     return Invented(took, commit=commit, created_at=f"2026-08-01T{at:06d}")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "outcome"),
+    [
+        ((0.01,), (), Outcome.MISSING),
+        ((), (0.01,), Outcome.NEW),
+        ((), (), Outcome.UNCLEAR),
+    ],
+)
+def test_a_workload_that_a_side_has_and_did_not_time_has_a_verdict(
+    old: tuple[float, ...], new: tuple[float, ...], outcome: Outcome
+) -> None:
+    sides = [
+        [Invented({"t": Measurement("t", seconds), "u": Measurement("u", (0.01,))}, created_at=created_at)]
+        for seconds, created_at in ((old, "2026-08-01T12:00"), (new, "2026-08-01T12:01"))
+    ]
+    found = outcomes(compare_runs(*sides))
+    assert found["t"] is outcome
+    assert found.keys() == {"t", "u"}
+
+
 def noisy_runs(
     count: int,
     deviation: float,

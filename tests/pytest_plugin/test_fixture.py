@@ -186,6 +186,39 @@ def test_an_interrupted_run_stores_what_was_measured_and_is_marked_incomplete(
     assert not stored.complete
 
 
+@pytest.mark.parametrize(
+    ("stop", "options"),
+    [
+        ("pytest.exit('stopped', returncode=0)", ()),
+        ("pytest.exit('stopped', returncode=1)", ()),
+        ("pytest.fail('planted')", ("-x",)),
+        ("pytest.fail('planted')", ("--maxfail=1",)),
+        ("request.session.shouldstop = 'enough'", ()),
+    ],
+)
+def test_a_run_that_ends_before_its_last_test_is_marked_incomplete(
+    run: Run, pytester: pytest.Pytester, stop: str, options: tuple[str, ...]
+) -> None:
+    source = f"def test_a(perf): perf(work)\ndef test_b(request): {stop}\ndef test_c(perf): perf(work)"
+    run(WORK + source, *options, stores=True)
+    stored = RunStore(pytester.path / ".perfsuite/runs").latest()
+    assert [name.partition("::")[2] for name in stored.measurements] == ["test_a"]
+    assert not stored.complete
+
+
+def test_a_run_without_the_tests_of_a_file_is_marked_incomplete(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_broken="raise ValueError")
+    run(WORK + "def test_a(perf): perf(work)", "--continue-on-collection-errors", stores=True)
+    assert not RunStore(pytester.path / ".perfsuite/runs").latest().complete
+
+
+def test_a_run_with_failed_and_skipped_tests_is_complete(run: Run, pytester: pytest.Pytester) -> None:
+    """The negative control: each of them was run."""
+    source = "def test_a(perf): perf(work)\ndef test_b(): assert False\ndef test_c(): pytest.skip('x')"
+    run(WORK + source, stores=True)
+    assert RunStore(pytester.path / ".perfsuite/runs").latest().complete
+
+
 def test_a_run_with_a_broken_limit_is_stored(run: Run, pytester: pytest.Pytester) -> None:
     source = "@pytest.mark.floor(images_per_second=1e15)\ndef test_it(perf): perf(work, items=8)"
     run(WORK + source, stores=True).assert_outcomes(failed=1)

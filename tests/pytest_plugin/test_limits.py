@@ -242,7 +242,13 @@ def test_a_limit_from_the_file_replaces_the_marker(run: Run, pytester: pytest.Py
         ("[[limit]]\ntest = '*'", "no limit, expected one such as"),
         ("[[limit]]\ntest = '*'\nceiling.p95 = '5 MiB'", "'5 MiB' is not in seconds"),
         ("[[", "expected a TOML file"),
+        ("a = " + "9" * 5000, "expected a TOML file"),
         ("limit = " + "[" * 5000, "nested too deeply, expected a TOML file"),
+        ("[[limit]]\ntest = '*'\nwhere = 5\nceiling.p95 = 1", "where = 5, expected a table of some of"),
+        (
+            "[[limit]]\ntest = '*'\nceiling.p95 = 1\nwhere.gpuu = '*'",
+            "{'gpuu': '[*]'}, expected a table of some",
+        ),
     ],
 )
 def test_a_mistake_in_the_file_of_limits_is_named(

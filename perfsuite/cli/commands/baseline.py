@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from perfsuite.errors import StoreError
+    from perfsuite.errors import StoreError, redact_url
     from perfsuite.report.terminal import baseline_list
     from perfsuite.store.baselines import BaselineStore
 
@@ -99,7 +99,7 @@ def _list(arguments: argparse.Namespace) -> int:
             readable.append((reference, store.load(reference)))
         except StoreError as error:
             damaged.append(str(error))
-    baseline_list.print_baselines(arguments.baselines, readable, damaged)
+    baseline_list.print_baselines(redact_url(arguments.baselines), readable, damaged)
     return StoreError.exit_code if damaged else 0
 
 

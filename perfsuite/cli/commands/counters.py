@@ -45,5 +45,6 @@ def run(arguments: argparse.Namespace) -> int:
         path.write_text(json.dumps(counted, indent=1, sort_keys=True) + "\n")
         print(f"{path}: written, {len(differences)} changes")
         return ExitCode.KEPT
-    print(f"{len(counted)} cases, {len(differences)} counters differ from {path}")
+    outcome = "broken" if differences else "kept"
+    print(f"{outcome}: {len(counted)} cases, {len(differences)} counters differ from {path}")
     return ExitCode.REGRESSED if differences else ExitCode.KEPT

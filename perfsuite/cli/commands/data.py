@@ -9,7 +9,7 @@ The same seed makes the same images. Existing images and maps are not made again
 
 `data check` decodes every image below a folder, in parallel. A file is "unreadable" if every loader refuses
 it, "damaged" if loaders accept it as Pillow does, with gray or wrong pixels. Its exit code is 0 without such
-a file, 1 with one, 2 if the folder has no images.
+a file, 13 with one, 2 if the folder has no images.
 """
 
 from __future__ import annotations
@@ -122,8 +122,12 @@ def _maps(arguments: argparse.Namespace) -> int:
     annotations = _read_existing(read_annotations, arguments.annotations)
     suffix = ".npz" if arguments.compressed else ".npy"
     drawn = store_maps(annotations, arguments.folder, suffix, ImageCounter())
-    skipped = annotations.skipped_polygons
-    note = f", {skipped} degenerate polygons skipped" if skipped else ""
+    skipped = {
+        "degenerate polygons": annotations.skipped_polygons,
+        "crowds and empty boxes": annotations.skipped_objects,
+        "masks without polygons": annotations.skipped_masks,
+    }
+    note = "".join(f", {count} {name} skipped" for name, count in skipped.items() if count)
     print_message(
         f"{arguments.folder}: {drawn} maps drawn, {len(annotations) - drawn} existed already{note}",
         sys.stdout,
@@ -155,7 +159,7 @@ def _check(arguments: argparse.Namespace) -> int:
     if arguments.json:
         figures = {"folder": str(folder), **asdict(report)}
         write_output("--json", arguments.json, json.dumps(figures, indent=2) + "\n")
-    return ExitCode.REGRESSED if report.problems else ExitCode.KEPT
+    return ExitCode.UNREADABLE if report.problems else ExitCode.KEPT
 
 
 def _read_existing(read: Callable[[Path], T], path: Path) -> T:

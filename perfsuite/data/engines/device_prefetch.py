@@ -42,6 +42,7 @@ class DevicePrefetcher:
         self._ahead = max(1, ahead)
         self._buffers: list[BatchBuffer] = []
         self._stream: Any = None
+        self._copier: Thread | None = None
         self._exclusive = ExclusiveIteration()
 
     @property
@@ -52,14 +53,17 @@ class DevicePrefetcher:
         return self._exclusive.iterate(self._run(tasks))
 
     def _run(self, tasks: Sequence[BatchTask]) -> Generator[Batch]:
+        self._join_copier()  # of an iteration whose end was interrupted
         free: _FreeBuffers = SimpleQueue()
         ready: _ReadyBatches = SimpleQueue()
         self._allocate_buffers(max_batch_rows(tasks))
         for buffer in self._buffers:
             free.put((buffer, self._record_event()))
-        copier = Thread(target=self._copy, args=(tasks, free, ready), name="perfsuite-copy", daemon=True)
-        copier.start()
+        self._copier = Thread(
+            target=self._copy, args=(tasks, free, ready), name="perfsuite-copy", daemon=True
+        )
         try:
+            self._copier.start()
             while (item := ready.get()) is not None:
                 if isinstance(item, BaseException):
                     raise item
@@ -69,7 +73,13 @@ class DevicePrefetcher:
                 free.put((item.buffer, self._record_event()))
         finally:
             free.put(None)
-            copier.join()
+            self._join_copier()
+
+    def _join_copier(self) -> None:
+        """Wait until the thread that copies has ended: it uses the engine and the buffers."""
+        if self._copier is not None and self._copier.ident is not None:
+            self._copier.join()
+        self._copier = None
 
     def close(self) -> None:
         self._engine.close()

@@ -77,7 +77,7 @@ def _from_perfsuite(content: PerfsuiteFile) -> Annotations:
 
 
 def _from_coco(content: CocoFile) -> Annotations:
-    """Skip and count crowds and empty boxes. An object whose mask is not made of polygons keeps its box."""
+    """Skip and count crowds, empty boxes, and masks that are not made of polygons, whose objects stay."""
     _check_unique("images[{}].id", [image.id for image in content.images])
     _check_unique("images[{}].file_name", [image.file_name for image in content.images])
     _check_unique("categories[{}].id", [category.id for category in content.categories])
@@ -85,7 +85,7 @@ def _from_coco(content: CocoFile) -> Annotations:
     label_of = {category.id: label for label, category in enumerate(categories)}
     objects: dict[int, list[ObjectAnnotation]] = {image.id: [] for image in content.images}
     shift = _keypoint_shift(content.annotations)
-    skipped_polygons = skipped_objects = 0
+    skipped_polygons = skipped_objects = skipped_masks = 0
     for index, thing in enumerate(content.annotations):
         place = f"annotations[{index}]"
         label = _look_up(label_of, thing.category_id, f"{place}.category_id", "categories")
@@ -98,6 +98,7 @@ def _from_coco(content: CocoFile) -> Annotations:
         if thing.iscrowd or width <= 0 or height <= 0:
             skipped_objects += 1
             continue
+        skipped_masks += isinstance(thing.segmentation, dict)
         of_image.append(
             ObjectAnnotation(
                 label=label,
@@ -115,6 +116,7 @@ def _from_coco(content: CocoFile) -> Annotations:
         class_names=[category.name for category in categories],
         skipped_polygons=skipped_polygons,
         skipped_objects=skipped_objects,
+        skipped_masks=skipped_masks,
     ).with_flip_orders([flip_order_of_names(category.keypoints) for category in categories])
 
 

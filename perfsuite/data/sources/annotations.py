@@ -53,7 +53,7 @@ class ImageAnnotation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Annotations:
-    """The objects of many images, and how many polygons and objects were skipped when reading them.
+    """The objects of many images, and how many polygons, objects and masks were skipped when reading them.
 
     The `*_ends` arrays delimit: an image's objects end at its entry of `object_ends`, an object's polygons at
     `polygon_ends`, a polygon's points at `point_ends`, an object's keypoints at `keypoint_ends`.
@@ -72,6 +72,7 @@ class Annotations:
     keypoints: NDArray[np.float32]  # x (x, y, visible)
     skipped_polygons: int = 0
     skipped_objects: int = 0
+    skipped_masks: int = 0  # of objects that are kept, with a mask that is not made of polygons
     # By class: which keypoint takes the place of each when the image is mirrored; None if unknown.
     flip_orders: tuple[FlipOrder | None, ...] = ()
 
@@ -82,6 +83,7 @@ class Annotations:
         class_names: Sequence[str] = (),
         skipped_polygons: int = 0,
         skipped_objects: int = 0,
+        skipped_masks: int = 0,
     ) -> Annotations:
         """Pack the objects of `images`. Without `class_names` the classes are named by their numbers.
 
@@ -120,6 +122,7 @@ class Annotations:
             keypoints=_as_rows(keypoints, 3, np.float32),
             skipped_polygons=skipped_polygons,
             skipped_objects=skipped_objects,
+            skipped_masks=skipped_masks,
         )
         packed._check_coordinates()
         return packed

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from perfsuite.data.image_file import read_file
 from perfsuite.errors import DataError
 
 IMAGE_SIDE = 32
@@ -45,7 +46,10 @@ def read_cifar10(folder: str | Path) -> tuple[LabeledImages, LabeledImages]:
 
 
 def _read_batch_file(path: Path) -> LabeledImages:
-    data = np.fromfile(path, dtype=np.uint8)
+    try:
+        data = np.frombuffer(read_file(path), np.uint8)
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}, expected a readable file") from error
     if data.size == 0 or data.size % RECORD_BYTES:
         raise DataError(
             f"{path}: {data.size:,} bytes, expected a multiple of {RECORD_BYTES:,} (label and 32x32x3); "

@@ -6,7 +6,7 @@ stored map is faster than drawing it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
@@ -33,7 +33,7 @@ from perfsuite.data.sources.map_files import (
     write_map,
 )
 from perfsuite.errors import DataError
-from perfsuite.transforms.labels.rasterize import polygon_window
+from perfsuite.transforms.labels.rasterize import draw_polygon
 
 _UINT8_OBJECTS = 255
 
@@ -128,6 +128,7 @@ class MapSource:
     def _count_usable(self, stored: StoredMaps) -> int:
         if self.annotations is None:
             return len(stored.stems)
+        refuse_shared_maps(name for name in self._row_by_file if map_stem(name) in stored.stems)
         usable = sum(map_stem(name) in stored.stems for name in self._row_by_file)
         if stored.stems and not usable:
             raise DataError(
@@ -192,9 +193,19 @@ def draw_map(image: ImageAnnotation, dtype: Any = None) -> MapArray:
     canvas = np.zeros((image.height, image.width), drawn_dtype([image]))
     for number, thing in enumerate(image.objects, start=1):
         for polygon in thing.polygons:
-            window = polygon_window(np.array(polygon), image.height, image.width)
-            window.select(canvas)[window.mask] = number
+            draw_polygon(canvas, np.array(polygon), number)
     return convert_map(canvas, number_type)
+
+
+def refuse_shared_maps(files: Iterable[str]) -> None:
+    """Raise a DataError for two images whose maps would be one file, such as a.jpg and a.png."""
+    file_of_stem: dict[str, str] = {}
+    for file in files:
+        other = file_of_stem.setdefault(map_stem(file), file)
+        if other != file:
+            raise DataError(
+                f"maps: {other} and {file} would share a map, expected different names; rename one"
+            )
 
 
 def store_maps(
@@ -207,13 +218,10 @@ def store_maps(
     if suffix not in MAP_SUFFIXES:
         raise ValueError(f"maps: suffix {suffix!r}, expected one of {', '.join(MAP_SUFFIXES)}")
     drawn, dtype = 0, drawn_dtype(images)
-    file_of_stem: dict[str, str] = {}
+    refuse_shared_maps(
+        images.row_by_file() if isinstance(images, Annotations) else [image.file for image in images]
+    )
     for number, image in enumerate(images, start=1):
-        other = file_of_stem.setdefault(map_stem(image.file), image.file)
-        if other != image.file:
-            raise DataError(
-                f"maps: {other} and {image.file} would share a map, expected different names; rename one"
-            )
         if not any(map_path(folder, image.file, kind).exists() for kind in MAP_SUFFIXES):
             write_map(map_path(folder, image.file, suffix), draw_map(image, dtype))
             drawn += 1

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from perfsuite.data.image_file import check_file_bytes, read_file
 from perfsuite.data.sources.file_index import PackedStrings
 from perfsuite.data.sources.files import is_image_name, refuse_empty_classes
-from perfsuite.errors import DataError, UsageError
-from perfsuite.filesystems import open_filesystem, redact_url
+from perfsuite.errors import DataError, StoreError, UsageError, redact_url
+from perfsuite.filesystems import open_filesystem
 
 # What stores report of a file that changes with its content: local, S3, Google, Azure, HTTP and memory.
 VERSION_KEYS = (
@@ -88,12 +88,12 @@ class RemoteFileSource:
 
 
 def remote_folder(address: str, **options: Any) -> RemoteFileSource:
-    """List a folder of class folders at a URL; `options` go to fsspec (credentials, endpoints)."""
+    """List class folders, nested or not, at a URL; `options` go to fsspec (credentials, endpoints)."""
     system, root = _open_filesystem(address, options)
     shown = redact_url(address)
     listing, folders = _list_store(system, root, shown)
     entries = {path.removeprefix(root).lstrip("/"): entry for path, entry in listing.items()}
-    images = sorted(filter(_is_class_image, entries))
+    images = sorted(filter(_is_class_image, entries), key=_image_order)
     if not images:
         raise DataError(f"{shown}: no images found, expected {shown}/<class>/<image>.jpg")
     classes = tuple(sorted({path.partition("/")[0] for path in images}))
@@ -135,9 +135,17 @@ def _describe_version(entry: Mapping[str, Any]) -> str:
 
 
 def _is_class_image(path: str) -> bool:
-    """Whether a path is class/image, by the same rule as for local folders."""
-    folder, _, file = path.partition("/")
-    return "/" not in file and not folder.startswith(".") and bool(file) and is_image_name(file)
+    """Whether a path is an image in or below a class folder, by the same rule as for local folders."""
+    *folders, file = path.split("/")
+    is_visible = bool(folders) and not any(folder.startswith(".") for folder in folders)
+    return is_visible and bool(file) and is_image_name(file)
+
+
+def _image_order(path: str) -> tuple[str, str, str]:
+    """In the order of local folders: by class, then by folder, then by name."""
+    class_name, _, rest = path.partition("/")
+    folder, _, file = rest.rpartition("/")
+    return class_name, folder, file
 
 
 def _is_local(system: Any) -> bool:
@@ -149,5 +157,5 @@ def _is_local(system: Any) -> bool:
 def _open_filesystem(address: str, options: Mapping[str, Any]) -> tuple[Any, str]:
     try:
         return open_filesystem(address, shared=False, **options)
-    except UsageError as error:
+    except (StoreError, UsageError) as error:
         raise DataError(str(error)) from error

@@ -7,9 +7,10 @@ among ranks and resumed like single files. WebDataset itself can read them too.
 from __future__ import annotations
 
 import json
+import os
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
@@ -23,12 +24,15 @@ from perfsuite.data.image_file import EXTENSIONS, open_image, read_file, regular
 from perfsuite.data.sources.base import ImageSource, ProgressCallback, read_row
 from perfsuite.data.sources.file_index import PackedStrings
 from perfsuite.data.sources.files import file_version
+from perfsuite.data.sources.label_files import read_label_file
 from perfsuite.errors import DataError
 
 LABEL_SUFFIX = ".cls"
 CLASS_NAMES_FILE = "classes.json"
 # Class names and counts are allocated for every number up to the largest label.
 MAX_CLASSES = 1 << 20
+# Read after the last member: two blocks of zeros, which tar pads to a record of 10 KiB.
+END_BYTES = 2 * tarfile.RECORDSIZE
 
 
 def write_shards(
@@ -63,7 +67,9 @@ def write_shards(
 
 def _shard_members(source: ImageSource, rows: Iterable[int]) -> Iterator[tuple[str, bytes]]:
     for row in rows:
-        suffix = Path(source.name(row)).suffix.lower() or ".jpg"
+        suffix = Path(source.name(row)).suffix.lower()
+        if suffix not in EXTENSIONS:  # a reader looks for these; the format is recognized by its bytes
+            suffix = ".jpg"
         try:
             data = read_row(source, row)
             _refuse_oversized(data)
@@ -157,6 +163,16 @@ def read_shards(folder: str | Path | Sequence[str | Path]) -> ShardSource:
     )
 
 
+@dataclass(slots=True)
+class _Sample:
+    """The members of one key: an image, its label, and the names of what is neither."""
+
+    key: str
+    image: tuple[str, int, int] | None = None  # name, offset, size
+    label: int | None = None
+    others: list[str] = field(default_factory=list)
+
+
 def _index_shard(path: Path) -> Iterator[tuple[str, int, int, int]]:
     """Yield name, offset, size and label of each image. Consecutive members with one key are one sample."""
     try:
@@ -165,29 +181,74 @@ def _index_shard(path: Path) -> Iterator[tuple[str, int, int, int]]:
             open(descriptor, "rb", closefd=False) as file,
             tarfile.open(fileobj=file, mode="r:") as tar,
         ):
-            key, image, label = None, None, None
+            sample = _Sample("")
             for entry in tar:
                 if entry.size < 0:  # tarfile would go back, and read the same members for ever
                     raise DataError(f"{path}: {entry.name} has {entry.size} bytes, expected 0 or more")
-                if not entry.isfile():
+                if entry.isdir():
                     continue
-                entry_key, suffix = _split_key(entry.name)
-                if entry_key != key:
-                    if image is not None:
-                        yield *image, _require_label(label, path, image[0])
-                    key, image, label = entry_key, None, None
+                key, suffix = _split_key(entry.name)
+                if key != sample.key:
+                    yield from _finish_sample(sample, path)
+                    sample = _Sample(key)
                 if suffix in EXTENSIONS:
-                    image = (entry.name, entry.offset_data, entry.size)
-                elif suffix == LABEL_SUFFIX:
-                    label = _read_label(tar, entry, path)
-            if image is not None:
-                yield *image, _require_label(label, path, image[0])
+                    _add_image(sample, entry, path)
+                elif suffix == LABEL_SUFFIX and entry.isfile():
+                    sample.label = _read_label(tar, entry, path)
+                else:
+                    sample.others.append(entry.name)
+            yield from _finish_sample(sample, path)
+            _check_end(descriptor, tar.offset, path)
     except (DataError, OSError):
         raise
     except Exception as error:  # tarfile's errors for damaged headers share no base class
         raise DataError(
             f"{path}: {error}; the shard is damaged or not a plain tar, write it again"
         ) from error
+
+
+def _add_image(sample: _Sample, entry: tarfile.TarInfo, path: Path) -> None:
+    if not entry.isfile() or entry.issparse():  # its bytes are elsewhere, or not in one piece
+        raise DataError(
+            f"{path}: {entry.name} is a link, a sparse or a special file, expected a plain one; "
+            "write the shard again (GNU tar: --dereference --hard-dereference)"
+        )
+    if sample.image is not None:
+        raise DataError(
+            f"{path}: {sample.image[0]} and {entry.name} are images of one sample, expected one image; "
+            "give one of them another suffix"
+        )
+    sample.image = entry.name, entry.offset_data, entry.size
+
+
+def _finish_sample(sample: _Sample, path: Path) -> Iterator[tuple[str, int, int, int]]:
+    """The image and label of a sample; nothing for members that belong to neither."""
+    if sample.image is None and sample.label is None:
+        return
+    if sample.image is None:
+        raise DataError(
+            f"{path}: {sample.key}{LABEL_SUFFIX} has no image ({', '.join(sample.others) or 'nothing'} "
+            f"beside it), expected one of {', '.join(EXTENSIONS)}"
+        )
+    if sample.label is None:
+        raise DataError(
+            f"{path}: {sample.image[0]} has no {LABEL_SUFFIX} member, "
+            "expected one with the number of its class"
+        )
+    yield *sample.image, sample.label
+
+
+def _check_end(descriptor: int, offset: int, path: Path) -> None:
+    """Raise a DataError unless the archive ends where reading ended.
+
+    tarfile takes a damaged header, and the end of a truncated file, for the end of the archive.
+    """
+    end = os.pread(descriptor, END_BYTES, offset)
+    if len(end) < tarfile.BLOCKSIZE or end.strip(b"\0"):
+        raise DataError(
+            f"{path}: no end of the archive at byte {offset:,}, expected zeros up to its end; "
+            "it is truncated, has a damaged header, or a second archive behind it; write it again"
+        )
 
 
 def _split_key(name: str) -> tuple[str, str]:
@@ -211,23 +272,15 @@ def _read_label(tar: tarfile.TarFile, entry: tarfile.TarInfo, path: Path) -> int
     return int(text)
 
 
-def _require_label(label: int | None, path: Path, name: str) -> int:
-    if label is None:
-        raise DataError(
-            f"{path}: {name} has no {LABEL_SUFFIX} member, expected one with the number of its class"
-        )
-    return label
-
-
 def _read_class_names(folder: Path, labels: Sequence[int]) -> tuple[str, ...]:
     """Read the names stored beside the shards; without them, name the classes by their numbers."""
     count = max(labels, default=-1) + 1
     path = folder / CLASS_NAMES_FILE
     try:
-        names = json.loads(path.read_bytes())
+        names = json.loads(read_label_file(path))
     except FileNotFoundError:
         return tuple(str(number) for number in range(count))
-    except (OSError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: {error}, expected a JSON list of class names; write it again") from error
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise DataError(f"{path}: not a JSON list of texts, expected the class names; write it again")

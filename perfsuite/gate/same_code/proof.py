@@ -16,6 +16,7 @@ from perfsuite.gate.same_code import revealing_names
 from perfsuite.gate.same_code.recording import COMMON, RecordedScope, Recording
 from perfsuite.gate.same_code.side_diff import SideDiff
 from perfsuite.gate.same_code.source_diff import has_computed_lookup
+from perfsuite.paths import resolves_inside
 
 T = TypeVar("T")
 MODULE_CODE = "<module>"  # its first line may be that of a function
@@ -39,7 +40,7 @@ class PairEvidence:
             return NOT_RECORDED
         facts = [recording.facts for recording in self.recordings.values()]
         for name, fact in facts[0].items():
-            if any(other[name] != fact for other in facts):
+            if any(other.get(name) != fact for other in facts):
                 return f"{name} of the sides differ"
         return self._use_in([COMMON])
 
@@ -106,7 +107,10 @@ class PairEvidence:
         if listing := sorted(revealing_names.LISTING_NAMES & scope.names):
             yield f"{listing[0]} may show {first}"
         for file, line in scope.lookups:
-            if has_computed_lookup((self.roots[side] / file).read_bytes(), line):
+            path = self.roots[side] / file
+            # A recording may be forged, and name any file.
+            is_known = resolves_inside(path, self.roots[side]) and path.is_file()
+            if not is_known or has_computed_lookup(path.read_bytes(), line):
                 yield f"{file}:{line} may look up {first}"
 
     def _text_uses(self, scope: RecordedScope) -> Iterator[str]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from perfsuite.errors import UsageError
+from perfsuite.gate.project_layout import read_file
 from perfsuite.gate.same_code.revealing_names import ALL_NAMES
 from perfsuite.gate.same_code.side_diff import SideDiff
 
@@ -55,25 +57,38 @@ def write_request(
 
 
 def read_recording(path: Path) -> Recording | None:
-    """The recording of a process; None where it did not get as far as to write a whole one."""
+    """The recording of a process; None where it is not whole, or not one.
+
+    Code of the gated project can write this file too, so it may hold anything.
+    """
     try:
-        data: dict[str, Any] = json.loads(path.read_text())
+        data: Any = json.loads(read_file(path))
         return Recording(
             scopes={name: _scope(scope) for name, scope in data["scopes"].items()},
-            loaded=frozenset(data["loaded"]),
-            facts=data["facts"],
+            loaded=_texts(data["loaded"]),
+            facts={name: _text(fact) for name, fact in data["facts"].items()},
         )
-    except (FileNotFoundError, ValueError, KeyError):
+    except (UsageError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r}, expected text")
+    return value
+
+
+def _texts(values: Any) -> frozenset[str]:
+    return frozenset(map(_text, values))
 
 
 def _scope(data: Mapping[str, Any]) -> RecordedScope:
     return RecordedScope(
-        uses=tuple((kind, phrase) for kind, phrase in data["uses"]),
-        uses_scopes=tuple(data["uses_scopes"]),
-        compilers=tuple(data["compilers"]),
-        ran=tuple((file, int(line), name) for file, line, name in data["ran"]),
-        names=frozenset(data["names"]),
-        lookups=tuple((file, int(line)) for file, line in data["lookups"]),
-        digest=data["digest"],
+        uses=tuple((_text(kind), _text(phrase)) for kind, phrase in data["uses"]),
+        uses_scopes=tuple(map(_text, data["uses_scopes"])),
+        compilers=tuple(map(_text, data["compilers"])),
+        ran=tuple((_text(file), int(line), _text(name)) for file, line, name in data["ran"]),
+        names=_texts(data["names"]),
+        lookups=tuple((_text(file), int(line)) for file, line in data["lookups"]),
+        digest=_text(data["digest"]),
     )

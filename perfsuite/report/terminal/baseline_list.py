@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from perfsuite.errors import redact_url
 from perfsuite.report.text import escape_control_characters
 from perfsuite.store.baselines import Baseline
 
@@ -47,7 +48,7 @@ def print_baseline(baseline: Baseline, console: Console | None = None) -> None:
     console = console or Console(highlight=False)
     newest = baseline.runs[-1]
     lines = [
-        f"{baseline.source}",
+        redact_url(f"{baseline.source}"),
         f"commit {newest.commit or 'unknown'}{' with uncommitted changes' * newest.dirty}, "
         f"{len(baseline.runs)} runs of it and {len(baseline.earlier_runs)} of earlier baselines",
         *(f"  {key}: {value}" for key, value in newest.environment.hard.items()),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 
 from perfsuite.errors import DataError
+from perfsuite.training.devices import TensorBatch
 
 # The entry of a resumable loader's state that counts the batches already taken from the epoch.
 BATCHES_GIVEN = "batches_given"
@@ -77,3 +78,20 @@ def skip_batches(loader: BatchLoader, count: int) -> Iterator[Any]:
             "has trained on; resume with the same data"
         )
     return batches
+
+
+def refuse_empty_batches(batches: Sequence[TensorBatch], *, epoch: int, first: int, rank: int) -> None:
+    """Raise a DataError for a batch without images, whose mean loss would be NaN; the first has that index.
+
+    >>> refuse_empty_batches([(torch.zeros(0, 3, 8, 8), torch.zeros(0))], epoch=0, first=4, rank=1)
+    Traceback (most recent call last):
+    perfsuite.errors.DataError: train: batch 5 of epoch 1 has no images on rank 1, expected at least one on \
+every rank; let the training loader fill its batches (uneven='pad' or 'drop', not 'keep')
+    """
+    for number, (_, labels) in enumerate(batches, start=first + 1):
+        if not len(labels):
+            raise DataError(
+                f"train: batch {number} of epoch {epoch + 1} has no images on rank {rank}, expected at least "
+                "one on every rank; let the training loader fill its batches (uneven='pad' or 'drop', not "
+                "'keep')"
+            )

@@ -27,6 +27,7 @@ Identity = dict[str, Any]  # text, numbers, lists of them, or None, by name
 MAX_FILE_SIZES = 20_000  # files whose size is read, evenly spaced: 20 ms on a local disk
 MAX_CONTENTS = 16  # images or batches that are read, evenly spaced
 MAX_TENSOR_ELEMENTS = 1 << 16  # of each tensor, evenly spaced
+SAMPLER_FIELDS = ("indices", "weights")  # of torch's SubsetRandomSampler and WeightedRandomSampler
 
 
 @runtime_checkable
@@ -68,7 +69,7 @@ def _identify_own_loader(loader: Loader) -> Identity:
         "drop_last": order.drop_last,
         "loader_seed": order.seed,
         "uneven": order.uneven,
-        "sampler": None if order.sampler is None else type(order.sampler.sampler).__name__,
+        **({"sampler": None} if order.sampler is None else _identify_sampler(order.sampler.sampler)),
         "loader_mean": list(loader.normalization.mean),
         "loader_std": list(loader.normalization.std),
         **_identify_image_config(loader.image_config),
@@ -82,9 +83,19 @@ def _identify_data_loader(loader: DataLoader[Any]) -> Identity:
         "batches": len(loader),
         "batch_size": loader.batch_size,
         "drop_last": loader.drop_last,
-        "sampler": type(loader.sampler).__name__,
+        **_identify_sampler(loader.sampler),
         **_identify_dataset(loader.dataset),
     }
+
+
+def _identify_sampler(sampler: Any) -> Identity:
+    """Its class, and the rows or weights that it holds. It is not iterated, because that may draw numbers."""
+    identity: Identity = {"sampler": type(sampler).__name__}
+    is_list = isinstance(sampler, Sequence)
+    held = [sampler] if is_list else [getattr(sampler, name, None) for name in SAMPLER_FIELDS]
+    arrays = [np.asarray(values) for values in held if values is not None]
+    parts = [array.tobytes() for array in arrays if array.dtype != object]
+    return identity | {"sampler_contents": _digest(parts)} if parts else identity
 
 
 def _identify_dataset(dataset: Any) -> Identity:

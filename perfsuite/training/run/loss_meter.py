@@ -14,8 +14,6 @@ from perfsuite.errors import PerfsuiteError
 class BadLossError(PerfsuiteError):
     """A loss, gradient or weight that is NaN or infinite, after which nothing more would be learned."""
 
-    exit_code = 1
-
 
 @dataclass(frozen=True, slots=True)
 class _LossEntry:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -36,25 +37,31 @@ class JsonLinesLogger:
 
     def __init__(self, path: str | Path, settings: Mapping[str, Any], *, resumed: bool = False) -> None:
         self.path = Path(path)
-        try:
+        with self._named_errors():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if not resumed:
                 self.path.write_text("")
-        except OSError as error:
-            raise DataError(
-                f"{self.path}: the log cannot be written ({error.strerror}); choose another with --log"
-            ) from error
         self.write_event("resumed" if resumed else "settings", settings)
 
     def write_event(self, event: str, values: Mapping[str, Any]) -> None:
         """Append one line, with the event's name and its values."""
         line = json.dumps(_without_nan({"event": event, **values}), default=str, allow_nan=False) + "\n"
         # One write per line: a reader never sees half of one, and a killed process leaves none.
-        file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        with self._named_errors():
+            file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            try:
+                os.write(file, line.encode())
+            finally:
+                os.close(file)
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
         try:
-            os.write(file, line.encode())
-        finally:
-            os.close(file)
+            yield
+        except OSError as error:
+            raise DataError(
+                f"{self.path}: the log cannot be written ({error.strerror}); choose another with --log"
+            ) from error
 
     def on_step(self, step: int, steps: int, images: int) -> None: ...
 

@@ -24,7 +24,12 @@ from perfsuite.training.distributed.ranks import SINGLE_PROCESS, Rank
 from perfsuite.training.distributed.wrapping import wrapping_of
 from perfsuite.training.run import rng_state
 from perfsuite.training.run.bad_steps import check_finite_weights, check_steps_are_taken
-from perfsuite.training.run.batch_loader import BatchLoader, set_loader_epoch, skip_batches
+from perfsuite.training.run.batch_loader import (
+    BatchLoader,
+    refuse_empty_batches,
+    set_loader_epoch,
+    skip_batches,
+)
 from perfsuite.training.run.checkpoint import Checkpoint, ModelSpec
 from perfsuite.training.run.data_identity import identify_loader
 from perfsuite.training.run.evaluation import Evaluation, evaluate
@@ -214,6 +219,7 @@ class Trainer:
         ):
             rate = self._set_learning_rate()
             batches = [self.transfer(loaded) for loaded in group]
+            refuse_empty_batches(batches, epoch=epoch, first=batch, rank=self.rank.index)
             images = sum(len(labels) for _, labels in batches)
             loss = self._step_or_suggest_batch_size(batches)
             is_skipped = self.step.skipped_in_a_row > 0

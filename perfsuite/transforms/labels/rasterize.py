@@ -12,49 +12,59 @@ so adjoining polygons neither overlap nor leave a gap.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from perfsuite.errors import DataError
 from perfsuite.transforms.arrays import FloatArray
+from perfsuite.transforms.optional_libraries import is_installed
 
-
-@dataclass(frozen=True, slots=True)
-class MaskWindow:
-    """The part of a mask that a polygon can cover; nothing beyond it is covered."""
-
-    top: int
-    left: int
-    mask: NDArray[np.bool_]
-
-    def select(self, values: NDArray[np.generic]) -> NDArray[np.generic]:
-        """The view of a whole map that this window covers."""
-        height, width = self.mask.shape
-        return values[self.top : self.top + height, self.left : self.left + width]
+DrawFunction = Callable[[NDArray[Any], FloatArray, int], None]
 
 
 def polygon_mask(polygon: FloatArray, height: int, width: int) -> NDArray[np.bool_]:
     """The mask of a polygon in an image of `height` x `width`."""
-    whole = np.zeros((height, width), np.bool_)
-    window = polygon_window(polygon, height, width)
-    window.select(whole)[:] = window.mask
-    return whole
+    canvas = np.zeros((height, width), np.uint8)
+    draw_polygon(canvas, polygon, 1)
+    return canvas.view(np.bool_)
 
 
-def polygon_window(polygon: FloatArray, height: int, width: int) -> MaskWindow:
-    """The mask of a polygon, cut to the pixels that it may cover."""
-    corners = np.asarray(polygon, np.float64).reshape(-1, 2)
-    if len(corners) < 3:
-        return MaskWindow(0, 0, np.zeros((0, 0), np.bool_))
+def draw_polygon(canvas: NDArray[Any], polygon: FloatArray, number: int) -> None:
+    """Set the pixels of `canvas` (height x width, contiguous) that a polygon covers to `number`."""
+    corners = np.ascontiguousarray(polygon, np.float64).reshape(-1, 2)
+    if not np.isfinite(corners).all():
+        raise DataError(f"polygon: it holds {corners[~np.isfinite(corners)][0]}, expected finite numbers")
+    if len(corners) >= 3:
+        draw_function()(canvas, corners, number)
+
+
+@cache
+def draw_function() -> DrawFunction:
+    """What draws three corners or more: compiled, or with NumPy where Numba is not installed."""
+    if not is_installed("numba"):
+        return draw_with_numpy
+    from perfsuite.transforms.labels import rasterize_kernel
+
+    compiled: DrawFunction = rasterize_kernel.draw
+    return compiled
+
+
+def draw_with_numpy(canvas: NDArray[Any], corners: FloatArray, number: int) -> None:
+    """The same rule for whole arrays of crossings."""
+    height, width = canvas.shape
     left, right = _pixel_span(corners[:, 0], width)
     top, bottom = _pixel_span(corners[:, 1], height)
     rows, columns = _crossings(corners, (left, right), (top, bottom))
     # Every crossing toggles all pixels below it. The last row takes crossings below the window.
-    height, width = bottom - top + 1, right - left
-    crossings = np.bincount((rows - top) * width + (columns - left), minlength=height * width)
-    toggles = crossings.reshape(height, width)[:-1].astype(np.uint8) & 1
-    return MaskWindow(top, left, np.bitwise_xor.accumulate(toggles, axis=0).view(np.bool_))
+    toggles = np.zeros((bottom - top + 1, right - left), np.uint8)
+    np.add.at(toggles.reshape(-1), (rows - top) * (right - left) + (columns - left), 1)
+    toggles &= 1  # a count that wraps at 256 stays odd or even
+    covered = np.bitwise_xor.accumulate(toggles[:-1], axis=0).view(np.bool_)
+    np.copyto(canvas[top:bottom, left:right], number, where=covered)
 
 
 def _pixel_span(coordinates: FloatArray, size: int) -> tuple[int, int]:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from perfsuite.transforms.normalization.channel_stats import ChannelStatistics
 from perfsuite.transforms.normalization.implementations import torch_
+from perfsuite.transforms.optional_libraries import compile_function
 
 Array = NDArray[Any]
 
@@ -29,19 +30,11 @@ Array = NDArray[Any]
 MIN_ELEMENTS_PER_THREAD = 1 << 20
 
 
-def _njit(function: Callable[..., Any]) -> Any:
-    """Compile at the first call and cache on disk, or only in memory where no folder is writable."""
-    try:
-        return numba.njit(nogil=True, cache=True)(function)
-    except RuntimeError:
-        return numba.njit(nogil=True)(function)
-
-
 # numba widens sums of 32 bits to 64, which halves the elements of a vector, so each is narrowed at once.
 _uint32 = np.uint32
 
 
-@_njit
+@compile_function
 def _to_bfloat16(value):
     """Round half to even, by adding just under half of the bits that are dropped."""
     bits = np.float32(value).view(np.uint32)
@@ -49,7 +42,7 @@ def _to_bfloat16(value):
     return np.uint16(_uint32(_uint32(bits + _uint32(0x7FFF)) + odd) >> _uint32(16))
 
 
-@_njit
+@compile_function
 def _to_float16(value):
     """Round half to even; subnormals by adding 0.5, which has the same unit in the last place."""
     bits = np.float32(value).view(np.uint32)
@@ -84,7 +77,7 @@ _INTEGER_VIEW_DTYPES = {torch.bfloat16: torch.uint16, torch.float16: torch.int16
 
 # The loops reshape the dense arrays themselves. In Python that costs a quarter of a batch: its code and data
 # are cold, because the pixels of the previous batch have displaced them from the caches.
-@_njit
+@compile_function
 def _planes(images, scale, bias, out, first, last):
     """Images as (images, channels, rows, columns): the planes from `first` to `last`."""
     n, c, h, w = images.shape
@@ -95,7 +88,7 @@ def _planes(images, scale, bias, out, first, last):
             targets[row, i] = _store_as(out, np.float32(planes[row, i]) * s + b)
 
 
-@_njit
+@compile_function
 def _interleaved(images, scale, bias, out, first, last):
     """Pixels with adjacent channels, in blocks as long as scale and bias; the last block takes the rest."""
     pixels, targets = images.reshape(-1), out.reshape(-1)
@@ -116,7 +109,7 @@ PIXELS_PER_BLOCK = 256
 ELEMENTS_PER_16_PIXELS = 48
 
 
-@_njit
+@compile_function
 def _interleaved_16_pixels(images, scale, bias, out, first, last):
     """`_interleaved` for blocks of `ELEMENTS_PER_16_PIXELS`, a constant for the compiler."""
     pixels, targets = images.reshape(-1), out.reshape(-1)
@@ -132,7 +125,7 @@ def _interleaved_16_pixels(images, scale, bias, out, first, last):
             target[i] = _store_as(out, np.float32(rest[i]) * scale[i] + bias[i])
 
 
-@_njit
+@compile_function
 def _nhwc_to_planes(images, scale, bias, out):
     """From (images, rows, columns, channels) to (images, channels, rows, columns)."""
     for n in range(images.shape[0]):

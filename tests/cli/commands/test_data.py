@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,24 @@ def test_maps_are_drawn_once_and_shards_contain_every_image(
     assert main(["data", "shards", str(images), str(tmp_path / "s"), "--per-shard", "2"]) == 0
     assert "5 images in 3 shards" in capsys.readouterr().out
     assert len(read_shards(tmp_path / "s")) == 5
+
+
+def test_what_a_map_leaves_out_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    thing = {"image_id": 1, "category_id": 1, "bbox": [1, 1, 9, 9], "segmentation": [[1, 1, 9, 1, 9, 9]]}
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 20, "height": 20}],
+        "categories": [{"id": 1, "name": "cat"}],
+        "annotations": [
+            thing,
+            thing | {"iscrowd": 1},
+            thing | {"segmentation": [[1, 1, 9, 1, 5, 1]]},
+            thing | {"segmentation": {"counts": [0, 400], "size": [20, 20]}},
+        ],
+    }
+    (tmp_path / "coco.json").write_text(json.dumps(content))
+    assert main(["data", "maps", str(tmp_path / "coco.json"), str(tmp_path / "maps")]) == 0
+    out = capsys.readouterr().out
+    assert "1 degenerate polygons skipped, 1 crowds and empty boxes skipped, 1 masks without" in out
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from perfsuite.data.engines.device_prefetch import DevicePrefetcher
 from perfsuite.data.loader import Loader
 from perfsuite.data.loaders import make_loaders
 from perfsuite.data.sources.files import FileSource
@@ -267,11 +269,17 @@ class Outcome:
 
 
 def loader_of(source: Any, engine: str, workers: int, on_error: Any, **options: Any) -> Loader:
+    """A loader of an engine by name; with " copied" behind it, through the thread that copies to a device."""
+    engine, _, is_copied = engine.partition(" ")
     sources = dict.fromkeys(SPLITS, source)
     settings: dict[str, Any] = {"start_method": "fork", "val_crop": "stretch"} | options
-    return make_loaders(
+    loader = make_loaders(
         sources, BATCH_SIZE, workers, image_size=32, engine=engine, on_error=on_error, **settings
     ).val
+    if is_copied:
+        layout = loader.image_config.batch_layout
+        loader._engine = DevicePrefetcher(loader._engine, layout, torch.device("cpu"))
+    return loader
 
 
 def run_epoch(loader: Loader) -> Outcome:

@@ -22,6 +22,8 @@ from tests.data.engines.misbehaving import BATCH_SIZE, Outcome, loader_of, run_e
 
 IMAGES = 16
 ENGINES = ["threads", "processes", "subprocess"]
+# All engines, and two of them behind the thread that copies batches to a device.
+ALL = [*ENGINES, "inline", "device", "auto", "threads copied", "processes copied"]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +56,8 @@ def interrupt_epochs(files: FileSource, engine: str, times: int, seed: int) -> i
     """Interrupt epochs, start-up included, at random moments; return how many an interrupt ended."""
     rng = random.Random(seed)
     interrupted = 0
-    loader = loader_of(files, engine, 2, "raise")
+    is_inline = engine == "inline"
+    loader = loader_of(files, "threads" if is_inline else engine, 0 if is_inline else 2, "raise")
     try:
         for number in range(times):
             if number % 4 == 0:
@@ -77,13 +80,15 @@ def run_batches(loader: Loader) -> None:
         pass
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork")
+@pytest.mark.parametrize("engine", ALL)
 def test_an_epoch_after_an_interrupt_is_complete(files: FileSource, engine: str) -> None:
     assert interrupt_epochs(files, engine, 6, seed=1) == 6
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork")
+@pytest.mark.parametrize("engine", ALL)
 def test_epochs_after_100_interrupts_are_complete(files: FileSource, engine: str) -> None:
     assert interrupt_epochs(files, engine, 100, seed=2) == 100
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,11 @@ def write_set(folder: Path) -> np.ndarray:
     return np.concatenate([first, second])
 
 
+def replace(path: Path, make: Callable[..., object], *arguments: object) -> None:
+    path.unlink()
+    make(path, *arguments)
+
+
 def test_pixels_and_labels_are_read_from_their_offsets(tmp_path: Path) -> None:
     records = write_set(tmp_path)
     training, test = cifar.read_cifar10(tmp_path)
@@ -41,6 +48,12 @@ def test_pixels_and_labels_are_read_from_their_offsets(tmp_path: Path) -> None:
         (lambda folder: (folder / "data_batch_1.bin").write_bytes(b""), "0 bytes, expected a multiple"),
         (lambda folder: (folder / "data_batch_2.bin").write_bytes(b"x" * 4000), "4,000 bytes"),
         (lambda folder: (folder / "data_batch_1.bin").write_bytes(b"\xff" * cifar.RECORD_BYTES), "label 255"),
+        (lambda folder: replace(folder / "data_batch_1.bin", os.mkfifo), "expected a regular file"),
+        (
+            lambda folder: replace(folder / "test_batch.bin", Path.symlink_to, "/dev/null"),
+            "no test_batch.bin",
+        ),
+        (lambda folder: replace(folder / "data_batch_2.bin", Path.mkdir), "Is a directory"),
         (lambda folder: [path.unlink() for path in folder.glob("data*")], "no data_batch_"),
     ],
 )

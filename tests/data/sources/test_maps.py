@@ -220,6 +220,11 @@ def test_a_map_outside_of_the_folder_is_neither_read_nor_written(tmp_path: Path,
 def test_images_that_would_share_a_map_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.jpg and a\.png would share a map"):
         store_maps([annotated(file="a.jpg"), annotated(file="a.png")], tmp_path)
+    write_map(tmp_path / "a.npy", np.zeros((8, 8), np.uint8))
+    both = Annotations.from_images([annotated(file="a.jpg"), annotated(file="a.png")])
+    with pytest.raises(DataError, match=r"a\.jpg and a\.png would share a map"):
+        MapSource(tmp_path, both)
+    assert MapSource(annotations=both).drawn_count == 2  # drawn, each has its own
 
 
 def test_a_map_source_can_be_sent_to_a_worker(image_annotations: Annotations, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from perfsuite.data.loaders import make_loaders
 from perfsuite.data.sources.files import image_folder
 from perfsuite.data.sources.remote import remote_folder
 from perfsuite.errors import DataError
+from tests.data.sources.test_files import NESTED
 
 
 @pytest.fixture
@@ -87,12 +88,26 @@ def test_invalid_addresses_are_an_error(address: str, message: str) -> None:
         remote_folder(address)
 
 
-def test_hidden_and_nested_files_are_ignored_as_in_a_local_folder(folder: Path, in_memory: str) -> None:
+HIDDEN = ("cat/.hidden.jpg", ".hidden/a.jpg", "cat/.sub/a.jpg", "a.jpg", "cat/a.txt")
+
+
+@pytest.mark.parametrize("kind", ["memory", "file"])
+def test_nested_files_are_read_and_hidden_ones_ignored_as_in_a_local_folder(
+    tmp_path: Path, kind: str
+) -> None:
     store = fsspec.filesystem("memory")
-    for name in ("class_00/.hidden.jpg", "class_00/nested/a.jpg", ".hidden/a.jpg", "a.jpg", "class_00/a.txt"):
-        store.pipe_file(f"/images/{name}", b"x")
-    remote, local = remote_folder(in_memory), image_folder(folder)
+    for name in (*NESTED, *HIDDEN):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+        store.pipe_file(f"/nested/{name}", b"x")
+    remote, local = (
+        remote_folder("memory://nested" if kind == "memory" else tmp_path.as_uri()),
+        image_folder(tmp_path),
+    )
     assert [remote.names[row] for row in range(len(remote))] == [local.name(row) for row in range(len(local))]
+    assert remote.labels.tolist() == local.labels.tolist()
+    assert remote.class_names == local.class_names == ("ant", "cat", "dog")
+    assert len(remote) == len(NESTED) - 1  # without notes.txt
 
 
 def test_a_class_folder_without_images_is_refused_as_in_a_local_folder(folder: Path, tmp_path: Path) -> None:

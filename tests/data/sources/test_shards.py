@@ -5,14 +5,18 @@ import io
 import subprocess
 import sys
 import tarfile
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from perfsuite.data.loaders import make_loaders
 from perfsuite.data.order import Order
-from perfsuite.data.sources.files import image_folder
+from perfsuite.data.sources.file_index import PackedStrings
+from perfsuite.data.sources.files import FileSource, image_folder
 from perfsuite.data.sources.shards import read_shards, write_shards
 from perfsuite.errors import DataError
 from tests.data.images import block_image, encode
@@ -96,11 +100,85 @@ def test_other_members_are_ignored(tmp_path: Path) -> None:
         ([("1.jpg", b"x"), ("1.cls", b"-1")], "contains '-1', expected the number"),
         ([("1.jpg", b"x"), ("1.cls", b"999999999")], "contains '999999999', expected .* below 1,048,576"),
         ([("1.jpg", b"x"), ("1.cls", b"9" * 31)], "expected the number of a class, below"),
+        ([("1.cls", b"0"), ("1.gif", b"x")], r"1\.cls has no image \(1\.gif beside it\), expected"),
+        ([("1.cls", b"0")], r"1\.cls has no image \(nothing beside it\)"),
+        (
+            [("1.jpg", b"x"), ("1.seg.png", b"y"), ("1.cls", b"0")],
+            r"1\.jpg and 1\.seg\.png are images of one sample, expected one image",
+        ),
     ],
 )
 def test_invalid_shards_are_an_error(tmp_path: Path, members: list[tuple[str, bytes]], message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_shards([write_tar(tmp_path / "s.tar", members)])
+
+
+def whole_tar(tmp_path: Path) -> bytes:
+    sample = [("jpg", b"x"), ("cls", b"0")]
+    members = [(f"{number}.{kind}", data) for number in range(4) for kind, data in sample]
+    return write_tar(tmp_path / "whole.tar", members).read_bytes()
+
+
+def damage_the_fifth_header(data: bytes) -> bytes:
+    return data[: 4 * 1024] + b"\xff" * 4 + data[4 * 1024 + 4 :]
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "a damaged header in the middle": damage_the_fifth_header,
+    "cut between two members": lambda data: data[: 4 * 1024],
+    "cut within a header": lambda data: data[: 4 * 1024 + 100],
+    "cut within an image": lambda data: data[: 4 * 1024 + 512],
+    "two archives, one behind the other": lambda data: data + data,
+    "something behind the end": lambda data: data[:-1] + b"x",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_shard_that_would_lose_images_silently_is_an_error(tmp_path: Path, damage: str) -> None:
+    """tarfile takes what it cannot read for the end of the archive."""
+    data = whole_tar(tmp_path)
+    assert len(read_shards([tmp_path / "whole.tar"])) == 4
+    path = tmp_path / "damaged.tar"
+    path.write_bytes(DAMAGE[damage](data))
+    with tarfile.open(path) as tar, suppress(tarfile.ReadError):
+        assert len(list(tar)) <= 8  # without an error in all cases but one
+    with pytest.raises(DataError, match=r"damaged\.tar: "):
+        read_shards([path])
+
+
+@pytest.mark.parametrize("kind", [tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.FIFOTYPE])
+def test_an_image_that_is_no_plain_file_is_an_error(tmp_path: Path, kind: bytes) -> None:
+    with tarfile.open(tmp_path / "s.tar", "w") as tar:
+        entry = tarfile.TarInfo("2.jpg")
+        entry.type, entry.linkname = kind, "1.jpg"
+        tar.addfile(entry)
+    with pytest.raises(DataError, match=r"2\.jpg is a link, .*, expected a plain one"):
+        read_shards([tmp_path / "s.tar"])
+
+
+def test_a_sparse_image_is_an_error(tmp_path: Path) -> None:
+    """Its bytes are not in one piece, so those from its offset on would be others."""
+    with tarfile.open(tmp_path / "s.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+        entry = tarfile.TarInfo("1.jpg")
+        entry.pax_headers = {"GNU.sparse.size": "4096", "GNU.sparse.map": "0,1,4095,1"}
+        entry.size = 2
+        tar.addfile(entry, io.BytesIO(b"ab"))
+    with pytest.raises(DataError, match=r"1\.jpg is a link, a sparse or a special file"):
+        read_shards([tmp_path / "s.tar"])
+
+
+def test_an_image_of_any_name_is_read_back(tmp_path: Path) -> None:
+    names = ["a.gif", "b", "c.JPG", "d.png", "e.cls", "f.tar.gz"]
+    (tmp_path / "p").mkdir()
+    for name in names:
+        (tmp_path / "p" / name).write_bytes(encode(block_image(), "PNG"))
+    labels = np.arange(len(names), dtype=np.int32)
+    source = FileSource(str(tmp_path / "p"), PackedStrings.from_strings(names), labels, tuple(names))
+    write_shards(source, tmp_path / "s")
+    shard_source = read_shards(tmp_path / "s")
+    assert shard_source.labels.tolist() == labels.tolist()
+    suffixes = [shard_source.names[row].rpartition(".")[2] for row in range(6)]
+    assert suffixes == ["jpg", "jpg", "jpg", "png", "jpg", "jpg"]
 
 
 def test_a_file_that_is_no_tar_and_an_empty_folder_are_an_error(tmp_path: Path) -> None:

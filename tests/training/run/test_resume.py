@@ -12,7 +12,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader, Subset, TensorDataset
+from torch.utils.data import (
+    DataLoader,
+    Subset,
+    SubsetRandomSampler,
+    TensorDataset,
+    WeightedRandomSampler,
+)
 
 from perfsuite.data.fast_image_folder import FastImageFolder
 from perfsuite.data.loader import Normalize
@@ -252,6 +258,14 @@ def tensor_loader(seed: int = 0, **options: Any) -> DataLoader[Any]:
         (tensor_loader(), tensor_loader(1)),
         (tensor_loader(), tensor_loader(batch_size=3)),
         (tensor_loader(), tensor_loader(shuffle=True)),
+        (
+            tensor_loader(sampler=WeightedRandomSampler([1.0] * 12, 12)),
+            tensor_loader(sampler=WeightedRandomSampler([2.0] + [1.0] * 11, 12)),
+        ),
+        (
+            tensor_loader(sampler=SubsetRandomSampler([0, 1, 2])),
+            tensor_loader(sampler=SubsetRandomSampler([0, 1, 3])),
+        ),
         ([(torch.zeros(2, 3), torch.arange(2))], [(torch.ones(2, 3), torch.arange(2))]),
         (
             DataLoader(Subset(tensor_loader().dataset, [0, 1])),
@@ -262,6 +276,13 @@ def tensor_loader(seed: int = 0, **options: Any) -> DataLoader[Any]:
 def test_other_loaders_are_identified_too(first: Any, second: Any) -> None:
     assert identify_loader(first) == identify_loader(first)
     assert identify_loader(first) != identify_loader(second)
+
+
+def test_the_rows_of_a_sampler_are_identified(folder: Path) -> None:
+    rows = list(range(24))
+    first, second, again = (open_loaders(folder, sampler=each) for each in (rows, rows[::-1], list(rows)))
+    assert identify_loader(first.train) == identify_loader(again.train)
+    assert identify_loader(first.train) != identify_loader(second.train)
 
 
 def test_image_folders_of_torchvision_and_ours_are_identified(folder: Path, tmp_path: Path) -> None:

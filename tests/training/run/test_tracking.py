@@ -53,6 +53,14 @@ def test_an_unwritable_log_is_an_error(tmp_path: Path) -> None:
         JsonLinesLogger(tmp_path / "file" / "m.jsonl", {})
 
 
+def test_a_log_that_becomes_unwritable_is_an_error(tmp_path: Path) -> None:
+    log = JsonLinesLogger(tmp_path / "logs" / "run.jsonl", {})
+    (tmp_path / "logs" / "run.jsonl").unlink()
+    (tmp_path / "logs").rmdir()
+    with pytest.raises(DataError, match=r"run\.jsonl: the log cannot be written \(No such file"):
+        log.on_losses(1, [0.5])
+
+
 def test_a_missing_mlflow_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mlflow", None)
     with pytest.raises(UsageError, match=r"perfsuite\[track\]"):

@@ -289,6 +289,18 @@ def test_a_loader_without_batches_is_refused() -> None:
         make_trainer(EmptyLoader()).fit()
 
 
+@pytest.mark.parametrize("preset", [EAGER, Preset(accumulate=2)], ids=["one batch", "accumulated"])
+@pytest.mark.parametrize("on_bad_loss", ["stop", "skip"])
+def test_a_batch_without_images_is_named_and_is_no_bad_loss(preset: Preset, on_bad_loss: Any) -> None:
+    """Such as the last batch of a rank that has fewer images than the others."""
+    images, labels = torch.zeros(4, 3, 16, 16), torch.arange(4) % 3
+    batches = [(images, labels), (images, labels), (images[:0], labels[:0]), (images, labels)]
+    trainer = make_trainer(batches, preset=preset, options=replace(OPTIONS, on_bad_loss=on_bad_loss))
+    with pytest.raises(DataError, match=r"batch 3 of epoch 1 has no images on rank 0.*uneven='pad'"):
+        trainer.fit()
+    make_trainer(batches[:2], preset=preset).fit()
+
+
 def test_out_of_memory_names_a_batch_size_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = make_trainer()
     forward = trainer.unwrapped_model.forward

@@ -10,12 +10,24 @@ import shapely
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from perfsuite.transforms.labels.rasterize import polygon_mask
+from perfsuite.errors import DataError
+from perfsuite.transforms.labels import rasterize
+from perfsuite.transforms.labels.rasterize import draw_polygon, draw_with_numpy, polygon_mask
 
 HEIGHT, WIDTH = 21, 26
 STEPS = 64  # coordinates are whole numbers of 1/64 pixel, so that integers decide every case
 COUNT = 10_000
 Mask = NDArray[np.bool_]
+
+
+@pytest.fixture(autouse=True, params=["compiled", "numpy"])
+def way_to_draw(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test runs with both."""
+    if request.param == "numpy":
+        monkeypatch.setattr(rasterize, "draw_function", lambda: draw_with_numpy)
+    else:
+        pytest.importorskip("numba")
+        assert rasterize.draw_function() is not draw_with_numpy
 
 
 def oracle(polygon: NDArray[np.int64], height: int, width: int) -> Mask:
@@ -85,6 +97,40 @@ def test_pillow_draws_other_pixels() -> None:
         ImageDraw.Draw(canvas).polygon([tuple(point) for point in (polygon / STEPS).tolist()], fill=1)
         differing += bool((np.asarray(canvas) != oracle(polygon, HEIGHT, WIDTH)).any())
     assert differing > 250
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32])
+def test_a_drawn_polygon_keeps_the_other_pixels(dtype: type[np.generic]) -> None:
+    for polygon in random_polygons(60):
+        canvas = np.arange(HEIGHT * WIDTH, dtype=dtype).reshape(HEIGHT, WIDTH)
+        expected = np.where(oracle(polygon, HEIGHT, WIDTH), 200, canvas)
+        draw_polygon(canvas, polygon / STEPS, 200)
+        np.testing.assert_array_equal(canvas, expected)
+
+
+SQUARE = np.array([[2.0, 2.0], [9.0, 3.0], [8.0, 9.0], [3.0, 8.0]])
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # products of such coordinates are infinite
+@pytest.mark.parametrize("far", [1e308, -1e308, 1e20])
+def test_a_corner_far_away_writes_to_the_canvas_alone(far: float) -> None:
+    """Compiled code checks no index."""
+    memory = np.zeros((HEIGHT + 64, WIDTH), np.uint8)
+    for place in range(8):
+        polygon = SQUARE.copy()
+        polygon.flat[place] = far
+        draw_polygon(memory[32 : 32 + HEIGHT], polygon, 1)
+    assert memory[32 : 32 + HEIGHT].any()
+    assert not memory[:32].any()
+    assert not memory[32 + HEIGHT :].any()
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_coordinates_that_are_no_numbers_are_refused(wrong: float) -> None:
+    polygon = SQUARE.copy()
+    polygon[1, 0] = wrong
+    with pytest.raises(DataError, match=r"polygon: it holds -?(nan|inf), expected finite numbers"):
+        polygon_mask(polygon, HEIGHT, WIDTH)
 
 
 def test_a_square_covers_its_area() -> None:
