@@ -12,6 +12,7 @@ from perfsuite.judge.pair_ratio import pair_log_ratio, pair_standard_error
 from perfsuite.judge.sequential_rule import Decision, SequentialRule, decide
 from perfsuite.judge.stage_attribution import StageSeconds
 from perfsuite.judge.unclear import explain_unclear
+from perfsuite.measure.measurement import GpuReadings
 
 
 @dataclass(slots=True)
@@ -29,7 +30,9 @@ class WorkloadState:
     turn_medians: list[dict[str, list[float]]] = field(default_factory=list)  # by side
     gate_seconds: float | None = None  # what its latest pair took of the gate's time
     attempted_pairs: int = 0  # in which it was to run; it may not have been reached
+    gpu_readings: dict[str, list[GpuReadings]] = field(default_factory=lambda: {"base": [], "head": []})
     throttled_turns: int = 0  # turns in which the GPU was throttled even when repeated
+    unobserved_turns: int = 0  # turns without readings of a GPU
     decision: Decision | None = None
 
     def add_pair(self, turns: WorkloadTurns, first_side: str) -> None:
@@ -42,9 +45,11 @@ class WorkloadState:
         self.turn_medians.append({"base": base, "head": head})
         self.stage_seconds.append((_stage_medians(by_side["base"]), _stage_medians(by_side["head"])))
         self.gate_seconds = turns.gate_seconds
-        self.throttled_turns += sum(
-            bool(turn.gpu and turn.gpu.throttled) for turn in (*turns.first_turns, *turns.second_turns)
-        )
+        for side, side_turns in by_side.items():
+            readings = [turn.gpu for turn in side_turns if turn.gpu is not None]
+            self.gpu_readings[side] += readings
+            self.throttled_turns += sum(bool(each.throttled) for each in readings)
+            self.unobserved_turns += len(side_turns) - len(readings)
 
     @property
     def is_undecided(self) -> bool:
