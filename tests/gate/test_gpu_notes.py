@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from perfsuite.gate.gpu_notes import describe_other_processes, gpu_notes, uses_device
 from perfsuite.gate.pair_result import NodeId, Turn, WorkloadName, WorkloadTurns
+from perfsuite.gate.process_pair import ProcessPair
+from perfsuite.gate.side_process import SideProcess
 from perfsuite.gate.workload_state import WorkloadState
 from perfsuite.measure.measurement import GpuReadings
+from tests.gate.test_process_pair import FAKE_SIDE, SCHEDULE, side_processes
 from tests.measure.fake_nvml import FakeCard, FakeNvml
 
 NAME = WorkloadName("test_step")
@@ -82,3 +87,51 @@ def test_an_idle_gpu_has_no_note_and_a_lost_one_has() -> None:
     assert describe_other_processes(None) == []
     [note] = describe_other_processes(FakeNvml(answers=0))
     assert "GPU is lost" in note
+
+
+def turns_on_device(folder: Path, nvml: FakeNvml, on_device: bool = True) -> list[Turn]:
+    """The turns of a pair of processes that say whether they use a device."""
+    side = FAKE_SIDE.replace('"on_device": False', f'"on_device": {on_device}')
+    with side_processes(folder, side) as (base, head):
+        turns = ProcessPair(base, head, SCHEDULE, gpu=nvml).take_turns(NAME, NodeId("test_step"), 1.0)
+    return [*turns.first_turns, *turns.second_turns]
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The commands that the sides were sent."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    sent: list[str] = []
+    send = SideProcess.send
+
+    def record(self: SideProcess, **message: Any) -> None:
+        sent.append(str(message["command"]))
+        send(self, **message)
+
+    monkeypatch.setattr(SideProcess, "send", record)
+    return sent
+
+
+def test_every_turn_on_a_device_has_clock_and_power(tmp_path: Path, commands: list[str]) -> None:
+    turns = turns_on_device(tmp_path, FakeNvml([FakeCard("GPU-1")]))
+    assert len(turns) == commands.count("turn") == 8
+    for turn in turns:
+        assert turn.gpu is not None
+        assert (turn.gpu.medians["sm_clock_mhz"], turn.gpu.medians["power_watts"]) == (1980, 650)
+
+
+def test_every_throttled_turn_is_repeated(tmp_path: Path, commands: list[str]) -> None:
+    turns = turns_on_device(tmp_path, FakeNvml([FakeCard("GPU-1", throttle_bits=0x40)]))
+    assert len(turns) == 8
+    assert commands.count("turn") == 8 * (1 + SCHEDULE.max_retakes)
+
+
+@pytest.mark.parametrize("on_device", [True, False])
+def test_a_turn_without_a_readable_device_has_no_readings(
+    tmp_path: Path, commands: list[str], on_device: bool
+) -> None:
+    """A device that is lost, and a workload on the CPU beside a throttled device."""
+    nvml = FakeNvml([FakeCard("GPU-1", throttle_bits=0x40)], answers=0 if on_device else None)
+    turns = turns_on_device(tmp_path, nvml, on_device)
+    assert [turn.gpu for turn in turns] == [None] * 8
+    assert commands.count("turn") == 8
