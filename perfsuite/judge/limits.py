@@ -117,6 +117,8 @@ def _hint(limit: Limit) -> str:
         return f'; say how many one call handles: perf(..., items=32, unit="{unit}")'
     if limit.metric in DEVICE_COUNTERS:
         return "; it is counted where torch uses a CUDA device that its profiler may trace"
+    if limit.metric.startswith("gpu_"):
+        return "; NVML did not read it the whole time (perfsuite doctor says why)"
     if limit.metric.startswith(ENERGY_PREFIX):
         return "; it needs perf(..., items=32, unit=...), and a device whose energy NVML knows"
     if limit.kind is not MetricKind.COUNT or limit.metric in METRICS:

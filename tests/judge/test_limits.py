@@ -187,6 +187,9 @@ def test_gpu_utilization_has_a_floor_and_no_value_without_a_gpu() -> None:
     idle = find_metric("gpu_utilization").estimate(took(0.1, gpu=gpu_readings(60.0)), 0.99)
     assert judge_limit(limit, idle, "w").outcome is Outcome.BROKEN
     assert find_metric("gpu_utilization").estimate(took(0.1), 0.99) is None
+    unread = judge_limit(limit, None, "w")
+    assert unread.outcome is Outcome.ERROR
+    assert "NVML did not read it" in unread.reason
     with pytest.raises(UsageError, match="expected a floor"):
         Limit.parse(LimitType.CEILING, "gpu_utilization", 0.9)
 
