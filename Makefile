@@ -81,9 +81,12 @@ gpu:
 	PYTHONPATH=. $(PYTHON) -m pytest $$($(IS_INSTALLED) || echo -p perfsuite.pytest_plugin) \
 		-m gpu tests benchmarks $(ARGS)
 
+# A rehearsal needs no GPU, and uses the environment of the tests.
 OUT ?= gpu-results
-gpu-proof:
-	PYTHONPATH=. $(PYTHON) -m benchmarks.gpu_proof --out $(OUT) $(ARGS)
+IS_REHEARSAL = $(findstring --rehearse,$(ARGS))
+gpu-proof: $(if $(IS_REHEARSAL),$(READY))
+	PYTHONPATH=$(CURDIR)$${PYTHONPATH:+:$$PYTHONPATH} $(if $(IS_REHEARSAL),$(BIN)/python,$(PYTHON)) \
+		-m benchmarks.gpu_proof --out $(OUT) $(ARGS)
 
 wheel: $(READY)
 	rm -rf dist

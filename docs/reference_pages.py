@@ -154,8 +154,8 @@ def pytest_page() -> str:
             "## Markers",
             _table("marker", [(name, meaning) for name, meaning in markers]),
             "## Metrics of limits",
-            "A rate is `<unit>_per_second` of any unit. A counter of the project, counted by"
-            " `perfsuite.stages.count_event`, is a metric too.",
+            "A rate is `<unit>_per_second` of any unit, and an energy `joules_per_<item>`. A counter of the"
+            " project, counted by `perfsuite.stages.count_event`, is a metric too.",
             _table("metric", sorted((metric.name, _describe(metric)) for metric in METRICS.values())),
         ]
     )

@@ -10,10 +10,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.gpu_proof import stages
-from benchmarks.gpu_proof.runner import rows_file, run_stage, run_stage_here
+from benchmarks.gpu_proof.runner import Command, rows_file, run_stage, run_stage_here, stage_command
 from benchmarks.gpu_proof.stage import Stage, StageContext, is_rehearsal
 from benchmarks.gpu_proof.summary import render_summary
 from perfsuite import atomic
@@ -47,7 +48,7 @@ def main(words: list[str] | None = None) -> int:
         return run_all(chosen, arguments.out.resolve(), rehearse=arguments.rehearse)
 
 
-def run_all(chosen: list[Stage], out: Path, *, rehearse: bool) -> int:
+def run_all(chosen: Sequence[Stage], out: Path, *, rehearse: bool, command: Command = stage_command) -> int:
     """Run the stages and keep the page up to date; 1 where a stage had a problem."""
     facts = dict(detect_environment().hard)
     if rehearse:
@@ -55,7 +56,7 @@ def run_all(chosen: list[Stage], out: Path, *, rehearse: bool) -> int:
     results = []
     for number, stage in enumerate(chosen, 1):
         print(f"{number} of {len(chosen)}: {stage.title} (at most {stage.limit_seconds} s)", flush=True)
-        results.append(run_stage(stage, out, is_rehearsal=rehearse))
+        results.append(run_stage(stage, out, is_rehearsal=rehearse, command=command))
         atomic.replace(out / "summary.md", render_summary(facts, results, chosen[number:]).encode())
         problem = results[-1].problem
         print(f"   {results[-1].seconds:.0f} s{f': {problem}' if problem else ''}", flush=True)

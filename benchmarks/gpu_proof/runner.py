@@ -13,7 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.gpu_proof.stage import REHEARSAL_VARIABLE, ROOT, Row, Stage, StageContext
+from benchmarks.gpu_proof.rows_plugin import REHEARSAL_VARIABLE
+from benchmarks.gpu_proof.stage import ROOT, Row, Stage, StageContext, python_path
+from perfsuite.gate.descendants import descendants, kill
 
 REHEARSAL_PATIENCE = 6  # a machine without a GPU may have two slow cores
 Command = Callable[[Stage, Path], Sequence[str]]
@@ -47,10 +49,10 @@ def rows_file(out: Path, stage: Stage) -> Path:
 def run_stage(
     stage: Stage, out: Path, *, is_rehearsal: bool, command: Command = stage_command
 ) -> StageResult:
-    """Run a stage in a new process group, and end the whole group at the time limit."""
+    """Run a stage in a new process group, and end it with all it started at the time limit."""
     rows_file(out, stage).unlink(missing_ok=True)
     limit = stage.limit_seconds * (REHEARSAL_PATIENCE if is_rehearsal else 1)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": python_path()}
     if is_rehearsal:
         # Without compilation, and with Triton's kernels in its interpreter.
         environment |= {REHEARSAL_VARIABLE: "1", "TORCHDYNAMO_DISABLE": "1", "TRITON_INTERPRET": "1"}
@@ -81,9 +83,12 @@ def run_stage(
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """The sides of a gate are in groups of their own; one that lives on would keep the device's memory."""
+    started = descendants(process.pid)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    kill(started)
 
 
 def _read_rows(out: Path, stage: Stage) -> tuple[Row, ...]:

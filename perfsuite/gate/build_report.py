@@ -8,6 +8,7 @@ from statistics import median
 
 from perfsuite.gate import node_verdicts
 from perfsuite.gate.gate_state import GateContext, GateState
+from perfsuite.gate.gpu_notes import gpu_notes
 from perfsuite.gate.pair_result import NodeId
 from perfsuite.gate.settings import GateSettings
 from perfsuite.gate.timing import advise_unclear
@@ -156,11 +157,7 @@ def _apply_quarantine(settings: GateSettings, verdict: Verdict) -> Verdict:
 
 def _notes(state: GateState) -> tuple[str, ...]:
     """The notes of all stages, each once."""
-    notes = list(state.notes)
-    throttled = sum(workload.throttled_turns for workload in state.workloads.values())
-    if throttled:
-        notes.append(f"{throttled} turns ran on a throttled GPU, even when repeated")
-    return tuple(dict.fromkeys(notes))
+    return tuple(dict.fromkeys([*state.notes, *gpu_notes(state.workloads.values())]))
 
 
 def _side_revision(context: GateContext, side: str) -> SideRevision:

@@ -108,7 +108,9 @@ def _judge_counters(
     confirmation = confirm_counters(context, state, differences, timed)
     for name, node in timed.items():
         result = apply_confirmation(name, diffs[name], confirmation, DIRECTIONS)
-        state.verdicts.setdefault(name, []).extend((*result.changed, *result.varying_verdicts(name)))
+        state.verdicts.setdefault(name, []).extend(
+            (*result.changed, *result.one_sided, *result.varying_verdicts(name))
+        )
         state.workloads[name] = WorkloadState(
             name=name, node=node, tolerance=context.tolerance(name, node), counters=result.stable
         )

@@ -12,6 +12,7 @@ from perfsuite.gate import node_verdicts
 from perfsuite.gate.build_report import build_report
 from perfsuite.gate.counting import count_benchmarks, nodes_to_run
 from perfsuite.gate.gate_state import GateContext, GateState
+from perfsuite.gate.gpu_notes import describe_other_processes, uses_device
 from perfsuite.gate.pair_result import NodeId
 from perfsuite.gate.pair_runner import OnProgress, collect_suites, ignore_progress, open_pair_runner
 from perfsuite.gate.settings import GateSettings
@@ -54,7 +55,9 @@ def _run_stages(context: GateContext, state: GateState) -> None:
     count_benchmarks(context, state, nodes)
     _report_absences(context, state, nodes)
     _plan_rule(context, state)
+    _note_gpu_processes(context, state)
     time_workloads(context, state)
+    _note_gpu_processes(context, state)
 
 
 def _note_rules(context: GateContext, state: GateState) -> None:
@@ -94,6 +97,13 @@ def _report_absences(context: GateContext, state: GateState, nodes: Sequence[Nod
     for side in SIDES:
         causes = map(node_verdicts.summarize_collect_error, errors[side])
         state.notes += [f"{side}: collection failed: {cause}" for cause in causes]
+
+
+def _note_gpu_processes(context: GateContext, state: GateState) -> None:
+    """Name the processes that use the GPU now: no side is alive."""
+    if any(map(uses_device, state.workloads.values())):
+        for note in describe_other_processes(context.runner.gpu):
+            _note(context, state, note)
 
 
 def _plan_rule(context: GateContext, state: GateState) -> None:

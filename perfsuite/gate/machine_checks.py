@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
-from perfsuite.measure.gpu import first_visible_device, load_nvml
+from perfsuite.measure.gpu import load_nvml, nvml_problem, throttle_reasons
+from perfsuite.measure.visible_devices import VisibleDevice, other_processes, visible_devices
 
 BUSY_PERCENT = 10.0
 HOT_CELSIUS = 85.0
@@ -134,16 +136,35 @@ def check_temperature(root: Path) -> MachineCheck:
 
 
 def check_gpu() -> list[MachineCheck]:
-    module = load_nvml()
-    device = first_visible_device(module) if module is not None else None
-    if module is None or device is None:
-        return [MachineCheck("GPU", "none")]
-    now = module.nvmlDeviceGetClockInfo(device, module.NVML_CLOCK_SM)
-    most = module.nvmlDeviceGetMaxClockInfo(device, module.NVML_CLOCK_SM)
-    degrees = module.nvmlDeviceGetTemperature(device, module.NVML_TEMPERATURE_GPU)
+    """The checks of the visible devices. One that cannot be read counts as a disturbance."""
+    nvml = load_nvml()
+    if nvml is None:
+        problem = nvml_problem()
+        remedy = "make NVML readable, or throttling is not seen" if problem else ""
+        return [MachineCheck("GPU", problem or "none", remedy)]
+    try:
+        checks = [check for device in visible_devices(nvml) for check in _check_device(nvml, device)]
+    except nvml.NVMLError as error:
+        return [MachineCheck("GPU", f"NVML: {error}", "restart the driver, or the machine")]
+    return checks or [MachineCheck("GPU", "none visible")]
+
+
+def _check_device(nvml: Any, device: VisibleDevice) -> list[MachineCheck]:
+    card = device.card
+    now = nvml.nvmlDeviceGetClockInfo(card, nvml.NVML_CLOCK_SM)
+    most = nvml.nvmlDeviceGetMaxClockInfo(card, nvml.NVML_CLOCK_SM)
+    degrees = nvml.nvmlDeviceGetTemperature(card, nvml.NVML_TEMPERATURE_GPU)
+    reasons, processes = throttle_reasons(nvml, card), other_processes(nvml, device)
+    observed = "not visible" if processes is None else ", ".join(map(str, processes)) or "none"
     return [
         MachineCheck("GPU clock", f"{now} of {most} MHz"),
         MachineCheck("GPU temperature", f"{degrees} °C", "let it cool" if degrees >= HOT_CELSIUS else ""),
+        MachineCheck(
+            "GPU throttling",
+            ", ".join(reasons) or "none",
+            "remove its cause: heat or power" if reasons else "",
+        ),
+        MachineCheck("GPU processes", observed, "stop them while timing" if processes else ""),
     ]
 
 

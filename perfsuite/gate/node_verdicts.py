@@ -35,7 +35,7 @@ def judge_outcomes(node: NodeId, outcomes: Mapping[str, NodeOutcome], is_on_base
     if bad:
         side = "both sides" if len(bad) == 2 else next(iter(bad))
         worst = bad.get("head") or bad["base"]
-        reason = f"{worst.outcome} on {side}: {_failure_reason(worst.detail)}"
+        reason = f"{worst.outcome} on {side}: {_failure_reason(worst.detail)}{_memory_hint(worst.detail)}"
         return NodeFinding(_verdict(node, Outcome.ERROR, reason))
     skipped = {
         side: _failure_reason(outcome.detail)
@@ -87,6 +87,16 @@ def _failure_reason(detail: str) -> str:
     lines = [line.strip() for line in detail.splitlines() if line.strip()]
     reasons = _error_lines(lines) or lines[-1:]
     return (reasons[0] if reasons else "no reason given")[:300]
+
+
+def _memory_hint(detail: str) -> str:
+    """
+    >>> _memory_hint("E   torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 40.00 GiB.")
+    '; both sides are on the device at once, so its memory must hold two of them'
+    """
+    if "CUDA out of memory" not in detail:
+        return ""
+    return "; both sides are on the device at once, so its memory must hold two of them"
 
 
 def _error_lines(lines: Iterable[str]) -> list[str]:

@@ -12,6 +12,7 @@ from perfsuite.judge.pair_ratio import pair_log_ratio, pair_standard_error
 from perfsuite.judge.pairs_needed import count_missing_pairs
 from perfsuite.judge.sequential_rule import Decision, SequentialRule, decide
 from perfsuite.judge.stage_attribution import StageSeconds
+from perfsuite.measure.measurement import GpuReadings
 
 MAX_WAITED_SHARE = 0.1  # of a turn; beyond it the size of a change is not known
 
@@ -33,7 +34,9 @@ class WorkloadState:
     # By pair, of the side that waited less: the share of its turns that a thread waited for a core, where
     # this was not subtracted. Only other processes delay both sides.
     waited_shares: list[float] = field(default_factory=list)
+    gpu_readings: dict[str, list[GpuReadings]] = field(default_factory=lambda: {"base": [], "head": []})
     throttled_turns: int = 0  # turns in which the GPU was throttled even when repeated
+    unobserved_turns: int = 0  # turns without readings of a GPU
     decision: Decision | None = None
 
     def add_pair(self, turns: WorkloadTurns, first_side: str) -> None:
@@ -46,9 +49,11 @@ class WorkloadState:
         self.stage_seconds.append((_stage_medians(by_side["base"]), _stage_medians(by_side["head"])))
         self.gate_seconds = turns.gate_seconds
         self.waited_shares.append(min(mean(turn.waited_share for turn in each) for each in by_side.values()))
-        self.throttled_turns += sum(
-            bool(turn.gpu and turn.gpu.throttled) for turn in (*turns.first_turns, *turns.second_turns)
-        )
+        for side, side_turns in by_side.items():
+            readings = [turn.gpu for turn in side_turns if turn.gpu is not None]
+            self.gpu_readings[side] += readings
+            self.throttled_turns += sum(bool(each.throttled) for each in readings)
+            self.unobserved_turns += len(side_turns) - len(readings)
 
     @property
     def is_undecided(self) -> bool:

@@ -129,21 +129,23 @@ def apply_confirmation(
     }
     return CounterDiff(
         changed=tuple(
-            _verdict(difference, confirmation, directions.get(difference.counter))
+            _verdict(difference, diff, confirmation, directions.get(difference.counter))
             for difference in differences
             if difference.counter not in varying
         ),
         stable={counter: values for counter, values in diff.stable.items() if counter not in varying},
         unstable={**diff.unstable, **varying},
+        one_sided=diff.one_sided,
+        kernels=diff.kernels,
     )
 
 
 def _verdict(
-    difference: CounterDifference, confirmation: Confirmation, direction: Direction | None
+    difference: CounterDifference, diff: CounterDiff, confirmation: Confirmation, direction: Direction | None
 ) -> Verdict:
     workload, counter = difference.workload, difference.counter
     if difference in confirmation.confirmed:
-        evidence = f"the same in {confirmation.pairs + 1} pairs of fresh processes"
+        evidence = diff.explain(counter, f"the same in {confirmation.pairs + 1} pairs of fresh processes")
         return changed_verdict(workload, counter, (difference.base, difference.head), direction, evidence)
     if difference in confirmation.lost:
         evidence = "not confirmed: its processes ended before it was counted again"

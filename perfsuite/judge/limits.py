@@ -7,10 +7,18 @@ from enum import StrEnum
 from math import isfinite
 
 from perfsuite.errors import UsageError
-from perfsuite.judge.metrics import METRICS, RATE_SUFFIX, Metric, MetricEstimate, find_metric
+from perfsuite.judge.metrics import (
+    ENERGY_PREFIX,
+    METRICS,
+    RATE_SUFFIX,
+    Metric,
+    MetricEstimate,
+    find_metric,
+)
 from perfsuite.judge.serial_dependence import MAX_DISTURBANCE
 from perfsuite.judge.units import MetricKind, format_quantity, parse_quantity
 from perfsuite.judge.verdict import Interval, Outcome, Verdict
+from perfsuite.measure.counters.registry import DEVICE_COUNTERS
 
 # In fewer rounds, a neighbor that is there the whole time cannot be told from slow code. One that stays for
 # 20 rounds on average stays for 200 once in 28,000.
@@ -107,6 +115,12 @@ def _hint(limit: Limit) -> str:
     if limit.kind is MetricKind.RATE:
         unit = limit.metric.removesuffix(RATE_SUFFIX)
         return f'; say how many one call handles: perf(..., items=32, unit="{unit}")'
+    if limit.metric in DEVICE_COUNTERS:
+        return "; it is counted where torch uses a CUDA device that its profiler may trace"
+    if limit.metric.startswith("gpu_"):
+        return "; NVML did not read it the whole time (perfsuite doctor says why)"
+    if limit.metric.startswith(ENERGY_PREFIX):
+        return "; it needs perf(..., items=32, unit=...), and a device whose energy NVML knows"
     if limit.kind is not MetricKind.COUNT or limit.metric in METRICS:
         return ""
     return f"; announce it with stages.count_event({limit.metric!r}, 0) where it may not happen"

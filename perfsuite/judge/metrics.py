@@ -18,6 +18,9 @@ from perfsuite.measure.gpu import GPU_METRICS
 from perfsuite.measure.measurement import Measurement
 
 RATE_SUFFIX = "_per_second"
+ENERGY_PREFIX = "joules_per_"
+# NVML's counter of energy moves in steps; a reading may be this old. Assumed: no GPU was there to measure it.
+ENERGY_STEP_SECONDS = 0.1
 _PERCENTILES = (50, 90, 95, 99)
 
 
@@ -97,6 +100,19 @@ def _estimate_gpu(name: str, scale: float, measurement: Measurement, level: floa
     return MetricEstimate.exact(measurement.gpu.medians[name] / scale)
 
 
+def _estimate_energy(name: str, measurement: Measurement, level: float) -> MetricEstimate | None:
+    """The energy of the whole card for one item, with the uncertainty of the counter's steps."""
+    gpu, item = measurement.gpu, name.removeprefix(ENERGY_PREFIX)
+    if measurement.unit not in (f"{item}s", f"{item}es", item) and item != "item":
+        return None
+    if gpu is None or gpu.energy_joules is None or not gpu.calls or not gpu.seconds:
+        return None
+    items = gpu.calls * measurement.items_per_call
+    step = gpu.energy_joules / gpu.seconds * ENERGY_STEP_SECONDS
+    low, high = max(0.0, gpu.energy_joules - step), gpu.energy_joules + step
+    return MetricEstimate(gpu.energy_joules / items, Interval(low / items, high / items, level=1.0))
+
+
 def _estimate_counter(name: str, measurement: Measurement, level: float) -> MetricEstimate | None:
     count = measurement.counters.get(name)
     if count is None:
@@ -153,7 +169,9 @@ _MEASURED = [metric.name for metric in METRICS.values() if metric.kind is not Me
 
 
 def find_metric(name: str) -> Metric:
-    """The metric of a name: an entry of METRICS, a rate (`images_per_second`), or a counter of the project.
+    """The metric of a name: an entry of METRICS, a rate, an energy, or a counter of the project.
+
+    Rates are such as `images_per_second`, energies such as `joules_per_image`.
 
     A project counts its own events with `stages.count_event`, so an unknown name is taken for such a counter,
     unless it is similar to a metric.
@@ -166,11 +184,14 @@ def find_metric(name: str) -> Metric:
         return METRICS[name]
     if name.endswith(RATE_SUFFIX):
         return Metric(name, MetricKind.RATE, more_is_better=True, estimate=partial(_estimate_rate, name))
+    if name.startswith(ENERGY_PREFIX):
+        return Metric(name, MetricKind.NUMBER, estimate=partial(_estimate_energy, name))
     similar = _similar_names(name)
     if similar:
         raise UsageError(
             f"{name!r} is not a metric, expected for example {' or '.join(similar)}; known are"
-            f" <unit>{RATE_SUFFIX}, {', '.join(_MEASURED)}, and counters such as host_syncs"
+            f" <unit>{RATE_SUFFIX}, {ENERGY_PREFIX}<item>, {', '.join(_MEASURED)},"
+            " and counters such as host_syncs"
         )
     return _counter_metric(name)
 
@@ -178,7 +199,8 @@ def find_metric(name: str) -> Metric:
 def _similar_names(name: str) -> list[str]:
     # One letter is a large part of a short name. A project's own counter may resemble a long one.
     cutoff = 0.6 if len(name) <= 4 else 0.85
-    known = [*METRICS, f"images{RATE_SUFFIX}", f"items{RATE_SUFFIX}", f"batches{RATE_SUFFIX}"]
+    rates = (f"images{RATE_SUFFIX}", f"items{RATE_SUFFIX}", f"batches{RATE_SUFFIX}")
+    known = [*METRICS, *rates, f"{ENERGY_PREFIX}image", f"{ENERGY_PREFIX}item"]
     return get_close_matches(name, known, cutoff=cutoff)
 
 

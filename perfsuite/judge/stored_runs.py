@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Protocol
@@ -15,10 +15,11 @@ from perfsuite.judge.time_rule import TimeRule
 from perfsuite.judge.units import Range
 from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.measure.counters.family import Direction
-from perfsuite.measure.counters.registry import DIRECTIONS
+from perfsuite.measure.counters.registry import DEVICE_COUNTERS, DIRECTIONS
 from perfsuite.measure.measurement import Environment, Measurement
 
 COUNTER_ENVIRONMENT_KEYS = ("torch", "python")  # counters differ where one of these does; seconds where any
+DEVICE_ENVIRONMENT_KEYS = ("gpu", "mig", "cuda")  # libraries choose other kernels for another GPU
 
 _BLOCKS_WARNING = (
     "one side is older than the other, and the history is too short to know how much this machine drifts: "
@@ -113,8 +114,11 @@ def compare_runs(
             ):
                 warnings.append(_BLOCKS_WARNING)
     if not any(key in differences for key in COUNTER_ENVIRONMENT_KEYS):
+        left_out = (
+            DEVICE_COUNTERS if any(key in differences for key in DEVICE_ENVIRONMENT_KEYS) else frozenset()
+        )
         for name in common:
-            counts = _counters(before[name]), _counters(after[name])
+            counts = _counters(before[name], left_out), _counters(after[name], left_out)
             evidence = _counter_evidence(*map(len, counts))
             verdicts += compare_counters(name, *counts, settings.directions, evidence).verdicts(name)
     return ComparisonReport(tuple(verdicts), tuple(warnings), needs, seconds)
@@ -134,8 +138,12 @@ def _by_workload(side: Sequence[ComparableRun], renames: Mapping[str, str]) -> d
     return measurements
 
 
-def _counters(measurements: Sequence[Measurement]) -> list[Mapping[str, int]]:
-    return [measurement.counters for measurement in measurements if measurement.counters]
+def _counters(measurements: Sequence[Measurement], left_out: Collection[str]) -> list[Mapping[str, int]]:
+    return [
+        {name: number for name, number in measurement.counters.items() if name not in left_out}
+        for measurement in measurements
+        if measurement.counters
+    ]
 
 
 def _counter_evidence(old: int, new: int) -> str:

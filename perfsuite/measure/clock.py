@@ -44,6 +44,21 @@ class WallClock:
         return (perf_counter_ns() - start) / 1e9
 
 
+@dataclass(slots=True)
+class CountingClock:
+    """A clock that counts the calls it times, warm-up included."""
+
+    clock: Clock
+    calls: int = 0
+
+    def wait(self) -> None:
+        self.clock.wait()
+
+    def time_calls(self, call: Call, calls: int) -> float:
+        self.calls += calls
+        return self.clock.time_calls(call, calls)
+
+
 @dataclass(frozen=True, slots=True)
 class CudaEventClock:
     """Device time of the current CUDA stream. For kernels, without the cost of launching them."""

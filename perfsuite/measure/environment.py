@@ -15,8 +15,9 @@ from typing import Any
 import psutil
 
 from perfsuite.cores import usable_cores
-from perfsuite.measure.gpu import first_visible_device, load_nvml
+from perfsuite.measure.gpu import load_nvml, nvml_problem
 from perfsuite.measure.measurement import Environment
+from perfsuite.measure.visible_devices import decode, is_mig_enabled, is_order_unknown, visible_devices
 
 _LIBRARIES = ("torch", "torchvision", "numpy", "pillow", "albumentations", "opencv-python-headless")
 
@@ -78,35 +79,43 @@ def _cuda_major() -> str:
     return "none"
 
 
-def _gpu_facts() -> tuple[dict[str, str], dict[str, str]]:
+GpuFacts = tuple[dict[str, str], dict[str, str]]  # hard, soft
+
+
+def _gpu_facts() -> GpuFacts:
     nvml = load_nvml()
-    device = first_visible_device(nvml) if nvml is not None else None
-    if nvml is None or device is None:
-        return {"gpu": "none", "gpus": "0"}, {}
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    count = len(visible.split(",")) if visible else nvml.nvmlDeviceGetCount()
-    hard = {
-        "gpu": _decode(nvml.nvmlDeviceGetName(device)),
-        "gpus": str(count),
-        "mig": _mig_mode(nvml, device),
-    }
-    soft = {
-        "driver": _decode(nvml.nvmlSystemGetDriverVersion()),
-        "power_limit_watts": str(round(nvml.nvmlDeviceGetEnforcedPowerLimit(device) / 1e3)),
-    }
-    return hard, soft
-
-
-def _mig_mode(nvml: Any, device: Any) -> str:
+    if nvml is None:
+        problem = nvml_problem()
+        return _unknown_gpu(problem) if problem else ({"gpu": "none", "gpus": "0"}, {})
     try:
-        current, _pending = nvml.nvmlDeviceGetMigMode(device)
-    except Exception:  # NVML raises an error on a GPU without MIG
-        return "off"
-    return "on" if current else "off"
+        return _facts_of_devices(nvml)
+    except nvml.NVMLError as error:  # a device that is lost, for example
+        return _unknown_gpu(f"NVML: {error}")
 
 
-def _decode(name: str | bytes) -> str:
-    return name.decode() if isinstance(name, bytes) else name
+def _unknown_gpu(problem: str) -> GpuFacts:
+    """A GPU may be there and in use, so this is another environment than one without a GPU."""
+    return {"gpu": "unknown", "gpus": "unknown"}, {"gpu_problem": problem}
+
+
+def _facts_of_devices(nvml: Any) -> GpuFacts:
+    if is_order_unknown(nvml, os.environ):
+        return _unknown_gpu(
+            "the cards differ and CUDA may number them in another order, set CUDA_DEVICE_ORDER=PCI_BUS_ID"
+        )
+    devices = visible_devices(nvml)
+    if not devices:
+        return {"gpu": "none", "gpus": "0"}, {}
+    first = devices[0]
+    hard = {
+        "gpu": decode(nvml.nvmlDeviceGetName(first.handle)),  # that of a MIG instance has its size
+        "gpus": str(len(devices)),
+        "mig": "on" if is_mig_enabled(nvml, first.card) else "off",
+    }
+    soft = {"driver": decode(nvml.nvmlSystemGetDriverVersion())}
+    with suppress(nvml.NVMLError_NotSupported):
+        soft["power_limit_watts"] = str(round(nvml.nvmlDeviceGetEnforcedPowerLimit(first.card) / 1e3))
+    return hard, soft
 
 
 def _first_line(path: str) -> str:

@@ -54,19 +54,22 @@ class MemoryPeaks:
 
 @dataclass(frozen=True, slots=True)
 class GpuReadings:
-    """NVML's readings while the workload ran. `medians` has one value per metric of `gpu.GPU_METRICS`.
+    """NVML's readings while the workload ran. `medians` has one value per metric that the device supports.
 
     >>> GpuReadings(medians={"utilization_percent": 97.0}, energy_joules=12.0).utilization_percent
     97.0
     """
 
     medians: Mapping[str, float]
-    energy_joules: float
+    energy_joules: float | None  # of the whole card; None for a MIG instance
     throttled: tuple[str, ...] = ()  # every throttle reason that NVML reported
+    seconds: float = 0.0  # how long it was read
+    calls: int = 0  # of the workload in that time
 
     @property
-    def utilization_percent(self) -> float:
-        return self.medians["utilization_percent"]
+    def utilization_percent(self) -> float | None:
+        """None for a MIG instance."""
+        return self.medians.get("utilization_percent")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from perfsuite.judge.metrics import (
 from perfsuite.judge.order_statistics import confidence_at_look
 from perfsuite.judge.units import MetricKind
 from perfsuite.judge.verdict import Outcome, Verdict
-from perfsuite.measure.clock import Clock, make_clock
+from perfsuite.measure.clock import Clock, CountingClock, make_clock
 from perfsuite.measure.extra_calls import ExtraCalls
 from perfsuite.measure.gpu import monitor_gpu
 from perfsuite.measure.measurement import Measurement
@@ -91,7 +91,7 @@ class Perf:
         target = make_workload(self._item.nodeid, workload, items, unit)
         if self._run_without_measuring([target]):
             return None
-        timer = make_clock(device, clock)
+        timer = CountingClock(make_clock(device, clock))
 
         def is_decided(samples: Sequence[float], look: int) -> bool:
             level = confidence_at_look(self._options.level, look)
@@ -100,12 +100,13 @@ class Perf:
 
         extra = ExtraCalls(target, timer)
         with self._session.progress.for_workload(target.name) as progress:
-            with monitor_gpu() as gpu:
+            with monitor_gpu(device) as gpu:
                 rounds = sample(target.call, timer, self._plan, enough=is_decided, on_round=progress.on_round)
+            readings = gpu.readings and replace(gpu.readings, calls=timer.calls)
             if not self._options.time_only:
                 progress.on_round("counting, stages, memory", 0)
                 extra.collect(rounds)
-        measurement = extra.measurement(rounds, gpu.readings)
+        measurement = extra.measurement(rounds, readings)
         self._benchmark.add_samples(measurement)
         level = confidence_at_look(self._options.level, max(1, rounds.looks))
         verdicts, aims = (

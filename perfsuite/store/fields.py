@@ -24,6 +24,7 @@ from perfsuite.store.json_values import (
 from perfsuite.store.run import Run
 
 _LARGEST_INTEGER = 2**1000
+_GPU_FIELDS = ("energy_joules", "seconds", "calls")  # beside the medians
 _MEMORY_FIELDS_BEFORE = {"peak_rss_bytes": "peak_pss_bytes"}  # names in older files
 
 
@@ -71,8 +72,8 @@ def _measurement_fields(name: str, measurement: Measurement) -> dict[str, Any]:
 
 
 def _gpu_fields(readings: GpuReadings) -> dict[str, Any]:
-    other = {"energy_joules": readings.energy_joules, "throttled": list(readings.throttled)}
-    return {**readings.medians, **other}
+    other = {name: getattr(readings, name) for name in _GPU_FIELDS}
+    return {**readings.medians, **other, "throttled": list(readings.throttled)}
 
 
 def run_arguments(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,14 +142,18 @@ def _parse_memory(values: Mapping[str, Any]) -> MemoryPeaks:
 
 
 def _parse_gpu(values: Mapping[str, Any]) -> GpuReadings:
-    medians = {key: number(values[key], key) for key in values if key not in ("energy_joules", "throttled")}
+    medians = {key: number(values[key], key) for key in values if key not in (*_GPU_FIELDS, "throttled")}
     unknown = medians.keys() - {metric.name for metric in GPU_METRICS}
     if unknown:
         raise FieldError(f"gpu: {', '.join(sorted(unknown))}, expected only metrics of the GPU")
+    joules = values.get("energy_joules")
     return GpuReadings(
         medians=medians,
-        energy_joules=number(values.get("energy_joules"), "energy_joules"),
+        energy_joules=None if joules is None else number(joules, "energy_joules"),
         throttled=tuple(map(str, sequence(values, "throttled"))),
+        # Older files have neither.
+        seconds=number(values.get("seconds", 0.0), "seconds"),
+        calls=integer(values, "calls") if "calls" in values else 0,
     )
 
 

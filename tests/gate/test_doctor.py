@@ -12,6 +12,7 @@ from perfsuite.cli import main
 from perfsuite.gate import doctor, machine_checks
 from perfsuite.gate.doctor import PAIRS_SHOWN, PROBE_WORKLOADS, sensitivity
 from perfsuite.gate.machine_checks import MachineCheck
+from tests.measure.fake_nvml import FakeCard, FakeNvml
 
 QUIET = list(np.random.default_rng(1).normal(0, 0.005, 12))
 
@@ -149,3 +150,37 @@ def test_steal_time_is_a_share_of_all_time() -> None:
     assert result.observed == "10.0 % of the time"
     assert result.is_disturbance
     assert not machine_checks.check_steal_time(before, before).is_disturbance
+
+
+def gpu_checks(monkeypatch: pytest.MonkeyPatch, nvml: FakeNvml | None) -> dict[str, MachineCheck]:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(machine_checks, "load_nvml", lambda: nvml)
+    return {check.name: check for check in machine_checks.check_gpu()}
+
+
+def test_a_gpu_of_its_own_is_no_disturbance(monkeypatch: pytest.MonkeyPatch) -> None:
+    checks = gpu_checks(monkeypatch, FakeNvml([FakeCard("GPU-1")]))
+    assert {name: check.observed for name, check in checks.items()} == {
+        "GPU clock": "1980 of 1980 MHz",
+        "GPU temperature": "61 °C",
+        "GPU throttling": "none",
+        "GPU processes": "none",
+    }
+    assert not any(check.is_disturbance for check in checks.values())
+
+
+def test_throttling_and_other_processes_disturb(monkeypatch: pytest.MonkeyPatch) -> None:
+    checks = gpu_checks(monkeypatch, FakeNvml([FakeCard("GPU-1", throttle_bits=4, processes=(71, 70))]))
+    disturbances = {name: check.observed for name, check in checks.items() if check.is_disturbance}
+    assert disturbances == {"GPU throttling": "power cap", "GPU processes": "70, 71"}
+
+
+def test_a_gpu_that_cannot_be_read_disturbs(monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = gpu_checks(monkeypatch, FakeNvml(answers=1))["GPU"]
+    assert (lost.observed, lost.is_disturbance) == ("NVML: GPU is lost", True)
+    monkeypatch.setattr(machine_checks, "nvml_problem", lambda: "NVML: Driver Not Loaded")
+    unread = gpu_checks(monkeypatch, None)["GPU"]
+    assert (unread.observed, unread.is_disturbance) == ("NVML: Driver Not Loaded", True)
+    monkeypatch.setattr(machine_checks, "nvml_problem", lambda: "")
+    absent = gpu_checks(monkeypatch, None)["GPU"]
+    assert (absent.observed, absent.is_disturbance) == ("none", False)

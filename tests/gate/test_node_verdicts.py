@@ -69,6 +69,26 @@ def test_a_crash_is_an_error_and_never_a_regression(project: Project) -> None:
     assert report.exit_code == 12
 
 
+@pytest.mark.parametrize("side", ["base", "head"])
+def test_a_device_without_memory_for_both_sides_is_said_to_be_too_small(side: str) -> None:
+    detail = "E   torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 40.00 GiB."
+    found = {"base": NodeOutcome("passed"), "head": NodeOutcome("passed")} | {
+        side: NodeOutcome("failed", detail)
+    }
+    finding = judge_outcomes(NodeId("t"), found, is_on_base=True)
+    assert finding.verdict is not None
+    assert finding.verdict.outcome is Outcome.ERROR
+    assert "CUDA out of memory" in finding.verdict.reason
+    assert finding.verdict.reason.endswith("its memory must hold two of them")
+
+
+def test_another_error_says_nothing_about_memory() -> None:
+    found = {"base": NodeOutcome("passed"), "head": NodeOutcome("failed", "E   ValueError: boom")}
+    finding = judge_outcomes(NodeId("t"), found, is_on_base=True)
+    assert finding.verdict is not None
+    assert finding.verdict.reason == "failed on head: ValueError: boom"
+
+
 def test_a_side_that_dies_between_turns_does_not_block_the_other(project: Project) -> None:
     late = "\ncalls = 0\ndef dies():\n    global calls\n    calls += 1\n    work(0.001)\n"
     tests = BENCHMARKS + "\ndef test_dies(benchmark):\n    benchmark(jobs.dies)\n"

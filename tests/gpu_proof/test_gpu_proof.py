@@ -12,12 +12,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks.gpu_proof.__main__ import all_stages, main
+from benchmarks.gpu_proof.__main__ import all_stages, main, run_all
+from benchmarks.gpu_proof.rows_plugin import FAILED, REHEARSAL_VARIABLE, ROWS_VARIABLE
 from benchmarks.gpu_proof.runner import StageResult, run_stage, run_stage_here
 from benchmarks.gpu_proof.stage import ROOT, Row, Stage, StageContext
 from benchmarks.gpu_proof.summary import render_summary
 
 TOTAL_SECONDS = 9 * 60
+PLUGIN = "benchmarks.gpu_proof.rows_plugin"
 
 
 def no_rows(context: StageContext) -> Iterator[Row]:
@@ -51,6 +53,33 @@ def test_a_stage_that_hangs_is_ended_and_its_rows_are_kept(tmp_path: Path) -> No
     )
     assert result.problem == "ended after its limit of 3 s"
     assert result.rows == (Row("copy", "3 GB/s"),)
+
+
+def test_the_next_stage_runs_after_one_that_hangs(tmp_path: Path) -> None:
+    def command(stage: Stage, out: Path) -> Sequence[str]:
+        return [*script("time.sleep(600)" if stage.name == "one" else "pass"), str(out)]
+
+    stages = [make_stage("one", limit_seconds=2), make_stage("two")]
+    assert run_all(stages, tmp_path, rehearse=False, command=command) == 1
+    page = (tmp_path / "summary.md").read_text()
+    assert "**ended after its limit of 2 s**" in page
+    assert "## two" in page
+    assert "not run" not in page
+    assert run_all(stages[1:], tmp_path, rehearse=False, command=command) == 0
+
+
+def test_what_a_stage_started_ends_with_it(tmp_path: Path) -> None:
+    """Also in a session of its own, as the sides of a gate are: it would keep the device's memory."""
+    start = "import subprocess; child = subprocess.Popen(['sleep', '600'], start_new_session=True); "
+    source = start + "open(out + '/pid', 'w').write(str(child.pid)); time.sleep(600)"
+    run_stage(
+        make_stage(limit_seconds=3),
+        tmp_path,
+        is_rehearsal=False,
+        command=lambda stage, out: [*script(source), str(out)],
+    )
+    pid = int((tmp_path / "pid").read_text())
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_stage_that_fails_says_why(tmp_path: Path) -> None:
@@ -94,7 +123,7 @@ def test_rows_of_tests_are_written_while_they_run(
     pytester: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = tmp_path / "rows.jsonl"
-    monkeypatch.setenv("PERFSUITE_GPU_ROWS", str(rows))
+    monkeypatch.setenv(ROWS_VARIABLE, str(rows))
     pytester.makepyfile(
         """
         import pytest
@@ -107,13 +136,43 @@ def test_rows_of_tests_are_written_while_they_run(
             pytest.skip("no kornia")
         """
     )
-    pytester.runpytest_inprocess("-p", "benchmarks.gpu_proof.rows_plugin")
+    assert pytester.runpytest_inprocess("-p", PLUGIN).ret == pytest.ExitCode.TESTS_FAILED
     assert [Row(**json.loads(line)) for line in rows.read_text().splitlines()] == [
         Row("test_fast", "9 images/s, speedup kept"),
         Row("test_slow", "failed", "broken: too slow"),
         Row("tests", "1 failed, 1 passed, 1 skipped"),
         Row("skipped 1", "", "no kornia"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("source", "is_rehearsal", "code"),
+    [
+        ("def test_it(): pytest.fail('broken: too slow', pytrace=False)", False, 1),
+        ("def test_it(): pytest.fail('error: no gpu_utilization', pytrace=False)", True, 1),
+        ("def test_it(): pytest.fail('error: no gpu_utilization', pytrace=False)", False, FAILED),
+        ("def test_it(): nomralize()", True, FAILED),
+        ("def test_it(): assert False", False, FAILED),
+        ("def test_it(no_such_fixture): pass", True, FAILED),
+        ("import no_such_module\ndef test_it(): pass", False, FAILED),
+        ("def test_it(): pytest.skip('no kornia')", False, 0),
+    ],
+    ids=["limit", "no value", "no value on a GPU", "typo", "wrong", "fixture", "not collected", "skipped"],
+)
+def test_a_mistake_is_told_from_a_limit_that_is_not_kept(
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    source: str,
+    is_rehearsal: bool,
+    code: int,
+) -> None:
+    """Else a rehearsal would pass in which no benchmark runs."""
+    monkeypatch.setenv(ROWS_VARIABLE, str(pytester.path / "rows.jsonl"))
+    monkeypatch.delenv(REHEARSAL_VARIABLE, raising=False)
+    if is_rehearsal:
+        monkeypatch.setenv(REHEARSAL_VARIABLE, "1")
+    pytester.makepyfile(f"import pytest\n{source}")
+    assert pytester.runpytest_inprocess("-p", PLUGIN, "--continue-on-collection-errors").ret == code
 
 
 def test_short_stages_pass_a_rehearsal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -189,3 +189,15 @@ def test_what_could_not_be_confirmed_is_unclear_and_says_why(status: str, reason
     [verdict] = diff.changed
     assert verdict.outcome is Outcome.UNCLEAR
     assert reason in verdict.evidence
+
+
+def test_what_one_side_could_not_count_and_the_kernels_outlive_the_confirmation() -> None:
+    directions = {"kernel_launches": Direction.LESS_IS_BETTER, "memsets": Direction.LESS_IS_BETTER}
+    base, head = {"kernel_launches": 1, "memsets": 1}, {"kernel_launches": 2, "kernel: add": 1}
+    diff = compare_counters("t", [base], [head], directions)
+    [difference] = find_differences("t", diff)
+    confirmation = Confirmation(confirmed=frozenset({difference}), pairs=9)
+    confirmed = apply_confirmation("t", diff, confirmation, directions)
+    [changed], [one_sided] = confirmed.changed, confirmed.one_sided
+    assert changed.evidence.endswith("10 pairs of fresh processes; kernels: +1 add")
+    assert (one_sided.metric, one_sided.outcome) == ("memsets", Outcome.UNCLEAR)

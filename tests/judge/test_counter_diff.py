@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from perfsuite.judge.counter_diff import CounterDiff, compare_counters
+from perfsuite.judge.counter_diff import CounterDiff, compare_counters, describe_kernels
 from perfsuite.judge.verdict import Outcome, Verdict
 from perfsuite.measure.counters.family import Direction
 
 DIRECTIONS = {
+    "kernel_launches": Direction.LESS_IS_BETTER,
+    "device_kernels": Direction.LESS_IS_BETTER,
     "casts": Direction.LESS_IS_BETTER,
     "copies": Direction.LESS_IS_BETTER,
     "cache_hits": Direction.MORE_IS_BETTER,
@@ -68,3 +70,41 @@ def test_what_varies_does_not_fail_and_does_not_hide_a_change() -> None:
 def test_many_values_are_cut_to_a_readable_length() -> None:
     [verdict] = compare_counters("t", [{"casts": n} for n in range(50)], [{"casts": 1}], {}).verdicts("t")
     assert "0, 1, 2, 3, 4, 5 and 44 more" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "side"),
+    [({"kernel_launches": 9}, {"casts": 0}, "base"), ({"casts": 0}, {"kernel_launches": 9}, "head")],
+)
+def test_a_counter_of_a_device_that_one_side_could_not_count_is_unclear(
+    old: dict[str, int], new: dict[str, int], side: str
+) -> None:
+    """A head whose profiler is blind, or that uses no device, has not improved."""
+    found = verdicts([old] * 2, [new] * 2)["kernel_launches"]
+    assert found.outcome is Outcome.UNCLEAR
+    assert found.reason == f"counted on {side} alone, expected both sides"
+
+
+def test_a_counter_of_a_device_that_older_runs_have_as_zero_is_equal() -> None:
+    found = verdicts([{"kernel_launches": 0, "casts": 1}], [{"casts": 1}])
+    assert {key: each.outcome for key, each in found.items()} == {"counters": Outcome.KEPT}
+
+
+ADD, MUL = "kernel: add", "kernel: mul"
+
+
+def test_kernels_explain_a_change_of_launches() -> None:
+    old, new = {"kernel_launches": 2, ADD: 1, MUL: 1}, {"kernel_launches": 3, ADD: 3}
+    found = verdicts([old], [new])
+    assert found["kernel_launches"].reason == "2 -> 3 (+1), exact; kernels: +2 add, -1 mul"
+    assert set(found) == {"kernel_launches"}, "a kernel has no verdict of its own"
+
+
+def test_kernels_explain_no_other_counter() -> None:
+    old, new = {"casts": 1, ADD: 1}, {"casts": 2, ADD: 2}
+    assert verdicts([old], [new])["casts"].reason == "1 -> 2 (+1), exact"
+
+
+def test_of_many_kernels_some_are_named() -> None:
+    new = {f"kernel: k{number}": number for number in range(6)}
+    assert describe_kernels({}, new) == "+5 k5, +4 k4, +3 k3, and 2 more"

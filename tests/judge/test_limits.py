@@ -127,6 +127,59 @@ def test_reserved_device_memory_has_a_limit_of_its_own() -> None:
     assert estimate == MetricEstimate.exact(2**30)
 
 
+def energy(joules: float | None, seconds: float, calls: int) -> Measurement:
+    readings = GpuReadings(medians={}, energy_joules=joules, seconds=seconds, calls=calls)
+    return took(0.1, gpu=readings)  # 10 images a call
+
+
+@pytest.mark.parametrize("metric", ["joules_per_image", "joules_per_item"])
+@pytest.mark.parametrize(
+    ("bound", "outcome"), [(0.506, Outcome.KEPT), (0.5, Outcome.UNCLEAR), (0.494, Outcome.BROKEN)]
+)
+def test_the_energy_of_an_item_is_that_of_all_calls(metric: str, bound: float, outcome: Outcome) -> None:
+    """500 J in 10 s for 1,000 images; a reading may be 0.1 s old, which is 5 J."""
+    limit = Limit.parse(LimitType.CEILING, metric, bound)
+    estimate = find_metric(metric).estimate(energy(500.0, seconds=10.0, calls=100), 0.99)
+    assert estimate is not None
+    assert estimate.value == pytest.approx(0.5)
+    assert (estimate.interval.low, estimate.interval.high) == pytest.approx((0.495, 0.505))
+    assert judge_limit(limit, estimate, "w").outcome is outcome
+
+
+@pytest.mark.parametrize(
+    "measurement",
+    [
+        took(0.1),
+        energy(None, seconds=10.0, calls=100),  # a MIG instance
+        energy(500.0, seconds=0.0, calls=0),  # a run of an older version
+    ],
+    ids=["no GPU", "unknown energy", "unknown calls"],
+)
+def test_without_energy_its_ceiling_is_an_error_and_not_kept(measurement: Measurement) -> None:
+    limit = Limit.parse(LimitType.CEILING, "joules_per_image", 1e9)
+    verdict = judge_limit(limit, limit.definition.estimate(measurement, 0.99), "w")
+    assert verdict.outcome is Outcome.ERROR
+    assert "a device whose energy NVML knows" in verdict.reason
+
+
+def test_the_energy_of_another_unit_has_no_value() -> None:
+    measured = energy(500.0, seconds=10.0, calls=100)
+    assert find_metric("joules_per_batch").estimate(measured, 0.99) is None
+    batches = replace(measured, unit="batches")
+    assert find_metric("joules_per_batch").estimate(batches, 0.99) is not None
+
+
+def test_a_ceiling_on_launches_is_not_kept_without_a_device() -> None:
+    """Negative control: a machine without a GPU does not pass for one that launches nothing."""
+    limit = Limit.parse(LimitType.CEILING, "kernel_launches", 100)
+    absent, counted, more = (
+        judge_limit(limit, limit.definition.estimate(took(0.1, counters=counters), 0.99), "w")
+        for counters in ({"casts": 0}, {"kernel_launches": 100}, {"kernel_launches": 101})
+    )
+    assert (absent.outcome, counted.outcome, more.outcome) == (Outcome.ERROR, Outcome.KEPT, Outcome.BROKEN)
+    assert "where torch uses a CUDA device" in absent.reason
+
+
 def test_gpu_utilization_has_a_floor_and_no_value_without_a_gpu() -> None:
     limit = Limit.parse(LimitType.FLOOR, "gpu_utilization", "90 %")
     busy = find_metric("gpu_utilization").estimate(took(0.1, gpu=gpu_readings(93.0)), 0.99)
@@ -134,6 +187,9 @@ def test_gpu_utilization_has_a_floor_and_no_value_without_a_gpu() -> None:
     idle = find_metric("gpu_utilization").estimate(took(0.1, gpu=gpu_readings(60.0)), 0.99)
     assert judge_limit(limit, idle, "w").outcome is Outcome.BROKEN
     assert find_metric("gpu_utilization").estimate(took(0.1), 0.99) is None
+    unread = judge_limit(limit, None, "w")
+    assert unread.outcome is Outcome.ERROR
+    assert "NVML did not read it" in unread.reason
     with pytest.raises(UsageError, match="expected a floor"):
         Limit.parse(LimitType.CEILING, "gpu_utilization", 0.9)
 

@@ -271,6 +271,21 @@ def test_counters_travel_between_machines_of_the_same_torch_and_python(key: str,
     assert (found.get("casts") is Outcome.REGRESSED) == compared
 
 
+@pytest.mark.parametrize(
+    ("key", "compared"), [("cpu", True), ("gpu", False), ("mig", False), ("cuda", False)]
+)
+def test_counters_of_a_device_stay_with_its_model(key: str, compared: bool) -> None:
+    there = replace(HERE, hard={**HERE.hard, key: "9.9"})
+    old = a_run(counters={"kernel_launches": 2, "casts": 1})
+    new = replace(a_run(counters={"kernel_launches": 3, "casts": 1}), environment=there)
+    without = replace(a_run(counters={"casts": 1}), environment=there)
+    found = {each.metric: each.outcome for each in compare_runs([old], [new]).verdicts}
+    assert (found.get("kernel_launches") is Outcome.REGRESSED) == compared
+    assert found["counters"] is Outcome.KEPT
+    found = {each.metric: each.outcome for each in compare_runs([old], [without]).verdicts}
+    assert (found.get("kernel_launches") is Outcome.UNCLEAR) == compared
+
+
 def test_a_counter_that_is_not_constant_on_one_side_is_shown_and_does_not_judge() -> None:
     """It may depend on the process, and then differ between any two of them."""
     old = [a_run(counters={"casts": casts, "copies": 1}) for casts in (2, 2, 3)]

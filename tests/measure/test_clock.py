@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from perfsuite.errors import UsageError
-from perfsuite.measure.clock import WallClock, clock_resolution_seconds, make_clock, wait_for_active_device
+from perfsuite.measure.clock import (
+    CountingClock,
+    WallClock,
+    clock_resolution_seconds,
+    make_clock,
+    wait_for_active_device,
+)
 
 
 class Device:
@@ -52,6 +58,16 @@ def test_the_device_is_idle_at_both_readings() -> None:
     tape = Tape()
     WallClock(tape.note("wait")).time_calls(tape.note("call"), 3)
     assert tape.events == ["wait", "call", "call", "call", "wait"]
+
+
+def test_a_counting_clock_counts_all_calls_and_times_as_its_clock() -> None:
+    tape = Tape()
+    clock = CountingClock(WallClock(tape.note("wait")))
+    clock.time_calls(tape.note("call"), 2)
+    clock.time_calls(tape.note("call"), 1)
+    clock.wait()
+    assert clock.calls == tape.events.count("call") == 3
+    assert tape.events == ["wait", "call", "call", "wait", "wait", "call", "wait", "wait"]
 
 
 def test_the_clock_waits_until_the_device_has_finished() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from perfsuite.measure import environment as module
 from perfsuite.measure.measurement import Environment
-from tests.measure.test_gpu import fake_nvml
+from tests.measure.fake_nvml import FakeCard, FakeNvml
 
 HARD = {"cpu": "EPYC", "cores": "2"}
 
@@ -40,23 +40,64 @@ def test_the_same_machine_has_the_same_fingerprint() -> None:
     assert module.detect_environment().fingerprint == first
 
 
-def test_a_gpu_is_a_hard_fact_and_its_driver_a_soft_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake = fake_nvml()
-    fake.nvmlDeviceGetName = lambda device: b"NVIDIA H200"
-    fake.nvmlSystemGetDriverVersion = lambda: "580.1"
-    fake.nvmlDeviceGetEnforcedPowerLimit = lambda device: 700_000
-
-    def no_mig(device: object) -> None:
-        raise RuntimeError("not supported")
-
-    fake.nvmlDeviceGetMigMode = no_mig
+def facts_with(
+    monkeypatch: pytest.MonkeyPatch, nvml: FakeNvml | None, visible: str | None = None
+) -> tuple[dict[str, str], dict[str, str]]:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(module, "load_nvml", lambda: fake)
-    hard, soft = module._gpu_facts()
-    assert hard == {"gpu": "NVIDIA H200", "gpus": "2", "mig": "off"}
+    monkeypatch.delenv("CUDA_DEVICE_ORDER", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr(module, "load_nvml", lambda: nvml)
+    return module._gpu_facts()
+
+
+NONE = {"gpu": "none", "gpus": "0"}
+UNKNOWN = {"gpu": "unknown", "gpus": "unknown"}
+
+
+def test_a_gpu_is_a_hard_fact_and_its_driver_a_soft_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    hard, soft = facts_with(monkeypatch, FakeNvml())
+    assert hard == {"gpu": "NVIDIA H100", "gpus": "2", "mig": "off"}
     assert soft == {"driver": "580.1", "power_limit_watts": "700"}
-    fake.nvmlDeviceGetMigMode = lambda device: (1, 1)
-    assert module._gpu_facts()[0]["mig"] == "on"
+
+
+@pytest.mark.parametrize(
+    ("visible", "gpus"), [("1", "1"), ("GPU-aaa1,GPU-bbb2", "2"), ("0,-1,1", "1"), ("1,9", "1")]
+)
+def test_only_visible_devices_are_counted(visible: str, gpus: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert facts_with(monkeypatch, FakeNvml(), visible)[0]["gpus"] == gpus
+
+
+@pytest.mark.parametrize("visible", ["", "-1", "9"])
+def test_hidden_devices_are_none(visible: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert facts_with(monkeypatch, FakeNvml(), visible) == (NONE, {})
+
+
+@pytest.mark.parametrize("visible", [None, "0", "MIG-1"])
+def test_an_instance_is_no_whole_card(visible: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    instance = FakeCard("MIG-1", name="NVIDIA H100 MIG 1g.10gb")
+    hard, _ = facts_with(monkeypatch, FakeNvml([FakeCard("GPU-1", instances=[instance])]), visible)
+    assert hard == {"gpu": "NVIDIA H100 MIG 1g.10gb", "gpus": "1", "mig": "on"}
+
+
+def test_a_gpu_that_cannot_be_read_is_unknown_and_not_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else figures of a GPU would be compared with those of machines without one."""
+    monkeypatch.setattr(module, "nvml_problem", lambda: "NVML: Driver Not Loaded")
+    assert facts_with(monkeypatch, None) == (UNKNOWN, {"gpu_problem": "NVML: Driver Not Loaded"})
+    monkeypatch.setattr(module, "nvml_problem", lambda: "")
+    assert facts_with(monkeypatch, None) == (NONE, {})
+
+
+def test_a_lost_gpu_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert facts_with(monkeypatch, FakeNvml(answers=0)) == (UNKNOWN, {"gpu_problem": "NVML: GPU is lost"})
+
+
+def test_different_cards_in_an_unknown_order_are_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    nvml = FakeNvml([FakeCard("GPU-1", name="T4"), FakeCard("GPU-2", name="H100")])
+    hard, soft = facts_with(monkeypatch, nvml, "1")
+    assert hard == UNKNOWN
+    assert "CUDA_DEVICE_ORDER=PCI_BUS_ID" in soft["gpu_problem"]
+    assert facts_with(monkeypatch, nvml, "GPU-2")[0]["gpu"] == "H100"
 
 
 def test_the_version_of_a_missing_distribution_is_absent() -> None:

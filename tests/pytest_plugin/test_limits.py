@@ -8,6 +8,7 @@ import json
 import pytest
 
 from perfsuite.pytest_plugin import fixture
+from tests.measure.fake_nvml import FakeNvml
 from tests.pytest_plugin.conftest import Run
 
 WORK = "def work(): return sum(range(2000))\n"
@@ -45,7 +46,6 @@ def test_a_counter_that_was_watched_and_did_not_occur_is_zero(run: Run) -> None:
     names = (
         "decoded_images",
         "graph_breaks",
-        "cuda_allocations",
         "host_syncs",
         "saved_bytes",
         "device_copies",
@@ -53,7 +53,24 @@ def test_a_counter_that_was_watched_and_did_not_occur_is_zero(run: Run) -> None:
     limits = ", ".join(f"{name}=0" for name in names)
     result = run(f"@pytest.mark.ceiling({limits})\ndef test_it(perf): perf(lambda: None)")
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["1 measured, 6 limits kept"])
+    result.stdout.fnmatch_lines(["1 measured, 5 limits kept"])
+
+
+@pytest.mark.parametrize("metric", ["kernel_launches", "memcpy_h2d", "cuda_allocations", "joules_per_call"])
+def test_a_ceiling_of_a_device_is_an_error_without_one(run: Run, metric: str) -> None:
+    result = run(f"import torch\n@pytest.mark.ceiling({metric}=9)\ndef test_it(perf): perf(lambda: None)")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"error: {metric} <= 9*has no {metric}, expected a value; it *device*"])
+
+
+@pytest.mark.parametrize(("bound", "outcome"), [("1e9", "passed"), ("0", "failed")])
+def test_the_energy_of_a_device_is_limited(
+    run: Run, monkeypatch: pytest.MonkeyPatch, bound: str, outcome: str
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr("perfsuite.measure.gpu.load_nvml", FakeNvml)
+    test = "def test_it(perf): perf(lambda: None, items=8, unit='images')"
+    run(f"@pytest.mark.ceiling(joules_per_image={bound})\n{test}").assert_outcomes(**{outcome: 1})
 
 
 def test_an_event_that_may_not_happen_is_announced_with_zero(run: Run) -> None:

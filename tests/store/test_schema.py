@@ -103,6 +103,12 @@ def test_the_memory_field_of_older_files_is_read_by_its_new_name() -> None:
     assert measurement.memory == MemoryPeaks(peak_pss_bytes=7)
 
 
+def test_energy_of_older_files_has_no_calls() -> None:
+    [run] = schema.parse_all(edited(measured("gpu", {"energy_joules": 6.0, "throttled": []})), "old.json")
+    [measurement] = run.measurements.values()
+    assert measurement.gpu == GpuReadings(medians={}, energy_joules=6.0, seconds=0.0, calls=0)
+
+
 @pytest.mark.parametrize(("data", "found"), DAMAGED.values(), ids=DAMAGED.keys())
 def test_damage_is_named_and_the_file_is_not_changed(data: bytes, found: str, tmp_path: Path) -> None:
     path = tmp_path / "0001_main.json"
@@ -189,7 +195,15 @@ measurements = st.builds(
     seconds_per_call_by_stage=st.dictionaries(names, seconds, max_size=3),
     counters=st.dictionaries(names, st.integers(0, 2**70), max_size=3),
     memory=st.none() | st.builds(MemoryPeaks, st.none() | st.integers(0, 2**50), st.none()),
-    gpu=st.none() | st.just(GpuReadings({"power_watts": 4.0}, 6.0, ("thermal",))),
+    gpu=st.none()
+    | st.builds(
+        GpuReadings,
+        st.just({"power_watts": 4.0}),
+        st.none() | seconds,
+        st.just(("thermal",)),
+        seconds,
+        st.integers(0, 10**9),
+    ),
 )
 runs = st.builds(
     Run,

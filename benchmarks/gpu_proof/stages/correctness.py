@@ -14,7 +14,7 @@ def run(context: StageContext) -> Iterator[Row]:
         if done.returncode != 0:
             raise RuntimeError("the GPU tests cannot be collected; see commands.log")
         return
-    yield from context.pytest("tests", "-x", "--maxfail=20")
+    context.pytest("tests", "--maxfail=20")
 
 
 STAGE = Stage(order=2, name="correctness", title="Correctness on the GPU", limit_seconds=120, run=run)

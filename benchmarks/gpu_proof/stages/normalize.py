@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from benchmarks.gpu_proof.stage import benchmark_stage
 
-from benchmarks.gpu_proof.stage import Row, Stage, StageContext
-
-
-def run(context: StageContext) -> Iterator[Row]:
-    seconds = "0.2" if context.is_rehearsal else "4"
-    yield from context.pytest(
-        "benchmarks/test_normalize.py", f"--perf-max-time={seconds}", "--benchmark-max-time=0.1"
-    )
-
-
-STAGE = Stage(order=3, name="normalize", title="Normalization", limit_seconds=40, run=run)
+STAGE = benchmark_stage(
+    order=3,
+    name="normalize",
+    title="Normalization",
+    limit_seconds=40,
+    file="benchmarks/test_normalize.py",
+    seconds=4,
+)

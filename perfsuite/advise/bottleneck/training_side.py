@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -15,7 +15,7 @@ from perfsuite.advise.inputs.batches import images_and_labels
 from perfsuite.advise.sweep.setting_loaders import TurnLoader
 from perfsuite.errors import NothingMeasuredError
 from perfsuite.measure.clock import Clock
-from perfsuite.measure.gpu import monitor_gpu
+from perfsuite.measure.gpu import GpuMonitor, monitor_gpu
 from perfsuite.training.devices import DeviceTransfer
 from perfsuite.training.step.optimizers import make_optimizer
 from perfsuite.training.step.step import TrainingStep
@@ -51,11 +51,16 @@ class TrainingRun:
         )
 
     def turn(self, epoch: int, processes: Sequence[psutil.Process] = ()) -> float:
-        with monitor_gpu() if self.step.device.type == "cuda" else nullcontext() as gpu:
+        with self._monitor() as gpu:
             seconds, images = self._train(epoch)
-        if gpu is not None and gpu.readings is not None:
-            self.gpu_busy_percent.append(gpu.readings.utilization_percent)
+        readings = None if gpu is None else gpu.readings
+        if readings is not None and readings.utilization_percent is not None:
+            self.gpu_busy_percent.append(readings.utilization_percent)
         return seconds / images
+
+    def _monitor(self) -> AbstractContextManager[GpuMonitor | None]:
+        device = self.step.device
+        return monitor_gpu(str(device)) if device.type == "cuda" else nullcontext()
 
     def _train(self, epoch: int) -> tuple[float, int]:
         """Seconds and images of a turn."""

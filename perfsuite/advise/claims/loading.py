@@ -91,11 +91,12 @@ def measure_stalls(
 
 def _gpu_utilization(config: ClaimsConfig, epoch: Callable[[], None]) -> float | None:
     """The median utilization in one epoch, 0 to 1; None without a GPU."""
-    with monitor_gpu() as monitor:
+    with monitor_gpu(config.device) as monitor:
         epoch()
     if monitor.readings is None or not config.device.startswith("cuda"):
         return None
-    return monitor.readings.utilization_percent / 100
+    percent = monitor.readings.utilization_percent
+    return None if percent is None else percent / 100
 
 
 def _stall_share(epoch: Callable[[], None], clock: Clock) -> float:

@@ -29,7 +29,6 @@ from perfsuite.cli.training_resources import EpochResourceMeter
 from perfsuite.errors import UsageError
 
 if TYPE_CHECKING:
-    from perfsuite.measure.measurement import GpuReadings
     from perfsuite.training.distributed.ranks import Rank
     from perfsuite.training.run.checkpoint import ModelSpec
     from perfsuite.training.run.evaluation import Evaluation
@@ -94,7 +93,7 @@ def _train(options: TrainOptions, model_name: str, preset: Preset, rank: Rank) -
                 trainer.resume(options.model_path)
             if not bar.quiet:
                 print(_start_message(trainer), file=sys.stderr)
-            with bar, resources, monitor_gpu() as gpu:
+            with bar, resources, monitor_gpu(str(rank.device)) as gpu:
                 trainer.fit()
             evaluation = trainer.evaluate(data.test) if data.test is not None else None
             status = "FINISHED"
@@ -104,8 +103,9 @@ def _train(options: TrainOptions, model_name: str, preset: Preset, rank: Rank) -
             for line in fault_lines(data.fault_logs()):
                 print_message(line)
     if rank.is_first:
-        if gpu.readings is not None and rank.device.type == "cuda":
-            print(_gpu_use_message(gpu.readings))
+        percent = None if gpu.readings is None else gpu.readings.utilization_percent
+        if percent is not None and rank.device.type == "cuda":
+            print(_gpu_use_message(percent))
         _print_summary(trainer, evaluation, options.model_path, options.log_path)
 
 
@@ -224,9 +224,9 @@ def _open_loggers(options: TrainOptions, settings: dict[str, Any]) -> list[RunLo
     return loggers
 
 
-def _gpu_use_message(readings: GpuReadings) -> str:
-    busy = f"the GPU was busy {readings.utilization_percent:.0f} % of the time, by NVML"
-    if readings.utilization_percent >= GPU_BUSY_PERCENT:
+def _gpu_use_message(percent: float) -> str:
+    busy = f"the GPU was busy {percent:.0f} % of the time, by NVML"
+    if percent >= GPU_BUSY_PERCENT:
         return busy
     return (
         f"{busy}, expected {GPU_BUSY_PERCENT} % or more; "

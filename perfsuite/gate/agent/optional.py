@@ -63,10 +63,17 @@ def set_workload_server(serve: Callable[[str, Callable[[], Any], float], None]) 
     fixture.set_workload_server(serve)
 
 
-def load_counter() -> Callable[[Callable[[], object]], dict[str, int]]:
-    """The function that counts one call; ImportError where perfsuite cannot be imported."""
+def load_counter() -> Callable[[Callable[[], object]], tuple[dict[str, int], str]]:
+    """The function that counts one call, and says why some counters are missing.
+
+    ImportError where perfsuite cannot be imported. A gated perfsuite may be older than the gate's.
+    """
     registry: Any = importlib.import_module("perfsuite.measure.counters.registry")
-    count: Callable[[Callable[[], object]], dict[str, int]] = registry.count
+
+    def count(call: Callable[[], object]) -> tuple[dict[str, int], str]:
+        counted = registry.count_call(call)
+        return {**counted.values, **getattr(counted, "kernels", {})}, getattr(counted, "missing", "")
+
     return count
 
 

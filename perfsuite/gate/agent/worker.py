@@ -128,8 +128,9 @@ class AgentWorker:
             name: number - self.compile_counts_before.get(name, 0)
             for name, number in torch_compile_counts().items()
         }
-        counts = [{**count(workload.call_once), **compiled} for _ in range(2)]
-        self.connection.send(event="counted", counts=counts)
+        (first, missing), (second, _) = count(workload.call_once), count(workload.call_once)
+        counts = [{**first, **compiled}, {**second, **compiled}]
+        self.connection.send(event="counted", counts=counts, missing=missing)
 
 
 def _call_repeatedly(workload: BenchmarkCall) -> None:

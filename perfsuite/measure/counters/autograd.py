@@ -49,5 +49,5 @@ FAMILY = CounterFamily(
     watch=_watch,
     needs_module="torch",
     scope=Scope.CALLING_THREAD,
-    second_call_if=lambda counts: counts.records_gradients,
+    own_call_if=lambda counts: counts.records_gradients,
 )

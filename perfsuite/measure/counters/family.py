@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum, StrEnum
 from threading import RLock
 
+KERNEL_PREFIX = "kernel: "  # of the number of times that one kernel ran, which explains other counters
+
 
 class Counts(Counter[str]):
-    """The counters of one call, and what the first call found out for a second one."""
+    """The counters of one call, and what the first call found out for those that follow."""
 
     records_gradients: bool = False  # whether autograd recorded any operator
+    missing: str = ""  # why a family could not count
 
 
 _lock = RLock()  # reentrant: garbage collection may run a finalizer that opens a file, which is counted
@@ -47,7 +50,8 @@ class CounterFamily:
     """Counters that are counted together. `watch(counts)` adds to `counts` what happens in its block.
 
     Every counter in `directions` starts at 0, so what was watched and did not happen is 0. A counter without
-    a direction exists only if `watch` adds to it, be it 0: `counts[name] += 0`.
+    a direction, or of a family that needs a device, exists only if `watch` adds to it, be it 0:
+    `counts[name] += 0`.
     """
 
     directions: Mapping[str, Direction]
@@ -55,8 +59,9 @@ class CounterFamily:
     needs_module: str | None = None  # counted only if the process has imported it already
     level: Level = Level.OUTER
     scope: Scope = Scope.PROCESS
-    # Counted in a second call, if the counts of the first say that it is worth one.
-    second_call_if: Callable[[Counts], bool] | None = None
+    needs_device: bool = False  # a ceiling on its counters cannot be kept by a machine without a device
+    # Counted in a call of its own, if the counts of the first call say that it is worth one.
+    own_call_if: Callable[[Counts], bool] | None = None
     contributes_to: tuple[str, ...] = ()  # counters of other families
 
 

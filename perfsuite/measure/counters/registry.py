@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from perfsuite.discovery import discover
 from perfsuite.measure import counters
 from perfsuite.measure.clock import Call
-from perfsuite.measure.counters.family import CounterFamily, Counts, Direction, Scope
+from perfsuite.measure.counters.family import KERNEL_PREFIX, CounterFamily, Counts, Direction, Scope
 from perfsuite.measure.counters.unseen_work import UnseenWork, watch_unseen_work
 
 FAMILIES = tuple(
@@ -29,6 +29,9 @@ DIRECTIONS: dict[str, Direction] = {
     name: direction for family in FAMILIES for name, direction in family.directions.items()
 }
 
+# Absent, and not 0, where no device is in use or its profiler is blind.
+DEVICE_COUNTERS = frozenset(name for family in FAMILIES if family.needs_device for name in family.directions)
+
 
 @dataclass(frozen=True, slots=True)
 class CallCounts:
@@ -36,23 +39,28 @@ class CallCounts:
 
     values: Mapping[str, int]
     unseen: Mapping[str, str] = field(default_factory=dict)  # by counter
+    kernels: Mapping[str, int] = field(default_factory=dict)  # how often each kernel ran, by prefixed name
+    missing: str = ""  # why some counters do not exist
 
 
 def count_call(call: Call) -> CallCounts:
-    """All counters of one call, which is made twice where autograd records something.
+    """All counters of one call, which is made again for each family that counts in a call of its own.
 
     The counters of torch need a process that has imported torch; a suite without torch does not import it.
     """
-    counts = Counts(dict.fromkeys(DIRECTIONS, 0))
+    counts = Counts({name: 0 for name in DIRECTIONS if name not in DEVICE_COUNTERS})
     absent = [family for family in FAMILIES if not _is_available(family)]
     present = [family for family in FAMILIES if family not in absent]
     with watch_unseen_work() as unseen:
-        _watch_call(call, counts, [family for family in present if family.second_call_if is None])
-    second = [family for family in present if family.second_call_if and family.second_call_if(counts)]
-    if second:
-        _watch_call(call, counts, second)
+        _watch_call(call, counts, [family for family in present if family.own_call_if is None])
+    for family in present:
+        if family.own_call_if is not None and family.own_call_if(counts):
+            _watch_call(call, counts, [family])
     imported = [family for family in absent if _is_available(family)]
-    return CallCounts(dict(counts), dict(_unseen_by_counter(counts, unseen, imported)))
+    kernels = {name: number for name, number in counts.items() if name.startswith(KERNEL_PREFIX)}
+    values = {name: number for name, number in counts.items() if name not in kernels}
+    unseen_by_counter = dict(_unseen_by_counter(values, unseen, imported))
+    return CallCounts(values, unseen_by_counter, kernels, counts.missing)
 
 
 def _watch_call(call: Call, counts: Counts, families: Sequence[CounterFamily]) -> None:
@@ -76,7 +84,7 @@ def _is_available(family: CounterFamily) -> bool:
 
 
 def _unseen_by_counter(
-    counts: Counts, unseen: UnseenWork, imported: list[CounterFamily]
+    counts: Mapping[str, int], unseen: UnseenWork, imported: list[CounterFamily]
 ) -> Iterator[tuple[str, str]]:
     """The counters that may be too small, each with a reason; `imported`: families that came too late."""
     if unseen.in_processes:

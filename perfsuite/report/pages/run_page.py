@@ -11,6 +11,7 @@ from perfsuite.measure.measurement import Environment
 from perfsuite.report.page.document import Block, Document, ItemList, Section, Table
 from perfsuite.report.pages.run_plots import (
     compare_arms,
+    gpu_table,
     plot_memory,
     plot_samples,
     plot_stages,
@@ -44,6 +45,7 @@ def run_document(
         Section("Arms of each test", compare_arms(timed)),
         Section("Stages", plot_stages(timed)),
         Section("Memory", plot_memory(results)),
+        Section("GPU", gpu_table(results)),
         Section("Samples", plot_samples(timed), is_folded=len(timed) > 3),
         Section("Counters", _counters(results), is_folded=True),
     )

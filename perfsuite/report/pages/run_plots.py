@@ -6,9 +6,9 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 
-from perfsuite.judge.metrics import rate_interval, seconds_interval
+from perfsuite.judge.metrics import ENERGY_PREFIX, find_metric, rate_interval, seconds_interval
 from perfsuite.judge.run_result import WorkloadRunResult
-from perfsuite.judge.units import MetricKind
+from perfsuite.judge.units import MetricKind, format_significant
 from perfsuite.measure.measurement import Measurement
 from perfsuite.report.page.document import Table
 from perfsuite.report.page.plots import (
@@ -28,6 +28,7 @@ from perfsuite.report.terminal.workload_name import label_of, parse_workload_nam
 LEVEL = 0.99
 MAX_ARMS = 16  # of one plot
 MAX_PLOTS = 40  # of one kind, so that a page of hundreds of benchmarks stays readable
+_GPU_COLUMNS = {"busy %": "utilization_percent", "SM MHz": "sm_clock_mhz", "watts": "power_watts"}
 _WORKERS = re.compile(r"(?<![\w.])(\d+)[ _-]?workers?\b|\b(?:num_)?workers?[ =_-]?(\d+)")
 
 Results = Sequence[WorkloadRunResult]
@@ -53,6 +54,30 @@ def rate_table(results: Results) -> Table:
         rows=tuple(rows),
         caption="Medians; of few rounds the interval is unbounded",
     )
+
+
+def gpu_table(results: Results) -> tuple[Table, ...]:
+    """NVML's readings while each workload was sampled, where there are any."""
+    rows = []
+    for result in results:
+        each, gpu = result.measurement, result.measurement.gpu
+        if gpu is not None:
+            joules = find_metric(f"{ENERGY_PREFIX}item").estimate(each, LEVEL)
+            rows.append(
+                (
+                    label_of(each.name),
+                    *(_reading(gpu.medians.get(name)) for name in _GPU_COLUMNS.values()),
+                    _reading(None if joules is None else joules.value),
+                    ", ".join(gpu.throttled) or "no",
+                )
+            )
+    columns = ("workload", *_GPU_COLUMNS, "joules per item", "throttled")
+    caption = "Medians of NVML; the energy is that of the whole card"
+    return (Table(columns=columns, rows=tuple(rows), caption=caption),) if rows else ()
+
+
+def _reading(value: float | None) -> str:
+    return "" if value is None else format_significant(value)
 
 
 def compare_arms(results: Results) -> tuple[BarPlot, ...]:

@@ -24,7 +24,6 @@ from perfsuite.cli import main, preset_options
 from perfsuite.cli.commands import train as train_command
 from perfsuite.errors import UsageError
 from perfsuite.measure.environment import cpu_model
-from perfsuite.measure.measurement import GpuReadings
 from perfsuite.training.distributed.torchrun import run_ranks
 from perfsuite.training.run.checkpoint import Checkpoint
 from perfsuite.training.step.presets import CHANNELS_LAST
@@ -306,7 +305,7 @@ def test_amp_means_bf16_and_is_off_by_default_on_a_cpu(words: list[str], precisi
 
 @pytest.mark.parametrize(("percent", "has_remedy"), [(60, True), (89.9, True), (90, False)])
 def test_a_gpu_that_waits_is_reported_with_a_remedy(percent: float, has_remedy: bool) -> None:
-    message = train_command._gpu_use_message(GpuReadings({"utilization_percent": percent}, energy_joules=1.0))
+    message = train_command._gpu_use_message(percent)
     assert ("perfsuite profile loading" in message) == has_remedy
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from perfsuite.gate.agent.benchmark_call import BenchmarkCall
 from perfsuite.gate.agent.connection import GateConnection, Message
 from perfsuite.gate.agent.worker import AgentWorker
+from perfsuite.measure.counters import registry
+from perfsuite.measure.counters.registry import CallCounts
 
 
 class FakeConnection(GateConnection):
@@ -50,6 +53,23 @@ def test_each_command_is_answered_with_one_event(command: Message, event: str) -
     connection = FakeConnection(command, CONTINUE)
     AgentWorker(connection).serve("t", "t", BenchmarkCall(int))
     assert [message["event"] for message in connection.sent] == ["waiting", event]
+
+
+def test_kernels_and_why_counters_are_missing_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = CallCounts({"casts": 1}, kernels={"kernel: add": 2}, missing="a blind profiler")
+    monkeypatch.setattr(registry, "count_call", lambda call: counted)
+    connection = FakeConnection({"command": "count"}, CONTINUE)
+    AgentWorker(connection).serve("t", "t", BenchmarkCall(int))
+    [_, message] = connection.sent
+    assert message["counts"] == [{"casts": 1, "kernel: add": 2}] * 2
+    assert message["missing"] == "a blind profiler"
+
+
+def test_an_older_perfsuite_in_the_gated_project_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "count_call", lambda call: SimpleNamespace(values={"casts": 1}))
+    connection = FakeConnection({"command": "count"}, CONTINUE)
+    AgentWorker(connection).serve("t", "t", BenchmarkCall(int))
+    assert connection.sent[1] == {"event": "counted", "counts": [{"casts": 1}] * 2, "missing": ""}
 
 
 def test_an_import_error_of_the_benchmark_is_not_taken_for_missing_counters() -> None:

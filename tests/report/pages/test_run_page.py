@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from perfsuite.judge.run_result import WorkloadRunResult
 from perfsuite.judge.verdict import Interval, Outcome, Verdict
-from perfsuite.measure.measurement import Measurement, MemoryPeaks
+from perfsuite.measure.measurement import GpuReadings, Measurement, MemoryPeaks
 from perfsuite.report.page.document import Badge, Table, Tone
 from perfsuite.report.page.html import MAX_BYTES, render_html
 from perfsuite.report.page.plots import BarPlot, Distribution, LinePlot, StackedBarPlot
 from perfsuite.report.pages.run_page import recommendations, run_document
-from perfsuite.report.pages.run_plots import compare_arms, plot_memory, plot_workers
+from perfsuite.report.pages.run_plots import compare_arms, gpu_table, plot_memory, plot_workers
 from perfsuite.report.pages.stored_page import stored_document
 from perfsuite.report.pages.verdicts import limit_table
 from tests.store.sample_runs import HERE, a_run
@@ -118,3 +118,19 @@ def test_the_page_of_stored_runs_shows_the_last_one_and_the_times_of_all() -> No
     assert ("a", "10.0 ms", "30.0 ms") in runs.rows
     assert "test_gone" in str(gone)
     assert "3.0 x" in str(verdicts)
+
+
+def test_readings_of_a_gpu_are_a_table() -> None:
+    medians = {"utilization_percent": 97.0, "sm_clock_mhz": 1980.0, "power_watts": 650.0}
+    whole = GpuReadings(medians, energy_joules=500.0, throttled=("power cap",), seconds=10.0, calls=100)
+    instance = GpuReadings({"sm_clock_mhz": 1980.0}, energy_joules=None)
+    results = [a_result("test_a", gpu=whole), a_result("test_mig", gpu=instance), a_result("test_cpu")]
+    [table] = gpu_table(results)
+    assert table.rows == (
+        ("a", "97.0", "1,980", "650", "0.5", "power cap"),
+        ("mig", "", "1,980", "", "", "no"),
+    )
+    sections = {section.title: section for section in run_document(results, HERE).sections}
+    assert sections["GPU"].blocks == (table,)
+    without = run_document([a_result("test_cpu")], HERE)
+    assert not any(section.blocks for section in without.sections if section.title == "GPU")
