@@ -64,8 +64,8 @@ def compare_counters(
     """Compare the repeated counts of two sides. A side without counts is not compared.
 
     A counter that is not constant on one side is shown and not judged. A changed counter without a declared
-    direction is unclear, and so is a counter of a device that only one side could count. `evidence` says how a
-    change was shown.
+    direction is unclear, and so is a counter of a device that only one side could count. `evidence` says how
+    a change was shown.
 
     >>> counts = [{"casts": 2}], [{"casts": 3}]
     >>> [verdict] = compare_counters("t", *counts, {"casts": Direction.LESS_IS_BETTER}).changed
