@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -27,6 +27,7 @@ from perfsuite.data.faults import reason_of
 from perfsuite.data.image_file import EXTENSIONS, read_file
 from perfsuite.data.sources.base import ProgressCallback
 from perfsuite.data.sources.files import is_image_name
+from perfsuite.data.sources.folder_walk import walk_files
 from perfsuite.errors import DataError
 
 Kind = Literal["unreadable", "damaged"]
@@ -56,7 +57,10 @@ class CheckReport:
 def check_folder(
     folder: str | Path, workers: int | None = None, progress: ProgressCallback | None = None
 ) -> CheckReport:
-    """Decode every image file below a folder, whatever its layout, with `workers` threads."""
+    """Decode every image file below a folder, whatever its layout, with `workers` threads.
+
+    Links to folders are followed and hidden folders are left out, as by the loaders.
+    """
     root = Path(folder)
     files = find_images(root)
     checker = _FileChecker(root)
@@ -71,33 +75,21 @@ def check_folder(
 
 
 def find_images(root: Path) -> Sequence[str]:
-    """The image files below a folder, sorted, with / between folders. Links to folders are not followed."""
+    """The image files below a folder that loaders would find, sorted, with / between folders."""
     if not root.is_dir():
         raise FileNotFoundError(f"{root}: no such folder")
-    files = sorted(_walk(root))
+    files = sorted(name for name, entry in walk_files(root) if is_image_name(entry.name))
     if not files:
         raise DataError(f"{root}: no images found, expected files named {', '.join(EXTENSIONS)}")
     return files
 
 
-def _walk(root: Path) -> Iterator[str]:
-    def fail(error: OSError) -> None:
-        raise DataError(
-            f"{error.filename}: {error.strerror}, expected a folder that can be listed"
-        ) from error
-
-    for folder, _, names in os.walk(root, onerror=fail):
-        relative = Path(folder).relative_to(root).as_posix()
-        prefix = "" if relative == "." else f"{relative}/"
-        yield from (prefix + name for name in names if is_image_name(name))
-
-
 class _FileChecker:
-    """Checks files from several threads: each has a region decoder of its own."""
+    """Checks files from several threads, with a region decoder for each."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._own = threading.local()
+        self._of_thread = threading.local()
 
     def check(self, file: str) -> ImageProblem | None:
         try:
@@ -121,9 +113,9 @@ class _FileChecker:
         return decoder.decode(data, window, (header.width, header.height), out, eighths=1)
 
     def _region_decoder(self) -> region.RegionDecoder | None:
-        if not hasattr(self._own, "decoder"):
-            self._own.decoder = region.RegionDecoder() if region.is_available() else None
-        decoder: region.RegionDecoder | None = self._own.decoder
+        if not hasattr(self._of_thread, "decoder"):
+            self._of_thread.decoder = region.RegionDecoder() if region.is_available() else None
+        decoder: region.RegionDecoder | None = self._of_thread.decoder
         return decoder
 
 

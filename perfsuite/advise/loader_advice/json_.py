@@ -7,7 +7,7 @@ from math import isfinite
 from typing import Any
 
 from perfsuite.advise.loader_advice import words
-from perfsuite.advise.loader_advice.advice import LoaderAdvice, mode_rows
+from perfsuite.advise.loader_advice.result import LoaderAdvice, mode_rows
 from perfsuite.advise.sweep.json_ import null_nonfinite, sweep_to_dict
 
 

@@ -14,7 +14,7 @@ from perfsuite.advise.bottleneck.stages import measure_stages
 from perfsuite.advise.bottleneck.training_side import TrainingRun
 from perfsuite.advise.inputs.batches import images_and_labels
 from perfsuite.advise.inputs.models import STAND_IN, load_model_for
-from perfsuite.advise.loader_advice.advice import CACHED, TRAINING, LoaderAdvice, TrainedModel
+from perfsuite.advise.loader_advice.result import CACHED, TRAINING, LoaderAdvice, TrainedModel
 from perfsuite.advise.loader_advice.files import files_of, files_outgrow_memory
 from perfsuite.advise.profile.cold_files import ColdFileTimes, NoColdFiles, measure_cold_files
 from perfsuite.advise.sweep.config import SweepConfig

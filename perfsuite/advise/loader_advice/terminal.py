@@ -10,7 +10,7 @@ from rich.text import Text
 
 from perfsuite.advise.bottleneck.diagnosis import stage_shares
 from perfsuite.advise.loader_advice import words
-from perfsuite.advise.loader_advice.advice import LoaderAdvice, mode_rows
+from perfsuite.advise.loader_advice.result import LoaderAdvice, mode_rows
 from perfsuite.advise.sweep.report import RelativeSpeed, SettingResult
 from perfsuite.advise.sweep.targets import check_targets
 from perfsuite.advise.sweep.terminal import (
@@ -25,16 +25,11 @@ from perfsuite.judge.units import format_significant
 from perfsuite.report.terminal.run_table import OUTCOME_STYLES
 
 BAR_WIDTH = 30
-SUBJECTS = {
-    "decoder": "Decoders, without workers",
-    "workers": "Workers and engines",
-    "batches": "Batches loaded ahead (+2), and batch sizes (b64)",
-}
 
 
 def print_advice(advice: LoaderAdvice, console: Console, settings_file: str | None = None) -> None:
     for race in advice.tuning.races:
-        console.print(f"{SUBJECTS[race.subject]}; {race.report.blocks} blocks of turns")
+        console.print(f"{words.RACE_TITLES[race.subject]}; {race.report.blocks} blocks of turns")
         console.print(_race_table(race))
     rows = mode_rows(advice)
     if rows:

@@ -7,7 +7,7 @@ from math import isfinite
 
 from perfsuite.advise.bottleneck.diagnosis import Diagnosis
 from perfsuite.advise.bottleneck.places import NarrowPlace, remedy
-from perfsuite.advise.loader_advice.advice import LoaderAdvice
+from perfsuite.advise.loader_advice.result import LoaderAdvice
 from perfsuite.advise.machine import failure_advice, platform_advice
 from perfsuite.advise.profile.cold_files import ColdFileTimes
 from perfsuite.advise.run_time import format_time, scale
@@ -22,6 +22,11 @@ from perfsuite.advise.time_limit import format_duration
 from perfsuite.judge.units import MetricKind, format_quantity
 
 GPU_BUSY_TARGET = 90  # percent
+RACE_TITLES = {
+    "decoder": "Decoders, without workers",
+    "workers": "Workers and engines",
+    "batches": "Batches loaded ahead (+2), and batch sizes (b64)",
+}
 
 
 def verdict_lines(advice: LoaderAdvice) -> list[str]:
@@ -84,7 +89,7 @@ def estimate_lines(advice: LoaderAdvice) -> list[str]:
 
 
 def resource_lines(advice: LoaderAdvice) -> list[str]:
-    """Use of the device while training."""
+    """Use of the device while training, and the time to read a file that is not in memory."""
     lines = []
     if advice.gpu_busy_percent is not None:
         met = "" if advice.gpu_busy_percent >= GPU_BUSY_TARGET else f", expected {GPU_BUSY_TARGET} % or more"

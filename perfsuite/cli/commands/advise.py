@@ -33,7 +33,7 @@ from perfsuite.cli.sweep_options import AdviseOptions
 from perfsuite.errors import ExitCode, StoreError, UsageError
 
 if TYPE_CHECKING:
-    from perfsuite.advise.loader_advice.advice import LoaderAdvice
+    from perfsuite.advise.loader_advice.result import LoaderAdvice
     from perfsuite.advise.loader_advice.measure import AdviceRequest
     from perfsuite.advise.tuning.tune import SearchSpace
 
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     _write_settings(advice, options.settings)
     _print_and_write(advice, options)
     if arguments.report is not None:
-        from perfsuite.advise.loader_advice.document import advice_document
+        from perfsuite.advise.pages.advice_page import advice_document
         from perfsuite.measure.environment import detect_environment
 
         environment, command = detect_environment(), command_line(arguments)

@@ -105,6 +105,7 @@ def open_training_data(
 
 
 def _cifar_data(folder: Path, batch_size: int, seed: int, rank: Rank, channels_last: bool) -> TrainingData:
+    """CIFAR-10 has no validation images: its test images validate, and none are left for a test."""
     training, test = cifar.read_cifar10(folder)
     layout = torch.channels_last if channels_last else torch.contiguous_format
 

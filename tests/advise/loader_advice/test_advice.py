@@ -11,14 +11,15 @@ import pytest
 from rich.console import Console
 
 from perfsuite.advise.loader_advice import words
-from perfsuite.advise.loader_advice.advice import LoaderAdvice, mode_rows
-from perfsuite.advise.loader_advice.document import advice_document
+from perfsuite.advise.loader_advice.result import LoaderAdvice, mode_rows
+from perfsuite.advise.pages.advice_page import advice_document
 from perfsuite.advise.loader_advice.files import files_of, files_outgrow_memory
 from perfsuite.advise.loader_advice.json_ import advice_to_dict
 from perfsuite.advise.loader_advice.terminal import print_advice
-from perfsuite.advise.tuning.tune import TuningResult
+from perfsuite.advise.tuning.tune import Race, TuningResult
 from perfsuite.report.page.html import render_html
 from perfsuite.report.page.markdown import render_markdown
+from perfsuite.report.page.plots import LinePlot
 from tests.advise.loader_advice.invented import advice
 
 
@@ -87,10 +88,34 @@ def test_json_is_strict_and_the_page_has_every_plot(result: LoaderAdvice) -> Non
     assert (figures["diagnosis"] is None) == (not result.is_complete)
     document = advice_document(result, Path("s.toml"), None, "perfsuite advise")
     html, markdown = render_html(document), render_markdown(document)
-    for title in ("Images per second by number of workers", "Waiting for a batch", "num_workers = 2"):
+    for title in ("Worker curve", "Waiting for a batch", "num_workers = 2"):
         assert title in markdown
     assert ("A turn of training" in html) == result.is_complete
     assert "<svg" in html
+
+
+def noisy(seconds: float, spread: float) -> tuple[float, ...]:
+    return tuple(seconds * (1 + spread * (-1) ** block) for block in range(8))
+
+
+def test_the_mark_of_the_curve_is_the_knee_of_the_text_and_has_a_question_mark_where_it_is_open() -> None:
+    """No workers are a third slower by the median, but the turns are too noisy to show it."""
+    none, two = advice().last_race.report.results
+    open_race = replace(
+        advice().last_race.report,
+        results=(
+            replace(none, seconds_per_image=noisy(0.004, 0.6)),
+            replace(two, seconds_per_image=noisy(0.003, -0.6)),
+        ),
+    )
+    undecided = advice(tuning=TuningResult((Race("workers", open_race),), two.setting))
+    assert open_race.choice().result.setting.num_workers == 0
+    for result, mark in ((advice(), "the knee: 2 threads +2"), (undecided, "the knee?: 2 threads +2")):
+        document = advice_document(result, Path("s.toml"), None)
+        (curve,) = (block for block in document.blocks if isinstance(block, LinePlot))
+        assert [each.text for each in curve.marks] == [mark]
+        assert "at most 3% longer" in curve.caption
+        assert words.knee_line(result).startswith("knee: 2 workers")
 
 
 def test_settings_of_an_own_loader_have_no_engine_and_none_are_promised_to_train() -> None:

@@ -1,30 +1,24 @@
-"""The advice as a page with plots."""
+"""The page of `perfsuite advise`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import isfinite
 from pathlib import Path
 
 from perfsuite.advise.bottleneck.diagnosis import stage_shares
 from perfsuite.advise.loader_advice import words
-from perfsuite.advise.loader_advice.advice import LoaderAdvice, mode_rows
-from perfsuite.advise.sweep.report import RelativeSpeed, SettingResult
+from perfsuite.advise.loader_advice.result import LoaderAdvice, mode_rows
+from perfsuite.advise.pages.compared_settings import finite_ends, setting_table, worker_curve
+from perfsuite.advise.sweep.report import EQUIVALENCE_MARGIN
 from perfsuite.advise.sweep.targets import check_targets
-from perfsuite.advise.tuning.tune import Race
 from perfsuite.judge.metrics import MetricEstimate
-from perfsuite.judge.units import MetricKind, format_quantity
-from perfsuite.judge.verdict import Outcome
+from perfsuite.judge.units import MetricKind
 from perfsuite.measure.measurement import Environment
-from perfsuite.report.page.document import Badge, Block, Document, ItemList, Listing, Section, Table, Tone
+from perfsuite.report.page.document import Block, Document, ItemList, Listing, Section, Table
 from perfsuite.report.page.plots import (
     Bar,
     BarPlot,
     Distribution,
-    LinePlot,
-    LinePoint,
-    LineSeries,
-    PlotMark,
     SampleGroup,
     StackedBar,
     StackedBarPlot,
@@ -33,13 +27,12 @@ from perfsuite.report.page.plots import (
     TimelineSpan,
 )
 from perfsuite.report.page.quantities import PercentKind
+from perfsuite.report.pages.verdicts import badge
 
-TONES = {Outcome.KEPT: Tone.GOOD, Outcome.BROKEN: Tone.BAD, Outcome.UNCLEAR: Tone.UNCLEAR}
-RACE_TITLES = {
-    "decoder": "Decoders, without workers",
-    "workers": "Workers and engines",
-    "batches": "Batches loaded ahead, and batch sizes",
-}
+KNEE_RULE = (
+    "the cheapest setting that is not shown to be slower than the fastest, and whose median time is at most "
+    f"{EQUIVALENCE_MARGIN:.0%} longer"
+)
 
 
 def advice_document(
@@ -109,57 +102,10 @@ def _pipeline_blocks(advice: LoaderAdvice) -> Iterator[Block]:
 
 def _race_blocks(advice: LoaderAdvice) -> Iterator[Block]:
     for race in advice.tuning.races:
-        yield RACE_TITLES[race.subject]
+        yield words.RACE_TITLES[race.subject]
         if race.subject == "workers":
-            yield _worker_curve(race)
-        yield _race_table(race)
-
-
-def _worker_curve(race: Race) -> LinePlot:
-    """A line for each engine; all begin at the point without workers."""
-    by_engine: dict[str, list[SettingResult]] = {}
-    alone = [result for result in race.report.results if not result.setting.num_workers]
-    for result in race.report.results:
-        if result.setting.num_workers:
-            by_engine.setdefault(result.setting.engine, [*alone]).append(result)
-    series = [LineSeries(engine, tuple(map(_worker_point, results))) for engine, results in by_engine.items()]
-    return LinePlot(
-        title="Images per second by number of workers",
-        x_label="workers",
-        y_label="images per second",
-        kind=MetricKind.RATE,
-        series=tuple(series or [LineSeries("no workers", tuple(map(_worker_point, alone)))]),
-        marks=(PlotMark(race.winner.setting.num_workers, "knee"),),
-        caption="the knee is the cheapest setting that is not shown to be slower than the fastest",
-    )
-
-
-def _worker_point(result: SettingResult) -> LinePoint:
-    rate = result.images_per_second
-    low, high = _finite_ends(rate)
-    return LinePoint(result.setting.num_workers, rate.value, low, high)
-
-
-def _race_table(race: Race) -> Table:
-    chosen = race.winner
-    tones = {
-        RelativeSpeed.AS_FAST: Tone.GOOD,
-        RelativeSpeed.SLOWER: Tone.PLAIN,
-        RelativeSpeed.UNCLEAR: Tone.UNCLEAR,
-    }
-    rows = []
-    for result in race.report.results:
-        speed = race.report.relative_speed(result)
-        rows.append(
-            (
-                result.setting.label,
-                format_quantity(result.images_per_second.value, MetricKind.RATE),
-                f"{race.report.speedup(result).value:.2f}",
-                str(len(result.seconds_per_image)),
-                Badge("chosen" if result is chosen else str(speed), tones[speed]),
-            )
-        )
-    return Table(columns=("setting", "images/s", "times", "blocks", "outcome"), rows=tuple(rows))
+            yield worker_curve(race.report, race.winner, KNEE_RULE)
+        yield setting_table(race.report, race.winner, "chosen")
 
 
 def _resource_blocks(advice: LoaderAdvice) -> Iterator[Block]:
@@ -199,7 +145,7 @@ def _check_table(advice: LoaderAdvice) -> Table:
     rows = tuple(
         (
             verdict.metric or "",
-            Badge(str(verdict.outcome), TONES.get(verdict.outcome, Tone.PLAIN)),
+            badge(verdict.outcome),
             verdict.reason,
         )
         for verdict in verdicts
@@ -208,9 +154,4 @@ def _check_table(advice: LoaderAdvice) -> Table:
 
 
 def _rate_bar(name: str, rate: MetricEstimate) -> Bar:
-    return Bar(name, rate.value, *_finite_ends(rate))
-
-
-def _finite_ends(estimate: MetricEstimate) -> tuple[float | None, float | None]:
-    low, high = estimate.interval.low, estimate.interval.high
-    return (low, high) if isfinite(low) and isfinite(high) else (None, None)
+    return Bar(name, rate.value, *finite_ends(rate))
