@@ -21,6 +21,8 @@ from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 
+STEP_STAGES = ("transfer", "forward", "backward", "optimize")  # of a training step; the others are loading's
+
 
 class StageListener(Protocol):
     """Receives every stage and event of this process, in the thread where it happens."""

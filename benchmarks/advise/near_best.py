@@ -22,7 +22,7 @@ from perfsuite.advise.sweep.config import SweepConfig
 from perfsuite.advise.sweep.measure import measure_sweep
 from perfsuite.advise.sweep.report import LoaderSetting, SweepReport
 from perfsuite.advise.sweep.setting_loaders import ImageLoaders
-from perfsuite.advise.tuning.races import worker_counts, worker_race
+from perfsuite.advise.tuning.candidates import worker_candidates, worker_counts
 from perfsuite.advise.tuning.tune import SearchSpace
 from perfsuite.data.sources.splits import read_splits
 from perfsuite.judge.metrics import MetricEstimate
@@ -72,7 +72,9 @@ def exhaustive_sweep(
     source: object, config: SweepConfig, advised: LoaderSetting, counts: tuple[int, ...], seconds: float
 ) -> SweepReport:
     """Every number of workers with every engine and number of batches ahead, without stopping any."""
-    product = [setting for ahead in (1, 2, 4) for setting in worker_race(counts, ENGINES, "auto", ahead)]
+    product = [
+        setting for ahead in (1, 2, 4) for setting in worker_candidates(counts, ENGINES, "auto", ahead)
+    ]
     settings = tuple(dict.fromkeys([*product, advised]))
     exhaustive = replace(config, only=settings, with_plain_mode=False, seconds=seconds)
     return measure_sweep(ImageLoaders(source, exhaustive), exhaustive)  # type: ignore[arg-type]

@@ -1,9 +1,9 @@
-"""How often `perfsuite advise` names a planted narrow place, for perfsuite's loaders and for a foreign one.
+"""How often `perfsuite advise` names a planted bottleneck, for perfsuite's loaders and for a foreign one.
 
 python -m benchmarks.advise.planted_places --trials 40 --seconds 20
 
 Each trial slows one place by a random amount (computing in decode, transform, collate and step; waiting in
-storage) and asks for the narrow place with two workers. Nothing is planted in the control: there neither
+storage) and asks for the bottleneck with two workers. Nothing is planted in the control: there neither
 storage nor collate may be named. The step may: with images this small it is about as slow as loading.
 """
 
@@ -26,12 +26,12 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from perfsuite.advise.bottleneck.places import NarrowPlace
+from perfsuite.advise.bottleneck.bottlenecks import Bottleneck
 from perfsuite.advise.inputs.loaders import UserLoader
 from perfsuite.advise.loader_advice.measure import AdviceRequest, measure_advice
 from perfsuite.advise.sweep.config import SweepConfig
 from perfsuite.advise.sweep.report import DATA_LOADER
-from perfsuite.advise.sweep.setting_loaders import ImageLoaders, OwnLoaders
+from perfsuite.advise.sweep.setting_loaders import ImageLoaders, UserSettingLoaders
 from perfsuite.advise.tuning.tune import OpenLoaders, SearchSpace
 from perfsuite.data.sources.files import FileSource, image_folder
 from perfsuite.data.synthetic import dataset
@@ -42,14 +42,14 @@ CONTROL = "nothing planted"
 FOREIGN_PLACES = (
     *(
         place.value
-        for place in NarrowPlace
+        for place in Bottleneck
         if place
         in {
-            NarrowPlace.STORAGE,
-            NarrowPlace.DECODE,
-            NarrowPlace.TRANSFORM,
-            NarrowPlace.COLLATE,
-            NarrowPlace.DEVICE,
+            Bottleneck.STORAGE,
+            Bottleneck.DECODE,
+            Bottleneck.TRANSFORM,
+            Bottleneck.COLLATE,
+            Bottleneck.DEVICE,
         }
     ),
     CONTROL,
@@ -169,14 +169,14 @@ def run_trial(loader: str, place: str, folder: Path, seconds: float, rng: random
             device="cpu",
         )
     )
-    return Trial(loader, place, "nothing" if advice.diagnosis is None else str(advice.diagnosis.place))
+    return Trial(loader, place, "nothing" if advice.diagnosis is None else str(advice.diagnosis.bottleneck))
 
 
 def foreign(folder: Path, place: str, slow: float) -> OpenLoaders:
     files = [path.read_bytes() for path in sorted(folder.rglob("*.jpg"))]
     images = ForeignImages(files, place, slow)
     loader = DataLoader(images, batch_size=BATCH_SIZE, shuffle=True, collate_fn=images.collate)
-    loaders = OwnLoaders(UserLoader(loader, "--loader planted", BATCH_SIZE))
+    loaders = UserSettingLoaders(UserLoader(loader, "--loader planted", BATCH_SIZE))
     return lambda config: loaders
 
 

@@ -81,7 +81,7 @@ def add_sweep_arguments(parser: argparse.ArgumentParser, defaults: SweepOptions)
         "--check",
         action="store_true",
         default=argparse.SUPPRESS,
-        help="exit 1 where a target is broken, 10 where it is unclear",
+        help="exit 1 where a goal is broken, 10 where it is unclear",
     )
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="options from a TOML file, or YAML with PyYAML"
@@ -101,16 +101,16 @@ def merge_options(arguments: argparse.Namespace, options_type: type[AnyOptions],
 
 
 def setting_loaders(options: SweepOptions, who: str) -> Callable[[SweepConfig], SettingLoaders]:
-    """What opens the loaders of a config: of images, or the user's own."""
+    """What opens the loaders of a config: of images, or the user's."""
     from perfsuite.advise.inputs.loaders import load_user_dataset, load_user_loader
-    from perfsuite.advise.sweep.setting_loaders import ImageLoaders, OwnLoaders
+    from perfsuite.advise.sweep.setting_loaders import ImageLoaders, UserSettingLoaders
 
     if options.dataset is not None:
-        own = OwnLoaders(load_user_dataset(options.dataset, options.batch_size[0]))
-        return lambda config: own
+        loaders = UserSettingLoaders(load_user_dataset(options.dataset, options.batch_size[0]))
+        return lambda config: loaders
     if options.loader is not None:
-        own = OwnLoaders(load_user_loader(options.loader, options.batch_size[0]))
-        return lambda config: own
+        loaders = UserSettingLoaders(load_user_loader(options.loader, options.batch_size[0]))
+        return lambda config: loaders
     source = _source(options, who)
     return lambda config: ImageLoaders(source, config)
 

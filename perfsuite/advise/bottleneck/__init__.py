@@ -1,1 +1,1 @@
-"""Name the narrow place of loading and training, from rates measured in turns."""
+"""Name the bottleneck of loading and training, from rates measured in turns."""

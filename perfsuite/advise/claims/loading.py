@@ -22,6 +22,7 @@ from perfsuite.measure.clock import Clock, make_clock
 from perfsuite.measure.gpu import monitor_gpu
 from perfsuite.measure.stage_clock import seconds_by_stage
 from perfsuite.measure.workload import make_workload
+from perfsuite.stages import STEP_STAGES
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -32,14 +33,13 @@ if TYPE_CHECKING:
 NUM_WORKERS = (0, 2)
 MAX_IMAGES = 320  # of one pass; a larger folder is represented by evenly spaced images
 MIN_EPOCHS = 3
-STEP_STAGES = ("transfer", "forward", "backward", "optimize")
 
 
 def loader_label(num_workers: int) -> str:
     return f"direct, {num_workers} workers" if num_workers else "direct, no workers"
 
 
-def own_label(num_workers: int) -> str:
+def user_loader_label(num_workers: int) -> str:
     return loader_label(num_workers).replace("direct", "yours")
 
 
@@ -142,10 +142,12 @@ def _open_loaders(config: ClaimsConfig, image_dir: Path) -> Iterator[dict[str, A
         ).train
         for num_workers in NUM_WORKERS
     }
-    if config.own_loader is not None:
+    if config.user_loader is not None:
         for num_workers in NUM_WORKERS:
-            loader = config.own_loader.open(num_workers)
-            loaders[own_label(num_workers)] = FirstBatches(loader, ceil(MAX_IMAGES / config.batch_size))
+            loader = config.user_loader.open(num_workers)
+            loaders[user_loader_label(num_workers)] = FirstBatches(
+                loader, ceil(MAX_IMAGES / config.batch_size)
+            )
     try:
         yield loaders
     finally:

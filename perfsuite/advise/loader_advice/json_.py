@@ -17,7 +17,7 @@ def advice_to_dict(advice: LoaderAdvice) -> dict[str, Any]:
     values: dict[str, Any] = {
         "subject": advice.subject,
         "is_complete": advice.is_complete,
-        "settings": advice.settings.given,
+        "settings": advice.speed_settings.given,
         "diagnosis": None if diagnosis is None else asdict(diagnosis),
         "modes": [asdict(row) for row in mode_rows(advice)],
         "stage_seconds": {} if advice.times is None else dict(advice.times.stage_seconds),

@@ -11,8 +11,8 @@ from rich.text import Text
 from perfsuite.advise.bottleneck.diagnosis import stage_shares
 from perfsuite.advise.loader_advice import words
 from perfsuite.advise.loader_advice.result import LoaderAdvice, mode_rows
+from perfsuite.advise.sweep.goals import check_goals
 from perfsuite.advise.sweep.report import RelativeSpeed, SettingResult
-from perfsuite.advise.sweep.targets import check_targets
 from perfsuite.advise.sweep.terminal import (
     SPEED_STYLES,
     format_ends,
@@ -43,7 +43,7 @@ def print_advice(advice: LoaderAdvice, console: Console, settings_file: str | No
         console.print(wait_table(advice.pipeline))
         console.print("Cores in use, and their share of the machine; memory of the host")
         console.print(resource_table(advice.pipeline))
-    for verdict in check_targets(advice.report, advice.result):
+    for verdict in check_goals(advice.report, advice.result):
         console.print(
             Text(f"{verdict.outcome}: ", style=OUTCOME_STYLES[verdict.outcome]) + Text(verdict.reason)
         )

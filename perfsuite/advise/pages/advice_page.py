@@ -8,9 +8,14 @@ from pathlib import Path
 from perfsuite.advise.bottleneck.diagnosis import stage_shares
 from perfsuite.advise.loader_advice import words
 from perfsuite.advise.loader_advice.result import LoaderAdvice, mode_rows
-from perfsuite.advise.pages.compared_settings import finite_ends, setting_table, worker_curve
+from perfsuite.advise.pages.compared_settings import (
+    finite_ends,
+    setting_table,
+    wait_distribution,
+    worker_curve,
+)
+from perfsuite.advise.sweep.goals import check_goals
 from perfsuite.advise.sweep.report import EQUIVALENCE_MARGIN
-from perfsuite.advise.sweep.targets import check_targets
 from perfsuite.judge.metrics import MetricEstimate
 from perfsuite.judge.units import MetricKind
 from perfsuite.measure.measurement import Environment
@@ -18,8 +23,6 @@ from perfsuite.report.page.document import Block, Document, ItemList, Listing, S
 from perfsuite.report.page.plots import (
     Bar,
     BarPlot,
-    Distribution,
-    SampleGroup,
     StackedBar,
     StackedBarPlot,
     Timeline,
@@ -38,13 +41,13 @@ KNEE_RULE = (
 def advice_document(
     advice: LoaderAdvice, settings_file: Path, environment: Environment | None, command: str = ""
 ) -> Document:
-    """Summary and settings first, then each measurement with its plot, then checks and notes."""
+    """Summary and settings first, then each measurement with its plot, then goals and notes."""
     sections = (
         Section("What to set", tuple(_setting_blocks(advice, settings_file))),
-        Section("The narrow place", tuple(_pipeline_blocks(advice))),
+        Section("The bottleneck", tuple(_pipeline_blocks(advice))),
         Section("Settings compared", tuple(_race_blocks(advice))),
         Section("Batches, memory, cores", tuple(_resource_blocks(advice))),
-        Section("Checks", (_check_table(advice),)),
+        Section("Goals", (_goal_table(advice),)),
         Section("Notes", (ItemList(tuple(words.further_lines(advice))),)),
     )
     return Document(
@@ -67,7 +70,7 @@ def _summary(advice: LoaderAdvice) -> tuple[str, ...]:
 
 
 def _setting_blocks(advice: LoaderAdvice, settings_file: Path) -> Iterator[Block]:
-    yield Listing(advice.settings.to_toml().rstrip())
+    yield Listing(advice.speed_settings.to_toml().rstrip())
     yield ItemList(tuple(words.setting_lines(advice, str(settings_file))[1:]))
     yield ItemList((words.knee_line(advice), *words.estimate_lines(advice), *words.resource_lines(advice)))
 
@@ -96,7 +99,7 @@ def _pipeline_blocks(advice: LoaderAdvice) -> Iterator[Block]:
         yield Timeline(
             title="A turn of training",
             lanes=(TimelineLane("training thread", tuple(spans)),),
-            caption="where the thread waits for batches, loading is the narrow side",
+            caption="where the thread waits for batches, loading is the bottleneck",
         )
 
 
@@ -110,13 +113,7 @@ def _race_blocks(advice: LoaderAdvice) -> Iterator[Block]:
 
 def _resource_blocks(advice: LoaderAdvice) -> Iterator[Block]:
     results = advice.report.results
-    groups = [
-        SampleGroup(result.setting.label, result.batch_seconds) for result in results if result.batch_seconds
-    ]
-    if groups:
-        yield Distribution(
-            title="Waiting for a batch", value_label="seconds", kind=MetricKind.SECONDS, groups=tuple(groups)
-        )
+    yield from wait_distribution(advice.report)
     memory = advice.result.memory
     if memory is not None:
         sizes = {
@@ -140,17 +137,10 @@ def _resource_blocks(advice: LoaderAdvice) -> Iterator[Block]:
     yield Table(columns=("setting", "cores, main thread", "cores, workers"), rows=tuple(rows))
 
 
-def _check_table(advice: LoaderAdvice) -> Table:
-    verdicts = check_targets(advice.report, advice.result)
-    rows = tuple(
-        (
-            verdict.metric or "",
-            badge(verdict.outcome),
-            verdict.reason,
-        )
-        for verdict in verdicts
-    )
-    return Table(columns=("check", "outcome", "reason"), rows=rows)
+def _goal_table(advice: LoaderAdvice) -> Table:
+    verdicts = check_goals(advice.report, advice.result)
+    rows = tuple((each.metric or "", badge(each.outcome), each.reason) for each in verdicts)
+    return Table(columns=("goal", "outcome", "reason"), rows=rows)
 
 
 def _rate_bar(name: str, rate: MetricEstimate) -> Bar:

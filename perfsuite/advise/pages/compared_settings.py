@@ -1,4 +1,4 @@
-"""Loader settings that took turns, as a curve over the workers and as a table."""
+"""Loader settings that took turns: the curve over the workers, the table, and the times of waiting."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from perfsuite.advise.time_limit import format_duration
 from perfsuite.judge.metrics import MetricEstimate
 from perfsuite.judge.units import MetricKind
 from perfsuite.report.page.document import Badge, Table, Tone
-from perfsuite.report.page.plots import LinePlot, LinePoint, LineSeries, PlotMark
+from perfsuite.report.page.plots import (
+    Distribution,
+    LinePlot,
+    LinePoint,
+    LineSeries,
+    PlotMark,
+    SampleGroup,
+)
 from perfsuite.report.page.quantities import format_interval_of, format_value
 
 RATE = MetricKind.RATE
@@ -68,6 +75,23 @@ def setting_table(report: SweepReport, chosen: SettingResult, word: str) -> Tabl
         columns=("workers", "images", "99 %", "batches", "times", "epoch", "blocks", "speed"),
         rows=tuple(rows),
         caption="+2: batches loaded ahead; times: over the setting with the fewest workers",
+    )
+
+
+def wait_distribution(report: SweepReport) -> tuple[Distribution, ...]:
+    """How long the caller waits for a batch, by setting; empty where no turn had a second batch."""
+    groups = tuple(
+        SampleGroup(each.setting.label, each.batch_seconds) for each in report.results if each.batch_seconds
+    )
+    if not groups:
+        return ()
+    return (
+        Distribution(
+            title="Waiting for a batch",
+            value_label="time until the next batch",
+            groups=groups,
+            caption="Without the first batch of each turn, which waits for the pipeline to fill.",
+        ),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import isfinite
 
+from perfsuite.advise.confidence import LEVEL
 from perfsuite.advise.pages.stage_timeline import stage_timeline
 from perfsuite.advise.profile.step import StepProfile
 from perfsuite.judge.order_statistics import median_interval, quantile
@@ -13,7 +14,6 @@ from perfsuite.report.page.document import Document, Section, Table
 from perfsuite.report.page.plots import Bar, BarPlot, Distribution, SampleGroup, StackedBar, StackedBarPlot
 from perfsuite.report.page.quantities import PercentKind, format_interval_of, format_value
 
-LEVEL = 0.99
 SECONDS, SHARE = MetricKind.SECONDS, PercentKind.SHARE
 
 

@@ -5,21 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from statistics import median
 
-from perfsuite.advise.pages.compared_settings import setting_table, worker_curve
+from perfsuite.advise.pages.compared_settings import setting_table, wait_distribution, worker_curve
 from perfsuite.advise.sweep.advice import advise_on_sweep
+from perfsuite.advise.sweep.goals import check_goals
 from perfsuite.advise.sweep.report import PLAIN_MODE, BatchWaitTimes, SweepReport
-from perfsuite.advise.sweep.targets import check_targets
 from perfsuite.judge.units import MetricKind
 from perfsuite.measure.environment import detect_environment
 from perfsuite.report.page.document import Block, Document, ItemList, Section, Table
-from perfsuite.report.page.plots import (
-    Bar,
-    BarPlot,
-    Distribution,
-    SampleGroup,
-    StackedBar,
-    StackedBarPlot,
-)
+from perfsuite.report.page.plots import Bar, BarPlot, StackedBar, StackedBarPlot
 from perfsuite.report.page.quantities import PercentKind, format_value
 from perfsuite.report.pages.verdicts import badge
 
@@ -37,7 +30,7 @@ def sweep_document(report: SweepReport, command: str = "") -> Document:
     sections = (
         Section("Recommendations", (ItemList(tuple(advice)),)),
         Section("Settings", settings),
-        Section("Targets", _checks(report)),
+        Section("Goals", _checks(report)),
         Section("Augmentation modes", _plot_modes(report)),
         Section("Batch times", _batch_times(report)),
         Section("Loading and training", _plot_step(report)),
@@ -55,9 +48,9 @@ def sweep_document(report: SweepReport, command: str = "") -> Document:
 
 
 def _checks(report: SweepReport) -> tuple[Block, ...]:
-    verdicts = check_targets(report, report.choice().result)
+    verdicts = check_goals(report, report.choice().result)
     rows = tuple((badge(each.outcome), each.reason) for each in verdicts)
-    return (Table(columns=("outcome", "target"), rows=rows),) if rows else ()
+    return (Table(columns=("outcome", "goal"), rows=rows),) if rows else ()
 
 
 def _plot_modes(report: SweepReport) -> tuple[Block, ...]:
@@ -93,15 +86,7 @@ def _batch_times(report: SweepReport) -> tuple[Block, ...]:
         cells = (format_value(each, MetricKind.SECONDS) for each in (*times, first))
         rows.append((result.setting.label, *cells))
     columns = ("workers", "min", "mean", "max", "std", "p50", "p90", "p95", "p99", "first")
-    return (
-        Distribution(
-            title="Waiting for a batch",
-            value_label="time until the next batch",
-            groups=tuple(SampleGroup(each.setting.label, each.batch_seconds) for each in waited),
-            caption="Without the first batch of each turn, which waits for the pipeline to fill.",
-        ),
-        Table(columns=columns, rows=tuple(rows)),
-    )
+    return (*wait_distribution(report), Table(columns=columns, rows=tuple(rows)))
 
 
 def _plot_step(report: SweepReport) -> tuple[Block, ...]:
@@ -109,9 +94,7 @@ def _plot_step(report: SweepReport) -> tuple[Block, ...]:
     if not report.step_seconds_per_image:
         return ()
     step = median(report.step_seconds_per_image)
-    bars = [
-        Bar(f"loading: {each.setting.label}", median(each.seconds_per_image)) for each in report.results
-    ]
+    bars = [Bar(f"loading: {each.setting.label}", median(each.seconds_per_image)) for each in report.results]
     return (
         BarPlot(
             title="Loader against training step",

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import fmean, median, stdev
 
+from perfsuite.advise.confidence import LEVEL
 from perfsuite.advise.machine import MachineFacts, WorkerDemand
 from perfsuite.advise.run_time import epoch_seconds, training_seconds_per_image
 from perfsuite.judge.metrics import (
@@ -32,9 +33,7 @@ from perfsuite.judge.metrics import (
 from perfsuite.judge.order_statistics import median_interval, quantile
 from perfsuite.judge.verdict import Interval
 
-LEVEL = 0.99  # of one interval, so that those of five settings hold together with 95 %
-MIN_BLOCKS = 8  # the fewest whose median has an interval at that level
-DATA_LOADER = "DataLoader"  # the engine of a user's own loader
+DATA_LOADER = "DataLoader"  # the engine of a user's loader
 PLAIN_MODE = "none"  # without augmentation
 TIME_WAS_OVER = "the time was over before its first turn"  # why a setting was not measured
 EQUIVALENCE_MARGIN = 0.03  # settings within this fraction of each other count as equally fast

@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from perfsuite.advise.confidence import MIN_BLOCKS
 from perfsuite.advise.sweep.advice import advise_on_sweep
+from perfsuite.advise.sweep.goals import check_goals
 from perfsuite.advise.sweep.report import (
-    MIN_BLOCKS,
     PLAIN_MODE,
     BatchWaitTimes,
     RelativeSpeed,
@@ -22,7 +23,6 @@ from perfsuite.advise.sweep.report import (
     SweepReport,
     estimate_rate,
 )
-from perfsuite.advise.sweep.targets import check_targets
 from perfsuite.advise.time_limit import format_duration
 from perfsuite.judge.metrics import MetricEstimate
 from perfsuite.judge.units import MetricKind, format_quantity, format_significant
@@ -49,7 +49,7 @@ def print_sweep(report: SweepReport, console: Console) -> None:
     console.print(wait_table(report))
     console.print("Cores in use, and their share of the machine; memory of the host")
     console.print(resource_table(report))
-    for verdict in check_targets(report, chosen):
+    for verdict in check_goals(report, chosen):
         console.print(
             Text(f"{verdict.outcome}: ", style=OUTCOME_STYLES[verdict.outcome]) + Text(verdict.reason)
         )

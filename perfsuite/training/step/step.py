@@ -140,7 +140,7 @@ class TrainingStep:
         if not self._forward.is_compiled:
             return self._forward_and_backward(batches)
         is_first = self._counts_after_first_step is None
-        # A later step may compile too, for another batch shape. It is not undone: each would copy the buffers.
+        # A later step may compile too, for another batch shape; it is not undone, for copies take time.
         before = ForwardSnapshot.of(self.model) if is_first else None
         loss = self._compiled_gradients(batches)
         if loss is None:

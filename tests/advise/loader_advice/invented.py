@@ -40,7 +40,7 @@ def race_report(config: SweepConfig, seconds_of: SecondsOf) -> SweepReport:
 
 
 def advice(**changes: object) -> LoaderAdvice:
-    """Two threads load twice as fast as none; decoding is narrow, the step is fast."""
+    """Two threads load twice as fast as none; decoding is the bottleneck, the step is fast."""
     chosen, none = LoaderSetting(2, 2, "threads"), LoaderSetting(0)
     race = SweepReport(
         32, (result_of(none, 0.004), result_of(chosen, 0.002)), images_per_epoch=2000, epochs=50
@@ -65,7 +65,7 @@ def advice(**changes: object) -> LoaderAdvice:
     values: dict[str, object] = {
         "subject": "images",
         "batch_size": 32,
-        "is_own_loader": False,
+        "is_user_loader": False,
         "tuning": TuningResult((Race("workers", race),), chosen),
         "pipeline": pipeline,
         "times": times,

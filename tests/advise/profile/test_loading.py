@@ -15,7 +15,7 @@ from perfsuite.data.loaders import make_loaders
 from perfsuite.data.synthetic import dataset
 from perfsuite.errors import NothingMeasuredError
 from perfsuite.measure.stage_clock import StageClock
-from tests.advise.inputs import own_things
+from tests.advise.inputs import user_things
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +66,10 @@ def test_a_loader_without_images_is_an_error(folder: Path) -> None:
 
 
 def test_any_loader_has_a_profile() -> None:
-    stages = {stage.name for stage in profile_loading(own_things.dict_loader, seconds=0.05).stages}
+    stages = {stage.name for stage in profile_loading(user_things.dict_loader, seconds=0.05).stages}
     assert stages == {"dataset", "collate", "rest"}
-    assert profile_loading(own_things.stream_loader, seconds=0.05).stages[0].name == "load"
-    assert profile_loading(own_things.plain_batches, seconds=0.05).images > 0
+    assert profile_loading(user_things.stream_loader, seconds=0.05).stages[0].name == "load"
+    assert profile_loading(user_things.plain_batches, seconds=0.05).images > 0
 
 
 class WorkerNumbers(IterableDataset[int]):

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from perfsuite.advise.confidence import MIN_BLOCKS
 from perfsuite.advise.inputs.models import load_model
 from perfsuite.advise.profile.stage_loaders import without_workers
-from perfsuite.advise.profile.step import OTHER, REST_OF_LOADING, STEP_STAGES, StepProfile, profile_step
+from perfsuite.advise.profile.step import OTHER, REST_OF_LOADING, StepProfile, profile_step
 from perfsuite.data.loaders import make_loaders
 from perfsuite.data.synthetic import dataset
 from perfsuite.errors import NothingMeasuredError
 from perfsuite.measure.clock import make_clock
-from tests.advise.inputs import own_things
+from perfsuite.stages import STEP_STAGES
+from tests.advise.inputs import user_things
 
 BATCHES = 9
 
@@ -56,17 +58,17 @@ def test_a_real_step_has_the_stages_of_loading_and_of_training(tmp_path: Path) -
     loader = make_loaders(folder, 4, 0, "moderate", 32).train
     profile = profile_step(without_workers(loader), load_model("small"), make_clock("cpu"), 0.0)
     assert set(profile.stage_seconds) >= {"read", "decode", "augment", *STEP_STAGES, REST_OF_LOADING, OTHER}
-    assert profile.batches >= BATCHES
+    assert profile.batches >= MIN_BLOCKS
     assert sum(profile.share(name).value for name in profile.stage_seconds) == pytest.approx(1, abs=0.2)
     assert not set(profile.loading_stages) & {*STEP_STAGES, OTHER}
 
 
 def test_a_dataloader_of_dicts_has_stages_too() -> None:
-    stages = without_workers(own_things.dict_loader)
-    profile = profile_step(stages, own_things.net, make_clock("cpu"), 0.0)
+    stages = without_workers(user_things.dict_loader)
+    profile = profile_step(stages, user_things.net, make_clock("cpu"), 0.0)
     assert set(profile.stage_seconds) >= {"dataset", "collate", "forward", "backward"}
 
 
 def test_an_empty_loader_is_an_error() -> None:
     with pytest.raises(NothingMeasuredError, match="gave 0 batches"):
-        profile_step([], own_things.net, make_clock("cpu"), 0.0)
+        profile_step([], user_things.net, make_clock("cpu"), 0.0)

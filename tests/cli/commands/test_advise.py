@@ -12,11 +12,11 @@ import pytest
 from perfsuite.advise.sweep import measure
 from perfsuite.cli import main
 from perfsuite.cli.progress import ProgressLine
-from perfsuite.data.loader_settings import read_loader_settings
+from perfsuite.data.speed_settings import read_speed_settings
 from perfsuite.data.synthetic import dataset
 from tests.one_thread import one_thread  # noqa: F401 - is used by being here
 
-OWN = "tests.advise.inputs.own_things"
+OWN = "tests.advise.inputs.user_things"
 
 
 @pytest.fixture(scope="module")
@@ -42,18 +42,18 @@ def test_a_folder_gives_settings_a_verdict_and_a_page(
     assert main([*quick, *images(folder), *more]) == 0
     out, err = capsys.readouterr()
     for word in (
-        "narrow place: ",
+        "bottleneck: ",
         "knee: ",
         "set batch_size=4, num_workers=",
         "training an epoch of 8 images",
     ):
         assert word in out
     assert "left in all" in err
-    settings = read_loader_settings(tmp_path / "s.toml")
+    settings = read_speed_settings(tmp_path / "s.toml")
     assert settings.batch_size == 4
     assert settings.decoder == "pillow"
     figures = json.loads((tmp_path / "a.json").read_text())
-    assert figures["diagnosis"]["place"]
+    assert figures["diagnosis"]["bottleneck"]
     assert {row["name"] for row in figures["modes"]} >= {
         "loading, as advised",
         "loading, augmentation none",
@@ -70,7 +70,7 @@ def test_loaders_with_batches_of_any_form_are_advised_on(
 ) -> None:
     assert main([*quick, "--loader", f"{OWN}:{name}", "--num-workers", "0", "--model", f"{OWN}:Net"]) == 0
     out = capsys.readouterr().out
-    assert "narrow place: " in out
+    assert "bottleneck: " in out
     assert "training an epoch of 24 images" in out
 
 
@@ -81,7 +81,7 @@ def test_batches_without_labels_are_loaded_and_the_missing_training_is_named(
     assert main(words) == 0
     out = capsys.readouterr().out
     assert "training: not measured" in out
-    assert "narrow place: " in out
+    assert "bottleneck: " in out
     assert main([*words, "--model", f"{OWN}:Net"]) == 2  # a model that was named must be trainable
 
 
@@ -159,7 +159,7 @@ def test_sigterm_keeps_what_was_measured(
     assert main([*quick, *images(folder), "--decoder", "pillow"]) == 130
     out = capsys.readouterr().out
     assert "interrupted: these are the results until then" in out
-    assert "narrow place: " in out
+    assert "bottleneck: " in out
     assert (tmp_path / "s.toml").exists()
 
 

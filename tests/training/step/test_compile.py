@@ -98,7 +98,9 @@ class BeganStages:
     def count_event(self, event: str, count: int) -> None: ...
 
 
-@pytest.mark.parametrize(("fails_in", "failed"), [("forward", ["forward"]), ("backward", ["forward", "backward"])])
+@pytest.mark.parametrize(
+    ("fails_in", "failed"), [("forward", ["forward"]), ("backward", ["forward", "backward"])]
+)
 def test_after_a_failed_compilation_the_step_runs_once_more(
     fails_in: str, failed: list[str], sgd: MakeOptimizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

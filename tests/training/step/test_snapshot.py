@@ -47,8 +47,13 @@ def test_a_restored_snapshot_undoes_statistics_and_random_numbers(gpu_rngs: list
 def test_a_block_without_side_effects_restores_them_after_an_error(gpu_rngs: list[Tensor]) -> None:
     model = norm_model()
     before = torch.get_rng_state()
-    with pytest.raises(ValueError, match="planted"), without_side_effects(model):
-        draw(gpu_rngs)
-        raise ValueError("planted")
+
+    def fail_after_a_draw() -> None:
+        with without_side_effects(model):
+            draw(gpu_rngs)
+            raise ValueError("planted")
+
+    with pytest.raises(ValueError, match="planted"):
+        fail_after_a_draw()
     assert [int(state) for state in gpu_rngs] == [1, 2]
     assert torch.equal(torch.get_rng_state(), before)
