@@ -33,20 +33,20 @@ def annotated_image_dir() -> Path:
 @pytest.fixture(scope="session")
 def small_image_dir(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Enough images for an epoch of about a second: of --perf-images where it is given, else generated."""
-    own = own_image_dir(request.config)
-    if own is None:
+    images = own_image_dir(request.config)
+    if images is None:
         folder: Path = request.getfixturevalue("annotated_image_dir")
         return folder
-    return _link_subset(own, tmp_path_factory.mktemp("subset"))
+    return _link_subset(images, tmp_path_factory.mktemp("subset"))
 
 
-def _link_subset(own: Path, folder: Path) -> Path:
+def _link_subset(images: Path, folder: Path) -> Path:
     """Link to every n-th JPEG of the folder, by class."""
-    paths = [path for path in sorted(own.rglob("*")) if path.suffix.lower() in (".jpg", ".jpeg")]
+    paths = [path for path in sorted(images.rglob("*")) if path.suffix.lower() in (".jpg", ".jpeg")]
     if not paths:
-        pytest.skip(f"{own}: contains no JPEGs")
+        pytest.skip(f"{images}: contains no JPEGs")
     for number, path in enumerate(paths[:: -(-len(paths) // IMAGE_COUNT)]):
-        link = folder / (path.parent.name if path.parent != own else "images") / f"{number:06d}.jpg"
+        link = folder / (path.parent.name if path.parent != images else "images") / f"{number:06d}.jpg"
         link.parent.mkdir(exist_ok=True)
         link.symlink_to(path.resolve())
     return folder

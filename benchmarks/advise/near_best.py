@@ -26,7 +26,7 @@ from perfsuite.advise.sweep.loader_setting import LoaderSetting
 from perfsuite.advise.sweep.measure import measure_sweep
 from perfsuite.advise.sweep.report import SweepReport
 from perfsuite.advise.sweep.setting_loaders import ImageLoaders
-from perfsuite.advise.tuning.races import worker_counts, worker_race
+from perfsuite.advise.tuning.candidates import worker_candidates, worker_counts
 from perfsuite.advise.tuning.tune import SearchSpace
 from perfsuite.data.sources.splits import read_splits
 from perfsuite.judge.metrics import MetricEstimate
@@ -60,7 +60,9 @@ def run_repeat(folder: Path, seconds: float, sweep_seconds: float, pair_seconds:
     begin = time.perf_counter()
     advised = measure_advice(request).setting
     advice_seconds = time.perf_counter() - begin
-    product = [setting for ahead in (1, 2, 4) for setting in worker_race(counts, ENGINES, "auto", ahead)]
+    product = [
+        setting for ahead in (1, 2, 4) for setting in worker_candidates(counts, ENGINES, "auto", ahead)
+    ]
     sweep = measure_settings(source, config, [*product, advised], sweep_seconds)
     best = sweep.fastest.setting
     if _as_measured(best) == _as_measured(advised):

@@ -1,4 +1,4 @@
-"""How often `perfsuite advise` names a planted narrow place, for perfsuite's loaders and for a foreign one.
+"""How often `perfsuite advise` names a planted bottleneck, for perfsuite's loaders and for a foreign one.
 
 python -m benchmarks.advise.planted_places --trials 40 --seconds 20
 
@@ -24,8 +24,8 @@ from benchmarks.advise.planted_pipeline import IMAGE_SIZE, ForeignImages, SlowSo
 from perfsuite.advise.inputs.loaders import UserLoader
 from perfsuite.advise.loader_advice.measure import AdviceRequest, measure_advice
 from perfsuite.advise.sweep.config import SweepConfig
-from perfsuite.advise.sweep.report import DATA_LOADER
-from perfsuite.advise.sweep.setting_loaders import ImageLoaders, OwnLoaders
+from perfsuite.advise.sweep.loader_setting import DATA_LOADER
+from perfsuite.advise.sweep.setting_loaders import ImageLoaders, UserSettingLoaders
 from perfsuite.advise.tuning.tune import OpenLoaders, SearchSpace
 from perfsuite.data.sources.files import image_folder
 from perfsuite.data.synthetic import dataset
@@ -71,14 +71,14 @@ def run_trial(loader: str, place: str, folder: Path, seconds: float, rng: random
             device="cpu",
         )
     )
-    return Trial(loader, place, "nothing" if advice.diagnosis is None else str(advice.diagnosis.place))
+    return Trial(loader, place, "nothing" if advice.diagnosis is None else str(advice.diagnosis.bottleneck))
 
 
 def foreign(folder: Path, place: str, slow: float) -> OpenLoaders:
     files = [path.read_bytes() for path in sorted(folder.rglob("*.jpg"))]
     images = ForeignImages(files, place, slow)
     loader = DataLoader(images, batch_size=BATCH_SIZE, shuffle=True, collate_fn=images.collate)
-    loaders = OwnLoaders(UserLoader(loader, "--loader planted", BATCH_SIZE))
+    loaders = UserSettingLoaders(UserLoader(loader, "--loader planted", BATCH_SIZE))
     return lambda config: loaders
 
 

@@ -1,4 +1,6 @@
-"""Record the tables of hostile and harmless changes, and print docs/results/same-code.md.
+"""Whether the gate calls changed code "the same": tables of hostile and harmless changes, recorded.
+
+The output is docs/results/same-code.md.
 
 python -m benchmarks.gate.same_code > docs/results/same-code.md
 """

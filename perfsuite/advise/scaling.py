@@ -9,7 +9,8 @@ from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from perfsuite.advise.timed_step import LEVEL, step_call
+from perfsuite.advise.confidence import LEVEL, MIN_BLOCKS
+from perfsuite.advise.timed_step import step_call
 from perfsuite.errors import UsageError
 from perfsuite.judge.order_statistics import median_interval
 from perfsuite.judge.verdict import Interval
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from perfsuite.training.distributed.ranks import Rank
 
 TURN_SECONDS = 0.1
-MIN_BLOCKS = 9  # the fewest whose median has an interval at 99 %
 WARMUP_CALLS = 3
 
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -158,10 +157,11 @@ CASES: dict[str, Callable[[], CounterValues]] = {
 
 
 def _count_call(call: Callable[[], object]) -> CounterValues:
+    from perfsuite.advise.one_thread import one_thread
     from perfsuite.measure.counters.torch_dispatch import count_operators
 
     call()  # the first call allocates what later calls reuse
-    with _one_thread():
+    with one_thread():
         counters = count(call)
         operators = count_operators(call)
     return {name: counters[name] for name in COUNTERS if name in counters} | operators
@@ -189,15 +189,3 @@ def _step_call(preset: Preset, accumulate: int = 1, model: nn.Module | None = No
     if preset.channels_last:
         batch = batch[0].contiguous(memory_format=torch.channels_last), batch[1]
     return lambda: step.accumulate([batch] * accumulate)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

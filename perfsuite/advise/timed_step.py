@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from perfsuite.advise.confidence import LEVEL
 from perfsuite.judge.order_statistics import median_interval
 from perfsuite.judge.verdict import Interval
 from perfsuite.measure.clock import make_clock
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from perfsuite.training.step.presets import Preset
 
-LEVEL = 0.99
 MIN_BLOCKS = 12  # their median has an interval at 99.75 %, the level that eight candidates need
 
 
@@ -48,9 +48,9 @@ def step_call(
     from perfsuite.training.step.optimizers import make_optimizer
     from perfsuite.training.step.step import TrainingStep
 
-    own_model = copy.deepcopy(model).train()
-    optimizer = make_optimizer(own_model, learning_rate=1e-3, implementation=preset.optimizer_implementation)
-    step = TrainingStep(own_model, optimizer, preset)
+    model_copy = copy.deepcopy(model).train()
+    optimizer = make_optimizer(model_copy, learning_rate=1e-3, implementation=preset.optimizer_implementation)
+    step = TrainingStep(model_copy, optimizer, preset)
     if preset.channels_last:  # the layout that a loader for this preset hands out
         images = images.contiguous(memory_format=torch.channels_last)
     batches = list(zip(images.chunk(microbatches), labels.chunk(microbatches), strict=True))

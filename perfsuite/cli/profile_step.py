@@ -186,7 +186,7 @@ def _epoch_lines(profile: StepProfile, images: int | None, epochs: int) -> list[
     """The time of an epoch and of a run, from the time of a batch without workers."""
     if images is None:
         return ["  the loader has no length, so the time of an epoch is unknown"]
-    from perfsuite.advise.profile.step import LEVEL
+    from perfsuite.advise.confidence import LEVEL
     from perfsuite.advise.run_time import epoch_seconds, format_time, scale
 
     per_image = [seconds / profile.images_per_batch for seconds in profile.batch_seconds]

@@ -75,7 +75,7 @@ def add_sweep_arguments(parser: argparse.ArgumentParser, defaults: SweepOptions)
         "--check",
         action="store_true",
         default=argparse.SUPPRESS,
-        help="exit 1 where a target is broken, 10 where it is unclear",
+        help="exit 1 where a goal is broken, 10 where it is unclear",
     )
     add_config_argument(parser)
     add_report_argument(parser)
@@ -83,16 +83,16 @@ def add_sweep_arguments(parser: argparse.ArgumentParser, defaults: SweepOptions)
 
 
 def setting_loaders(options: SweepOptions, who: str) -> Callable[[SweepConfig], SettingLoaders]:
-    """What opens the loaders of a config: of images, or the user's own."""
+    """What opens the loaders of a config: of images, or the user's."""
     from perfsuite.advise.inputs.loaders import load_user_dataset, load_user_loader
-    from perfsuite.advise.sweep.setting_loaders import ImageLoaders, OwnLoaders
+    from perfsuite.advise.sweep.setting_loaders import ImageLoaders, UserSettingLoaders
 
     if options.dataset is not None:
-        own = OwnLoaders(load_user_dataset(options.dataset, options.batch_size[0]))
-        return lambda config: own
+        loaders = UserSettingLoaders(load_user_dataset(options.dataset, options.batch_size[0]))
+        return lambda config: loaders
     if options.loader is not None:
-        own = OwnLoaders(load_user_loader(options.loader, options.batch_size[0]))
-        return lambda config: own
+        loaders = UserSettingLoaders(load_user_loader(options.loader, options.batch_size[0]))
+        return lambda config: loaders
     source = _source(options, who)
     return lambda config: ImageLoaders(source, config)
 

@@ -24,7 +24,7 @@ from perfsuite.cli.config_file import add_config_argument
 
 if TYPE_CHECKING:
     from perfsuite.data.faults import FaultPolicy
-    from perfsuite.data.loader_settings import LoaderSettings
+    from perfsuite.data.speed_settings import SpeedSettings
     from perfsuite.training.step.lr_schedules import ScheduleName
     from perfsuite.training.step.optimizers import OptimizerName
 
@@ -39,7 +39,7 @@ class TrainOptions:
     data_dir: Path | None
     image_size: int | None
     batch_size: int
-    settings: LoaderSettings
+    settings: SpeedSettings
     num_workers: int | None
     augmentation_mode: str | None
     on_error: FaultPolicy
@@ -62,10 +62,10 @@ class TrainOptions:
 
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace) -> TrainOptions:
-        from perfsuite.data.loader_settings import LoaderSettings, read_loader_settings
+        from perfsuite.data.speed_settings import SpeedSettings, read_speed_settings
 
         path = arguments.settings
-        settings = LoaderSettings() if path is None else read_loader_settings(path)
+        settings = SpeedSettings() if path is None else read_speed_settings(path)
         batch_size = arguments.batch_size or settings.batch_size or DEFAULT_BATCH_SIZE
         own = {"speed", "settings", "batch_size"}
         names = [field.name for field in fields(cls) if field.name not in own]

@@ -57,7 +57,10 @@ class CheckReport:
 def check_folder(
     folder: str | Path, workers: int | None = None, progress: ProgressCallback | None = None
 ) -> CheckReport:
-    """Decode every image file below a folder, whatever its layout, with `workers` threads."""
+    """Decode every image file below a folder, whatever its layout, with `workers` threads.
+
+    Links to folders are followed and hidden folders are left out, as by the loaders.
+    """
     root = Path(folder)
     files = find_images(root)
     checker = _FileChecker(root)
@@ -72,7 +75,7 @@ def check_folder(
 
 
 def find_images(root: Path) -> Sequence[str]:
-    """The image files below a folder that a loader may read, sorted, with / between folders."""
+    """The image files below a folder that loaders would find, sorted, with / between folders."""
     if not root.is_dir():
         raise FileNotFoundError(f"{root}: no such folder")
     files = sorted(name for name, entry in walk_files(root) if is_image_name(entry.name))
@@ -82,11 +85,11 @@ def find_images(root: Path) -> Sequence[str]:
 
 
 class _FileChecker:
-    """Checks files from several threads: each has a region decoder of its own."""
+    """Checks files from several threads, with a region decoder for each."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._own = threading.local()
+        self._of_thread = threading.local()
 
     def check(self, file: str) -> ImageProblem | None:
         try:
@@ -110,9 +113,9 @@ class _FileChecker:
         return decoder.decode(data, window, (header.width, header.height), out, eighths=1)
 
     def _region_decoder(self) -> region.RegionDecoder | None:
-        if not hasattr(self._own, "decoder"):
-            self._own.decoder = region.RegionDecoder() if region.is_available() else None
-        decoder: region.RegionDecoder | None = self._own.decoder
+        if not hasattr(self._of_thread, "decoder"):
+            self._of_thread.decoder = region.RegionDecoder() if region.is_available() else None
+        decoder: region.RegionDecoder | None = self._of_thread.decoder
         return decoder
 
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from perfsuite.transforms.arrays import Matrix
+
 Uniforms = Sequence[float] | NDArray[np.float64]
-Matrix = NDArray[np.float64]
 ImageSize = tuple[int, int]  # width and height of the stored image
 # Two for each of 10 attempts (area and aspect ratio), then two for the position.
 UNIFORMS_PER_CROP = 22

@@ -61,17 +61,6 @@ def check_arguments(**counts: object) -> None:
         check_whole_number(name, value)
 
 
-def parse_device(device: str | torch.device) -> torch.device:
-    """The device of a name; a name that torch does not know, or CUDA without a GPU, is an error."""
-    try:
-        parsed = torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        raise ValueError(f"device: {device!r}, expected cpu, cuda or cuda:N") from error
-    if parsed.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device: {device!r}, but PyTorch sees no CUDA device here; use device='cpu'")
-    return parsed
-
-
 def resolve_rank(rank: int | None, world_size: int | None) -> tuple[int, int]:
     """Return rank and world size as given, else torch.distributed's, else those of a single process."""
     if rank is not None and world_size is not None:

@@ -21,20 +21,21 @@ from perfsuite.cores import usable_cores
 from perfsuite.data.augmentation_mode import training_config
 from perfsuite.data.cache.cached_source import cache_splits
 from perfsuite.data.cache.normalized import NormalizedCacheEngine, check_normalized_cache
+from perfsuite.data.devices import parse_device
 from perfsuite.data.engines.base import DEFAULT_TIMEOUT_SECONDS, WorkerConfig
 from perfsuite.data.engines.device_prefetch import DevicePrefetcher
 from perfsuite.data.engines.registry import make_engine
 from perfsuite.data.faults import FaultPolicy
 from perfsuite.data.image_config import Crop, ImageConfig
 from perfsuite.data.loader import Loader, Normalize
-from perfsuite.data.loader_options import LoaderOptions, check_arguments, parse_device, resolve_rank
-from perfsuite.data.loader_settings import LoaderSettings, read_loader_settings
+from perfsuite.data.loader_options import LoaderOptions, check_arguments, resolve_rank
 from perfsuite.data.order import Sampler, UnevenPolicy
 from perfsuite.data.sources.annotation_formats import read_annotations
 from perfsuite.data.sources.annotations import Annotations
 from perfsuite.data.sources.base import ImageSource
 from perfsuite.data.sources.maps import MapSource
 from perfsuite.data.sources.splits import SPLITS, Split, class_weights, read_splits, split_source
+from perfsuite.data.speed_settings import SpeedSettings, read_speed_settings
 from perfsuite.data.synthetic.dataset import cached_dataset
 from perfsuite.data.targets import TargetBuilder
 from perfsuite.transforms import AugmentationMode
@@ -106,7 +107,7 @@ def make_loaders(
     annotations: str | Path | Annotations | None = None,
     maps: str | Path | MapSource | None = None,
     keypoint_flip_pairs: Sequence[tuple[int, int]] | None = None,
-    settings: str | Path | LoaderSettings | None = None,
+    settings: str | Path | SpeedSettings | None = None,
 ) -> Loaders:
     """Make loaders for a folder of class folders (or of train, val and test), or for given sources.
 
@@ -215,10 +216,10 @@ def make_loaders(
     )
 
 
-def _read_settings(settings: str | Path | LoaderSettings | None) -> LoaderSettings:
+def _read_settings(settings: str | Path | SpeedSettings | None) -> SpeedSettings:
     if settings is None:
-        return LoaderSettings()
-    return settings if isinstance(settings, LoaderSettings) else read_loader_settings(settings)
+        return SpeedSettings()
+    return settings if isinstance(settings, SpeedSettings) else read_speed_settings(settings)
 
 
 def _make_loader(

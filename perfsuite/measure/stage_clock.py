@@ -11,6 +11,8 @@ from time import perf_counter
 from perfsuite.measure.clock import Call, no_wait
 from perfsuite.stages import listen_to_stages
 
+MAX_SPANS = 20_000  # kept of a profile: about 2 MB of a Chrome trace
+
 
 @dataclass(frozen=True, slots=True)
 class StageSpan:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from perfsuite.data.devices import parse_device
 from perfsuite.errors import UsageError
 from perfsuite.stages import stage
 from perfsuite.transforms.normalization.api import normalize
@@ -27,15 +28,9 @@ def choose_device(name: str = "auto") -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UsageError(f"device: {name!r} is not known, expected auto, cpu, cuda or cuda:N") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise UsageError(f"device: {name} requested, but torch sees no CUDA device; use --device auto or cpu")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        last = torch.cuda.device_count() - 1
-        raise UsageError(f"device: {name} does not exist, expected at most cuda:{last}; GPUs count from 0")
-    return device
+        return parse_device(name)
+    except ValueError as error:
+        raise UsageError(f"{error} (or auto)") from error
 
 
 def normalize_batch(

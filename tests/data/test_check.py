@@ -91,16 +91,25 @@ def test_files_that_are_not_regular_or_too_large_are_problems(tmp_path: Path) ->
     assert problems[0] == ImageProblem("dangling.jpg", "unreadable", "No such file or directory")
 
 
-def test_the_files_of_a_linked_folder_are_checked_as_loaders_read_them(tmp_path: Path) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "images" / "cat" / ".hidden").mkdir(parents=True)
-    (tmp_path / "elsewhere" / "cut.jpg").write_bytes(undamaged_files()[0][:-900])
-    (tmp_path / "images" / "cat" / "link").symlink_to(tmp_path / "elsewhere")
-    (tmp_path / "images" / "cat" / ".hidden" / "cut.jpg").write_bytes(b"")
+def test_the_files_are_those_that_a_loader_finds(tmp_path: Path) -> None:
+    """In a linked folder, and not in a hidden one."""
+    for folder in ("images/class", "elsewhere", "images/.hidden"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "cut.jpg").write_bytes(undamaged_files()[0][:-900])
+    (tmp_path / "images" / "class" / "linked").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     source = image_folder(tmp_path / "images")
-    report = check_folder(tmp_path / "images")
-    assert [problem.file for problem in report.problems] == [source.name(0)] == ["cat/link/cut.jpg"]
-    assert report.files == len(source) == 1
+    problems = check_folder(tmp_path / "images").problems
+    assert [problem.file for problem in problems] == ["class/cut.jpg", "class/linked/cut.jpg"]
+    assert {problem.file for problem in problems} == {source.name(row) for row in range(len(source))}
+
+
+def test_a_folder_that_contains_itself_is_an_error_here_as_for_a_loader(tmp_path: Path) -> None:
+    (tmp_path / "class").mkdir()
+    (tmp_path / "class" / "a.jpg").write_bytes(undamaged_files()[0])
+    (tmp_path / "class" / "again").symlink_to(tmp_path, target_is_directory=True)
+    for open_folder in (image_folder, check_folder):
+        with pytest.raises(DataError, match="a link to a folder that contains it"):
+            open_folder(tmp_path)
 
 
 def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:

@@ -352,7 +352,7 @@ def test_a_wrong_type_is_named(wrong: dict[str, Any], message: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("device", "message"), [("cuda", "use device='cpu'"), ("gpu", "expected cpu, cuda or cuda:N")]
+    ("device", "message"), [("cuda", "no CUDA device here; use cpu"), ("gpu", "expected cpu, cuda or cuda:N")]
 )
 def test_a_device_that_is_not_there_is_named(
     device: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -17,7 +17,7 @@ def test_a_missing_gpu_is_an_error(name: str) -> None:
 
 
 def test_an_unknown_device_is_an_error() -> None:
-    with pytest.raises(UsageError, match="'gpu' is not known"):
+    with pytest.raises(UsageError, match=r"'gpu', expected cpu, cuda or cuda:N \(or auto\)"):
         choose_device("gpu")
 
 

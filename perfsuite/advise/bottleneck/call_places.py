@@ -18,7 +18,7 @@ from time import perf_counter
 from types import CodeType, FrameType
 from typing import Any
 
-# Names of stages, as perfsuite.advise.bottleneck.places knows them.
+# Names of stages, as perfsuite.advise.bottleneck.bottlenecks knows them.
 WORDS = {
     "decode": {"decode", "decoder", "imdecode", "imread", "decompress", "jpeg", "decoding"},
     "read": {"read", "open", "fetch", "download", "recv", "readinto", "pread", "seek", "stat", "storage"},

@@ -5,7 +5,7 @@
 ...     stage_seconds={"read": 0.001, "decode": 0.005, "augment": 0.002},
 ... )
 >>> diagnosis = diagnose(times)
->>> str(diagnosis.place), diagnosis.is_clear, round(diagnosis.share, 3), round(diagnosis.max_speedup, 2)
+>>> str(diagnosis.bottleneck), diagnosis.is_clear, round(diagnosis.share, 3), round(diagnosis.max_speedup, 2)
 ('decode', True, 0.595, 2.47)
 """
 
@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from math import fsum
 from statistics import median
 
-from perfsuite.advise.bottleneck.places import Bottleneck, seconds_by_place
+from perfsuite.advise.bottleneck.bottlenecks import Bottleneck, seconds_by_bottleneck
+from perfsuite.advise.confidence import LEVEL
 from perfsuite.judge.amdahl import max_speedup_with_measured_overlap, measured_overlap
 from perfsuite.judge.metrics import MetricEstimate, estimate_ratio
 
-LEVEL = 0.99
 FAR_RATIO = 1.5  # beyond it in every block, loading and step differ also where there are few blocks
 CLEAR_LEAD = 1.1  # the largest stage must take this many times the next one's time
 
@@ -39,37 +39,48 @@ class PipelineTimes:
     reads_are_cold: bool = False  # the files are larger than the memory, so every epoch reads cold ones
     num_workers: int = 0
 
+    @property
+    def median_loading(self) -> float:
+        return median(self.loading)
+
+    @property
+    def median_step(self) -> float:
+        """0 where no step was measured."""
+        return median(self.step) if self.step else 0.0
+
+    @property
+    def median_training(self) -> float:
+        """As measured; else the slower of both with workers, and their sum without."""
+        if self.step and self.training:
+            return median(self.training)
+        parts = (self.median_loading, self.median_step)
+        return max(parts) if self.num_workers else sum(parts)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
     """The bottleneck, its share of the time of an image, and what removing it can give at most."""
 
-    place: Bottleneck
+    bottleneck: Bottleneck
     is_clear: bool
     share: float
     max_speedup: float  # of training, or of loading where no step was measured
     overlap: float | None  # of loading and step: 0 is one after the other, 1 fully at once
     reason: str
-    place_seconds: Mapping[Bottleneck, float]  # of an image, loading's on one core
+    bottleneck_seconds: Mapping[Bottleneck, float]  # of an image, loading's on one core
 
 
 def diagnose(times: PipelineTimes) -> Diagnosis:
-    """Compare the step with loading; where loading is slower, take its largest place."""
-    places = seconds_by_place(_stages_as_read(times))
-    loading = median(times.loading)
+    """Compare the step with loading; where loading is slower, take its largest part."""
+    parts = seconds_by_bottleneck(_stages_as_read(times))
     if not times.step:
-        return _loading_diagnosis(times, places, loading, step=None, training=loading)
-    step = median(times.step)
-    ratio = _loading_over_step(times)
-    training = median(times.training) if times.training else _expected_training(times, loading, step)
-    if times.num_workers:
-        if ratio.value > 1:
-            return _loading_diagnosis(times, places, loading, step, training)
-        return _device_diagnosis(times, places, loading, step, training)
-    largest = max(places.values(), default=loading) * _scale_to_loading(times, loading)
-    if step > largest:
-        return _device_diagnosis(times, places, loading, step, training)
-    return _loading_diagnosis(times, places, loading, step, training)
+        is_loading = True
+    elif times.num_workers:
+        is_loading = _loading_over_step(times).value > 1
+    else:
+        largest = max(parts.values(), default=times.median_loading) * _scale_to_loading(times)
+        is_loading = times.median_step <= largest
+    return _loading_diagnosis(times, parts) if is_loading else _device_diagnosis(times, parts)
 
 
 def _stages_as_read(times: PipelineTimes) -> dict[str, float]:
@@ -95,76 +106,58 @@ def _is_separated(times: PipelineTimes) -> bool:
     return interval.low > 1 or interval.high < 1 or is_far
 
 
-def _expected_training(times: PipelineTimes, loading: float, step: float) -> float:
-    return max(loading, step) if times.num_workers else loading + step
-
-
-def _scale_to_loading(times: PipelineTimes, loading: float) -> float:
+def _scale_to_loading(times: PipelineTimes) -> float:
     """Seconds of loading with its workers for a second of its stages on one core."""
     total = fsum(_stages_as_read(times).values())
-    return loading / total if total else 1.0
+    return times.median_loading / total if total else 1.0
 
 
-def _loading_diagnosis(
-    times: PipelineTimes,
-    places: Mapping[Bottleneck, float],
-    loading: float,
-    step: float | None,
-    training: float,
-) -> Diagnosis:
-    seconds = _wall_seconds(times, places, loading)
-    place = max(seconds, key=lambda each: seconds[each], default=Bottleneck.DATASET)
-    part = seconds.get(place, loading)
-    others = sorted((value for each, value in seconds.items() if each is not place), reverse=True)
-    overlap = None if step is None else measured_overlap(loading, step, training)
-    bound = max_speedup_with_measured_overlap(part, loading, step or 0.0, overlap or 0.0)
-    if step is None:
-        limits = "no step was measured"
-    else:
+def _loading_diagnosis(times: PipelineTimes, parts: Mapping[Bottleneck, float]) -> Diagnosis:
+    loading, step, training = times.median_loading, times.median_step, times.median_training
+    seconds = _wall_seconds(times, parts)
+    bottleneck = max(seconds, key=lambda each: seconds[each], default=Bottleneck.DATASET)
+    part = seconds.get(bottleneck, loading)
+    others = sorted((value for each, value in seconds.items() if each is not bottleneck), reverse=True)
+    if times.step:
+        overlap = measured_overlap(loading, step, training)
         limits = _limit_reason("loading", "the step", loading / step, _is_separated(times))
+    else:
+        overlap, limits = None, "no step was measured"
     return Diagnosis(
-        place=place,
+        bottleneck=bottleneck,
         is_clear=_is_separated(times) and (not others or part >= CLEAR_LEAD * others[0]),
         share=min(1.0, part / training),
-        max_speedup=bound,
+        max_speedup=max_speedup_with_measured_overlap(part, loading, step, overlap or 0.0),
         overlap=overlap,
-        reason=f"{limits}; {place} is the largest part of loading, {part / loading:.0%}",
-        place_seconds=places,
+        reason=f"{limits}; {bottleneck} is the largest part of loading, {part / loading:.0%}",
+        bottleneck_seconds=parts,
     )
 
 
-def _wall_seconds(
-    times: PipelineTimes, places: Mapping[Bottleneck, float], loading: float
-) -> dict[Bottleneck, float]:
-    """The share that each place has of the time of loading.
+def _wall_seconds(times: PipelineTimes, parts: Mapping[Bottleneck, float]) -> dict[Bottleneck, float]:
+    """The share that each bottleneck has of the time of loading.
 
     Stages in the main thread are not shared by the workers, so they count in full where they fill its time.
     """
     stages = _stages_as_read(times)
     in_main = {name: value for name, value in stages.items() if name in times.main_thread_stages}
-    if times.num_workers and fsum(in_main.values()) > 0.9 * loading:
-        return seconds_by_place(in_main)
-    scale = _scale_to_loading(times, loading)
-    return {place: seconds * scale for place, seconds in places.items()}
+    if times.num_workers and fsum(in_main.values()) > 0.9 * times.median_loading:
+        return seconds_by_bottleneck(in_main)
+    scale = _scale_to_loading(times)
+    return {each: seconds * scale for each, seconds in parts.items()}
 
 
-def _device_diagnosis(
-    times: PipelineTimes,
-    places: Mapping[Bottleneck, float],
-    loading: float,
-    step: float,
-    training: float,
-) -> Diagnosis:
-    overlap = measured_overlap(loading, step, training)
-    is_clear = _is_separated(times)
+def _device_diagnosis(times: PipelineTimes, parts: Mapping[Bottleneck, float]) -> Diagnosis:
+    loading, step, training = times.median_loading, times.median_step, times.median_training
+    overlap, is_clear = measured_overlap(loading, step, training), _is_separated(times)
     return Diagnosis(
-        place=Bottleneck.DEVICE,
+        bottleneck=Bottleneck.DEVICE,
         is_clear=is_clear,
         share=min(1.0, step / training),
         max_speedup=max_speedup_with_measured_overlap(step, step, loading, overlap),
         overlap=overlap,
         reason=_limit_reason("the step", "loading", step / loading, is_clear),
-        place_seconds=places,
+        bottleneck_seconds=parts,
     )
 
 

@@ -1,4 +1,4 @@
-"""Seconds of each stage of loading an image, on one core, also for a loader of the user's own."""
+"""Seconds of each stage of loading an image, on one core, also for the user's loader."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class CallShares:
     waiting: float = 0.0  # of the thread: neither computing nor, as far as it can be told, reading
 
 
-def measure_stages(loader: Iterable[Any], seconds: float, is_own_loader: bool) -> dict[str, float]:
-    """Seconds per image by stage; lumps of a data set of the user's own are split by the calls in them."""
+def measure_stages(loader: Iterable[Any], seconds: float, is_user_loader: bool) -> dict[str, float]:
+    """Seconds per image by stage; lumps of a user's data set are split by the calls in them."""
     profile = profile_loading(loader, seconds)
     stages = {stage.name: 1 / stage.images_per_second for stage in profile.stages}
-    if not is_own_loader or not any(lump in stages for lump in LUMPS):
+    if not is_user_loader or not any(lump in stages for lump in LUMPS):
         return stages
     return split_lumps(stages, _call_shares(loader, seconds / 2))
 

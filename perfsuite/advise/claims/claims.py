@@ -131,7 +131,7 @@ def _not_measured(report: ClaimsReport, variant: str) -> ClaimVerdict:
 
 
 DIRECT_LOADER = "direct, 2 workers"
-OWN_LOADERS = ("yours, 2 workers", "yours, no workers")
+USER_LOADERS = ("yours, 2 workers", "yours, no workers")
 CLAIMS: Sequence[Claim] = (
     SpeedupClaim("more workers and a direct decoder load 2x", "loading", DIRECT_LOADER, 2.0),
     SpeedupClaim("torch.compile trains 1.2x", "training", "compiled", 1.2),
@@ -149,12 +149,12 @@ CLAIMS: Sequence[Claim] = (
 
 
 def claims_about(report: ClaimsReport) -> Sequence[Claim]:
-    """The claims, and those about the user's own loader where one was measured."""
-    own = next((name for name in OWN_LOADERS if report.row("bottleneck", name) is not None), None)
-    if own is None:
+    """The claims, and those about the user's loader where one was measured."""
+    label = next((name for name in USER_LOADERS if report.row("bottleneck", name) is not None), None)
+    if label is None:
         return CLAIMS
     return (
         *CLAIMS,
-        SpeedupClaim("your loader delivers 2.8x what training consumes", "bottleneck", own, 2.8),
-        EpochClaim("an epoch ends 1.22x sooner by a faster loader than yours alone", own, 1.22),
+        SpeedupClaim("your loader delivers 2.8x what training consumes", "bottleneck", label, 2.8),
+        EpochClaim("an epoch ends 1.22x sooner by a faster loader than yours alone", label, 1.22),
     )

@@ -16,4 +16,4 @@ class ClaimsConfig:
     batch_size: int = 32
     seconds: float = 320.0
     device: str = "cpu"
-    own_loader: UserLoader | None = None  # measured beside perfsuite's
+    user_loader: UserLoader | None = None  # measured beside perfsuite's

@@ -40,7 +40,7 @@ def loader_label(num_workers: int) -> str:
     return f"direct, {num_workers} workers" if num_workers else "direct, no workers"
 
 
-def own_label(num_workers: int) -> str:
+def user_loader_label(num_workers: int) -> str:
     return loader_label(num_workers).replace("direct", "yours")
 
 
@@ -148,10 +148,12 @@ def _open_loaders(config: ClaimsConfig, image_dir: Path) -> Iterator[dict[str, A
         ).train
         for num_workers in NUM_WORKERS
     }
-    if config.own_loader is not None:
+    if config.user_loader is not None:
         for num_workers in NUM_WORKERS:
-            loader = config.own_loader.open(num_workers)
-            loaders[own_label(num_workers)] = FirstBatches(loader, ceil(MAX_IMAGES / config.batch_size))
+            loader = config.user_loader.open(num_workers)
+            loaders[user_loader_label(num_workers)] = FirstBatches(
+                loader, ceil(MAX_IMAGES / config.batch_size)
+            )
     try:
         yield loaders
     finally:

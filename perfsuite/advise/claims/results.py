@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from math import inf, isfinite
 
 from perfsuite.advise.claims.process_times import ProcessTimes
+from perfsuite.advise.confidence import LEVEL
 from perfsuite.judge.amdahl import max_speedup_without
 from perfsuite.judge.order_statistics import median_interval, quantile
 from perfsuite.judge.verdict import Interval
-
-LEVEL = 0.99
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""What is measured for a user: loaders, data sets and models of their own, and batches of any form."""
+"""What is measured for a user: their loaders, data sets and models, and batches of any form."""

@@ -1,4 +1,4 @@
-"""Open a Dataset or a loader of the user's own with any number of workers."""
+"""Open a Dataset or a loader of the user with any number of workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model by name: one of perfsuite's, or `module:name` of the user's own."""
+"""A model by name: one of perfsuite's, or the user's, as `module:name`."""
 
 from __future__ import annotations
 

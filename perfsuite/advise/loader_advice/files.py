@@ -1,4 +1,4 @@
-"""The files behind a source of images or a data set of the user's own, as far as they can be found."""
+"""The files behind a source of images or a data set of the user, as far as they can be found."""
 
 from __future__ import annotations
 

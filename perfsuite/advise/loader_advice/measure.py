@@ -14,16 +14,16 @@ from perfsuite.advise.bottleneck.stages import measure_stages
 from perfsuite.advise.bottleneck.training_side import TrainingRun
 from perfsuite.advise.inputs.batches import images_and_labels
 from perfsuite.advise.inputs.models import STAND_IN, load_model_for
-from perfsuite.advise.loader_advice.advice import CACHED, TRAINING, LoaderAdvice, TrainedModel
 from perfsuite.advise.loader_advice.files import files_of, files_outgrow_memory
+from perfsuite.advise.loader_advice.result import CACHED, TRAINING, LoaderAdvice, TrainedModel
 from perfsuite.advise.profile.cold_files import ColdFileTimes, NoColdFiles, measure_cold_files
 from perfsuite.advise.sweep.config import SweepConfig
 from perfsuite.advise.sweep.loader_run import LoaderRun, SweepSide
 from perfsuite.advise.sweep.loader_setting import LoaderSetting
 from perfsuite.advise.sweep.measure import measure_sweep
 from perfsuite.advise.sweep.report import SweepReport
-from perfsuite.advise.sweep.setting_loaders import ImageLoaders, OwnLoaders, SettingLoaders
-from perfsuite.advise.sweep.sides import ProgressCallback
+from perfsuite.advise.sweep.setting_loaders import ImageLoaders, SettingLoaders, UserSettingLoaders
+from perfsuite.advise.sweep.sides import StatusCallback
 from perfsuite.advise.sweep.step_side import step_of_model
 from perfsuite.advise.time_limit import TimeLimit, fail_when_hung, format_duration
 from perfsuite.advise.tuning.tune import OpenLoaders, SearchSpace, TuningResult, race_in_turns, tune
@@ -53,7 +53,7 @@ class AdviceRequest:
     device: str = "auto"
 
 
-def measure_advice(request: AdviceRequest, on_progress: ProgressCallback = lambda _: None) -> LoaderAdvice:
+def measure_advice(request: AdviceRequest, on_progress: StatusCallback = lambda _: None) -> LoaderAdvice:
     """Measure and diagnose. After the first race an interrupt ends the measurement and keeps its results."""
     config = request.config
     limit = TimeLimit.start(config.seconds)
@@ -66,7 +66,7 @@ def measure_advice(request: AdviceRequest, on_progress: ProgressCallback = lambd
     advice = LoaderAdvice(
         subject=request.subject,
         batch_size=config.batch_size,
-        is_own_loader=isinstance(request.open_loaders(config), OwnLoaders),
+        is_user_loader=isinstance(request.open_loaders(config), UserSettingLoaders),
         tuning=tuning,
         is_complete=tuning.is_complete,
     )
@@ -87,7 +87,7 @@ class _Measurement:
     request: AdviceRequest
     tuning: TuningResult
     limit: TimeLimit
-    on_progress: ProgressCallback
+    on_progress: StatusCallback
     advice: LoaderAdvice
 
     def run(self) -> None:
@@ -124,8 +124,8 @@ class _Measurement:
     @property
     def loaders(self) -> SettingLoaders:
         loaders = self.request.open_loaders(self.config)
-        if isinstance(loaders, OwnLoaders):
-            return OwnLoaders(replace(loaders.loader, batch_size=self.config.batch_size))
+        if isinstance(loaders, UserSettingLoaders):
+            return UserSettingLoaders(replace(loaders.loader, batch_size=self.config.batch_size))
         return loaders
 
     def _note(self, text: str) -> None:
@@ -188,7 +188,7 @@ class _Measurement:
             gpu_busy_percent=sum(busy) / len(busy) if busy else None,
             device_peak_bytes=cuda_peak_bytes(),
             training_spans=tuple(span for run in training_runs for span in run.spans),
-            times=_pipeline_times(report, self.setting, not self.advice.is_own_loader),
+            times=_pipeline_times(report, self.setting, not self.advice.is_user_loader),
         )
         if not report.is_complete:
             raise KeyboardInterrupt
@@ -216,12 +216,12 @@ class _Measurement:
             return
         loader = self._loader_without_workers()
         seconds = STAGES_SHARE * self.config.seconds
-        stages = measure_stages(loader, seconds, self.advice.is_own_loader)
+        stages = measure_stages(loader, seconds, self.advice.is_user_loader)
         self.advice = replace(self.advice, times=replace(self.advice.times, stage_seconds=stages))
 
     def _loader_without_workers(self) -> Iterable[Any]:
         loaders = self.loaders
-        if isinstance(loaders, OwnLoaders):
+        if isinstance(loaders, UserSettingLoaders):
             return loaders.loader.open(0)
         return loaders.open(LoaderSetting(0), loaders.modes[0], 16).batches(0)
 

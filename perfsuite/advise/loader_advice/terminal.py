@@ -10,10 +10,10 @@ from rich.text import Text
 
 from perfsuite.advise.bottleneck.diagnosis import stage_shares
 from perfsuite.advise.loader_advice import words
-from perfsuite.advise.loader_advice.advice import LoaderAdvice, mode_rows
+from perfsuite.advise.loader_advice.result import LoaderAdvice, mode_rows
+from perfsuite.advise.sweep.goals import check_goals
 from perfsuite.advise.sweep.report import RelativeSpeed
 from perfsuite.advise.sweep.setting_result import SettingResult
-from perfsuite.advise.sweep.targets import check_targets
 from perfsuite.advise.sweep.terminal import (
     SPEED_STYLES,
     format_ends,
@@ -26,16 +26,11 @@ from perfsuite.judge.units import format_significant
 from perfsuite.report.terminal.run_table import OUTCOME_STYLES
 
 BAR_WIDTH = 30
-SUBJECTS = {
-    "decoder": "Decoders, without workers",
-    "workers": "Workers and engines",
-    "batches": "Batches loaded ahead (+2), and batch sizes (b64)",
-}
 
 
 def print_advice(advice: LoaderAdvice, console: Console, settings_file: str | None = None) -> None:
-    for race in advice.tuning.races:
-        console.print(f"{SUBJECTS[race.subject]}; {race.report.blocks} blocks of turns")
+    for race in advice.tuning.candidates:
+        console.print(f"{words.RACE_TITLES[race.subject]}; {race.report.blocks} blocks of turns")
         console.print(_race_table(race))
     rows = mode_rows(advice)
     if rows:
@@ -48,7 +43,7 @@ def print_advice(advice: LoaderAdvice, console: Console, settings_file: str | No
         console.print("Waiting for a batch, in ms; the first batch of each turn in its own column")
         console.print(wait_table(advice.pipeline))
         print_resources(advice.pipeline, console)
-    for verdict in check_targets(advice.report, advice.result):
+    for verdict in check_goals(advice.report, advice.result):
         console.print(
             Text(f"{verdict.outcome}: ", style=OUTCOME_STYLES[verdict.outcome]) + Text(verdict.reason)
         )

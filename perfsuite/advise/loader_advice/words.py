@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import isfinite
 
+from perfsuite.advise.bottleneck.bottlenecks import Bottleneck, remedy
 from perfsuite.advise.bottleneck.diagnosis import Diagnosis
-from perfsuite.advise.bottleneck.places import Bottleneck, remedy
-from perfsuite.advise.loader_advice.advice import LoaderAdvice
+from perfsuite.advise.loader_advice.result import LoaderAdvice
 from perfsuite.advise.machine import failure_advice, platform_advice
 from perfsuite.advise.profile.cold_files import ColdFileTimes
 from perfsuite.advise.run_time import format_time, scale
@@ -21,7 +21,12 @@ from perfsuite.advise.sweep.report import TIME_WAS_OVER
 from perfsuite.advise.time_limit import format_duration
 from perfsuite.judge.units import MetricKind, format_quantity
 
-GPU_BUSY_TARGET = 90  # percent
+GPU_BUSY_GOAL = 90  # percent
+RACE_TITLES = {
+    "decoder": "Decoders, without workers",
+    "workers": "Workers and engines",
+    "batches": "Batches loaded ahead (+2), and batch sizes (b64)",
+}
 
 
 def verdict_lines(advice: LoaderAdvice) -> list[str]:
@@ -29,13 +34,13 @@ def verdict_lines(advice: LoaderAdvice) -> list[str]:
     diagnosis = advice.diagnosis
     if diagnosis is None:
         return ["the bottleneck is not known: the pipeline was not measured"]
-    clear = "" if diagnosis.is_clear else " (unclear: the next place is about as large; give more --seconds)"
+    clear = "" if diagnosis.is_clear else " (unclear: the next part is about as large; give more --seconds)"
     whole = "loading" if diagnosis.overlap is None else "training"
     return [
-        f"bottleneck: {diagnosis.place}, {diagnosis.share:.0%} of the time of {whole}{clear}",
+        f"bottleneck: {diagnosis.bottleneck}, {diagnosis.share:.0%} of the time of {whole}{clear}",
         f"  because {diagnosis.reason}",
         f"  without it {whole} is at most {_format_bound(diagnosis)}",
-        f"  change: {remedy(diagnosis.place, advice.is_own_loader)}",
+        f"  change: {remedy(diagnosis.bottleneck, advice.is_user_loader)}",
     ]
 
 
@@ -84,10 +89,10 @@ def estimate_lines(advice: LoaderAdvice) -> list[str]:
 
 
 def resource_lines(advice: LoaderAdvice) -> list[str]:
-    """Use of the device while training."""
+    """Use of the device while training, and the time to read a file that is not in memory."""
     lines = []
     if advice.gpu_busy_percent is not None:
-        met = "" if advice.gpu_busy_percent >= GPU_BUSY_TARGET else f", expected {GPU_BUSY_TARGET} % or more"
+        met = "" if advice.gpu_busy_percent >= GPU_BUSY_GOAL else f", expected {GPU_BUSY_GOAL} % or more"
         lines.append(f"the GPU is busy {advice.gpu_busy_percent:.0f} % of the time of training{met}")
     if advice.device_peak_bytes is not None:
         lines.append(
@@ -109,13 +114,13 @@ def further_lines(advice: LoaderAdvice) -> Iterator[str]:
         yield from growth_advice(race.report, race.choice)
     yield from augmentation_advice(advice.result)
     yield from main_thread_advice(advice.result)
-    if advice.diagnosis is not None and advice.diagnosis.place is Bottleneck.STORAGE:
+    if advice.diagnosis is not None and advice.diagnosis.bottleneck is Bottleneck.STORAGE:
         yield "storage waits, it does not compute: more workers than cores may pay off (--num-workers)"
     machine = advice.report.machine
     if machine is not None:
         yield from platform_advice(machine, advice.result.demand)
     failures = {
-        label: reason for each in advice.tuning.races for label, reason in each.report.failures.items()
+        label: reason for each in advice.tuning.candidates for label, reason in each.report.failures.items()
     }
     late = [label for label, reason in failures.items() if reason == TIME_WAS_OVER]
     if late:
@@ -126,9 +131,9 @@ def further_lines(advice: LoaderAdvice) -> Iterator[str]:
 
 def setting_lines(advice: LoaderAdvice, settings_file: str | None) -> list[str]:
     """What to set, and where it is stored."""
-    options = ", ".join(f"{name}={value!r}" for name, value in advice.settings.given.items())
+    options = ", ".join(f"{name}={value!r}" for name, value in advice.speed_settings.given.items())
     lines = [f"set {options}"]
-    if settings_file is not None and not advice.is_own_loader:
+    if settings_file is not None and not advice.is_user_loader:
         lines.append(
             f"in {settings_file}: make_loaders(settings={settings_file!r}), or "
             f"perfsuite train --settings {settings_file}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from perfsuite.advise.confidence import LEVEL
 from perfsuite.advise.pages.stage_timeline import stage_timeline
 from perfsuite.advise.profile.cold_files import ColdFileTimes, NoColdFiles
 from perfsuite.advise.profile.loading import LoadingProfile, StageRate
@@ -12,7 +13,6 @@ from perfsuite.report.page.document import Block, Document, ItemList, Section, T
 from perfsuite.report.page.plots import Bar, BarPlot, Distribution, SampleGroup, StackedBar, StackedBarPlot
 from perfsuite.report.page.quantities import format_value
 
-LEVEL = 0.99
 SECONDS = MetricKind.SECONDS
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from math import isfinite
 
+from perfsuite.advise.confidence import LEVEL
 from perfsuite.advise.pages.stage_timeline import stage_timeline
-from perfsuite.advise.profile.step import LEVEL, StepProfile
+from perfsuite.advise.profile.step import StepProfile
 from perfsuite.judge.order_statistics import median_interval, quantile
 from perfsuite.judge.units import MetricKind
 from perfsuite.measure.environment import detect_environment

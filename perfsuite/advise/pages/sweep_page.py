@@ -2,49 +2,36 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import asdict
 from statistics import median
 
+from perfsuite.advise.pages.compared_settings import setting_table, wait_distribution, worker_curve
 from perfsuite.advise.sweep.advice import advise_on_sweep
-from perfsuite.advise.sweep.report import RelativeSpeed, SweepReport
-from perfsuite.advise.sweep.setting_result import PLAIN_MODE, BatchWaitTimes, SettingResult
-from perfsuite.advise.sweep.targets import check_targets
-from perfsuite.advise.time_limit import format_duration
+from perfsuite.advise.sweep.goals import check_goals
+from perfsuite.advise.sweep.report import SweepReport
+from perfsuite.advise.sweep.setting_result import PLAIN_MODE, BatchWaitTimes
 from perfsuite.judge.units import MetricKind
 from perfsuite.measure.environment import detect_environment
-from perfsuite.report.page.document import Badge, Block, Document, ItemList, Section, Table, Tone
-from perfsuite.report.page.plots import (
-    Bar,
-    BarPlot,
-    Distribution,
-    LinePlot,
-    LinePoint,
-    LineSeries,
-    PlotMark,
-    SampleGroup,
-    StackedBar,
-    StackedBarPlot,
-)
-from perfsuite.report.page.quantities import PercentKind, format_interval_of, format_value
+from perfsuite.report.page.document import Block, Document, ItemList, Section, Table
+from perfsuite.report.page.plots import Bar, BarPlot, StackedBar, StackedBarPlot
+from perfsuite.report.page.quantities import PercentKind, format_value
 from perfsuite.report.pages.verdicts import badge
 
-SPEED_TONES = {
-    RelativeSpeed.AS_FAST: Tone.GOOD,
-    RelativeSpeed.SLOWER: Tone.PLAIN,
-    RelativeSpeed.UNCLEAR: Tone.UNCLEAR,
-}
-RATE = MetricKind.RATE
+KNEE_RULE = "the cheapest setting that is not shown to be slower than the fastest"
 
 
 def sweep_document(report: SweepReport, command: str = "") -> Document:
     """Make the page: the choice first, then the curve, the modes, the waiting times and the resources."""
-    advice = advise_on_sweep(report)
+    advice, choice = advise_on_sweep(report), report.choice()
+    settings = (
+        worker_curve(report, choice.result, KNEE_RULE),
+        setting_table(report, choice.result, "the knee" if choice.is_clear else "the knee?"),
+    )
     interrupted = () if report.is_complete else ("Interrupted: these are the results until then.",)
     sections = (
         Section("Recommendations", (ItemList(tuple(advice)),)),
-        Section("Settings", (*plot_worker_curve(report), _rate_table(report))),
-        Section("Targets", _checks(report)),
+        Section("Settings", settings),
+        Section("Goals", _checks(report)),
         Section("Augmentation modes", _plot_modes(report)),
         Section("Batch times", _batch_times(report)),
         Section("Loading and training", _plot_step(report)),
@@ -61,64 +48,10 @@ def sweep_document(report: SweepReport, command: str = "") -> Document:
     )
 
 
-def plot_worker_curve(report: SweepReport) -> tuple[LinePlot, ...]:
-    """Images per second by the number of workers; a line for each engine and prefetch factor."""
-    series: dict[str, list[LinePoint]] = defaultdict(list)
-    with_workers = {_series_name(each) for each in report.results if each.setting.num_workers}
-    for result in report.results:
-        rate = result.images_per_second
-        point = LinePoint(result.setting.num_workers, rate.value, rate.interval.low, rate.interval.high)
-        # No workers is where every line begins.
-        names = [_series_name(result)] if result.setting.num_workers else with_workers or {"no workers"}
-        for name in sorted(names):
-            series[name].append(point)
-    choice = report.choice()
-    sure = "" if choice.is_clear else "?"
-    mark = PlotMark(choice.result.setting.num_workers, f"the knee{sure}: {choice.result.setting.label}")
-    return (
-        LinePlot(
-            title="Worker curve",
-            x_label="workers",
-            y_label="images per second",
-            series=tuple(LineSeries(name, tuple(points)) for name, points in series.items()),
-            kind=RATE,
-            marks=(mark,),
-            caption="Medians of turns with 99 % intervals.",
-        ),
-    )
-
-
-def _series_name(result: SettingResult) -> str:
-    return f"{result.setting.engine} +{result.setting.prefetch_factor}"
-
-
-def _rate_table(report: SweepReport) -> Table:
-    chosen, rows = report.choice().result, []
-    for result in report.results:
-        rate, speedup, epoch = result.images_per_second, report.speedup(result), report.loading_epoch(result)
-        speed = report.relative_speed(result)
-        rows.append(
-            (
-                result.setting.label,
-                format_value(rate.value, RATE),
-                format_interval_of(rate.interval.low, rate.interval.high, RATE),
-                format_value(rate.value / report.batch_size, RATE),
-                f"{speedup.value:.2f}",
-                "" if epoch is None else format_duration(epoch.value),
-                Badge("the knee", Tone.GOOD) if result is chosen else Badge(str(speed), SPEED_TONES[speed]),
-            )
-        )
-    return Table(
-        columns=("workers", "images", "99 %", "batches", "times", "epoch", "speed"),
-        rows=tuple(rows),
-        caption="+2: batches loaded ahead; times: over the setting with the fewest workers",
-    )
-
-
 def _checks(report: SweepReport) -> tuple[Block, ...]:
-    verdicts = check_targets(report, report.choice().result)
+    verdicts = check_goals(report, report.choice().result)
     rows = tuple((badge(each.outcome), each.reason) for each in verdicts)
-    return (Table(columns=("outcome", "target"), rows=rows),) if rows else ()
+    return (Table(columns=("outcome", "goal"), rows=rows),) if rows else ()
 
 
 def _plot_modes(report: SweepReport) -> tuple[Block, ...]:
@@ -154,28 +87,19 @@ def _batch_times(report: SweepReport) -> tuple[Block, ...]:
         cells = (format_value(each, MetricKind.SECONDS) for each in (*times, first))
         rows.append((result.setting.label, *cells))
     columns = ("workers", "min", "mean", "max", "std", "p50", "p90", "p95", "p99", "first")
-    return (
-        Distribution(
-            title="Waiting for a batch",
-            value_label="time until the next batch",
-            groups=tuple(SampleGroup(each.setting.label, each.batch_seconds) for each in waited),
-            caption="Without the first batch of each turn, which waits for the pipeline to fill.",
-        ),
-        Table(columns=columns, rows=tuple(rows)),
-    )
+    return (*wait_distribution(report), Table(columns=columns, rows=tuple(rows)))
 
 
 def _plot_step(report: SweepReport) -> tuple[Block, ...]:
-    """The time of a batch in the loader and in the training step, side by side."""
+    """The time of an image in the loader and in the training step: settings may differ in batch size."""
     if not report.step_seconds_per_image:
         return ()
-    step = median(report.step_seconds_per_image) * report.batch_size
-    loading = {each.setting.label: median(each.seconds_per_image) for each in report.results}
-    bars = [Bar(f"loading: {label}", seconds * report.batch_size) for label, seconds in loading.items()]
+    step = median(report.step_seconds_per_image)
+    bars = [Bar(f"loading: {each.setting.label}", median(each.seconds_per_image)) for each in report.results]
     return (
         BarPlot(
             title="Loader against training step",
-            value_label="time of a batch",
+            value_label="time of an image",
             bars=(*bars, Bar("training step", step)),
             kind=MetricKind.SECONDS,
             reference=step,

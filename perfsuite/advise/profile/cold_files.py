@@ -13,12 +13,11 @@ from random import Random
 from time import perf_counter
 from typing import Protocol
 
+from perfsuite.advise.confidence import LEVEL, MIN_BLOCKS
 from perfsuite.judge.metrics import MetricEstimate, estimate_ratio
 from perfsuite.judge.order_statistics import median_interval, quantile
 from perfsuite.measure.turns import run_blocks
 
-LEVEL = 0.99
-MIN_BLOCKS = 8
 MAX_WARM_FRACTION = 0.1  # of the files that may still be in the cache when they are read cold
 SIDES = ("cold", "warm")
 

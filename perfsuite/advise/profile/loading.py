@@ -9,44 +9,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
-import torch
-
+from perfsuite.advise.bottleneck.bottlenecks import remedy_of_stage
+from perfsuite.advise.one_thread import one_thread
 from perfsuite.advise.profile.stage_loaders import without_workers
-from perfsuite.data.engines.worker_setup import limit_library_threads
+from perfsuite.data.loader import Loader
 from perfsuite.errors import NothingMeasuredError
 from perfsuite.judge.amdahl import max_speedup_without
-from perfsuite.measure.stage_clock import StageClock, StageSpan
+from perfsuite.measure.stage_clock import MAX_SPANS, StageClock, StageSpan
 from perfsuite.measure.workload import count_items
 from perfsuite.stages import listen_to_stages
-from perfsuite.transforms.optional_libraries import import_opencv
-
-MAX_SPANS = 20_000  # about 2 MB of a Chrome trace
 
 # The stages of augmentation in perfsuite's loaders, and what reports call them. Random numbers include those
 # of the crop.
 AUGMENTATION_PARTS = {"augment": "transforms", "random numbers": "random numbers", "collate": "memory"}
-
-ADVICE = {
-    "read": "pack the files (perfsuite data shards), move them, or cache images: cache='ram' or 'disk'",
-    "decode": "decode once: cache='ram' or 'disk'; scaled_decode=True; more workers",
-    "resize": "decode once: cache='ram' or 'disk' stores images near the training size",
-    "random numbers": "use larger batches: they are drawn once a batch",
-    "augment": "augment on the device (perfsuite.transforms.augment.device), or use cache_epochs=",
-    "normalize": "transfer bytes to the device and normalize there: device='cuda'",
-    "targets": "use fewer polygon corners; boxes and keypoints are cheap",
-    "map": "store the maps: perfsuite data maps",
-    "read and decode": "use perfsuite.data.FastImageFolder or make_loaders, which decode only the crop",
-    "transform": "profile it: perfsuite profile transforms --pipeline module:name",
-    "dataset": "profile its __getitem__; cache what it computes",
-    "collate": "use larger batches, or let the data set fill whole batches (__getitems__)",
-    "rest": "use larger batches: this is the overhead between images",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +79,7 @@ def profile_loading(loader: Any, seconds: float = 5.0) -> LoadingProfile:
     """
     inline, clock, images = without_workers(loader), StageClock(max_spans=MAX_SPANS), 0
     batches: list[dict[str, float]] = []  # seconds per image of each stage in each batch
-    with _one_thread():
+    with one_thread():
         if next(iter(inline), None) is None:
             raise NothingMeasuredError("loading: the loader gives no batch, expected images")
         end, is_complete, before = perf_counter() + seconds, True, dict[str, float]()
@@ -117,7 +97,7 @@ def profile_loading(loader: Any, seconds: float = 5.0) -> LoadingProfile:
                 if not images:
                     raise
                 is_complete = False
-    profile = _loading_profile(images, clock.seconds, batches)
+    profile = _loading_profile(images, clock.seconds, batches, is_user_loader=not isinstance(loader, Loader))
     return replace(profile, is_complete=is_complete, spans=tuple(clock.spans))
 
 
@@ -127,7 +107,10 @@ def _since(seconds: Mapping[str, float], before: Mapping[str, float], images: in
 
 
 def _loading_profile(
-    images: int, seconds: Mapping[str, float], batches: Sequence[Mapping[str, float]]
+    images: int,
+    seconds: Mapping[str, float],
+    batches: Sequence[Mapping[str, float]],
+    is_user_loader: bool,
 ) -> LoadingProfile:
     total = math.fsum(seconds.values())
     # Without workers, the time of the "load" stage is what the loader does outside its other stages.
@@ -141,23 +124,9 @@ def _loading_profile(
                 name=names[name],
                 images_per_second=images / seconds[name],
                 share=seconds[name] / total,
-                advice=ADVICE.get(names[name], ""),
+                advice=remedy_of_stage(names[name], is_user_loader),
                 batch_seconds=tuple(batch.get(name, 0.0) for batch in batches),
             )
             for name in slowest_first
         ),
     )
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Limit PyTorch and OpenCV to one thread, so that rates are those of one core."""
-    cv2 = import_opencv()
-    threads, cv2_threads = torch.get_num_threads(), cv2.getNumThreads() if cv2 else 1
-    limit_library_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        if cv2 is not None:
-            cv2.setNumThreads(cv2_threads)

@@ -19,12 +19,20 @@ def without_workers(loader: Any) -> Iterable[Any]:
     """The batches of a loader in this thread; each is waited for in the stage `load`.
 
     A data set is split into its `loader` and `transform` functions, as torchvision's have them, and the rest.
+    The workers of an iterable of another kind than torch's and perfsuite's loaders stay.
     """
     if isinstance(loader, Loader):
         return loader.without_workers()
     if isinstance(loader, DataLoader) and loader.batch_sampler is not None and _is_map_style(loader):
         return _DataLoaderStages(loader)
-    return _Announced(loader)
+    return _Announced(_in_this_thread(loader) if isinstance(loader, DataLoader) else loader)
+
+
+def _in_this_thread(loader: DataLoader[Any]) -> DataLoader[Any]:
+    """A copy that starts no workers, of any subclass and with all its other options."""
+    inline = copy.copy(loader)
+    inline.num_workers, inline.timeout = 0, 0.0
+    return inline
 
 
 class _Announced:
@@ -69,15 +77,15 @@ def _announce_functions(dataset: Any) -> Any:
     if inner is None and not any(callable(function) for function in functions.values()):
         return dataset
     try:
-        own = copy.copy(dataset)
+        announced = copy.copy(dataset)
         if inner is not None:
-            own.dataset = inner
+            announced.dataset = inner
         for name, function in functions.items():
             if callable(function):
-                setattr(own, name, _in_stage(DATASET_FUNCTIONS[name], function))
+                setattr(announced, name, _in_stage(DATASET_FUNCTIONS[name], function))
     except (AttributeError, TypeError):  # frozen, or with slots: its stages cannot be told apart
         return dataset
-    return own
+    return announced
 
 
 def _in_stage(name: str, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -18,6 +18,7 @@ from typing import Any
 
 from torch import nn
 
+from perfsuite.advise.confidence import LEVEL, MIN_BLOCKS
 from perfsuite.advise.inputs.batches import batch_bytes, images_and_labels
 from perfsuite.errors import NothingMeasuredError
 from perfsuite.judge.amdahl import max_speedup_with_overlap, max_speedup_without
@@ -25,16 +26,13 @@ from perfsuite.judge.metrics import MetricEstimate
 from perfsuite.judge.order_statistics import median_interval, quantile
 from perfsuite.measure.clock import Clock
 from perfsuite.measure.memory import measure_peak_memory
-from perfsuite.measure.stage_clock import StageClock, StageSpan
+from perfsuite.measure.stage_clock import MAX_SPANS, StageClock, StageSpan
 from perfsuite.stages import STEP_STAGES, listen_to_stages
 from perfsuite.training.devices import DeviceTransfer
 from perfsuite.training.step.optimizers import make_optimizer
 from perfsuite.training.step.step import TrainingStep
 
-LEVEL = 0.99
 WARMUP_BATCHES = 2
-MAX_SPANS = 20_000
-MIN_BATCHES = 9  # the fewest whose median has an interval at that level
 OTHER = "other"
 # The name of what a loader does outside its stages.
 REST_OF_LOADING = "rest of loading"
@@ -108,8 +106,8 @@ def profile_step(
     loader: Iterable[Any], model: nn.Module, clock: Clock, seconds: float, who: str = "profile step"
 ) -> StepProfile:
     """Train a copy of the model on a loader without workers, and time each stage of each batch."""
-    own_model = copy.deepcopy(model).train()
-    step = TrainingStep(own_model, make_optimizer(own_model, learning_rate=1e-3))
+    model_copy = copy.deepcopy(model).train()
+    step = TrainingStep(model_copy, make_optimizer(model_copy, learning_rate=1e-3))
     transfer = DeviceTransfer(step.device)
     stage_clock = StageClock(clock.wait, max_spans=MAX_SPANS)
     records: list[dict[str, float]] = []
@@ -178,7 +176,7 @@ def _record_batches(
             now = perf_counter()
             records.append(_stages_of_batch(stage_clock, now - before))
             before = now
-            if perf_counter() - begin >= seconds and len(records) >= MIN_BATCHES + WARMUP_BATCHES:
+            if perf_counter() - begin >= seconds and len(records) >= MIN_BLOCKS + WARMUP_BATCHES:
                 return
         if len(records) == batches:  # an empty loader
             return

@@ -7,9 +7,9 @@ from math import isfinite
 from typing import Any
 
 from perfsuite.advise.sweep.advice import advise_on_sweep
+from perfsuite.advise.sweep.goals import check_goals
 from perfsuite.advise.sweep.report import SweepReport
 from perfsuite.advise.sweep.setting_result import BatchWaitTimes, SettingResult
-from perfsuite.advise.sweep.targets import check_targets
 
 
 def sweep_to_dict(report: SweepReport) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def sweep_to_dict(report: SweepReport) -> dict[str, Any]:
         "settings": [_setting_to_dict(report, result) for result in report.results],
         "choice": asdict(choice.result.setting),
         "undecided": [asdict(result.setting) for result in choice.undecided],
-        "checks": [null_nonfinite(asdict(verdict)) for verdict in check_targets(report, choice.result)],
+        "checks": [null_nonfinite(asdict(verdict)) for verdict in check_goals(report, choice.result)],
         "advice": advise_on_sweep(report),
     }
 

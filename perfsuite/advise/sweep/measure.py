@@ -10,20 +10,21 @@ from math import ceil
 
 import torch
 
+from perfsuite.advise.confidence import MIN_BLOCKS
 from perfsuite.advise.inputs.batches import images_and_labels
 from perfsuite.advise.machine import describe_machine
 from perfsuite.advise.sweep.config import SweepConfig
 from perfsuite.advise.sweep.first_turn import image_mean_and_std, measure_first_turn
 from perfsuite.advise.sweep.loader_run import LoaderRun, StepRun, SweepSide
 from perfsuite.advise.sweep.loader_setting import LoaderSetting
-from perfsuite.advise.sweep.report import MIN_BLOCKS, TIME_WAS_OVER, SweepReport
+from perfsuite.advise.sweep.report import TIME_WAS_OVER, SweepReport
 from perfsuite.advise.sweep.setting_loaders import SettingLoaders, TurnLoader, resolved
 from perfsuite.advise.sweep.setting_result import SettingResult
 from perfsuite.advise.sweep.sides import (
     MAX_REASON_CHARS,
     WORKER_FAILURES,
-    ProgressCallback,
     Sides,
+    StatusCallback,
     TurnTaker,
 )
 from perfsuite.advise.time_limit import TimeLimit, fail_when_hung, format_duration
@@ -48,7 +49,7 @@ class _Sweep:
     loaders: SettingLoaders
     config: SweepConfig
     limit: TimeLimit
-    on_progress: ProgressCallback
+    on_progress: StatusCallback
     cleanup: ExitStack
 
     def open(self, setting: LoaderSetting, mode: str, batches: int) -> TurnLoader:
@@ -60,7 +61,7 @@ class _Sweep:
 def measure_sweep(
     loaders: SettingLoaders,
     config: SweepConfig,
-    on_progress: ProgressCallback = lambda _: None,
+    on_progress: StatusCallback = lambda _: None,
     make_step: MakeStep | None = None,
     timer: Callable[[], float] = time.perf_counter,
     make_other_sides: MakeOtherSides | None = None,

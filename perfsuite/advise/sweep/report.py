@@ -20,12 +20,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from perfsuite.advise.confidence import LEVEL
 from perfsuite.advise.machine import MachineFacts
 from perfsuite.advise.run_time import epoch_seconds, training_seconds_per_image
-from perfsuite.advise.sweep.setting_result import LEVEL, Numbers, SettingResult
+from perfsuite.advise.sweep.setting_result import Numbers, SettingResult
 from perfsuite.judge.metrics import MetricEstimate, estimate_ratio
 
-MIN_BLOCKS = 8  # the fewest whose median has an interval at that level
 TIME_WAS_OVER = "the time was over before its first turn"  # why a setting was not measured
 EQUIVALENCE_MARGIN = 0.03  # settings within this fraction of each other count as equally fast
 

@@ -1,4 +1,4 @@
-"""Open the loader of one setting: perfsuite's, of a source of images, or the user's own."""
+"""Open the loader of one setting: perfsuite's, of a source of images, or the user's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from perfsuite.advise.sweep.config import SweepConfig
 from perfsuite.advise.sweep.loader_setting import DATA_LOADER, LoaderSetting
 from perfsuite.data.engines.auto import preferred_start_method
 from perfsuite.data.loaders import make_loaders
-from perfsuite.data.sources.base import ImageSource, Subset
+from perfsuite.data.sources.base import ImageSource, Subset, spaced_rows
 from perfsuite.data.sources.splits import SPLITS
 from perfsuite.errors import DataError, NothingMeasuredError, PerfsuiteError
 from perfsuite.measure.workload import count_items
@@ -50,7 +50,7 @@ class SettingLoaders(Protocol):
         """The engines to compare, each for all rows of the table."""
 
     def open(self, setting: LoaderSetting, mode: str, batches: int) -> TurnLoader:
-        """A loader whose turn has the images of so many batches of the sweep's own batch size."""
+        """A loader whose turn has the images of so many batches of the sweep's batch size."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,7 @@ class ImageLoaders:
 
     def _rows(self, images: int) -> Any:
         """Evenly spaced rows of the source, repeated from the first where it has fewer."""
-        rows = np.linspace(0, len(self.source) - 1, min(images, len(self.source))).astype(np.int64)
-        return np.resize(rows, images)
+        return np.resize(np.asarray(spaced_rows(len(self.source), images)), images)
 
     def _resolve_auto(self) -> str:
         most = max(self.config.num_workers)
@@ -118,8 +117,8 @@ class ImageLoaders:
 
 
 @dataclass(frozen=True)
-class OwnLoaders:
-    """The user's own loader; a turn is the first batches of an epoch."""
+class UserSettingLoaders:
+    """The user's loader; a turn is the first batches of an epoch."""
 
     loader: UserLoader
     modes: tuple[str, ...] = field(default=("as given",), init=False)
@@ -129,11 +128,11 @@ class OwnLoaders:
         return (DATA_LOADER,)
 
     def open(self, setting: LoaderSetting, mode: str, batches: int) -> TurnLoader:
-        del mode  # augmentation is the user's own
-        own_size = self.loader.batch_size
-        user_loader = replace(self.loader, batch_size=setting.batch_size or own_size)
+        del mode  # augmentation is the user's
+        given_size = self.loader.batch_size
+        user_loader = replace(self.loader, batch_size=setting.batch_size or given_size)
         loader = user_loader.open(setting.num_workers, setting.prefetch_factor)
-        turn_batches = ceil(batches * own_size / user_loader.batch_size)
+        turn_batches = ceil(batches * given_size / user_loader.batch_size)
 
         def batches_of(epoch: int) -> Iterable[Any]:
             torch.manual_seed(epoch)  # samplers of every setting draw the same order

@@ -21,9 +21,7 @@ from perfsuite.measure.turns import measure_block
 MAX_REASON_CHARS = 200
 # How a setting fails whose worker dies, or for which the memory does not suffice.
 WORKER_FAILURES = (RuntimeError, OSError, MemoryError, DataError)
-
-
-ProgressCallback = Callable[[str], None]
+StatusCallback = Callable[[str], None]  # a line of text on what is measured
 
 
 class _TimeIsOverError(Exception):
@@ -100,7 +98,7 @@ class TurnTaker:
     mode: str  # that decides which settings are stopped
     config: SweepConfig
     limit: TimeLimit
-    on_progress: ProgressCallback
+    on_progress: StatusCallback
     blocks: int = 0
     _epochs: dict[int, int] = field(default_factory=dict)
     _processes: Sequence[psutil.Process] = ()

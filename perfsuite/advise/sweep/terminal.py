@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from perfsuite.advise.confidence import MIN_BLOCKS
 from perfsuite.advise.sweep.advice import advise_on_sweep
-from perfsuite.advise.sweep.report import MIN_BLOCKS, RelativeSpeed, SweepReport
+from perfsuite.advise.sweep.goals import check_goals
+from perfsuite.advise.sweep.report import RelativeSpeed, SweepReport
 from perfsuite.advise.sweep.setting_result import PLAIN_MODE, BatchWaitTimes, SettingResult, estimate_rate
-from perfsuite.advise.sweep.targets import check_targets
 from perfsuite.advise.time_limit import format_duration
 from perfsuite.judge.metrics import MetricEstimate
 from perfsuite.judge.units import MetricKind, format_quantity, format_significant
@@ -41,7 +42,7 @@ def print_sweep(report: SweepReport, console: Console) -> None:
     console.print("Waiting for a batch, in ms; the first batch of each turn in its own column")
     console.print(wait_table(report))
     print_resources(report, console)
-    for verdict in check_targets(report, chosen):
+    for verdict in check_goals(report, chosen):
         console.print(
             Text(f"{verdict.outcome}: ", style=OUTCOME_STYLES[verdict.outcome]) + Text(verdict.reason)
         )

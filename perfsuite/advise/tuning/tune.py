@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from perfsuite.advise.sweep.config import SweepConfig
@@ -11,13 +11,13 @@ from perfsuite.advise.sweep.measure import measure_sweep
 from perfsuite.advise.sweep.report import EQUIVALENCE_MARGIN, SettingChoice, SweepReport
 from perfsuite.advise.sweep.setting_loaders import SettingLoaders
 from perfsuite.advise.sweep.setting_result import SettingResult
-from perfsuite.advise.sweep.sides import ProgressCallback
+from perfsuite.advise.sweep.sides import StatusCallback
 from perfsuite.advise.time_limit import TimeLimit
-from perfsuite.advise.tuning import races
+from perfsuite.advise.tuning import candidates
 from perfsuite.errors import NothingMeasuredError
 
 OpenLoaders = Callable[[SweepConfig], SettingLoaders]
-MeasureRace = Callable[[SweepConfig, ProgressCallback], SweepReport]
+MeasureRace = Callable[[SweepConfig, StatusCallback], SweepReport]
 # Shares of the time of all races that the races get; what one does not need is left to the next.
 DECODER_SHARE, WORKER_SHARE = 0.2, 0.6
 
@@ -39,9 +39,9 @@ class Race:
 
         Where the turns do not separate the settings, the cheapest of all would often be no workers at all.
         """
-        candidates, fastest = [self.choice.result, *self.choice.undecided], self.report.fastest
+        possible, fastest = [self.choice.result, *self.choice.undecided], self.report.fastest
         most = 1 + EQUIVALENCE_MARGIN
-        near = (each for each in candidates if self.report.slowdown(each, fastest).value <= most)
+        near = (each for each in possible if self.report.slowdown(each, fastest).value <= most)
         return next(near, fastest)
 
 
@@ -70,7 +70,7 @@ class SearchSpace:
 
 
 def race_in_turns(open_loaders: OpenLoaders) -> MeasureRace:
-    """Measure a race with the loaders of a source, or of the user's own."""
+    """Measure a race with the loaders of a source of images, or of the user."""
     return lambda config, on_progress: measure_sweep(open_loaders(config), config, on_progress)
 
 
@@ -79,7 +79,7 @@ def tune(
     config: SweepConfig,
     limit: TimeLimit,
     measure: MeasureRace,
-    on_progress: ProgressCallback = lambda _: None,
+    on_progress: StatusCallback = lambda _: None,
 ) -> TuningResult:
     """Run the races one after the other. An interrupt keeps the races until then."""
     return _Tuning(space, config, limit, measure, on_progress).run()
@@ -91,38 +91,40 @@ class _Tuning:
     config: SweepConfig
     limit: TimeLimit
     measure: MeasureRace
-    on_progress: ProgressCallback
+    on_progress: StatusCallback
 
     def run(self) -> TuningResult:
         done: list[Race] = []
         try:
-            self._run_races(done)
+            for race in self._races():
+                done.append(race)
+                if not race.report.is_complete:
+                    break
         except (KeyboardInterrupt, NothingMeasuredError):
             if not done:
                 raise
             return TuningResult(tuple(done), _winner(done), is_complete=False)
-        return TuningResult(tuple(done), _winner(done), all(race.report.is_complete for race in done))
+        return TuningResult(tuple(done), _winner(done), done[-1].report.is_complete)
 
-    def _run_races(self, done: list[Race]) -> None:
+    def _races(self) -> Iterator[Race]:
         space, total = self.space, self.limit.left
-        decoder = space.decoders[0] if space.decoders else races.AUTO
+        decoder = space.decoders[0] if space.decoders else candidates.AUTO
         if len(space.decoders) > 1:
-            seconds = DECODER_SHARE * total
-            race = self._race("decoder", races.decoder_race(space.decoders), seconds, done)
-            decoder = race.winner.setting.decoder or races.AUTO
-        settings = races.worker_race(space.num_workers, space.engines, decoder, space.prefetch_factors[0])
-        race = self._race("workers", settings, WORKER_SHARE * total, done)
-        candidates = (race.winner, race.choice.result, *race.choice.undecided)
-        contenders = list(dict.fromkeys(_as_option(result.setting) for result in candidates))
-        queues = races.queue_race(contenders, space.prefetch_factors, space.batch_sizes)
+            race = self._race("decoder", candidates.decoder_candidates(space.decoders), DECODER_SHARE * total)
+            yield race
+            decoder = race.winner.setting.decoder or candidates.AUTO
+        settings = candidates.worker_candidates(
+            space.num_workers, space.engines, decoder, space.prefetch_factors[0]
+        )
+        race = self._race("workers", settings, WORKER_SHARE * total)
+        yield race
+        results = (race.winner, race.choice.result, *race.choice.undecided)
+        contenders = list(dict.fromkeys(_as_option(result.setting) for result in results))
+        queues = candidates.queue_candidates(contenders, space.prefetch_factors, space.batch_sizes)
         if len(queues) > 1:
-            self._race("batches", queues, self.limit.left, done)
+            yield self._race("batches", queues, self.limit.left)
 
-    def _race(
-        self, subject: str, settings: Sequence[LoaderSetting], seconds: float, done: list[Race]
-    ) -> Race:
-        if done and not done[-1].report.is_complete:
-            raise KeyboardInterrupt  # the race before was interrupted and reported what it had
+    def _race(self, subject: str, settings: Sequence[LoaderSetting], seconds: float) -> Race:
         workers = tuple(sorted({setting.num_workers for setting in settings}))
         config = replace(
             self.config,
@@ -133,14 +135,12 @@ class _Tuning:
             stops_early=True,
             seconds=max(0.001, min(seconds, self.limit.left)),
         )
-        report = self.measure(config, lambda text: self.on_progress(f"{subject}: {text}"))
-        done.append(Race(subject, report))
-        return done[-1]
+        return Race(subject, self.measure(config, lambda text: self.on_progress(f"{subject}: {text}")))
 
 
 def _as_option(setting: LoaderSetting) -> LoaderSetting:
     """A measured setting as it is given to a loader: the engine without workers has no name of its own."""
-    return setting if setting.num_workers else replace(setting, engine=races.AUTO)
+    return setting if setting.num_workers else replace(setting, engine=candidates.AUTO)
 
 
 def _winner(done: Sequence[Race]) -> LoaderSetting:

@@ -33,8 +33,8 @@ from perfsuite.cli.sweep_options import AdviseOptions, options_from
 from perfsuite.errors import ExitCode, StoreError, UsageError
 
 if TYPE_CHECKING:
-    from perfsuite.advise.loader_advice.advice import LoaderAdvice
     from perfsuite.advise.loader_advice.measure import AdviceRequest
+    from perfsuite.advise.loader_advice.result import LoaderAdvice
     from perfsuite.advise.tuning.tune import SearchSpace
 
 MIN_BLOCKS = 1  # of each race and of the pipeline, taken even where the time limit is over before
@@ -51,21 +51,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     options = options_from(arguments, AdviseOptions, "advise")
     _check_may_write(options.settings)
-    from perfsuite.advise.sweep.targets import check_targets
+    from perfsuite.advise.sweep.goals import check_goals
     from perfsuite.judge.verdict import exit_code
 
     advice = _measure(options)
     _write_settings(advice, options.settings)
     _print_and_write(advice, options)
     if arguments.report is not None:
-        from perfsuite.advise.loader_advice.document import advice_document
+        from perfsuite.advise.pages.advice_page import advice_document
         from perfsuite.measure.environment import detect_environment
 
         environment, command = detect_environment(), command_line(arguments)
         write_report(arguments, advice_document(advice, options.settings, environment, command))
     if not advice.is_complete:
         return ExitCode.INTERRUPTED
-    return exit_code(check_targets(advice.report, advice.result)) if options.check else ExitCode.KEPT
+    return exit_code(check_goals(advice.report, advice.result)) if options.check else ExitCode.KEPT
 
 
 def _check_may_write(path: Path) -> None:
@@ -111,15 +111,15 @@ def _request(options: AdviseOptions) -> AdviceRequest:
 def _search_space(options: AdviseOptions) -> SearchSpace:
     from perfsuite.advise.machine import describe_machine
     from perfsuite.advise.sweep.loader_setting import DATA_LOADER
-    from perfsuite.advise.tuning.races import AUTO, worker_counts
+    from perfsuite.advise.tuning.candidates import AUTO, worker_counts
     from perfsuite.advise.tuning.tune import SearchSpace
     from perfsuite.data.decoding.registry import available_decoders
 
-    is_own = options.loader is not None or options.dataset is not None
+    has_user_loader = options.loader is not None or options.dataset is not None
     return SearchSpace(
         num_workers=options.num_workers or worker_counts(describe_machine().cores),
-        engines=(DATA_LOADER,) if is_own else options.engine,
-        decoders=() if is_own else options.decoder or (AUTO, *available_decoders()),
+        engines=(DATA_LOADER,) if has_user_loader else options.engine,
+        decoders=() if has_user_loader else options.decoder or (AUTO, *available_decoders()),
         prefetch_factors=options.prefetch_factor,
         batch_sizes=options.batch_size,
     )
@@ -128,10 +128,10 @@ def _search_space(options: AdviseOptions) -> SearchSpace:
 def _write_settings(advice: LoaderAdvice, path: Path) -> None:
     from perfsuite.report.text import escape_lines
 
-    found = "" if advice.diagnosis is None else f"; bottleneck: {advice.diagnosis.place}"
+    found = "" if advice.diagnosis is None else f"; bottleneck: {advice.diagnosis.bottleneck}"
     comments = [f"{HEADER} for {' '.join(escape_lines(advice.subject).split())}{found}"]
     try:
-        atomic.replace(path, advice.settings.to_toml(comments).encode())
+        atomic.replace(path, advice.speed_settings.to_toml(comments).encode())
     except StoreError as error:  # settings, not a stored run: the option is at fault
         raise UsageError(f"advise: --settings: {error}") from error
 

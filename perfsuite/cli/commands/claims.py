@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         batch_size=arguments.batch_size,
         seconds=arguments.seconds,
         device=str(choose_device(arguments.device)),
-        own_loader=user_loader(arguments),
+        user_loader=user_loader(arguments),
     )
     command = " ".join(["perfsuite claims", *step_argv(arguments), *loader_argv(arguments)])
     page = ""

@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     options = options_from(arguments, SweepOptions, "sweep")
-    from perfsuite.advise.sweep.targets import check_targets
+    from perfsuite.advise.sweep.goals import check_goals
     from perfsuite.errors import ExitCode
     from perfsuite.judge.verdict import exit_code
 
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         write_report(arguments, sweep_document(report, command_line(arguments)))
     if not report.is_complete:
         return ExitCode.INTERRUPTED
-    return exit_code(check_targets(report, report.choice().result)) if options.check else ExitCode.KEPT
+    return exit_code(check_goals(report, report.choice().result)) if options.check else ExitCode.KEPT
 
 
 def _measure(options: SweepOptions) -> SweepReport:

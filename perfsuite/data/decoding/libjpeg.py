@@ -29,7 +29,7 @@ NUM_WARNINGS_OFFSET = 128
 STRUCT_BUFFER_BYTES = 2048
 ERROR_MANAGER_OFFSET = 1024
 
-# Their addresses go to region_kernels in this order.
+# Their addresses go to region_kernels, which names them in this order.
 FUNCTIONS = (
     "jpeg_mem_src",
     "jpeg_read_header",
@@ -42,6 +42,8 @@ FUNCTIONS = (
     "jpeg_has_multiple_scans",
     "memchr",  # of the C library, which libjpeg is linked to
 )
+# In a narrower region, libjpeg's chroma upsampling lacks neighboring columns.
+MIN_REGION_WIDTH = 64
 JMP_BUF_BYTES = 512  # glibc needs 200 on x86-64 and 312 on aarch64
 
 

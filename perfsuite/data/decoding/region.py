@@ -10,13 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perfsuite.data.crop import CropWindow
-from perfsuite.data.decoding.libjpeg import Decompressor, find_jpeg_library
+from perfsuite.data.decoding.libjpeg import MIN_REGION_WIDTH, Decompressor, find_jpeg_library
 from perfsuite.data.image_file import check_pixels
 from perfsuite.stages import count_event
-
-# In a narrower region, libjpeg's chroma upsampling lacks neighboring columns.
-MIN_REGION_WIDTH = 64
-
 
 _import_lock = threading.Lock()
 
@@ -75,22 +71,12 @@ class RegionDecoder:
             self._addresses,
             self._job,
             np.frombuffer(data, np.uint8),
-            (
-                *window.box,
-                *window.resized_size,
-                *window.offset,
-                *window.size,
-                window.mirror,
-                *size,
-                MIN_REGION_WIDTH,
-                eighths,
-            ),
+            _fields(window),
+            size,
+            eighths,
             self._pixels,
             self._rows,
-            self._line,
-            self._row_buffer,
-            self._taps,
-            self._weights,
+            self._scratch,
             out,
         )
         return outcome == 0 and self._decompressor.warnings == 0
@@ -98,10 +84,11 @@ class RegionDecoder:
     def resize(self, pixels: NDArray[np.uint8], window: CropWindow, out: NDArray[np.uint8]) -> None:
         """Fill `out` with the window of decoded pixels (height x width x 3, contiguous)."""
         self._grow_buffers(window)
-        window_numbers = (*window.box, *window.resized_size, *window.offset, *window.size, window.mirror)
-        self._resize_window(
-            pixels, window_numbers, self._line, self._row_buffer, self._taps, self._weights, out
-        )
+        self._resize_window(pixels, _fields(window), self._scratch, out)
+
+    @property
+    def _scratch(self) -> tuple[NDArray[Any], ...]:
+        return self._line, self._row_buffer, self._taps, self._weights
 
     def _grow_buffers(self, window: CropWindow) -> None:
         _, _, width, height = window.box
@@ -121,3 +108,8 @@ class RegionDecoder:
 
 def _ensure_length(buffer: NDArray[Any], length: int) -> NDArray[Any]:
     return buffer if len(buffer) >= length else np.zeros(length, buffer.dtype)
+
+
+def _fields(window: CropWindow) -> tuple[Any, ...]:
+    """For compiled code, which takes no objects."""
+    return window.box, window.resized_size, window.offset, window.size, window.mirror

@@ -13,15 +13,27 @@ from numba import carray, cfunc, njit, types
 from numba.extending import intrinsic
 
 from perfsuite.data.decoding.jpeg_scan import ends_the_image
-from perfsuite.data.decoding.libjpeg import ABI_VERSION, DECOMPRESS_STRUCT_BYTES
+from perfsuite.data.decoding.libjpeg import ABI_VERSION, DECOMPRESS_STRUCT_BYTES, FUNCTIONS, MIN_REGION_WIDTH
 from perfsuite.data.decoding.resample import compute_filter_weights, resample
 
 # Fields of a job, an array of int64.
 JOB_DATA, JOB_LENGTH, JOB_LEFT, JOB_TOP, JOB_WIDTH, JOB_HEIGHT = range(6)
 JOB_PIXELS, JOB_PIXELS_BYTES, JOB_ROWS, JOB_STRIDE, JOB_DECODED_LEFT = range(6, 11)
 JOB_CROP_BOUNDS, JOB_SCALE_EIGHTHS, JOB_FULL_WIDTH, JOB_FULL_HEIGHT = range(11, 15)
-JOB_FUNCTIONS = 16  # addresses, in the order of libjpeg.FUNCTIONS
-JOB_FIELDS = 32
+JOB_FUNCTIONS, JOB_FIELDS = 16, 32
+# The fields with the addresses of libjpeg.FUNCTIONS, in their order.
+(
+    MEM_SRC,
+    READ_HEADER,
+    START_DECOMPRESS,
+    CROP_SCANLINE,
+    SKIP_SCANLINES,
+    READ_SCANLINES,
+    DESTROY_DECOMPRESS,
+    CREATE_DECOMPRESS,
+    HAS_MULTIPLE_SCANS,
+    MEMCHR,
+) = range(JOB_FUNCTIONS, JOB_FUNCTIONS + len(FUNCTIONS))
 
 # Byte offsets in jpeg_decompress_struct (ABI 62).
 SOURCE_MANAGER, IMAGE_WIDTH, IMAGE_HEIGHT, COLOR_SPACE, OUT_COLOR_SPACE = 40, 48, 52, 60, 64
@@ -90,7 +102,7 @@ def scaled_length(length: int, eighths: int) -> int:
 def _scan_ends_the_image(struct: int, job: Any) -> Any:
     """Whether nothing but the end marker follows the scan that begins where libjpeg stopped reading."""
     scan = _as_int64(_as_int64(struct + SOURCE_MANAGER)[0])[0]  # the source manager's next_input_byte
-    return ends_the_image(job[JOB_FUNCTIONS + 9], scan, job[JOB_DATA] + job[JOB_LENGTH])
+    return ends_the_image(job[MEMCHR], scan, job[JOB_DATA] + job[JOB_LENGTH])
 
 
 @cfunc(types.int32(types.int64, types.int64, types.int64), nopython=True, cache=True)
@@ -98,9 +110,9 @@ def decode_region(struct: int, job_address: int, unused: int) -> int:
     """Decode the job's region to RGBX rows. Runs inside `guarded`: libjpeg may jump out of any call here."""
     job = carray(_as_int64(job_address), JOB_FIELDS)
     # A new struct for each image: a reused one keeps the Huffman and quantization tables of the image before.
-    _call(job[JOB_FUNCTIONS + 7], struct, ABI_VERSION, DECOMPRESS_STRUCT_BYTES)
-    _call(job[JOB_FUNCTIONS], struct, job[JOB_DATA], job[JOB_LENGTH])
-    _call(job[JOB_FUNCTIONS + 1], struct, 1, 0)
+    _call(job[CREATE_DECOMPRESS], struct, ABI_VERSION, DECOMPRESS_STRUCT_BYTES)
+    _call(job[MEM_SRC], struct, job[JOB_DATA], job[JOB_LENGTH])
+    _call(job[READ_HEADER], struct, 1, 0)
     space = _load_int(struct + COLOR_SPACE)
     if _load_int(struct + PRECISION) != 8 or space not in (GRAYSCALE, YCBCR):
         return UNSUPPORTED
@@ -109,7 +121,7 @@ def decode_region(struct: int, job_address: int, unused: int) -> int:
     if full_width != job[JOB_FULL_WIDTH] or full_height != job[JOB_FULL_HEIGHT]:
         return SIZE_MISMATCH
     # libjpeg reads several scans to the end of the file at once, of a single scan what the region needs.
-    if not _call(job[JOB_FUNCTIONS + 8], struct, 0, 0) and not _scan_ends_the_image(struct, job):
+    if not _call(job[HAS_MULTIPLE_SCANS], struct, 0, 0) and not _scan_ends_the_image(struct, job):
         return FOREIGN_MARKER
     across = scaled_length(full_width, job[JOB_SCALE_EIGHTHS])
     down = scaled_length(full_height, job[JOB_SCALE_EIGHTHS])
@@ -119,26 +131,26 @@ def decode_region(struct: int, job_address: int, unused: int) -> int:
     _store_int(struct + OUT_COLOR_SPACE, np.int32(RGBX))
     _store_int(struct + SCALE_NUMERATOR, np.int32(job[JOB_SCALE_EIGHTHS]))
     _store_int(struct + SCALE_DENOMINATOR, np.int32(8))
-    _call(job[JOB_FUNCTIONS + 2], struct, 0, 0)
+    _call(job[START_DECOMPRESS], struct, 0, 0)
     job[JOB_DECODED_LEFT] = 0
     if width < across:
         bounds = job_address + 8 * JOB_CROP_BOUNDS
         _store_int(bounds, np.int32(left))
         _store_int(bounds + 4, np.int32(width))
-        _call(job[JOB_FUNCTIONS + 3], struct, bounds, bounds + 4)
+        _call(job[CROP_SCANLINE], struct, bounds, bounds + 4)
         job[JOB_DECODED_LEFT] = _load_int(bounds)
     stride = 4 * np.int64(_load_int(struct + OUTPUT_WIDTH))
     if stride * height > job[JOB_PIXELS_BYTES]:
         return BUFFER_TOO_SMALL
     job[JOB_STRIDE] = stride
     if job[JOB_TOP] > 0:
-        _call(job[JOB_FUNCTIONS + 4], struct, job[JOB_TOP], 0)
+        _call(job[SKIP_SCANLINES], struct, job[JOB_TOP], 0)
     rows = carray(_as_int64(job[JOB_ROWS]), height)
     for row in range(height):
         rows[row] = job[JOB_PIXELS] + row * stride
     done = np.int64(0)
     while done < height:
-        read = _call(job[JOB_FUNCTIONS + 5], struct, job[JOB_ROWS] + 8 * done, height - done)
+        read = _call(job[READ_SCANLINES], struct, job[JOB_ROWS] + 8 * done, height - done)
         if read <= 0:
             return TRUNCATED
         done += read
@@ -151,21 +163,22 @@ def decode_window(
     job: Any,
     data: Any,
     window: Any,
+    image_size: Any,
+    eighths: int,
     pixels: Any,
     rows: Any,
-    line: Any,
-    row_buffer: Any,
-    taps: Any,
-    weights: Any,
+    scratch: Any,
     out: Any,
 ) -> Any:
-    """Decode the region that the window needs, and resample it into `out`; return 0 for success."""
-    box_left, box_top, box_width, box_height, full_width, full_height, at_x, at_y, size_x, size_y = window[
-        :10
-    ]
-    mirror, width, height, min_width, eighths = window[10:]
-    job[JOB_FULL_WIDTH], job[JOB_FULL_HEIGHT] = width, height
-    width = scaled_length(width, eighths)
+    """Decode the region that the window needs, and resample it into `out`; return 0 for success.
+
+    `window` has the fields of a CropWindow in their order, `scratch` those of region.RegionDecoder.
+    """
+    box, (full_width, full_height), (at_x, at_y), (size_x, size_y), mirror = window
+    box_left, box_top, box_width, box_height = box
+    line, row_buffer, taps, weights = scratch
+    job[JOB_FULL_WIDTH], job[JOB_FULL_HEIGHT] = image_size
+    width = scaled_length(image_size[0], eighths)
     across, down = taps[0, :size_x], taps[1, :size_y]
     # In an image that is decoded at a fraction of its size, the box may begin within a pixel.
     from_x, rest_x = box_left * eighths // 8, box_left * eighths % 8 / 8
@@ -176,16 +189,16 @@ def decode_window(
     left, right = across[:, 0].min(), (across[:, 0] + across[:, 1]).max()
     # Chroma is interpolated between neighbors: two more pixels on each side make the edges exact.
     left, right = max(0, left - 2), min(width, right + 2)
-    if right - left < min_width:
-        left = max(0, min(left, width - min_width))
-        right = min(width, left + min_width)
+    if right - left < MIN_REGION_WIDTH:
+        left = max(0, min(left, width - MIN_REGION_WIDTH))
+        right = min(width, left + MIN_REGION_WIDTH)
     top, bottom = down[0, 0], down[-1, 0] + down[-1, 1]
     job[JOB_DATA], job[JOB_LENGTH] = data.ctypes.data, len(data)
     job[JOB_LEFT], job[JOB_TOP], job[JOB_WIDTH], job[JOB_HEIGHT] = left, top, right - left, bottom - top
     job[JOB_SCALE_EIGHTHS] = eighths
     job[JOB_PIXELS], job[JOB_PIXELS_BYTES], job[JOB_ROWS] = pixels.ctypes.data, len(pixels), rows.ctypes.data
     outcome = _call_guarded(addresses[0], addresses[1], addresses[2], job.ctypes.data)
-    _call(job[JOB_FUNCTIONS + 6], addresses[2], 0, 0)
+    _call(job[DESTROY_DECOMPRESS], addresses[2], 0, 0)
     if outcome == SUCCESS:
         stride, begin = job[JOB_STRIDE], job[JOB_DECODED_LEFT]
         resample(
@@ -195,13 +208,12 @@ def decode_window(
 
 
 @njit(nogil=True, cache=True)
-def resize_window(
-    pixels: Any, window: Any, line: Any, row_buffer: Any, taps: Any, weights: Any, out: Any
-) -> None:
+def resize_window(pixels: Any, window: Any, scratch: Any, out: Any) -> None:
     """Resample a window of decoded pixels (height x width x 3, contiguous) into `out`."""
-    left, top, width, height, full_width, full_height, at_x, at_y, size_x, size_y = window[:10]
+    (left, top, width, height), (full_width, full_height), (at_x, at_y), (size_x, size_y), mirror = window
+    line, row_buffer, taps, weights = scratch
     across, down = taps[0, :size_x], taps[1, :size_y]
-    most = compute_filter_weights(left, 0.0, float(width), full_width, at_x, across, weights[0], window[10])
+    most = compute_filter_weights(left, 0.0, float(width), full_width, at_x, across, weights[0], mirror)
     compute_filter_weights(top, 0.0, float(height), full_height, at_y, down, weights[1], False)
     stride = 3 * pixels.shape[1]
     resample(

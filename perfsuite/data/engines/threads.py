@@ -18,7 +18,7 @@ from perfsuite.data.batch import Batch, BatchBuffer, BatchTask
 from perfsuite.data.engines.base import EngineEntry, Faults, WorkerConfig, max_batch_rows
 from perfsuite.data.engines.prefetch import prefetch_in_order
 from perfsuite.data.engines.stuck_workers import IDLE, CurrentRows, busy_threads, stuck_error
-from perfsuite.data.engines.worker_setup import pin_to_core
+from perfsuite.data.engines.worker_environment import pin_to_core
 from perfsuite.data.engines.worker_threads import WorkerThreads
 from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.image_maker import ImageMaker

@@ -20,7 +20,11 @@ from perfsuite.data.batch import BatchBuffer
 from perfsuite.data.engines.base import Faults, WorkerConfig
 from perfsuite.data.engines.sent_error import SentError
 from perfsuite.data.engines.threads import ThreadEngine
-from perfsuite.data.engines.worker_setup import ignore_sigint, limit_library_threads, opencv_threads_disabled
+from perfsuite.data.engines.worker_environment import (
+    ignore_sigint,
+    limit_library_threads,
+    opencv_threads_disabled,
+)
 from perfsuite.data.faults import Fault
 from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.image_file import set_pixel_limit

@@ -50,6 +50,15 @@ def read_row(source: ImageSource, row: int) -> bytes:
     raise DataError(f"the source's read returned {type(data).__name__}, expected bytes")
 
 
+def spaced_rows(count: int, limit: int) -> list[int]:
+    """At most `limit` rows of `count`, evenly spaced.
+
+    >>> spaced_rows(10, 3), spaced_rows(2, 3)
+    ([0, 3, 6], [0, 1])
+    """
+    return [index * count // limit for index in range(limit)] if count > limit else list(range(count))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Subset:
     """Some rows of a source, in a given order. It is a source itself."""

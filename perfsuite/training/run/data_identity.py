@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from perfsuite.data.fast_image_folder import FastImageFolder
 from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.loader import Loader
-from perfsuite.data.sources.base import ImageSource, Subset
+from perfsuite.data.sources.base import ImageSource, Subset, spaced_rows
 from perfsuite.transforms.augment.modes import get_mode
 
 Identity = dict[str, Any]  # text, numbers, lists of them, or None, by name
@@ -46,7 +46,7 @@ def identify_loader(loader: Any) -> Identity:
     if isinstance(loader, IdentifiedLoader):
         return dict(loader.identity())
     if isinstance(loader, Loader):
-        return _identify_own_loader(loader)
+        return _identify_perfsuite_loader(loader)
     if isinstance(loader, DataLoader):
         return _identify_data_loader(loader)
     batches = {"batches": len(loader), "batch_size": getattr(loader, "batch_size", None)}
@@ -60,7 +60,7 @@ def digest_tensors(*tensors: Tensor) -> str:
     return _digest(map(_tensor_bytes, tensors))
 
 
-def _identify_own_loader(loader: Loader) -> Identity:
+def _identify_perfsuite_loader(loader: Loader) -> Identity:
     order = loader.order
     return {
         "batches": len(loader),
@@ -123,7 +123,7 @@ def _identify_dataset(dataset: Any) -> Identity:
 
 def _identify_samples(samples: Sequence[Any], root: str) -> Identity:
     paths = [(os.fspath(path), label) for path, label in samples]
-    chosen = [paths[row][0] for row in _spaced_rows(len(paths), MAX_FILE_SIZES)]
+    chosen = [paths[row][0] for row in spaced_rows(len(paths), MAX_FILE_SIZES)]
     return {
         "image_names": _digest(os.fsencode(os.path.relpath(path, root)) for path, _ in paths),
         "image_labels": _digest([json.dumps([label for _, label in paths], default=str).encode()]),
@@ -148,8 +148,8 @@ def _identify_image_config(config: ImageConfig) -> Identity:
 
 def _identify_source(source: ImageSource) -> Identity:
     names = [source.name(row) for row in range(len(source))]
-    sizes = (_row_size_bytes(source, row) for row in _spaced_rows(len(source), MAX_FILE_SIZES))
-    contents = (_read_bytes(source, row) for row in _spaced_rows(len(source), MAX_CONTENTS))
+    sizes = (_row_size_bytes(source, row) for row in spaced_rows(len(source), MAX_FILE_SIZES))
+    contents = (_read_bytes(source, row) for row in spaced_rows(len(source), MAX_CONTENTS))
     return {
         "images": len(source),
         "image_names": _digest(name.encode("utf-8", "surrogateescape") for name in names),
@@ -182,7 +182,7 @@ def _read_bytes(source: ImageSource, row: int) -> bytes:
 
 
 def _batch_bytes(batches: Sequence[Any]) -> Iterable[bytes]:
-    for index in _spaced_rows(len(batches), MAX_CONTENTS):
+    for index in spaced_rows(len(batches), MAX_CONTENTS):
         for part in batches[index] if isinstance(batches[index], tuple | list) else ():
             if isinstance(part, Tensor):
                 yield _tensor_bytes(part)
@@ -192,15 +192,6 @@ def _tensor_bytes(tensor: Tensor) -> bytes:
     values = tensor.detach().flatten()
     spaced = values[:: max(1, len(values) // MAX_TENSOR_ELEMENTS)].cpu().contiguous()
     return repr((tuple(tensor.shape), tensor.dtype)).encode() + spaced.view(torch.uint8).numpy().tobytes()
-
-
-def _spaced_rows(count: int, limit: int) -> list[int]:
-    """Return at most `limit` rows, evenly spaced.
-
-    >>> _spaced_rows(10, 3), _spaced_rows(2, 3)
-    ([0, 3, 6], [0, 1])
-    """
-    return [index * count // limit for index in range(limit)] if count > limit else list(range(count))
 
 
 def _digest(parts: Iterable[bytes]) -> str:

@@ -13,8 +13,8 @@ from torch import Tensor
 from perfsuite.data.device_dataset import DeviceDataset
 from perfsuite.data.faults import FaultLog, FaultPolicy
 from perfsuite.data.loader import Loader
-from perfsuite.data.loader_settings import LoaderSettings
 from perfsuite.data.sources import cifar
+from perfsuite.data.speed_settings import SpeedSettings
 from perfsuite.errors import DataError, UsageError
 from perfsuite.training.distributed.ranks import SINGLE_PROCESS, Rank
 from perfsuite.training.run.batch_loader import BatchLoader
@@ -70,7 +70,7 @@ def open_training_data(
     rank: Rank = SINGLE_PROCESS,
     channels_last: bool = False,
     progress: Callable[[int, int], None] | None = None,
-    settings: LoaderSettings | None = None,
+    settings: SpeedSettings | None = None,
 ) -> TrainingData:
     """Open the data in `folder`; without a folder, synthetic images.
 
@@ -106,6 +106,7 @@ def open_training_data(
 
 
 def _cifar_data(folder: Path, batch_size: int, seed: int, rank: Rank, channels_last: bool) -> TrainingData:
+    """CIFAR-10 has no validation images: its test images validate, and none are left for a test."""
     training, test = cifar.read_cifar10(folder)
     layout = torch.channels_last if channels_last else torch.contiguous_format
 

@@ -54,7 +54,8 @@ def is_compile_error(error: BaseException) -> bool:
 class CompiledFunction(Generic[P, R]):
     """`function`, compiled at its first call; after a compiler error it runs uncompiled.
 
-    `fallback_reason` is the first line of that error, or None.
+    `fallback_reason` is the first line of that error, or None. `active` is what runs now; it raises compiler
+    errors, for callers that have something to undo before they run `function`.
 
     >>> doubled = CompiledFunction(lambda x: x * 2, mode="off")
     >>> doubled(torch.ones(2)), doubled.fallback_reason
@@ -65,16 +66,16 @@ class CompiledFunction(Generic[P, R]):
         self.function = function
         self.mode = mode
         self.fallback_reason: str | None = None
-        self._active: Callable[P, R] = function
+        self.active: Callable[P, R] = function
         if mode != "off":
             try:
-                self._active = torch.compile(function, mode=None if mode == "default" else mode)
+                self.active = torch.compile(function, mode=None if mode == "default" else mode)
             except RuntimeError as error:  # this Python or platform has no torch.compile
                 self.fall_back(error)
 
     @property
     def is_compiled(self) -> bool:
-        return self._active is not self.function
+        return self.active is not self.function
 
     @property
     def reuses_output_memory(self) -> bool:
@@ -83,7 +84,7 @@ class CompiledFunction(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return self._active(*args, **kwargs)
+            return self.active(*args, **kwargs)
         except Exception as error:
             if not (self.is_compiled and is_compile_error(error)):
                 raise
@@ -92,7 +93,7 @@ class CompiledFunction(Generic[P, R]):
 
     def fall_back(self, error: Exception) -> None:
         """Run uncompiled from now on, with a warning."""
-        self._active = self.function
+        self.active = self.function
         self.fallback_reason = _first_line(error)
         warnings.warn(
             f"compile: mode {self.mode!r} failed ({self.fallback_reason}); running uncompiled",

@@ -31,7 +31,10 @@ def _format_setting(setting: Field[Any], value: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """How a step is computed; every preset must give the same loss within its precision.
+    """How a step is computed.
+
+    The loss and the gradients stay the same within the precision, except with `clip_norm` and `accumulate`,
+    which change the training.
 
     >>> (BF16 + CHANNELS_LAST).name
     'bf16+channels_last'

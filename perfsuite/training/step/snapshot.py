@@ -28,6 +28,26 @@ class BufferSnapshot:
                 live.copy_(saved)
 
 
+@dataclass(frozen=True, slots=True)
+class ForwardSnapshot:
+    """What a forward pass changes: buffers, and the states of torch's RNGs on the CPU and on all GPUs."""
+
+    buffers: BufferSnapshot
+    cpu_rng: Tensor
+    cuda_rngs: list[Tensor]
+
+    @staticmethod
+    def of(model: nn.Module) -> ForwardSnapshot:
+        cuda_rngs = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+        return ForwardSnapshot(BufferSnapshot.of(model), torch.get_rng_state(), cuda_rngs)
+
+    def restore(self) -> None:
+        self.buffers.restore()
+        torch.set_rng_state(self.cpu_rng)
+        if self.cuda_rngs:
+            torch.cuda.set_rng_state_all(self.cuda_rngs)
+
+
 @contextmanager
 def without_side_effects(model: nn.Module) -> Iterator[None]:
     """Restore buffers, gradients and torch's RNG states after the block.
@@ -38,15 +58,13 @@ def without_side_effects(model: nn.Module) -> Iterator[None]:
     >>> norm.running_mean
     tensor([0., 0.])
     """
-    buffers = BufferSnapshot.of(model)
+    before = ForwardSnapshot.of(model)
     gradients = [(parameter, parameter.grad) for parameter in model.parameters()]
     for parameter, _ in gradients:
         parameter.grad = None
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
     try:
-        with torch.random.fork_rng(devices=devices):
-            yield
+        yield
     finally:
-        buffers.restore()
+        before.restore()
         for parameter, gradient in gradients:
             parameter.grad = gradient

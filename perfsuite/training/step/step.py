@@ -19,7 +19,7 @@ from perfsuite.training.step.compile import CompileCounts, CompiledFunction, com
 from perfsuite.training.step.cuda_graphs import CapturedStep
 from perfsuite.training.step.finite import check_finite
 from perfsuite.training.step.presets import EAGER, Preset
-from perfsuite.training.step.snapshot import BufferSnapshot
+from perfsuite.training.step.snapshot import BufferSnapshot, ForwardSnapshot
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]  # scores and labels to a scalar
 T = TypeVar("T")
@@ -139,29 +139,28 @@ class TrainingStep:
     def _gradients(self, batches: Sequence[TensorBatch]) -> Tensor:
         if not self._forward.is_compiled:
             return self._forward_and_backward(batches)
-        if self._counts_after_first_step is not None:
-            return self._compiled_gradients(batches)
-        # Compiling may fail after half of the forward pass has run: undo that half before the retry.
-        buffers = BufferSnapshot.of(self.model)
-        rng_state = torch.get_rng_state()
+        is_first = self._counts_after_first_step is None
+        # A later step may compile too, for another batch shape; it is not undone, for copies take time.
+        before = ForwardSnapshot.of(self.model) if is_first else None
         loss = self._compiled_gradients(batches)
-        if self.fallback_reason is not None:
-            buffers.restore()
-            torch.set_rng_state(rng_state)
+        if loss is None:
+            if before is not None:
+                before.restore()
             self.optimizer.zero_grad(set_to_none=True)
             loss = self._forward_and_backward(batches)
-        self._counts_after_first_step = compile_counts()
+        if is_first:
+            self._counts_after_first_step = compile_counts()
         return loss
 
-    def _compiled_gradients(self, batches: Sequence[TensorBatch]) -> Tensor:
+    def _compiled_gradients(self, batches: Sequence[TensorBatch]) -> Tensor | None:
+        """None where the compiler failed; from then on the step runs uncompiled."""
         try:
             return self._forward_and_backward(batches)
         except Exception as error:  # torch compiles the backward pass when it first runs
-            if not (self._forward.is_compiled and is_compile_error(error)):
+            if not is_compile_error(error):
                 raise
             self._forward.fall_back(error)
-        self.optimizer.zero_grad(set_to_none=True)
-        return self._forward_and_backward(batches)
+        return None
 
     def _forward_and_backward(self, batches: Sequence[TensorBatch]) -> Tensor:
         if len(batches) == 1:
@@ -186,7 +185,7 @@ class TrainingStep:
             loss = (
                 self._captured_loss(images, labels)
                 if self.preset.cuda_graphs
-                else self._forward(images, labels)
+                else self._forward.active(images, labels)
             )
             if weight is not None:
                 loss = loss * weight

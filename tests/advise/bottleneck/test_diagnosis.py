@@ -7,8 +7,15 @@ from random import Random
 
 import pytest
 
+from perfsuite.advise.bottleneck.bottlenecks import (
+    BOTTLENECK_OF_STAGE,
+    REMEDIES,
+    STAGE_REMEDIES,
+    Bottleneck,
+    remedy,
+    remedy_of_stage,
+)
 from perfsuite.advise.bottleneck.diagnosis import PipelineTimes, diagnose
-from perfsuite.advise.bottleneck.places import REMEDIES, Bottleneck, remedy
 
 STEADY = (1.0, 1.01, 0.99, 1.02, 0.98, 1.0, 1.01, 0.99)
 EVEN_STAGES = {"read": 0.001, "decode": 0.001, "augment": 0.001, "collate": 0.001}
@@ -33,7 +40,7 @@ def pipeline(
 
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize(
-    ("slow", "place"),
+    ("slow", "bottleneck"),
     [
         ("read", Bottleneck.STORAGE),
         ("decode", Bottleneck.DECODE),
@@ -41,11 +48,11 @@ def pipeline(
         ("collate", Bottleneck.COLLATE),
     ],
 )
-def test_a_slow_stage_of_a_slow_loader_is_named(slow: str, place: Bottleneck, workers: int) -> None:
+def test_a_slow_stage_of_a_slow_loader_is_named(slow: str, bottleneck: Bottleneck, workers: int) -> None:
     stages = EVEN_STAGES | {slow: 0.005}
     loading = 0.008 / max(1, workers)
     diagnosis = diagnose(pipeline(loading, 0.0005, stages, workers))
-    assert (diagnosis.place, diagnosis.is_clear) == (place, True)
+    assert (diagnosis.bottleneck, diagnosis.is_clear) == (bottleneck, True)
     without_overlap = loading if workers else loading + 0.0005
     assert diagnosis.share == pytest.approx(5 / 8 * loading / without_overlap, rel=0.02)
 
@@ -53,7 +60,7 @@ def test_a_slow_stage_of_a_slow_loader_is_named(slow: str, place: Bottleneck, wo
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_slow_step_is_named_whatever_the_loader_does(workers: int) -> None:
     diagnosis = diagnose(pipeline(0.002, 0.02, EVEN_STAGES | {"decode": 0.003}, workers))
-    assert (diagnosis.place, diagnosis.is_clear) == (Bottleneck.DEVICE, True)
+    assert (diagnosis.bottleneck, diagnosis.is_clear) == (Bottleneck.DEVICE, True)
     assert diagnosis.max_speedup == pytest.approx(10 if workers else 11, rel=0.05)
 
 
@@ -92,25 +99,25 @@ def test_without_a_model_the_share_is_that_of_loading() -> None:
     assert diagnosis.max_speedup == pytest.approx(4)
 
 
-def test_the_main_thread_is_narrow_where_its_stages_fill_the_time() -> None:
+def test_the_main_thread_is_the_bottleneck_where_its_stages_fill_the_time() -> None:
     stages = {"decode": 0.02, "normalize": 0.0049}
     times = pipeline(0.005, 0.001, stages, workers=8, main_thread_stages=("normalize", "targets"))
-    assert diagnose(times).place is Bottleneck.TRANSFORM
-    assert diagnose(replace(times, main_thread_stages=())).place is Bottleneck.DECODE
+    assert diagnose(times).bottleneck is Bottleneck.TRANSFORM
+    assert diagnose(replace(times, main_thread_stages=())).bottleneck is Bottleneck.DECODE
 
 
 def test_cold_files_count_only_where_every_epoch_reads_them() -> None:
     times = pipeline(0.004, 0.001, EVEN_STAGES | {"decode": 0.003}, cold_read_seconds=0.05)
-    assert diagnose(times).place is Bottleneck.DECODE
-    assert diagnose(replace(times, reads_are_cold=True)).place is Bottleneck.STORAGE
+    assert diagnose(times).bottleneck is Bottleneck.DECODE
+    assert diagnose(replace(times, reads_are_cold=True)).bottleneck is Bottleneck.STORAGE
 
 
 def test_a_loader_without_known_stages_is_still_told_from_the_step() -> None:
-    assert diagnose(pipeline(0.01, 0.001, {})).place is Bottleneck.DATASET
-    assert diagnose(pipeline(0.001, 0.01, {})).place is Bottleneck.DEVICE
+    assert diagnose(pipeline(0.01, 0.001, {})).bottleneck is Bottleneck.DATASET
+    assert diagnose(pipeline(0.001, 0.01, {})).bottleneck is Bottleneck.DEVICE
 
 
-def test_planted_places_are_named_under_noise_in_95_of_100_trials() -> None:
+def test_planted_bottlenecks_are_named_under_noise_in_95_of_100_trials() -> None:
     """Each stage in turn takes half of loading; every measured number varies by 15 %."""
     rng, right, trials = Random(7), 0, 200
     planted = {"read": "storage", "decode": "decode", "augment": "transform", "collate": "collate"}
@@ -125,11 +132,27 @@ def test_planted_places_are_named_under_noise_in_95_of_100_trials() -> None:
             stage_seconds=stages,
             num_workers=2,
         )
-        right += str(diagnose(times).place) == planted.get(slow, "device")
+        right += str(diagnose(times).bottleneck) == planted.get(slow, "device")
     assert right >= 0.95 * trials
 
 
-@pytest.mark.parametrize("is_own", [False, True])
-def test_every_place_has_a_remedy(is_own: bool) -> None:
+@pytest.mark.parametrize("is_user_loader", [False, True])
+def test_every_bottleneck_has_a_remedy(is_user_loader: bool) -> None:
     assert set(REMEDIES) == set(Bottleneck)
-    assert all(remedy(place, is_own) for place in Bottleneck)
+    assert all(remedy(each, is_user_loader) for each in Bottleneck)
+
+
+def test_a_stage_has_the_remedy_of_its_bottleneck_or_a_narrower_one() -> None:
+    assert set(STAGE_REMEDIES) <= set(BOTTLENECK_OF_STAGE)
+    for stage, bottleneck in BOTTLENECK_OF_STAGE.items():
+        expected = STAGE_REMEDIES.get(stage, remedy(bottleneck, is_user_loader=False))
+        assert remedy_of_stage(stage, is_user_loader=False) == expected
+        assert remedy_of_stage(stage, is_user_loader=True) == remedy(bottleneck, is_user_loader=True)
+    assert "__getitem__" in remedy_of_stage("load", is_user_loader=True)
+
+
+def test_without_a_step_the_share_is_that_of_loading() -> None:
+    """Also where training was measured, and the step itself failed."""
+    times = replace(pipeline(0.004, 0.001, EVEN_STAGES | {"decode": 0.003}), step=())
+    slow = replace(times, training=turns(1.0))
+    assert diagnose(slow).share == diagnose(replace(times, training=())).share == pytest.approx(0.5)

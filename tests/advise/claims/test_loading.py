@@ -1,4 +1,4 @@
-"""Loaders that the claims compare: perfsuite's, torchvision's and the user's own. No time is asserted."""
+"""Loaders that the claims compare: perfsuite's, torchvision's and the user's. No time is asserted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from perfsuite.advise.timed_step import random_batch
 from perfsuite.data.synthetic import dataset
 from perfsuite.training.devices import choose_device
 
-OWN = "tests.advise.inputs.own_things"
+USER_THINGS = "tests.advise.inputs.user_things"
 
 
 @pytest.fixture(scope="module")
@@ -24,11 +24,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_loader_of_dicts_is_compared_beside_ours(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "NUM_WORKERS", (0,))
-    own = load_user_loader(f"{OWN}:dict_loader", 4)
-    config = ClaimsConfig(image_size=16, batch_size=4, own_loader=own)
+    users = load_user_loader(f"{USER_THINGS}:dict_loader", 4)
+    config = ClaimsConfig(image_size=16, batch_size=4, user_loader=users)
     names = [row.name for row in loading.compare_loaders(config, folder, 0.01).rows]
     assert names == ["Pillow, no workers", "direct, no workers", "yours, no workers"]
-    model = load_model(f"{OWN}:Net")
+    model = load_model(f"{USER_THINGS}:Net")
     images, labels = random_batch(4, 16, choose_device("cpu"), seed=0)
     rows = loading.compare_loader_with_step(config, folder, model, images, labels % 3, 0.01).rows
     assert [row.name for row in rows] == ["training step", "direct, no workers", "yours, no workers"]

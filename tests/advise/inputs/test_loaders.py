@@ -1,4 +1,4 @@
-"""Data sets and loaders of the user's own: each kind opens with any number of workers, others are errors."""
+"""Data sets and loaders of a user: each kind opens with any number of workers, others are errors."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from perfsuite.advise.inputs.batches import (
 from perfsuite.advise.inputs.loaders import close_loader, load_user_dataset, load_user_loader
 from perfsuite.errors import UsageError
 from perfsuite.measure.workload import count_items
-from tests.advise.inputs import own_things
+from tests.advise.inputs import user_things
 
-OWN = "tests.advise.inputs.own_things"
+USER_THINGS = "tests.advise.inputs.user_things"
 
 
 def labels_of(loader: Any) -> list[int]:
@@ -31,7 +31,7 @@ def labels_of(loader: Any) -> list[int]:
 def opened(request: pytest.FixtureRequest) -> Iterator[Any]:
     kind, name, num_workers = request.param
     load = load_user_dataset if kind == "dataset" else load_user_loader
-    loader = load(f"{OWN}:{name}", 4).open(num_workers)
+    loader = load(f"{USER_THINGS}:{name}", 4).open(num_workers)
     yield loader
     close_loader(loader)
 
@@ -58,18 +58,18 @@ def test_every_kind_gives_the_same_images(opened: Any) -> None:
 
 
 def test_a_rebuilt_loader_keeps_its_options_and_its_workers() -> None:
-    loader = load_user_loader(f"{OWN}:dict_loader", 4).open(2, 3)
+    loader = load_user_loader(f"{USER_THINGS}:dict_loader", 4).open(2, 3)
     assert isinstance(loader, DataLoader)
     assert (loader.num_workers, loader.prefetch_factor, loader.persistent_workers) == (2, 3, True)
-    assert loader.collate_fn is own_things.as_dict
-    assert own_things.dict_loader.num_workers == 0
-    assert load_user_loader(f"{OWN}:dict_loader", 4).open(0) is own_things.dict_loader
+    assert loader.collate_fn is user_things.as_dict
+    assert user_things.dict_loader.num_workers == 0
+    assert load_user_loader(f"{USER_THINGS}:dict_loader", 4).open(0) is user_things.dict_loader
 
 
 @pytest.mark.parametrize(
     ("load", "name", "num_workers", "message"),
     [
-        (load_user_loader, "number", 0, f"--loader {OWN}:number: found int, expected a DataLoader"),
+        (load_user_loader, "number", 0, f"--loader {USER_THINGS}:number: found int, expected a DataLoader"),
         (load_user_loader, "make_iterator", 0, "expected a DataLoader, an iterable of batches that can be"),
         (load_user_loader, "plain_batches", 2, "list, which cannot be given 2 workers"),
         (load_user_loader, "make_plain_batches", 2, "function that takes num_workers"),
@@ -79,11 +79,11 @@ def test_a_rebuilt_loader_keeps_its_options_and_its_workers() -> None:
 )
 def test_the_wrong_kind_is_named(load: Any, name: str, num_workers: int, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        load(f"{OWN}:{name}", 4).open(num_workers)
+        load(f"{USER_THINGS}:{name}", 4).open(num_workers)
 
 
 def test_bytes_images_and_tensors_are_found_in_any_batch() -> None:
-    for loader in (own_things.loader, own_things.dict_loader, own_things.dataclass_loader):
+    for loader in (user_things.loader, user_things.dict_loader, user_things.dataclass_loader):
         batch = next(iter(loader))
         assert batch_bytes(batch) == 4 * (3 * 16 * 16 * 4 + 8)
         images = first_images(batch)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from perfsuite.advise.bottleneck.diagnosis import PipelineTimes, diagnose
 from perfsuite.advise.bottleneck.training_side import STEP, WAIT, TrainingSpan
-from perfsuite.advise.loader_advice.advice import CACHED, TRAINING, LoaderAdvice, TrainedModel
+from perfsuite.advise.loader_advice.result import CACHED, TRAINING, LoaderAdvice, TrainedModel
 from perfsuite.advise.machine import MachineFacts
 from perfsuite.advise.sweep.config import SweepConfig
 from perfsuite.advise.sweep.loader_setting import LoaderSetting
@@ -67,7 +67,7 @@ def advice(**changes: object) -> LoaderAdvice:
     values: dict[str, object] = {
         "subject": "images",
         "batch_size": 32,
-        "is_own_loader": False,
+        "is_user_loader": False,
         "tuning": TuningResult((Race("workers", race),), chosen),
         "pipeline": pipeline,
         "times": times,

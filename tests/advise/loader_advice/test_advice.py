@@ -11,14 +11,15 @@ import pytest
 from rich.console import Console
 
 from perfsuite.advise.loader_advice import words
-from perfsuite.advise.loader_advice.advice import LoaderAdvice, mode_rows
-from perfsuite.advise.loader_advice.document import advice_document
 from perfsuite.advise.loader_advice.files import files_of, files_outgrow_memory
 from perfsuite.advise.loader_advice.json_ import advice_to_dict
+from perfsuite.advise.loader_advice.result import LoaderAdvice, mode_rows
 from perfsuite.advise.loader_advice.terminal import print_advice
-from perfsuite.advise.tuning.tune import TuningResult
+from perfsuite.advise.pages.advice_page import advice_document
+from perfsuite.advise.tuning.tune import Race, TuningResult
 from perfsuite.report.page.html import render_html
 from perfsuite.report.page.markdown import render_markdown
+from perfsuite.report.page.plots import LinePlot
 from tests.advise.loader_advice.invented import advice
 
 
@@ -28,7 +29,7 @@ def printed(result: LoaderAdvice) -> str:
     return out.getvalue()
 
 
-def test_the_conclusion_is_last_and_names_place_knee_and_setting() -> None:
+def test_the_conclusion_is_last_and_names_bottleneck_knee_and_setting() -> None:
     text = printed(advice())
     conclusion = " ".join(text[text.index("bottleneck: ") :].split())
     for part in (
@@ -65,7 +66,7 @@ def test_modes_are_relative_to_the_advised_setting() -> None:
 def interrupted() -> LoaderAdvice:
     tuning = advice().tuning
     return advice(
-        tuning=TuningResult(tuning.races, tuning.setting, is_complete=False),
+        tuning=TuningResult(tuning.candidates, tuning.setting, is_complete=False),
         **dict.fromkeys(("pipeline", "times", "diagnosis", "model")),
         training_spans=(),
         is_complete=False,
@@ -87,23 +88,43 @@ def test_json_is_strict_and_the_page_has_every_plot(result: LoaderAdvice) -> Non
     assert (figures["diagnosis"] is None) == (not result.is_complete)
     document = advice_document(result, Path("s.toml"), None, "perfsuite advise")
     html, markdown = render_html(document), render_markdown(document)
-    for title in ("Images per second by number of workers", "Waiting for a batch", "num_workers = 2"):
+    for title in ("Worker curve", "Waiting for a batch", "num_workers = 2"):
         assert title in markdown
     assert ("A turn of training" in html) == result.is_complete
     assert "<svg" in html
 
 
-def test_settings_of_an_own_loader_have_no_engine_and_none_are_promised_to_train() -> None:
-    own = advice(is_own_loader=True)
-    assert own.settings.given == {"batch_size": 32, "num_workers": 2, "prefetch_factor": 2}
-    assert words.setting_lines(own, "s.toml")[1:] == ["in s.toml"]
+def test_the_mark_of_the_curve_is_the_knee_of_the_text_and_has_a_question_mark_where_it_is_open() -> None:
+    """Two workers are faster in six of eight blocks, which is too few to show it."""
+    none, two = advice().last_race.report.results
+    open_race = replace(
+        advice().last_race.report,
+        results=(
+            replace(none, seconds_per_image=(0.004,) * 8),
+            replace(two, seconds_per_image=(0.003,) * 6 + (0.005,) * 2),
+        ),
+    )
+    undecided = advice(tuning=TuningResult((Race("workers", open_race),), two.setting))
+    assert open_race.choice().result.setting.num_workers == 0
+    for result, mark in ((advice(), "the knee: 2 threads +2"), (undecided, "the knee?: 2 threads +2")):
+        document = advice_document(result, Path("s.toml"), None)
+        (curve,) = (block for block in document.blocks if isinstance(block, LinePlot))
+        assert [each.text for each in curve.marks] == [mark]
+        assert "at most 3% longer" in curve.caption
+        assert words.knee_line(result).startswith("knee: 2 workers")
+
+
+def test_settings_of_a_user_loader_have_no_engine_and_none_are_promised_to_train() -> None:
+    users = advice(is_user_loader=True)
+    assert users.speed_settings.given == {"batch_size": 32, "num_workers": 2, "prefetch_factor": 2}
+    assert words.setting_lines(users, "s.toml")[1:] == ["in s.toml"]
 
 
 def test_without_workers_only_their_number_and_the_batch_size_are_set() -> None:
     result = advice()
     none = replace(result.tuning.setting, num_workers=0)
     changed = replace(result, tuning=replace(result.tuning, setting=none))
-    assert changed.settings.given == {"batch_size": 32, "num_workers": 0}
+    assert changed.speed_settings.given == {"batch_size": 32, "num_workers": 0}
 
 
 class Folder:

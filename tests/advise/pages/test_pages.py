@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
 from perfsuite.advise.claims.process_times import ProcessTimes
 from perfsuite.advise.claims.results import ClaimsReport, LoaderStall, speedup_row
@@ -23,13 +25,15 @@ from perfsuite.advise.scaling import ScalingResult
 from perfsuite.advise.sweep.loader_setting import LoaderSetting
 from perfsuite.advise.sweep.report import SweepReport
 from perfsuite.advise.sweep.setting_result import CoreUse, HostMemory, SettingResult
+from perfsuite.advise.sweep.terminal import print_sweep
 from perfsuite.judge.verdict import Interval
 from perfsuite.measure.stage_clock import StageSpan
-from perfsuite.report.page.document import Document
+from perfsuite.report.page.document import Document, Table
 from perfsuite.report.page.drawing.draw import NARROW, draw
 from perfsuite.report.page.files import plots_of
 from perfsuite.report.page.html import render_html
 from perfsuite.report.page.markdown import render_markdown
+from perfsuite.report.page.plots import BarPlot, LinePlot
 
 NOISE = (0.99, 1.0, 1.01, 1.0, 0.995, 1.005, 1.0, 1.02, 1.0)
 
@@ -164,6 +168,56 @@ def test_every_line_of_the_worker_curve_begins_with_no_workers() -> None:
     threads = next(series for series in curve.series if series.name == "threads +2")  # type: ignore[union-attr]
     assert [point.x for point in threads.points] == [0, 2, 4]
     assert threads.points[1].y == pytest.approx(1 / 0.0021, rel=0.01)
+
+
+def with_batch_size(result: SettingResult, batch_size: int) -> SettingResult:
+    return replace(result, setting=replace(result.setting, batch_size=batch_size))
+
+
+SEVERAL_BATCH_SIZES = replace(
+    SWEEP,
+    results=(
+        with_batch_size(a_setting(0, 0.004), 32),
+        with_batch_size(a_setting(2, 0.0021), 32),
+        with_batch_size(a_setting(0, 0.0039), 64),
+        with_batch_size(a_setting(2, 0.002), 64),
+    ),
+)
+
+
+def test_the_page_and_the_terminal_agree_on_batches_per_second_of_every_batch_size() -> None:
+    out = StringIO()
+    print_sweep(SEVERAL_BATCH_SIZES, Console(file=out, width=80, highlight=False))
+    table = next(
+        block
+        for block in sweep_document(SEVERAL_BATCH_SIZES).blocks
+        if isinstance(block, Table) and "batches" in block.columns
+    )
+    column = table.columns.index("batches")
+    for row in table.rows:
+        label = str(row[0])
+        # Rates are the first table that is printed: images per second, their interval, batches per second.
+        line = next(line for line in out.getvalue().splitlines() if line.lstrip().startswith(f"{label} "))
+        assert str(row[column]).removesuffix("/s") == line.lstrip().removeprefix(label).split()[2]
+    assert [row[column] for row in table.rows] == ["7.81/s", "14.9/s", "4.01/s", "7.81/s"]
+
+
+def test_lines_of_the_curve_begin_with_no_workers_of_the_same_batch_size() -> None:
+    (curve,) = (plot for plot in plots_of(sweep_document(SEVERAL_BATCH_SIZES)) if isinstance(plot, LinePlot))
+    starts = {series.name: round(series.points[0].y) for series in curve.series}
+    assert starts == {"threads +2 b32": 250, "threads +2 b64": 256}
+    assert {len(series.points) for series in curve.series} == {2}
+
+
+def test_loading_and_the_step_are_compared_by_image_where_batch_sizes_differ() -> None:
+    (plot,) = (
+        plot
+        for plot in plots_of(sweep_document(SEVERAL_BATCH_SIZES))
+        if isinstance(plot, BarPlot) and plot.title == "Loader against training step"
+    )
+    seconds = {bar.name: bar.value for bar in plot.bars}
+    assert seconds["loading: 2 threads +2 b64"] == pytest.approx(0.002)
+    assert seconds["training step"] == pytest.approx(0.003) == plot.reference
 
 
 def test_an_interrupted_measurement_says_so() -> None:

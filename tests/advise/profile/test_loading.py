@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from perfsuite.advise.profile.loading import profile_loading
+from perfsuite.advise.profile.stage_loaders import without_workers
 from perfsuite.data.loaders import make_loaders
 from perfsuite.data.synthetic import dataset
 from perfsuite.errors import NothingMeasuredError
 from perfsuite.measure.stage_clock import StageClock
-from tests.advise.inputs import own_things
+from tests.advise.inputs import user_things
 
 
 @pytest.fixture(scope="module")
@@ -74,14 +77,32 @@ def test_a_loader_without_images_is_an_error(folder: Path) -> None:
 
 
 def test_any_loader_has_a_profile() -> None:
-    stages = {stage.name for stage in profile_loading(own_things.dict_loader, seconds=0.05).stages}
+    stages = {stage.name for stage in profile_loading(user_things.dict_loader, seconds=0.05).stages}
     assert stages == {"dataset", "collate", "rest"}
-    assert profile_loading(own_things.stream_loader, seconds=0.05).stages[0].name == "load"
-    assert profile_loading(own_things.plain_batches, seconds=0.05).images > 0
+    assert profile_loading(user_things.stream_loader, seconds=0.05).stages[0].name == "load"
+    assert profile_loading(user_things.plain_batches, seconds=0.05).images > 0
+
+
+class WorkerNumbers(IterableDataset[int]):
+    """Yields the number of the worker that runs it; -1 is the caller's thread."""
+
+    def __iter__(self) -> Iterator[int]:
+        worker = get_worker_info()
+        yield from [-1 if worker is None else worker.id] * 4
+
+
+@pytest.mark.parametrize("batch_size", [2, None])
+def test_workers_of_a_stream_are_not_started(batch_size: int | None) -> None:
+    options = {"num_workers": 1, "persistent_workers": True, "timeout": 60}
+    loader = DataLoader(WorkerNumbers(), batch_size=batch_size, **options)  # type: ignore[arg-type]
+    batches = [torch.as_tensor(batch) for batch in without_workers(loader)]
+    assert {int(number) for batch in batches for number in batch.flatten()} == {-1}
+    assert sum(batch.numel() for batch in batches) == 4
+    assert loader.num_workers == 1  # the user's loader is unchanged
 
 
 def test_the_functions_of_a_torchvision_data_set_are_stages(folder: Path) -> None:
-    from torch.utils.data import DataLoader, Subset
+    from torch.utils.data import Subset
     from torchvision import datasets, transforms
 
     images = datasets.ImageFolder(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from perfsuite.advise.confidence import MIN_BLOCKS
 from perfsuite.advise.inputs.models import load_model
 from perfsuite.advise.profile.stage_loaders import without_workers
 from perfsuite.advise.profile.step import OTHER, REST_OF_LOADING, StepProfile, profile_step
@@ -14,7 +15,7 @@ from perfsuite.data.synthetic import dataset
 from perfsuite.errors import NothingMeasuredError
 from perfsuite.measure.clock import make_clock
 from perfsuite.stages import STEP_STAGES
-from tests.advise.inputs import own_things
+from tests.advise.inputs import user_things
 
 BATCHES = 9
 
@@ -57,7 +58,7 @@ def test_a_real_step_has_the_stages_of_loading_and_of_training(tmp_path: Path) -
     loader = make_loaders(folder, 4, 0, "moderate", 32).train
     profile = profile_step(without_workers(loader), load_model("small"), make_clock("cpu"), 0.0)
     assert set(profile.stage_seconds) >= {"read", "decode", "augment", *STEP_STAGES, REST_OF_LOADING, OTHER}
-    assert profile.batches >= BATCHES
+    assert profile.batches >= MIN_BLOCKS
     assert profile.memory is not None
     assert profile.memory.batch_bytes == 4 * (3 * 32 * 32 * 4 + 8)  # floats, and a label each
     assert profile.memory.device_peak_bytes is None
@@ -67,11 +68,11 @@ def test_a_real_step_has_the_stages_of_loading_and_of_training(tmp_path: Path) -
 
 
 def test_a_dataloader_of_dicts_has_stages_too() -> None:
-    stages = without_workers(own_things.dict_loader)
-    profile = profile_step(stages, own_things.net, make_clock("cpu"), 0.0)
+    stages = without_workers(user_things.dict_loader)
+    profile = profile_step(stages, user_things.net, make_clock("cpu"), 0.0)
     assert set(profile.stage_seconds) >= {"dataset", "collate", "forward", "backward"}
 
 
 def test_an_empty_loader_is_an_error() -> None:
     with pytest.raises(NothingMeasuredError, match="gave 0 batches"):
-        profile_step([], own_things.net, make_clock("cpu"), 0.0)
+        profile_step([], user_things.net, make_clock("cpu"), 0.0)

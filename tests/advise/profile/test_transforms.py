@@ -165,7 +165,7 @@ def test_unknown_and_empty_pipelines_are_refused() -> None:
     ],
 )
 def test_pipelines_of_any_library_are_profiled(name: str, steps: list[str]) -> None:
-    loaded = load_pipeline(f"tests.advise.inputs.own_pipelines:{name}")
+    loaded = load_pipeline(f"tests.advise.inputs.user_pipelines:{name}")
     profile = profile_pipeline(loaded, synthetic_sample(60, 80, 0), seconds=0.01)
     assert [step.name for step in profile.steps] == steps
     assert profile.shape == (60, 80, 3)
@@ -182,7 +182,7 @@ def test_pipelines_of_any_library_are_profiled(name: str, steps: list[str]) -> N
 )
 def test_what_is_no_pipeline_is_named(name: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        load_pipeline(f"tests.advise.inputs.own_pipelines:{name}")
+        load_pipeline(f"tests.advise.inputs.user_pipelines:{name}")
 
 
 def test_a_transform_that_fails_is_named() -> None:
@@ -190,7 +190,7 @@ def test_a_transform_that_fails_is_named() -> None:
         UsageError, match=r"fails raised ZeroDivisionError: .*expected a transform of ndarray"
     ):
         profile_pipeline(
-            load_pipeline("tests.advise.inputs.own_pipelines:fails"), synthetic_sample(8, 8, 0), seconds=0.01
+            load_pipeline("tests.advise.inputs.user_pipelines:fails"), synthetic_sample(8, 8, 0), seconds=0.01
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
+from perfsuite.advise.confidence import MIN_BLOCKS
 from perfsuite.advise.inputs.loaders import load_user_dataset, load_user_loader
 from perfsuite.advise.sweep import measure
 from perfsuite.advise.sweep.advice import advise_on_sweep
@@ -17,8 +18,8 @@ from perfsuite.advise.sweep.config import SweepConfig
 from perfsuite.advise.sweep.loader_run import LoaderRun
 from perfsuite.advise.sweep.loader_setting import LoaderSetting
 from perfsuite.advise.sweep.measure import measure_sweep
-from perfsuite.advise.sweep.report import MIN_BLOCKS, SweepReport
-from perfsuite.advise.sweep.setting_loaders import ImageLoaders, OwnLoaders
+from perfsuite.advise.sweep.report import SweepReport
+from perfsuite.advise.sweep.setting_loaders import ImageLoaders, UserSettingLoaders
 from perfsuite.advise.sweep.step_side import step_of_model
 from perfsuite.data.engines import auto
 from perfsuite.data.loader import Loader
@@ -213,7 +214,7 @@ def test_a_step_takes_turns_with_the_loaders(
         monkeypatch.setattr(memory, "_active_cuda", lambda: fake)
     report = measure_sweep(
         *(ImageLoaders(images, one := config(num_workers=(0,), min_blocks=3)), one),
-        make_step=step_of_model("tests.advise.inputs.own_things:Net", "cpu"),
+        make_step=step_of_model("tests.advise.inputs.user_things:Net", "cpu"),
     )
     assert len(report.step_seconds_per_image) == report.blocks
     assert report.loading_over_step(report.results[0]) is not None
@@ -222,7 +223,7 @@ def test_a_step_takes_turns_with_the_loaders(
 
 def test_a_model_with_fewer_scores_than_classes_is_an_error(images: FileSource) -> None:
     one = config(num_workers=(0,))
-    make_step = step_of_model("tests.advise.inputs.own_things:OneScore", "cpu")
+    make_step = step_of_model("tests.advise.inputs.user_things:OneScore", "cpu")
     with pytest.raises(UsageError, match="1 scores for each image, expected more than the largest label, 1"):
         measure_sweep(ImageLoaders(images, one), one, make_step=make_step)
 
@@ -231,8 +232,8 @@ def test_a_model_with_fewer_scores_than_classes_is_an_error(images: FileSource) 
     "name", ["loader", "dict_loader", "dataclass_loader", "stream_loader", "make_loader"]
 )
 def test_loaders_of_the_users_own_are_measured(name: str) -> None:
-    own = OwnLoaders(load_user_loader(f"tests.advise.inputs.own_things:{name}", 4))
-    report = measure_sweep(own, config(num_workers=(0, 1), min_blocks=2))
+    users = UserSettingLoaders(load_user_loader(f"tests.advise.inputs.user_things:{name}", 4))
+    report = measure_sweep(users, config(num_workers=(0, 1), min_blocks=2))
     assert [result.setting.label for result in report.results] == ["0 DataLoader", "1 DataLoader +2"]
     assert str(report.results[1].setting) == "num_workers=1, prefetch_factor=2"
     assert (report.blocks, report.is_reproducible) == (2, None)
@@ -245,21 +246,21 @@ def test_loaders_of_the_users_own_are_measured(name: str) -> None:
 
 
 def test_a_dataset_and_plain_batches_are_measured() -> None:
-    dataset_of_own = OwnLoaders(load_user_dataset("tests.advise.inputs.own_things:Images", 4))
-    assert measure_sweep(dataset_of_own, config(num_workers=(0,), min_blocks=1)).images_per_epoch == 24
-    plain = OwnLoaders(load_user_loader("tests.advise.inputs.own_things:plain_batches", 4))
+    dataset_of_user = UserSettingLoaders(load_user_dataset("tests.advise.inputs.user_things:Images", 4))
+    assert measure_sweep(dataset_of_user, config(num_workers=(0,), min_blocks=1)).images_per_epoch == 24
+    plain = UserSettingLoaders(load_user_loader("tests.advise.inputs.user_things:plain_batches", 4))
     assert measure_sweep(plain, config(num_workers=(0,), min_blocks=1)).images_per_epoch == 24
 
 
 def test_an_error_in_a_loader_of_the_users_own_is_named_with_the_loader() -> None:
-    own = OwnLoaders(load_user_loader("tests.advise.inputs.own_things:failing_loader", 4))
+    users = UserSettingLoaders(load_user_loader("tests.advise.inputs.user_things:failing_loader", 4))
     with pytest.raises(DataError, match=r"failing_loader: ZeroDivisionError: .*expected batches"):
-        measure_sweep(own, config(num_workers=(0,)))
+        measure_sweep(users, config(num_workers=(0,)))
 
 
 def test_a_setting_whose_workers_die_is_left_out_and_named() -> None:
-    own = OwnLoaders(load_user_loader("tests.advise.inputs.own_things:dying_loader", 4))
-    report = measure_sweep(own, config(num_workers=(0, 1), min_blocks=1))
+    users = UserSettingLoaders(load_user_loader("tests.advise.inputs.user_things:dying_loader", 4))
+    report = measure_sweep(users, config(num_workers=(0, 1), min_blocks=1))
     assert [result.setting.num_workers for result in report.results] == [0]
     assert list(report.failures) == ["1 DataLoader +2"]
     assert "failed and is left out" in " ".join(advise_on_sweep(report))

@@ -1,4 +1,4 @@
-"""The choice of a setting, the targets and the advice, on invented turns."""
+"""The choice of a setting, the goals and the advice, on invented turns."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 
 from perfsuite.advise.machine import MachineFacts
 from perfsuite.advise.sweep.advice import advise_on_sweep
+from perfsuite.advise.sweep.goals import check_goals
 from perfsuite.advise.sweep.loader_setting import LoaderSetting
 from perfsuite.advise.sweep.report import RelativeSpeed, SweepReport
 from perfsuite.advise.sweep.setting_result import BatchWaitTimes, HostMemory, SettingResult
-from perfsuite.advise.sweep.targets import check_targets
 from perfsuite.judge.verdict import Outcome
 
 STEADY = (1.0, 1.001, 0.999, 1.002, 0.998, 1.0, 1.001, 0.999)
@@ -132,7 +132,7 @@ def test_scaling_with_workers_is_checked_where_none_are_chosen() -> None:
     report = sweep(setting_result(0, 0.002), setting_result(2, 0.0022), setting_result(4, 0.003))
     assert workers_chosen(report) == (0, True)
     assert outcomes(report)["scaling", 1] is Outcome.BROKEN
-    scaling = next(v for v in check_targets(report, report.choice().result) if v.metric == "scaling")
+    scaling = next(v for v in check_goals(report, report.choice().result) if v.metric == "scaling")
     assert "the speedup with 2 threads +2 of 0.91 is below the floor" in scaling.reason
     assert ("scaling", 1) not in outcomes(sweep(setting_result(0, 0.002)))
 
@@ -199,7 +199,7 @@ def test_a_loader_without_a_length_has_no_time_of_an_epoch() -> None:
 
 
 def outcomes(report: SweepReport) -> dict[tuple[str, float | None], Outcome]:
-    verdicts = check_targets(report, report.choice().result)
+    verdicts = check_goals(report, report.choice().result)
     return {(verdict.metric, verdict.bound): verdict.outcome for verdict in verdicts}
 
 
@@ -223,14 +223,14 @@ def test_each_target_can_be_broken() -> None:
     plain = tuple(0.0375 * factor for factor in STEADY)
     broken = setting_result(0, 0.05, other_modes={"none": plain}, batch_seconds=(0.05, 1.6) * 1000)
     judged = outcomes(sweep(broken, is_reproducible=False, mean=120.0, std=60.0))
-    not_broken = [target for target, outcome in judged.items() if outcome is not Outcome.BROKEN]
+    not_broken = [goal for goal, outcome in judged.items() if outcome is not Outcome.BROKEN]
     assert not_broken == [("overhead_share", 0.3)]
 
 
 def test_an_unclear_target_names_the_option_that_takes_more_samples() -> None:
     report = sweep(setting_result(0, 1 / 50, ROUGH))
     unclear = [
-        verdict for verdict in check_targets(report, report.results[0]) if verdict.outcome is Outcome.UNCLEAR
+        verdict for verdict in check_goals(report, report.results[0]) if verdict.outcome is Outcome.UNCLEAR
     ]
     assert unclear
     assert all(verdict.reason.endswith("; give more --seconds") for verdict in unclear)

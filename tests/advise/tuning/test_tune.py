@@ -9,7 +9,7 @@ import pytest
 from perfsuite.advise.sweep.config import SweepConfig
 from perfsuite.advise.sweep.loader_setting import LoaderSetting
 from perfsuite.advise.sweep.report import SweepReport
-from perfsuite.advise.sweep.sides import ProgressCallback
+from perfsuite.advise.sweep.sides import StatusCallback
 from perfsuite.advise.time_limit import TimeLimit
 from perfsuite.advise.tuning.tune import SearchSpace, TuningResult, tune
 from perfsuite.errors import NothingMeasuredError
@@ -32,7 +32,7 @@ def scaling(setting: LoaderSetting) -> float:
 
 
 def tuned(seconds_of: SecondsOf, space: SearchSpace = SPACE, **config: object) -> TuningResult:
-    def measure(race: SweepConfig, on_progress: ProgressCallback) -> SweepReport:
+    def measure(race: SweepConfig, on_progress: StatusCallback) -> SweepReport:
         return race_report(race, seconds_of)
 
     limit = TimeLimit.start(60.0, timer=lambda: 0.0)
@@ -62,7 +62,7 @@ def test_without_a_gain_from_workers_none_are_advised() -> None:
 
 
 def test_where_the_turns_separate_nothing_the_winner_is_near_the_fastest_and_not_the_cheapest() -> None:
-    def measure(race: SweepConfig, on_progress: ProgressCallback) -> SweepReport:
+    def measure(race: SweepConfig, on_progress: StatusCallback) -> SweepReport:
         report = race_report(race, lambda setting: scaling(setting))
         one_block = [replace(each, seconds_per_image=each.seconds_per_image[:1]) for each in report.results]
         return replace(report, results=tuple(one_block))
@@ -91,6 +91,16 @@ def test_an_interrupt_keeps_the_races_until_then() -> None:
     assert not result.is_complete
     assert [race.subject for race in result.races] == ["decoder"]
     assert result.setting.num_workers == 0
+
+
+def test_no_race_follows_one_that_was_interrupted() -> None:
+    def measure(race: SweepConfig, on_progress: StatusCallback) -> SweepReport:
+        return replace(race_report(race, scaling), is_complete=False)
+
+    limit = TimeLimit.start(60.0, timer=lambda: 0.0)
+    result = tune(SPACE, SweepConfig(), limit, measure)
+    assert not result.is_complete
+    assert [race.subject for race in result.races] == ["decoder"]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, NothingMeasuredError])

@@ -12,11 +12,11 @@ import pytest
 from perfsuite.advise.sweep import measure
 from perfsuite.cli import main
 from perfsuite.cli.progress import ProgressLine
-from perfsuite.data.loader_settings import read_loader_settings
+from perfsuite.data.speed_settings import read_speed_settings
 from perfsuite.data.synthetic import dataset
 from tests.one_thread import one_thread  # noqa: F401 - is used by being here
 
-OWN = "tests.advise.inputs.own_things"
+OWN = "tests.advise.inputs.user_things"
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +49,11 @@ def test_a_folder_gives_settings_a_verdict_and_a_page(
     ):
         assert word in out
     assert "left in all" in err
-    settings = read_loader_settings(tmp_path / "s.toml")
+    settings = read_speed_settings(tmp_path / "s.toml")
     assert settings.batch_size == 4
     assert settings.decoder == "pillow"
     figures = json.loads((tmp_path / "a.json").read_text())
-    assert figures["diagnosis"]["place"]
+    assert figures["diagnosis"]["bottleneck"]
     assert {row["name"] for row in figures["modes"]} >= {
         "loading, as advised",
         "loading, augmentation none",

@@ -15,7 +15,7 @@ from perfsuite.advise.profile.loading import LoadingProfile, StageRate
 from perfsuite.cli import main
 from perfsuite.data.synthetic import dataset
 from perfsuite.errors import UsageError
-from tests.advise.inputs import own_things
+from tests.advise.inputs import user_things
 from tests.cli.exit_code import exit_code_of
 
 QUICK = ["profile", "transforms", "--input-size", "64x48", "--seconds", "0.02", "--output-size", "32"]
@@ -124,7 +124,7 @@ def test_loading_for_no_time_is_a_usage_error(capsys: pytest.CaptureFixture[str]
     assert "expected a time above 0" in capsys.readouterr().err
 
 
-OWN = "tests.advise.inputs.own_things"
+OWN = "tests.advise.inputs.user_things"
 
 
 def test_a_step_of_the_users_own_loader_and_model_has_a_table(capsys: pytest.CaptureFixture[str]) -> None:
@@ -212,7 +212,7 @@ class StoppedBatches:
 def test_an_interrupted_profile_has_the_table_until_then(
     action: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(own_things, "plain_batches", StoppedBatches(own_things.plain_batches))
+    monkeypatch.setattr(user_things, "plain_batches", StoppedBatches(user_things.plain_batches))
     assert main(["profile", *action, "--loader", f"{OWN}:plain_batches", "--seconds", "60"]) == 130
     out, err = capsys.readouterr()
     assert "share" in out

@@ -16,7 +16,7 @@ from perfsuite.cli.commands import scaling
 from perfsuite.cli.input_options import loader_argv
 from perfsuite.training.distributed import torchrun
 
-OWN = "tests.advise.inputs.own_things"
+OWN = "tests.advise.inputs.user_things"
 
 
 def model_and_batch(*words: str) -> Any:

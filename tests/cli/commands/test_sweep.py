@@ -69,16 +69,16 @@ def test_tables_checks_and_advice_are_printed_and_written(
     assert figures["advice"]
 
 
-def test_with_check_a_broken_target_gives_exit_code_1(
+def test_with_check_a_broken_goal_gives_exit_code_1(
     quick: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from perfsuite.advise.sweep import targets
+    from perfsuite.advise.sweep import goals
     from perfsuite.judge.limits import LimitType
 
     few = [*quick, "--num-workers", "0", "--augmentation-mode", "none"]
-    monkeypatch.setattr(targets, "TARGETS", ((LimitType.FLOOR, "images_per_second", 1e-6),))
+    monkeypatch.setattr(goals, "GOALS", ((LimitType.FLOOR, "images_per_second", 1e-6),))
     assert main([*few, "--check"]) == 0
-    monkeypatch.setattr(targets, "TARGETS", ((LimitType.FLOOR, "images_per_second", 1e12),))
+    monkeypatch.setattr(goals, "GOALS", ((LimitType.FLOOR, "images_per_second", 1e12),))
     assert main([*few, "--check"]) == 1
     assert main(few) == 0
 
@@ -98,7 +98,7 @@ def test_images_are_listed_by_a_csv(
 def test_a_loader_and_a_model_of_the_users_own_are_swept(
     quick: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    own = "tests.advise.inputs.own_things"
+    own = "tests.advise.inputs.user_things"
     words = ["sweep", "--loader", f"{own}:make_loader", "--model", f"{own}:Net", "--batch-size", "4"]
     assert main([*words, "--num-workers", "0", "--seconds", "0.01"]) == 0
     out = capsys.readouterr().out

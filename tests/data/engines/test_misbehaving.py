@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 import pytest
 
-from perfsuite.data.engines.worker_setup import worker_death_advice
+from perfsuite.data.engines.worker_environment import worker_death_advice
 from perfsuite.data.loader import Loader
 from perfsuite.data.loaders import make_loaders
 from perfsuite.data.sources.base import Subset

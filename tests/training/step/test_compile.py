@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -7,13 +8,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from perfsuite.stages import listen_to_stages
 from perfsuite.training.step.compile import (
     CompileCounts,
     CompiledFunction,
     CompileFallbackWarning,
     compile_counts,
 )
-from perfsuite.training.step.presets import BF16, COMPILED
+from perfsuite.training.step.presets import BF16, COMPILED, EAGER
 from perfsuite.training.step.step import TrainingStep
 from tests.training.tiny_models import MakeOptimizer, norm_model, random_batch
 
@@ -64,6 +66,50 @@ def test_a_step_that_cannot_be_compiled_equals_an_eager_one(
     assert losses == [reference(*random_batch(8)), reference(*random_batch(8))]
     for name, value in eager.state_dict().items():
         assert torch.equal(compiled.state_dict()[name], value), name
+
+
+@pytest.mark.parametrize("fails_in", ["forward", "backward"])
+def test_a_failed_compilation_draws_no_random_numbers(
+    fails_in: str, sgd: MakeOptimizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "compile", broken_compile(fails_in))
+    losses = []
+    for preset in (COMPILED, EAGER):
+        model = norm_model().append(nn.Dropout(0.5))
+        step = TrainingStep(model, sgd(model), preset)
+        torch.manual_seed(1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CompileFallbackWarning)
+            losses.append([step(*random_batch(8)).item() for _ in range(2)])
+    assert losses[0] == losses[1]
+
+
+class BeganStages:
+    """The stages in the order in which they begin."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def begin(self, stage: str) -> None:
+        self.names.append(stage)
+
+    def end(self, stage: str) -> None: ...
+
+    def count_event(self, event: str, count: int) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("fails_in", "failed"), [("forward", ["forward"]), ("backward", ["forward", "backward"])]
+)
+def test_after_a_failed_compilation_the_step_runs_once_more(
+    fails_in: str, failed: list[str], sgd: MakeOptimizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "compile", broken_compile(fails_in))
+    model = norm_model()
+    step, began = TrainingStep(model, sgd(model), COMPILED), BeganStages()
+    with listen_to_stages(began), pytest.warns(CompileFallbackWarning):
+        step(*random_batch(8))
+    assert began.names == [*failed, "forward", "backward", "optimize"]
 
 
 def test_a_platform_without_compile_is_warned_about(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""A pipeline of the user's own, by `module:name`.
+"""A pipeline of the user, by `module:name`.
 
 It is a list of PipelineStep, an albumentations or torchvision Compose or transform, an nn.Sequential of
 transforms, or any callable that takes an image (height x width x 3, uint8) and returns one.

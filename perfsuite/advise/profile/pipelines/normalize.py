@@ -1,4 +1,4 @@
-"""The last step of perfsuite's own pipelines."""
+"""The last step of perfsuite's pipelines."""
 
 from __future__ import annotations
 

@@ -8,14 +8,15 @@ from statistics import median
 
 from perfsuite.advise.bottleneck.diagnosis import Diagnosis, PipelineTimes
 from perfsuite.advise.bottleneck.training_side import TrainingSpan
+from perfsuite.advise.confidence import LEVEL
 from perfsuite.advise.profile.cold_files import ColdFileTimes, NoColdFiles
 from perfsuite.advise.run_time import epoch_seconds
 from perfsuite.advise.sweep.loader_setting import LoaderSetting
 from perfsuite.advise.sweep.report import SweepReport
-from perfsuite.advise.sweep.setting_result import LEVEL, SettingResult, estimate_rate
-from perfsuite.advise.tuning.races import AUTO
+from perfsuite.advise.sweep.setting_result import SettingResult, estimate_rate
+from perfsuite.advise.tuning.candidates import AUTO
 from perfsuite.advise.tuning.tune import Race, TuningResult
-from perfsuite.data.loader_settings import LoaderSettings
+from perfsuite.data.speed_settings import SpeedSettings
 from perfsuite.judge.metrics import MetricEstimate
 
 TRAINING, CACHED = "training", "cached"  # names of the further sides
@@ -34,9 +35,9 @@ class TrainedModel:
 class LoaderAdvice:
     """Everything that was measured, as far as it got, and what to set."""
 
-    subject: str  # the folder, or the option that named the user's own loader
+    subject: str  # the folder, or the option that named the user's loader
     batch_size: int  # the first one
-    is_own_loader: bool
+    is_user_loader: bool
     tuning: TuningResult
     pipeline: SweepReport | None = None  # no workers and the advised setting, with and without augmentation
     times: PipelineTimes | None = None
@@ -51,24 +52,25 @@ class LoaderAdvice:
 
     @property
     def setting(self) -> LoaderSetting:
+        """The setting that the races lead to."""
         return self.tuning.setting
 
     @property
-    def settings(self) -> LoaderSettings:
+    def speed_settings(self) -> SpeedSettings:
         """What to write into a settings file."""
         setting = self.setting
         has_workers = setting.num_workers > 0
-        return LoaderSettings(
+        return SpeedSettings(
             batch_size=setting.batch_size or self.batch_size,
             num_workers=setting.num_workers,
-            engine=setting.engine if has_workers and not self.is_own_loader else None,
+            engine=setting.engine if has_workers and not self.is_user_loader else None,
             prefetch_factor=setting.prefetch_factor if has_workers else None,
             decoder=None if setting.decoder in (None, AUTO) else setting.decoder,
         )
 
     @property
     def last_race(self) -> Race:
-        return self.tuning.races[-1]
+        return self.tuning.candidates[-1]
 
     @property
     def result(self) -> SettingResult:

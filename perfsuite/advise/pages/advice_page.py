@@ -1,32 +1,28 @@
-"""The advice as a page with plots."""
+"""The page of `perfsuite advise`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import isfinite
 from pathlib import Path
 
 from perfsuite.advise.bottleneck.diagnosis import stage_shares
 from perfsuite.advise.loader_advice import words
-from perfsuite.advise.loader_advice.advice import LoaderAdvice, mode_rows
-from perfsuite.advise.sweep.report import RelativeSpeed
-from perfsuite.advise.sweep.setting_result import SettingResult
-from perfsuite.advise.sweep.targets import check_targets
-from perfsuite.advise.tuning.tune import Race
+from perfsuite.advise.loader_advice.result import LoaderAdvice, mode_rows
+from perfsuite.advise.pages.compared_settings import (
+    finite_ends,
+    setting_table,
+    wait_distribution,
+    worker_curve,
+)
+from perfsuite.advise.sweep.goals import check_goals
+from perfsuite.advise.sweep.report import EQUIVALENCE_MARGIN
 from perfsuite.judge.metrics import MetricEstimate
-from perfsuite.judge.units import MetricKind, format_quantity
-from perfsuite.judge.verdict import Outcome
+from perfsuite.judge.units import MetricKind
 from perfsuite.measure.measurement import Environment
-from perfsuite.report.page.document import Badge, Block, Document, ItemList, Listing, Section, Table, Tone
+from perfsuite.report.page.document import Block, Document, ItemList, Listing, Section, Table
 from perfsuite.report.page.plots import (
     Bar,
     BarPlot,
-    Distribution,
-    LinePlot,
-    LinePoint,
-    LineSeries,
-    PlotMark,
-    SampleGroup,
     StackedBar,
     StackedBarPlot,
     Timeline,
@@ -34,25 +30,24 @@ from perfsuite.report.page.plots import (
     TimelineSpan,
 )
 from perfsuite.report.page.quantities import PercentKind
+from perfsuite.report.pages.verdicts import badge
 
-TONES = {Outcome.KEPT: Tone.GOOD, Outcome.BROKEN: Tone.BAD, Outcome.UNCLEAR: Tone.UNCLEAR}
-RACE_TITLES = {
-    "decoder": "Decoders, without workers",
-    "workers": "Workers and engines",
-    "batches": "Batches loaded ahead, and batch sizes",
-}
+KNEE_RULE = (
+    "the cheapest setting that is not shown to be slower than the fastest, and whose median time is at most "
+    f"{EQUIVALENCE_MARGIN:.0%} longer"
+)
 
 
 def advice_document(
     advice: LoaderAdvice, settings_file: Path, environment: Environment | None, command: str = ""
 ) -> Document:
-    """Summary and settings first, then each measurement with its plot, then checks and notes."""
+    """Summary and settings first, then each measurement with its plot, then goals and notes."""
     sections = (
         Section("What to set", tuple(_setting_blocks(advice, settings_file))),
         Section("The bottleneck", tuple(_pipeline_blocks(advice))),
         Section("Settings compared", tuple(_race_blocks(advice))),
         Section("Batches, memory, cores", tuple(_resource_blocks(advice))),
-        Section("Checks", (_check_table(advice),)),
+        Section("Goals", (_goal_table(advice),)),
         Section("Notes", (ItemList(tuple(words.further_lines(advice))),)),
     )
     return Document(
@@ -75,7 +70,7 @@ def _summary(advice: LoaderAdvice) -> tuple[str, ...]:
 
 
 def _setting_blocks(advice: LoaderAdvice, settings_file: Path) -> Iterator[Block]:
-    yield Listing(advice.settings.to_toml().rstrip())
+    yield Listing(advice.speed_settings.to_toml().rstrip())
     yield ItemList(tuple(words.setting_lines(advice, str(settings_file))[1:]))
     yield ItemList((words.knee_line(advice), *words.estimate_lines(advice), *words.resource_lines(advice)))
 
@@ -109,69 +104,16 @@ def _pipeline_blocks(advice: LoaderAdvice) -> Iterator[Block]:
 
 
 def _race_blocks(advice: LoaderAdvice) -> Iterator[Block]:
-    for race in advice.tuning.races:
-        yield RACE_TITLES[race.subject]
+    for race in advice.tuning.candidates:
+        yield words.RACE_TITLES[race.subject]
         if race.subject == "workers":
-            yield _worker_curve(race)
-        yield _race_table(race)
-
-
-def _worker_curve(race: Race) -> LinePlot:
-    """A line for each engine; all begin at the point without workers."""
-    by_engine: dict[str, list[SettingResult]] = {}
-    alone = [result for result in race.report.results if not result.setting.num_workers]
-    for result in race.report.results:
-        if result.setting.num_workers:
-            by_engine.setdefault(result.setting.engine, [*alone]).append(result)
-    series = [LineSeries(engine, tuple(map(_worker_point, results))) for engine, results in by_engine.items()]
-    return LinePlot(
-        title="Images per second by number of workers",
-        x_label="workers",
-        y_label="images per second",
-        kind=MetricKind.RATE,
-        series=tuple(series or [LineSeries("no workers", tuple(map(_worker_point, alone)))]),
-        marks=(PlotMark(race.winner.setting.num_workers, "knee"),),
-        caption="the knee is the cheapest setting that is not shown to be slower than the fastest",
-    )
-
-
-def _worker_point(result: SettingResult) -> LinePoint:
-    rate = result.images_per_second
-    low, high = _finite_ends(rate)
-    return LinePoint(result.setting.num_workers, rate.value, low, high)
-
-
-def _race_table(race: Race) -> Table:
-    chosen = race.winner
-    tones = {
-        RelativeSpeed.AS_FAST: Tone.GOOD,
-        RelativeSpeed.SLOWER: Tone.PLAIN,
-        RelativeSpeed.UNCLEAR: Tone.UNCLEAR,
-    }
-    rows = []
-    for result in race.report.results:
-        speed = race.report.relative_speed(result)
-        rows.append(
-            (
-                result.setting.label,
-                format_quantity(result.images_per_second.value, MetricKind.RATE),
-                f"{race.report.speedup(result).value:.2f}",
-                str(len(result.seconds_per_image)),
-                Badge("chosen" if result is chosen else str(speed), tones[speed]),
-            )
-        )
-    return Table(columns=("setting", "images/s", "times", "blocks", "outcome"), rows=tuple(rows))
+            yield worker_curve(race.report, race.winner, KNEE_RULE)
+        yield setting_table(race.report, race.winner, "chosen")
 
 
 def _resource_blocks(advice: LoaderAdvice) -> Iterator[Block]:
     results = advice.report.results
-    groups = [
-        SampleGroup(result.setting.label, result.batch_seconds) for result in results if result.batch_seconds
-    ]
-    if groups:
-        yield Distribution(
-            title="Waiting for a batch", value_label="seconds", kind=MetricKind.SECONDS, groups=tuple(groups)
-        )
+    yield from wait_distribution(advice.report)
     memory = advice.result.memory
     if memory is not None:
         sizes = {
@@ -197,23 +139,11 @@ def _resource_blocks(advice: LoaderAdvice) -> Iterator[Block]:
     yield Table(columns=("setting", "cores, main thread", "cores, workers"), rows=tuple(rows))
 
 
-def _check_table(advice: LoaderAdvice) -> Table:
-    verdicts = check_targets(advice.report, advice.result)
-    rows = tuple(
-        (
-            verdict.metric or "",
-            Badge(str(verdict.outcome), TONES.get(verdict.outcome, Tone.PLAIN)),
-            verdict.reason,
-        )
-        for verdict in verdicts
-    )
-    return Table(columns=("check", "outcome", "reason"), rows=rows)
+def _goal_table(advice: LoaderAdvice) -> Table:
+    verdicts = check_goals(advice.report, advice.result)
+    rows = tuple((each.metric or "", badge(each.outcome), each.reason) for each in verdicts)
+    return Table(columns=("goal", "outcome", "reason"), rows=rows)
 
 
 def _rate_bar(name: str, rate: MetricEstimate) -> Bar:
-    return Bar(name, rate.value, *_finite_ends(rate))
-
-
-def _finite_ends(estimate: MetricEstimate) -> tuple[float | None, float | None]:
-    low, high = estimate.interval.low, estimate.interval.high
-    return (low, high) if isfinite(low) and isfinite(high) else (None, None)
+    return Bar(name, rate.value, *finite_ends(rate))

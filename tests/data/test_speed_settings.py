@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from perfsuite.data.loader_settings import LoaderSettings, read_loader_settings
 from perfsuite.data.loaders import make_loaders
+from perfsuite.data.speed_settings import SpeedSettings, read_speed_settings
 from perfsuite.data.synthetic import dataset
 from perfsuite.errors import UsageError
 
-SETTINGS = LoaderSettings(batch_size=8, num_workers=1, engine="threads", prefetch_factor=3, decoder="pillow")
+SETTINGS = SpeedSettings(batch_size=8, num_workers=1, engine="threads", prefetch_factor=3, decoder="pillow")
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     path = tmp_path / "loader.toml"
     path.write_text(SETTINGS.to_toml(["# a comment"]))
-    assert read_loader_settings(path) == SETTINGS
+    assert read_speed_settings(path) == SETTINGS
     path.write_text("")
-    assert read_loader_settings(path) == LoaderSettings()
+    assert read_speed_settings(path) == SpeedSettings()
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_make_loaders_takes_a_file_or_a_value_and_arguments_win(folder: Path, tm
     assert (changed.train.batch_size, changed.info["num_workers"]) == (4, 0)
     default = make_loaders(folder, 32, engine="auto", image_size=32, settings=path)
     assert (default.train.batch_size, default.info["engine"]) == (32, "auto"), "also one that is the default"
-    plain = make_loaders(folder, image_size=32, settings=LoaderSettings(num_workers=2))
+    plain = make_loaders(folder, image_size=32, settings=SpeedSettings(num_workers=2))
     assert (plain.train.batch_size, plain.info["engine"]) == (32, "auto")
 
 
@@ -65,9 +65,9 @@ def test_a_wrong_file_is_named_with_what_is_wrong(content: bytes, message: str, 
     path = tmp_path / "loader.toml"
     path.write_bytes(content)
     with pytest.raises(UsageError, match=rf"loader\.toml: .*{message}|loader\.toml: {message}"):
-        read_loader_settings(path)
+        read_speed_settings(path)
 
 
 def test_a_missing_file_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="absent"):
-        read_loader_settings(tmp_path / "absent.toml")
+        read_speed_settings(tmp_path / "absent.toml")

@@ -1,22 +1,23 @@
-"""Targets that the chosen setting of a sweep should meet, judged by whole intervals."""
+"""Goals that the chosen setting of a sweep should meet, judged by whole intervals."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from perfsuite.advise.confidence import LEVEL
 from perfsuite.advise.machine import SAFE_MEMORY_FRACTION
 from perfsuite.advise.sweep.report import SweepReport
-from perfsuite.advise.sweep.setting_result import LEVEL, SettingResult
+from perfsuite.advise.sweep.setting_result import SettingResult
 from perfsuite.judge.limits import Limit, LimitType, judge_limit
 from perfsuite.judge.metrics import MetricEstimate
 from perfsuite.judge.order_statistics import quantile, quantile_interval
 from perfsuite.judge.units import MetricKind, format_quantity
 from perfsuite.judge.verdict import Interval, Outcome, Verdict
 
-TARGETS = (
+GOALS = (
     (LimitType.FLOOR, "images_per_second", 50),
     (LimitType.FLOOR, "batches_per_second", 10),
-    (LimitType.CEILING, "p99", "100 ms"),  # 99 of 100 batches arrive at the rate of the target above
+    (LimitType.CEILING, "p99", "100 ms"),  # 99 of 100 batches arrive at the rate of the goal above
     (LimitType.CEILING, "overhead_share", 0.3),  # of the time of a batch, as reports state it
     (LimitType.CEILING, "overhead_share", 0.2),
 )
@@ -24,11 +25,11 @@ NO_BOTTLENECK = Limit.parse(LimitType.FLOOR, "speedup", 1)  # loading at least a
 WORKERS_PAY_OFF = Limit.parse(LimitType.FLOOR, "speedup", 1)
 
 
-def check_targets(report: SweepReport, result: SettingResult) -> tuple[Verdict, ...]:
-    """A verdict for each target that can be estimated, then those without noise."""
+def check_goals(report: SweepReport, result: SettingResult) -> tuple[Verdict, ...]:
+    """A verdict for each goal that can be estimated, then those without noise."""
     estimates = _metric_estimates(report, result)
     name = f"{result.setting.num_workers} workers"
-    limits = [Limit.parse(limit_type, metric, bound) for limit_type, metric, bound in TARGETS]
+    limits = [Limit.parse(limit_type, metric, bound) for limit_type, metric, bound in GOALS]
     verdicts = [
         judge_limit(limit, estimates[limit.metric], name) for limit in limits if limit.metric in estimates
     ]

@@ -1,4 +1,4 @@
-"""The possible bottlenecks of an epoch, which stages belong to each, and what to set there."""
+"""The bottlenecks that an epoch can have, the stages that belong to each, and what to set there."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from math import fsum
 
 
 class Bottleneck(StrEnum):
-    """Where the time of an epoch is spent."""
+    """A part of loading and training that can take the most time."""
 
     STORAGE = "storage"
     DECODE = "decode"
     TRANSFORM = "transform"
     LABELS = "labels"
     COLLATE = "collate"
-    DATASET = "dataset"  # computation in a data set of the user's own that cannot be told apart
+    DATASET = "dataset"  # computation in the user's data set that cannot be told apart
     OVERHEAD = "overhead between images"
     DEVICE = "device"  # the training step
 
 
-PLACES_OF_STAGES = {
+BOTTLENECK_OF_STAGE = {
     "read": Bottleneck.STORAGE,
     "decode": Bottleneck.DECODE,
     "read and decode": Bottleneck.DECODE,
@@ -35,7 +35,7 @@ PLACES_OF_STAGES = {
     "rest": Bottleneck.OVERHEAD,
 }
 
-# For perfsuite's loaders: an option to set. For the user's own: what to change in it.
+# For perfsuite's loaders: an option to set. For the user's: what to change in it.
 REMEDIES = {
     Bottleneck.STORAGE: (
         "cache='ram' or 'disk', or pack the files: perfsuite data shards",
@@ -46,7 +46,8 @@ REMEDIES = {
         "perfsuite.data.FastImageFolder or make_loaders, which decode only the crop; or cache decoded images",
     ),
     Bottleneck.TRANSFORM: (
-        "a lighter augmentation_mode, cache_epochs= with cache=, or augment on the device",
+        "a lighter augmentation_mode, cache_epochs= with cache=, or augment on the device "
+        "(perfsuite.transforms.augment.device)",
         "a cheaper transform (perfsuite profile transforms --pipeline module:name), or on the device",
     ),
     Bottleneck.LABELS: (
@@ -59,7 +60,7 @@ REMEDIES = {
     ),
     Bottleneck.DATASET: (
         "a source whose read() returns stored bytes",
-        "a profile of __getitem__ (python -m cProfile), and a cache of what it computes",
+        "a profile of its __getitem__ or __iter__ (python -m cProfile), and a cache of what it computes",
     ),
     Bottleneck.OVERHEAD: ("larger batches", "larger batches"),
     Bottleneck.DEVICE: (
@@ -67,26 +68,39 @@ REMEDIES = {
         "the step, not the loader: mixed precision, torch.compile, channels_last; fewer workers suffice",
     ),
 }
+# Stages of perfsuite's loaders with another remedy than the rest of their bottleneck.
+STAGE_REMEDIES = {
+    "random numbers": "larger batches: they are drawn once a batch",
+    "resize": "cache='ram' or 'disk', which stores images near the training size",
+    "normalize": "bytes that are transferred and normalized on the device: device='cuda'",
+}
 
 
-def place_of(stage: str) -> Bottleneck:
-    return PLACES_OF_STAGES.get(stage, Bottleneck.DATASET)
+def bottleneck_of(stage: str) -> Bottleneck:
+    return BOTTLENECK_OF_STAGE.get(stage, Bottleneck.DATASET)
 
 
-def seconds_by_place(stage_seconds: Mapping[str, float]) -> dict[Bottleneck, float]:
-    """Sum the stages of each place, the largest first.
+def seconds_by_bottleneck(stage_seconds: Mapping[str, float]) -> dict[Bottleneck, float]:
+    """Sum the stages of each bottleneck, the largest first.
 
-    >>> sums = seconds_by_place({"resize": 1, "decode": 5, "augment": 2})
-    >>> [(str(place), seconds) for place, seconds in sums.items()]
+    >>> sums = seconds_by_bottleneck({"resize": 1, "decode": 5, "augment": 2})
+    >>> [(str(bottleneck), seconds) for bottleneck, seconds in sums.items()]
     [('decode', 5.0), ('transform', 3.0)]
     """
-    places = {place_of(stage) for stage in stage_seconds}
+    bottlenecks = {bottleneck_of(stage) for stage in stage_seconds}
     sums = {
-        place: fsum(seconds for stage, seconds in stage_seconds.items() if place_of(stage) is place)
-        for place in places
+        each: fsum(seconds for stage, seconds in stage_seconds.items() if bottleneck_of(stage) is each)
+        for each in bottlenecks
     }
     return dict(sorted(sums.items(), key=lambda item: -item[1]))
 
 
-def remedy(place: Bottleneck, is_own_loader: bool) -> str:
-    return REMEDIES[place][is_own_loader]
+def remedy(bottleneck: Bottleneck, is_user_loader: bool) -> str:
+    return REMEDIES[bottleneck][is_user_loader]
+
+
+def remedy_of_stage(stage: str, is_user_loader: bool) -> str:
+    """What to set or change where one stage takes the most time."""
+    if not is_user_loader and stage in STAGE_REMEDIES:
+        return STAGE_REMEDIES[stage]
+    return remedy(bottleneck_of(stage), is_user_loader)

@@ -1,9 +1,9 @@
-"""Which settings race against each other: decoders, then workers and engines, then batches ahead.
+"""The candidates of each race: decoders, then workers and engines, then batches ahead.
 
 Three small races replace the product of all options. The settings that the second race could not separate
 all enter the third, so that an early choice by chance can be corrected.
 
->>> [setting.label for setting in worker_race((0, 2), ("threads", "processes"), "auto")]
+>>> [setting.label for setting in worker_candidates((0, 2), ("threads", "processes"), "auto")]
 ['0 auto', '2 threads +2', '2 processes +2']
 """
 
@@ -29,12 +29,12 @@ def worker_counts(cores: int) -> tuple[int, ...]:
     return tuple(sorted({count for count in WORKER_COUNTS if count <= cores} | {min(cores, 16)}))
 
 
-def decoder_race(decoders: Sequence[str]) -> tuple[LoaderSetting, ...]:
+def decoder_candidates(decoders: Sequence[str]) -> tuple[LoaderSetting, ...]:
     """Every decoder without workers: which one is fastest does not depend on them."""
     return tuple(LoaderSetting(0, decoder=_named(decoder)) for decoder in decoders)
 
 
-def worker_race(
+def worker_candidates(
     num_workers: Sequence[int], engines: Sequence[str], decoder: str, prefetch_factor: int = 2
 ) -> tuple[LoaderSetting, ...]:
     return tuple(
@@ -46,12 +46,12 @@ def worker_race(
     )
 
 
-def queue_race(
+def queue_candidates(
     contenders: Sequence[LoaderSetting], prefetch_factors: Sequence[int], batch_sizes: Sequence[int]
 ) -> tuple[LoaderSetting, ...]:
     """The best contender with other numbers of batches ahead and batch sizes; the others as they are.
 
-    >>> race = queue_race([LoaderSetting(2, 2, "threads"), LoaderSetting(0)], (2, 4), (32, 64))
+    >>> race = queue_candidates([LoaderSetting(2, 2, "threads"), LoaderSetting(0)], (2, 4), (32, 64))
     >>> [setting.label for setting in race]
     ['2 threads +2', '0 auto', '2 threads +4', '2 threads +2 b64']
     """
