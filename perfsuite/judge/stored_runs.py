@@ -180,7 +180,7 @@ def _untimed(name: str, old: Sequence[Measurement], new: Sequence[Measurement]) 
         return _missing(name)
     if _has_samples(new):
         return _new(name)
-    is_counted = _counters(old) and _counters(new)
+    is_counted = all(any(measurement.counters for measurement in side) for side in (old, new))
     return None if is_counted else _unclear(name, "neither times nor counters of both sides")
 
 

@@ -374,9 +374,9 @@ def test_loaders_describe_themselves(tmp_path: Path) -> None:
 
 def test_the_default_mode_has_a_name(tmp_path: Path) -> None:
     folder = dataset.make_dataset(tmp_path / "images", images=20, classes=2, size=(48, 32))
-    named, default, none = (
-        make_loaders(folder, num_workers=0, **mode, **SMALL)
-        for mode in ({"augmentation_mode": "mirror"}, {}, {"augmentation_mode": "none"})
+    default = make_loaders(folder, num_workers=0, **SMALL)
+    named, none = (
+        make_loaders(folder, num_workers=0, augmentation_mode=mode, **SMALL) for mode in ("mirror", "none")
     )
     assert named.train.image_config == default.train.image_config
     assert none.train.image_config.crop == "center"

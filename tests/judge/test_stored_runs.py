@@ -62,11 +62,11 @@ def a_run(
 def test_a_workload_that_a_side_has_and_did_not_time_has_a_verdict(
     old: tuple[float, ...], new: tuple[float, ...], outcome: Outcome
 ) -> None:
-    sides = [
+    before, after = (
         [Invented({"t": Measurement("t", seconds), "u": Measurement("u", (0.01,))}, created_at=created_at)]
         for seconds, created_at in ((old, "2026-08-01T12:00"), (new, "2026-08-01T12:01"))
-    ]
-    found = outcomes(compare_runs(*sides))
+    )
+    found = outcomes(compare_runs(before, after))
     assert found["t"] is outcome
     assert found.keys() == {"t", "u"}
 

@@ -25,7 +25,7 @@ def advice_to_dict(advice: LoaderAdvice) -> dict[str, Any]:
         "cold_files": None if advice.cold_files is None else asdict(advice.cold_files),
         "gpu_busy_percent": advice.gpu_busy_percent,
         "device_peak_bytes": advice.device_peak_bytes,
-        "races": {race.subject: sweep_to_dict(race.report) for race in advice.tuning.candidates},
+        "races": {race.subject: sweep_to_dict(race.report) for race in advice.tuning.races},
         "pipeline": None if advice.pipeline is None else sweep_to_dict(advice.pipeline),
         "verdict": words.verdict_lines(advice),
         "advice": [words.knee_line(advice), *words.estimate_lines(advice), *words.further_lines(advice)],

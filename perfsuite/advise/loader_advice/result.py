@@ -70,7 +70,7 @@ class LoaderAdvice:
 
     @property
     def last_race(self) -> Race:
-        return self.tuning.candidates[-1]
+        return self.tuning.races[-1]
 
     @property
     def result(self) -> SettingResult:

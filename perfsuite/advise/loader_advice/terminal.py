@@ -29,7 +29,7 @@ BAR_WIDTH = 30
 
 
 def print_advice(advice: LoaderAdvice, console: Console, settings_file: str | None = None) -> None:
-    for race in advice.tuning.candidates:
+    for race in advice.tuning.races:
         console.print(f"{words.RACE_TITLES[race.subject]}; {race.report.blocks} blocks of turns")
         console.print(_race_table(race))
     rows = mode_rows(advice)

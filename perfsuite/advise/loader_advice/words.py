@@ -120,7 +120,7 @@ def further_lines(advice: LoaderAdvice) -> Iterator[str]:
     if machine is not None:
         yield from platform_advice(machine, advice.result.demand)
     failures = {
-        label: reason for each in advice.tuning.candidates for label, reason in each.report.failures.items()
+        label: reason for each in advice.tuning.races for label, reason in each.report.failures.items()
     }
     late = [label for label, reason in failures.items() if reason == TIME_WAS_OVER]
     if late:

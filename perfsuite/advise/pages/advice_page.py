@@ -104,7 +104,7 @@ def _pipeline_blocks(advice: LoaderAdvice) -> Iterator[Block]:
 
 
 def _race_blocks(advice: LoaderAdvice) -> Iterator[Block]:
-    for race in advice.tuning.candidates:
+    for race in advice.tuning.races:
         yield words.RACE_TITLES[race.subject]
         if race.subject == "workers":
             yield worker_curve(race.report, race.winner, KNEE_RULE)

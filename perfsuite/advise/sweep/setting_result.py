@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, median, stdev
 
+from perfsuite.advise.confidence import LEVEL
 from perfsuite.advise.machine import WorkerDemand
 from perfsuite.advise.sweep.loader_setting import DATA_LOADER, LoaderSetting
 from perfsuite.judge.metrics import MetricEstimate, estimate_overhead, estimate_overhead_share
 from perfsuite.judge.order_statistics import median_interval, quantile
 from perfsuite.judge.verdict import Interval
 
-LEVEL = 0.99  # of one interval, so that those of five settings hold together with 95 %
 PLAIN_MODE = "none"  # without augmentation
 
 Numbers = tuple[float, ...]

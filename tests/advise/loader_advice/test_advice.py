@@ -66,7 +66,7 @@ def test_modes_are_relative_to_the_advised_setting() -> None:
 def interrupted() -> LoaderAdvice:
     tuning = advice().tuning
     return advice(
-        tuning=TuningResult(tuning.candidates, tuning.setting, is_complete=False),
+        tuning=TuningResult(tuning.races, tuning.setting, is_complete=False),
         **dict.fromkeys(("pipeline", "times", "diagnosis", "model")),
         training_spans=(),
         is_complete=False,

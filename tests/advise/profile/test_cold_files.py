@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from perfsuite.advise.confidence import MIN_BLOCKS
 from perfsuite.advise.profile.cold_files import (
-    MIN_BLOCKS,
     ColdFileTimes,
     NoColdFiles,
     SystemPageCache,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from perfsuite.gate.same_code.proof import PairEvidence
 from perfsuite.gate.same_code.recording import read_recording
-from perfsuite.gate.same_code.side_diff import compare_sides
+from perfsuite.gate.same_code.side_diff import diff_sides
 from tests.fuzz.mutations import mutate_json
 from tests.fuzz.target import FindingError, Target
 
@@ -41,7 +41,7 @@ def try_one(data: bytes, folder: Path) -> None:
         (folder / f"{side}.json").write_bytes(data if side == "head" else corpus()[0])
     found = {side: read_recording(folder / f"{side}.json") for side in roots}
     evidence = PairEvidence(
-        diff=compare_sides(roots["base"], roots["head"]),
+        diff=diff_sides(roots["base"], roots["head"]),
         recordings={side: recording for side, recording in found.items() if recording is not None},
         roots=roots,
     )

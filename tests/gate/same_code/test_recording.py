@@ -11,7 +11,7 @@ import pytest
 
 from perfsuite.gate.same_code.proof import NOT_RECORDED, PairEvidence
 from perfsuite.gate.same_code.recording import COMMON, Recording, read_recording
-from perfsuite.gate.same_code.side_diff import compare_sides
+from perfsuite.gate.same_code.side_diff import diff_sides
 
 SCOPE: dict[str, Any] = {
     "uses": [["file", "x.txt was read"]],
@@ -46,7 +46,8 @@ def test_a_recording_is_read(tmp_path: Path) -> None:
     recording = read(tmp_path, DOCUMENT)
     assert recording is not None
     assert recording.scopes[COMMON].ran == (("toy.py", 1, "run"),)
-    assert (recording.loaded, recording.facts) == ({"toy.py"}, {"Python": "3.12"})
+    assert recording.loaded == {"toy.py"}
+    assert recording.facts == {"Python": "3.12"}
 
 
 @pytest.mark.parametrize("place", [*DOCUMENT, *SCOPE])
@@ -79,7 +80,7 @@ def evidence(folder: Path, head: Recording) -> PairEvidence:
     base = read(folder, DOCUMENT)
     assert base is not None
     return PairEvidence(
-        diff=compare_sides(roots["base"], roots["head"]), recordings={"base": base, "head": head}, roots=roots
+        diff=diff_sides(roots["base"], roots["head"]), recordings={"base": base, "head": head}, roots=roots
     )
 
 
