@@ -66,7 +66,7 @@ def test_a_workload_that_a_side_has_and_did_not_time_has_a_verdict(
         [Invented({"t": Measurement("t", seconds), "u": Measurement("u", (0.01,))}, created_at=created_at)]
         for seconds, created_at in ((old, "2026-08-01T12:00"), (new, "2026-08-01T12:01"))
     ]
-    found = outcomes(compare_runs(*sides))
+    found = outcomes(compare_runs(sides[0], sides[1]))
     assert found["t"] is outcome
     assert found.keys() == {"t", "u"}
 

@@ -46,7 +46,8 @@ def test_a_recording_is_read(tmp_path: Path) -> None:
     recording = read(tmp_path, DOCUMENT)
     assert recording is not None
     assert recording.scopes[COMMON].ran == (("toy.py", 1, "run"),)
-    assert (recording.loaded, recording.facts) == ({"toy.py"}, {"Python": "3.12"})
+    assert recording.loaded == frozenset({"toy.py"})
+    assert recording.facts == {"Python": "3.12"}
 
 
 @pytest.mark.parametrize("place", [*DOCUMENT, *SCOPE])
