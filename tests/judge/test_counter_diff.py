@@ -96,13 +96,13 @@ ADD, MUL = "kernel: add", "kernel: mul"
 def test_kernels_explain_a_change_of_launches() -> None:
     old, new = {"kernel_launches": 2, ADD: 1, MUL: 1}, {"kernel_launches": 3, ADD: 3}
     found = verdicts([old], [new])
-    assert found["kernel_launches"].reason == "2 -> 3 (+1), exact; kernels: +2 add, -1 mul"
+    assert found["kernel_launches"].explanation == "2 -> 3 (+1), exact; kernels: +2 add, -1 mul"
     assert set(found) == {"kernel_launches"}, "a kernel has no verdict of its own"
 
 
 def test_kernels_explain_no_other_counter() -> None:
     old, new = {"casts": 1, ADD: 1}, {"casts": 2, ADD: 2}
-    assert verdicts([old], [new])["casts"].reason == "1 -> 2 (+1), exact"
+    assert verdicts([old], [new])["casts"].explanation == "1 -> 2 (+1), exact"
 
 
 def test_of_many_kernels_some_are_named() -> None:

@@ -34,7 +34,7 @@ def verdict(decision: Decision, tolerance: float = RULE.tolerance) -> Verdict:
         (UNCLEAR, "looks 12.3 % slower (10.0 to 14.0); 2 more pairs are needed to promise 1 %"),
         (
             replace(UNCLEAR, estimate=-0.12, interval=Interval(-0.14, -0.1, 0.95), missing_pairs=None),
-            "looks 12.0 % faster (10.0 to 14.0); its pairs scatter too much to promise 1 % within 40 pairs",
+            "looks 12.0 % faster (10.0 to 14.0); its pairs scatter too much to promise 1 % within 120 pairs",
         ),
         (
             HIDDEN,

@@ -32,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def model() -> nn.Module:
-    return load_model("tests.advise.inputs.own_things:Net")
+    return load_model("tests.advise.inputs.user_things:Net")
 
 
 def test_epochs_of_each_variant_load_the_same_full_batches(
