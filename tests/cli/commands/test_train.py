@@ -237,7 +237,7 @@ def empty(folder: Path) -> None:
         (None, ["--data-dir", "/nowhere/at/all"], "no such folder"),
         (None, ["--model", "vgg"], "'vgg' is not known"),
         (None, ["--resume"], "no such checkpoint"),
-        (None, ["--device", "tpu"], "'tpu' is not known"),
+        (None, ["--device", "tpu"], "device: 'tpu', expected cpu, cuda or cuda:N"),
         (None, ["--clip-grad-norm", "-1"], "clip_norm is -1.0, expected above 0"),
         (None, ["--amp", "--precision", "fp16"], "exclude each other"),
         (None, ["--fsdp"], "there is one process, expected several"),
