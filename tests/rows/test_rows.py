@@ -15,7 +15,7 @@ from rich.console import Console
 
 from benchmarks.rows import __main__ as rows_main
 from benchmarks.rows import load_epochs
-from benchmarks.rows.__main__ import main, render_page, run_rows
+from benchmarks.rows.__main__ import SWEEP_FILE, main, render_page, run_rows
 from benchmarks.rows.commands import PROCESSES, SETUP
 from benchmarks.rows.row import CommandOutput, Row, command_words, judge_row, run_command
 from benchmarks.rows.table import ROW_IDS, rows
@@ -46,9 +46,13 @@ def test_every_command_is_complete_and_each_pattern_compiles() -> None:
 
 
 @pytest.mark.parametrize("row", rows(60, 5), ids=lambda row: row.id)
-def test_each_command_exists_with_its_options_and_tests(row: Row) -> None:
+def test_each_command_exists_with_its_options_and_tests(
+    row: Row, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     words = shlex.split(row.command)
     if words[0] == "perfsuite":
+        (tmp_path / "sweep.toml").write_text(SWEEP_FILE)
+        monkeypatch.chdir(tmp_path)
         full_parser().parse_args(words[1:])
     elif words[0] == "pytest":
         check_tests_exist(words[1:])

@@ -423,7 +423,7 @@ def test_a_failed_run_is_logged_as_failed(
     data_dir: Path, tmp_path: Path, mlflow: list[MlflowRecorder]
 ) -> None:
     path = tmp_path / "m.pth"
-    assert train(data_dir, path, "--lr", "1e30", "--epochs", "3", "--quiet", "--mlflow") == 1
+    assert train(data_dir, path, "--lr", "1e30", "--epochs", "3", "--quiet", "--mlflow") == 2
     assert mlflow[0].status == log_of(path)[-1]["status"] == "FAILED"
 
 

@@ -95,7 +95,7 @@ def test_an_image_is_made_once_and_a_batch_may_be_changed(
             {"augmentation_mode": "moderate"},
             "'moderate' works on bytes .*, expected augmentation_mode='none'",
         ),
-        ({"augmentation_mode": None}, "'mirror' works on bytes"),
+        ({"augmentation_mode": "mirror"}, "'mirror' works on bytes"),
         ({"val_crop": "random"}, "val_crop='random', expected 'center' or 'stretch'"),
         ({"on_error": "skip"}, "on_error='skip', expected 'raise'"),
     ],
