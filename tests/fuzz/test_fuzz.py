@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import random
 import sys
@@ -71,10 +72,14 @@ def test_a_hang_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_growth_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(driver, "MAX_GROWTH_BYTES", 32 * 2**20)
-    kept: list[bytes] = []
-    target = Target(
-        "planted", lambda: [b"a"], mutate_bytes, lambda data, folder: kept.append(random.randbytes(2**22))
-    )
+    kept: list[mmap.mmap] = []
+
+    def grow(data: bytes, folder: Path) -> None:
+        pages = mmap.mmap(-1, 2**22)  # new memory, also where the process has freed some before
+        pages.write(random.randbytes(2**22))
+        kept.append(pages)
+
+    target = Target("planted", lambda: [b"a"], mutate_bytes, grow)
     _, (finding,) = fuzz([target], seed=1, seconds=600, max_cases=100)
     assert "memory grew" in str(finding.error)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from perfsuite.gate.agent import worker
 from perfsuite.gate.agent.benchmark_call import BenchmarkCall
 from perfsuite.gate.agent.connection import GateConnection, Message
 from perfsuite.gate.agent.worker import AgentWorker
@@ -58,6 +59,7 @@ def test_each_command_is_answered_with_one_event(command: Message, event: str) -
 def test_kernels_and_why_counters_are_missing_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     counted = CallCounts({"casts": 1}, kernels={"kernel: add": 2}, missing="a blind profiler")
     monkeypatch.setattr(registry, "count_call", lambda call: counted)
+    monkeypatch.setattr(worker, "torch_compile_counts", dict)
     connection = FakeConnection({"command": "count"}, CONTINUE)
     AgentWorker(connection).serve("t", "t", BenchmarkCall(int))
     [_, message] = connection.sent
@@ -67,6 +69,7 @@ def test_kernels_and_why_counters_are_missing_are_sent(monkeypatch: pytest.Monke
 
 def test_an_older_perfsuite_in_the_gated_project_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "count_call", lambda call: SimpleNamespace(values={"casts": 1}))
+    monkeypatch.setattr(worker, "torch_compile_counts", dict)
     connection = FakeConnection({"command": "count"}, CONTINUE)
     AgentWorker(connection).serve("t", "t", BenchmarkCall(int))
     assert connection.sent[1] == {"event": "counted", "counts": [{"casts": 1}] * 2, "missing": ""}
