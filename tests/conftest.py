@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,13 @@ import pytest
 def no_xdist_worker() -> None:
     """pytest-benchmark measures nothing in a worker of xdist; the runs that tests start are not workers."""
     os.environ.pop("PYTEST_XDIST_WORKER", None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts_arrive() -> None:
+    """A shell that starts the tests in the background lets them ignore SIGINT, which some of them send."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="module")
