@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from perfsuite.advise.confidence import MIN_BLOCKS
 from perfsuite.cli import main
 from perfsuite.errors import PerfsuiteError, UsageError
 from perfsuite.training.distributed.ranks import COLLECTIVE_TIMEOUT, Rank, rank_from_torchrun
@@ -135,7 +136,7 @@ def test_scaling_measures_ranks_in_turns(tmp_path: Path, capfd: pytest.CaptureFi
     weights = sum(parameter.numel() for parameter in make_model("small", 10).parameters())
     assert result["all_reduces"] >= 1  # one per bucket of DDP
     assert result["all_reduced_bytes"] == 4 * weights
-    assert result["blocks"] >= 9
+    assert result["blocks"] >= MIN_BLOCKS
     assert 0 < result["efficiency"]["low"] <= result["efficiency"]["high"]
 
 
