@@ -213,13 +213,13 @@ def small_change_rows(state: str) -> list[list[object]]:
     for name in NAMES:
         rng, hits, alarms = random.Random(name), 0, 0
         taken_pairs: list[int] = []
-        for _ in range(GATES // 5):
+        for _ in range(GATES // 10):
             taken = [pair[name] for pair in sample_pairs(pairs, rule.max_pairs, rng)]
             decision = judge_pairs(rule, taken, random_signs(taken, rng), 100 * SMALL_CHANGE)
             hits += decision.outcome is Outcome.REGRESSED
             taken_pairs.append(decision.pairs)
             alarms += judge_pairs(rule, taken, random_signs(taken, rng)).outcome is Outcome.REGRESSED
-        found, of = share_with_interval(hits, GATES // 5), share_with_interval(alarms, GATES // 5)
+        found, of = share_with_interval(hits, GATES // 10), share_with_interval(alarms, GATES // 10)
         minutes = (start_seconds + pair_seconds * median(taken_pairs)) / 60
         rows.append([state, name, found, f"{median(taken_pairs):.0f}", f"{minutes:.1f} min", of])
     return rows
@@ -378,7 +378,7 @@ def write_page(arguments: argparse.Namespace) -> None:
         "code was not proven to be the same on both sides.",
         markdown_table(["case", "took", "pairs", "timed", "exit code", "outcomes"], wall_time_rows()),
         f"## A slowdown of {SMALL_CHANGE:.0%} in gates with --mde {SMALL_CHANGE:g}",
-        f"Planted in the recorded pairs, {GATES // 5} gates for each workload. The time is that of a gate of "
+        f"Planted in the recorded pairs, {GATES // 10} gates for each workload. The time is that of a gate of "
         "all eight workloads with so many pairs, from the line through the real gates above.",
         markdown_table(
             ["state", "workload", "found", "pairs (median)", "takes", "found where nothing is planted"],
