@@ -219,9 +219,9 @@ def small_change_rows(state: str) -> list[list[object]]:
             hits += decision.outcome is Outcome.REGRESSED
             taken_pairs.append(decision.pairs)
             alarms += judge_pairs(rule, taken, random_signs(taken, rng)).outcome is Outcome.REGRESSED
-        found, of = share_with_interval(hits, GATES // 10), share_with_interval(alarms, GATES // 10)
+        found, alarmed = (share_with_interval(count, GATES // 10) for count in (hits, alarms))
         minutes = (start_seconds + pair_seconds * median(taken_pairs)) / 60
-        rows.append([state, name, found, f"{median(taken_pairs):.0f}", f"{minutes:.1f} min", of])
+        rows.append([state, name, found, f"{median(taken_pairs):.0f}", f"{minutes:.1f} min", alarmed])
     return rows
 
 
