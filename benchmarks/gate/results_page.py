@@ -378,8 +378,8 @@ def write_page(arguments: argparse.Namespace) -> None:
         "code was not proven to be the same on both sides.",
         markdown_table(["case", "took", "pairs", "timed", "exit code", "outcomes"], wall_time_rows()),
         f"## A slowdown of {SMALL_CHANGE:.0%} in gates with --mde {SMALL_CHANGE:g}",
-        f"Planted in the recorded pairs, {GATES // 10} gates for each workload. The time is that of a gate of "
-        "all eight workloads with so many pairs, from the line through the real gates above.",
+        f"Planted in the recorded pairs, {GATES // 10} gates for each workload. The time is that of a gate "
+        "of all eight workloads with so many pairs, from the line through the real gates above.",
         markdown_table(
             ["state", "workload", "found", "pairs (median)", "takes", "found where nothing is planted"],
             small_change_rows("idle"),
