@@ -65,17 +65,12 @@ def run_repeat(folder: Path, seconds: float, sweep_seconds: float, pair_seconds:
     ]
     sweep = measure_settings(source, config, [*product, advised], sweep_seconds)
     best = sweep.fastest.setting
-    if _as_measured(best) == _as_measured(advised):
+    if best.as_option == advised.as_option:
         return Repeat(advised, best, sweep.slowdown(sweep.fastest), advice_seconds)
-    pair = measure_settings(source, config, [advised, _as_measured(best)], pair_seconds)
-    found = {_as_measured(result.setting): result for result in pair.results}
-    slowdown = pair.slowdown(found[_as_measured(advised)], found[_as_measured(best)])
+    pair = measure_settings(source, config, [advised, best.as_option], pair_seconds)
+    found = {result.setting.as_option: result for result in pair.results}
+    slowdown = pair.slowdown(found[advised.as_option], found[best.as_option])
     return Repeat(advised, best, slowdown, advice_seconds)
-
-
-def _as_measured(setting: LoaderSetting) -> LoaderSetting:
-    """An engine without workers has a name of its own in the results."""
-    return setting if setting.num_workers else replace(setting, engine="auto")
 
 
 def measure_settings(

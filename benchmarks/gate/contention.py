@@ -9,14 +9,11 @@ planted, or where the gate calls the machine unfit. Exit status 1 where fewer th
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from replay import NAMES, PLANTED_STAGE
-from validation import NOISE, sample_repository, short_name, units_per_percent
+from validation import noise_makers, sample_repository, short_name, units_per_percent
 
 from perfsuite.gate.gate import gate
 from perfsuite.gate.settings import GateSettings
@@ -64,18 +61,6 @@ class Reading:
             right,
         )
         return "| " + " | ".join(map(str, row)) + " |"
-
-
-@contextmanager
-def noise_makers(number: int) -> Iterator[None]:
-    """Processes that hash and write to memory in bursts."""
-    processes = [subprocess.Popen([sys.executable, "-c", NOISE]) for _ in range(number)]
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
 
 
 def read_planted(workload: str, units_per_percent_of_it: float, noise: int, minutes: float) -> Reading:

@@ -87,17 +87,20 @@ def git(folder: Path, *arguments: str) -> None:
 
 
 @contextmanager
-def background_load(state: str) -> Iterator[None]:
-    """In the state `loaded`, keep one core busy with bursts of hashing and of writing to memory."""
-    if state != "loaded":
-        yield
-        return
-    process = subprocess.Popen([sys.executable, "-c", NOISE])
+def noise_makers(number: int) -> Iterator[None]:
+    """Processes that hash and write to memory in bursts."""
+    processes = [subprocess.Popen([sys.executable, "-c", NOISE]) for _ in range(number)]
     try:
         yield
     finally:
-        process.kill()
-        process.wait()
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def background_load(state: str) -> AbstractContextManager[None]:
+    """In the state `loaded`, keep one core busy."""
+    return noise_makers(1 if state == "loaded" else 0)
 
 
 def null_pair_runner(project: Path) -> AbstractContextManager[tuple[PairRunner, list[NodeId]]]:

@@ -10,7 +10,12 @@ from typing import Literal
 from perfsuite.errors import UsageError
 from perfsuite.gate.schedule import TurnSchedule
 from perfsuite.judge.gate_shard import Shard
-from perfsuite.judge.sequential_rule import SequentialRule
+from perfsuite.judge.sequential_rule import (
+    DEFAULT_MAX_PAIRS,
+    DEFAULT_MDE,
+    DEFAULT_TOLERANCE,
+    SequentialRule,
+)
 from perfsuite.judge.units import Range
 
 Harness = Literal["head", "base", "own"]
@@ -50,9 +55,9 @@ class GateSettings:
     base: str
     head: str | None = None  # None: the working tree as it is
     alpha: float = 0.01  # chance of any false alarm in the whole gate
-    tolerance: float = 0.01  # ignore slowdowns up to this fraction
-    mde: float = 0.05  # unclear where a slowdown of this fraction could go unnoticed
-    max_pairs: int = 24
+    tolerance: float = DEFAULT_TOLERANCE  # ignore slowdowns up to this fraction
+    mde: float = DEFAULT_MDE  # unclear where a slowdown of this fraction could go unnoticed
+    max_pairs: int = DEFAULT_MAX_PAIRS
     time_budget_seconds: float = 600.0
     harness: Harness = "head"  # whose benchmarks run on both sides
     rules: Rules = "base"  # whose settings and tolerance markers judge

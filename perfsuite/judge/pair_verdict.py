@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from perfsuite.judge.pairs_needed import MAX_ADVISED_PAIRS
-from perfsuite.judge.sequential_rule import Decision, SequentialRule
+from perfsuite.judge.sequential_rule import MOST_PAIRS, Decision, SequentialRule
 from perfsuite.judge.verdict import Interval, Outcome, Verdict
 
 
@@ -59,7 +58,7 @@ def _unclear_reason(decision: Decision, rule: SequentialRule, tolerance: float) 
 
 def _with_missing_pairs(shown: str, missing: int | None, aim: str) -> str:
     if missing is None:
-        return f"{shown}; its pairs scatter too much {aim} within {MAX_ADVISED_PAIRS} pairs"
+        return f"{shown}; its pairs scatter too much {aim} within {MOST_PAIRS} pairs"
     return f"{shown}; {missing} more {'pair is' if missing == 1 else 'pairs are'} needed {aim}"
 
 

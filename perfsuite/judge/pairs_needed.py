@@ -16,8 +16,6 @@ from perfsuite.judge.sequential_rule import (
 )
 from perfsuite.judge.verdict import Outcome
 
-MAX_ADVISED_PAIRS = MOST_PAIRS  # of one workload
-
 
 def count_missing_pairs(
     decision: Decision,
@@ -49,8 +47,8 @@ def _pairs_to_report_change(
     rule: SequentialRule, log_ratios: Sequence[float], tolerance: float
 ) -> int | None:
     """Further pairs after which the change is reported, if they repeat those so far."""
-    for max_pairs in (rule.max_pairs, MAX_ADVISED_PAIRS):
-        longer = replace(rule, max_pairs=min(max_pairs, MAX_ADVISED_PAIRS))
+    for max_pairs in (rule.max_pairs, MOST_PAIRS):
+        longer = replace(rule, max_pairs=min(max_pairs, MOST_PAIRS))
         for look, alpha in longer.alpha_by_look.items():
             repeated = [log_ratios[number % len(log_ratios)] for number in range(look)]
             if look > len(log_ratios) and significant_outcome(repeated, tolerance, alpha):
@@ -70,11 +68,11 @@ def _pairs_to_reach_mde(
     fewest = rule.next_look(pairs) or pairs + 1
     room = math.log1p(rule.required_mde(tolerance)) - math.log1p(tolerance)
     if not rule.alpha_by_look:
-        return fewest - pairs if fewest <= MAX_ADVISED_PAIRS else None
+        return fewest - pairs if fewest <= MOST_PAIRS else None
     reach = rule.detectable_spreads
     for more in range(pairs + 1, rule.max_pairs + 1):
         if reach * forecast_spread(log_ratios, more, error) <= room:
             return max(more, fewest) - pairs
     spread = forecast_spread(log_ratios, rule.max_pairs, error)
     needed = rule.max_pairs * (reach * spread / room) ** 2
-    return max(1, math.ceil(needed) - pairs) if needed <= MAX_ADVISED_PAIRS else None
+    return max(1, math.ceil(needed) - pairs) if needed <= MOST_PAIRS else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 DATA_LOADER = "DataLoader"  # the engine of a user's own loader
 
@@ -29,6 +29,11 @@ class LoaderSetting:
         parts += [] if self.decoder is None else [f"decoder={self.decoder!r}"]
         parts += [] if self.batch_size is None else [f"batch_size={self.batch_size}"]
         return ", ".join(parts)
+
+    @property
+    def as_option(self) -> LoaderSetting:
+        """As it is given to a loader: in results, the engine without workers has a name of its own."""
+        return self if self.num_workers else replace(self, engine="auto")
 
     @property
     def label(self) -> str:

@@ -119,7 +119,7 @@ class _Tuning:
         race = self._race("workers", settings, WORKER_SHARE * total)
         yield race
         results = (race.winner, race.choice.result, *race.choice.undecided)
-        contenders = list(dict.fromkeys(_as_option(result.setting) for result in results))
+        contenders = list(dict.fromkeys(result.setting.as_option for result in results))
         queues = candidates.queue_candidates(contenders, space.prefetch_factors, space.batch_sizes)
         if len(queues) > 1:
             yield self._race("batches", queues, self.limit.left)
@@ -138,10 +138,5 @@ class _Tuning:
         return Race(subject, self.measure(config, lambda text: self.on_progress(f"{subject}: {text}")))
 
 
-def _as_option(setting: LoaderSetting) -> LoaderSetting:
-    """A measured setting as it is given to a loader: the engine without workers has no name of its own."""
-    return setting if setting.num_workers else replace(setting, engine=candidates.AUTO)
-
-
 def _winner(done: Sequence[Race]) -> LoaderSetting:
-    return _as_option(done[-1].winner.setting)
+    return done[-1].winner.setting.as_option
