@@ -12,7 +12,6 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from perfsuite.advise.claims.config import ClaimsConfig
 from perfsuite.advise.claims.results import LoaderStall
@@ -46,7 +45,7 @@ def user_loader_label(num_workers: int) -> str:
 
 def compare_loaders(config: ClaimsConfig, image_dir: Path, seconds: float) -> VariantTimes:
     """Time the loaders against torchvision's ImageFolder."""
-    pillow = pillow_loader(image_dir, config)
+    pillow = pillow_loader(image_dir, config, MAX_IMAGES)
     with _open_loaders(config, image_dir) as loaders:
         workloads = [
             make_workload(name, loader) for name, loader in ({"Pillow, no workers": pillow} | loaders).items()
@@ -141,7 +140,7 @@ def _open_loaders(config: ClaimsConfig, image_dir: Path) -> Iterator[dict[str, A
     from perfsuite.advise.inputs.loaders import close_loader
     from perfsuite.data.loaders import make_loaders
 
-    sources = limited_sources(image_dir)
+    sources = limited_sources(image_dir, MAX_IMAGES)
     loaders: dict[str, Any] = {
         loader_label(num_workers): make_loaders(
             sources, config.batch_size, num_workers, image_size=config.image_size
@@ -177,28 +176,23 @@ class FirstBatches:
         close_loader(self.loader)
 
 
-def limited_sources(image_dir: Path, most: int | None = None) -> dict[Split, ImageSource]:
-    """The images of a folder for every split; of more than `most` (MAX_IMAGES) evenly spaced ones."""
-    from perfsuite.data.sources.base import Subset
+def limited_sources(image_dir: Path, most: int) -> dict[Split, ImageSource]:
+    """The images of a folder for every split; of more than `most` evenly spaced ones."""
+    from perfsuite.data.sources.base import Subset, spaced_rows
     from perfsuite.data.sources.splits import SPLITS, read_splits
 
     source = read_splits(image_dir, 0.0, 0.0)["train"]
-    if len(source) > (most or MAX_IMAGES):
-        source = Subset(source, _spaced_rows(len(source), most))
+    if len(source) > most:
+        source = Subset(source, np.array(spaced_rows(len(source), most)))
     return dict.fromkeys(SPLITS, source)
 
 
-def _spaced_rows(images: int, most: int | None = None) -> NDArray[np.int64]:
-    return np.linspace(0, images - 1, min(images, most or MAX_IMAGES)).astype(np.int64)
-
-
-def pillow_loader(
-    image_dir: Path, config: ClaimsConfig, most: int | None = None, drop_last: bool = False
-) -> Any:
+def pillow_loader(image_dir: Path, config: ClaimsConfig, most: int, drop_last: bool = False) -> Any:
     """The usual starting point: torchvision's ImageFolder, which decodes with Pillow."""
     from torch.utils.data import DataLoader, Subset
     from torchvision import datasets, transforms
 
+    from perfsuite.data.sources.base import spaced_rows
     from perfsuite.transforms.normalization.channel_stats import IMAGENET
 
     steps = [
@@ -209,5 +203,5 @@ def pillow_loader(
     ]
     train = image_dir / "train"
     folder = datasets.ImageFolder(str(train if train.is_dir() else image_dir), transforms.Compose(steps))
-    images = Subset(folder, _spaced_rows(len(folder), most).tolist())
+    images = Subset(folder, spaced_rows(len(folder), most))
     return DataLoader(images, batch_size=config.batch_size, shuffle=True, drop_last=drop_last)

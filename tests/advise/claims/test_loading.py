@@ -37,11 +37,8 @@ def test_a_loader_of_dicts_is_compared_beside_ours(folder: Path, monkeypatch: py
     assert [stall.name for stall in stalls] == ["direct, no workers", "yours, no workers"]
 
 
-def test_a_large_folder_is_represented_by_evenly_spaced_images(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loading, "MAX_IMAGES", 6)
-    source = loading.limited_sources(folder)["train"]
+def test_a_large_folder_is_represented_by_evenly_spaced_images(folder: Path) -> None:
+    source = loading.limited_sources(folder, 6)["train"]
     assert len(source) == 6
     assert len({source.name(row).split("/")[0] for row in range(6)}) == 4
-    assert len(loading.pillow_loader(folder, ClaimsConfig(batch_size=4)).dataset) == 6
+    assert len(loading.pillow_loader(folder, ClaimsConfig(batch_size=4), 6).dataset) == 6
