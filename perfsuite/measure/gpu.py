@@ -162,7 +162,6 @@ class _DeviceMonitor:
         self._throttled.update(throttle_reasons(self._nvml, self._device.card))
 
     def end(self) -> GpuReadings:
-        self.poll()
         after = self._joules()
         is_known = after is not None and self._joules_before is not None
         return GpuReadings(
