@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from perfsuite.measure.counters.family import CounterFamily, Counts, Scope, less_is_better
+from perfsuite.measure.counters.torch_dispatch import storages_in
 
 
 class _SavedTensorBytes:
@@ -23,11 +24,11 @@ class _SavedTensorBytes:
 
     def pack(self, tensor: Any) -> Any:
         if not (tensor.is_leaf and tensor.requires_grad):
-            storage = tensor.untyped_storage()
-            known = self._storages.get(storage._cdata)
-            if known is None or known() is None:
-                self.bytes += storage.nbytes()
-                self._storages[storage._cdata] = weakref.ref(storage)
+            for storage in storages_in(tensor):
+                known = self._storages.get(storage._cdata)
+                if known is None or known() is None:
+                    self.bytes += storage.nbytes()
+                    self._storages[storage._cdata] = weakref.ref(storage)
         return tensor
 
     def unpack(self, tensor: Any) -> Any:

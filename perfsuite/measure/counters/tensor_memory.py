@@ -1,4 +1,4 @@
-"""Peak bytes of the tensors that the call created."""
+"""Peak bytes of the tensors that the call created, without sparse ones and those of oneDNN."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from perfsuite.measure.counters.family import CounterFamily, Counts, Level, Scope, less_is_better
-from perfsuite.measure.counters.torch_dispatch import DispatchedOperator, operator_callback_mode, tensors_in
+from perfsuite.measure.counters.torch_dispatch import DispatchedOperator, operator_callback_mode, storages_in
 
 
 class _LiveTensorBytes:
@@ -21,9 +21,8 @@ class _LiveTensorBytes:
 
     def add(self, operator: DispatchedOperator) -> None:
         """Add the storages of a result. A view or an in-place operator returns a storage of its arguments."""
-        given = {tensor.untyped_storage()._cdata for tensor in tensors_in((operator.args, operator.kwargs))}
-        for tensor in tensors_in(operator.result):
-            storage = tensor.untyped_storage()
+        given = {storage._cdata for storage in storages_in((operator.args, operator.kwargs))}
+        for storage in storages_in(operator.result):
             if storage._cdata not in given:
                 self._add_storage(storage)
 

@@ -96,6 +96,16 @@ def tensors_in(value: Any) -> Iterator[Any]:
         yield from tensors_in(list(value.values()))
 
 
+def storages_in(value: Any) -> Iterator[Any]:
+    """The storages of the tensors in a value. torch shows none of sparse tensors and of those of oneDNN."""
+    for tensor in tensors_in(value):
+        try:
+            storage = tensor.untyped_storage()
+        except NotImplementedError:
+            continue
+        yield storage
+
+
 def count_operators(call: Callable[[], object]) -> dict[str, int]:
     """How often one call dispatches each operator, by name.
 

@@ -122,3 +122,21 @@ def test_views_and_in_place_operators_create_no_memory() -> None:
     kept = torch.zeros(1000)
     assert count(lambda: kept.view(10, 100).add_(1))["peak_tensor_bytes"] == 0
     assert count(lambda: kept.add(1))["peak_tensor_bytes"] == 4000
+
+
+def to_sparse() -> object:
+    return FLOATS.to_sparse()
+
+
+def to_onednn() -> object:
+    return FLOATS.to_mkldnn()
+
+
+@pytest.mark.parametrize("convert", [to_sparse, to_onednn])
+def test_tensors_without_a_storage_are_left_out_of_the_bytes(convert: Callable[[], object]) -> None:
+    if convert is to_onednn and not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        pytest.skip("torch was built without oneDNN")
+    kept = convert()
+    counts = count(lambda: (kept, convert(), FLOATS.add(1)))
+    assert counts["dispatched_ops"] > 1
+    assert counts["peak_tensor_bytes"] >= FLOATS.numel() * 4
