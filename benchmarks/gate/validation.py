@@ -33,9 +33,11 @@ sys.path.insert(0, str(ROOT))
 
 from replay import NAMES, PLANTED_STAGE, RESULTS, plant_file_name, read_records  # noqa: E402
 
+from perfsuite.gate.collect_suites import collect_suites  # noqa: E402
 from perfsuite.gate.gate import gate  # noqa: E402
 from perfsuite.gate.pair_result import NodeId, PairResult  # noqa: E402
-from perfsuite.gate.pair_runner import PairRunner, collect_suites, open_pair_runner  # noqa: E402
+from perfsuite.gate.pair_runner import PairRunner  # noqa: E402
+from perfsuite.gate.prepare_sides import open_pair_runner  # noqa: E402
 from perfsuite.gate.schedule import TurnSchedule  # noqa: E402
 from perfsuite.gate.settings import GateSettings  # noqa: E402
 from perfsuite.judge.gate_report import GateReport  # noqa: E402

@@ -16,9 +16,11 @@ from pathlib import Path
 
 from perfsuite.errors import NothingMeasuredError, UsageError
 from perfsuite.gate import machine_checks
+from perfsuite.gate.collect_suites import collect_suites
 from perfsuite.gate.machine_checks import MachineCheck
 from perfsuite.gate.pair_result import WorkloadName
-from perfsuite.gate.pair_runner import OnProgress, collect_suites, open_pair_runner
+from perfsuite.gate.pair_runner import OnProgress
+from perfsuite.gate.prepare_sides import open_pair_runner
 from perfsuite.gate.settings import GateSettings
 from perfsuite.gate.workload_state import WorkloadState
 from perfsuite.judge import sign_flip

@@ -10,11 +10,13 @@ from pathlib import Path
 
 from perfsuite.gate import node_verdicts
 from perfsuite.gate.build_report import build_report
+from perfsuite.gate.collect_suites import collect_suites
 from perfsuite.gate.counting import count_benchmarks, nodes_to_run
 from perfsuite.gate.gate_state import GateContext, GateState
 from perfsuite.gate.gpu_notes import describe_other_processes, uses_device
 from perfsuite.gate.pair_result import NodeId
-from perfsuite.gate.pair_runner import OnProgress, collect_suites, ignore_progress, open_pair_runner
+from perfsuite.gate.pair_runner import OnProgress, ignore_progress
+from perfsuite.gate.prepare_sides import open_pair_runner
 from perfsuite.gate.settings import GateSettings
 from perfsuite.gate.side_process import SIDES
 from perfsuite.gate.timing import time_workloads

@@ -5,44 +5,31 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from perfsuite.errors import UsageError
 from perfsuite.gate.agent.variables import RECORDING_VARIABLE
-from perfsuite.gate.collection import CollectedSuites, SideCollection, receive_collection
-from perfsuite.gate.descendants import adopted_orphans
+from perfsuite.gate.collection import SideCollection
 from perfsuite.gate.fork_client import ForkServerClient, ForkServerError, ForkServerRotation, can_fork
-from perfsuite.gate.fresh_copy import MAX_FILES, can_be_copied, fresh_copy
+from perfsuite.gate.fresh_copy import fresh_copy
 from perfsuite.gate.git import Repository
-from perfsuite.gate.harness import copy_harness, find_harness
-from perfsuite.gate.interpreter import project_interpreter
 from perfsuite.gate.launch import (
     Launcher,
     fork_server_command,
-    install_agent,
     pytest_command,
     randomized_environment,
 )
-from perfsuite.gate.pair_result import CollectError, NodeId, PairResult, WorkloadName
-from perfsuite.gate.process_pair import ProcessPair, run_pair
-from perfsuite.gate.project_layout import find_sources
+from perfsuite.gate.pair_result import NodeId, PairResult, WorkloadName
+from perfsuite.gate.process_pair import ProcessPair
+from perfsuite.gate.run_pair import run_pair
 from perfsuite.gate.schedule import TurnSchedule
 from perfsuite.gate.settings import GateSettings
-from perfsuite.gate.side_process import SIDES, SideProcess, SideProcessError, other_side
-from perfsuite.gate.submodules import check_out_submodules
-from perfsuite.gate.workspace import gate_workspace, refuse_removed
+from perfsuite.gate.side_process import SIDES, SideProcess, SideProcessError
+from perfsuite.gate.workspace import refuse_removed
 from perfsuite.gate.worktree import (
     Worktree,
-    add_worktree,
-    copy_uncommitted,
-    foreign_package_error,
-    link_shared_files,
-    refuse_in_place_extensions,
-    refuse_outside_project,
-    run_prepare_commands,
 )
 from perfsuite.measure.gpu import load_nvml
 
@@ -101,10 +88,9 @@ class PairRunner:
         )
 
     def _start_fork_server(self, modules: Sequence[str]) -> ForkServerClient:
-        environment = self.launcher.fork_server_environment(self.randomized_environment)
-        return ForkServerClient(
-            fork_server_command(self.worktrees["head"]), environment, self.workspace, modules
-        )
+        tree = self.worktrees["head"]
+        environment = self.launcher.fork_server_environment(tree.python, self.randomized_environment)
+        return ForkServerClient(fork_server_command(tree), environment, self.workspace, modules)
 
     def start_side(self, side: str, tree: Worktree) -> SideProcess:
         """A process of `tree` in the role of `side`."""
@@ -189,129 +175,3 @@ class PairRunner:
             return PairResult(abort_reason=str(error))
         finally:
             refuse_removed(*(tree.path for tree in self.worktrees.values()))
-
-
-@contextmanager
-def open_pair_runner(
-    here: Path, settings: GateSettings, rng: random.Random, on_progress: OnProgress = ignore_progress
-) -> Iterator[PairRunner]:
-    """A runner of pairs for the repository that `here` lies in; nothing of it remains afterward."""
-    repository = Repository.at(here)
-    with (
-        gate_workspace(repository.git_directory) as workspace,
-        adopted_orphans(),
-        prepare_sides(repository, settings, workspace, rng, on_progress) as runner,
-    ):
-        yield runner
-
-
-@contextmanager
-def prepare_sides(
-    repository: Repository,
-    settings: GateSettings,
-    workspace: Path,
-    rng: random.Random,
-    on_progress: OnProgress,
-) -> Iterator[PairRunner]:
-    """Check out and prepare both sides, before anything is timed."""
-    base, head = repository.commit(settings.base), repository.commit(settings.head or "HEAD")
-    uncommitted = () if settings.head else repository.uncommitted_files()
-    if base == head and not uncommitted and not settings.null:
-        raise UsageError(
-            f"base and head are both {base[:12]}, expected two states to compare; "
-            "name another --base, or use --null to test the machine"
-        )
-    if not settings.prepare:
-        refuse_in_place_extensions(repository, find_sources(repository.project_root))
-    python = project_interpreter(settings.python, repository)
-    on_progress(f"python: {python}")
-    worktrees = {}
-    for side, commit, label in (("base", base, settings.base), ("head", head, settings.head or "HEAD")):
-        on_progress(f"{side}: {commit[:12]} {label}")
-        tree = add_worktree(repository, side, commit, workspace / side, label, python)
-        is_working_tree = side == "head" and bool(uncommitted)
-        worktrees[side] = _prepare_side(repository, settings, tree, is_working_tree, on_progress)
-    has_fresh_copies = all(map(can_be_copied, worktrees.values()))
-    if not has_fresh_copies:
-        on_progress(f"each side stays in one folder: it is prepared, or has more than {MAX_FILES} files")
-    runner = PairRunner(
-        repository=repository,
-        settings=settings,
-        workspace=workspace,
-        worktrees=worktrees,
-        agent_path=install_agent(workspace),
-        rng=rng,
-        has_fresh_copies=has_fresh_copies,
-    )
-    try:
-        yield runner
-    finally:
-        runner.fork_servers.close()
-
-
-def _prepare_side(
-    repository: Repository,
-    settings: GateSettings,
-    tree: Worktree,
-    is_working_tree: bool,
-    on_progress: OnProgress,
-) -> Worktree:
-    if is_working_tree:
-        tree = copy_uncommitted(repository, tree)
-        on_progress(f"{tree.side}: includes {len(tree.uncommitted_files)} uncommitted files")
-    for problem in check_out_submodules(repository.root, tree.commit, tree.path, is_working_tree):
-        on_progress(f"{tree.side}: {problem}")
-    refuse_outside_project(tree)
-    link_shared_files(repository, tree, settings.share)
-    if settings.prepare:
-        on_progress(f"{tree.side}: preparing ({'; '.join(settings.prepare)})")
-    log = tree.path.with_name(f"{tree.side}-prepare.log")
-    return run_prepare_commands(tree, settings.prepare, log)
-
-
-def collect_suites(runner: PairRunner) -> CollectedSuites:
-    """Collect each side by itself, then copy the harness where both sides are to run the same."""
-    with ExitStack() as stack:
-        processes = {
-            side: stack.enter_context(runner.start_side(side, runner.worktrees[side])) for side in SIDES
-        }
-        timeout = runner.settings.schedule.hang_timeout_seconds
-        by_side = {side: _collect_side(process, timeout) for side, process in processes.items()}
-    runner.fork_servers.set_shared_imports(
-        base=by_side["base"].shared_imports, head=by_side["head"].shared_imports
-    )
-    _refuse_foreign_packages(by_side)
-    suites = CollectedSuites(by_side, runner.settings.rules)
-    suites.refuse_invalid_tolerances()
-    if runner.settings.harness in SIDES:
-        _share_harness(runner, suites, runner.settings.harness)
-    return suites
-
-
-def _collect_side(process: SideProcess, timeout_seconds: float) -> SideCollection:
-    try:
-        collection = receive_collection(process, timeout_seconds)
-    except SideProcessError as error:
-        # A side that cannot even collect (a path that it lacks) holds no benchmarks; the other may.
-        return SideCollection(errors=(CollectError("", str(error)),))
-    with suppress(SideProcessError):  # it ends without running anything
-        process.send(command="run", nodes=[], is_counting=False)
-        process.receive(timeout_seconds)
-    return collection
-
-
-def _share_harness(runner: PairRunner, suites: CollectedSuites, source_side: str) -> None:
-    source, target = (runner.worktrees[side].path for side in (source_side, other_side(source_side)))
-    names = find_harness(
-        source,
-        suites.benchmark_files(source_side),
-        suites.by_side[source_side].pytest_config,
-        runner.repository.project_subfolder,
-    )
-    copy_harness(source, target, names)
-
-
-def _refuse_foreign_packages(by_side: Mapping[str, SideCollection]) -> None:
-    for side, collection in by_side.items():
-        for package, path in collection.foreign_packages:
-            raise foreign_package_error(side, package, path)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from perfsuite.gate.collection import SideCollection, receive_collection
 from perfsuite.gate.messages import Message
-from perfsuite.gate.pair_result import NodeId, NodeOutcome, PairResult, Turn, WorkloadName, WorkloadTurns
+from perfsuite.gate.pair_result import NodeId, NodeOutcome, Turn, WorkloadName, WorkloadTurns
 from perfsuite.gate.schedule import TurnSchedule
 from perfsuite.gate.side_process import SideProcess, SideProcessError, other_side
 from perfsuite.measure.gpu import GpuMonitor
@@ -267,48 +266,3 @@ def _refuse_early_end(process: SideProcess, message: Message) -> None:
 
 def _medians(turns: Sequence[Turn]) -> list[float]:
     return [turn.median for turn in turns]
-
-
-def run_pair(
-    pair: ProcessPair,
-    nodes: Sequence[NodeId],
-    counting: bool = False,
-    skip: frozenset[WorkloadName] = frozenset(),
-) -> PairResult:
-    """Lead both sides through `nodes`, counted or timed. A side that dies ends the pair, not the gate."""
-    result = PairResult(outcomes=pair.outcomes, one_sided=pair.one_sided, first_side=pair.processes[0].side)
-    served = ""
-    try:
-        pair.run(nodes, counting)
-        for name, node, items in pair.matched_benchmarks(skip):
-            pair.refuse_without_time()
-            served = node
-            result.nodes[name] = node
-            with suppress(BenchmarkEndedError):
-                if counting:
-                    _record_counts(result, name, pair.count())
-                else:
-                    result.workload_turns.append(pair.take_turns(name, node, items))
-            served = ""
-    except OutOfTimeError:
-        result.abort_reason, result.is_out_of_time = "the time for the gate is spent", True
-    except SideProcessError as error:
-        result.abort_reason = str(error)
-        lost = served or error.node or _first_not_ended(pair, nodes, error.side)
-        if lost:
-            outcome = NodeOutcome(error.cause, str(error))
-            result.outcomes.setdefault(NodeId(lost), {})[error.side] = outcome
-    return result
-
-
-def _record_counts(
-    result: PairResult, name: WorkloadName, counts: Mapping[str, tuple[list[dict[str, int]], str]]
-) -> None:
-    for side, (repeated, missing) in counts.items():
-        result.counts.setdefault(name, {})[side] = repeated
-        result.missing_counters = result.missing_counters or missing
-
-
-def _first_not_ended(pair: ProcessPair, nodes: Sequence[NodeId], side: str) -> str:
-    """The first test that has not ended on a side, in which it must have died."""
-    return next((node for node in nodes if side not in pair.outcomes.get(node, {})), "")

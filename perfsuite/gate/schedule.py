@@ -17,6 +17,8 @@ class TurnSchedule:
     threads_turn_seconds: float = 0.01  # several threads take milliseconds to come to rest
     device_turn_seconds: float = 0.04  # a GPU switches processes slowly, and reading its state takes time
     min_turns: int = 8  # of each side
+    min_quiet_turns: int = 4  # of each side, where they agree to `quiet_error`
+    quiet_error: float = 0.005  # standard error of a pair's log ratio
     max_side_seconds: float = 1.0  # the most one side works, beyond its fewest turns
     target_error: float = 0.015  # standard error of a pair's log ratio at which no more turns are taken
     threads_target_error: float = 0.011  # with several threads, whose turns scatter more than processes do
@@ -31,7 +33,7 @@ class TurnSchedule:
     def __post_init__(self) -> None:
         for field in fields(self):
             if field.name != "pin":
-                is_count = field.name in ("min_turns", "max_retakes")
+                is_count = field.name in ("min_turns", "min_quiet_turns", "max_retakes")
                 Range(0, with_low=True, whole=is_count).check(field.name, getattr(self, field.name))
 
     def for_null_pairs(self) -> TurnSchedule:
@@ -51,12 +53,14 @@ class TurnSchedule:
 
         `first` and `second` are the sides by who had the first turn.
 
-        >>> TurnSchedule().is_enough([1.0] * 8, [1.1] * 8, turn_seconds=0.005)
+        >>> TurnSchedule().is_enough([1.0] * 4, [1.1] * 4, turn_seconds=0.005)
         True
+        >>> TurnSchedule().is_enough([1.0] * 4, [1.1, 1.0, 1.2, 0.9], turn_seconds=0.005)
+        False
         """
-        if len(first) < self.min_turns:
+        if len(first) < min(self.min_turns, self.min_quiet_turns):
             return False
-        return (
-            len(first) * turn_seconds >= self.max_side_seconds
-            or pair_standard_error(first, second) <= self.target_error
-        )
+        error = pair_standard_error(first, second)
+        if len(first) < self.min_turns:
+            return error <= self.quiet_error
+        return len(first) * turn_seconds >= self.max_side_seconds or error <= self.target_error

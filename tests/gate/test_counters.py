@@ -6,7 +6,7 @@ import random
 
 from perfsuite.gate.counting import diff_counters
 from perfsuite.gate.pair_result import NodeId
-from perfsuite.gate.pair_runner import open_pair_runner
+from perfsuite.gate.prepare_sides import open_pair_runner
 from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import Project, quick_settings
 

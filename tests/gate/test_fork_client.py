@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from perfsuite.gate import launch
+from perfsuite.gate.collect_suites import collect_suites
 from perfsuite.gate.fork_client import ForkServerClient, ForkServerError, can_fork
 from perfsuite.gate.git import Repository
 from perfsuite.gate.launch import Launcher
-from perfsuite.gate.pair_runner import collect_suites, open_pair_runner
+from perfsuite.gate.prepare_sides import open_pair_runner
 from perfsuite.gate.side_process import SideProcess, SideProcessError
 from perfsuite.gate.worktree import Worktree
 from perfsuite.judge.verdict import Outcome
@@ -83,7 +84,9 @@ def environment(folder: Path) -> dict[str, str]:
     plugin = launch.install_agent(folder)
     (folder / "modules").mkdir()
     launcher = Launcher(Repository(folder, folder), plugin, folder)
-    variables = launcher.fork_server_environment(launch.randomized_environment(random.Random(0)))
+    variables = launcher.fork_server_environment(
+        sys.executable, launch.randomized_environment(random.Random(0))
+    )
     return {**variables, "PYTHONPATH": f"{plugin}{os.pathsep}{folder / 'modules'}"}
 
 

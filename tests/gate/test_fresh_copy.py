@@ -73,7 +73,7 @@ def test_a_gate_does_not_take_luck_of_a_path_for_a_slowdown(
     """Without copies, the negative control, it does."""
     project.commit(src_layout(**{"src/toy/clock.py": LUCK_BY_PATH}))
     project.commit({"README": "nothing that matters"})
-    monkeypatch.setattr("perfsuite.gate.pair_runner.can_be_copied", lambda tree: has_fresh_copies)
+    monkeypatch.setattr("perfsuite.gate.prepare_sides.can_be_copied", lambda tree: has_fresh_copies)
     report = project.gate(pytest_args=("-k", "decode"), alpha=0.1, max_pairs=5, seed=30)
     assert (outcomes(report)["test_decode"] is Outcome.REGRESSED) is not has_fresh_copies
     assert not report.unfit

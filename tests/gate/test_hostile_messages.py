@@ -13,7 +13,8 @@ import pytest
 from perfsuite.gate import process_pair, side_process
 from perfsuite.gate.messages import MessageError, parse_message
 from perfsuite.gate.pair_result import NodeId
-from perfsuite.gate.process_pair import ProcessPair, run_pair
+from perfsuite.gate.process_pair import ProcessPair
+from perfsuite.gate.run_pair import run_pair
 from perfsuite.gate.schedule import TurnSchedule
 from perfsuite.gate.side_process import SideProcess, SideProcessError
 from perfsuite.judge.verdict import Outcome

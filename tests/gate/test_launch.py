@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from perfsuite.gate.git import Repository
+from perfsuite.gate.launch import Launcher
 from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import (
     BENCHMARKS,
@@ -59,6 +61,7 @@ def test_variables_of_the_callers_checkout_do_not_reach_the_sides(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(project.root.parent / "cache"))
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     monkeypatch.setenv("GIT_PREFIX", "somewhere/")
     conftest = "import os\nassert not {'PYTHONPYCACHEPREFIX', 'GIT_PREFIX'} & set(os.environ)\n"
     project.commit(src_layout(**{"conftest.py": conftest}))
@@ -109,3 +112,50 @@ def test_named(benchmark, name):
     report = project.gate(max_pairs=4)
     assert len(report.workloads) == len(names)
     assert {workload.outcome for workload in report.workloads} == {Outcome.KEPT}
+
+
+@pytest.mark.parametrize(
+    ("dont_write", "is_compiled", "goes_to_workspace"),
+    [("1", False, True), ("1", True, False), ("", False, False)],
+)
+def test_bytecode_that_may_not_lie_beside_its_source_lies_in_the_workspace(
+    dont_write: str,
+    is_compiled: bool,
+    goes_to_workspace: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", dont_write)
+    package = tmp_path / "environment" / "lib" / "python3.11" / "site-packages" / "_pytest"
+    (package / "__pycache__" if is_compiled else package).mkdir(parents=True)
+    launcher = Launcher(Repository(tmp_path, tmp_path), tmp_path, tmp_path / "workspace")
+    python = str(tmp_path / "environment" / "bin" / "python")
+    environment = launcher.fork_server_environment(python, {})
+    assert environment["PYTHONDONTWRITEBYTECODE"] == ("" if goes_to_workspace else dont_write)
+    prefix = str(tmp_path / "workspace" / "bytecode") if goes_to_workspace else None
+    assert environment.get("PYTHONPYCACHEPREFIX") == prefix
+
+
+WRITES_SUMMARY = """
+import os
+from pathlib import Path
+
+
+def pytest_terminal_summary():
+    Path(os.environ["TMPDIR"], "summary").touch()
+
+
+def pytest_report_header():
+    Path(os.environ["TMPDIR"], "header").touch()
+
+
+def pytest_sessionfinish():
+    Path(os.environ["TMPDIR"], "finish").touch()
+"""
+
+
+def test_the_sides_make_no_headers_and_summaries_that_nobody_reads(project: Project) -> None:
+    project.commit(src_layout(**{"conftest.py": WRITES_SUMMARY}))
+    project.commit({"src/toy/jobs.py": jobs(decode=0.0012)})
+    assert outcomes(project.gate())["test_decode"] is Outcome.REGRESSED
+    assert [path.name for path in Path(os.environ["TMPDIR"]).iterdir() if path.is_file()] == ["finish"]

@@ -11,7 +11,8 @@ import pytest
 
 from perfsuite.gate.gate_state import GateContext
 from perfsuite.gate.pair_result import NodeId
-from perfsuite.gate.process_pair import ProcessPair, run_pair
+from perfsuite.gate.process_pair import ProcessPair
+from perfsuite.gate.run_pair import run_pair
 from perfsuite.gate.schedule import TurnSchedule
 from perfsuite.gate.side_process import SideProcess
 from perfsuite.judge.verdict import Outcome

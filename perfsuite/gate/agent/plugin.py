@@ -95,6 +95,7 @@ class AgentPlugin:
             "randomly_seed": zlib.crc32(os.environ.get("PYTHONHASHSEED", "").encode()),
             "usepdb": False,
             "trace": False,
+            "no_header": True,  # nobody reads it, and plugins import much for it
         }
         _set_options(config, neutral)
 
@@ -170,7 +171,9 @@ class AgentPlugin:
         )
         self.connection.send(event="test_ended", node=nodeid, outcome=outcome, detail=detail)
 
-    def pytest_sessionfinish(self, exitstatus: int) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        # Nobody reads the summary either; for it, hypothesis imports itself, which takes two seconds.
+        setattr(session.config.hook, "pytest_terminal_summary", _skip_summary)  # noqa: B010
         early_end: Message = {}
         if self.unfinished:
             reason = self.stop_reason or f"exit status {int(exitstatus)}"
@@ -195,6 +198,10 @@ class AgentPlugin:
         stats = benchmark._make_stats(1)
         for seconds in samples or [workload.sample(1)]:
             stats.update(seconds)
+
+
+def _skip_summary(**_: Any) -> list[Any]:
+    return []
 
 
 def _set_options(config: pytest.Config, options: dict[str, Any]) -> None:

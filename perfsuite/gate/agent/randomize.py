@@ -78,6 +78,8 @@ def read_cpu_times() -> CpuTimes | None:
             if (task / "children").read_text().strip():
                 return None
             threads[int(task.name)] = int((task / "schedstat").read_text().split()[0]) / 1e9
+        # The kernel brings a running thread's own figure up to date every few milliseconds only.
+        threads[threading.get_native_id()] = time.thread_time()
     except (OSError, ValueError, IndexError):
         return None
     return CpuTimes(time.process_time(), times.children_user + times.children_system, threads)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +22,10 @@ from .randomize import HeapRandomizer, busy_threads, pinned_to_cores, read_cpu_t
 from .run_delay import RunDelayClock, TurnWaits
 from .stage_clock import AgentStageClock
 
-WARM_UP_SECONDS = 0.05
+MAX_WARM_UP_SECONDS = 0.05
+# A call of one thread is warm when its fastest sample in such a time is no faster than those before.
+WARM_UP_WINDOW_SECONDS = 0.005
+STEADY_RATIO = 0.98
 MAX_RECORDED_CALLS, RECORDED_SECONDS = 8, 0.1  # a call that chooses at random shows more than one path
 MAX_TURN_STRETCH = 4.0  # a pedantic setup may make a turn this many times longer than requested
 WALL_CLOCKS = (time.perf_counter, time.monotonic, time.time)  # another clock may not count waits
@@ -73,11 +77,14 @@ class AgentWorker:
 
     def _warm_up(self, workload: BenchmarkCall, message: Message) -> None:
         begin, before = time.perf_counter(), read_cpu_times()
-        end = begin + WARM_UP_SECONDS
-        fastest = workload.sample(1)
-        while time.perf_counter() < end:
-            fastest = min(fastest, workload.sample(1))
-        self._busy_threads = busy_threads(before, read_cpu_times(), time.perf_counter() - begin)
+        fastest, elapsed = math.inf, 0.0
+        while elapsed < MAX_WARM_UP_SECONDS:
+            fastest_before = fastest
+            fastest = min(fastest, _fastest_sample(workload, WARM_UP_WINDOW_SECONDS))
+            elapsed = time.perf_counter() - begin
+            self._busy_threads = busy_threads(before, read_cpu_times(), elapsed)
+            if fastest >= STEADY_RATIO * fastest_before and self._is_alone():
+                break
         self.connection.send(
             event="warmed_up",
             seconds_per_call=fastest,
@@ -111,9 +118,13 @@ class AgentWorker:
             waited_share=waited_share,
         )
 
+    def _is_alone(self) -> bool:
+        """Whether the thread that makes the calls does all of their work."""
+        return len(self._busy_threads) == 1 and not uses_device()
+
     def _is_correctable(self, workload: BenchmarkCall) -> bool:
         """Whether a call lasts exactly as much longer as its thread waits for a core."""
-        return len(self._busy_threads) == 1 and not uses_device() and workload.timer in WALL_CLOCKS
+        return self._is_alone() and workload.timer in WALL_CLOCKS
 
     def _count(self, workload: BenchmarkCall, message: Message) -> None:
         if self.is_recorded:
@@ -141,6 +152,15 @@ def _call_repeatedly(workload: BenchmarkCall) -> None:
         if time.perf_counter() > end:
             break
         workload.call_once()
+
+
+def _fastest_sample(workload: BenchmarkCall, seconds: float) -> float:
+    """The fastest of the samples of one call that begin within so many seconds."""
+    end = time.perf_counter() + seconds
+    fastest = workload.sample(1)
+    while time.perf_counter() < end:
+        fastest = min(fastest, workload.sample(1))
+    return fastest
 
 
 def _samples_for(

@@ -12,7 +12,8 @@ from perfsuite.gate.collection import CollectedSuites, receive_collection
 from perfsuite.gate.harness import find_harness
 from perfsuite.gate.messages import Message, MessageError, parse_message
 from perfsuite.gate.pair_result import NodeId
-from perfsuite.gate.process_pair import ProcessPair, run_pair
+from perfsuite.gate.process_pair import ProcessPair
+from perfsuite.gate.run_pair import run_pair
 from perfsuite.gate.schedule import TurnSchedule
 from perfsuite.gate.side_process import SideProcessError
 from perfsuite.gate.workload_state import WorkloadState

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 
+from perfsuite.gate.collect_suites import collect_suites
 from perfsuite.gate.pair_result import NodeId
-from perfsuite.gate.pair_runner import collect_suites, open_pair_runner
+from perfsuite.gate.prepare_sides import open_pair_runner
 from tests.gate.projects import Project, quick_settings
 
 PERF = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -54,6 +55,35 @@ def test_each_command_is_answered_with_one_event(command: Message, event: str) -
     connection = FakeConnection(command, CONTINUE)
     AgentWorker(connection).serve("t", "t", BenchmarkCall(int))
     assert [message["event"] for message in connection.sent] == ["waiting", event]
+
+
+@pytest.mark.parametrize(
+    ("call_seconds", "threads", "ends_at"),
+    [
+        (lambda now: 0.001, [1], 0.01),  # in the second window of 5 ms, nothing is faster
+        (lambda now: 0.001 * (1 - 10 * now), [1], 0.05),  # it still becomes faster
+        (lambda now: 0.001, [1, 2], 0.05),  # several threads
+        (lambda now: 0.2, [1], 0.2),  # one call is longer than all of it
+    ],
+)
+def test_a_call_is_warm_when_it_becomes_no_faster(
+    call_seconds: Callable[[float], float],
+    threads: list[int],
+    ends_at: float,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = -call_seconds(0.0)  # of the first call, which is made before any command
+
+    def call() -> None:
+        nonlocal now
+        now += call_seconds(max(0.0, now))
+
+    monkeypatch.setattr(worker, "time", SimpleNamespace(perf_counter=lambda: now))
+    monkeypatch.setattr(worker, "busy_threads", lambda before, after, elapsed: threads)
+    connection = FakeConnection({"command": "warm_up"}, CONTINUE)
+    AgentWorker(connection).serve("t", "t", BenchmarkCall(call, timer=lambda: now))
+    assert ends_at <= now < ends_at + 0.005  # a window
+    assert connection.sent[1]["threads"] == len(threads)
 
 
 def test_kernels_and_why_counters_are_missing_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from perfsuite.gate.pair_result import NodeId
-from perfsuite.gate.pair_runner import open_pair_runner
+from perfsuite.gate.prepare_sides import open_pair_runner
 from perfsuite.gate.same_code.prover import SameCodeProver
 from tests.gate.projects import Project, quick_settings
 
