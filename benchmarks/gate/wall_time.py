@@ -9,6 +9,7 @@ docs/results/gate/wall-time.jsonl, from which `validation.py tables` makes a tab
 quick            100 benchmarks of microseconds, nothing changed, all timed
 quick-same-code  the same, where benchmarks that run the same code are not timed
 compiled         20 models under torch.compile, each compiled anew, one of them 5 % slower
+compiled-all-timed  the same, where a function that all of them run was changed too
 prepared         an environment for each side, with an import of three seconds
 """
 
@@ -21,6 +22,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from replay import Record
 from validation import append_record, git
@@ -43,28 +45,34 @@ QUICK_PROJECT = "def total(number):\n    return sum(i * i for i in range(number)
 COMPILED_SUITE = """
 import pytest
 import torch
-from project import make_model
+from project import MODELS
 
 @pytest.mark.parametrize("number", range(20))
 def test_compiled(benchmark, number):
     torch.manual_seed(0)
-    model = torch.compile(make_model(number))
+    model = torch.compile(MODELS[number]())
     with torch.no_grad():
         inputs = torch.rand(64, model[0].in_features)
         model(inputs)
         benchmark(model, inputs)
 """
-COMPILED_PROJECT = """
+COMPILED_LAYERS = """
 from torch import nn
 
-def hidden(number):
-    return 192 + 4 * number{more}
-
-def make_model(number):
-    width = hidden(number)
-    return nn.Sequential(*(layer for _ in range(6) for layer in (nn.Linear(width, width), nn.ReLU())))
+def make_model(width):
+    return nn.Sequential(*(layer for _ in range({layers}) for layer in (nn.Linear(width, width), nn.ReLU())))
 """
-MORE_WORK = " + 6 * (number == 12)"  # 246 for 240 features: 5 % more arithmetic
+
+
+def compiled_project(changed_width: int = 240, layers: str = "6") -> dict[str, str]:
+    """Twenty models of growing width, each made by a function of its own."""
+    widths = [192 + 4 * number for number in range(20)]
+    widths[12] = changed_width
+    functions = [f"def model_{n}():\n    return make_model({width})\n" for n, width in enumerate(widths)]
+    names = ", ".join(f"model_{number}" for number in range(20))
+    models = "\n\n".join(["from layers import make_model\n", *functions, f"MODELS = [{names}]\n"])
+    return {"project.py": models, "layers.py": COMPILED_LAYERS.format(layers=layers)}
+
 
 SLOW_IMPORT = """
 import time
@@ -100,18 +108,17 @@ def _prepared_case() -> Case:
     return Case(files, {"README.md": "A second line.\n"}, (*environment, *packages, "--time-everything"))
 
 
-def _compiled_case() -> Case:
-    files = {
-        "project.py": COMPILED_PROJECT.format(more=""),
-        "benchmarks/test_compiled.py": COMPILED_SUITE,
-    }
-    return Case(files, {"project.py": COMPILED_PROJECT.format(more=MORE_WORK)})
+def _compiled_case(**changes: Any) -> Case:
+    return Case(
+        {**compiled_project(), "benchmarks/test_compiled.py": COMPILED_SUITE}, compiled_project(**changes)
+    )
 
 
 CASES = {
     "quick": _same_code_case("--time-everything"),
     "quick-same-code": _same_code_case(),
-    "compiled": _compiled_case(),
+    "compiled": _compiled_case(changed_width=246),  # 5 % more arithmetic
+    "compiled-all-timed": _compiled_case(changed_width=246, layers="3 + 3"),
     "prepared": _prepared_case(),
 }
 
