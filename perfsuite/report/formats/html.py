@@ -21,6 +21,7 @@ from perfsuite.report.workload_lines import counter_lines, format_seconds, time_
 if TYPE_CHECKING:
     from jinja2 import Template
 
+_PAIRS_A_ROW = 6
 # How many workloads have a plot, and how many are shown at all, tried until the page is small enough.
 _SIZES_TRIED = ((100_000, 100_000), (200, 100_000), (50, 1000), (0, 200))
 
@@ -88,8 +89,13 @@ def _changes(log_ratios: Sequence[float]) -> tuple[float, ...]:
 
 
 def _pair_table(plot: PairPlot) -> Table:
-    rows = tuple((str(number), format_change(change)) for number, change in enumerate(plot.changes, 1))
-    return Table(columns=("pair", "change"), rows=rows)
+    """The changes in rows of a few pairs, so that 24 of them stay short on paper."""
+    rows = []
+    for start in range(0, len(plot.changes), _PAIRS_A_ROW):
+        part = [format_change(change) for change in plot.changes[start : start + _PAIRS_A_ROW]]
+        missing = [""] * (_PAIRS_A_ROW - len(part))
+        rows.append((f"{start + 1} to {start + len(part)}", *part, *missing))
+    return Table(columns=("pairs", *[""] * _PAIRS_A_ROW), rows=tuple(rows))
 
 
 def _changed_counters(workload: WorkloadGateResult) -> dict[str, tuple[int, int]]:
