@@ -12,6 +12,7 @@ for (const plot of document.querySelectorAll("figure svg[viewBox]:not(.key)")) {
       const [x, y] = element.getAttribute("d").match(/[\d.]+/g).map(Number);
       return {element, x, y, isAtX: true, isAtY: true};
     }
+    plot.append(element);  // above the lines, which may cross it now
     // A label stands this far from the point that it names: 4 below a tick of y, 5 beside a mark.
     const isMark = element.matches(".mark"), isTickY = element.matches(".tick-y");
     const beside = isMark ? (element.getAttribute("text-anchor") === "end" ? 5 : -5) : 0;

@@ -83,8 +83,8 @@ class Canvas:
 
 
 def color_class(series: int) -> str:
-    """The class of a series: s1 to s6, and then the same colors, paler."""
-    return f"s{series % SERIES_COLORS + 1}{' pale' if series // SERIES_COLORS % 2 else ''}"
+    """The class of a series: s1 to s6, and then the same colors as outlines and dashes."""
+    return f"s{series % SERIES_COLORS + 1}{' outlined' if series // SERIES_COLORS % 2 else ''}"
 
 
 def marker_path(x: float, y: float, series: int) -> str:
