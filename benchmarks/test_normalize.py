@@ -31,7 +31,7 @@ def image() -> ImageArray:
 
 
 @pytest.mark.floor(speedup=1.5)
-@pytest.mark.aim(speedup=4.0)  # 2.6 to 4.4 on a Xeon, 6.5 to 7.2 on an EPYC; see docs/results/transforms.md
+@pytest.mark.aim(speedup=4.0)  # what was measured: docs/results/transforms.md
 def test_one_image_against_albumentations(
     perf: Perf, image: ImageArray, one_core: None, retain_freed_memory: None
 ) -> None:

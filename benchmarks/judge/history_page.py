@@ -121,8 +121,8 @@ _LIMITS = """## Limits
 - A step that is small against the noise is found late or not at all, and its commit is uncertain: that is
   what the stated range is for. More runs of each commit make the noise
   smaller; they are one point, their median.
-- Where one process in two is 10 % slow for its whole life, a step of 2 % drowns in one run per commit.
+- Where one process in two is 10 % slow for its whole life, one run per commit does not show a step of 2 %.
 - A machine that drifts by itself (AR .9) hides half of the steps, of any size, and is reported as creep. The
-  gate compares in turns, and is not fooled by it.
+  gate compares in turns, so drift affects both of its sides.
 - A step needs three commits on each side. For the newest commits, use the gate.
 """

@@ -1,57 +1,70 @@
-"""A dot plot as SVG: a dot for the change of each pair, a band for the tolerance, a bar for the interval."""
+"""The pairs of one workload as SVG: a dot for each, a band for the tolerance, a bar for the interval."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from perfsuite.judge.verdict import Interval
+from perfsuite.report.page.drawing.canvas import Canvas, Scale, finite
 from perfsuite.report.text import format_change
 
-WIDTH, HEIGHT, MARGIN = 720, 74, 34
-_AXIS_Y = 50
+WIDE, NARROW = 900.0, 340.0  # pixels; a page has both forms, and its stylesheet shows the one that fits
+_HEIGHT, _MARGIN, _AXIS_Y, _TOP = 74.0, 34.0, 50.0, 8.0
+_LEAST_REACH = 0.005
 
 
-def render_dot_plot(
-    changes: Sequence[float], tolerance: float, interval: Interval | None, estimate: float | None
-) -> str:
-    """Render an SVG element that is scaled to the widest change.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairPlot:
+    """The change of each pair in the order of measurement, and what was concluded from them."""
 
-    >>> render_dot_plot([0.01, 0.02], 0.01, None, None).count('class="dot"')
+    changes: tuple[float, ...]
+    tolerance: float
+    interval: Interval | None = None
+    estimate: float | None = None
+
+    @property
+    def reach(self) -> float:
+        """The largest change, either way, that the plot shows."""
+        ends = (self.interval.low, self.interval.high) if self.interval else ()
+        return max(map(abs, finite([*self.changes, *ends, 2.0 * self.tolerance])), default=0.0)
+
+
+def axis_reach(plots: Iterable[PairPlot]) -> float:
+    """The end of one axis for all plots, so that a glance tells a wide spread from a narrow one.
+
+    >>> plots = [PairPlot(changes=(change,), tolerance=0.01) for change in (0.01, -0.2)]
+    >>> round(axis_reach(plots), 3)
+    0.2
+    """
+    return max([_LEAST_REACH, *(plot.reach for plot in plots)])
+
+
+def draw_pairs(plot: PairPlot, reach: float, width: float) -> str:
+    """Render an SVG element whose axis ends a little beyond `reach` on both sides.
+
+    >>> draw_pairs(PairPlot(changes=(0.01, 0.02), tolerance=0.01), 0.02, WIDE).count('class="dot"')
     2
     """
-    drawn = [*changes, *((interval.low, interval.high) if interval else ())]
-    reach = 1.1 * max([abs(value) for value in drawn] + [2.0 * tolerance, 0.005])
-
-    def x(value: float) -> float:
-        inside = max(-reach, min(reach, value))
-        return float(MARGIN + (inside + reach) / (2 * reach) * (WIDTH - 2 * MARGIN))
-
-    parts = [
-        f'<rect class="band" x="{x(-tolerance):.1f}" y="8" width="{x(tolerance) - x(-tolerance):.1f}" '
-        f'height="{_AXIS_Y - 8}"/>',
-        f'<line class="axis" x1="{MARGIN}" x2="{WIDTH - MARGIN}" y1="{_AXIS_Y}" y2="{_AXIS_Y}"/>',
-        f'<line class="zero" x1="{x(0):.1f}" x2="{x(0):.1f}" y1="8" y2="{_AXIS_Y}"/>',
-    ]
-    for number, value in enumerate(changes):
+    canvas = Canvas(width, _HEIGHT)
+    x = Scale(-1.1 * reach, 1.1 * reach, _MARGIN, width - _MARGIN)
+    left, right = x(-plot.tolerance), x(plot.tolerance)
+    canvas.rect(left, _TOP, right - left, _AXIS_Y - _TOP, "band")
+    canvas.line((x.begin, _AXIS_Y), (x.end, _AXIS_Y), "axis")
+    canvas.line((x(0.0), _TOP), (x(0.0), _AXIS_Y), "zero")
+    for number, change in enumerate(plot.changes):
         # In the order of measurement, from the bottom up: a drift shows as a slope.
-        y = _AXIS_Y - 5 - (_AXIS_Y - 17) * (number / max(1, len(changes) - 1))
-        parts.append(
-            f'<circle class="dot" cx="{x(value):.1f}" cy="{y:.1f}" r="3.5">'
-            f"<title>pair {number + 1}: {format_change(value)}</title></circle>"
-        )
-    if interval is not None:
-        parts.append(
-            f'<line class="range" x1="{x(interval.low):.1f}" x2="{x(interval.high):.1f}" '
-            f'y1="{_AXIS_Y}" y2="{_AXIS_Y}"/>'
-        )
-    if estimate is not None:
-        middle = x(estimate)
-        parts.append(f'<path class="mid" d="M{middle - 5:.1f} {_AXIS_Y}l5 -5l5 5l-5 5z"/>')
+        y = _AXIS_Y - 5 - (_AXIS_Y - 17) * (number / max(1, len(plot.changes) - 1))
+        title = f"pair {number + 1}: {format_change(change)}"
+        canvas.element("circle", {"class_": "dot", "cx": x(change), "cy": y, "r": "3.5"}, title)
+    if plot.interval is not None:
+        canvas.line((x(plot.interval.low), _AXIS_Y), (x(plot.interval.high), _AXIS_Y), "range")
+    if plot.estimate is not None:
+        middle = x(plot.estimate)
+        corners = [(middle - 5, _AXIS_Y), (middle, _AXIS_Y - 5), (middle + 5, _AXIS_Y), (middle, _AXIS_Y + 5)]
+        canvas.path(corners, "mid", closed=True)
     # No workload can lose more than 100 % of its time, so a left end beyond that has no label.
-    ends = [reach / 1.1] if reach / 1.1 >= 1 else [-reach / 1.1, reach / 1.1]
+    ends = [reach] if reach >= 1 else [-reach, reach]
     for value, text in ((0.0, "0 %"), *((end, format_change(end)) for end in ends)):
-        parts.append(f'<text x="{x(value):.1f}" y="{HEIGHT - 6}" text-anchor="middle">{text}</text>')
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="changes of {len(changes)} pairs">{"".join(parts)}</svg>'
-    )
+        canvas.text(x(value), _HEIGHT - 6, text, anchor="middle")
+    return canvas.render(f"changes of {len(plot.changes)} pairs")

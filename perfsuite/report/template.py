@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,9 @@ from perfsuite.report.text import escape_lines
 
 if TYPE_CHECKING:
     from jinja2 import Template
+    from markupsafe import Markup
 
+_PART_END = re.compile(r"::|[/_=]")
 Functions = Mapping[str, Callable[..., Any]]  # by the names that the template uses
 
 
@@ -26,9 +29,20 @@ def load_template(name: str, filters: Functions, functions: Functions) -> Templa
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= filters
+    environment.filters |= {"breakable": breakable, **filters}
     environment.globals |= functions
     return environment.get_template(name)
+
+
+def breakable(text: str) -> Markup:
+    """Escape a name, and let it break where its parts end: a table of long names stays narrow.
+
+    >>> str(breakable("test_a.py::test<b>"))
+    'test_<wbr>a.py::<wbr>test&lt;b&gt;'
+    """
+    from markupsafe import Markup, escape
+
+    return Markup(_PART_END.sub(r"\g<0><wbr>", str(escape(escape_lines(text)))))  # noqa: S704 - escaped
 
 
 def _escape_controls(value: object) -> object:

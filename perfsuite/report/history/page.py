@@ -26,6 +26,7 @@ from perfsuite.report.text import format_change
 MAX_POINTS = 300  # of a plot; longer histories are medians of stretches, with their range as a band
 MAX_MARKS = 12
 ZOOMED_COMMITS = 60
+LEAST_RANGE = 0.05  # of the y axis, relative to the median: less would show noise as large
 PLOTS_OF_A_PAGE = 20
 METHOD = (
     "A step is a new level of the times, found by the kernel change-point search of ruptures. The commits "
@@ -143,9 +144,17 @@ def _plot(report: HistoryReport, trend: Trend, start: int, title: str) -> LinePl
         series=(LineSeries("measured", points), LineSeries("level", levels)),
         kind=MetricKind.SECONDS,
         from_zero=False,
+        y_range=_y_range(trend),
         has_bands=True,
         marks=tuple(marks[-MAX_MARKS:]),
     )
+
+
+def _y_range(trend: Trend) -> tuple[float, float]:
+    """One scale for both plots of a benchmark, of all its times."""
+    low, high = float(trend.seconds.min()), float(trend.seconds.max())
+    missing = max(0.0, LEAST_RANGE * float(np.median(trend.seconds)) - (high - low))
+    return low - missing / 2, high + missing / 2
 
 
 def _points(report: HistoryReport, trend: Trend, start: int) -> tuple[LinePoint, ...]:

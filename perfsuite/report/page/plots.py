@@ -47,6 +47,7 @@ class LinePlot:
     kind: PlotKind = MetricKind.NUMBER  # of y
     x_kind: PlotKind = MetricKind.COUNT
     from_zero: bool = True  # whether the y axis begins at 0
+    y_range: tuple[float, float] | None = None  # of several plots that share a scale; else that of the points
     has_bands: bool = False
     marks: tuple[PlotMark, ...] = ()
     caption: str = ""

@@ -11,7 +11,8 @@ import pytest
 
 from perfsuite.judge.verdict import Outcome
 from perfsuite.report.formats import html
-from tests.report.sample_reports import all_outcomes, make_comparison, make_verdict
+from perfsuite.report.page.html import MAX_BYTES
+from tests.report.sample_reports import all_outcomes, make_comparison, make_verdict, many_regressed
 
 
 class TagCollector(HTMLParser):
@@ -59,10 +60,46 @@ def test_stages_and_changed_counters_are_tables() -> None:
     assert "1 counter is the same on both sides" in page
 
 
+def test_the_legend_stands_before_the_first_plot() -> None:
+    page = html.render(all_outcomes())
+    assert 0 < page.index("one pair of fresh processes: head over base") < page.index('role="img"')
+
+
+def test_every_plot_is_drawn_for_wide_and_narrow_screens_and_has_its_figures() -> None:
+    report = all_outcomes()
+    plots = sum(bool(each.log_ratios) for each in report.workloads) + len(report.null_log_ratios)
+    tags = parse_tags(html.render(report))
+    assert plots > 5
+    assert sum(attributes.get("role") == "img" for _, attributes in tags) == 2 * plots
+    assert html.render(report).count("<summary>Figures</summary>") == plots
+    pairs = sum(len(each.log_ratios) for each in report.workloads)
+    pairs += sum(map(len, report.null_log_ratios.values()))
+    assert sum(tag == "circle" and "cy" in attributes for tag, attributes in tags) == 2 * pairs + 1, (
+        "one in the legend"
+    )
+
+
+def test_the_page_can_be_scrolled_with_the_keyboard() -> None:
+    tags = parse_tags(html.render(all_outcomes()))
+    scrollable = [attributes for _, attributes in tags if attributes.get("class") == "wide-table"]
+    assert sum(tag == "table" for tag, _ in tags) == len(scrollable)
+    assert all(each["tabindex"] == "0" and each["aria-label"] for each in scrollable)
+    assert ":focus-visible" in html.render(all_outcomes())
+
+
+@pytest.mark.parametrize("number", [3, 1000])
+def test_a_large_page_stays_below_its_limit_and_counts_what_is_missing(number: int) -> None:
+    page = html.render(many_regressed(number))
+    assert len(page.encode()) <= MAX_BYTES
+    shown = page.count("<article")
+    assert ("more that are not kept" in page) == (shown < number)
+    assert ("Its plot is left out" in page) == (number == 1000)
+
+
 def test_a_comparison_has_no_dots_to_explain() -> None:
     page = html.render(make_comparison([make_verdict("t", Outcome.REGRESSED, 0.1)]))
     assert "<h1>1 regressed</h1>" in page
-    assert "A dot is" not in page
+    assert "one pair of fresh processes" not in page
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

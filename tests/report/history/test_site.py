@@ -51,6 +51,16 @@ def test_the_newest_commits_have_a_plot_of_their_own() -> None:
     assert plots[0].series[0].points[STEP].name == commit_hash(STEP)[:7]
 
 
+def test_both_plots_of_a_benchmark_have_one_scale_that_does_not_magnify_noise() -> None:
+    report = a_report()
+    for trend in report.trends:
+        plots = [block for block in workload_section(report, trend).blocks if isinstance(block, LinePlot)]
+        (scale,) = {plot.y_range for plot in plots}
+        assert scale is not None
+        assert scale[0] <= trend.seconds.min() <= trend.seconds.max() <= scale[1]
+        assert scale[1] - scale[0] >= 0.0499 * np.median(trend.seconds)
+
+
 def test_a_long_history_is_drawn_as_medians_with_their_range() -> None:
     report = a_report({"test_a.py::test": np.exp(np.random.default_rng(0).normal(0, 0.01, 2000))})
     (plot, *_) = [

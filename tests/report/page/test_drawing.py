@@ -123,6 +123,23 @@ def test_more_workers_are_drawn_further_right_and_more_images_higher() -> None:
     assert y[3] < y[0]  # 240/s and 120/s: pixels count downwards
 
 
+def test_plots_of_one_range_show_a_value_at_one_height() -> None:
+    def height_of_one(*others: float, y_range: tuple[float, float] | None) -> str:
+        points = tuple(LinePoint(number, value) for number, value in enumerate((1.0, *others)))
+        plot = LinePlot(
+            title="t",
+            x_label="x",
+            y_label="y",
+            series=(LineSeries("a", points),),
+            from_zero=False,
+            y_range=y_range,
+        )
+        return str(re.findall(r'class="marker s1" d="M[\d.]+ ([\d.]+)', draw(plot, WIDE))[0])
+
+    assert height_of_one(2.0, y_range=(0.0, 5.0)) == height_of_one(4.0, y_range=(0.0, 5.0))
+    assert height_of_one(1.5, 0.9, y_range=None) != height_of_one(4.0, y_range=None)
+
+
 def test_a_legend_names_every_color() -> None:
     assert legend_of(STAGES)[:3] == ["read", "decode", "resize"]
     assert legend_of(TIMELINE) == ["load", "forward", "backward"]

@@ -115,6 +115,13 @@ def test_addresses_that_run_something_are_no_links(address: str) -> None:
     assert "a" not in {name for name, _ in Elements(render_html(document)).found}
 
 
+def test_names_in_tables_break_where_their_parts_end() -> None:
+    table = Table(columns=("a",), rows=(("benchmarks/test_a.py::test_b",), (Link("a_b", "x.html"),)))
+    page = render_html(Document(stem="x", title="x", sections=(Section("s", (table,)),)))
+    assert "benchmarks/<wbr>test_<wbr>a.py::<wbr>test_<wbr>b" in page
+    assert ">a_<wbr>b</a>" in page
+
+
 def test_long_tables_are_cut_and_counted() -> None:
     table = Table(columns=("number",), rows=tuple((str(number),) for number in range(10_000)))
     page = render_html(Document(stem="x", title="x", sections=(Section("s", (table,)),)))

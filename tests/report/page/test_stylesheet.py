@@ -111,6 +111,26 @@ def test_series_differ_for_color_blind_readers(theme: str, vision: str) -> None:
     )
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_series_after_the_sixth_have_contrast(theme: str) -> None:
+    """They have the colors of the first six as outlines; mixing these with the ground would be too pale."""
+    css = (TEMPLATES / "page.css").read_text()
+    rules = dict(re.findall(r"^\.(line|marker|bar)\.outlined \{ (.*?) \}", css, re.MULTILINE))
+    assert set(rules) == {"line", "marker", "bar"}
+    assert all("stroke: var(--color)" in rules[each] for each in ("marker", "bar"))
+    assert not re.search(r"(?<!fill-)opacity", "".join(rules.values()))
+    palette = colors(theme)
+    assert min(contrast(half(palette[each], palette["--card"]), palette["--card"]) for each in SERIES) < (
+        MIN_GRAPHIC_CONTRAST
+    )
+
+
+def half(one: str, other: str) -> str:
+    """The color of `one` at an opacity of one half over `other`."""
+    mixed = ((int(one[at : at + 2], 16) + int(other[at : at + 2], 16)) // 2 for at in (1, 3, 5))
+    return "#" + "".join(f"{value:02x}" for value in mixed)
+
+
 def test_poor_colors_are_noticed() -> None:
     assert contrast("#999999", "#ffffff") < MIN_GRAPHIC_CONTRAST
     assert (

@@ -21,13 +21,16 @@ def draw_bars(plot: BarPlot, width: float) -> str:
     low, high = min(0.0, *values, *reference), max(0.0, *values, *reference)
     canvas, x, base = _begin(width, len(plot.bars), low, high, has_head=bool(reference))
     _draw_axis(canvas, x, plot.kind, plot.value_label, base)
-    for number, bar in enumerate(plot.bars):
-        _draw_bar(canvas, plot, bar, x, _row_top(canvas, len(plot.bars), number))
+    tops = [_row_top(canvas, len(plot.bars), number) for number in range(len(plot.bars))]
+    for bar, top in zip(plot.bars, tops, strict=True):
+        _draw_bar(canvas, plot, bar, x, top)
     for value in reference:
         canvas.line((x(value), 14), (x(value), base), "mark")
         text = shorten(f"{plot.reference_label} {format_value(value, plot.kind)}".strip(), width)
         is_right = x(value) + text_width(text) > width
-        canvas.text(x(value), 10, text, "mark", "end" if is_right else "start")
+        canvas.text(x(value), 12, text, "mark", "end" if is_right else "start")
+    for bar, top in zip(plot.bars, tops, strict=True):  # after the line of the reference, which crosses them
+        _draw_names(canvas, bar.name, format_value(bar.value, plot.kind), top)
     return canvas.render(f"{plot.title}: {plot.value_label}")
 
 
@@ -88,7 +91,6 @@ def _draw_names(canvas: Canvas, name: str, value: str, top: float) -> None:
 def _draw_bar(canvas: Canvas, plot: BarPlot, bar: Bar, x: Scale, top: float) -> None:
     interval = format_interval_of(bar.low, bar.high, plot.kind)
     value = format_value(bar.value, plot.kind)
-    _draw_names(canvas, bar.name, value, top)
     begin, end = sorted((x(0.0), x(bar.value)))
     title = f"{bar.name}: {value}{f' ({interval})' if interval else ''}"
     canvas.rect(begin, top + 18, end - begin, _BAR, "bar s1", title)

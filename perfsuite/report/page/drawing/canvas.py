@@ -15,7 +15,8 @@ from math import isfinite
 
 from perfsuite.report.text import escape_control_characters
 
-CHARACTER_WIDTH = 6.6  # pixels of an average character at the stylesheet's 12 px, rounded up
+# Pixels of a digit at the stylesheet's 12 px in DejaVu Sans and Verdana, the widest of the usual fonts.
+CHARACTER_WIDTH = 7.7
 SERIES_COLORS = 6  # the classes s1 to s6 of plots.css
 
 
@@ -82,8 +83,8 @@ class Canvas:
 
 
 def color_class(series: int) -> str:
-    """The class of a series: s1 to s6, and then the same colors, paler."""
-    return f"s{series % SERIES_COLORS + 1}{' pale' if series // SERIES_COLORS % 2 else ''}"
+    """The class of a series: s1 to s6, and then the same colors as outlines and dashes."""
+    return f"s{series % SERIES_COLORS + 1}{' outlined' if series // SERIES_COLORS % 2 else ''}"
 
 
 def marker_path(x: float, y: float, series: int) -> str:

@@ -37,6 +37,7 @@ def draw_lines(plot: LinePlot, width: float) -> str:
 
 def _y_range(plot: LinePlot, points: list[LinePoint]) -> tuple[float, float]:
     values = finite(value for point in points for value in (point.y, point.low, point.high))
+    values += plot.y_range or ()
     low, high = min(values), max(values)
     margin = 0.06 * (high - low) or 0.06 * abs(high) or 1.0
     return (min(0.0, low) if plot.from_zero else low - margin), high + margin
@@ -54,7 +55,7 @@ def _draw_y_axis(canvas: Canvas, plot: LinePlot, ticks: dict[str, float], y: Sca
     canvas.text(0, 12, plot.y_label, "label")
     for label, value in ticks.items():
         canvas.line((left, y(value)), (canvas.width - _RIGHT, y(value)), "zero" if value == 0 else "axis")
-        canvas.text(left - 6, y(value) + 4, label, anchor="end")
+        canvas.text(left - 6, y(value) + 4, label, "tick-y", "end")
 
 
 def _draw_x_axis(canvas: Canvas, plot: LinePlot, points: list[LinePoint], x: Scale) -> None:
@@ -68,7 +69,7 @@ def _draw_x_axis(canvas: Canvas, plot: LinePlot, points: list[LinePoint], x: Sca
             continue
         last = end
         canvas.line((x(value), base), (x(value), base + 4), "zero")
-        canvas.text(x(value), base + 17, cut, anchor="middle")
+        canvas.text(x(value), base + 17, cut, "tick-x", "middle")
     canvas.text(canvas.width - _RIGHT, HEIGHT - 6, plot.x_label, "label", anchor="end")
 
 
