@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
+from types import FrameType
 
 from perfsuite.errors import DataError
 
@@ -31,10 +32,15 @@ class TimeLimit:
     seconds: float
     begin: float
     timer: Callable[[], float] = perf_counter
+    command_seconds: float = 0.0  # of the whole command, where this limit is a share of it
 
     @classmethod
     def start(cls, seconds: float, timer: Callable[[], float] = perf_counter) -> TimeLimit:
-        return cls(seconds, timer(), timer)
+        return cls(seconds, timer(), timer, seconds)
+
+    def share(self, fraction: float) -> TimeLimit:
+        """A limit that begins now: this fraction of the time that is left."""
+        return TimeLimit(self.left * fraction, self.timer(), self.timer, self.command_seconds)
 
     @property
     def left(self) -> float:
@@ -46,27 +52,58 @@ class TimeLimit:
         return self.left <= 0
 
 
+def divide_time(limit: TimeLimit, weights: Mapping[str, float]) -> Iterator[tuple[str, TimeLimit]]:
+    """A limit for each name, begun when it is taken: its weight's share of what is left for it and the rest.
+
+    Time that one does not use is thereby given on to those after it.
+
+    >>> limit = TimeLimit.start(30.0, timer=iter((0.0, 0.0, 0.0, 4.0, 4.0)).__next__)
+    >>> [(name, share.seconds) for name, share in divide_time(limit, {"a": 1, "b": 2})]
+    [('a', 10.0), ('b', 26.0)]
+    """
+    left = sum(weights.values())
+    for name, weight in weights.items():
+        yield name, limit.share(weight / left)
+        left -= weight
+
+
 @contextmanager
 def interrupt_when_over(limit: TimeLimit) -> Iterator[None]:
     """Raise TimeIsUpError in the block when the time is over, also in the middle of a compilation.
 
-    Where the system has no interval timer, or in another thread than the main one, nothing is raised.
+    Blocks may be nested; the earlier end counts. An import is not interrupted, because a package would stay
+    half imported. Where the system has no interval timer, or in another thread than the main one, nothing is
+    raised.
     """
     is_main = threading.current_thread() is threading.main_thread()
     if not hasattr(signal, "setitimer") or not is_main:
         yield
         return
 
-    def interrupt(number: int, frame: object) -> None:
-        raise TimeIsUpError
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if not _is_importing(frame):  # else the next signal
+            raise TimeIsUpError
 
+    begin, (outer, _) = perf_counter(), signal.getitimer(signal.ITIMER_REAL)
     before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, max(limit.left, 1e-3), SECONDS_BETWEEN_SIGNALS)
+    _raise_after(min(limit.left, outer or limit.left))
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        if outer:
+            _raise_after(outer - (perf_counter() - begin))
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None and frame.f_code.co_filename != "<frozen importlib._bootstrap>":
+        frame = frame.f_back
+    return frame is not None
+
+
+def _raise_after(seconds: float) -> None:
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3), SECONDS_BETWEEN_SIGNALS)
 
 
 def format_duration(seconds: float) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from perfsuite.advise.confidence import LEVEL
+from perfsuite.errors import PerfsuiteError
 from perfsuite.judge.order_statistics import median_interval
 from perfsuite.judge.verdict import Interval
 from perfsuite.measure.clock import make_clock
@@ -64,19 +66,26 @@ def verified_step_call(
 
     A preset that cannot be compiled is an error too, because its fallback would be timed instead.
     """
-    from perfsuite.errors import PerfsuiteError
-    from perfsuite.training.step.compile import CompileFallbackWarning
     from perfsuite.training.step.parity import step_parity
+
+    with refuse_compile_fallback():
+        step_parity(model, preset, images, labels).require(preset)
+        call = step_call(model, preset, images, labels)
+        call()
+    return call
+
+
+@contextmanager
+def refuse_compile_fallback() -> Iterator[None]:
+    """Raise PerfsuiteError where what should be compiled in the block runs uncompiled instead."""
+    from perfsuite.training.step.compile import CompileFallbackWarning
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", CompileFallbackWarning)
-            step_parity(model, preset, images, labels).require(preset)
-            call = step_call(model, preset, images, labels)
-            call()
+            yield
     except CompileFallbackWarning as error:
         raise PerfsuiteError(str(error)) from error
-    return call
 
 
 def time_in_turns(

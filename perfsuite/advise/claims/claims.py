@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from perfsuite.advise.claims.epochs import ALL_COMBINED
+from perfsuite.advise.claims.parts import PARTS
 from perfsuite.advise.claims.results import ClaimsReport, format_interval
 from perfsuite.judge.amdahl import max_speedup_without
 from perfsuite.judge.verdict import Interval
@@ -49,7 +50,7 @@ class SpeedupClaim:
     def judge(self, report: ClaimsReport) -> ClaimVerdict:
         row = report.row(self.table, self.variant)
         if row is None:
-            return _not_measured(report, self.variant)
+            return _not_measured(report, self.table, self.variant)
         figures = f"{row.estimate:.2f}x ({format_interval(row.speedup)}, n={row.blocks})"
         return ClaimVerdict(judge_speedup(row.speedup, self.factor), figures)
 
@@ -69,7 +70,8 @@ class MemoryClaim:
         if report.memory and report.row("training", self.variant) is not None:
             reason = "on a CPU, the bytes that compiled code saves cannot be counted"
             return ClaimVerdict(ClaimOutcome.NOT_MEASURED, reason)
-        return _not_measured(report, self.variant)
+        part = "training" if report.row("training", self.variant) is None else "memory"
+        return _not_measured(report, part, self.variant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class EpochClaim:
     def judge(self, report: ClaimsReport) -> ClaimVerdict:
         stall = report.stall(self.loader)
         if stall is None:
-            return _not_measured(report, self.loader)
+            return _not_measured(report, "stalls", self.loader)
         bound = stall.loading_speedup_bound
         figures = (
             f"at most {max_speedup_without(stall.share):.2f}x by Amdahl "
@@ -103,7 +105,7 @@ class UtilizationClaim:
     def judge(self, report: ClaimsReport) -> ClaimVerdict:
         stall = report.stall(self.loader)
         if stall is None:
-            return _not_measured(report, self.loader)
+            return _not_measured(report, "stalls", self.loader)
         if stall.gpu_utilization is None:
             return ClaimVerdict(ClaimOutcome.NOT_MEASURED, "no GPU here")
         utilization = stall.gpu_utilization
@@ -125,9 +127,11 @@ def _exact(is_met: bool, figures: str) -> ClaimVerdict:
     return ClaimVerdict(ClaimOutcome.MET if is_met else ClaimOutcome.NOT_MET, figures)
 
 
-def _not_measured(report: ClaimsReport, variant: str) -> ClaimVerdict:
-    default = "not reached" if report.pending else "not among the variants of this run"
-    return ClaimVerdict(ClaimOutcome.NOT_MEASURED, report.rejected.get(variant, default))
+def _not_measured(report: ClaimsReport, part: str, variant: str) -> ClaimVerdict:
+    title = PARTS[part].title
+    reason = report.rejected.get(f"{title}: {variant}") or report.rejected.get(title)
+    default = "not reached" if title in report.pending else "not among the variants of this run"
+    return ClaimVerdict(ClaimOutcome.NOT_MEASURED, reason or default)
 
 
 DIRECT_LOADER = "direct, 2 workers"

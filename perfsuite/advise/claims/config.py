@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from perfsuite.advise.claims.parts import DEFAULT_SECONDS
 from perfsuite.advise.inputs.loaders import UserLoader
 
 
@@ -14,6 +15,6 @@ class ClaimsConfig:
     model: str = "small"
     image_size: int = 64
     batch_size: int = 32
-    seconds: float = 320.0
+    seconds: float = DEFAULT_SECONDS
     device: str = "cpu"
     user_loader: UserLoader | None = None  # measured beside perfsuite's

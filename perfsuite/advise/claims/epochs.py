@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from perfsuite.advise.claims.config import ClaimsConfig
 from perfsuite.advise.claims.loading import epoch_call, limited_sources, pillow_loader
-from perfsuite.advise.claims.training import VariantTimes, speedup_rows
-from perfsuite.advise.timed_step import time_in_turns
+from perfsuite.advise.claims.variants import Call, VariantTimes, prepare_calls, speedup_rows, time_within
+from perfsuite.advise.time_limit import TimeLimit
+from perfsuite.advise.timed_step import refuse_compile_fallback
+from perfsuite.errors import PerfsuiteError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,38 +34,35 @@ class EpochVariant:
 EPOCH_VARIANTS = {
     "baseline": EpochVariant(),
     "loading": EpochVariant(with_fast_loading=True),
-    "compiled": EpochVariant("compiled"),
     "bf16": EpochVariant("bf16"),
+    "compiled": EpochVariant("compiled"),
     ALL_COMBINED: EpochVariant("combined", with_fast_loading=True),
 }
 
 
 def compare_epochs(
-    config: ClaimsConfig, image_dir: Path, model: nn.Module, rejected: Mapping[str, str], seconds: float
+    config: ClaimsConfig, image_dir: Path, model: nn.Module, verified: Collection[str], limit: TimeLimit
 ) -> VariantTimes:
-    """Time an epoch of each variant against the baseline's; `rejected` has presets that must not be timed."""
+    """Time an epoch of each variant against the baseline's; presets outside `verified` are rejected."""
     from perfsuite.advise.inputs.loaders import close_loader
-    from perfsuite.training.step.compile import CompileFallbackWarning
     from perfsuite.training.step.presets import parse_preset
 
     loaders, images = _open_loaders(config, image_dir)
-    calls: dict[str, Callable[[], object]] = {}
-    reasons: dict[str, str] = {}
+
+    def make(variant: EpochVariant) -> Call:
+        if variant.preset not in verified:
+            raise PerfsuiteError(f"{variant.preset}: its step was not compared with eager's; not timed")
+        call = epoch_call(model, loaders[variant.with_fast_loading], parse_preset(variant.preset))
+        with refuse_compile_fallback():
+            call()  # compile, and start the workers
+        return call
+
     try:
-        for name, variant in EPOCH_VARIANTS.items():
-            if variant.preset in rejected:
-                reasons[name] = rejected[variant.preset]
-                continue
-            call = epoch_call(model, loaders[variant.with_fast_loading], parse_preset(variant.preset))
-            try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("error", CompileFallbackWarning)
-                    call()  # compile, and start the workers
-            except CompileFallbackWarning as error:
-                reasons[name] = str(error)
-                continue
-            calls[name] = call
-        return VariantTimes(speedup_rows(time_in_turns(calls, images, seconds, config.device)), reasons)
+        prepared = prepare_calls(
+            {name: partial(make, variant) for name, variant in EPOCH_VARIANTS.items()}, limit
+        )
+        turns = time_within(limit, prepared.calls, images, config.device)
+        return VariantTimes(speedup_rows(turns), prepared.rejected)
     finally:
         for loader in loaders.values():
             close_loader(loader)

@@ -3,40 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from perfsuite.advise.claims.compile_cache import reset_compiler
-from perfsuite.advise.claims.training import VariantTimes, speedup_rows
-from perfsuite.advise.timed_step import time_in_turns
-from perfsuite.errors import PerfsuiteError
+from perfsuite.advise.claims.variants import Call, VariantTimes, prepare_calls, speedup_rows, time_within
+from perfsuite.advise.time_limit import TimeLimit
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-Call = Callable[[], object]
 COMPILED_RUNTIMES = ("compiled", "combined")
 FOLDED_TOLERANCE = 1e-3  # of the scores: another memory format and fused kernels add up in another order
 
 
-def compare_runtimes(model: nn.Module, images: Tensor, seconds: float) -> VariantTimes:
+def compare_runtimes(model: nn.Module, images: Tensor, limit: TimeLimit) -> VariantTimes:
     """Time each runtime against eager; one whose outputs differ, or that is missing, is rejected."""
-    calls: dict[str, Call] = {}
     first_calls: dict[str, float] = {}
-    rejected: dict[str, str] = {}
-    for name, make in runtime_factories(model.eval(), images).items():
+
+    def make(name: str, factory: Callable[[], Call]) -> Call:
         reset_compiler()
         begin = perf_counter()
-        try:
-            calls[name] = make()
-        except PerfsuiteError as error:
-            rejected[name] = str(error)
-            continue
+        call = factory()
         if name in COMPILED_RUNTIMES:
             first_calls[name] = perf_counter() - begin
-    model.train()
-    turns = time_in_turns(calls, len(images), seconds, device=str(images.device))
-    return VariantTimes(speedup_rows(turns, first_calls), rejected)
+        return call
+
+    factories = runtime_factories(model.eval(), images)
+    names = sorted(factories, key=COMPILED_RUNTIMES.__contains__)
+    try:
+        prepared = prepare_calls({name: partial(make, name, factories[name]) for name in names}, limit)
+        turns = time_within(limit, prepared.calls, len(images), str(images.device))
+    finally:
+        model.train()
+    return VariantTimes(speedup_rows(turns, first_calls), prepared.rejected)
 
 
 def runtime_factories(model: nn.Module, images: Tensor) -> dict[str, Callable[[], Call]]:

@@ -15,8 +15,9 @@ import numpy as np
 
 from perfsuite.advise.claims.config import ClaimsConfig
 from perfsuite.advise.claims.results import LoaderStall
-from perfsuite.advise.claims.training import VariantTimes, speedup_rows
-from perfsuite.advise.timed_step import step_call, time_in_turns
+from perfsuite.advise.claims.variants import VariantTimes, speedup_rows, time_within
+from perfsuite.advise.time_limit import TimeLimit
+from perfsuite.advise.timed_step import step_call
 from perfsuite.measure.clock import Clock, make_clock
 from perfsuite.measure.gpu import monitor_gpu
 from perfsuite.measure.stage_clock import seconds_by_stage
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from perfsuite.training.step.presets import Preset
 
 NUM_WORKERS = (0, 2)
-MAX_IMAGES = 320  # of one pass; a larger folder is represented by evenly spaced images
-MIN_EPOCHS = 3
+MAX_IMAGES = 160  # of one pass; a larger folder is represented by evenly spaced images
+EPOCHS_SHARE = 0.85  # of the time; the last epochs begin within it
 
 
 def loader_label(num_workers: int) -> str:
@@ -43,7 +44,7 @@ def user_loader_label(num_workers: int) -> str:
     return loader_label(num_workers).replace("direct", "yours")
 
 
-def compare_loaders(config: ClaimsConfig, image_dir: Path, seconds: float) -> VariantTimes:
+def compare_loaders(config: ClaimsConfig, image_dir: Path, limit: TimeLimit) -> VariantTimes:
     """Time the loaders against torchvision's ImageFolder."""
     pillow = pillow_loader(image_dir, config, MAX_IMAGES)
     with _open_loaders(config, image_dir) as loaders:
@@ -52,11 +53,11 @@ def compare_loaders(config: ClaimsConfig, image_dir: Path, seconds: float) -> Va
         ]
         calls = {workload.name: workload.call for workload in workloads}
         items = {workload.name: workload.items_per_call for workload in workloads}
-        return VariantTimes(speedup_rows(time_in_turns(calls, items, seconds)))
+        return VariantTimes(speedup_rows(time_within(limit, calls, items)))
 
 
 def compare_loader_with_step(
-    config: ClaimsConfig, image_dir: Path, model: nn.Module, images: Tensor, labels: Tensor, seconds: float
+    config: ClaimsConfig, image_dir: Path, model: nn.Module, images: Tensor, labels: Tensor, limit: TimeLimit
 ) -> VariantTimes:
     """Time the loaders against the training step: above 1, the loader is not the bottleneck."""
     from perfsuite.training.step.presets import EAGER
@@ -67,34 +68,34 @@ def compare_loader_with_step(
         for name, loader in loaders.items():
             workload = make_workload(name, loader)
             calls[name], items[name] = workload.call, workload.items_per_call
-        return VariantTimes(speedup_rows(time_in_turns(calls, items, seconds, device=config.device)))
+        return VariantTimes(speedup_rows(time_within(limit, calls, items, config.device)))
 
 
 def measure_stalls(
-    config: ClaimsConfig, image_dir: Path, model: nn.Module, seconds: float
+    config: ClaimsConfig, image_dir: Path, model: nn.Module, limit: TimeLimit
 ) -> tuple[LoaderStall, ...]:
-    """Train epochs with each loader, for an equal part of the time each."""
+    """Train epochs with each loader in turn, for most of the time; at least one with each."""
     clock = make_clock(config.device)
-    stalls = []
+    limit = limit.share(EPOCHS_SHARE)
     with _open_loaders(config, image_dir) as loaders:
-        for name, loader in loaders.items():
-            epoch = epoch_call(model, loader)
-            epoch()  # warm up workers and caches
-            shares: list[float] = []
-            begin = perf_counter()
-            while len(shares) < MIN_EPOCHS or perf_counter() - begin < seconds / len(loaders):
-                shares.append(_stall_share(epoch, clock))
-            stalls.append(LoaderStall(name, tuple(shares), _gpu_utilization(config, epoch)))
-    return tuple(stalls)
+        epochs = {name: epoch_call(model, loader) for name, loader in loaders.items()}
+        utilization = {name: _gpu_utilization(config, epoch) for name, epoch in epochs.items()}
+        shares: dict[str, list[float]] = {name: [] for name in epochs}
+        while True:
+            for name, epoch in epochs.items():
+                shares[name].append(_stall_share(epoch, clock))
+            if limit.is_over:
+                return tuple(LoaderStall(name, tuple(shares[name]), utilization[name]) for name in epochs)
 
 
 def _gpu_utilization(config: ClaimsConfig, epoch: Callable[[], None]) -> float | None:
     """The median utilization in one epoch, 0 to 1; None without a GPU."""
+    epoch()  # warm up workers and caches
+    if not config.device.startswith("cuda"):
+        return None
     with monitor_gpu(config.device) as monitor:
         epoch()
-    if monitor.readings is None or not config.device.startswith("cuda"):
-        return None
-    percent = monitor.readings.utilization_percent
+    percent = None if monitor.readings is None else monitor.readings.utilization_percent
     return None if percent is None else percent / 100
 
 

@@ -7,18 +7,10 @@ from statistics import median
 
 from perfsuite.advise.claims.advice import advise_on_claims
 from perfsuite.advise.claims.claims import claims_about
+from perfsuite.advise.claims.parts import PARTS
 from perfsuite.advise.claims.process_times import CLOCKS, ProcessTimes
 from perfsuite.advise.claims.results import ClaimsReport, SpeedupRow, format_interval
 from perfsuite.report.markdown_table import escape_cell, markdown_table
-
-TITLES = {
-    "training": "Training step",
-    "epoch": "Whole epochs, loading included",
-    "batch size": "Batch size",
-    "inference": "Inference",
-    "loading": "Loading",
-    "bottleneck": "Loader against training step",
-}
 
 
 def render_claims(report: ClaimsReport, command: str) -> str:
@@ -64,7 +56,7 @@ def _advice(report: ClaimsReport) -> Iterator[str]:
 
 def _tables(report: ClaimsReport) -> Iterator[str]:
     for name, rows in report.tables.items():
-        yield f"## {TITLES[name]}\n"
+        yield f"## {PARTS[name].title}\n"
         columns = ("", "images/s", "factor", "interval", "n", "first call", "paid back after")
         yield markdown_table(columns, (_cells(row, rows[0], report.items_per_call) for row in rows))
         yield ""

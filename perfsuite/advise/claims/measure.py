@@ -1,10 +1,9 @@
-"""Measure the claims part by part; each part's results are handed out before the next part begins."""
+"""Measure what the claims are judged by, part by part."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,19 +13,17 @@ from perfsuite.advise.claims import inference, loading, training
 from perfsuite.advise.claims.compile_cache import empty_compile_cache
 from perfsuite.advise.claims.config import ClaimsConfig
 from perfsuite.advise.claims.epochs import compare_epochs
+from perfsuite.advise.claims.parts import PARTS, Measure, after, measure_parts
 from perfsuite.advise.claims.process_times import ProcessTimes, time_processes_in_turns
 from perfsuite.advise.claims.results import ClaimsReport
-from perfsuite.advise.claims.training import VariantTimes
-from perfsuite.advise.time_limit import TimeIsUpError, TimeLimit, format_duration, interrupt_when_over
+from perfsuite.advise.claims.variants import VariantTimes
+from perfsuite.advise.time_limit import TimeIsUpError, TimeLimit
 from perfsuite.advise.timed_step import random_batch
 from perfsuite.errors import PerfsuiteError
 from perfsuite.measure.environment import detect_environment
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-# A part measures for so many seconds, and returns the report with its results.
-ClaimsPart = Callable[[ClaimsReport, float], ClaimsReport]
 
 
 def measure_claims(
@@ -37,104 +34,74 @@ def measure_claims(
 ) -> ClaimsReport:
     """Measure every part on this machine; `on_report` gets the results so far after each.
 
-    Each part gets an equal share of the time that is left. What the time does not suffice for stays pending.
+    The compile cache is empty at first, and one for all parts: epochs run what was compiled for steps.
     """
     limit = TimeLimit.start(config.seconds)
-    parts = _parts(config, image_dir)
-    report = ClaimsReport(settings=_settings(config), items_per_call=config.batch_size, pending=tuple(parts))
-    try:
-        with interrupt_when_over(limit):
-            for number, (name, part) in enumerate(parts.items(), 1):
-                if limit.is_over:
-                    break
-                on_progress(f"{number} of {len(parts)}: {name}; {format_duration(limit.left)} left")
-                report = _measure_part(report, name, part, limit.left / len(report.pending))
-                on_report(report)
-    except TimeIsUpError:
-        pass
-    if report.pending:
-        on_report(report)  # nothing was reported if the time was over in the first part
-        on_progress(f"the time is over; not measured: {', '.join(report.pending)}; give more --seconds")
-    return report
+    report = ClaimsReport(settings=_settings(config), items_per_call=config.batch_size)
+    measures = _measures(config, image_dir)
+    with empty_compile_cache():
+        return measure_parts(measures, report, limit, on_progress, on_report)
 
 
-def _measure_part(report: ClaimsReport, name: str, part: ClaimsPart, seconds: float) -> ClaimsReport:
-    try:
-        report = part(report, seconds)
-    except PerfsuiteError as error:
-        report = replace(report, rejected={**report.rejected, name: str(error)})
-    return replace(report, pending=report.pending[1:])
-
-
-def _parts(config: ClaimsConfig, image_dir: Path) -> dict[str, ClaimsPart]:
+def _measures(config: ClaimsConfig, image_dir: Path) -> dict[str, Measure]:
     model, images, labels = _model_and_batch(config, image_dir)
 
-    def memory(report: ClaimsReport, seconds: float) -> ClaimsReport:
-        names = [row.name for row in report.tables.get("training", ())]
+    def loaders(report: ClaimsReport, limit: TimeLimit) -> ClaimsReport:
+        return _with_table(report, "loading", loading.compare_loaders(config, image_dir, limit))
+
+    def bottleneck(report: ClaimsReport, limit: TimeLimit) -> ClaimsReport:
+        times = loading.compare_loader_with_step(config, image_dir, model, images, labels, limit)
+        return _with_table(report, "bottleneck", times)
+
+    def stalls(report: ClaimsReport, limit: TimeLimit) -> ClaimsReport:
+        return replace(report, stalls=loading.measure_stalls(config, image_dir, model, limit))
+
+    def batch_sizes(report: ClaimsReport, limit: TimeLimit) -> ClaimsReport:
+        times = training.compare_batch_sizes(model, images, labels, limit)
+        return _with_table(report, "batch size", times)
+
+    def presets(report: ClaimsReport, limit: TimeLimit) -> ClaimsReport:
+        return _with_table(report, "training", training.compare_presets(model, images, labels, limit))
+
+    def epochs(report: ClaimsReport, limit: TimeLimit) -> ClaimsReport:
+        verified = {"eager", *_names_of_steps(report)}
+        return _with_table(report, "epoch", compare_epochs(config, image_dir, model, verified, limit))
+
+    def memory(report: ClaimsReport, limit: TimeLimit) -> ClaimsReport:
+        names = _names_of_steps(report)
+        if not names:
+            raise PerfsuiteError("memory: no training step was measured, expected eager's at least")
         sizes, metric = training.measure_memory(model, images, labels, names)
         return replace(report, memory=sizes, memory_metric=metric)
 
-    def epochs(report: ClaimsReport, seconds: float) -> ClaimsReport:
-        times = compare_epochs(config, image_dir, model, report.rejected, seconds)
-        return _with_table(report, "epoch", times)
+    def runtimes(report: ClaimsReport, limit: TimeLimit) -> ClaimsReport:
+        return _with_table(report, "inference", inference.compare_runtimes(model, images, limit))
 
-    def stalls(report: ClaimsReport, seconds: float) -> ClaimsReport:
-        return replace(report, stalls=loading.measure_stalls(config, image_dir, model, seconds))
-
-    def processes(report: ClaimsReport, seconds: float) -> ClaimsReport:
-        return replace(report, processes=_time_train_processes(config, image_dir, seconds))
+    def processes(report: ClaimsReport, limit: TimeLimit) -> ClaimsReport:
+        return _time_train_processes(report, config, image_dir, limit)
 
     return {
-        "loading": _table_part(
-            "loading", lambda seconds: loading.compare_loaders(config, image_dir, seconds)
-        ),
-        "loader against training step": _table_part(
-            "bottleneck",
-            lambda seconds: loading.compare_loader_with_step(
-                config, image_dir, model, images, labels, seconds
-            ),
-        ),
-        "waiting for the loader": stalls,
-        "batch sizes": _table_part(
-            "batch size", lambda seconds: training.compare_batch_sizes(model, images, labels, seconds)
-        ),
-        "training, with compilation": _table_part(
-            "training",
-            lambda seconds: training.compare_presets(model, images, labels, seconds),
-            within=empty_compile_cache,
-        ),
-        "whole epochs, with compilation": epochs,
+        "loading": loaders,
+        "bottleneck": bottleneck,
+        "stalls": stalls,
+        "batch size": batch_sizes,
+        "training": presets,
+        "epoch": epochs,
         "memory": memory,
-        "inference, with compilation": _table_part(
-            "inference",
-            lambda seconds: inference.compare_runtimes(model, images, seconds),
-            within=empty_compile_cache,
-        ),
-        "whole processes": processes,
+        "inference": runtimes,
+        "processes": processes,
     }
 
 
-def _table_part(
-    table: str,
-    measure: Callable[[float], VariantTimes],
-    within: Callable[[], AbstractContextManager[None]] = nullcontext,
-) -> ClaimsPart:
-    """A part that measures the rows of one table."""
-
-    def part(report: ClaimsReport, seconds: float) -> ClaimsReport:
-        with within():
-            times = measure(seconds)
-        return _with_table(report, table, times)
-
-    return part
+def _names_of_steps(report: ClaimsReport) -> list[str]:
+    """The variants whose training step was compared with eager's, and timed."""
+    return [row.name for row in report.tables.get("training", ())]
 
 
 def _with_table(report: ClaimsReport, table: str, times: VariantTimes) -> ClaimsReport:
-    return replace(
-        report,
-        tables={**report.tables, table: times.rows},
-        rejected={**report.rejected, **times.rejected},
-    )
+    title = PARTS[table].title
+    reasons = {f"{title}: {variant}": reason for variant, reason in times.rejected.items()}
+    return replace(report.with_rejected(reasons), tables={**report.tables, table: times.rows})
 
 
 def _model_and_batch(config: ClaimsConfig, image_dir: Path) -> tuple[nn.Module, Tensor, Tensor]:
@@ -151,8 +118,10 @@ def _model_and_batch(config: ClaimsConfig, image_dir: Path) -> tuple[nn.Module, 
 
 
 def _time_train_processes(
-    config: ClaimsConfig, image_dir: Path, seconds: float
-) -> Mapping[str, tuple[ProcessTimes, ...]]:
+    report: ClaimsReport, config: ClaimsConfig, image_dir: Path, limit: TimeLimit
+) -> ClaimsReport:
+    """Time `perfsuite train` as whole processes; where the time ends, those that have ended are kept."""
+    times: dict[str, list[ProcessTimes]] = {}
     with TemporaryDirectory(prefix="perfsuite-claims-") as folder:
         train = [
             *(sys.executable, "-m", "perfsuite", "train", "--quiet", "--data-dir", str(image_dir)),
@@ -167,7 +136,16 @@ def _time_train_processes(
             "channels_last": [*without_workers, "--channels-last"],
             "fused": [*without_workers, "--fused"],
         }
-        return time_processes_in_turns(commands, seconds)
+        try:
+            time_processes_in_turns(commands, limit.left, min_rounds=2, into=times)
+        except TimeIsUpError:
+            missing = {
+                f"{PARTS['processes'].title}: {name}": f"not done {after(limit)}"
+                for name in commands
+                if not times[name]
+            }
+            report = report.with_rejected(missing)
+    return replace(report, processes={name: tuple(taken) for name, taken in times.items() if taken})
 
 
 def _settings(config: ClaimsConfig) -> dict[str, str]:

@@ -59,7 +59,9 @@ def time_processes_in_turns(
     min_rounds: int = 3,
     into: dict[str, list[ProcessTimes]] | None = None,
 ) -> dict[str, tuple[ProcessTimes, ...]]:
-    """Time every command twice per block of turns, for about `seconds`, and at least `min_rounds` times.
+    """Time every command twice per block of turns, at least `min_rounds` times, and then for `seconds`.
+
+    No block begins that would end later, by the time of those before it.
 
     `into` gets each time at once, so that a caller that is interrupted has those that were taken.
     """
@@ -72,7 +74,8 @@ def time_processes_in_turns(
         return times[name][-1].real
 
     def should_stop(blocks: int) -> bool:
-        return 2 * blocks >= min_rounds and perf_counter() - begin >= seconds
+        spent = perf_counter() - begin
+        return 2 * blocks >= min_rounds and spent + spent / max(1, blocks) >= seconds
 
     for _ in run_blocks(list(commands), turn, should_stop=should_stop, rng=Random()):
         pass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf, isfinite
 
 from perfsuite.advise.claims.process_times import ProcessTimes
@@ -86,11 +86,16 @@ class ClaimsReport:
     memory_metric: str = ""
     stalls: tuple[LoaderStall, ...] = ()
     processes: Mapping[str, tuple[ProcessTimes, ...]] = field(default_factory=dict)
-    rejected: Mapping[str, str] = field(default_factory=dict)  # reasons by variant or part
-    pending: tuple[str, ...] = ()  # parts that are not measured yet
+    rejected: Mapping[str, str] = field(
+        default_factory=dict
+    )  # reasons by a part's title, or `Title: variant`
+    pending: tuple[str, ...] = ()  # titles of parts that are not measured yet
 
     def row(self, table: str, variant: str) -> SpeedupRow | None:
         return next((row for row in self.tables.get(table, ()) if row.name == variant), None)
+
+    def with_rejected(self, reasons: Mapping[str, str]) -> ClaimsReport:
+        return replace(self, rejected={**self.rejected, **reasons})
 
     def stall(self, loader: str) -> LoaderStall | None:
         return next((stall for stall in self.stalls if stall.name == loader), None)

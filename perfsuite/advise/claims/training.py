@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import partial
-from statistics import median
 from typing import TYPE_CHECKING
 
 from perfsuite.advise.claims.compile_cache import time_first_call
-from perfsuite.advise.claims.results import SpeedupRow, speedup_row
-from perfsuite.advise.timed_step import step_call, time_in_turns, verified_step_call
-from perfsuite.errors import PerfsuiteError
-from perfsuite.measure.turns import TurnSamples
+from perfsuite.advise.claims.variants import VariantTimes, prepare_calls, speedup_rows, time_within
+from perfsuite.advise.time_limit import TimeLimit
+from perfsuite.advise.timed_step import step_call, verified_step_call
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from perfsuite.training.step.presets import Preset
 
 CPU_VARIANTS = ("channels_last", "fused", "bf16", "activation_checkpointing", "compiled", "combined")
 CUDA_VARIANTS = (
@@ -27,37 +26,30 @@ ACCUMULATED = f"accumulated, {MICROBATCHES} microbatches"
 BATCH_FACTORS = (0.25, 0.5, 2.0)  # of the configured batch size, which is the baseline
 
 
-@dataclass(frozen=True, slots=True)
-class VariantTimes:
-    """The rows of the variants that were timed, and why the others were rejected."""
-
-    rows: tuple[SpeedupRow, ...]
-    rejected: Mapping[str, str] = field(default_factory=dict)
-
-
-def compare_presets(model: nn.Module, images: Tensor, labels: Tensor, seconds: float) -> VariantTimes:
+def compare_presets(model: nn.Module, images: Tensor, labels: Tensor, limit: TimeLimit) -> VariantTimes:
     """Time each preset's step against eager's; one whose loss or gradients differ is rejected, not timed."""
     from perfsuite.training.step.presets import EAGER, parse_preset
 
-    calls = {"eager": step_call(model, EAGER, images, labels)}
     first_calls: dict[str, float] = {}
-    rejected: dict[str, str] = {}
-    for name in CUDA_VARIANTS if images.is_cuda else CPU_VARIANTS:
-        preset = parse_preset(name)
+
+    def make(preset: Preset) -> Callable[[], object]:
         if preset.is_compiled:
-            first_calls[name] = time_first_call(partial(step_call, model, preset, images, labels))
-        try:
-            calls[name] = verified_step_call(model, preset, images, labels)
-        except PerfsuiteError as error:
-            rejected[name] = str(error)
+            first_calls[preset.name] = time_first_call(partial(step_call, model, preset, images, labels))
+        return verified_step_call(model, preset, images, labels)
+
+    presets = [parse_preset(name) for name in (CUDA_VARIANTS if images.is_cuda else CPU_VARIANTS)]
+    makers = {"eager": partial(step_call, model, EAGER, images, labels)}
     # Not verified: BatchNorm normalizes each microbatch by itself, so the gradients differ by design.
     if len(labels) >= MICROBATCHES:
-        calls[ACCUMULATED] = step_call(model, EAGER, images, labels, MICROBATCHES)
-    turns = time_in_turns(calls, len(labels), seconds, device=str(images.device))
-    return VariantTimes(speedup_rows(turns, first_calls), rejected)
+        makers[ACCUMULATED] = partial(step_call, model, EAGER, images, labels, MICROBATCHES)
+    for preset in sorted(presets, key=lambda preset: preset.is_compiled):
+        makers[preset.name] = partial(make, preset)
+    prepared = prepare_calls(makers, limit)
+    turns = time_within(limit, prepared.calls, len(labels), str(images.device))
+    return VariantTimes(speedup_rows(turns, first_calls), prepared.rejected)
 
 
-def compare_batch_sizes(model: nn.Module, images: Tensor, labels: Tensor, seconds: float) -> VariantTimes:
+def compare_batch_sizes(model: nn.Module, images: Tensor, labels: Tensor, limit: TimeLimit) -> VariantTimes:
     """Images per second at other batch sizes, against those at the configured one."""
     import torch
 
@@ -70,18 +62,7 @@ def compare_batch_sizes(model: nn.Module, images: Tensor, labels: Tensor, second
         rows = torch.arange(size, device=images.device) % len(labels)
         calls[str(size)] = step_call(model, EAGER, images[rows], labels[rows])
         items[str(size)] = size
-    return VariantTimes(speedup_rows(time_in_turns(calls, items, seconds, device=str(images.device))))
-
-
-def speedup_rows(
-    turns: TurnSamples, first_calls: Mapping[str, float] | None = None
-) -> tuple[SpeedupRow, ...]:
-    """A row for each variant, against the first."""
-    baseline = next(iter(turns.seconds_per_item))
-    return tuple(
-        speedup_row(name, turns.ratios(baseline, name), 1 / median(samples), (first_calls or {}).get(name))
-        for name, samples in turns.seconds_per_item.items()
-    )
+    return VariantTimes(speedup_rows(time_within(limit, calls, items, str(images.device))))
 
 
 def measure_memory(

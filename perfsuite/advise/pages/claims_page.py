@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from perfsuite.advise.claims.advice import advise_on_claims
 from perfsuite.advise.claims.claims import ClaimOutcome, claims_about
-from perfsuite.advise.claims.markdown import TITLES
+from perfsuite.advise.claims.parts import PARTS
 from perfsuite.advise.claims.results import ClaimsReport, SpeedupRow, format_interval
 from perfsuite.advise.pages.processes_page import processes_document
 from perfsuite.judge.units import MetricKind
@@ -30,7 +30,7 @@ def claims_document(report: ClaimsReport, command: str = "") -> Document:
     sections = (
         Section("Claims", (claims,)),
         Section("What to set", _advice(report)),
-        *(Section(TITLES.get(name, name), _table(report, rows)) for name, rows in report.tables.items()),
+        *(Section(PARTS[name].title, _table(report, rows)) for name, rows in report.tables.items()),
         Section("Memory", _memory(report)),
         Section("Waiting for the loader", _stalls(report)),
         *(Section("Whole processes", section.blocks) for section in processes),
@@ -115,6 +115,4 @@ def _stalls(report: ClaimsReport) -> tuple[Block, ...]:
 
 
 def _rejected(report: ClaimsReport) -> tuple[Block, ...]:
-    return (
-        (Table(columns=("variant", "why"), rows=tuple(report.rejected.items())),) if report.rejected else ()
-    )
+    return (Table(columns=("what", "why"), rows=tuple(report.rejected.items())),) if report.rejected else ()

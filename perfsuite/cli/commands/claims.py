@@ -6,9 +6,10 @@
   perfsuite claims --loader my_package.data:make_loader
 
 Loading, torch.compile, AMP, channels_last, all combined, accumulation, checkpointing, batch sizes and exports
-are timed in turns in one process, after their results were compared with those of plain float32. Each part is
-reported when it is done, also where the run is stopped or its time is over; what is missing is named. Run
-nothing else beside it.
+are timed in turns in one process, after their results were compared with those of plain float32. Each part
+has its share of --seconds, passes on what it does not use, and is interrupted where it takes longer; what is
+missing is named, with the reason. What is done is reported also where the run is stopped. Run nothing else
+beside it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import argparse
 from functools import partial
 from typing import TYPE_CHECKING
 
+from perfsuite.advise.claims.parts import DEFAULT_SECONDS
 from perfsuite.cli.arguments import add_seconds_argument, add_step_arguments, step_argv
 from perfsuite.cli.input_options import add_loader_arguments, loader_argv, user_loader
 from perfsuite.cli.output import STDOUT, write_output
@@ -32,7 +34,7 @@ IMAGES = 160
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_step_arguments(parser)
     add_loader_arguments(parser)
-    add_seconds_argument(parser, 320.0, "time limit of all tables together")
+    add_seconds_argument(parser, DEFAULT_SECONDS, "time limit of all parts together")
     add_report_argument(parser)
     parser.add_argument(
         "--markdown", default=STDOUT, metavar="FILE", help="write the page there (default: - for stdout)"

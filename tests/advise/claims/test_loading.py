@@ -10,10 +10,12 @@ from perfsuite.advise.claims import loading
 from perfsuite.advise.claims.config import ClaimsConfig
 from perfsuite.advise.inputs.loaders import load_user_loader
 from perfsuite.advise.inputs.models import load_model
+from perfsuite.advise.time_limit import TimeLimit
 from perfsuite.advise.timed_step import random_batch
 from perfsuite.data.synthetic import dataset
 from perfsuite.training.devices import choose_device
 
+LIMIT = TimeLimit.start(0.01)
 USER_THINGS = "tests.advise.inputs.user_things"
 
 
@@ -26,14 +28,14 @@ def test_a_loader_of_dicts_is_compared_beside_ours(folder: Path, monkeypatch: py
     monkeypatch.setattr(loading, "NUM_WORKERS", (0,))
     users = load_user_loader(f"{USER_THINGS}:dict_loader", 4)
     config = ClaimsConfig(image_size=16, batch_size=4, user_loader=users)
-    names = [row.name for row in loading.compare_loaders(config, folder, 0.01).rows]
+    names = [row.name for row in loading.compare_loaders(config, folder, LIMIT).rows]
     assert names == ["Pillow, no workers", "direct, no workers", "yours, no workers"]
     model = load_model(f"{USER_THINGS}:Net")
     images, labels = random_batch(4, 16, choose_device("cpu"), seed=0)
-    rows = loading.compare_loader_with_step(config, folder, model, images, labels % 3, 0.01).rows
+    rows = loading.compare_loader_with_step(config, folder, model, images, labels % 3, LIMIT).rows
     assert [row.name for row in rows] == ["training step", "direct, no workers", "yours, no workers"]
     # Four classes of images and a model of three: their time is measured all the same.
-    stalls = loading.measure_stalls(config, folder, model, 0.01)
+    stalls = loading.measure_stalls(config, folder, model, LIMIT)
     assert [stall.name for stall in stalls] == ["direct, no workers", "yours, no workers"]
 
 

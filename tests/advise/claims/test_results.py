@@ -27,9 +27,11 @@ from perfsuite.advise.claims.compile_cache import CACHE_DIR_VARIABLE, empty_comp
 from perfsuite.advise.claims.config import ClaimsConfig
 from perfsuite.advise.claims.markdown import render_claims
 from perfsuite.advise.claims.measure import measure_claims
+from perfsuite.advise.claims.parts import Measure
 from perfsuite.advise.claims.process_times import ProcessTimes
 from perfsuite.advise.claims.results import ClaimsReport, LoaderStall, SpeedupRow, speedup_row
 from perfsuite.advise.preset_search import pick_fastest
+from perfsuite.advise.time_limit import TimeLimit
 from perfsuite.cli import main
 from perfsuite.errors import PerfsuiteError
 from perfsuite.judge.verdict import Interval
@@ -54,7 +56,7 @@ def claims_report(*training: SpeedupRow, memory: dict[str, int] | None = None, *
         tables={"training": (row("eager", 1, 1), *training), **more.pop("tables", {})},
         memory=memory or {},
         memory_metric="bytes kept",
-        rejected={"bf16": "bf16: loss off by 40 % | not timed"},
+        rejected={"Training step: bf16": "bf16: loss off by 40 % | not timed"},
         **({"stalls": (LoaderStall(DIRECT_LOADER, (0.25,) * 20),)} | more),
     )
 
@@ -186,14 +188,14 @@ def test_whole_processes_have_real_user_and_system_times() -> None:
     assert "| no workers | 4.0 (3.0 to 5.0) | 3.0 (2.0 to 4.0) | 0.5 (0.5 to 0.5) | 3 |" in page
 
 
-def planted_parts(config: ClaimsConfig, image_dir: Path) -> dict[str, measure.ClaimsPart]:
-    def first(report: ClaimsReport, seconds: float) -> ClaimsReport:
+def planted_measures(config: ClaimsConfig, image_dir: Path) -> dict[str, Measure]:
+    def presets(report: ClaimsReport, limit: TimeLimit) -> ClaimsReport:
         return replace(report, tables={"training": (row("eager", 1, 1), row("bf16", 2, 2))})
 
-    def interrupted(report: ClaimsReport, seconds: float) -> ClaimsReport:
+    def interrupted(report: ClaimsReport, limit: TimeLimit) -> ClaimsReport:
         raise KeyboardInterrupt
 
-    return {"first": first, "second": interrupted, "third": interrupted}
+    return {"training": presets, "memory": interrupted, "stalls": interrupted}
 
 
 @pytest.mark.parametrize("is_written", [True, False])
@@ -205,65 +207,34 @@ def test_an_interrupted_run_reports_the_parts_that_were_measured(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def terminated(report: ClaimsReport, seconds: float) -> ClaimsReport:
+    def terminated(report: ClaimsReport, limit: TimeLimit) -> ClaimsReport:
         os.kill(os.getpid(), signal.SIGTERM)
         return report
 
-    parts = planted_parts(ClaimsConfig(), Path()) | ({"second": terminated} if by_signal else {})
-    monkeypatch.setattr(measure, "_parts", lambda config, image_dir: parts)
+    measures = planted_measures(ClaimsConfig(), Path()) | ({"memory": terminated} if by_signal else {})
+    monkeypatch.setattr(measure, "_measures", lambda config, image_dir: measures)
     path = tmp_path / "claims.md"
     assert main(["claims", *(["--markdown", str(path)] if is_written else [])]) == 130
     page = path.read_text() if is_written else capsys.readouterr().out
     assert "| AMP trains 1.5x | 2.00x (2.00-2.00, n=20) | met |" in page
-    assert "not finished; not measured yet: second; third" in page
+    assert "not finished; not measured yet: Memory; Waiting for the loader" in page
     assert "| the GPU is busy 90 % of an epoch | not reached | not measured |" in page
 
 
 def test_a_part_that_fails_does_not_affect_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(report: ClaimsReport, seconds: float) -> ClaimsReport:
+    def failing(report: ClaimsReport, limit: TimeLimit) -> ClaimsReport:
         raise PerfsuiteError("planted: no")
 
-    parts = planted_parts(ClaimsConfig(), Path()) | {
-        "second": failing,
-        "third": lambda report, seconds: replace(report, memory={"eager": 1}),
+    measures = planted_measures(ClaimsConfig(), Path()) | {
+        "stalls": failing,
+        "memory": lambda report, limit: replace(report, memory={"eager": 1}),
     }
-    monkeypatch.setattr(measure, "_parts", lambda config, image_dir: parts)
+    monkeypatch.setattr(measure, "_measures", lambda config, image_dir: measures)
     report = measure_claims(ClaimsConfig(), Path(), lambda _: None, lambda _: None)
-    assert report.rejected == {"second": "planted: no"}
+    assert report.rejected == {"Waiting for the loader": "planted: no"}
     assert report.memory == {"eager": 1}
     assert report.pending == ()
-
-
-@pytest.mark.parametrize("seconds", [0.2, 1e-9])
-def test_the_time_limit_ends_the_run_and_what_is_missing_is_named(
-    seconds: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def endless(report: ClaimsReport, seconds: float) -> ClaimsReport:
-        while True:  # as a compilation that takes longer than the time
-            pass
-
-    messages: list[str] = []
-    pages: list[ClaimsReport] = []
-    parts = planted_parts(ClaimsConfig(), Path()) | {"second": endless}
-    monkeypatch.setattr(measure, "_parts", lambda config, image_dir: parts)
-    report = measure_claims(ClaimsConfig(seconds=seconds), Path(), messages.append, pages.append)
-    assert report.pending[-2:] == ("second", "third")
-    assert ("training" in report.tables) == ("first" not in report.pending)
-    assert pages[-1] == report
-    assert messages[-1].startswith("the time is over; not measured: ")
-    assert all(message.endswith("left") for message in messages[:-1])
-
-
-def test_each_part_gets_an_equal_share_of_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    shares: list[float] = []
-
-    def part(report: ClaimsReport, seconds: float) -> ClaimsReport:
-        shares.append(seconds)
-        return report
-
-    monkeypatch.setattr(measure, "_parts", lambda config, image_dir: dict.fromkeys("abc", part))
-    measure_claims(ClaimsConfig(seconds=3000.0), Path(), lambda _: None, lambda _: None)
-    assert shares == pytest.approx([1000.0, 1500.0, 3000.0], rel=0.1)  # no part took any time
+    assert EPOCH.judge(report).evidence == "planted: no"
 
 
 def test_a_loader_of_the_users_own_has_claims_of_its_own() -> None:
