@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
+# Hundreds of processes are started, and each would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help test bench check types examples format ci fuzz docs coverage gpu gpu-proof wheel constraints clean
@@ -13,7 +15,7 @@ help:
 	@echo "make test      run the tests"
 	@echo "make check     format, lint, types, layers, docstring examples"
 	@echo "make format    rewrite what ruff can fix"
-	@echo "make ci        what CI runs: check, test, and a short benchmark run"
+	@echo "make ci        what CI runs: check, test, docs, fuzz, a rehearsal of gpu-proof, a short benchmark run"
 	@echo "make docs      build the documentation into docs/_build; a warning is an error"
 	@echo "make fuzz      feed damaged files and messages to every reader, for SECONDS=60"
 	@echo "make coverage  line coverage of measure, judge, store and report; below 95 % fails"
@@ -57,6 +59,7 @@ ci: check
 	$(MAKE) test ARGS="-n auto --dist worksteal"
 	$(MAKE) docs
 	$(MAKE) fuzz SECONDS=20
+	$(MAKE) gpu-proof ARGS=--rehearse
 	$(MAKE) bench ARGS="$(SHORT_BENCH)"
 
 docs: $(READY)

@@ -5,14 +5,23 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
 pytest_plugins = ["pytester"]
+GPU_MARK = "mark.gpu"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the tests marked slow too")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m gpu`, import only files that mark tests so: importing all others takes minutes."""
+    if config.option.markexpr != "gpu" or collection_path.suffix != ".py":
+        return None
+    return GPU_MARK not in collection_path.read_text(encoding="utf-8") or None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -21,6 +30,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         raise pytest.UsageError(
             "PERFSUITE_REQUIRE_GPU is set: PyTorch finds no CUDA device, expected one; check the driver"
         )
+    for path in {item.path for item in gpu_items}:
+        if GPU_MARK not in path.read_text(encoding="utf-8"):
+            raise pytest.UsageError(
+                f"{path}: a test has the mark gpu from another file, expected `{GPU_MARK}` in this one"
+            )
     for item in items:
         if item.get_closest_marker("slow") and not config.getoption("--slow"):
             item.add_marker(pytest.mark.skip(reason="slow; run with --slow"))

@@ -191,7 +191,7 @@ def test_mirror_and_quarter_turn_are_cheaper_than_distortion(
 
 @pytest.fixture
 def gpu_images(gpu: GpuDevice) -> torch.Tensor:
-    shape = (gpu.size(64, rehearsal=2), 3, gpu.size(256, rehearsal=32), gpu.size(256, rehearsal=32))
+    shape = (gpu.choose(64, rehearsal=2), 3, gpu.choose(256, rehearsal=32), gpu.choose(256, rehearsal=32))
     return torch.randint(0, 256, shape, dtype=torch.uint8, device=gpu.name)
 
 

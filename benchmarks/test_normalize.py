@@ -150,7 +150,8 @@ def test_bfloat16_is_not_slower_than_float32(perf: Perf, image_batch: torch.Tens
 @pytest.fixture
 def gpu_images(gpu: GpuDevice) -> torch.Tensor:
     """256 images at 224 pixels, larger than any cache."""
-    shape = (gpu.size(256, rehearsal=2), 3, 224, 224)
+    side = gpu.choose(224, rehearsal=32)
+    shape = (gpu.choose(256, rehearsal=2), 3, side, side)
     return torch.randint(0, 256, shape, dtype=torch.uint8, device=gpu.name)
 
 

@@ -13,6 +13,7 @@ from torch import nn
 from benchmarks.gpu_proof.device import GpuDevice
 from perfsuite.advise.preset_search import CPU_COMPILED_CANDIDATES, find_fastest_preset
 from perfsuite.data.loaders import make_loaders
+from perfsuite.data.synthetic import dataset
 from perfsuite.pytest_plugin.fixture import Perf
 from perfsuite.training.inference.export import export
 from perfsuite.training.inference.model_cache import ModelCache
@@ -75,13 +76,19 @@ def test_gradient_accumulation_throughput(perf: Perf) -> None:
     perf(lambda: step.accumulate(parts), items=BATCH, unit="images")
 
 
+@pytest.fixture
+def eight_images(tmp_path: Path) -> Path:
+    return dataset.make_dataset(tmp_path / "images", images=8, classes=2, size=(96, 64))
+
+
 @pytest.mark.gpu
 @pytest.mark.floor(gpu_utilization="90 %")
-def test_loading_keeps_a_gpu_busy(perf: Perf, gpu: GpuDevice, image_dir: Path) -> None:
+def test_loading_keeps_a_gpu_busy(perf: Perf, gpu: GpuDevice, request: pytest.FixtureRequest) -> None:
+    image_dir: Path = request.getfixturevalue(gpu.choose("image_dir", "eight_images"))
     loaders = make_loaders(
-        image_dir, batch_size=gpu.size(128, 4), image_size=gpu.size(224, 64), device=gpu.name
+        image_dir, batch_size=gpu.choose(128, 4), image_size=gpu.choose(224, 32), device=gpu.name
     )
-    step = make_step(make_model("resnet50", 10).to(gpu.name), COMBINED)
+    step = make_step(make_model(gpu.choose("resnet50", "small"), 10).to(gpu.name), COMBINED)
 
     def epoch() -> None:
         for images, labels in loaders.train:
@@ -142,20 +149,20 @@ def test_resnet18_in_every_runtime(perf: Perf, runtime: str) -> None:
 @pytest.mark.gpu
 @pytest.mark.floor(speedup=2.5, where=LARGE_GPU)
 def test_combined_preset_on_resnet50(perf: Perf, gpu: GpuDevice) -> None:
-    _race_combined(perf, gpu, "resnet50", batch=gpu.size(128, 4), size=gpu.size(224, 64))
+    _race_combined(perf, gpu, "resnet50", batch=gpu.choose(128, 4), size=gpu.choose(224, 32))
 
 
 @pytest.mark.gpu
 @pytest.mark.floor(speedup=1.8, where=LARGE_GPU)
 def test_combined_preset_on_cifar_size(perf: Perf, gpu: GpuDevice) -> None:
-    _race_combined(perf, gpu, "resnet18-cifar", batch=gpu.size(256, 4), size=32)
+    _race_combined(perf, gpu, "resnet18-cifar", batch=gpu.choose(256, 4), size=32)
 
 
 @pytest.mark.gpu
 @pytest.mark.floor(images_per_second=4500, where={"gpu": "*H200*"})  # 7,950 is the best published there
 def test_resnet50_throughput(perf: Perf, gpu: GpuDevice) -> None:
-    images, labels = random_batch(gpu.size(256, 4), gpu.size(224, 64), gpu.name)
-    step = make_step(make_model("resnet50", 1000).to(gpu.name), COMBINED)
+    images, labels = random_batch(gpu.choose(256, 4), gpu.choose(224, 32), gpu.name)
+    step = make_step(make_model(gpu.choose("resnet50", "small"), 1000).to(gpu.name), COMBINED)
     perf(lambda: step(images, labels), items=len(images), unit="images", device=gpu.name)
 
 
@@ -172,6 +179,7 @@ def test_half_precision_takes_at_most_60_percent_of_the_memory(
 
 def _race_combined(perf: Perf, gpu: GpuDevice, name: str, batch: int, size: int) -> None:
     images, labels = random_batch(batch, size, gpu.name)
+    name = gpu.choose(name, "small")
     combined = make_step(make_model(name, 1000).to(gpu.name), COMBINED)
     eager = make_step(make_model(name, 1000).to(gpu.name))
     perf.race(

@@ -152,22 +152,6 @@ def test_the_gpu_job_runs_tests_and_limits_before_the_gate() -> None:
     assert job["steps"][gate]["if"] == "${{ !cancelled() }}", "else a broken limit would hide the gate"
 
 
-def test_without_a_required_gpu_the_tests_fail(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import torch
-
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    own = (ROOT / "conftest.py").read_text().replace('pytest_plugins = ["pytester"]', "")
-    pytester.makeconftest(own)
-    pytester.makeini("[pytest]\nmarkers = gpu: needs a GPU")
-    pytester.makepyfile("import pytest\n@pytest.mark.gpu\ndef test_gpu(): pass")
-    options = ("-p", "no:perfsuite", "-p", "no:hypothesispytest")
-    pytester.runpytest_inprocess(*options).assert_outcomes(skipped=1)
-    monkeypatch.setenv("PERFSUITE_REQUIRE_GPU", "1")
-    assert pytester.runpytest_inprocess(*options).ret == pytest.ExitCode.USAGE_ERROR
-
-
 def test_the_comment_is_rendered_from_checked_json_by_code_of_the_main_branch() -> None:
     text = TEXTS["gate-comment.yml"]
     for planted in ("", "${{ github.event.workflow_run.head_sha }}"):

@@ -17,7 +17,13 @@ from benchmarks.gpu_proof.rows_plugin import REHEARSAL_VARIABLE
 from benchmarks.gpu_proof.stage import ROOT, Row, Stage, StageContext, python_path
 from perfsuite.gate.descendants import descendants, kill
 
-REHEARSAL_PATIENCE = 6  # a machine without a GPU may have two slow cores
+# Without compilation, with Triton's kernels in its interpreter, and without threads that wait for each other.
+REHEARSAL_ENVIRONMENT = {
+    REHEARSAL_VARIABLE: "1",
+    "OMP_NUM_THREADS": "1",
+    "TORCHDYNAMO_DISABLE": "1",
+    "TRITON_INTERPRET": "1",
+}
 Command = Callable[[Stage, Path], Sequence[str]]
 
 
@@ -51,11 +57,9 @@ def run_stage(
 ) -> StageResult:
     """Run a stage in a new process group, and end it with all it started at the time limit."""
     rows_file(out, stage).unlink(missing_ok=True)
-    limit = stage.limit_seconds * (REHEARSAL_PATIENCE if is_rehearsal else 1)
     environment = {**os.environ, "PYTHONPATH": python_path()}
     if is_rehearsal:
-        # Without compilation, and with Triton's kernels in its interpreter.
-        environment |= {REHEARSAL_VARIABLE: "1", "TORCHDYNAMO_DISABLE": "1", "TRITON_INTERPRET": "1"}
+        environment |= REHEARSAL_ENVIRONMENT
     start = time.monotonic()
     log = out / f"{stage.name}.log"
     with log.open("wb") as output:
@@ -68,14 +72,14 @@ def run_stage(
             start_new_session=True,
         )
         try:
-            code: int | None = process.wait(limit)
+            code: int | None = process.wait(stage.limit_seconds)
         except subprocess.TimeoutExpired:
             code = None
         finally:
             _end_group(process)
     problem = ""
     if code is None:
-        problem = f"ended after its limit of {limit} s"
+        problem = f"ended after its limit of {stage.limit_seconds} s"
     elif code != 0:
         lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
         problem = next((line for line in reversed(lines) if line.strip()), f"exit code {code}")

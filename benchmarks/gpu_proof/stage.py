@@ -91,7 +91,7 @@ def benchmark_stage(
 
     def run(context: StageContext) -> Iterator[Row]:
         budget = REHEARSAL_SECONDS if context.is_rehearsal else seconds
-        context.pytest(file, f"--perf-max-time={budget}", "--benchmark-max-time=0.1")
+        context.pytest(file, "--slow", f"--perf-max-time={budget}", "--benchmark-max-time=0.1")
         return iter(())
 
     return Stage(order=order, name=name, title=title, limit_seconds=limit_seconds, run=run)

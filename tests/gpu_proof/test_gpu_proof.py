@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks.gpu_proof.__main__ import all_stages, main, run_all
+from benchmarks.gpu_proof.__main__ import all_stages, run_all
 from benchmarks.gpu_proof.rows_plugin import FAILED, REHEARSAL_VARIABLE, ROWS_VARIABLE
 from benchmarks.gpu_proof.runner import StageResult, run_stage, run_stage_here
 from benchmarks.gpu_proof.stage import ROOT, Row, Stage, StageContext
@@ -173,14 +173,6 @@ def test_a_mistake_is_told_from_a_limit_that_is_not_kept(
         monkeypatch.setenv(REHEARSAL_VARIABLE, "1")
     pytester.makepyfile(f"import pytest\n{source}")
     assert pytester.runpytest_inprocess("-p", PLUGIN, "--continue-on-collection-errors").ret == code
-
-
-def test_short_stages_pass_a_rehearsal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--out", str(tmp_path), "--rehearse", "--stage", "facts", "--stage", "claims"]) == 0
-    page = (tmp_path / "summary.md").read_text()
-    assert "copy bandwidth" in page
-    assert "these figures mean nothing" in page
-    assert "1 of 2: Machine" in capsys.readouterr().out
 
 
 def test_a_terminated_run_ends_the_processes_of_its_stage(tmp_path: Path) -> None:

@@ -2,55 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from statistics import median
-from time import perf_counter
-
-import torch
+from collections.abc import Iterator
 
 from benchmarks.gpu_proof.stage import Row, Stage, StageContext
 from perfsuite.measure.gpu import monitor_gpu
 
-REPEATS = 20
-
 
 def run(context: StageContext) -> Iterator[Row]:
+    import torch  # here, because every other process of the suite imports this module too
+
+    from benchmarks.gpu_proof import rates
+
     yield Row("torch", torch.__version__, f"CUDA {torch.version.cuda}")
     if not context.is_rehearsal:
         properties = torch.cuda.get_device_properties(0)
         yield Row("GPU", properties.name, f"{properties.total_memory / 2**30:.0f} GiB")
     with monitor_gpu() as gpu:
-        yield copy_bandwidth(context)
-        yield matrix_rate(context)
+        yield rates.copy_bandwidth(context)
+        yield rates.matrix_rate(context)
     if gpu.readings is not None:
         for name, value in gpu.readings.medians.items():
             yield Row(name, f"{value:.0f}", "median of the two measurements above")
-
-
-def copy_bandwidth(context: StageContext) -> Row:
-    """Bytes read and written per second by a copy that no cache holds."""
-    size = context.size(2**31, 2**24)
-    source, target = (torch.empty(size, dtype=torch.uint8, device=context.device) for _ in range(2))
-    seconds = _median_seconds(lambda: target.copy_(source), context)
-    return Row("copy bandwidth", f"{2 * size / seconds / 1e9:,.0f} GB/s", f"median of {REPEATS}")
-
-
-def matrix_rate(context: StageContext) -> Row:
-    side = context.size(8192, 256)
-    left, right = (torch.randn(side, side, device=context.device).bfloat16() for _ in range(2))
-    seconds = _median_seconds(lambda: left @ right, context)
-    return Row("bfloat16 matrix product", f"{2 * side**3 / seconds / 1e12:,.1f} TFLOP/s", f"{side} x {side}")
-
-
-def _median_seconds(call: Callable[[], object], context: StageContext) -> float:
-    seconds = []
-    for _ in range(REPEATS + 3):
-        start = perf_counter()
-        call()
-        if not context.is_rehearsal:
-            torch.cuda.synchronize()
-        seconds.append(perf_counter() - start)
-    return median(seconds[3:])
 
 
 STAGE = Stage(order=1, name="facts", title="Machine", limit_seconds=30, run=run)

@@ -42,11 +42,9 @@ def run(context: StageContext) -> Iterator[Row]:
 
 def _gate(context: StageContext, root: Path, name: str, base: str, head: str) -> Iterator[Row]:
     report = context.out / f"gate-{name}"
-    length = ["--time-budget", "50s"]
-    if context.is_rehearsal:  # one pair, and a few to confirm counters
-        length = ["--time-budget", "12s", "--max-pairs", "1"]
+    budget = "30s" if context.is_rehearsal else "50s"
     command = ["-m", "perfsuite", "gate", "--base", base, "--head", head, "--report", str(report)]
-    done = context.run(*command, "--time-everything", *length, "suite", cwd=root)
+    done = context.run(*command, "--time-everything", "--time-budget", budget, "suite", cwd=root)
     path = report / "gate.json"
     if not path.exists():
         last = (done.stderr or done.stdout).strip().splitlines()[-1:]
