@@ -20,6 +20,7 @@ from perfsuite.store.json_values import FieldError, check_boolean, field_error, 
 MAX_FILE_BYTES = 16 * 2**20
 MAX_TEXT = 10_000  # characters
 MAX_MEMBERS = 20_000  # of a list or an object
+MAX_LOG_RATIO = 700.0  # of times; that of a larger one is beyond a float
 _MAX_INTEGER = 2**63
 
 Item = TypeVar("Item")
@@ -112,6 +113,13 @@ def _number_or_infinity(value: object, who: str) -> float:
     return inf if value is None else _number(value, who)
 
 
+def _log_ratio(value: object, who: str) -> float:
+    log_ratio = _number_or_infinity(value, who)
+    if MAX_LOG_RATIO < log_ratio < inf:
+        raise field_error(who, value, f"a log ratio of at most {MAX_LOG_RATIO}, or null")
+    return log_ratio
+
+
 def _list(value: object, who: str, convert: Callable[[object, str], Item]) -> tuple[Item, ...]:
     if not isinstance(value, list) or len(value) > MAX_MEMBERS:
         raise field_error(who, value, f"a list of at most {MAX_MEMBERS} members")
@@ -143,9 +151,7 @@ def _gate(report: _Object) -> GateReport:
         target_mde=report.number("target_mde"),
         max_pairs=report.integer("max_pairs"),
         pairs=report.integer("pairs"),
-        null_log_ratios=report.mapping(
-            "null_log_ratios", lambda value, who: _list(value, who, _number_or_infinity)
-        ),
+        null_log_ratios=report.mapping("null_log_ratios", lambda value, who: _list(value, who, _log_ratio)),
         unfit=report.list("unfit", _text),
         skipped=report.mapping("skipped", _text),
         notes=report.list("notes", _text),
@@ -209,7 +215,7 @@ def _workload(value: object, who: str) -> WorkloadGateResult:
         verdicts=verdicts,
         file=workload.text("file"),
         line=workload.integer("line"),
-        log_ratios=workload.list("log_ratios", _number_or_infinity),
+        log_ratios=workload.list("log_ratios", _log_ratio),
         seconds_per_call=None if seconds is None else _pair(_number)(seconds, f"{who}.seconds_per_call"),
         stages=workload.list("stages", _stage),
         counters=workload.mapping("counters", _pair(_integer)),

@@ -129,6 +129,13 @@ def test_the_commands_of_a_page_run(page: str, playground: Playground) -> None:
             assert run_in_shell(statement, playground.root) in VERDICTS, statement
 
 
+@pytest.mark.parametrize(
+    "wrong", ["perfsuite swep", "perfsuite data check absent", "python -m pytest absent", "absent"]
+)
+def test_a_command_that_fails_is_found(wrong: str, tmp_path: Path) -> None:
+    assert run_in_shell(wrong, tmp_path) not in VERDICTS
+
+
 def run_in_shell(statement: str, folder: Path) -> int:
     bin_folder = Path(sys.executable).parent
     paths = os.pathsep.join([str(bin_folder), os.environ["PATH"]])

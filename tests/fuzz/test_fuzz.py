@@ -99,7 +99,15 @@ def test_a_command_that_ends_as_none_may_is_a_finding(
         run_command("compare")
 
 
-def test_a_command_that_ends_with_its_error_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("code", "printed"), [(13, ""), (1, "t: regressed"), (1, "t: broken")])
+def test_a_command_that_ends_with_its_error_or_verdict_is_none(
+    code: int, printed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The negative control."""
-    monkeypatch.setattr("tests.fuzz.target.main", lambda words: 13)
-    assert run_command("compare") == (13, "", "")
+
+    def end(words: list[str]) -> int:
+        sys.stdout.write(printed)
+        return code
+
+    monkeypatch.setattr("tests.fuzz.target.main", end)
+    assert run_command("compare") == (code, printed, "")

@@ -63,6 +63,11 @@ def kill_and_look(project: Project, tmp: Path, after_seconds: float, number: int
     time.sleep(after_seconds)
     running.send_signal(number)
     running.wait(timeout=30)
+    look_after_next_start(project, tmp)
+    assert state(project) == before
+
+
+def look_after_next_start(project: Project, tmp: Path) -> None:
     runs = [path.name for path in tmp.glob("perfsuite-gate-*/*")]
     workspace.remove_leftovers()
     # A workspace without an owner file is removed once it is too old to be a gate that just starts.
@@ -71,7 +76,6 @@ def kill_and_look(project: Project, tmp: Path, after_seconds: float, number: int
     workspace.remove_leftovers()
     assert leftovers(project, tmp) == []
     assert [pid for run in runs for pid in workspace.processes_of_run(run)] == []
-    assert state(project) == before
 
 
 @pytest.mark.parametrize("after_seconds", [0.9, 2.1, 4.5])
@@ -79,6 +83,19 @@ def test_a_killed_gate_leaves_nothing_after_the_next_start(
     ready: Project, tmp_path: Path, after_seconds: float
 ) -> None:
     kill_and_look(ready, tmp_path / "tmp", after_seconds, signal.SIGKILL)
+
+
+def test_what_a_killed_gate_leaves_until_then_is_seen(ready: Project, tmp_path: Path) -> None:
+    """The negative control: its folder, both worktrees, and while it runs a process."""
+    tmp = tmp_path / "tmp"
+    running = start(ready)
+    while (left := leftovers(ready, tmp)).count("worktree") < 2 or "process" not in left[-1]:
+        assert running.poll() is None, "a gate starts processes in its worktrees"
+        time.sleep(0.02)
+    running.kill()
+    running.wait()
+    assert leftovers(ready, tmp)[:3] == left[:3]
+    look_after_next_start(ready, tmp)
 
 
 @pytest.mark.slow

@@ -6,18 +6,21 @@ import multiprocessing.util
 import os
 import random
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import psutil
 import pytest
 
-from perfsuite.data.engines.worker_process import interrupts_deferred
+from perfsuite.data.engines.worker_process import WorkerProcess, interrupts_deferred
 from perfsuite.data.loader import Loader
 from perfsuite.data.sources.files import FileSource, image_folder
 from perfsuite.data.synthetic import dataset
 from perfsuite.errors import DataError
+from tests.data.engines.lossy_engine import LossyEngine
 from tests.data.engines.misbehaving import BATCH_SIZE, Outcome, loader_of, run_epoch
 
 IMAGES = 16
@@ -91,6 +94,34 @@ def test_an_epoch_after_an_interrupt_is_complete(files: FileSource, engine: str)
 @pytest.mark.parametrize("engine", ALL)
 def test_epochs_after_100_interrupts_are_complete(files: FileSource, engine: str) -> None:
     assert interrupt_epochs(files, engine, 100, seed=2) == 100
+
+
+@pytest.mark.parametrize("engine", ["inline", "threads"])
+def test_an_epoch_that_an_interrupt_cuts_is_found(
+    files: FileSource, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The negative control, as is the next test."""
+
+    make_loader = loader_of
+
+    def make_lossy_loader(*words: Any) -> Loader:
+        loader = make_loader(*words)
+        loader._engine = LossyEngine(loader._engine, cuts_later_epochs=True)
+        return loader
+
+    monkeypatch.setattr(sys.modules[__name__], "loader_of", make_lossy_loader)
+    with pytest.raises(AssertionError, match=f"images: {IMAGES - BATCH_SIZE} != {IMAGES}"):
+        interrupt_epochs(files, engine, 20, seed=1)
+
+
+def test_a_worker_process_that_remains_is_found(files: FileSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(WorkerProcess, "close", lambda worker, is_idle: None)
+        with pytest.raises(AssertionError, match=r"== \[\]"):
+            interrupt_epochs(files, "processes", 1, seed=1)
+    for child in children():
+        child.kill()
+        child.wait()
 
 
 @pytest.mark.parametrize("engine", ["processes", "subprocess"])

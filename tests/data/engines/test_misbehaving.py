@@ -17,6 +17,7 @@ from perfsuite.data.sources.base import Subset
 from perfsuite.data.sources.files import FileSource, image_folder
 from perfsuite.data.sources.splits import SPLITS
 from perfsuite.data.synthetic import dataset
+from tests.data.engines.lossy_engine import LossyEngine
 from tests.data.engines.misbehaving import (
     BAD_ROW,
     BATCH_SIZE,
@@ -53,18 +54,23 @@ class Loaders:
         self._source = copy_of(MisbehavingSource, files, control=str(control))
         self._loaders: dict[tuple[str, int, str], Loader] = {}
 
+    def open(self, engine: str, workers: int, policy: str) -> Loader:
+        return loader_of(self._source, engine, workers, policy)
+
     def outcome(self, behavior: str, engine: str, workers: int, policy: str) -> Outcome:
+        key = (engine, workers, policy)
+        if key not in self._loaders:
+            self._loaders[key] = self.open(*key)
+        return self.outcome_of(self._loaders[key], behavior)
+
+    def outcome_of(self, loader: Loader, behavior: str) -> Outcome:
         """The outcome of an epoch; the next one, of a well-behaved source, must be complete."""
-        loader = self._loaders.get((engine, workers, policy))
-        if loader is None:
-            loader = loader_of(self._source, engine, workers, policy)
-            self._loaders[engine, workers, policy] = loader
         self._control.write_text(behavior)
         loader.faults.reasons.clear()
         outcome = run_epoch(loader)
         self._control.write_text("")
         loader.faults.reasons.clear()
-        assert run_epoch(loader) == Outcome("", "", IMAGES), (engine, behavior)
+        assert run_epoch(loader) == Outcome("", "", IMAGES), (loader.engine, behavior)
         return outcome
 
     def close(self) -> None:
@@ -102,6 +108,21 @@ def test_every_engine_has_the_same_outcome(loaders: Loaders, behavior: str, poli
     assert len(expected.faults) == is_fault
     for engine, workers in ENGINES[1:]:
         assert loaders.outcome(behavior, engine, workers, policy) == expected, engine
+
+
+def test_an_engine_that_hides_errors_has_another_outcome(loaders: Loaders) -> None:
+    """The negative control, as is the next test."""
+    loader = loaders.open("threads", 0, "raise")
+    loader._engine = LossyEngine(loader._engine, hides_errors=True)
+    assert loaders.outcome_of(loader, "StopIteration") == Outcome("", "", BEFORE_THE_BAD_BATCH)
+    assert loaders.outcome("StopIteration", "threads", 0, "raise").error == "DataError"
+
+
+def test_an_engine_whose_next_epoch_is_cut_is_found(loaders: Loaders) -> None:
+    loader = loaders.open("threads", 0, "raise")
+    loader._engine = LossyEngine(loader._engine, cuts_later_epochs=True)
+    with pytest.raises(AssertionError, match=f"images: {IMAGES - BATCH_SIZE} != {IMAGES}"):
+        loaders.outcome_of(loader, "StopIteration")
 
 
 @pytest.mark.parametrize("behavior", HARMLESS)

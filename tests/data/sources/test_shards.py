@@ -17,7 +17,7 @@ from perfsuite.data.loaders import make_loaders
 from perfsuite.data.order import Order
 from perfsuite.data.sources.file_index import PackedStrings
 from perfsuite.data.sources.files import FileSource, image_folder
-from perfsuite.data.sources.shards import read_shards, write_shards
+from perfsuite.data.sources.shards import CLASS_NAMES_FILE, read_shards, write_shards
 from perfsuite.errors import DataError
 from tests.data.images import block_image, encode
 
@@ -203,6 +203,18 @@ def test_shards_are_not_overwritten_and_leave_no_temporary_files(folder: Path, s
     with pytest.raises(DataError, match="it exists already"):
         write_shards(image_folder(folder), shards)
     assert not list(shards.glob(".*"))
+
+
+def test_a_link_in_the_place_of_a_file_is_replaced_and_not_written_through(
+    folder: Path, tmp_path: Path
+) -> None:
+    outside, shards = tmp_path / "outside", tmp_path / "shards"
+    shards.mkdir()
+    for name in ("shard-000000.tar", CLASS_NAMES_FILE):
+        (shards / name).symlink_to(outside)
+    write_shards(image_folder(folder), shards)
+    assert not outside.exists()
+    assert len(read_shards(shards)) == 40
 
 
 @pytest.mark.parametrize(
