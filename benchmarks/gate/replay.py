@@ -10,7 +10,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from perfsuite.gate.schedule import TurnSchedule
 from perfsuite.judge.order_statistics import interquartile_mean
 from perfsuite.judge.pair_ratio import pair_standard_error
 from perfsuite.judge.sequential_rule import Decision, SequentialRule, decide
@@ -28,7 +27,6 @@ PLANTED_STAGE = {
     "pipeline": "resize",
 }
 NAMES = tuple(PLANTED_STAGE)
-SEVERAL_THREADS = ("collate", "step", "pipeline")
 # Consecutive pairs that one replay draws from, so that it keeps slow changes of the machine: twice as many as
 # it takes, at least.
 WINDOW = 48
@@ -56,38 +54,19 @@ def plant_file_name(percent: float, faster: bool) -> str:
     return f"plant-{'faster' if faster else 'slower'}-{percent:g}.jsonl"
 
 
-def recordings(state: str, any_schedule: bool = False) -> list[NullPair]:
-    """Null pairs recorded by themselves, and those of real gates while all workloads were undecided.
-
-    Workloads of several threads are left out where they were recorded with another target error than today's,
-    unless `any_schedule`.
-    """
+def recordings(state: str) -> list[NullPair]:
+    """Null pairs recorded by themselves, and those of real gates while all workloads were undecided."""
     null_pairs = [
-        _with_current_schedule(
-            record,
-            any_schedule,
-            {name: _pair_of_turns(entry["turns"]) for name, entry in record["workloads"].items()},
-        )
+        {name: _pair_of_turns(entry["turns"]) for name, entry in record["workloads"].items()}
         for record in read_records(f"null-{state}.jsonl")
     ]
     pairs_of_gates = [
-        _with_current_schedule(record, any_schedule, dict(zip(record["workloads"], pair, strict=True)))
+        dict(zip(record["workloads"], pair, strict=True))
         for record in read_records("real-null.jsonl")
         if record["state"] == state
         for pair in zip(*map(_pairs_of_gate, record["workloads"].values()), strict=False)
     ]
     return pairs_of_gates + null_pairs
-
-
-def recordings_of_any_schedule(state: str) -> list[NullPair]:
-    """Pairs with all workloads. Older ones are noisier, which makes it no easier for a replayed gate."""
-    return recordings(state, any_schedule=True)
-
-
-def _with_current_schedule(record: Record, any_schedule: bool, pair: NullPair) -> NullPair:
-    if any_schedule or record.get("threads_sharp") == TurnSchedule().threads_target_error:
-        return pair
-    return {name: recorded for name, recorded in pair.items() if name not in SEVERAL_THREADS}
 
 
 def _pairs_of_gate(entry: Record) -> list[RecordedPair]:

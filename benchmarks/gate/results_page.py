@@ -22,7 +22,6 @@ from replay import (
     random_signs,
     read_records,
     recordings,
-    recordings_of_any_schedule,
     replay,
     replay_as_recorded,
     sample_pairs,
@@ -42,7 +41,6 @@ from perfsuite.report.markdown_table import markdown_table
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "results" / "gate.md"
 GATES = 1000
-OLDER_TARGET_ERROR = 0.015  # of recordings that do not name theirs
 SIZES = (3.0, 5.0, 10.0)
 SMALL_CHANGE = 0.02
 SEEDS = {"normalize": "normalise"}  # the seed by which the published figures were made
@@ -114,7 +112,7 @@ def mde_within_twelve_pairs(state: str) -> str:
 
 
 def replayed_rows(state: str) -> tuple[list[list[object]], list[str]]:
-    pairs = recordings_of_any_schedule(state)
+    pairs = recordings(state)
     rows: list[list[object]] = []
     alarms: list[str] = []
     if len(pairs) < 24:
@@ -147,7 +145,7 @@ def replayed_rows(state: str) -> tuple[list[list[object]], list[str]]:
 
 def planted_replay_rows(state: str) -> list[list[object]]:
     """Each size planted in each workload: how often it is found, where detectable and overall."""
-    pairs = recordings_of_any_schedule(state)
+    pairs = recordings(state)
     rows: list[list[object]] = []
     if len(pairs) < 24:
         return []
@@ -180,7 +178,7 @@ def planted_replay_rows(state: str) -> list[list[object]]:
 
 def power_rows(state: str) -> list[list[object]]:
     """The printed MDE of each replayed gate, planted in its own pairs with the sides drawn again."""
-    pairs = recordings_of_any_schedule(state)
+    pairs = recordings(state)
     rows: list[list[object]] = []
     if len(pairs) < 24:
         return []
@@ -200,7 +198,7 @@ def power_rows(state: str) -> list[list[object]]:
 
 def small_change_rows(state: str) -> list[list[object]]:
     """A slowdown of `SMALL_CHANGE` planted in each workload of gates that are asked to find it."""
-    pairs = recordings_of_any_schedule(state)
+    pairs = recordings(state)
     rule = SequentialRule(
         workloads=len(NAMES),
         target_mde=SMALL_CHANGE,
@@ -319,7 +317,7 @@ def write_page(arguments: argparse.Namespace) -> None:
     parts = [
         "# What the gate detects, and how often it is wrong",
         "Made by `python benchmarks/gate/validation.py tables` from the recordings beside this page "
-        "(`gate/*.jsonl`), which its commands `record`, `real`, `plant` and `cost` made. "
+        "(`gate/*.jsonl`), which its commands `record`, `real` and `plant` made. "
         "Eight workloads (`benchmarks/gate/sample_project`), "
         f"2 cores ({' and '.join(machines)}), Python {platform.python_version()}, "
         f"torch {detect_environment().soft['torch']}. `loaded`: one core is kept busy with bursts of hashing "
@@ -335,8 +333,7 @@ def write_page(arguments: argparse.Namespace) -> None:
         ),
         "\n".join(f"- {mde_within_twelve_pairs(state)}" for state in states),
         f"## Whole gates replayed from these pairs ({GATES} each)",
-        "Shares of gates with at least one such verdict. Pairs recorded with an older target error are "
-        "included, with which workloads of several threads are noisier; the table above does not.",
+        "Shares of gates with at least one such verdict.",
         markdown_table(
             ["state", "how", "false alarms", "false improvements", "unclear"],
             [r for rows, _ in replays for r in rows],
@@ -359,19 +356,6 @@ def write_page(arguments: argparse.Namespace) -> None:
         markdown_table(
             ["planted", "found where detectable", "found in all", "stage named", "another reported"],
             real_planted_rows(),
-        ),
-        "## What a gate of twenty workloads costs if nothing changed",
-        markdown_table(
-            ["target error with several threads", "took", "pairs", "outcomes"],
-            [
-                [
-                    f"{100 * gate.get('threads_sharp', OLDER_TARGET_ERROR):.1f} %",
-                    f"{gate['seconds']} s",
-                    gate["pairs"],
-                    dict(Counter(result["outcome"] for result in gate["workloads"].values())),
-                ]
-                for gate in read_records("cost.jsonl")
-            ],
         ),
         "## How long whole gates take",
         "`python benchmarks/gate/wall_time.py`, which says what each case is. `timed`: the benchmarks whose "

@@ -4,7 +4,6 @@
     python benchmarks/gate/validation.py real --gates 30
     python benchmarks/gate/validation.py plant --percent 5 --gates 10
     python benchmarks/gate/validation.py plant --faster --percent 3 5 10
-    python benchmarks/gate/validation.py cost --gates 3
     python benchmarks/gate/validation.py tables
 
 `tables` writes docs/results/gate.md from the recordings. Every other command appends to
@@ -38,7 +37,6 @@ from perfsuite.gate.gate import gate  # noqa: E402
 from perfsuite.gate.pair_result import NodeId, PairResult  # noqa: E402
 from perfsuite.gate.pair_runner import PairRunner  # noqa: E402
 from perfsuite.gate.prepare_sides import open_pair_runner  # noqa: E402
-from perfsuite.gate.schedule import TurnSchedule  # noqa: E402
 from perfsuite.gate.settings import GateSettings  # noqa: E402
 from perfsuite.judge.gate_report import GateReport  # noqa: E402
 from perfsuite.judge.order_statistics import interquartile_mean  # noqa: E402
@@ -145,11 +143,11 @@ def short_name(name: str) -> str:
 
 
 def append_record(name: str, line: dict[str, object]) -> None:
-    """Append one line with its machine and target error: a recording may continue elsewhere or later."""
+    """Append one line with its machine: a recording may continue elsewhere or later."""
     RESULTS.mkdir(parents=True, exist_ok=True)
-    around = {"cpu": detect_environment().hard["cpu"], "threads_sharp": TurnSchedule().threads_target_error}
     with (RESULTS / name).open("a") as file:
-        file.write(json.dumps({**around, **line}, separators=(",", ":")) + "\n")
+        machine = {"cpu": detect_environment().hard["cpu"]}
+        file.write(json.dumps({**machine, **line}, separators=(",", ":")) + "\n")
 
 
 def record(arguments: argparse.Namespace) -> None:
@@ -258,56 +256,18 @@ def plant(arguments: argparse.Namespace) -> None:
             print(f"{names[percent]}: {workload} {true} %: {found.outcome} {found.worst.reason}", flush=True)
 
 
-TWENTY_BENCHMARKS = """
-import vision_workloads
-import pytest
-
-
-@pytest.fixture(scope="module")
-def files():
-    return vision_workloads.encoded_images(8)
-
-
-@pytest.mark.parametrize("project", range(20))
-def test_twenty(benchmark, files, project):
-    images = vision_workloads.decode(files)
-    lines = [f"1 {n / 997:.4f} 0.5 0.25 0.125" for n in range(1000)]
-    calls = [
-        lambda: vision_workloads.decode(files),
-        lambda: vision_workloads.resize(images),
-        lambda: vision_workloads.augment(vision_workloads.resize(images)),
-        lambda: vision_workloads.boxes(lines),
-        vision_workloads.Step(),
-    ]
-    benchmark(calls[project % len(calls)])
-"""
-
-
-def cost(arguments: argparse.Namespace) -> None:
-    """Run gates of twenty workloads in which nothing changed, to record their cost."""
-    name = "cost.jsonl"
-    while len(read_records(name)) < arguments.gates:
-        with sample_repository() as project:
-            (project / "suite" / "test_workloads.py").write_text(TWENTY_BENCHMARKS)
-            git(project, "commit", "--quiet", "--all", "--message", "twenty")
-            git(project, "commit", "--quiet", "--allow-empty", "--message", "nothing changed")
-            report = gate(GateSettings(base="HEAD~1", head="HEAD", time_everything=True), project)
-        append_record(name, summary(report))
-        print(f"{name}: {report.headline}, {report.pairs} pairs, {report.seconds:.0f} s", flush=True)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(required=True)
-    for function in (record, real, plant, cost):
+    for function in (record, real, plant):
         parser_of_command = commands.add_parser(function.__name__)
         parser_of_command.set_defaults(run=function)
         parser_of_command.add_argument("--minutes", type=float, default=1e6)
         parser_of_command.add_argument("--state", choices=("idle", "loaded"), default="idle")
         parser_of_command.add_argument("--pairs", type=int, default=200)
-        parser_of_command.add_argument("--gates", type=int, default={real: 30, cost: 3}.get(function, 10))
+        parser_of_command.add_argument("--gates", type=int, default=30 if function is real else 10)
         if function is plant:
             parser_of_command.add_argument("--percent", type=float, nargs="+", required=True)
             parser_of_command.add_argument("--faster", action="store_true")

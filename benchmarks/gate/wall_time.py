@@ -50,9 +50,10 @@ from project import MODELS
 @pytest.mark.parametrize("number", range(20))
 def test_compiled(benchmark, number):
     torch.manual_seed(0)
-    model = torch.compile(MODELS[number]())
+    layers = MODELS[number]()
+    model = torch.compile(layers)
     with torch.no_grad():
-        inputs = torch.rand(64, model[0].in_features)
+        inputs = torch.rand(64, layers[0].in_features)
         model(inputs)
         benchmark(model, inputs)
 """

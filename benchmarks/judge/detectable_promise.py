@@ -63,7 +63,7 @@ def slow_processes(share: float) -> PairNoise:
 
 def recorded(state: str) -> PairNoise:
     """Recorded pairs of one workload, from one window of time; sides are drawn again."""
-    recording = replay.recordings_of_any_schedule(state)
+    recording = replay.recordings(state)
 
     def noise(rng: np.random.Generator, pairs: int) -> Pairs:
         name = replay.NAMES[rng.integers(len(replay.NAMES))]

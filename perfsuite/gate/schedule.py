@@ -13,7 +13,7 @@ from perfsuite.judge.units import Range
 class TurnSchedule:
     """How long and how often each side works."""
 
-    turn_seconds: float = 0.005  # short: a busy neighbor on the core comes and goes within tenths of a second
+    turn_seconds: float = 0.002  # short: a busy neighbor on the core comes and goes within tenths of a second
     threads_turn_seconds: float = 0.01  # several threads take milliseconds to come to rest
     device_turn_seconds: float = 0.04  # a GPU switches processes slowly, and reading its state takes time
     min_turns: int = 8  # of each side
@@ -23,8 +23,9 @@ class TurnSchedule:
     target_error: float = 0.015  # standard error of a pair's log ratio at which no more turns are taken
     threads_target_error: float = 0.011  # with several threads, whose turns scatter more than processes do
     idle_wait_seconds: float = 0.002  # where it is unknown which threads have to come to rest
-    settle_seconds: float = 0.001  # untimed start of a turn: caches, and threads that wake up
-    sample_seconds: float = 0.001
+    settle_seconds: float = 0.0005  # untimed start of a turn, for the caches
+    threads_settle_seconds: float = 0.001  # several threads have to wake up
+    sample_seconds: float = 0.0002  # a turn is the median of its samples
     pin: bool = True  # busy threads to cores while they work
     max_retakes: int = 3  # of a turn in which the GPU was throttled
     cooling_seconds: float = 0.5
@@ -42,11 +43,14 @@ class TurnSchedule:
 
     def for_workload(self, threads: Sequence[int], on_device: bool) -> TurnSchedule:
         """The schedule of one workload, by the number of busy threads on either side (0: unknown)."""
-        if on_device:
-            return replace(self, turn_seconds=self.device_turn_seconds)
-        if set(threads) == {1}:
+        if set(threads) == {1} and not on_device:
             return self
-        return replace(self, turn_seconds=self.threads_turn_seconds, target_error=self.threads_target_error)
+        several = replace(self, settle_seconds=self.threads_settle_seconds)
+        if on_device:
+            return replace(several, turn_seconds=self.device_turn_seconds)
+        return replace(
+            several, turn_seconds=self.threads_turn_seconds, target_error=self.threads_target_error
+        )
 
     def is_enough(self, first: Sequence[float], second: Sequence[float], turn_seconds: float) -> bool:
         """Whether a pair needs no more turns. Their scatter decides it, never the sign of the difference.

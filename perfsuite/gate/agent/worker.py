@@ -24,7 +24,7 @@ from .stage_clock import AgentStageClock
 
 MAX_WARM_UP_SECONDS = 0.05
 # A call of one thread is warm when its fastest sample in such a time is no faster than those before.
-WARM_UP_WINDOW_SECONDS = 0.005
+WARM_UP_WINDOW_SECONDS = 0.003
 STEADY_RATIO = 0.98
 MAX_RECORDED_CALLS, RECORDED_SECONDS = 8, 0.1  # a call that chooses at random shows more than one path
 MAX_TURN_STRETCH = 4.0  # a pedantic setup may make a turn this many times longer than requested

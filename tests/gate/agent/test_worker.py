@@ -60,7 +60,7 @@ def test_each_command_is_answered_with_one_event(command: Message, event: str) -
 @pytest.mark.parametrize(
     ("call_seconds", "threads", "ends_at"),
     [
-        (lambda now: 0.001, [1], 0.01),  # in the second window of 5 ms, nothing is faster
+        (lambda now: 0.001, [1], 0.006),  # in the second window of 3 ms, nothing is faster
         (lambda now: 0.001 * (1 - 10 * now), [1], 0.05),  # it still becomes faster
         (lambda now: 0.001, [1, 2], 0.05),  # several threads
         (lambda now: 0.2, [1], 0.2),  # one call is longer than all of it

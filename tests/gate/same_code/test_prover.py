@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from perfsuite.gate.collect_suites import collect_suites
 from perfsuite.gate.pair_result import NodeId
 from perfsuite.gate.prepare_sides import open_pair_runner
 from perfsuite.gate.same_code.prover import SameCodeProver
@@ -99,6 +100,7 @@ def prove(project: Project, tests: list[str]) -> tuple[set[str], Mapping[str, st
     """The tests that are proven to run the same code, and the reasons against the others."""
     nodes = [NodeId(f"benchmarks/{test}") for test in tests]
     with open_pair_runner(project.root, quick_settings(), random.Random(1)) as runner:
+        collect_suites(runner)  # from here on, what both sides import comes from a fork server
         prover = SameCodeProver(
             roots={side: tree.path for side, tree in runner.worktrees.items()}, workspace=runner.workspace
         )
@@ -123,6 +125,25 @@ def test_a_test_is_the_same_only_where_no_process_state_may_differ(project: Proj
     assert proven == {"same", "import"}
     assert reasons["reads_the_cache"] == reasons["fills_the_cache"] == "toy/shared.py: table differs"
     assert reasons["model"] == reasons["model_again"] == "toy/shared.py: make_model differs"
+
+
+TEST_TORCH = """
+import torch
+from toy import other
+
+
+def test_torch(benchmark):
+    benchmark(torch.ones, other.SIZE)
+"""
+
+
+def test_a_test_that_uses_torch_can_be_proven(project: Project) -> None:
+    """torch is imported before the recording, and some of its modules name files that do not exist."""
+    project.commit({**FILES, "benchmarks/test_torch.py": TEST_TORCH})
+    project.commit({"toy/shared.py": SHARED.format(model=2, table=2)})
+    assert prove(project, ["test_torch.py::test_torch"]) == ({"torch"}, {})
+    project.commit({"toy/other.py": FILES["toy/other.py"].replace("SIZE = 1", "SIZE = 2")})
+    assert prove(project, ["test_torch.py::test_torch"])[0] == set()
 
 
 def test_a_module_counts_only_for_the_files_that_import_it(project: Project) -> None:

@@ -177,8 +177,8 @@ class Recorder:
     def _note_loaded(self) -> None:
         """Note the project's files that were in use before the recording began."""
         modules = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
-        for file in [*modules, *_mapped_files()]:
-            name = self._files.name(file) if file else ""
+        for file in filter(_is_a_file, [*modules, *_mapped_files()]):
+            name = self._files.name(file)
             if name in self.request["names"]:
                 self.note("file", f"{name}, which differs, was loaded before the recording")
             elif name and not any(part in name for part in INSTALLED_FOLDERS):
@@ -206,6 +206,11 @@ def _texts(constants: Iterable[object]) -> Iterator[str]:
 
 def _digest(lines: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
+
+
+def _is_a_file(path: Any) -> bool:
+    """Whether a module's `__file__` names a file: `torch.ops` has one that does not exist, `_ops.py`."""
+    return bool(path) and (not isinstance(path, str) or path.startswith(os.sep) or Path(path).exists())
 
 
 def _mapped_files() -> list[str]:
