@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
@@ -77,6 +78,12 @@ def test_every_plot_is_drawn_for_wide_and_narrow_screens_and_has_its_figures() -
     assert sum(tag == "circle" and "cy" in attributes for tag, attributes in tags) == 2 * pairs + 1, (
         "one in the legend"
     )
+
+
+def test_all_plots_of_a_page_have_one_scale() -> None:
+    ends = re.findall(r'text-anchor="middle">(\+[^<]*)<', html.render(all_outcomes()))
+    assert len(ends) > 10
+    assert len(set(ends)) == 1
 
 
 def test_the_page_can_be_scrolled_with_the_keyboard() -> None:

@@ -116,10 +116,11 @@ def test_addresses_that_run_something_are_no_links(address: str) -> None:
 
 
 def test_names_in_tables_break_where_their_parts_end() -> None:
-    table = Table(columns=("a",), rows=(("benchmarks/test_a.py::test_b",), (Link("a_b", "x.html"),)))
+    long = "test_of_a_very_long_name_in_words"
+    table = Table(columns=("a",), rows=((f"benchmarks/test_a.py::{long}",), (Link("a/b", "x.html"),)))
     page = render_html(Document(stem="x", title="x", sections=(Section("s", (table,)),)))
-    assert "benchmarks/<wbr>test_<wbr>a.py::<wbr>test_<wbr>b" in page
-    assert ">a_<wbr>b</a>" in page
+    assert "benchmarks/<wbr>test_a.py::<wbr>test_of_a_very_long_name_<wbr>in_<wbr>words" in page
+    assert ">a/<wbr>b</a>" in page
 
 
 def test_long_tables_are_cut_and_counted() -> None:

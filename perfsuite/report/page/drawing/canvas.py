@@ -106,7 +106,7 @@ def text_width(text: str) -> float:
 def shorten(text: str, width: float) -> str:
     """Cut the middle out of a text that is wider than `width` pixels.
 
-    >>> shorten("test_loaders.py::test_decode[large]", 120)
+    >>> shorten("test_loaders.py::test_decode[large]", 140)
     'test_load...e[large]'
     """
     room = max(5, int(width / CHARACTER_WIDTH) + 2)
