@@ -17,7 +17,7 @@ from benchmarks.rows import __main__ as rows_main
 from benchmarks.rows import load_epochs
 from benchmarks.rows.__main__ import SWEEP_FILE, main, render_page, run_rows
 from benchmarks.rows.commands import PROCESSES, SETUP
-from benchmarks.rows.row import CommandOutput, Row, command_words, judge_row, run_command
+from benchmarks.rows.row import CommandOutput, Row, RowResult, command_words, judge_row, run_command
 from benchmarks.rows.table import ROW_IDS, rows
 from perfsuite.advise.claims.markdown import render_claims
 from perfsuite.advise.claims.results import ClaimsReport, SpeedupRow
@@ -140,6 +140,52 @@ def test_a_planted_failing_command_is_shown_as_failing_and_stops_no_other(tmp_pa
     page = render_page(results, False)
     assert "| fails: exit code 1: a &#124; planted &lt;fault&gt; |" in page
     assert "printed nothing that matches" in page
+
+
+def result(id_: str, figure: str, verdict: str = "works") -> RowResult:
+    return RowResult(Row(id=id_, what="", command="x", figure=""), verdict, (figure,))
+
+
+def test_rows_that_are_run_again_replace_those_of_the_page_and_the_others_stay() -> None:
+    earlier = render_page(
+        [result("A1", "one"), result("A2", "two | three"), result("B1", "old", "fails")], False
+    )
+    earlier = earlier.replace("- machine of A1, A2, B1: ", "- machine of A1, A2, B1: an older one, ")
+    page = render_page([result("E2", "last"), result("B1", "new")], True, earlier)
+    rows = [line.split(" | ")[0::3] for line in page.splitlines() if line.startswith("| ")]
+    assert [cells[0] for cells in rows] == ["| id", "| A1", "| A2", "| B1", "| E2"]
+    assert [cells[1] for cells in rows] == ["figure", "one", "two &#124; three", "new", "last"]
+    assert "old |" not in page
+    assert "fails" not in page
+    notes = [line.split(",", 2) for line in page.splitlines() if line.startswith("- ")]
+    assert [note[0] for note in notes] == ["- machine of A1", "- machine of B1"]
+    assert notes[0][1] == " A2: an older one"
+    assert "quick" not in notes[0][2]
+    assert "quick" in notes[1][2]
+
+
+def test_the_note_of_a_whole_run_is_kept_for_the_rows_that_stay() -> None:
+    whole = render_page([result(id_, "old") for id_ in ROW_IDS], False)
+    assert "\n- machine: " in whole
+    page = render_page([result("A1", "new")], False, whole)
+    assert "\n- machine of A2, A3, " in page
+    assert "\n- machine of A1: " in page
+    again = render_page([result(id_, "newest") for id_ in ROW_IDS], False, page)
+    assert again.count("\n- machine") == 1, "a note without rows is dropped"
+    assert "old" not in again
+
+
+@pytest.mark.parametrize(("only", "stays"), [(["--only", "A2"], True), ([], False)])
+def test_only_a_run_of_some_rows_keeps_the_others(
+    only: list[str], stays: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "rows.md"
+    out.write_text(render_page([result("A1", "of an earlier run")], False))
+    monkeypatch.setattr(rows_main, "prepare", lambda folder: None)
+    monkeypatch.setattr(rows_main, "run_rows", lambda chosen, folder, gpu: [result("A2", "new")])
+    assert main([*only, "--out", str(out)]) == 0
+    assert ("of an earlier run" in out.read_text()) == stays
+    assert "| new |" in out.read_text()
 
 
 def test_rows_with_the_same_command_share_its_output(tmp_path: Path) -> None:

@@ -25,17 +25,17 @@ class Part:
     seconds: float
 
 
-# In a run of another time, each has the same share of it. Compilation alone takes a minute on two cores.
+# In a run of another time, each has the same share of it. Most goes to the steps, which are compiled first.
 PARTS: Mapping[str, Part] = {
-    "loading": Part("Loading", 25),
-    "bottleneck": Part("Loader against training step", 25),
-    "stalls": Part("Waiting for the loader", 20),
-    "batch size": Part("Batch size", 20),
-    "training": Part("Training step", 90),
-    "epoch": Part("Whole epochs, loading included", 50),
+    "loading": Part("Loading", 20),
+    "bottleneck": Part("Loader against training step", 20),
+    "stalls": Part("Waiting for the loader", 15),
+    "batch size": Part("Batch size", 15),
+    "training": Part("Training step", 105),
+    "epoch": Part("Whole epochs, loading included", 45),
     "memory": Part("Memory", 10),
-    "inference": Part("Inference", 40),
-    "processes": Part("Whole processes", 40),
+    "inference": Part("Inference", 45),
+    "processes": Part("Whole processes", 45),
 }
 DEFAULT_SECONDS = sum(part.seconds for part in PARTS.values())
 

@@ -16,7 +16,7 @@ from perfsuite.measure.sampling import SamplingPlan, calibrate, warm_up
 from perfsuite.measure.turns import TurnSamples, run_blocks
 
 Call = Callable[[], object]
-PREPARATION_SHARE = 0.6  # of a part's time, for compilation and the comparison of results
+PREPARATION_SHARE = 0.75  # of a part's time, for compilation and the comparison of results
 WARM_UP_SHARE = 0.2  # of the time that is left then
 
 

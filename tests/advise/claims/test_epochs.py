@@ -24,7 +24,7 @@ from perfsuite.training.step.compile import CompileFallbackWarning
 from perfsuite.training.step.presets import COMBINED, Preset
 
 CONFIG = ClaimsConfig(image_size=16, batch_size=8)
-LIMIT = TimeLimit.start(60.0)
+LIMIT = TimeLimit(3600.0, 0.0, lambda: 0.0)  # on a clock that stands still
 PRESETS = {variant.preset for variant in EPOCH_VARIANTS.values()}
 
 

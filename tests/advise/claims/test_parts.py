@@ -131,7 +131,7 @@ def test_where_nothing_can_be_interrupted_parts_without_time_are_named_and_not_b
 def test_progress_has_the_part_its_time_and_the_time_left() -> None:
     run = Run()
     run.report()
-    assert run.messages[0] == "1 of 9: Loading, 25 s; 5.3 min left"
+    assert run.messages[0] == "1 of 9: Loading, 20 s; 5.3 min left"
     assert len(run.messages) == len(PARTS)
     assert all(message.endswith(" left") for message in run.messages)
 
