@@ -14,6 +14,7 @@ import torch
 
 from perfsuite.data.batch import Batch, BatchBuffer, BatchLayout, BatchTask
 from perfsuite.data.engines.base import Engine, ExclusiveIteration, max_batch_rows
+from perfsuite.signals import interrupts_deferred
 
 
 class _DeviceBatch(NamedTuple):
@@ -63,7 +64,8 @@ class DevicePrefetcher:
             target=self._copy, args=(tasks, free, ready), name="perfsuite-copy", daemon=True
         )
         try:
-            self._copier.start()
+            with interrupts_deferred():  # only a thread that has begun can be joined
+                self._copier.start()
             while (item := ready.get()) is not None:
                 if isinstance(item, BaseException):
                     raise item

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
-from types import FrameType
 from typing import Any
 
 import torch
@@ -75,23 +73,6 @@ class WorkerProcess:
         if self.process.exitcode is None:
             self.process.kill()  # SIGTERM does not end a stopped process
             self.process.join()
-
-
-@contextmanager
-def interrupts_deferred() -> Iterator[None]:
-    """Handle Ctrl-C after the block, so that no process is left half started or half stopped."""
-    handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(handler):
-        yield
-        return
-    received: list[FrameType | None] = []
-    signal.signal(signal.SIGINT, lambda number, frame: received.append(frame))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-        if received:
-            handler(signal.SIGINT, received[0])
 
 
 def _worker_main(setup: WorkerSetup, pipe: Connection) -> None:

@@ -12,6 +12,8 @@ from queue import Empty, SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 from weakref import WeakSet
 
+from perfsuite.signals import interrupts_deferred
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -42,8 +44,9 @@ class WorkerThreads:
             thread = threading.Thread(
                 target=_run_calls, args=(self._calls,), name=f"{self._name}_{number}", daemon=True
             )
-            thread.start()
-            self._threads.append(thread)
+            with interrupts_deferred():  # `close` must know every thread
+                thread.start()
+                self._threads.append(thread)
         future: Future[T] = Future()
         self._calls.put((future, lambda: function(*args, **kwargs)))
         return future

@@ -8,6 +8,7 @@ import random
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from perfsuite.data.engines.worker_process import WorkerProcess, interrupts_deferred
+from perfsuite.data.engines.worker_process import WorkerProcess
 from perfsuite.data.loader import Loader
 from perfsuite.data.sources.files import FileSource, image_folder
 from perfsuite.data.synthetic import dataset
@@ -155,6 +156,50 @@ def interrupting(loader: Loader) -> Iterator[None]:
         yield
 
 
+class LateThread(threading.Thread):
+    """Begins late; Ctrl-C comes while its starter waits for that."""
+
+    def _bootstrap(self) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
+        super()._bootstrap()  # type: ignore[misc]
+
+
+def interrupt_late_start(loader: Loader, thread_class: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(thread_class, LateThread)
+        with pytest.raises(KeyboardInterrupt):
+            run_batches(loader)
+
+
+def living_threads(name: str) -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith(name)]
+
+
+def test_an_interrupt_while_a_worker_thread_starts_leaves_no_thread(files: FileSource) -> None:
+    loader = loader_of(files, "threads", 2, "raise")
+    try:
+        interrupt_late_start(loader, "threading.Thread")
+        deadline = time.monotonic() + 10
+        while remaining := living_threads("perfsuite-load"):
+            assert time.monotonic() < deadline, remaining
+            time.sleep(0.01)
+        assert run_epoch(loader) == Outcome("", "", IMAGES)
+    finally:
+        loader.close()
+
+
+def test_an_interrupt_while_the_copying_thread_starts_waits_for_its_end(files: FileSource) -> None:
+    """It would take batches of the next epoch."""
+    loader = loader_of(files, "threads copied", 2, "raise")
+    try:
+        interrupt_late_start(loader, "perfsuite.data.engines.device_prefetch.Thread")
+        assert living_threads("perfsuite-copy") == []
+        assert run_epoch(loader) == Outcome("", "", IMAGES)
+    finally:
+        loader.close()
+
+
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork")
 @pytest.mark.parametrize("engine", ["processes", "subprocess"])
 def test_a_forked_child_that_ends_in_order_leaves_the_workers_of_its_parent(
@@ -174,21 +219,6 @@ def test_a_forked_child_that_ends_in_order_leaves_the_workers_of_its_parent(
         assert {child.pid for child in children()} == before
     finally:
         loader.close()
-
-
-def test_a_deferred_interrupt_comes_after_the_block() -> None:
-    steps = []
-
-    def work() -> None:
-        with interrupts_deferred():
-            os.kill(os.getpid(), signal.SIGINT)
-            steps.append("not interrupted")
-        steps.append("interrupted")
-
-    with pytest.raises(KeyboardInterrupt):
-        work()
-    assert steps == ["not interrupted"]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def exit_code_of_child(work: Callable[[], int]) -> int:
