@@ -16,6 +16,7 @@ from replay import (
     NAMES,
     RESULTS,
     NullPair,
+    Record,
     judge_pairs,
     median_error,
     plant_file_name,
@@ -43,6 +44,7 @@ PAGE = ROOT / "docs" / "results" / "gate.md"
 GATES = 1000
 SIZES = (3.0, 5.0, 10.0)
 SMALL_CHANGE = 0.02
+FIRST_TURN_SECONDS = 0.005  # of recordings that do not name theirs
 SEEDS = {"normalize": "normalise"}  # the seed by which the published figures were made
 
 
@@ -58,20 +60,25 @@ def share_with_interval(hits: int, of: int) -> str:
 
 
 def progress_rows() -> list[list[object]]:
-    """How much has been recorded, and how much the validation asks for."""
-    return [
-        *([f"null pairs, {state}", len(recordings(state)), 200] for state in ("idle", "loaded")),
-        ["gates run for real", len(read_records("real-null.jsonl")), 30],
-        *(
-            [
-                f"gates with {percent:g} % planted ({kind})",
-                len(read_records(plant_file_name(percent, faster))),
-                10,
-            ]
-            for kind, faster in (("slower", False), ("faster", True))
-            for percent in SIZES
-        ),
-    ]
+    """How much has been recorded, how much the validation asks for, and with turns of which length."""
+    gates = read_records("real-null.jsonl")
+    rows: list[list[object]] = []
+    for state in ("idle", "loaded"):
+        records = read_records(f"null-{state}.jsonl")
+        records += [gate for gate in gates if gate["state"] == state]
+        rows.append([f"null pairs, {state}", len(recordings(state)), 200, _turn_lengths(records)])
+    rows.append(["gates run for real", len(gates), 30, _turn_lengths(gates)])
+    for kind, faster in (("slower", False), ("faster", True)):
+        for percent in SIZES:
+            records = read_records(plant_file_name(percent, faster))
+            what = f"gates with {percent:g} % planted ({kind})"
+            rows.append([what, len(records), 10, _turn_lengths(records)])
+    return rows
+
+
+def _turn_lengths(records: Sequence[Record]) -> str:
+    lengths = {record.get("turn_seconds", FIRST_TURN_SECONDS) for record in records}
+    return ", ".join(f"{1000 * seconds:g} ms" for seconds in sorted(lengths))
 
 
 def spread_rows(state: str) -> Iterator[list[object]]:
@@ -323,7 +330,7 @@ def write_page(arguments: argparse.Namespace) -> None:
         f"torch {detect_environment().soft['torch']}. `loaded`: one core is kept busy with bursts of hashing "
         "and writing.",
         "## How much has been recorded",
-        markdown_table(["what", "recorded", "asked for"], progress_rows()),
+        markdown_table(["what", "recorded", "asked for", "turns of one thread"], progress_rows()),
         "## Null pairs: identical code on both sides",
         "A pair is two fresh processes that take turns. `found with` is the slowdown that a gate of eight "
         "workloads finds nine times in ten (alpha 1 %, tolerance 1 %) with that many pairs.",

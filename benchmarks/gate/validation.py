@@ -37,6 +37,7 @@ from perfsuite.gate.gate import gate  # noqa: E402
 from perfsuite.gate.pair_result import NodeId, PairResult  # noqa: E402
 from perfsuite.gate.pair_runner import PairRunner  # noqa: E402
 from perfsuite.gate.prepare_sides import open_pair_runner  # noqa: E402
+from perfsuite.gate.schedule import TurnSchedule  # noqa: E402
 from perfsuite.gate.settings import GateSettings  # noqa: E402
 from perfsuite.judge.gate_report import GateReport  # noqa: E402
 from perfsuite.judge.order_statistics import interquartile_mean  # noqa: E402
@@ -143,11 +144,11 @@ def short_name(name: str) -> str:
 
 
 def append_record(name: str, line: dict[str, object]) -> None:
-    """Append one line with its machine: a recording may continue elsewhere or later."""
+    """Append one line with its machine and its turns: a recording may continue elsewhere or later."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     with (RESULTS / name).open("a") as file:
-        machine = {"cpu": detect_environment().hard["cpu"]}
-        file.write(json.dumps({**machine, **line}, separators=(",", ":")) + "\n")
+        around = {"cpu": detect_environment().hard["cpu"], "turn_seconds": TurnSchedule().turn_seconds}
+        file.write(json.dumps({**around, **line}, separators=(",", ":")) + "\n")
 
 
 def record(arguments: argparse.Namespace) -> None:
