@@ -11,6 +11,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.gpu_proof import stages
@@ -21,6 +22,8 @@ from perfsuite import atomic
 from perfsuite.discovery import discover
 from perfsuite.measure.environment import detect_environment
 from perfsuite.signals import sigterm_as_keyboard_interrupt
+
+REHEARSAL_PATIENCE = 2  # it may share two slow cores with others
 
 
 def all_stages() -> tuple[Stage, ...]:
@@ -44,6 +47,8 @@ def main(words: list[str] | None = None) -> int:
         run_stage_here(stage, StageContext(out, is_rehearsal(), rows_file(out, stage)))
         return 0
     chosen = [stage for stage in all_stages() if not arguments.stage or stage.name in arguments.stage]
+    if arguments.rehearse:
+        chosen = [replace(stage, limit_seconds=REHEARSAL_PATIENCE * stage.limit_seconds) for stage in chosen]
     with sigterm_as_keyboard_interrupt():  # the processes of a stage end with this one
         return run_all(chosen, arguments.out.resolve(), rehearse=arguments.rehearse)
 
