@@ -23,7 +23,7 @@ from perfsuite.discovery import discover
 from perfsuite.measure.environment import detect_environment
 from perfsuite.signals import sigterm_as_keyboard_interrupt
 
-REHEARSAL_PATIENCE = 2  # it may share two slow cores with others
+REHEARSAL_PATIENCE = 4  # it may share two slow cores with others
 
 
 def all_stages() -> tuple[Stage, ...]:

@@ -96,7 +96,7 @@ def test_there_are_at_least_sixty_misbehaving_sources() -> None:
     assert len(BEHAVIORS) >= 60
 
 
-TIME_LIMIT = 6  # seconds: it counts from the start of the worker, which is forked, on a busy machine
+TIME_LIMIT = 12  # seconds: it counts from the start of the worker, which is forked, on a busy machine
 
 
 @pytest.mark.parametrize("policy", ["raise", "skip"])
@@ -173,7 +173,7 @@ def test_a_hanging_read_is_an_error_that_names_worker_and_file(
     try:
         outcome = run_epoch(loader)
         assert outcome.error == "DataError"
-        assert outcome.message.startswith("loader: no batch within 6 s (")
+        assert outcome.message.startswith("loader: no batch within 12 s (")
         assert f" is at {files.name(BAD_ROW)}), expected one; check where" in outcome.message
         assert ("worker 1 of 1" in outcome.message) == (engine != "device")
         assert outcome.images == BEFORE_THE_BAD_BATCH

@@ -18,6 +18,13 @@ def test_a_benchmark_whose_code_is_the_same_is_kept_and_not_timed(project: Proje
     assert changed.timing_reason == "src/toy/jobs.py: decode differs"
 
 
+def test_everything_is_timed_where_the_user_asks_for_it(project: Project) -> None:
+    project.commit(src_layout())
+    project.commit({"README.md": "more"})
+    report = project.gate(time_everything=True)
+    assert all(workload.log_ratios and not workload.timing_reason for workload in report.workloads)
+
+
 def test_a_commit_without_code_runs_no_timed_pair(project: Project) -> None:
     project.commit(flat_layout())
     project.commit({"README.md": "more", "toy/jobs.py": jobs() + "\n# a comment\n"})
