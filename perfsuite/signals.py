@@ -1,4 +1,4 @@
-"""Treat SIGTERM as Ctrl-C, so that a job that a CI cancels reports and cleans up; defer Ctrl-C."""
+"""Treat SIGTERM as Ctrl-C: report partial results and clean up when a CI cancels the job."""
 
 from __future__ import annotations
 
@@ -31,20 +31,3 @@ def sigterm_as_keyboard_interrupt() -> Iterator[None]:
     finally:
         if signal.getsignal(signal.SIGTERM) is interrupt:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-@contextmanager
-def interrupts_deferred() -> Iterator[None]:
-    """Handle Ctrl-C after the block, so that no process or thread is left half started or half stopped."""
-    handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(handler):
-        yield
-        return
-    received: list[FrameType | None] = []
-    signal.signal(signal.SIGINT, lambda number, frame: received.append(frame))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-        if received:
-            handler(signal.SIGINT, received[0])

@@ -1,15 +1,14 @@
-"""SIGTERM is treated as Ctrl-C in the process that measures, and only there; Ctrl-C can be deferred."""
+"""SIGTERM is treated as Ctrl-C in the process that measures, and only there."""
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 
 import pytest
 
-from perfsuite.signals import interrupts_deferred, sigterm_as_keyboard_interrupt
+from perfsuite.signals import sigterm_as_keyboard_interrupt
 
 
 def test_sigterm_raises_keyboard_interrupt() -> None:
@@ -45,18 +44,3 @@ with sigterm_as_keyboard_interrupt():
 assert os.waitstatus_to_exitcode(status) == -signal.SIGTERM, status
 """
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_a_deferred_interrupt_comes_after_the_block() -> None:
-    steps = []
-
-    def work() -> None:
-        with interrupts_deferred():
-            os.kill(os.getpid(), signal.SIGINT)
-            steps.append("not interrupted")
-        steps.append("interrupted")
-
-    with pytest.raises(KeyboardInterrupt):
-        work()
-    assert steps == ["not interrupted"]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

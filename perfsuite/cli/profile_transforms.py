@@ -3,7 +3,7 @@
   perfsuite profile transforms --pipeline albumentations --input-size 1280x720
   perfsuite profile transforms --pipeline moderate --input-size 224x224 --input-size 512x512
   perfsuite profile transforms --pipeline operations    # elastic and grid distortion beside cheap operations
-  perfsuite profile transforms --pipeline mypackage.pipelines:validation
+  perfsuite profile transforms --pipeline my_package.pipelines:validation
 
 Each step is timed on its real input, in turns with the whole pipeline.
 """

@@ -1,4 +1,4 @@
-"""The folder that pages assume: images, annotations, maps, a model, a package, in a git repository."""
+"""The folder that pages assume: images, annotations, maps, a package and benchmarks, in a git repository."""
 
 from __future__ import annotations
 
@@ -24,6 +24,17 @@ class Net(nn.Sequential):
     def __init__(self):
         super().__init__(nn.Flatten(), nn.LazyLinear(2))
 """
+PIPELINES = """
+def validation(image):
+    return image[::2, ::2]
+"""
+BENCHMARKS = """
+def test_jpeg(perf):
+    perf(lambda: sum(range(1000)))
+
+def test_sorting(perf):
+    perf(lambda: sorted(range(1000, 0, -1)))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +52,7 @@ class Playground:
                 path.write_text(block.text)
 
     def commit(self) -> None:
-        """Commit everything, as the branch main here and at origin."""
+        """Commit everything as v1.2, then once more as main, here and at origin; leave a file uncommitted."""
         git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
         for words in (
             ["init", "--quiet", "--initial-branch", "main"],
@@ -49,10 +60,12 @@ class Playground:
             ["config", "user.email", "a@example.org"],
             ["add", "."],
             ["commit", "--quiet", "--message", "Begin"],
-            ["update-ref", "refs/remotes/origin/main", "HEAD"],
             ["tag", "v1.2"],
+            ["commit", "--quiet", "--allow-empty", "--message", "Continue"],
+            ["update-ref", "refs/remotes/origin/main", "HEAD"],
         ):
             subprocess.run([*git, *words], cwd=self.root, check=True)
+        (self.root / "notes.txt").write_text("A gate refuses to compare a commit with itself.\n")
 
 
 def make_playground(root: Path) -> Playground:
@@ -66,6 +79,9 @@ def make_playground(root: Path) -> Playground:
     package.mkdir()
     for name in ("__init__", "data", "models"):
         (package / f"{name}.py").write_text(PACKAGE)
+    (package / "pipelines.py").write_text(PIPELINES)
+    (root / "benchmarks").mkdir()
+    (root / "benchmarks" / "test_decode.py").write_text(BENCHMARKS)
     (root / "loader-settings.toml").write_text("num_workers = 1\n")
     (root / "train.toml").write_text("epochs = 1\n")
     (root / ".gitignore").write_text("images\nmaps\n.perfsuite\n*.pth\n__pycache__\n")
