@@ -65,9 +65,12 @@ ROWS = (
     Row(
         id="E9",
         what="MLflow",
-        command="perfsuite train --data-dir images --image-size 64 --epochs 1 --model-path e9.pth --quiet "
-        "--mlflow",
-        figure=r"test accuracy .*",
+        command="python -c \"from perfsuite.cli import main; main(['train', '--data-dir', 'images', "
+        "'--image-size', '64', '--epochs', '1', '--model-path', 'e9.pth', '--quiet', '--mlflow']); "
+        "from mlflow import MlflowClient; client = MlflowClient('sqlite:///mlflow.db'); "
+        "run = client.search_runs([client.get_experiment_by_name('perfsuite').experiment_id])[0]; "
+        "print('logged:', run.info.status, run.data.params); print('logged:', run.data.metrics)\"",
+        figure=r"^logged: .*",
         package="mlflow",
     ),
     Row(id="E10", what="advice by kind of GPU", command=CLAIMS, figure=r"^- (here|a small|a large).*"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from time import sleep
 
 import pytest
@@ -61,6 +62,19 @@ def test_no_block_begins_that_would_end_after_the_limit() -> None:
 
     time_within(TimeLimit.start(3.0, lambda: now), {"a": slow, "b": slow}, 1)
     assert 3.0 - 0.041 < now < 3.0 + 1e-9
+
+
+def test_calls_that_take_all_the_time_have_turns_and_no_warm_up() -> None:
+    """A call before the turns, one that shows how long it takes, and two turns."""
+    calls = dict.fromkeys("ab", 0)
+
+    def slow(name: str) -> None:
+        calls[name] += 1
+        sleep(0.02)
+
+    limit = TimeLimit(0.1, 0.0, lambda: 0.05 if sum(calls.values()) < 5 else 0.1)
+    time_within(limit, {name: partial(slow, name) for name in calls}, 1)
+    assert calls == {"a": 4, "b": 4}
 
 
 def test_whole_blocks_count_where_the_time_ends_in_a_later_one() -> None:
