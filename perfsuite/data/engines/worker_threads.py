@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 from weakref import WeakSet
 
-from perfsuite.signals import interrupts_deferred
+from perfsuite.data.engines.worker_environment import interrupts_deferred
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -55,7 +55,7 @@ class WorkerThreads:
         """End the threads after their present calls and wait for that; 0 seconds do not wait."""
         _open_pools.discard(self)
         threads, self._threads = self._threads, []
-        if not self.is_usable:
+        if not threads or not self.is_usable:  # a second call must not take what ends the threads
             return
         while True:
             try:

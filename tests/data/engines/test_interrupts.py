@@ -9,13 +9,14 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import psutil
 import pytest
 
+from perfsuite.data.engines.worker_environment import interrupts_deferred
 from perfsuite.data.engines.worker_process import WorkerProcess
 from perfsuite.data.loader import Loader
 from perfsuite.data.sources.files import FileSource, image_folder
@@ -120,9 +121,9 @@ def test_a_worker_process_that_remains_is_found(files: FileSource, monkeypatch: 
         patch.setattr(WorkerProcess, "close", lambda worker, is_idle: None)
         with pytest.raises(AssertionError, match=r"== \[\]"):
             interrupt_epochs(files, "processes", 1, seed=1)
-    for child in children():
-        child.kill()
-        child.wait()
+    for process in multiprocessing.active_children():
+        process.kill()
+        process.join()
 
 
 @pytest.mark.parametrize("engine", ["processes", "subprocess"])
@@ -172,16 +173,16 @@ def interrupt_late_start(loader: Loader, thread_class: str) -> None:
             run_batches(loader)
 
 
-def living_threads(name: str) -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith(name)]
+def new_threads(name: str, before: Collection[threading.Thread]) -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name.startswith(name) and each not in before]
 
 
 def test_an_interrupt_while_a_worker_thread_starts_leaves_no_thread(files: FileSource) -> None:
-    loader = loader_of(files, "threads", 2, "raise")
+    before, loader = threading.enumerate(), loader_of(files, "threads", 2, "raise")
     try:
         interrupt_late_start(loader, "threading.Thread")
         deadline = time.monotonic() + 10
-        while remaining := living_threads("perfsuite-load"):
+        while remaining := new_threads("perfsuite-load", before):
             assert time.monotonic() < deadline, remaining
             time.sleep(0.01)
         assert run_epoch(loader) == Outcome("", "", IMAGES)
@@ -191,10 +192,10 @@ def test_an_interrupt_while_a_worker_thread_starts_leaves_no_thread(files: FileS
 
 def test_an_interrupt_while_the_copying_thread_starts_waits_for_its_end(files: FileSource) -> None:
     """It would take batches of the next epoch."""
-    loader = loader_of(files, "threads copied", 2, "raise")
+    before, loader = threading.enumerate(), loader_of(files, "threads copied", 2, "raise")
     try:
         interrupt_late_start(loader, "perfsuite.data.engines.device_prefetch.Thread")
-        assert living_threads("perfsuite-copy") == []
+        assert new_threads("perfsuite-copy", before) == []
         assert run_epoch(loader) == Outcome("", "", IMAGES)
     finally:
         loader.close()
@@ -219,6 +220,21 @@ def test_a_forked_child_that_ends_in_order_leaves_the_workers_of_its_parent(
         assert {child.pid for child in children()} == before
     finally:
         loader.close()
+
+
+def test_a_deferred_interrupt_comes_after_the_block() -> None:
+    steps = []
+
+    def work() -> None:
+        with interrupts_deferred():
+            os.kill(os.getpid(), signal.SIGINT)
+            steps.append("not interrupted")
+        steps.append("interrupted")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert steps == ["not interrupted"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def exit_code_of_child(work: Callable[[], int]) -> int:
