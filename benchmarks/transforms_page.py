@@ -96,7 +96,7 @@ def render_page(record: Record) -> str:
         "Made by `python -m benchmarks.transforms_page` from the figures in `transforms.json` beside it.\n",
         f"- command: `{record['command']}`, {record['date']}, {record['seconds']} s",
         f"- machine: {facts['cpu']}, {facts['cores']} cores, GPU {facts['gpu']}; one core for each benchmark",
-        "- load average before and after (other processes ran beside it): {} and {}".format(*record["load"]),
+        "- load average before and after: {} and {}".format(*record["load"]),
         f"- versions: Python {facts['python']}, {versions}\n",
         _READING,
     ]
