@@ -10,7 +10,7 @@ from pathlib import Path
 from perfsuite.errors import NothingMeasuredError, UsageError
 from perfsuite.gate.gate import gate
 from perfsuite.gate.git import Repository, git_output
-from perfsuite.gate.pair_runner import OnProgress
+from perfsuite.gate.prepare_sides import OnProgress
 from perfsuite.gate.settings import GateSettings
 from perfsuite.judge.gate_report import GateReport
 from perfsuite.judge.verdict import Outcome

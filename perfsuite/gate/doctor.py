@@ -19,8 +19,7 @@ from perfsuite.gate import machine_checks
 from perfsuite.gate.collect_suites import collect_suites
 from perfsuite.gate.machine_checks import MachineCheck
 from perfsuite.gate.pair_result import WorkloadName
-from perfsuite.gate.pair_runner import OnProgress
-from perfsuite.gate.prepare_sides import open_pair_runner
+from perfsuite.gate.prepare_sides import OnProgress, open_pair_runner
 from perfsuite.gate.settings import GateSettings
 from perfsuite.gate.workload_state import WorkloadState
 from perfsuite.judge import sign_flip

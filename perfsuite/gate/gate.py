@@ -15,8 +15,7 @@ from perfsuite.gate.counting import count_benchmarks, nodes_to_run
 from perfsuite.gate.gate_state import GateContext, GateState
 from perfsuite.gate.gpu_notes import describe_other_processes, uses_device
 from perfsuite.gate.pair_result import NodeId
-from perfsuite.gate.pair_runner import OnProgress, ignore_progress
-from perfsuite.gate.prepare_sides import open_pair_runner
+from perfsuite.gate.prepare_sides import OnProgress, ignore_progress, open_pair_runner
 from perfsuite.gate.settings import GateSettings
 from perfsuite.gate.side_process import SIDES
 from perfsuite.gate.timing import time_workloads

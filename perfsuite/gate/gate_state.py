@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from perfsuite.gate import node_verdicts
 from perfsuite.gate.collection import CollectedSuites
 from perfsuite.gate.pair_result import NodeId, NodeOutcome, PairResult, WorkloadName
-from perfsuite.gate.pair_runner import OnProgress, PairRunner, ignore_progress
+from perfsuite.gate.pair_runner import PairRunner
+from perfsuite.gate.prepare_sides import OnProgress, ignore_progress
 from perfsuite.gate.settings import GateSettings
 from perfsuite.gate.side_process import other_side
 from perfsuite.gate.timing_plan import PairCosts

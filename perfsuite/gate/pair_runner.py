@@ -36,12 +36,6 @@ from perfsuite.measure.gpu import load_nvml
 RECORDING_SLOWDOWN = 2.0  # a recorded compilation may stay silent this many times longer
 MAX_CORES = 64  # the range that a pair's first core is drawn from
 
-OnProgress = Callable[[str], None]
-
-
-def ignore_progress(line: str) -> None:
-    """Show no progress."""
-
 
 def draw_order(rng: random.Random) -> tuple[str, ...]:
     """The sides of one pair, in an order that a coin decides; the statistical rules rest on this coin."""

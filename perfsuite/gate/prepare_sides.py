@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from perfsuite.gate.fresh_copy import MAX_FILES, can_be_copied
 from perfsuite.gate.git import Repository
 from perfsuite.gate.interpreter import project_interpreter
 from perfsuite.gate.launch import install_agent
-from perfsuite.gate.pair_runner import OnProgress, PairRunner, ignore_progress
+from perfsuite.gate.pair_runner import PairRunner
 from perfsuite.gate.project_layout import find_sources
 from perfsuite.gate.settings import GateSettings
 from perfsuite.gate.submodules import check_out_submodules
@@ -27,6 +27,12 @@ from perfsuite.gate.worktree import (
     refuse_outside_project,
     run_prepare_commands,
 )
+
+OnProgress = Callable[[str], None]
+
+
+def ignore_progress(line: str) -> None:
+    """Show no progress."""
 
 
 @contextmanager
