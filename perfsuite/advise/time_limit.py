@@ -51,6 +51,16 @@ class TimeLimit:
     def is_over(self) -> bool:
         return self.left <= 0
 
+    def suffices_for_another(self, done: int) -> bool:
+        """Whether one more would end in time, if it takes as long as each of those that are `done`.
+
+        >>> limit = TimeLimit(10.0, 0.0, timer=iter((6.0, 8.0)).__next__)
+        >>> limit.suffices_for_another(2), limit.suffices_for_another(2)
+        (True, False)
+        """
+        spent = self.timer() - self.begin
+        return spent + spent / done < self.seconds
+
 
 def divide_time(limit: TimeLimit, weights: Mapping[str, float]) -> Iterator[tuple[str, TimeLimit]]:
     """A limit for each name, begun when it is taken: its weight's share of what is left for it and the rest.

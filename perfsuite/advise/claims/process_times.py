@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from random import Random
 from time import perf_counter
 
+from perfsuite.advise.time_limit import TimeLimit
 from perfsuite.errors import PerfsuiteError
 from perfsuite.measure.turns import run_blocks
 
@@ -67,15 +68,14 @@ def time_processes_in_turns(
     """
     times: dict[str, list[ProcessTimes]] = {} if into is None else into
     times.update({name: [] for name in commands})
-    begin = perf_counter()
+    limit = TimeLimit.start(seconds)
 
     def turn(name: str) -> float:
         times[name].append(time_process(commands[name]))
         return times[name][-1].real
 
     def should_stop(blocks: int) -> bool:
-        spent = perf_counter() - begin
-        return 2 * blocks >= min_rounds and spent + spent / max(1, blocks) >= seconds
+        return blocks > 0 and 2 * blocks >= min_rounds and not limit.suffices_for_another(blocks)
 
     for _ in run_blocks(list(commands), turn, should_stop=should_stop, rng=Random()):
         pass

@@ -75,7 +75,7 @@ def time_within(
     blocks: list[tuple[float, ...]] = []
 
     def is_last(taken: int) -> bool:
-        return taken > 0 and turns.left <= (turns.seconds - turns.left) / taken
+        return taken > 0 and not turns.suffices_for_another(taken)
 
     def turn(name: str) -> float:
         return clock.time_calls(calls[name], repeats[name]) / repeats[name]
