@@ -1,6 +1,6 @@
 """Measure normalization and augmentation, and write docs/results/transforms.md.
 
-python -m benchmarks.transforms_page           # measure (five minutes), then write the figures and the page
+python -m benchmarks.transforms_page           # measure (a minute), then write the figures and the page
 python -m benchmarks.transforms_page --page    # write the page from the figures in transforms.json
 """
 
