@@ -1,4 +1,4 @@
-"""Treat SIGTERM as Ctrl-C: report partial results and clean up when a CI cancels the job."""
+"""Treat SIGTERM as Ctrl-C, and put interrupts off until what was started is known."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 
 
 @contextmanager
 def sigterm_as_keyboard_interrupt() -> Iterator[None]:
-    """Raise KeyboardInterrupt on SIGTERM while the block runs, unless the process already handles it."""
+    """Raise KeyboardInterrupt on SIGTERM while the block runs, unless the process already handles it.
+
+    A CI cancels a job with SIGTERM: partial results are still reported, and processes are ended.
+    """
     is_unhandled = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     if not is_unhandled or threading.current_thread() is not threading.main_thread():
         yield
@@ -31,3 +34,31 @@ def sigterm_as_keyboard_interrupt() -> Iterator[None]:
     finally:
         if signal.getsignal(signal.SIGTERM) is interrupt:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextmanager
+def interrupts_deferred() -> Iterator[None]:
+    """Handle Ctrl-C and SIGTERM after the block, so that no process or thread is left half started."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with ExitStack() as stack:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            stack.enter_context(_deferred(number))
+        yield
+
+
+@contextmanager
+def _deferred(number: int) -> Iterator[None]:
+    handler = signal.getsignal(number)
+    if not callable(handler):  # the default action, or ignored
+        yield
+        return
+    received: list[FrameType | None] = []
+    signal.signal(number, lambda number, frame: received.append(frame))
+    try:
+        yield
+    finally:
+        signal.signal(number, handler)
+        if received:
+            handler(number, received[0])

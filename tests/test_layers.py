@@ -28,6 +28,7 @@ FOUNDATION = {
     "user_objects",
     "toml_file",
     "cores",
+    "signals",
 }
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
-from perfsuite.signals import sigterm_as_keyboard_interrupt
+from benchmarks.gpu_proof.runner import run_stage
+from benchmarks.gpu_proof.stage import Stage
+from perfsuite.pytest_plugin import series
+from perfsuite.pytest_plugin.series import SeriesSide, run_pytest
+from perfsuite.signals import interrupts_deferred, sigterm_as_keyboard_interrupt
+from perfsuite.training.distributed.torchrun import run_ranks
+
+SLEEP = (sys.executable, "-c", "import time; time.sleep(60)")
 
 
 def test_sigterm_raises_keyboard_interrupt() -> None:
@@ -44,3 +56,53 @@ with sigterm_as_keyboard_interrupt():
 assert os.waitstatus_to_exitcode(status) == -signal.SIGTERM, status
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_deferred_interrupt_comes_after_the_block(number: signal.Signals) -> None:
+    steps = []
+
+    def work() -> None:
+        with interrupts_deferred():
+            signal.raise_signal(number)
+            steps.append("not interrupted")
+        steps.append("interrupted")
+
+    with sigterm_as_keyboard_interrupt(), pytest.raises(KeyboardInterrupt):
+        work()
+    assert steps == ["not interrupted"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def run_a_stage(tmp_path: Path) -> None:
+    stage = Stage(1, "sleep", "Sleep", 60, lambda context: [])
+    run_stage(stage, tmp_path, is_rehearsal=False, command=lambda stage, out: SLEEP)
+
+
+def run_a_repeat(tmp_path: Path) -> None:
+    run_pytest(SeriesSide("head", SLEEP, tmp_path, os.environ))
+
+
+def run_on_ranks(tmp_path: Path) -> None:
+    run_ranks(1, ["-m", "this"], 60)
+
+
+@pytest.mark.parametrize("run", [run_a_stage, run_a_repeat, run_on_ranks])
+def test_an_interrupt_while_a_process_starts_ends_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Callable[[Path], None]
+) -> None:
+    started: list[psutil.Process] = []
+
+    class InterruptedPopen(subprocess.Popen[Any]):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            started.append(psutil.Process(self.pid))
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(subprocess, "Popen", InterruptedPopen)
+    monkeypatch.setattr(series, "_END_SECONDS", (0.1, 10.0))
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path)
+    assert len(started) == 1
+    assert not started[0].is_running()

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.gpu_proof.rows_plugin import REHEARSAL_VARIABLE
 from benchmarks.gpu_proof.stage import ROOT, Row, Stage, StageContext, python_path
 from perfsuite.gate.descendants import descendants, kill
+from perfsuite.signals import interrupts_deferred
 
 # Without compilation, with Triton's kernels in its interpreter, and without threads that wait for each other.
 REHEARSAL_ENVIRONMENT = {
@@ -62,21 +63,21 @@ def run_stage(
         environment |= REHEARSAL_ENVIRONMENT
     start = time.monotonic()
     log = out / f"{stage.name}.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            list(command(stage, out)),
-            cwd=ROOT,
-            env=environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            code: int | None = process.wait(stage.limit_seconds)
-        except subprocess.TimeoutExpired:
-            code = None
-        finally:
-            _end_group(process)
+    code: int | None = None
+    with ExitStack() as stack:
+        output = stack.enter_context(log.open("wb"))
+        with interrupts_deferred():
+            process = subprocess.Popen(
+                list(command(stage, out)),
+                cwd=ROOT,
+                env=environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            stack.callback(_end_group, process)
+        with suppress(subprocess.TimeoutExpired):
+            code = process.wait(stage.limit_seconds)
     problem = ""
     if code is None:
         problem = f"ended after its limit of {stage.limit_seconds} s"

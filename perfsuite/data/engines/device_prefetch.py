@@ -14,7 +14,7 @@ import torch
 
 from perfsuite.data.batch import Batch, BatchBuffer, BatchLayout, BatchTask
 from perfsuite.data.engines.base import Engine, ExclusiveIteration, max_batch_rows
-from perfsuite.data.engines.worker_environment import interrupts_deferred
+from perfsuite.signals import interrupts_deferred
 
 
 class _DeviceBatch(NamedTuple):

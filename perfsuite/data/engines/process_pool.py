@@ -22,13 +22,13 @@ from perfsuite.data.engines.base import ExclusiveIteration, Faults, WorkerConfig
 from perfsuite.data.engines.prefetch import prefetch_in_order
 from perfsuite.data.engines.stuck_workers import IDLE, stuck_error
 from perfsuite.data.engines.worker_environment import (
-    interrupts_deferred,
     resolve_start_method,
     worker_death_error,
 )
 from perfsuite.data.engines.worker_process import WorkerProcess, WorkerSetup
 from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.sources.base import ImageSource
+from perfsuite.signals import interrupts_deferred
 
 _open_pools: WeakSet[ProcessPool] = WeakSet()
 

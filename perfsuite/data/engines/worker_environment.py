@@ -6,10 +6,8 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from types import FrameType
 
 import torch
 
@@ -51,23 +49,6 @@ def opencv_threads_disabled() -> Iterator[None]:
 def ignore_sigint() -> None:
     """In a worker process: ignore Ctrl-C, which also reaches the caller; the caller decides what ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-@contextmanager
-def interrupts_deferred() -> Iterator[None]:
-    """Handle Ctrl-C after the block, so that no process or thread is left half started or half stopped."""
-    handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(handler):
-        yield
-        return
-    received: list[FrameType | None] = []
-    signal.signal(signal.SIGINT, lambda number, frame: received.append(frame))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-        if received:
-            handler(signal.SIGINT, received[0])
 
 
 def limit_library_threads() -> None:

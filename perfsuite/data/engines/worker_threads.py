@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 from weakref import WeakSet
 
-from perfsuite.data.engines.worker_environment import interrupts_deferred
+from perfsuite.signals import interrupts_deferred
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -7,10 +7,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from perfsuite.cores import usable_cores
 from perfsuite.errors import PerfsuiteError
+from perfsuite.signals import interrupts_deferred
 
 # How long torchrun waits, after one rank has died, for the others to end before it kills them.
 SHUTDOWN_SECONDS = 10
@@ -58,7 +59,10 @@ def run_ranks(
 
     Where a rank fails, or the time is over, all are killed and PerfsuiteError says why.
     """
-    with start_ranks(ranks, words, environment) as process:
+    with ExitStack() as stack:
+        with interrupts_deferred():
+            process = stack.enter_context(start_ranks(ranks, words, environment))
+            stack.callback(kill_ranks, process)
         try:
             out, err = process.communicate(timeout=within_seconds)
         except subprocess.TimeoutExpired as error:
@@ -66,8 +70,6 @@ def run_ranks(
                 f"torchrun: {' '.join(words)} has not ended after {within_seconds:g} s; "
                 f"its {ranks} ranks were killed"
             ) from error
-        finally:
-            kill_ranks(process)
     if process.returncode != 0:
         raise PerfsuiteError(
             f"torchrun: {' '.join(words)} on {ranks} ranks: exit {process.returncode}, expected 0:\n"

@@ -16,7 +16,6 @@ from typing import Any
 import psutil
 import pytest
 
-from perfsuite.data.engines.worker_environment import interrupts_deferred
 from perfsuite.data.engines.worker_process import WorkerProcess
 from perfsuite.data.loader import Loader
 from perfsuite.data.sources.files import FileSource, image_folder
@@ -220,21 +219,6 @@ def test_a_forked_child_that_ends_in_order_leaves_the_workers_of_its_parent(
         assert {child.pid for child in children()} == before
     finally:
         loader.close()
-
-
-def test_a_deferred_interrupt_comes_after_the_block() -> None:
-    steps = []
-
-    def work() -> None:
-        with interrupts_deferred():
-            os.kill(os.getpid(), signal.SIGINT)
-            steps.append("not interrupted")
-        steps.append("interrupted")
-
-    with pytest.raises(KeyboardInterrupt):
-        work()
-    assert steps == ["not interrupted"]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def exit_code_of_child(work: Callable[[], int]) -> int:
