@@ -76,7 +76,7 @@ def test_a_deferred_interrupt_comes_after_the_block(number: signal.Signals) -> N
 
 
 def run_a_stage(tmp_path: Path) -> None:
-    stage = Stage(1, "sleep", "Sleep", 60, lambda context: [])
+    stage = Stage(1, "sleep", "Sleep", 60, lambda context: iter(()))
     run_stage(stage, tmp_path, is_rehearsal=False, command=lambda stage, out: SLEEP)
 
 
