@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -56,7 +57,7 @@ class LookupMonitor:
             "cpython.PyInterpreterState_New": self._on_interpreter,
         }
         self.harmless_processes = 0
-        self.is_own_profile = False  # while this package sets the profile function itself
+        self._is_own_profile = False  # while this package sets the profile function itself
 
     def start(self) -> None:
         sys.addaudithook(self._on_event)
@@ -64,6 +65,15 @@ class LookupMonitor:
             _wrap(name, self._on_stat)
         if self._one_sided:
             sys.meta_path.insert(0, self)
+
+    @contextmanager
+    def own_profile(self) -> Iterator[None]:
+        """In this block, this package sets the profile function itself."""
+        self._is_own_profile = True
+        try:
+            yield
+        finally:
+            self._is_own_profile = False
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
         """Find no module, but note that one was looked for that only one side has."""
@@ -108,7 +118,7 @@ class LookupMonitor:
     def _on_profile(self, arguments: Any) -> None:
         # A thread that starts sets the profile function that threading.setprofile was given.
         is_new_thread = _caller().endswith("/threading.py")
-        if not self.is_own_profile and not is_new_thread and sys.version_info < (3, 12):
+        if not self._is_own_profile and not is_new_thread and sys.version_info < (3, 12):
             self._listener("blind", "the profile function was replaced")
 
     def _on_thread(self, arguments: Any) -> None:

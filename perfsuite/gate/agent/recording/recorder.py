@@ -63,9 +63,8 @@ class Recorder:
     def start(self) -> None:
         self._note_loaded()
         self._lookups.start()
-        self._lookups.is_own_profile = True
-        self.code.start()
-        self._lookups.is_own_profile = False
+        with self._lookups.own_profile():
+            self.code.start()
         self._select()
 
     def watch_files(self) -> None:
@@ -94,8 +93,9 @@ class Recorder:
     def write(self) -> None:
         """End the recording and write it."""
         self._flush()
-        self._lookups.is_own_profile = True
-        self.code.stop()
+        self._select()
+        with self._lookups.own_profile():
+            self.code.stop()
         self._lookups.is_active = False
         path = Path(self.request["output"])
         temporary = path.with_suffix(".tmp")
@@ -156,7 +156,8 @@ class Recorder:
         return {self._files.name(code.co_filename) for code in codes}
 
     def _select(self) -> None:
-        self.code.codes, self.code.compilers = self._scope.codes, self._scope.compilers
+        with self._lookups.own_profile():
+            self.code.collect_into(self._scope.codes, self._scope.compilers)
 
     def _flush(self) -> None:
         """Assign to the current scope what the system reports only when it is read."""
