@@ -16,12 +16,15 @@ def stays_inside(name: str) -> bool:
 
 
 def resolves_inside(path: Path, root: Path) -> bool:
-    """Whether `path` is `root` or in it, with every link followed. False for a loop of links."""
+    """Whether `path` is `root` or in it, with every link followed.
+
+    False for a loop of links, and for a text that cannot be a path.
+    """
     try:
         resolved = path.resolve()
         # From Python 3.13 on, a loop raises no error and resolves to one of its own links.
         return resolved.is_relative_to(root.resolve()) and not resolved.is_symlink()
-    except (OSError, RuntimeError):
+    except (OSError, RuntimeError, ValueError):
         return False
 
 

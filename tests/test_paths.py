@@ -53,6 +53,8 @@ OUTSIDE = [
     "dangling_out",
     "loop",
     "loop/x",
+    "no path\0",
+    "no path \ud800",
 ]
 
 
