@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import random
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from perfsuite.gate import launch
+from perfsuite.gate.agent.plugin import SLOW_IMPORTS
 from perfsuite.gate.collect_suites import collect_suites
 from perfsuite.gate.fork_client import ForkServerClient, ForkServerError, can_fork
 from perfsuite.gate.git import Repository
@@ -164,3 +167,22 @@ def test_a_forked_side_does_not_outlive_its_fork_server(
         fork_server.process.kill()
         with pytest.raises(SideProcessError, match="signal SIGKILL"):
             process.receive(600.0)
+
+
+def test_no_import_of_the_fork_server_asks_for_a_device() -> None:
+    """A process that has asked may not use CUDA in one that is forked from it."""
+    code = """
+import importlib, sys
+import torch
+
+asked = []
+torch._C._cuda_getDeviceCount = lambda: asked.append(sys.argv) or 0
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+assert not asked, asked
+torch.cuda.is_available()
+assert asked, "asking is not noticed"
+"""
+    names = [name for name in SLOW_IMPORTS if importlib.util.find_spec(name.partition(".")[0])]
+    assert "torch._inductor.compile_fx" in names
+    subprocess.run([sys.executable, "-c", code, *names], check=True)

@@ -48,6 +48,7 @@ SLOW_IMPORTS = (
     "numba",
     "torch",
     "torch._dynamo",
+    "torch._inductor.compile_fx",
     "torchvision",
     "albumentations",
 )
