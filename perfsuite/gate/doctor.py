@@ -24,7 +24,8 @@ from perfsuite.gate.settings import GateSettings
 from perfsuite.gate.workload_state import WorkloadState
 from perfsuite.judge import sign_flip
 from perfsuite.judge.machine_fitness import unfit_workloads
-from perfsuite.judge.sequential_rule import MOST_PAIRS, SequentialRule, minimum_detectable_effect
+from perfsuite.judge.pairs_needed import pairs_to_narrow
+from perfsuite.judge.sequential_rule import SequentialRule, minimum_detectable_effect
 
 PAIRS_SHOWN = (6, 12, 20)
 SMALL_MDE = 0.02
@@ -114,16 +115,11 @@ def sensitivity(
 def pairs_for_small_mde(beyond: float, tolerance: float) -> int | None:
     """The pairs that find `SMALL_MDE`, where the last number shown finds what is `beyond` the tolerance.
 
-    What is found falls with the square root of the pairs.
-
     >>> pairs_for_small_mde(0.01, 0.01), pairs_for_small_mde(0.02, 0.01), pairs_for_small_mde(0.05, 0.01)
     (21, 83, None)
     """
     room = math.log1p(SMALL_MDE) - math.log1p(tolerance)
-    if room <= 0:
-        return None
-    needed = math.ceil(PAIRS_SHOWN[-1] * (beyond / room) ** 2)
-    return needed if needed <= MOST_PAIRS else None
+    return pairs_to_narrow(PAIRS_SHOWN[-1], beyond, room) if room > 0 else None
 
 
 def _refuse_without_requirements() -> None:

@@ -61,8 +61,7 @@ def _pairs_to_reach_mde(
 ) -> int | None:
     """Further pairs after which the MDE is as small as required, at the spread of those so far.
 
-    Each further pair narrows the margins that few pairs have. A larger number of pairs in all narrows the MDE
-    by its square root.
+    Each further pair narrows the margins that few pairs have.
     """
     pairs = len(log_ratios)
     fewest = rule.next_look(pairs) or pairs + 1
@@ -74,5 +73,17 @@ def _pairs_to_reach_mde(
         if reach * forecast_spread(log_ratios, more, error) <= room:
             return max(more, fewest) - pairs
     spread = forecast_spread(log_ratios, rule.max_pairs, error)
-    needed = rule.max_pairs * (reach * spread / room) ** 2
-    return max(1, math.ceil(needed) - pairs) if needed <= MOST_PAIRS else None
+    needed = pairs_to_narrow(rule.max_pairs, reach * spread, room)
+    return None if needed is None else max(1, needed - pairs)
+
+
+def pairs_to_narrow(pairs: int, mde: float, wanted: float) -> int | None:
+    """The pairs that find `wanted`, where `pairs` find `mde`; None where they are too many.
+
+    What is found falls with the square root of the pairs. Both are logarithms, beyond the tolerance.
+
+    >>> pairs_to_narrow(20, 0.02, 0.01), pairs_to_narrow(20, 0.02, 0.0001)
+    (80, None)
+    """
+    needed = math.ceil(pairs * (mde / wanted) ** 2)
+    return needed if needed <= MOST_PAIRS else None

@@ -77,14 +77,15 @@ class AgentWorker:
 
     def _warm_up(self, workload: BenchmarkCall, message: Message) -> None:
         begin, before = time.perf_counter(), read_cpu_times()
-        fastest, elapsed = math.inf, 0.0
-        while elapsed < MAX_WARM_UP_SECONDS:
+        fastest, is_over, is_warm = math.inf, False, False
+        while not (is_over or is_warm):
             fastest_before = fastest
             fastest = min(fastest, _fastest_sample(workload, WARM_UP_WINDOW_SECONDS))
             elapsed = time.perf_counter() - begin
-            self._busy_threads = busy_threads(before, read_cpu_times(), elapsed)
-            if fastest >= STEADY_RATIO * fastest_before and self._is_alone():
-                break
+            is_over, is_steady = elapsed >= MAX_WARM_UP_SECONDS, fastest >= STEADY_RATIO * fastest_before
+            if is_over or is_steady:
+                self._busy_threads = busy_threads(before, read_cpu_times(), elapsed)
+                is_warm = is_steady and self._is_alone()
         self.connection.send(
             event="warmed_up",
             seconds_per_call=fastest,
