@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from perfsuite.report.text import escape_lines
+from perfsuite.report.text import escape_lines, split_code
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -29,7 +29,7 @@ def load_template(name: str, filters: Functions, functions: Functions) -> Templa
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"breakable": breakable, **filters}
+    environment.filters |= {"breakable": breakable, "with_code": with_code, **filters}
     environment.globals |= functions
     return environment.get_template(name)
 
@@ -43,6 +43,19 @@ def breakable(text: str) -> Markup:
     from markupsafe import Markup, escape
 
     return Markup(_PART_END.sub(r"\g<0><wbr>", str(escape(escape_lines(text)))))  # noqa: S704 - escaped
+
+
+def with_code(text: str) -> Markup:
+    """Escape a sentence, and mark up what stands between backticks as code.
+
+    >>> str(with_code("`a` is < `b`"))
+    '<code>a</code> is &lt; <code>b</code>'
+    """
+    from markupsafe import Markup, escape
+
+    parts = [str(escape(part)) for part in split_code(escape_lines(text))]
+    parts[1::2] = [f"<code>{part}</code>" for part in parts[1::2]]
+    return Markup("".join(parts))  # noqa: S704 - escaped
 
 
 def _escape_controls(value: object) -> object:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from math import isfinite
 
 from perfsuite.judge.verdict import Verdict, count_by_outcome
+
+_CODE = re.compile(r"`([^`\n]+)`")
 
 
 def format_outcome_counts(verdicts: Iterable[Verdict]) -> str:
@@ -45,6 +48,15 @@ def format_interval(verdict: Verdict) -> str:
     if verdict.interval is None:
         return ""
     return f"{format_change(verdict.interval.low)} to {format_change(verdict.interval.high)}"
+
+
+def split_code(text: str) -> list[str]:
+    """Split a sentence at its `code`: every second part is what stands between two backticks.
+
+    >>> split_code("run `perfsuite doctor` first")
+    ['run ', 'perfsuite doctor', ' first']
+    """
+    return _CODE.split(text)
 
 
 def escape_control_characters(text: str) -> str:

@@ -10,7 +10,7 @@ from perfsuite.report.page.document import Block, Cell, Document, ItemList, Link
 from perfsuite.report.page.figures import figures
 from perfsuite.report.page.html import is_safe_address, numeric_columns
 from perfsuite.report.page.plots import AnyPlot
-from perfsuite.report.text import escape_lines
+from perfsuite.report.text import escape_lines, split_code
 
 MAX_ROWS = 100  # of a table
 
@@ -27,7 +27,7 @@ def render_markdown(document: Document, images: Sequence[str] = ()) -> str:
     images_left = iter(images)
     parts = [f"# {escape_markdown(document.title)}"]
     for number, line in enumerate(document.summary):
-        parts.append(escape_markdown(line) if number else f"**{escape_markdown(line)}**")
+        parts.append(_sentence(line) if number else f"**{_sentence(line)}**")
     for section in document.sections:
         parts += _section(section, images_left)
     if document.environment is not None:
@@ -52,14 +52,21 @@ def _section(section: Section, images: Iterator[str]) -> list[str]:
 
 def _block(block: Block, images: Iterator[str]) -> str:
     if isinstance(block, str):
-        return escape_markdown(block)
+        return _sentence(block)
     if isinstance(block, Table):
         return _table(block)
     if isinstance(block, ItemList):
-        return "\n".join(f"- {escape_markdown(item)}" for item in block.items)
+        return "\n".join(f"- {_sentence(item)}" for item in block.items)
     if isinstance(block, Listing):
         return _fenced(block.text)
     return _plot(block, next(images, ""))
+
+
+def _sentence(text: str) -> str:
+    """Escape a sentence; what stands between backticks stays code."""
+    parts = [escape_markdown(part) for part in split_code(text)]
+    parts[1::2] = [f"<code>{part}</code>" for part in parts[1::2]]
+    return "".join(parts)
 
 
 def _plot(plot: AnyPlot, image: str) -> str:
@@ -78,7 +85,7 @@ def _table(table: Table) -> str:
     )
     left_out = len(table.rows) - MAX_ROWS
     more = [f"\nand {left_out:,} more rows"] * (left_out > 0)
-    caption = [f"{escape_markdown(table.caption)}\n"] * bool(table.caption)
+    caption = [f"{_sentence(table.caption)}\n"] * bool(table.caption)
     return "\n".join([*caption, text, *more])
 
 

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from perfsuite.report.page.document import Document, Link, Section, Table
+from perfsuite.report.page.document import Document, ItemList, Link, Section, Table
 from perfsuite.report.page.html import MAX_BYTES, is_safe_address, render_html
 from perfsuite.report.page.plots import Bar, BarPlot, LinePlot, LinePoint, LineSeries
 from tests.report.page.sample_document import PLOTS, sample_document
@@ -141,3 +141,13 @@ def test_a_plot_without_figures_says_so() -> None:
     plot = LinePlot(title="Empty", x_label="x", y_label="y", series=())
     page = render_html(Document(stem="x", title="x", sections=(Section("s", (plot,)),)))
     assert "Nothing was measured for this plot." in page
+
+
+def test_what_stands_between_backticks_is_code_and_escaped() -> None:
+    table = Table(columns=("a",), rows=(("1",),), caption="by `perfsuite`")
+    section = Section("s", ("use `--amp`", ItemList(("`<b>` and a ` alone",)), table))
+    page = render_html(Document(stem="x", title="t", summary=("`a`",), sections=(section,)))
+    for text in ("<p>use <code>--amp</code></p>", "<li><code>&lt;b&gt;</code> and a ` alone</li>"):
+        assert text in page
+    assert "<caption>by <code>perfsuite</code></caption>" in page
+    assert '<p class="headline"><code>a</code></p>' in page

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perfsuite.report.page.document import Document, Link, Section, Table
+from perfsuite.report.page.document import Document, ItemList, Link, Section, Table
 from perfsuite.report.page.markdown import render_markdown
 from tests.report.page.sample_document import PLOTS, sample_document
 
@@ -32,3 +32,11 @@ def test_text_cannot_leave_its_cell_or_listing() -> None:
     assert "](a)b" not in text
     assert text.startswith("# &#35;<!-- --> a&#92;nb\n")
     assert text.count("```") == 2
+
+
+def test_what_stands_between_backticks_is_code_and_escaped() -> None:
+    section = Section("s", ("use `--amp`", ItemList(("`<b>` and a ` alone",))))
+    text = render_markdown(Document(stem="x", title="t", summary=("`a`",), sections=(section,)))
+    assert "use <code>--amp</code>" in text
+    assert "- <code>&#60;b&#62;</code> and a &#96; alone" in text
+    assert "**<code>a</code>**" in text
