@@ -9,6 +9,7 @@ from math import ceil
 import numpy as np
 
 from benchmarks.judge.noise import FloatArray, autoregressive
+from perfsuite.judge.limit_confirmation import CONFIRMATIONS, PAUSE_SHARE
 from perfsuite.judge.limits import Limit, LimitType, judge_limit
 from perfsuite.judge.metrics import find_metric
 from perfsuite.judge.order_statistics import confidence_at_look, median_interval
@@ -19,6 +20,7 @@ LEVEL = 0.99
 FIRST_LOOK = 50  # rounds of 10 ms in the half second before the first look
 LOOK_GROWTH = 1.5
 ROUNDS = (1_000,)
+PAUSE_ROUNDS = round(PAUSE_SHARE * ROUNDS[-1])  # that are not measured, between the measurements of a limit
 BEYOND = 1.05
 
 
@@ -52,19 +54,22 @@ class LimitCounts:
     broken_at_truth: int
     kept_at_truth: int
     broken_beyond: int
+    broken_at_truth_unconfirmed: int  # the first measurement alone
     broken_at_truth_if_independent: int  # the negative control: the interval for independent rounds
 
 
 def count_outcomes(shape: str, rounds: int, runs: int, seed: int) -> LimitCounts:
-    samples = 1 + SHAPES[shape](np.random.default_rng(seed), rounds, runs).T
-    at_truth = [_outcome(run, 1.0) for run in samples]
-    beyond = [_outcome(run, 1 / BEYOND) for run in samples]
+    longest = rounds + CONFIRMATIONS * (PAUSE_ROUNDS + rounds)
+    samples = 1 + SHAPES[shape](np.random.default_rng(seed), longest, runs).T
+    at_truth = [_outcome(run, rounds, 1.0) for run in samples]
+    beyond = [_outcome(run, rounds, 1 / BEYOND) for run in samples]
     return LimitCounts(
         runs=runs,
         broken_at_truth=at_truth.count(Outcome.BROKEN),
         kept_at_truth=at_truth.count(Outcome.KEPT),
         broken_beyond=beyond.count(Outcome.BROKEN),
-        broken_at_truth_if_independent=sum(_is_broken_if_independent(run) for run in samples),
+        broken_at_truth_unconfirmed=sum(_measure(run[:rounds], 1.0)[0] is Outcome.BROKEN for run in samples),
+        broken_at_truth_if_independent=sum(_is_broken_if_independent(run[:rounds]) for run in samples),
     )
 
 
@@ -75,16 +80,30 @@ def _looks(rounds: int) -> list[int]:
     return looks
 
 
-def _outcome(samples: FloatArray, bound: float) -> Outcome:
+def _outcome(samples: FloatArray, rounds: int, bound: float) -> Outcome:
+    """Broken where the first measurement and all that confirm it say so, as the plugin judges."""
+    first, used = _measure(samples[:rounds], bound)
+    begin = used
+    for _ in range(CONFIRMATIONS if first is Outcome.BROKEN else 0):
+        begin += PAUSE_ROUNDS
+        again, used = _measure(samples[begin : begin + rounds], bound)
+        begin += used
+        if again is not Outcome.BROKEN:
+            return Outcome.UNCLEAR
+    return first
+
+
+def _measure(samples: FloatArray, bound: float) -> tuple[Outcome, int]:
+    """The outcome of one measurement, and the rounds that it took."""
     limit, metric = Limit(LimitType.CEILING, "seconds_per_call", bound), find_metric("seconds_per_call")
-    outcome = Outcome.UNCLEAR
+    outcome, look = Outcome.UNCLEAR, 0
     for number, look in enumerate(_looks(len(samples)), 1):
         measurement = Measurement("t", tuple(samples[:look].tolist()))
         estimate = metric.estimate(measurement, confidence_at_look(LEVEL, number))
         outcome = judge_limit(limit, estimate, "t").outcome
         if outcome is not Outcome.UNCLEAR:
             break
-    return outcome
+    return outcome, look
 
 
 def _is_broken_if_independent(samples: FloatArray) -> bool:

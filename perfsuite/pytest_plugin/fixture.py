@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
 
 from perfsuite.errors import UsageError
+from perfsuite.judge.limit_confirmation import CONFIRMATIONS, PAUSE_SHARE, confirm_broken
 from perfsuite.judge.limits import Limit, judge_limit
 from perfsuite.judge.metrics import (
     MetricEstimate,
@@ -22,7 +24,7 @@ from perfsuite.measure.clock import Clock, CountingClock, make_clock
 from perfsuite.measure.extra_calls import ExtraCalls
 from perfsuite.measure.gpu import monitor_gpu
 from perfsuite.measure.measurement import Measurement
-from perfsuite.measure.sampling import SamplingPlan, sample
+from perfsuite.measure.sampling import RoundCallback, Rounds, SamplingPlan, sample
 from perfsuite.measure.turns import TurnSamples, paired_ratios, take_turns
 from perfsuite.measure.workload import Workload, make_workload
 from perfsuite.pytest_plugin.benchmark_adapter import BenchmarkAdapter
@@ -93,27 +95,52 @@ class Perf:
             return None
         timer = CountingClock(make_clock(device, clock))
 
-        def is_decided(samples: Sequence[float], look: int) -> bool:
-            level = confidence_at_look(self._options.level, look)
-            verdicts = judge_limits(self._timed_limits, _partial_measurement(target, samples), level)
-            return _all_decided(verdicts)
-
         extra = ExtraCalls(target, timer)
         with self._session.progress.for_workload(target.name) as progress:
             with monitor_gpu(device) as gpu:
-                rounds = sample(target.call, timer, self._plan, enough=is_decided, on_round=progress.on_round)
+                rounds = self._sample(target, timer, progress.on_round)
             readings = gpu.readings and replace(gpu.readings, calls=timer.calls)
             if not self._options.time_only:
                 progress.on_round("counting, stages, memory", 0)
                 extra.collect(rounds)
-        measurement = extra.measurement(rounds, readings)
+            measurement = extra.measurement(rounds, readings)
+            level = self._level(rounds.looks)
+            verdicts, aims = (
+                judge_limits(limits, measurement, level)
+                for limits in (self._limits.required, self._limits.aims)
+            )
+            verdicts = self._confirm(verdicts, target, timer, progress.on_round)
         self._benchmark.add_samples(measurement)
-        level = confidence_at_look(self._options.level, max(1, rounds.looks))
-        verdicts, aims = (
-            judge_limits(limits, measurement, level) for limits in (self._limits.required, self._limits.aims)
-        )
         apply_verdicts(self._item, measurement, verdicts, self._session, aims=aims)
         return measurement
+
+    def _sample(self, target: Workload, timer: Clock, on_round: RoundCallback) -> Rounds:
+        """Take rounds until the limits of a time are decided."""
+
+        def is_decided(samples: Sequence[float], look: int) -> bool:
+            measurement = _partial_measurement(target, samples)
+            return _all_decided(judge_limits(self._timed_limits, measurement, self._level(look)))
+
+        return sample(target.call, timer, self._plan, enough=is_decided, on_round=on_round)
+
+    def _confirm(
+        self, verdicts: list[Verdict], target: Workload, timer: Clock, on_round: RoundCallback
+    ) -> list[Verdict]:
+        """Measure again, after pauses, while a limit of a time is broken."""
+        metrics = {limit.metric for limit in self._timed_limits}
+        for _ in range(CONFIRMATIONS):
+            if not any(each.outcome is Outcome.BROKEN and each.metric in metrics for each in verdicts):
+                break
+            on_round("looks broken, measuring again after a pause", 0)
+            time.sleep(PAUSE_SHARE * self._plan.max_seconds)
+            rounds = self._sample(target, timer, on_round)
+            measurement = _partial_measurement(target, rounds.seconds_per_call)
+            again = judge_limits(self._timed_limits, measurement, self._level(rounds.looks))
+            verdicts = confirm_broken(verdicts, {each.metric: each for each in again})
+        return verdicts
+
+    def _level(self, look: int) -> float:
+        return confidence_at_look(self._options.level, max(1, look))
 
     def pair(
         self,
