@@ -9,7 +9,7 @@ from math import ceil
 import numpy as np
 
 from benchmarks.judge.noise import FloatArray, autoregressive
-from perfsuite.judge.limit_confirmation import CONFIRMATIONS, PAUSE_SHARE
+from perfsuite.judge.limit_confirmation import CONFIRMATIONS, pause_seconds
 from perfsuite.judge.limits import Limit, LimitType, judge_limit
 from perfsuite.judge.metrics import find_metric
 from perfsuite.judge.order_statistics import confidence_at_look, median_interval
@@ -20,7 +20,7 @@ LEVEL = 0.99
 FIRST_LOOK = 50  # rounds of 10 ms in the half second before the first look
 LOOK_GROWTH = 1.5
 ROUNDS = (1_000,)
-PAUSE_ROUNDS = round(PAUSE_SHARE * ROUNDS[-1])  # that are not measured, between the measurements of a limit
+PAUSE_ROUNDS = round(pause_seconds(10.0) / 0.01)  # that are not measured, of 10 ms each
 BEYOND = 1.05
 
 

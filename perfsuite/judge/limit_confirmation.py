@@ -9,8 +9,12 @@ from perfsuite.judge.verdict import Outcome, Verdict
 
 # A limit is broken where the first measurement and as many later ones say so.
 CONFIRMATIONS = 2
-# Of the time that a measurement may take: the pause before each later one.
-PAUSE_SHARE = 0.5
+LONGEST_PAUSE_SECONDS = 5.0
+
+
+def pause_seconds(max_seconds: float) -> float:
+    """The pause before a measurement that may take `max_seconds` is repeated."""
+    return min(LONGEST_PAUSE_SECONDS, max_seconds / 2)
 
 
 def confirm_broken(verdicts: Sequence[Verdict], again: Mapping[str, Verdict]) -> list[Verdict]:

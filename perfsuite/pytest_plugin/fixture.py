@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from perfsuite.errors import UsageError
-from perfsuite.judge.limit_confirmation import CONFIRMATIONS, PAUSE_SHARE, confirm_broken
+from perfsuite.judge.limit_confirmation import CONFIRMATIONS, confirm_broken, pause_seconds
 from perfsuite.judge.limits import Limit, judge_limit
 from perfsuite.judge.metrics import (
     MetricEstimate,
@@ -132,7 +132,7 @@ class Perf:
             if not any(each.outcome is Outcome.BROKEN and each.metric in metrics for each in verdicts):
                 break
             on_round("looks broken, measuring again after a pause", 0)
-            time.sleep(PAUSE_SHARE * self._plan.max_seconds)
+            time.sleep(pause_seconds(self._plan.max_seconds))
             rounds = self._sample(target, timer, on_round)
             measurement = _partial_measurement(target, rounds.seconds_per_call)
             again = judge_limits(self._timed_limits, measurement, self._level(rounds.looks))

@@ -6,6 +6,8 @@ from typing import Protocol
 
 import pytest
 
+from perfsuite.judge import limit_confirmation
+
 # Inner runs drop the modules that they import. These cannot be imported twice: some abort the process.
 for name in ("numpy", "torch", "triton", "matplotlib.figure"):
     with suppress(ImportError):
@@ -17,8 +19,9 @@ class Run(Protocol):
 
 
 @pytest.fixture
-def run(pytester: pytest.Pytester) -> Run:
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a project of one test file in this process: its source, then options."""
+    monkeypatch.setattr(limit_confirmation, "LONGEST_PAUSE_SECONDS", 0.0)
 
     def run_project(source: str, *options: str, stores: bool = False) -> pytest.RunResult:
         pytester.makepyfile(test_project=f"import pytest\n{source}")
