@@ -80,13 +80,13 @@ class BaselineStore:
     ) -> Baseline | None:
         """The baseline of an environment: the one called `name`, or the newest; None if there is none.
 
-        With `is_timed`, the newest of those that were timed, or of those that were only counted.
+        Those that were timed come before those that were only counted; `is_timed` restricts it to one kind.
         """
         references = [each for each in self.list() if each.startswith(f"{environment.fingerprint}/")]
         if name is not None:
             references = [each for each in references if each.endswith(f"/{name}")]
         found = [each for each in map(self.load, references) if is_timed in (None, each.is_timed)]
-        return max(found, key=lambda each: each.runs[-1].created_at, default=None)
+        return max(found, key=lambda each: (each.is_timed, each.runs[-1].created_at), default=None)
 
     def find_counters(self, environment: Environment) -> Baseline | None:
         """The baseline whose counters hold here, of whatever machine; None if there is none.
@@ -127,9 +127,11 @@ class BaselineStore:
                 raise UsageError(f"{before.source}: has accepted these runs already; nothing was changed")
             same_code = _code_version(before.runs[-1]) == _code_version(newest)
             self._require_kept(before, runs, history, settings, dropped, same_code)
-        elif (newest_baseline := self.find(newest.environment, is_timed=_is_timed(newest))) is not None:
-            same_code = _code_version(newest_baseline.runs[-1]) == _code_version(newest)
-            self._require_kept(newest_baseline, runs, history, settings, dropped, same_code)
+        elif other := (
+            self.find(newest.environment, is_timed=_is_timed(newest)) or self.find(newest.environment)
+        ):
+            same_code = _code_version(other.runs[-1]) == _code_version(newest)
+            self._require_kept(other, runs, history, settings, dropped, same_code)
         all_runs = [*(before.earlier_runs if before else ()), *(before.runs if before else ()), *runs]
         unique = list({run_identity(run): run for run in all_runs}.values())[-MAX_RUNS:]
         other_fields = (
@@ -173,6 +175,8 @@ class BaselineStore:
         earlier = without_copies(before.earlier_runs, of=sides)
         others = without_copies(history, of=(*sides, *before.earlier_runs))
         refused = refused_verdicts(before.runs, runs, [*earlier, *others], settings, dropped, same_code)
+        if before.is_timed and not _is_timed(runs[-1]):
+            refused = [each for each in refused if each.metric != "time"]
         if refused:
             raise StoreError(_refusal(before, refused))
 
