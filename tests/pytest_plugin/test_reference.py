@@ -176,6 +176,7 @@ def test_one_more_opened_file_is_red_against_a_counted_baseline(
     result = run(OPENS_A_FILE, *options)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["regressed: opened_files: 0 -> 1 (+1)*"])
+    result.stdout.re_match_lines([r"regressed  project: it$", r" +opened_files 0 -> 1 \(\+1\), exact"])
 
 
 def test_a_run_that_counts_is_not_missing_its_times(run: Run, pytester: pytest.Pytester) -> None:

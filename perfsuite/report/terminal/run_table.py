@@ -256,8 +256,14 @@ def _attention_lines(results: Sequence[WorkloadRunResult], width: int) -> Iterab
         style = OUTCOME_STYLES[verdict.outcome]
         label = shorten(f"{parsed.module}: {parsed.label}", width - margin)
         yield Text(verdict.outcome.ljust(margin), style=style) + Text(label, style="bold")
-        for line in wrap(escape_control_characters(verdict.explanation), max(10, width - margin)):
+        for line in wrap(escape_control_characters(_explain(verdict)), max(10, width - margin)):
             yield Text(" " * margin + line)
+
+
+def _explain(verdict: Verdict) -> str:
+    """The explanation, with the name of a changed counter. That of a limit names its metric."""
+    is_counter = verdict.metric != "time" and verdict.bound is None
+    return f"{verdict.metric} {verdict.explanation}" if is_counter else verdict.explanation
 
 
 def _counts_line(results: Sequence[WorkloadRunResult]) -> Text:
