@@ -84,12 +84,13 @@ gpu:
 	PYTHONPATH=. $(PYTHON) -m pytest $$($(IS_INSTALLED) || echo -p perfsuite.pytest_plugin) \
 		-m gpu tests benchmarks $(ARGS)
 
-# A rehearsal needs no GPU, and uses the environment of the tests.
+# A rehearsal needs no GPU, and uses the environment of the tests. `python -m benchmarks.gpu_proof.wheels --out DIR`
+# downloads what a GPU machine lacks; WHEELS=DIR uses it there without installing it.
 OUT ?= gpu-results
 IS_REHEARSAL = $(findstring --rehearse,$(ARGS))
 gpu-proof: $(if $(IS_REHEARSAL),$(READY))
 	PYTHONPATH=$(CURDIR)$${PYTHONPATH:+:$$PYTHONPATH} $(if $(IS_REHEARSAL),$(BIN)/python,$(PYTHON)) \
-		-m benchmarks.gpu_proof --out $(OUT) $(ARGS)
+		-m benchmarks.gpu_proof --out $(OUT) $(if $(WHEELS),--wheels $(WHEELS)) $(ARGS)
 
 wheel: $(READY)
 	rm -rf dist

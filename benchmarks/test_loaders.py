@@ -132,9 +132,14 @@ def test_persistent_workers(perf: Perf, small_image_dir: Path) -> None:
 
 
 def test_prefetch_factor(perf: Perf, small_image_dir: Path) -> None:
-    """Nothing computes meanwhile, so prefetched batches take memory and rarely save time."""
+    """Nothing computes meanwhile, so prefetched batches take memory and rarely save time.
+
+    One engine for all: `auto` chooses by speed, and not always the same.
+    """
     variants = {
-        f"prefetch_{factor}": make_loaders(small_image_dir, 16, 2, prefetch_factor=factor)
+        f"prefetch_{factor}": make_loaders(
+            small_image_dir, 16, 2, engine="processes", start_method="fork", prefetch_factor=factor
+        )
         for factor in (1, 2, 4)
     }
     loader_of: dict[str, Any] = {name: loaders.train for name, loaders in variants.items()}

@@ -3,6 +3,7 @@
 python -m benchmarks.gpu_proof --out results                 everything, at most nine minutes
 python -m benchmarks.gpu_proof --out results --stage facts   one stage
 python -m benchmarks.gpu_proof --out results --rehearse      on the CPU, in small, to find mistakes
+python -m benchmarks.gpu_proof --out results --wheels wheels with packages that the machine lacks
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,8 +20,10 @@ from benchmarks.gpu_proof import stages
 from benchmarks.gpu_proof.runner import Command, rows_file, run_stage, run_stage_here, stage_command
 from benchmarks.gpu_proof.stage import Stage, StageContext, is_rehearsal
 from benchmarks.gpu_proof.summary import render_summary
+from benchmarks.gpu_proof.wheels import wheels_on_path
 from perfsuite import atomic
 from perfsuite.discovery import discover
+from perfsuite.errors import PerfsuiteError
 from perfsuite.measure.environment import detect_environment
 from perfsuite.signals import sigterm_as_keyboard_interrupt
 
@@ -38,6 +42,9 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the results")
     parser.add_argument("--stage", action="append", choices=names, help="run only this stage; repeatable")
     parser.add_argument("--rehearse", action="store_true", help="run in small on the CPU")
+    parser.add_argument(
+        "--wheels", type=Path, metavar="DIR", help="wheels of what is not installed; they are not installed"
+    )
     parser.add_argument("--run-stage", choices=names, help=argparse.SUPPRESS)
     arguments = parser.parse_args(words)
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -49,7 +56,12 @@ def main(words: list[str] | None = None) -> int:
     chosen = [stage for stage in all_stages() if not arguments.stage or stage.name in arguments.stage]
     if arguments.rehearse:
         chosen = [replace(stage, limit_seconds=REHEARSAL_PATIENCE * stage.limit_seconds) for stage in chosen]
-    with sigterm_as_keyboard_interrupt():  # the processes of a stage end with this one
+    with ExitStack() as stack:
+        stack.enter_context(sigterm_as_keyboard_interrupt())  # the processes of a stage end with this one
+        try:
+            stack.enter_context(wheels_on_path(arguments.wheels))
+        except PerfsuiteError as error:
+            parser.error(str(error))
         return run_all(chosen, arguments.out.resolve(), rehearse=arguments.rehearse)
 
 

@@ -19,7 +19,7 @@ from perfsuite.measure.gpu import load_nvml, nvml_problem
 from perfsuite.measure.measurement import Environment
 from perfsuite.measure.visible_devices import decode, is_mig_enabled, is_order_unknown, visible_devices
 
-_LIBRARIES = ("torch", "torchvision", "numpy", "pillow", "albumentations", "opencv-python-headless")
+LIBRARIES = ("torch", "torchvision", "numpy", "pillow", "albumentations", "opencv-python-headless")
 
 
 @cache
@@ -41,7 +41,7 @@ def detect_environment() -> Environment:
         "memory_gib": str(round(psutil.virtual_memory().total / 2**30)),
         "governor": _first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "omp_threads": os.environ.get("OMP_NUM_THREADS", "unset"),
-        **{name: version_of(name) for name in _LIBRARIES},
+        **{name: version_of(name) for name in LIBRARIES},
         **gpu_soft,
     }
     return Environment(hard, soft)

@@ -16,6 +16,22 @@ from perfsuite.measure.workload import Workload
 _STAGE_TIMING_SECONDS = 0.2  # a short call is repeated for about so long, since a stage may take microseconds
 
 
+def count_workload(workload: Workload) -> Measurement:
+    """The counters of a call in the state that a first call leaves. Nothing is timed."""
+    compilation = CompilationCounters()
+    workload.call()
+    compiled = compilation.difference()
+    counts = count_call(workload.call)
+    return Measurement(
+        name=workload.name,
+        seconds_per_call=(),
+        items_per_call=workload.items_per_call,
+        unit=workload.unit,
+        counters={**counts.values, **compiled},
+        unseen_by_counters=counts.unseen,
+    )
+
+
 class ExtraCalls:
     """Measures a workload in extra calls. Create it before the first call, which may compile."""
 

@@ -120,6 +120,11 @@ def uses_benchmarks(item: pytest.Item) -> bool:
     return not BENCHMARK_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
 
 
+def uses_plain_benchmark(item: pytest.Item) -> bool:
+    """Whether a test requests pytest-benchmark's own fixture, and is measured by it."""
+    return uses_benchmarks(item) and "perf" not in getattr(item, "fixturenames", ())
+
+
 def _measurements(benchmarks: list[Any]) -> Iterator[Measurement]:
     for benchmark in benchmarks:
         if benchmark and benchmark.stats.data:

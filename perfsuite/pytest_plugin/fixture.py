@@ -28,6 +28,7 @@ from perfsuite.measure.sampling import RoundCallback, Rounds, SamplingPlan, samp
 from perfsuite.measure.turns import TurnSamples, paired_ratios, take_turns
 from perfsuite.measure.workload import Workload, make_workload
 from perfsuite.pytest_plugin.benchmark_adapter import BenchmarkAdapter
+from perfsuite.pytest_plugin.counting_run import count_and_judge
 from perfsuite.pytest_plugin.markers import ItemLimits
 from perfsuite.pytest_plugin.outcome import apply_verdicts, judge_limits
 from perfsuite.pytest_plugin.session import PerfSession
@@ -92,6 +93,9 @@ class Perf:
         self._refuse_ratio_limits()
         target = make_workload(self._item.nodeid, workload, items, unit)
         if self._run_without_measuring([target]):
+            return None
+        if self._options.count_only:
+            count_and_judge(self._item, [target], self._limits, self._session)
             return None
         timer = CountingClock(make_clock(device, clock))
 
@@ -188,6 +192,10 @@ class Perf:
         self, comparison: _TurnComparison, device: str | None, clock: str
     ) -> TurnSamples | None:
         if self._run_without_measuring(comparison.workloads):
+            return None
+        if self._options.count_only:
+            workloads = (comparison.candidate, *comparison.references)
+            count_and_judge(self._item, workloads, self._limits, self._session)
             return None
         turns = self._take_turns(comparison, make_clock(device, clock))
         looks = max(1, turns.looks)

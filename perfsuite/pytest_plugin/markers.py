@@ -13,6 +13,7 @@ import pytest
 from perfsuite.errors import UsageError
 from perfsuite.judge.limits import Limit, LimitType
 from perfsuite.judge.metrics import find_metric
+from perfsuite.judge.units import MetricKind
 from perfsuite.toml_file import read_toml
 
 MARKERS = (
@@ -36,6 +37,15 @@ class ItemLimits:
 
     def __bool__(self) -> bool:
         return bool(self.required or self.aims)
+
+    @property
+    def of_counters(self) -> ItemLimits:
+        """Those that counters decide, without a time."""
+        required, aims = (
+            tuple(limit for limit in limits if limit.kind is MetricKind.COUNT)
+            for limits in (self.required, self.aims)
+        )
+        return ItemLimits(required, aims)
 
 
 def limits_for(item: pytest.Item, facts: Mapping[str, str], entries: Sequence[LimitsFileEntry]) -> ItemLimits:

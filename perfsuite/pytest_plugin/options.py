@@ -24,6 +24,7 @@ class PerfOptions:
     level: float
     fail_on_unclear: bool
     time_only: bool
+    count_only: bool = False
     run_name: str | None
     compare_with: str | None
     saves_runs: bool
@@ -81,6 +82,12 @@ def add_options(parser: pytest.Parser) -> None:
         help="measure no counters, stages or memory, which take two more calls of each workload",
     )
     group.addoption(
+        "--perf-count-only",
+        action="store_true",
+        help="count what one call of each workload does, of pairs and races too, and time nothing: exact on"
+        " any machine, however busy",
+    )
+    group.addoption(
         "--perf-report",
         metavar="DIR",
         help="write a page of the run there, with plots and tables, as HTML and Markdown",
@@ -107,11 +114,14 @@ def read_options(config: pytest.Config) -> PerfOptions:
     unclear = config.getoption("perf_unclear") or config.getini("perf_unclear")
     if unclear not in UNCLEAR_CHOICES:
         raise UsageError(f"perf_unclear: {unclear!r}, expected {' or '.join(UNCLEAR_CHOICES)}")
+    if config.getoption("perf_time_only") and config.getoption("perf_count_only"):
+        raise UsageError("--perf-time-only and --perf-count-only: both, expected one of them")
     return PerfOptions(
         max_seconds=_number(config, "perf_max_time", above=0, below=float("inf")),
         level=_number(config, "perf_level", above=0.5, below=1),
         fail_on_unclear=unclear == "fail",
         time_only=config.getoption("perf_time_only"),
+        count_only=config.getoption("perf_count_only"),
         run_name=config.getoption("perf_save"),
         compare_with=config.getoption("perf_compare"),
         saves_runs=not config.getoption("perf_no_save"),

@@ -39,16 +39,32 @@ def apply_verdicts(
     aims: Sequence[Verdict] = (),
 ) -> None:
     """Record a measurement, and fail its test where a limit is broken or unclear or a change is red."""
+    fail_test(record_verdicts(item, measurement, verdicts, session, aims=aims))
+
+
+def record_verdicts(
+    item: pytest.Item,
+    measurement: Measurement,
+    verdicts: Sequence[Verdict],
+    session: PerfSession,
+    *,
+    aims: Sequence[Verdict] = (),
+) -> list[str]:
+    """Record a measurement; return why its test fails."""
     result = session.record(measurement, verdicts, aims)
-    rate = f"{measurement.unit}_per_second"
-    item.user_properties.append((rate, f"{measurement.items_per_second:.6g}"))
+    if measurement.seconds_per_call:
+        rate = f"{measurement.unit}_per_second"
+        item.user_properties.append((rate, f"{measurement.items_per_second:.6g}"))
     for verdict in (*verdicts, *result.changes):
         item.user_properties.append((f"perfsuite.{verdict.metric}", verdict.outcome.value))
     fail_on_unclear = session.options.fail_on_unclear
     failures = [f"{each.outcome}: {each.reason}" for each in verdicts if _fails(each, fail_on_unclear)]
     # An unclear change fails nothing: without enough stored runs every change is unclear.
     changes = [each for each in result.changes if each.is_red]
-    failures += [f"{each.outcome}: {each.metric}: {each.explanation}" for each in changes]
+    return failures + [f"{each.outcome}: {each.metric}: {each.explanation}" for each in changes]
+
+
+def fail_test(failures: Sequence[str]) -> None:
     if failures:
         # Reasons name what files contain. The first line is what pytest's summary shows beside the test.
         pytest.fail("\n".join(map(escape_control_characters, failures)), pytrace=False)

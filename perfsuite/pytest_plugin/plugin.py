@@ -12,6 +12,7 @@ from perfsuite.pytest_plugin.benchmark_adapter import (
     BenchmarkAdapter,
     BenchmarkSessionAdapter,
     uses_benchmarks,
+    uses_plain_benchmark,
 )
 from perfsuite.pytest_plugin.fixture import Perf
 from perfsuite.pytest_plugin.images import image_dir
@@ -68,6 +69,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Read every limit and the reference before a test runs, so that a mistake costs no measurement."""
     session = config.stash[SESSION]
     for item in items:
+        if session.options.count_only and uses_plain_benchmark(item):
+            item.add_marker(pytest.mark.skip(reason="--perf-count-only counts tests that use perf"))
         try:
             limits_for(item, session.environment.hard, session.file_limits)
         except PerfsuiteError as error:

@@ -1,6 +1,6 @@
 """The reference of a pytest run: a stored run, or an accepted baseline.
 
-Without a baseline of this environment, the counters of another machine's judge: they travel, seconds do not.
+Without times of this environment, counters judge, be they of another machine: they travel, seconds do not.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Reference:
     runs: tuple[Run, ...]
     earlier_runs: tuple[Run, ...]
     store: str
-    counters_only: bool = False  # the runs are of another machine
+    counters_only: bool = False  # the runs are of another machine, or were not timed
     warnings: dict[str, None] = field(default_factory=dict)  # each once, in order
 
     def judge(self, measurement: Measurement, environment: Environment) -> tuple[Verdict, ...]:
@@ -56,7 +56,7 @@ class Reference:
         )
         workloads = len({each for run in self.runs for each in run.measurements})
         settings = ComparisonSettings(alpha=ComparisonSettings().alpha / workloads)
-        if self.counters_only:
+        if self.counters_only or not measurement.seconds_per_call:
             comparison = compare_runs(reference_runs, [this_run], (), settings)
             return tuple(verdict for verdict in comparison.verdicts if verdict.metric != "time")
         comparison = compare_runs(reference_runs, [this_run], self.history, settings)
@@ -76,13 +76,13 @@ class Reference:
 
 
 def find_reference(options: PerfOptions, environment: Environment) -> Reference | None:
-    """Find what --perf-compare names; without it the baseline of this environment, or of another machine."""
+    """Find what --perf-compare names, or the times of this environment, or the counters of any machine."""
     baselines, named = BaselineStore(options.baselines), options.compare_with
     if named is not None:
         resolved = resolve(str(named), environment, RunStore(options.store), baselines)
         return Reference(resolved.label, resolved.runs, resolved.earlier_runs, options.store)
-    if (own := find_baseline(environment, baselines)) is not None:
+    if not options.count_only and (own := find_baseline(environment, baselines, is_timed=True)) is not None:
         return Reference(own.label, own.runs, own.earlier_runs, options.store)
-    if (other := find_counters(environment, baselines)) is not None:
-        return Reference(other.label, other.runs, (), options.store, counters_only=True)
+    if (counted := find_counters(environment, baselines)) is not None:
+        return Reference(counted.label, counted.runs, (), options.store, counters_only=True)
     return None

@@ -12,11 +12,13 @@ from perfsuite.errors import StoreError, UsageError
 from perfsuite.judge.acceptance import refused_verdicts
 from perfsuite.judge.stored_runs import COUNTER_ENVIRONMENT_KEYS, ComparisonSettings
 from perfsuite.judge.verdict import Verdict
+from perfsuite.measure.environment import LIBRARIES
 from perfsuite.measure.measurement import Environment
 from perfsuite.store import DEFAULT_BASELINES, locations, schema
 from perfsuite.store.run import Run, run_identity, without_copies
 from perfsuite.store.summaries import RunSummary
 
+MIN_COUNTED_RUNS = 3  # with fewer, a counter that varies may pass for one that is exact
 MAX_RUNS = 40  # in a baseline: enough to estimate the spread, small enough for git
 # What must agree where a baseline's counters judge another machine without a word from the user. `images` is
 # there where the images are the user's own.
@@ -35,6 +37,11 @@ class Baseline:
     @property
     def environment(self) -> Environment:
         return self.runs[-1].environment
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether it has times, and not counters alone."""
+        return _is_timed(self.runs[-1])
 
 
 class BaselineStore:
@@ -68,22 +75,26 @@ class BaselineStore:
             source=source,
         )
 
-    def find(self, environment: Environment, name: str | None = None) -> Baseline | None:
-        """The baseline of an environment: the one called `name`, or the newest; None if there is none."""
+    def find(
+        self, environment: Environment, name: str | None = None, is_timed: bool | None = None
+    ) -> Baseline | None:
+        """The baseline of an environment: the one called `name`, or the newest; None if there is none.
+
+        Those that were timed come before those that were only counted; `is_timed` restricts it to one kind.
+        """
         references = [each for each in self.list() if each.startswith(f"{environment.fingerprint}/")]
         if name is not None:
             references = [each for each in references if each.endswith(f"/{name}")]
-        return max(map(self.load, references), key=lambda each: each.runs[-1].created_at, default=None)
+        found = [each for each in map(self.load, references) if is_timed in (None, each.is_timed)]
+        return max(found, key=lambda each: (each.is_timed, each.runs[-1].created_at), default=None)
 
-    def find_of_other_machine(self, environment: Environment) -> Baseline | None:
-        """The newest baseline of another machine whose counters hold here too; None if there is none."""
-        others = [self.load(each) for each in self.list() if not each.startswith(environment.fingerprint)]
-        comparable = [
-            each
-            for each in others
-            if not set(_COUNTER_KEYS) & set(each.environment.hard_differences(environment))
-        ]
-        return max(comparable, key=lambda each: each.runs[-1].created_at, default=None)
+    def find_counters(self, environment: Environment) -> Baseline | None:
+        """The baseline whose counters hold here, of whatever machine; None if there is none.
+
+        One that was only counted has the counters of pairs too, and is preferred; then the newest is.
+        """
+        comparable = [each for each in map(self.load, self.list()) if _is_comparable(each, environment)]
+        return max(comparable, key=lambda each: (not each.is_timed, each.runs[-1].created_at), default=None)
 
     def accept(
         self,
@@ -103,15 +114,24 @@ class BaselineStore:
         newest = runs[-1]
         name = schema.validate_name(name or newest.name)
         _require_acceptable(runs, allow_dirty)
+        if not _is_timed(newest) and len(runs) < MIN_COUNTED_RUNS:
+            raise StoreError(
+                f"{newest.source or newest.name}: {len(runs)} counted runs, expected {MIN_COUNTED_RUNS} of "
+                "one commit, to tell counters that vary; take them with --perf-repeat"
+            )
         before = self.find(newest.environment, name)
         if before is not None:
+            if before.is_timed != _is_timed(newest):
+                raise StoreError(_other_kind(before))
             if {run_identity(run) for run in runs} <= {run_identity(run) for run in before.runs}:
                 raise UsageError(f"{before.source}: has accepted these runs already; nothing was changed")
             same_code = _code_version(before.runs[-1]) == _code_version(newest)
             self._require_kept(before, runs, history, settings, dropped, same_code)
-        elif (newest_baseline := self.find(newest.environment)) is not None:
-            same_code = _code_version(newest_baseline.runs[-1]) == _code_version(newest)
-            self._require_kept(newest_baseline, runs, history, settings, dropped, same_code)
+        elif other := (
+            self.find(newest.environment, is_timed=_is_timed(newest)) or self.find(newest.environment)
+        ):
+            same_code = _code_version(other.runs[-1]) == _code_version(newest)
+            self._require_kept(other, runs, history, settings, dropped, same_code)
         all_runs = [*(before.earlier_runs if before else ()), *(before.runs if before else ()), *runs]
         unique = list({run_identity(run): run for run in all_runs}.values())[-MAX_RUNS:]
         other_fields = (
@@ -155,8 +175,30 @@ class BaselineStore:
         earlier = without_copies(before.earlier_runs, of=sides)
         others = without_copies(history, of=(*sides, *before.earlier_runs))
         refused = refused_verdicts(before.runs, runs, [*earlier, *others], settings, dropped, same_code)
+        if before.is_timed and not _is_timed(runs[-1]):
+            refused = [each for each in refused if each.metric != "time"]
         if refused:
             raise StoreError(_refusal(before, refused))
+
+
+def _is_comparable(baseline: Baseline, environment: Environment) -> bool:
+    """Whether the code that both environments run is the same, as far as it decides counters."""
+    facts = baseline.environment
+    return not set(_COUNTER_KEYS) & set(facts.hard_differences(environment)) and not set(LIBRARIES) & set(
+        facts.soft_differences(environment)
+    )
+
+
+def _is_timed(run: Run) -> bool:
+    return any(each.seconds_per_call for each in run.measurements.values())
+
+
+def _other_kind(before: Baseline) -> str:
+    kinds = ("counted only", "timed")
+    return (
+        f"{before.source}: its runs are {kinds[before.is_timed]}, these are {kinds[not before.is_timed]}; "
+        "accept them under another name (--name)"
+    )
 
 
 def _refusal(before: Baseline, refused: Sequence[Verdict]) -> str:

@@ -57,18 +57,18 @@ def resolve(
 
 
 def find_baseline(
-    environment: Environment, baselines: BaselineStore, name: str | None = None
+    environment: Environment, baselines: BaselineStore, name: str | None = None, is_timed: bool | None = None
 ) -> ReferenceRuns | None:
-    """The baseline of an environment, or None."""
-    baseline = baselines.find(environment, name)
+    """The baseline of an environment, or None; with `is_timed`, one that was timed, or one that was not."""
+    baseline = baselines.find(environment, name, is_timed)
     if baseline is None:
         return None
     return ReferenceRuns(f"baseline {baseline.name}", baseline.runs, baseline.earlier_runs)
 
 
 def find_counters(environment: Environment, baselines: BaselineStore) -> ReferenceRuns | None:
-    """The baseline of another machine whose counters can be compared with those of this one, or None."""
-    baseline = baselines.find_of_other_machine(environment)
+    """The baseline whose counters can be compared with those of this machine, be it another's, or None."""
+    baseline = baselines.find_counters(environment)
     if baseline is None:
         return None
     machine = f"{baseline.environment.hard.get('cpu')}, {baseline.environment.hard.get('cores')} cores"

@@ -36,6 +36,42 @@ def test_time_only_measures_no_counters_and_no_memory(run: Run) -> None:
     run(source, "--perf-time-only").assert_outcomes(passed=1)
 
 
+def test_counting_only_counts_every_workload_and_times_none(run: Run, pytester: pytest.Pytester) -> None:
+    source = (
+        "def opens(): open('x', 'w').close()\n"
+        "def test_one(perf): assert perf(opens) is None\n"
+        "def test_pair(perf): assert perf.pair(plain=lambda: None, opens=opens) is None\n"
+        "def test_race(perf): assert perf.race(opens=opens, plain=lambda: None) is None\n"
+        "def test_timed(benchmark): benchmark(opens)\n"
+    )
+    result = run(source, "--perf-count-only", stores=True)
+    result.assert_outcomes(passed=3, skipped=1)
+    result.stdout.fnmatch_lines(["*one *not timed*", "5 measured"])
+    stored = RunStore(pytester.path / ".perfsuite/runs").latest().measurements
+    opened = {name.partition("::")[2]: each.counters["opened_files"] for name, each in stored.items()}
+    names = ("test_one", "test_pair::opens", "test_pair::plain", "test_race::opens", "test_race::plain")
+    assert opened == dict(zip(names, (1, 1, 0, 1, 0), strict=True))
+    assert not any(each.seconds_per_call or each.memory for each in stored.values())
+
+
+def test_counting_only_judges_the_limits_of_counters_alone(run: Run) -> None:
+    source = (
+        "@pytest.mark.floor(calls_per_second=1e15)\n"
+        "@pytest.mark.ceiling(opened_files={}, peak_memory='1 B')\n"
+        "def test_it(perf): perf(lambda: open('x', 'w').close())\n"
+    )
+    run(source.format(1), "--perf-count-only").assert_outcomes(passed=1)
+    result = run(source.format(0), "--perf-count-only")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["broken: *opened_files*"])
+
+
+def test_counting_only_and_timing_only_exclude_each_other(run: Run) -> None:
+    result = run("def test_it(perf): perf(lambda: None)", "--perf-count-only", "--perf-time-only")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--perf-time-only and --perf-count-only: both*"])
+
+
 def test_the_stages_of_the_workload_are_measured(run: Run) -> None:
     source = (
         "from perfsuite.stages import stage\n"

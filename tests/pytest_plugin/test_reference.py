@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -85,9 +88,18 @@ def test_the_baseline_of_another_environment_is_not_used(run: Run, pytester: pyt
 OPENS_A_FILE = "def test_it(perf): perf(lambda: open('x', 'w').close())"
 
 
-def accept_of_another_machine(root: Path, opened_files: int, **facts: str) -> None:
+Facts = Mapping[str, str]
+NO_FACTS: Facts = MappingProxyType({})
+
+
+def accept_of_another_machine(
+    root: Path, opened_files: int, facts: Facts = NO_FACTS, libraries: Facts = NO_FACTS
+) -> None:
     """A baseline whose times nothing here can keep; only counters can be compared with it."""
-    elsewhere = Environment({**detect_environment().hard, "cpu": "another", "cores": "96", **facts})
+    here = detect_environment()
+    elsewhere = Environment(
+        {**here.hard, "cpu": "another", "cores": "96", **facts}, {**here.soft, **libraries}
+    )
     one_run = stored_run(1e-9, 1, elsewhere, counters={"opened_files": opened_files})
     BaselineStore(root / "benchmarks/baselines").accept([one_run], name="main")
 
@@ -117,10 +129,71 @@ def test_a_counter_that_grew_beyond_that_of_another_machine_fails(
 def test_counters_do_not_travel_between_versions_systems_and_images(
     run: Run, pytester: pytest.Pytester, fact: str
 ) -> None:
-    accept_of_another_machine(pytester.path, opened_files=0, **{fact: "another"})
+    accept_of_another_machine(pytester.path, opened_files=0, facts={fact: "another"})
     result = run(OPENS_A_FILE)
     result.assert_outcomes(passed=1)
     assert "changes are against" not in result.stdout.str()
+
+
+@pytest.mark.parametrize("library", ["torch", "numpy", "pillow", "opencv-python-headless"])
+def test_counters_do_not_travel_between_versions_of_a_library(
+    run: Run, pytester: pytest.Pytester, library: str
+) -> None:
+    accept_of_another_machine(pytester.path, opened_files=0, libraries={library: "0.0.1"})
+    result = run(OPENS_A_FILE)
+    result.assert_outcomes(passed=1)
+    assert "changes are against" not in result.stdout.str()
+
+
+def accept_counted(root: Path, opened_files: int, environment: Environment, name: str = "counters") -> None:
+    runs = [
+        replace(
+            stored_run(1.0, minute, environment),
+            commit="c0",
+            measurements={NAME: Measurement(NAME, (), counters={"opened_files": opened_files})},
+        )
+        for minute in (1, 2, 3)
+    ]
+    BaselineStore(root / "benchmarks/baselines").accept(runs, name=name)
+
+
+@pytest.mark.parametrize("options", [(), ("--perf-count-only",)])
+def test_a_counted_baseline_judges_counters_and_no_times(
+    run: Run, pytester: pytest.Pytester, options: tuple[str, ...]
+) -> None:
+    accept_counted(pytester.path, opened_files=1, environment=detect_environment())
+    result = run(OPENS_A_FILE, *options)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*kept*", "changes are against baseline counters of *: counters, not times"])
+    result.stdout.no_fnmatch_line("*new*")
+
+
+@pytest.mark.parametrize("options", [(), ("--perf-count-only",)])
+def test_one_more_opened_file_is_red_against_a_counted_baseline(
+    run: Run, pytester: pytest.Pytester, options: tuple[str, ...]
+) -> None:
+    accept_counted(pytester.path, opened_files=0, environment=detect_environment())
+    result = run(OPENS_A_FILE, *options)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["regressed: opened_files: 0 -> 1 (+1)*"])
+    result.stdout.re_match_lines([r"regressed  project: it$", r" +opened_files 0 -> 1 \(\+1\), exact"])
+
+
+def test_a_run_that_counts_is_not_missing_its_times(run: Run, pytester: pytest.Pytester) -> None:
+    own = stored_run(1e-9, 1, detect_environment(), counters={"opened_files": 1})
+    BaselineStore(pytester.path / "benchmarks/baselines").accept([own], name="main")
+    run(OPENS_A_FILE, "--perf-count-only").assert_outcomes(passed=1)
+    run(OPENS_A_FILE, "--perf-count-only", "--perf-compare=baseline").assert_outcomes(passed=1)
+
+
+def test_times_of_this_environment_win_over_a_newer_counted_baseline(
+    run: Run, pytester: pytest.Pytester
+) -> None:
+    own = stored_run(0.002, 0, detect_environment(), counters={"opened_files": 1})
+    BaselineStore(pytester.path / "benchmarks/baselines").accept([own], name="main")
+    accept_counted(pytester.path, opened_files=1, environment=detect_environment())
+    run(OPENS_A_FILE).stdout.fnmatch_lines(["changes are against baseline main"])
+    run(OPENS_A_FILE, "--perf-count-only").stdout.fnmatch_lines(["changes are against baseline counters *"])
 
 
 def test_the_baseline_of_this_environment_wins_over_that_of_another_machine(

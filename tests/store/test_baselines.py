@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from perfsuite.errors import StoreError, UsageError
-from perfsuite.measure.measurement import Environment
+from perfsuite.measure.measurement import Environment, Measurement
 from perfsuite.store import schema
 from perfsuite.store.baselines import MAX_RUNS, BaselineStore
 from perfsuite.store.run import Run
@@ -130,6 +130,69 @@ def test_a_run_with_a_broken_limit_is_refused(baselines: BaselineStore) -> None:
     *others, newest = runs("c0")
     with pytest.raises(StoreError, match=r"a limit is broken \(test_decode\)"):
         baselines.accept([*others[:2], replace(others[2], broken_limits=("test_decode",)), newest])
+
+
+def counted(commit: str, opened_files: int = 1, count: int = 3) -> list[Run]:
+    return [
+        replace(
+            run,
+            measurements={
+                "test_decode": Measurement("test_decode", (), counters={"opened_files": opened_files})
+            },
+        )
+        for run in runs(commit, count=count, day=3)
+    ]
+
+
+def test_counted_runs_stay_beside_timed_ones(baselines: BaselineStore) -> None:
+    baselines.accept(runs("c0"), "main")
+    baselines.accept(counted("c0"), "counters")
+    for is_timed, name in ((True, "main"), (False, "counters"), (None, "main")):
+        found = baselines.find(HERE, is_timed=is_timed)
+        assert found is not None
+        assert (found.name, found.is_timed) == (name, name == "main")
+
+
+@pytest.mark.parametrize("name", ["counters", "another"])
+def test_a_counter_that_grew_is_refused(baselines: BaselineStore, name: str) -> None:
+    baselines.accept(counted("c0"), "counters")
+    with pytest.raises(StoreError, match="opened_files regressed"):
+        baselines.accept(counted("c1", opened_files=2), name)
+    baselines.accept(counted("c1"), name)
+
+
+def test_a_slowdown_is_refused_whatever_counted_baselines_there_are(baselines: BaselineStore) -> None:
+    baselines.accept(runs("c0"), "main")
+    baselines.accept(counted("c0"), "counters")
+    with pytest.raises(StoreError, match="not kept"):
+        baselines.accept(runs("c1", factor=2, day=4), "another")
+    with pytest.raises(StoreError, match="its runs are counted only, these are timed"):
+        baselines.accept(runs("c1", factor=2, day=4), "counters")
+
+
+def timed(commit: str, opened_files: int, day: int) -> list[Run]:
+    """Timed runs with a counter."""
+    return [
+        a_run(commit=commit, counters={"opened_files": opened_files}, created_at=run.created_at)
+        for run in runs(commit, day=day)
+    ]
+
+
+def test_counted_and_timed_runs_are_judged_by_the_counters_of_each_other(baselines: BaselineStore) -> None:
+    main = f"{HERE.fingerprint}/main"
+    baselines.accept(timed("c0", opened_files=1, day=1), "main")
+    with pytest.raises(StoreError, match="opened_files regressed"):
+        baselines.accept(counted("c1", opened_files=2), "counters")
+    baselines.accept(counted("c1"), "counters")
+    baselines.prune([main])
+    with pytest.raises(StoreError, match="opened_files regressed"):
+        baselines.accept(timed("c2", opened_files=2, day=5), "main")
+    assert baselines.accept(timed("c2", opened_files=1, day=5), "main") == main
+
+
+def test_few_counted_runs_are_refused(baselines: BaselineStore) -> None:
+    with pytest.raises(StoreError, match="2 counted runs, expected 3"):
+        baselines.accept(counted("c0", count=2))
 
 
 def test_a_faster_run_is_accepted(baselines: BaselineStore) -> None:

@@ -165,17 +165,20 @@ def _widest(title: str, cells: Iterable[str]) -> int:
 
 def _make_rows(results: Sequence[WorkloadRunResult]) -> list[_Row]:
     """Make the rows, module by module; rates are padded so that their numbers and units align."""
-    rates = [format_significant(result.measurement.items_per_second) for result in results]
+    rates = [
+        format_significant(measurement.items_per_second) if measurement.seconds_per_call else ""
+        for measurement in (result.measurement for result in results)
+    ]
     rate_width = _widest("", rates)
     has_changes = any(result.time_change for result in results)
     rows = []
     for result, rate in zip(results, rates, strict=True):
-        outcome = result.outcome
+        outcome, unit = result.outcome, escape_control_characters(result.measurement.unit)
         rows.append(
             _Row(
                 name=parse_workload_name(escape_control_characters(result.measurement.name)),
-                rate=f"{rate:>{rate_width}} {escape_control_characters(result.measurement.unit)}/s",
-                spread=f"{relative_half_iqr(result.measurement.seconds_per_call):.1%}",
+                rate=f"{rate:>{rate_width}} {unit}/s" if rate else "not timed",
+                spread=f"{relative_half_iqr(result.measurement.seconds_per_call):.1%}" if rate else "",
                 change=_format_time_change(result.time_change) if has_changes else Text(""),
                 limits=tuple(_limit_cells(result)),
                 outcome=Text(str(outcome), style=OUTCOME_STYLES[outcome]) if outcome else Text(""),
@@ -253,8 +256,14 @@ def _attention_lines(results: Sequence[WorkloadRunResult], width: int) -> Iterab
         style = OUTCOME_STYLES[verdict.outcome]
         label = shorten(f"{parsed.module}: {parsed.label}", width - margin)
         yield Text(verdict.outcome.ljust(margin), style=style) + Text(label, style="bold")
-        for line in wrap(escape_control_characters(verdict.explanation), max(10, width - margin)):
+        for line in wrap(escape_control_characters(_explain(verdict)), max(10, width - margin)):
             yield Text(" " * margin + line)
+
+
+def _explain(verdict: Verdict) -> str:
+    """The explanation, with the name of a changed counter. That of a limit names its metric."""
+    is_counter = verdict.metric != "time" and verdict.bound is None
+    return f"{verdict.metric} {verdict.explanation}" if is_counter else verdict.explanation
 
 
 def _counts_line(results: Sequence[WorkloadRunResult]) -> Text:
