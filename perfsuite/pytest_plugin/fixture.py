@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 
 from perfsuite.errors import UsageError
 from perfsuite.judge.limit_confirmation import CONFIRMATIONS, confirm_broken, pause_seconds
-from perfsuite.judge.limits import Limit, judge_limit
-from perfsuite.judge.metrics import (
-    MetricEstimate,
-    estimate_overhead,
-    estimate_overhead_share,
-    estimate_ratio,
-)
+from perfsuite.judge.limits import Limit
 from perfsuite.judge.order_statistics import confidence_at_look
 from perfsuite.judge.units import MetricKind
 from perfsuite.judge.verdict import Outcome, Verdict
@@ -25,13 +19,14 @@ from perfsuite.measure.extra_calls import ExtraCalls
 from perfsuite.measure.gpu import monitor_gpu
 from perfsuite.measure.measurement import Measurement
 from perfsuite.measure.sampling import RoundCallback, Rounds, SamplingPlan, sample
-from perfsuite.measure.turns import TurnSamples, paired_ratios, take_turns
+from perfsuite.measure.turns import TurnSamples, take_turns
 from perfsuite.measure.workload import Workload, make_workload
 from perfsuite.pytest_plugin.benchmark_adapter import BenchmarkAdapter
 from perfsuite.pytest_plugin.counting_run import count_and_judge
 from perfsuite.pytest_plugin.markers import ItemLimits
 from perfsuite.pytest_plugin.outcome import apply_verdicts, judge_limits
 from perfsuite.pytest_plugin.session import PerfSession
+from perfsuite.pytest_plugin.turn_comparison import TurnComparison, measurement_from_turns
 
 WorkloadServer = Callable[[str, Callable[[], object], float], None]
 
@@ -46,15 +41,6 @@ def set_workload_server(server: WorkloadServer | None) -> None:
     """
     global _workload_server
     _workload_server = server
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _TurnComparison:
-    """Workloads that are measured in turns: a candidate, and those that it is compared with."""
-
-    candidate: Workload
-    references: tuple[Workload, ...]
-    workloads: tuple[Workload, ...]  # all of them, in the order of the call
 
 
 class Perf:
@@ -161,7 +147,7 @@ class Perf:
         if len(workloads) != 2:
             raise UsageError(f"perf.pair: {len(workloads)} workloads, expected two by name")
         reference, candidate = self._make_workloads(workloads, items)
-        comparison = _TurnComparison(
+        comparison = TurnComparison(
             candidate=candidate, references=(reference,), workloads=(reference, candidate)
         )
         return self._measure_in_turns(comparison, device, clock)
@@ -178,7 +164,7 @@ class Perf:
         if len(workloads) < 2:
             raise UsageError(f"perf.race: {len(workloads)} workloads, expected several by name")
         racers = self._make_workloads(workloads, items)
-        comparison = _TurnComparison(candidate=racers[0], references=racers[1:], workloads=racers)
+        comparison = TurnComparison(candidate=racers[0], references=racers[1:], workloads=racers)
         return self._measure_in_turns(comparison, device, clock)
 
     def _make_workloads(self, workloads: Mapping[str, object], items: float | None) -> tuple[Workload, ...]:
@@ -189,7 +175,7 @@ class Perf:
         )
 
     def _measure_in_turns(
-        self, comparison: _TurnComparison, device: str | None, clock: str
+        self, comparison: TurnComparison, device: str | None, clock: str
     ) -> TurnSamples | None:
         if self._run_without_measuring(comparison.workloads):
             return None
@@ -198,21 +184,20 @@ class Perf:
             count_and_judge(self._item, workloads, self._limits, self._session)
             return None
         turns = self._take_turns(comparison, make_clock(device, clock))
-        looks = max(1, turns.looks)
-        measurement = _measurement_from_turns(comparison.candidate, turns)
-        level = confidence_at_look(self._options.level, looks)
+        measurement = measurement_from_turns(comparison.candidate, turns)
+        level = self._level(turns.looks)
         verdicts, aims = (
-            self._judge_ratios(limits, comparison, turns.seconds_per_item, looks)
+            comparison.judge_ratios(limits, turns.seconds_per_item, level)
             + judge_limits(limits, measurement, level)
             for limits in (self._limits.required, self._limits.aims)
         )
         for reference in comparison.references:
-            self._session.record(_measurement_from_turns(reference, turns))
+            self._session.record(measurement_from_turns(reference, turns))
         self._benchmark.add_samples(measurement)
         apply_verdicts(self._item, measurement, verdicts, self._session, aims=aims)
         return turns
 
-    def _take_turns(self, comparison: _TurnComparison, timer: Clock) -> TurnSamples:
+    def _take_turns(self, comparison: TurnComparison, timer: Clock) -> TurnSamples:
         plan = replace(self._plan, min_rounds=self._plan.min_rounds + len(comparison.references))
         with self._session.progress.for_workload(self._item.nodeid) as progress:
             return take_turns(
@@ -220,34 +205,10 @@ class Perf:
                 timer,
                 plan,
                 enough=lambda seconds, look: _all_decided(
-                    self._judge_ratios(self._limits.required, comparison, seconds, look)
+                    comparison.judge_ratios(self._limits.required, seconds, self._level(look))
                 ),
                 on_round=progress.on_round,
             )
-
-    def _judge_ratios(
-        self,
-        limits: Sequence[Limit],
-        comparison: _TurnComparison,
-        seconds: Mapping[str, Sequence[float]],
-        look: int,
-    ) -> list[Verdict]:
-        """Judge every ratio limit against each reference; the comparisons share the chance of error."""
-        level = 1 - (1 - confidence_at_look(self._options.level, look)) / len(comparison.references)
-        candidate = comparison.candidate.name
-        return [
-            replace(
-                judge_limit(
-                    limit,
-                    _ratio_estimate(limit.metric, seconds, candidate, reference.name, level),
-                    candidate,
-                ),
-                reference=reference.name,
-            )
-            for limit in limits
-            if limit.is_of_ratio
-            for reference in comparison.references
-        ]
 
     @property
     def _timed_limits(self) -> list[Limit]:
@@ -304,25 +265,4 @@ def _all_decided(verdicts: Sequence[Verdict]) -> bool:
 def _partial_measurement(workload: Workload, samples: Sequence[float]) -> Measurement:
     return Measurement(
         workload.name, tuple(samples), items_per_call=workload.items_per_call, unit=workload.unit
-    )
-
-
-def _ratio_estimate(
-    metric: str, seconds: Mapping[str, Sequence[float]], candidate: str, reference: str, level: float
-) -> MetricEstimate:
-    if metric == "overhead":
-        return estimate_overhead(paired_ratios(seconds, candidate, reference), level)
-    if metric == "overhead_share":
-        return estimate_overhead_share(paired_ratios(seconds, candidate, reference), level)
-    return estimate_ratio(paired_ratios(seconds, reference, candidate), level)
-
-
-def _measurement_from_turns(workload: Workload, turns: TurnSamples) -> Measurement:
-    items = workload.items_per_call
-    return Measurement(
-        workload.name,
-        tuple(seconds * items for seconds in turns.seconds_per_item[workload.name]),
-        calls_per_round=turns.calls_per_turn[workload.name],
-        items_per_call=items,
-        unit=workload.unit,
     )
