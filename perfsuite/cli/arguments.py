@@ -121,6 +121,9 @@ def add_device_argument(options: Options) -> None:
     options.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
 
 
+DECODER_NAMES = "auto, pillow, opencv, simplejpeg, torchvision, torchcodec or turbojpeg"
+
+
 def add_data_dir_argument(options: Options) -> None:
     options.add_argument(
         "--data-dir", type=Path, metavar="DIR", help="images in class folders (default: synthetic images)"

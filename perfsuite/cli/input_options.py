@@ -57,4 +57,7 @@ def open_train_loader(arguments: argparse.Namespace, num_workers: int, **options
 
     folder = arguments.data_dir or dataset.cached_dataset(images=96, classes=8)
     given = {name: value for name, value in options.items() if value is not None}
-    return make_loaders(folder, arguments.batch_size, num_workers, **given).train
+    try:
+        return make_loaders(folder, arguments.batch_size, num_workers, **given).train
+    except (FileNotFoundError, ValueError) as error:  # how make_loaders refuses a folder or an option
+        raise UsageError(str(error)) from error

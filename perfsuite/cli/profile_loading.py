@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from perfsuite.cli.arguments import (
+    DECODER_NAMES,
     add_augmentation_argument,
     add_batch_size_argument,
     add_image_size_argument,
@@ -46,9 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_on_error_argument(parser)
     add_image_size_argument(parser, 224)
     add_batch_size_argument(parser)
-    parser.add_argument(
-        "--decoder", default="auto", help="auto, or one of perfsuite.data.decoding.registry (auto)"
-    )
+    parser.add_argument("--decoder", default="auto", metavar="NAME", help=f"{DECODER_NAMES} (auto)")
     parser.add_argument("--reduce", action="store_true", help="decode large JPEGs at a reduced scale")
     parser.add_argument(
         "--annotations", type=Path, metavar="FILE", help="boxes and polygons to transform with the images"

@@ -90,7 +90,7 @@ def _run(name: str | None, words: Sequence[str]) -> int:
         with _sigterm_as_interrupt():
             return _run_command(arguments)
     except PerfsuiteError as error:
-        print_message(f"{who}: {error}")
+        print_message(f"{who}: {str(error).removeprefix(f'{name}: ')}")  # of who found it, once
         return error.exit_code
     except KeyboardInterrupt:
         print(f"{who}: interrupted", file=sys.stderr)

@@ -7,7 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perfsuite.cli.arguments import NONNEGATIVE_INT, POSITIVE_INT, CommaSeparated, duration, number
+from perfsuite.cli.arguments import (
+    DECODER_NAMES,
+    NONNEGATIVE_INT,
+    POSITIVE_INT,
+    CommaSeparated,
+    duration,
+    number,
+)
 from perfsuite.cli.config_file import add_config_argument
 from perfsuite.cli.output import output_target
 from perfsuite.cli.report_option import add_report_argument
@@ -18,6 +25,10 @@ if TYPE_CHECKING:
     from perfsuite.advise.sweep.config import SweepConfig
     from perfsuite.advise.sweep.setting_loaders import SettingLoaders
     from perfsuite.data.sources.base import ImageSource
+
+
+# Where the default is an empty list.
+BY_MACHINE = {"num_workers": "by the number of cores", "decoder": "all that are installed"}
 
 
 class OptionAdder:
@@ -34,11 +45,14 @@ class OptionAdder:
         metavar: str = "NAME",
         nargs: str | None = None,
     ) -> None:
-        default = getattr(self._defaults, name.removeprefix("--").replace("-", "_"))
+        field = name.removeprefix("--").replace("-", "_")
+        default = getattr(self._defaults, field)
         default_text = (
-            " ".join(map(str, default)) if isinstance(default, tuple) else f"{default}".removesuffix(".0")
+            " ".join(map(str, default)) or BY_MACHINE[field]
+            if isinstance(default, tuple)
+            else f"{default}".removesuffix(".0")
         )
-        text = what if default in (None, ()) else f"{what} ({default_text})"
+        text = what if default is None else f"{what} ({default_text})"
         self._parser.add_argument(
             name, type=type_, metavar=metavar, nargs=nargs, default=argparse.SUPPRESS, help=text
         )
@@ -65,7 +79,7 @@ def add_sweep_arguments(parser: argparse.ArgumentParser, defaults: SweepOptions)
     )
     add("--batch-size", "images per batch", CommaSeparated(number(POSITIVE_INT)), "N", nargs="+")
     add("--image-size", "height and width in pixels", number(POSITIVE_INT), "PX")
-    add("--decoder", "auto, or some of perfsuite.data.decoding.registry", CommaSeparated(str), nargs="+")
+    add("--decoder", DECODER_NAMES, CommaSeparated(str), nargs="+")
     add("--on-error", "raise, skip or substitute", metavar="POLICY")
     add("--start-method", "of processes: fork, forkserver or spawn")
     add("--epochs", "epochs of the run whose time is estimated", number(POSITIVE_INT), "N")

@@ -139,7 +139,9 @@ def _add_training_arguments(options: Options) -> None:
         default=5e-4,
         help="of weights; not of norms and biases (5e-4)",
     )
-    options.add_argument("--label-smoothing", type=number(FRACTION), default=0.0, help="(0)")
+    options.add_argument(
+        "--label-smoothing", type=number(FRACTION), default=0.0, help="as in torch.nn.CrossEntropyLoss (0)"
+    )
     options.add_argument(
         "--seed", type=number(NONNEGATIVE_INT), default=42, help="the same seed repeats a run (42)"
     )
@@ -153,7 +155,11 @@ def _add_training_arguments(options: Options) -> None:
 
 def _add_output_arguments(options: Options) -> None:
     options.add_argument(
-        "--model-path", type=Path, default=Path("model.pth"), metavar="FILE", help="(model.pth)"
+        "--model-path",
+        type=Path,
+        default=Path("model.pth"),
+        metavar="FILE",
+        help="where the model is saved (model.pth)",
     )
     options.add_argument(
         "--checkpoint-every",

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from perfsuite.data.batch import BatchLayout
+from perfsuite.data.decoding.registry import check_decoder_name
 from perfsuite.data.faults import FaultPolicy, check_fault_policy
 from perfsuite.data.sources.maps import MapSource
 from perfsuite.errors import DataError
@@ -49,6 +50,7 @@ class ImageConfig:
             raise ValueError(f"crop: {self.crop!r}, expected one of {', '.join(CROPS)}")
         check_fault_policy(self.on_error)
         get_mode(self.mode)
+        check_decoder_name(self.decoder)
 
     @property
     def batch_layout(self) -> BatchLayout:

@@ -41,10 +41,12 @@ def git_output(folder: Path, *arguments: str, who: str, **variables: str) -> str
 
 
 def changed_files(folder: Path, commit: str) -> tuple[str, ...]:
-    """Files of a working tree that differ from a commit, or are new and not ignored."""
+    """Files that differ from a commit or are new, except ignored ones and those of virtual environments."""
     differing = git_output(folder, "diff", "--name-only", "--no-renames", "-z", commit, who="git")
-    new = git_output(folder, "ls-files", "--others", "--exclude-standard", "-z", who="git")
-    return tuple(sorted({name for name in (differing + "\0" + new).split("\0") if name}))
+    new = git_output(folder, "ls-files", "--others", "--exclude-standard", "-z", who="git").split("\0")
+    environments = tuple(name.removesuffix("pyvenv.cfg") for name in new if name.endswith("/pyvenv.cfg"))
+    names = {*differing.split("\0"), *(name for name in new if not name.startswith(environments))}
+    return tuple(sorted(names - {""}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,8 @@ def unclear_step(gate: GateReport) -> str:
         return ""
     if gate.advice and any(verdict.missing_pairs for each in unclear for verdict in each.verdicts):
         return f"{len(unclear)} unclear: repeat the gate with {' '.join(gate.advice)}"
+    if gate.interrupted:
+        return f"{len(unclear)} unclear: repeat the gate, which was interrupted"
     return (
         f"{len(unclear)} unclear, and a longer gate would not help: use a quieter machine "
         "(perfsuite doctor), or a larger --mde"

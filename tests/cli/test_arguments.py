@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from perfsuite.cli.arguments import (
+    DECODER_NAMES,
     FRACTION,
     NONNEGATIVE_INT,
     POSITIVE,
@@ -17,6 +18,7 @@ from perfsuite.cli.arguments import (
     rename,
     size,
 )
+from perfsuite.data.decoding.registry import DECODERS
 
 
 @pytest.mark.parametrize(
@@ -71,3 +73,7 @@ def test_an_invalid_text_is_rejected_with_what_is_expected(
         parse(text)
     assert f", expected {expected}" in str(error.value)
     assert text in str(error.value)
+
+
+def test_the_help_names_every_decoder() -> None:
+    assert set(DECODER_NAMES.replace(" or", ",").split(", ")) == {"auto", *DECODERS}

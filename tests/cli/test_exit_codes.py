@@ -62,6 +62,7 @@ def plant_command(
     ("error", "code", "message"),
     [
         (UsageError("a mistake"), 2, "perfsuite planted: a mistake\n"),
+        (UsageError("planted: a mistake"), 2, "perfsuite planted: a mistake\n"),
         (StoreError("unreadable"), 13, "perfsuite planted: unreadable\n"),
         (KeyboardInterrupt(), 130, "perfsuite planted: interrupted\n"),
         (ZeroDivisionError("a bug"), 3, "ZeroDivisionError: a bug\nperfsuite planted: internal error"),
@@ -72,7 +73,16 @@ def plant_command(
         (ModuleNotFoundError("no pytest.absent", name="pytest.absent"), 3, "internal error"),
     ],
     ids=[
-        *("usage", "store", "interrupt", "bug", "exit", "exit without code", "no Exception"),
+        *(
+            "usage",
+            "usage of the command",
+            "store",
+            "interrupt",
+            "bug",
+            "exit",
+            "exit without code",
+            "no Exception",
+        ),
         *("missing module of ours", "missing submodule"),
     ],
 )

@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from perfsuite.cli.commands.advise import HEADER
 from perfsuite.data.sources.annotation_formats import read_annotations
 from perfsuite.data.sources.maps import store_maps
 from perfsuite.data.synthetic import dataset
@@ -82,7 +83,7 @@ def make_playground(root: Path) -> Playground:
     (package / "pipelines.py").write_text(PIPELINES)
     (root / "benchmarks").mkdir()
     (root / "benchmarks" / "test_decode.py").write_text(BENCHMARKS)
-    (root / "loader-settings.toml").write_text("num_workers = 1\n")
+    (root / "loader-settings.toml").write_text(f"{HEADER}\nnum_workers = 1\n")
     (root / "train.toml").write_text("epochs = 1\n")
     (root / ".gitignore").write_text("images\nmaps\n.perfsuite\n*.pth\n__pycache__\n")
     return Playground(root)

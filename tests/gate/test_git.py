@@ -63,3 +63,12 @@ def test_a_branch_may_have_any_name(project: Project) -> None:
     report = project.gate(base="größe/it's-#1")
     assert report.base.label == "größe/it's-#1"
     assert outcomes(report)["test_decode"] is Outcome.REGRESSED
+
+
+def test_a_virtual_environment_that_git_does_not_ignore_is_no_change(project: Project) -> None:
+    project.commit(src_layout())
+    for name in (".venv/pyvenv.cfg", ".venv/bin/activate", ".venvs.txt", "other/pyvenv.txt"):
+        path = project.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    assert Repository.at(project.root).uncommitted_files() == (".venvs.txt", "other/pyvenv.txt")

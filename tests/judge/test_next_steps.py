@@ -31,6 +31,11 @@ def test_unclear_names_the_options_that_would_decide() -> None:
     assert "longer gate would not help" in next_steps(make_gate(unclear))[0]
 
 
+def test_an_interrupted_gate_is_repeated() -> None:
+    gate = replace(make_gate(make_workload("t", Outcome.UNCLEAR)), interrupted=True)
+    assert next_steps(gate) == ("1 unclear: repeat the gate, which was interrupted",)
+
+
 def test_an_unfit_machine_is_tested_and_not_timed_longer() -> None:
     gate = replace(make_gate(make_workload("t", Outcome.UNCLEAR)), unfit=("t",))
     assert next_steps(gate) == (

@@ -28,7 +28,7 @@ from perfsuite.advise.sweep.sides import (
     TurnTaker,
 )
 from perfsuite.advise.time_limit import TimeLimit, fail_when_hung, format_duration
-from perfsuite.errors import DataError, NothingMeasuredError
+from perfsuite.errors import DataError
 
 TURN_SECONDS = 0.4  # approximate length of a turn without workers, shorter where the time is short
 MAX_BATCHES_PER_TURN = 64
@@ -66,7 +66,10 @@ def measure_sweep(
     timer: Callable[[], float] = time.perf_counter,
     make_other_sides: MakeOtherSides | None = None,
 ) -> SweepReport:
-    """Measure all settings. The time limit or KeyboardInterrupt ends the turns; whole blocks count."""
+    """Measure all settings. The time limit or KeyboardInterrupt ends the turns; whole blocks count.
+
+    KeyboardInterrupt is passed on where there is no whole block.
+    """
     limit, machine = TimeLimit.start(config.seconds, timer), describe_machine()
     with ExitStack() as cleanup:
         sweep = _Sweep(loaders, config, limit, on_progress, cleanup)
@@ -83,7 +86,7 @@ def measure_sweep(
             sides.others.update(make_other_sides(batches, cleanup))
         is_complete = TurnTaker(sides, loaders.modes[0], config, limit, on_progress).take()
     if not sides.measured_settings():
-        raise _nothing_measured(sides)
+        raise _every_setting_failed(sides) if sides.failures else KeyboardInterrupt
     return SweepReport(
         batch_size=config.batch_size,
         results=_results(sides, loaders.modes),
@@ -108,12 +111,6 @@ def _is_reproducible(sides: Sides) -> bool:
     for setting, first in sides.first_turns.items():
         checksums.setdefault((setting.decoder, setting.batch_size), set()).add(first.checksum)
     return all(len(equal) == 1 for equal in checksums.values())
-
-
-def _nothing_measured(sides: Sides) -> DataError | NothingMeasuredError:
-    if sides.failures:
-        return _every_setting_failed(sides)
-    return NothingMeasuredError("sweep: interrupted before every setting had a turn; nothing to report")
 
 
 def _every_setting_failed(sides: Sides) -> DataError:

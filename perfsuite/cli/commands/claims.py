@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from perfsuite.advise.claims.parts import DEFAULT_SECONDS
 from perfsuite.cli.arguments import add_seconds_argument, add_step_arguments, step_argv
-from perfsuite.cli.input_options import add_loader_arguments, loader_argv, user_loader
+from perfsuite.cli.input_options import add_loader_arguments, loader_argv, open_train_loader, user_loader
 from perfsuite.cli.output import STDOUT, write_output
 from perfsuite.cli.progress import print_progress
 from perfsuite.cli.report_option import add_report_argument, write_report
@@ -56,6 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
         device=str(choose_device(arguments.device)),
         user_loader=user_loader(arguments),
     )
+    if arguments.data_dir is not None:
+        open_train_loader(arguments, 0)  # refuses a folder without images before anything is measured
     command = " ".join(["perfsuite claims", *step_argv(arguments), *loader_argv(arguments)])
     page = ""
     measured: ClaimsReport | None = None

@@ -1,6 +1,6 @@
 """Check this machine: the smallest slowdowns that a gate would detect here, and what disturbs it.
 
-perfsuite doctor
+  perfsuite doctor
   perfsuite doctor --pairs 24 --tolerance 0.02
 
 It runs pairs of the same code, which cannot differ, and states how much they seem to. Ctrl-C ends it.

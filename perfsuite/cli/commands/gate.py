@@ -7,6 +7,8 @@
 
 Both sides run in worktrees of their own, so the repository is not touched. Arguments that are not options
 of this command go to pytest.
+
+Exit codes: 0 kept, 1 regressed, 10 unclear, 11 machine unfit, 12 nothing or not everything compared.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rules",
         choices=("base", "head"),
         default="base",
-        help="the side whose limits of error, tolerances and quarantine judge (base)",
+        help="the side whose alpha, tolerances and quarantine count (base)",
     )
     parser.add_argument(
         "--null", action="store_true", help="allow the same commit on both sides, to test the machine"

@@ -26,6 +26,11 @@ def available_decoders() -> tuple[str, ...]:
     return tuple(decoder.name for decoder in DECODERS.values() if decoder.is_installed)
 
 
+def check_decoder_name(name: str) -> None:
+    if name not in ("auto", *DECODERS):
+        raise ValueError(f"decoder: {name!r}, expected auto or one of {', '.join(DECODERS)}")
+
+
 def get_decoder(name: str = "auto") -> DecodeFunction:
     """The decoder of that name; `auto` is the fastest one on this machine (perfsuite.data.decoding.auto).
 
@@ -34,8 +39,7 @@ def get_decoder(name: str = "auto") -> DecodeFunction:
     """
     if name == "auto":
         return choose_decoder(tuple(DECODERS[installed] for installed in available_decoders())).decode
-    if name not in DECODERS:
-        raise ValueError(f"decoder: {name!r}, expected auto or one of {', '.join(DECODERS)}")
+    check_decoder_name(name)
     decoder = DECODERS[name]
     if not decoder.is_installed:
         raise DataError(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
+
+import psutil
 
 from perfsuite.cores import usable_cores
 from perfsuite.errors import PerfsuiteError
@@ -30,7 +31,7 @@ def torchrun_command(ranks: int, words: Sequence[str]) -> list[str]:
 def start_ranks(
     ranks: int, words: Sequence[str], environment: Mapping[str, str] | None = None
 ) -> subprocess.Popen[str]:
-    """Start all ranks in a session of their own.
+    """Start all ranks, out of reach of the terminal's Ctrl-C.
 
     Each gets its share of the cores, unless OMP_NUM_THREADS says otherwise.
     """
@@ -79,6 +80,12 @@ def run_ranks(
 
 
 def kill_ranks(process: subprocess.Popen[str]) -> None:
-    """Kill the whole session; killing torchrun alone would leave its ranks behind."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    """Kill torchrun, and its ranks, each of which has a session of its own."""
+    if process.poll() is not None:
+        return
+    torchrun = psutil.Process(process.pid)
+    with suppress(psutil.NoSuchProcess):
+        torchrun.suspend()  # it starts no further rank
+        for each in (*torchrun.children(recursive=True), torchrun):
+            with suppress(psutil.NoSuchProcess):
+                each.kill()

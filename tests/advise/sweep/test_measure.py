@@ -25,7 +25,7 @@ from perfsuite.data.engines import auto
 from perfsuite.data.loader import Loader
 from perfsuite.data.sources.files import FileSource, image_folder
 from perfsuite.data.synthetic import dataset
-from perfsuite.errors import DataError, NothingMeasuredError, UsageError
+from perfsuite.errors import DataError, UsageError
 from perfsuite.measure import memory
 
 OPTIONS = {"image_size": 32}
@@ -138,12 +138,13 @@ def interrupted_after(turns: int) -> Iterator[None]:
     raise KeyboardInterrupt
 
 
-def test_an_interrupt_before_the_first_block_is_an_error(images: FileSource) -> None:
+@pytest.mark.parametrize("when", ["num_workers=1", "warming up"])
+def test_an_interrupt_before_the_first_block_is_passed_on(when: str, images: FileSource) -> None:
     def interrupt(message: str) -> None:
-        if message.startswith("warming up"):
+        if message.startswith(when):
             raise KeyboardInterrupt
 
-    with pytest.raises(NothingMeasuredError, match="interrupted before"):
+    with pytest.raises(KeyboardInterrupt):
         sweep_images(images, config(num_workers=(0, 1)), interrupt)
 
 

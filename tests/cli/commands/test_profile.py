@@ -173,6 +173,29 @@ def test_a_table_of_an_earlier_size_is_not_lost(
     assert "operations at 64x48" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("command", [["profile", "loading"], ["profile", "step"], ["claims"], ["scaling"]])
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [(["--data-dir", "nowhere"], "no such folder"), (["--data-dir", "."], "no images found")],
+)
+def test_a_folder_without_images_is_refused(
+    command: list[str],
+    words: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([*command, *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_an_unknown_decoder_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["profile", "loading", "--decoder", "foo"]) == 2
+    assert "decoder: 'foo', expected auto or one of pillow" in capsys.readouterr().err
+
+
 def test_whole_processes_are_timed_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["profile", "processes", "--command", "none=true", "--command", "echo a=1", "--seconds", "0.01"]
     assert main(words) == 0

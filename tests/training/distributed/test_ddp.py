@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 
@@ -94,9 +95,31 @@ def _wait_until(condition: Callable[[], bool], within_seconds: float) -> None:
 
 def test_all_ranks_are_killed_after_the_time_limit(tmp_path: Path) -> None:
     script = tmp_path / "sleeps.py"
-    script.write_text("import os, sys, time\nopen(sys.argv[1] + os.environ['RANK'], 'w')\ntime.sleep(600)\n")
+    script.write_text("import time\ntime.sleep(600)\n")
     with pytest.raises(PerfsuiteError, match=r"has not ended after 0.1 s; its 2 ranks were killed"):
-        run_ranks(2, [str(script), str(tmp_path / "rank")], 0.1, ENVIRONMENT)
+        run_ranks(2, [str(script)], 0.1, ENVIRONMENT)
+
+
+def test_killed_ranks_are_gone(tmp_path: Path) -> None:
+    script = tmp_path / "sleeps.py"
+    script.write_text(
+        "import os, sys, time\nfrom pathlib import Path\n"
+        "(Path(sys.argv[1]) / f'{os.getpid()}.pid').touch()\ntime.sleep(600)\n"
+    )
+    with start_ranks(2, [str(script), str(tmp_path)], ENVIRONMENT) as process:
+        try:
+            _wait_until(lambda: len(list(tmp_path.glob("*.pid"))) == 2, START_SECONDS)
+        finally:
+            kill_ranks(process)
+    ranks = [int(path.stem) for path in tmp_path.glob("*.pid")]
+    _wait_until(lambda: not any(map(_is_running, ranks)), END_SECONDS)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_the_error_of_a_failed_rank_is_raised(tmp_path: Path) -> None:
