@@ -39,9 +39,9 @@ class PairEvidence:
         if set(self.recordings) != set(self.roots):
             return NOT_RECORDED
         facts = [recording.facts for recording in self.recordings.values()]
-        for name, fact in facts[0].items():
-            if any(other.get(name) != fact for other in facts):
-                return f"{name} of the sides differ"
+        for name in dict.fromkeys(name for each in facts for name in each):
+            if len({each.get(name) for each in facts}) > 1:
+                return f"{name} differs between the sides"
         return self._use_in([COMMON])
 
     def use_by(self, test: str) -> str:

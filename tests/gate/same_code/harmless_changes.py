@@ -49,7 +49,19 @@ def beside(name: str, files: Files, **base: str) -> Case:
     return Case(name, {"toy/feature.py": FEATURE, **base}, files)
 
 
+# torch.compile keeps an address of its library in a variable: another one in each process.
+KEEPS_AN_ADDRESS = """
+import os
+
+os.environ["_TORCHINDUCTOR_PYOBJECT_TENSOR_DATA_PTR"] = str(os.getpid())
+
+
+def run():
+    return 1
+"""
+
 HARMLESS = [
+    beside("address in a variable", {"README.md": "more"}, **{"toy/feature.py": KEEPS_AN_ADDRESS}),
     changed("comment", "# The work.", "# All of the work, explained."),
     changed("comment with other letters", "# The work.", "# Wörk ✓"),
     changed("documentation of the module", "A feature.", "A feature, explained."),

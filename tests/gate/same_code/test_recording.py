@@ -95,7 +95,7 @@ def head_of(folder: Path, facts: dict[str, str] | None = None, **scope: Any) -> 
 
 @pytest.mark.parametrize("facts", [{}, {"Python": "3.13"}, {"other": "3.12"}])
 def test_facts_that_a_side_leaves_out_differ(tmp_path: Path, facts: dict[str, str]) -> None:
-    assert evidence(tmp_path, head_of(tmp_path, facts)).common_use() == "Python of the sides differ"
+    assert evidence(tmp_path, head_of(tmp_path, facts)).common_use() == "Python differs between the sides"
 
 
 @pytest.mark.parametrize("file", ["absent.py", "../../etc/passwd", "/etc/passwd", "."])

@@ -24,7 +24,8 @@ COMMON = "common"  # the scope of what belongs to no single test
 INSTALLED_FOLDERS = (".venv/", "site-packages/")
 IS_FUNCTION = 0x1  # CO_OPTIMIZED: neither a module's nor a class's own code
 ATTRIBUTE_LOOKUPS = frozenset({"getattr", "hasattr"})
-OWN_VARIABLES = ("PERFSUITE_GATE_", "PYTEST_")  # prefixes
+# Prefixes of variables that a gate sets, and one in which torch.compile keeps an address of its library.
+IGNORED_VARIABLES = ("PERFSUITE_GATE_", "PYTEST_", "_TORCHINDUCTOR_PYOBJECT_TENSOR_DATA_PTR")
 
 
 @dataclass(slots=True)
@@ -107,10 +108,7 @@ class Recorder:
         return {
             "scopes": {name: self._describe_scope(scope) for name, scope in self.scopes.items()},
             "loaded": sorted(ran | set(self._preloaded)),
-            "facts": {
-                "Python": sys.version,
-                "the environment variables": _digest(self._environment()),
-            },
+            "facts": {"Python": sys.version, **self._environment()},
         }
 
     def _describe_scope(self, scope: ScopeActivity) -> dict[str, Any]:
@@ -189,12 +187,13 @@ class Recorder:
             if name.endswith((".pth", "pyvenv.cfg")):
                 self.note("file", f"{name} differs")
 
-    def _environment(self) -> list[str]:
-        return sorted(
-            f"{name}={value.replace(self.request['root'], '')}"
-            for name, value in os.environ.items()
-            if not name.startswith(OWN_VARIABLES)
-        )
+    def _environment(self) -> dict[str, str]:
+        """Digests of the variables, which may hold secrets."""
+        return {
+            f"environment variable {name}": _digest([value.replace(self.request["root"], "")])
+            for name, value in sorted(os.environ.items())
+            if not name.startswith(IGNORED_VARIABLES)
+        }
 
 
 def _texts(constants: Iterable[object]) -> Iterator[str]:
