@@ -148,7 +148,8 @@ class ForkServerRotation:
     def __init__(self, start: Callable[[Sequence[str]], ForkServerClient], is_allowed: bool) -> None:
         self.current: ForkServerClient | None = None
         self._start, self._is_allowed = start, is_allowed
-        self._modules: tuple[str, ...] = ()  # imported for both sides
+        self._modules: tuple[str, ...] = ()  # to import for both sides
+        self._imported: frozenset[str] = frozenset()  # by the present one
         self._pairs = 0
 
     def set_shared_imports(self, base: Sequence[str], head: Sequence[str]) -> None:
@@ -157,8 +158,9 @@ class ForkServerRotation:
             self._modules = tuple(name for name in head if name in base)
 
     def rotate(self) -> None:
-        """Before each pair: keep the fork server, or replace it after a few pairs."""
-        if self.current is not None and self._pairs < PAIRS_PER_FORK_SERVER:
+        """Before each pair: replace the fork server after a few pairs, and where it imports too little."""
+        is_complete = self._imported.issuperset(self._modules)
+        if self.current is not None and self._pairs < PAIRS_PER_FORK_SERVER and is_complete:
             self._pairs += 1
             return
         self.close()
@@ -166,7 +168,7 @@ class ForkServerRotation:
             return
         try:
             self.current = self._start(self._modules)
-            self._pairs = 1
+            self._pairs, self._imported = 1, frozenset(self._modules)
         except ForkServerError:
             self.disable()
 

@@ -8,15 +8,17 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from perfsuite.gate import launch
 from perfsuite.gate.agent.plugin import SLOW_IMPORTS
+from perfsuite.gate.agent.variables import SET_BY_TORCH
 from perfsuite.gate.collect_suites import collect_suites
-from perfsuite.gate.fork_client import ForkServerClient, ForkServerError, can_fork
+from perfsuite.gate.fork_client import ForkServerClient, ForkServerError, ForkServerRotation, can_fork
 from perfsuite.gate.git import Repository
 from perfsuite.gate.launch import Launcher
 from perfsuite.gate.prepare_sides import open_pair_runner
@@ -68,6 +70,35 @@ def test_a_project_that_sets_variables_before_importing_is_not_forked(project: P
     conftest = 'import os\n\nos.environ["OMP_NUM_THREADS"] = "1"\n\nimport numpy\n'
     processes = parent_processes(project, **{"benchmarks/conftest.py": conftest})
     assert {parent for parent, _ in processes} == {os.getpid()}
+
+
+def test_variables_that_torch_sets_do_not_rule_out_a_fork_server(project: Project) -> None:
+    names = sorted(SET_BY_TORCH)
+    conftest = f"import os\n\nimport numpy\n\nos.environ |= dict.fromkeys({names}, str(os.getpid()))\n"
+    processes = parent_processes(project, **{"benchmarks/conftest.py": conftest})
+    assert os.getpid() not in {parent for parent, _ in processes}
+
+
+class StubServer:
+    def __init__(self, modules: Sequence[str]) -> None:
+        self.modules = list(modules)
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_fork_server_is_replaced_where_it_imports_too_little() -> None:
+    started: list[StubServer] = []
+
+    def start(modules: Sequence[str]) -> Any:
+        started.append(StubServer(modules))
+        return started[-1]
+
+    servers = ForkServerRotation(start, is_allowed=True)
+    for modules in (["a"], ["a", "b"], ["a"], ["b"]):
+        servers.set_shared_imports(modules, modules)
+        servers.rotate()
+    assert [server.modules for server in started] == [["a"], ["a", "b"]]
 
 
 def test_the_gate_continues_without_a_dead_fork_server(project: Project) -> None:

@@ -33,6 +33,7 @@ from .variables import (
     RECORDING_VARIABLE,
     ROOT_VARIABLE,
     SCRATCH_VARIABLE,
+    SET_BY_TORCH,
 )
 from .worker import AgentWorker
 
@@ -67,7 +68,7 @@ class AgentPlugin:
         self.unfinished: dict[str, None] = {}  # tests to run that have not ended, in their order
         self.stop_reason = ""  # pytest.exit, KeyboardInterrupt or an error inside pytest
         self.is_counting = False
-        self.environment = _environment_without_pytest()
+        self.environment = _project_environment()
 
     # Neutralize options of the project's configuration that would stop, split, slow or record the run.
     @pytest.hookimpl(tryfirst=True)
@@ -184,7 +185,7 @@ class AgentPlugin:
 
     def _shared_imports(self) -> list[str]:
         """What a fork server may import for this side; nothing if the project changes the environment."""
-        if _environment_without_pytest() != self.environment:
+        if _project_environment() != self.environment:
             return []
         return [name for name in SLOW_IMPORTS if name in sys.modules]
 
@@ -215,8 +216,13 @@ def _fixture_names(item: pytest.Item) -> set[str]:
     return set(getattr(item, "fixturenames", ()))
 
 
-def _environment_without_pytest() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+def _project_environment() -> dict[str, str]:
+    """The variables that are neither pytest's nor torch's."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("PYTEST_") and name not in SET_BY_TORCH
+    }
 
 
 def _describe_item(item: pytest.Item) -> Message:

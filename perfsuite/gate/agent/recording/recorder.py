@@ -15,6 +15,7 @@ from types import CodeType
 from typing import Any
 
 from ..optional import uses_device
+from ..variables import TORCH_ADDRESS_VARIABLE
 from .code_monitor import CodeMonitor
 from .file_monitor import FileMonitor
 from .lookups import GIT_ENTRY, LookupMonitor
@@ -24,8 +25,7 @@ COMMON = "common"  # the scope of what belongs to no single test
 INSTALLED_FOLDERS = (".venv/", "site-packages/")
 IS_FUNCTION = 0x1  # CO_OPTIMIZED: neither a module's nor a class's own code
 ATTRIBUTE_LOOKUPS = frozenset({"getattr", "hasattr"})
-# Prefixes of variables that a gate sets, and one in which torch.compile keeps an address of its library.
-IGNORED_VARIABLES = ("PERFSUITE_GATE_", "PYTEST_", "_TORCHINDUCTOR_PYOBJECT_TENSOR_DATA_PTR")
+IGNORED_VARIABLES = ("PERFSUITE_GATE_", "PYTEST_", TORCH_ADDRESS_VARIABLE)  # prefixes
 
 
 @dataclass(slots=True)
