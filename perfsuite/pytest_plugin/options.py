@@ -14,6 +14,7 @@ from perfsuite.store import DEFAULT_BASELINES, DEFAULT_RUNS
 
 SERIES_VARIABLE = "PERFSUITE_SERIES"  # set in every process of a series, to the id of the series
 UNCLEAR_CHOICES = ("fail", "pass")
+TABLE_COLUMNS = ("rate", "spread", "change", "limits")  # beside the name and the outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,8 @@ class PerfOptions:
     baselines: str
     limits_file: Path
     report: Path | None = None  # the folder of the page
+    columns: tuple[str, ...] = TABLE_COLUMNS
+    is_quiet: bool = False  # -q
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -88,6 +91,13 @@ def add_options(parser: pytest.Parser) -> None:
         " any machine, however busy",
     )
     group.addoption(
+        "--perf-columns",
+        metavar="COLUMNS",
+        default=",".join(TABLE_COLUMNS),
+        help="the columns of the table, separated by commas, beside name and outcome (default: %(default)s);"
+        " -q leaves the table out, and shows what needs attention",
+    )
+    group.addoption(
         "--perf-report",
         metavar="DIR",
         help="write a page of the run there, with plots and tables, as HTML and Markdown",
@@ -114,6 +124,11 @@ def read_options(config: pytest.Config) -> PerfOptions:
     unclear = config.getoption("perf_unclear") or config.getini("perf_unclear")
     if unclear not in UNCLEAR_CHOICES:
         raise UsageError(f"perf_unclear: {unclear!r}, expected {' or '.join(UNCLEAR_CHOICES)}")
+    columns = tuple(config.getoption("perf_columns").replace(" ", "").split(","))
+    if unknown := set(columns) - set(TABLE_COLUMNS) - {""}:
+        raise UsageError(
+            f"--perf-columns: {', '.join(sorted(unknown))}, expected some of {', '.join(TABLE_COLUMNS)}"
+        )
     if config.getoption("perf_time_only") and config.getoption("perf_count_only"):
         raise UsageError("--perf-time-only and --perf-count-only: both, expected one of them")
     return PerfOptions(
@@ -124,6 +139,8 @@ def read_options(config: pytest.Config) -> PerfOptions:
         count_only=config.getoption("perf_count_only"),
         run_name=config.getoption("perf_save"),
         compare_with=config.getoption("perf_compare"),
+        columns=columns,
+        is_quiet=config.get_verbosity() < 0,
         saves_runs=not config.getoption("perf_no_save"),
         store=_resolve_location(config, config.getoption("perf_store") or config.getini("perf_store")),
         baselines=_resolve_location(config, config.getini("perf_baselines")),

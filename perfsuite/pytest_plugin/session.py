@@ -81,7 +81,13 @@ class PerfSession:
         from perfsuite.report.publish import printable
         from perfsuite.report.terminal.run_table import render_run
 
-        table = render_run(list(self.results.values()), reporter._tw.fullwidth, bool(reporter._tw.hasmarkup))
+        table = render_run(
+            list(self.results.values()),
+            reporter._tw.fullwidth,
+            color=bool(reporter._tw.hasmarkup),
+            columns=self.options.columns,
+            is_quiet=self.options.is_quiet,
+        )
         reporter.section("perfsuite", bold=True)
         reporter.write(printable(table, os.environ))
         for line, style in self._summary_lines():

@@ -160,6 +160,10 @@ def test_a_store_that_cannot_be_written_loses_no_result_of_the_table(
         ("--perf-max-time=-1", "perf_max_time: -1, expected above 0*"),
         ("--perf-level=nan", "perf_level: nan, expected above 0.5 and below 1"),
         ("--perf-max-time=nan", "perf_max_time: nan, expected above 0*"),
+        (
+            "--perf-columns=rate,colour",
+            "--perf-columns: colour, expected some of rate, spread, change, limits",
+        ),
         ("--perf-max-time=inf", "perf_max_time: inf, expected above 0*"),
     ],
 )
@@ -265,3 +269,13 @@ def test_a_setup_that_fails_is_not_also_reported_as_a_test_that_measured_nothing
     result = run("def test_it(perf, nothing_of_this_name): perf(lambda: None)")
     result.assert_outcomes(errors=1)
     result.stdout.no_fnmatch_line("*never called*")
+
+
+def test_the_table_has_the_columns_that_were_asked_for_and_none_when_quiet(run: Run) -> None:
+    source = WORK + "@pytest.mark.floor(calls_per_second=1)\ndef test_it(perf): perf(work)"
+    shown = run(source, "--perf-columns", "limits").stdout.str()
+    assert "≥ 1.00/s" in shown
+    assert "calls/s" not in shown
+    quiet = run(source, "-q").stdout.str()
+    assert "1 measured, 1 limit kept" in quiet
+    assert "≥" not in quiet

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from itertools import groupby
 from textwrap import wrap
@@ -68,17 +68,31 @@ class _Widths:
     terminal: int
 
 
-def render_run(results: Sequence[WorkloadRunResult], width: int, color: bool) -> str:
-    """Render the table of one run, what needs attention, and a line of counts."""
+def render_run(
+    results: Sequence[WorkloadRunResult],
+    width: int,
+    color: bool,
+    columns: Sequence[str] | None = None,
+    is_quiet: bool = False,
+) -> str:
+    """Render the table of one run, what needs attention, and a line of counts; without the table if quiet.
+
+    `columns` are some of rate, spread, change and limits, or None for all.
+    """
     stream = StringIO()
     console = text_console(stream, width, color=color)
-    for line in (*_table_lines(results, width), *_attention_lines(results, width), _counts_line(results)):
+    table = [] if is_quiet else _table_lines(results, width, columns)
+    for line in (*table, *_attention_lines(results, width), _counts_line(results)):
         console.print(line, no_wrap=True, overflow="crop", crop=True)
     return stream.getvalue()
 
 
-def _table_lines(results: Sequence[WorkloadRunResult], width: int) -> Iterable[Text]:
+def _table_lines(
+    results: Sequence[WorkloadRunResult], width: int, columns: Sequence[str] | None
+) -> Iterable[Text]:
     rows = _make_rows(results)
+    if columns is not None:
+        rows = [_only(row, columns) for row in rows]
     widths = _column_widths(rows, width)
     yield _line(widths, Text("benchmark"), "rate".rjust(widths.rate), "±", Text("change"), Text("limit"))
     yield Text("─" * widths.table)
@@ -116,8 +130,11 @@ def _line(
     limit: Text,
     outcome: Text | None = None,
 ) -> Text:
-    cells = [_pad(name, widths.name), _pad(Text(rate), widths.rate)]
-    cells.append(Text(spread.rjust(widths.spread)))
+    cells = [_pad(name, widths.name)]
+    if widths.rate:
+        cells.append(_pad(Text(rate), widths.rate))
+    if widths.spread:
+        cells.append(Text(spread.rjust(widths.spread)))
     if widths.change:
         cells.append(Text(" " * (widths.change - cell_len(change.plain))) + change)
     if widths.limit:
@@ -136,11 +153,11 @@ def _pad(text: Text, width: int) -> Text:
 
 def _column_widths(rows: Sequence[_Row], width: int) -> _Widths:
     """The name gets at least MIN_NAME_WIDTH; a limit that leaves less is not in the column."""
-    rate, spread = _widest("rate", (row.rate for row in rows)), _widest("±", (row.spread for row in rows))
-    changes = [row.change.plain for row in rows]
-    change = _widest("change", changes) if any(changes) else 0
+    rate = _width_of("rate", [row.rate for row in rows])
+    spread = _width_of("±", [row.spread for row in rows])
+    change = _width_of("change", [row.change.plain for row in rows])
     outcome = _widest("", (row.outcome.plain for row in rows))
-    fixed = rate + spread + outcome + 3 * len(GAP) + (change + len(GAP) if change else 0)
+    fixed = outcome + len(GAP) + sum(each + len(GAP) for each in (rate, spread, change) if each)
     room = width - fixed - MIN_NAME_WIDTH - len(GAP)
     limits = [cell_len(limit.plain) for row in rows for limit in row.limits]
     fitting = [limit for limit in limits if limit <= room]
@@ -157,6 +174,22 @@ def _column_widths(rows: Sequence[_Row], width: int) -> _Widths:
         table=min(width, width - available + name),
         terminal=width,
     )
+
+
+def _only(row: _Row, columns: Sequence[str]) -> _Row:
+    """The row with these columns; the others are empty."""
+    return replace(
+        row,
+        rate=row.rate if "rate" in columns else "",
+        spread=row.spread if "spread" in columns else "",
+        change=row.change if "change" in columns else Text(""),
+        limits=row.limits if "limits" in columns else (),
+    )
+
+
+def _width_of(title: str, cells: Sequence[str]) -> int:
+    """The width of a column; 0 where all of its cells are empty."""
+    return _widest(title, cells) if any(cells) else 0
 
 
 def _widest(title: str, cells: Iterable[str]) -> int:

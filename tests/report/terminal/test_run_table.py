@@ -177,3 +177,17 @@ def test_limits_are_counted_by_outcome_worst_first() -> None:
     outcomes = (Outcome.KEPT, Outcome.BROKEN, Outcome.KEPT)
     counts = count_limit_outcomes([make_verdict(outcome) for outcome in outcomes])
     assert list(counts.items()) == [("limit broken", 1), ("limits kept", 2)]
+
+
+def test_columns_are_chosen_and_a_quiet_run_says_what_needs_attention() -> None:
+    broken = Verdict("t.py::b", "p50", Outcome.BROKEN, "p50 is above", estimate=2.0, bound=1.0)
+    results = [make_result("t.py::a", FLOOR), make_result("t.py::b", broken)]
+    everything = render_run(results, 80, color=False)
+    chosen = render_run(results, 80, color=False, columns=["spread"])
+    quiet = render_run(results, 80, color=False, is_quiet=True)
+    assert all(each in everything for each in ("rate", "±", "limit\n", "p50 2.00 s ≤ 1.00 s", "broken"))
+    assert [each for each in ("rate", "±", "limit\n", "p50 2", "broken") if each in chosen] == ["±", "broken"]
+    assert quiet.splitlines()[0] == ""
+    assert quiet.splitlines()[1].startswith("broken  t: b")
+    assert "rate" not in quiet
+    assert quiet.endswith(everything.splitlines()[-1] + "\n")
