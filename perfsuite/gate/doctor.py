@@ -21,6 +21,7 @@ from perfsuite.gate.machine_checks import MachineCheck
 from perfsuite.gate.pair_result import WorkloadName
 from perfsuite.gate.prepare_sides import OnProgress, open_pair_runner
 from perfsuite.gate.settings import GateSettings
+from perfsuite.gate.timing_plan import format_time_option
 from perfsuite.gate.workload_state import WorkloadState
 from perfsuite.judge import sign_flip
 from perfsuite.judge.machine_fitness import unfit_workloads
@@ -28,6 +29,7 @@ from perfsuite.judge.pairs_needed import pairs_to_narrow
 from perfsuite.judge.sequential_rule import SequentialRule, minimum_detectable_effect
 
 PAIRS_SHOWN = (6, 12, 20)
+FEWEST_PAIRS = 2  # one pair has no spread
 SMALL_MDE = 0.02
 PROBE_WORKLOADS = Path(__file__).with_name("probe_workloads.py")
 PROBE_CONFIGURATION = '[project]\nname = "doctor"\nversion = "1"\n'
@@ -63,14 +65,21 @@ class MachineDiagnosis:
     seconds_per_pair: float
 
 
-def diagnose(pairs: int, alpha: float, tolerance: float, on_progress: OnProgress) -> MachineDiagnosis:
-    """Run null pairs, and check the machine around them."""
+def diagnose(
+    pairs: int,
+    alpha: float,
+    tolerance: float,
+    on_progress: OnProgress,
+    time_budget_seconds: float = math.inf,
+) -> MachineDiagnosis:
+    """Run null pairs, as many of them as the time suffices for, and check the machine around them."""
+    end = time.monotonic() + time_budget_seconds
     _refuse_without_requirements()
     before = machine_checks.cpu_seconds()
     with tempfile.TemporaryDirectory(prefix="perfsuite-doctor-") as folder:
         project = Path(folder) / "doctor"
         _write_probe_repository(project)
-        workloads, seconds_per_pair = _run_null_pairs(project, pairs, on_progress)
+        workloads, seconds_per_pair = _run_null_pairs(project, pairs, end, on_progress)
     checks = machine_checks.run_checks(before, machine_checks.cpu_seconds())
     if not workloads:
         raise NothingMeasuredError("doctor: no null pair could be run, expected three workloads")
@@ -141,19 +150,28 @@ def _write_probe_repository(folder: Path) -> None:
         subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True)  # noqa: S607
 
 
-def _run_null_pairs(project: Path, number: int, on_progress: OnProgress) -> tuple[list[WorkloadState], float]:
-    """Time identical code on both sides, with the schedule of a gate; also the seconds that a pair took."""
+def _run_null_pairs(
+    project: Path, number: int, end: float, on_progress: OnProgress
+) -> tuple[list[WorkloadState], float]:
+    """Time identical code on both sides, with the schedule of a gate; also the seconds that a pair took.
+
+    From the second pair on, none begins that would end after `end`.
+    """
     settings = GateSettings(base="HEAD", head="HEAD", null=True, python=sys.executable)
     workloads: dict[str, WorkloadState] = {}
     with open_pair_runner(project, settings, random.Random()) as runner:
         nodes = collect_suites(runner).nodes("head")
-        begin = time.perf_counter()
+        begin, seconds_per_pair = time.monotonic(), 0.0
         for done in range(number):
+            if done >= FEWEST_PAIRS and time.monotonic() + seconds_per_pair > end:
+                on_progress(f"the time budget is spent after {done} of {number} null pairs")
+                break
             result = runner.run(nodes)
             for turns in result.workload_turns:
                 name = WorkloadName(turns.name.partition("::test_")[2])
                 workload = workloads.setdefault(name, WorkloadState(name, turns.node))
                 workload.add_pair(turns, result.first_side)
-            on_progress(f"null pair {done + 1} of {number}")
-        seconds_per_pair = (time.perf_counter() - begin) / number
+            seconds_per_pair = (time.monotonic() - begin) / (done + 1)
+            left = min((number - done - 1) * seconds_per_pair, max(0.0, end - time.monotonic()))
+            on_progress(f"null pair {done + 1} of {number}, about {format_time_option(left)} left")
     return list(workloads.values()), seconds_per_pair

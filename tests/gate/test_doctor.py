@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -50,6 +53,26 @@ def test_pairs_that_scatter_more_need_more_of_them_for_two_percent() -> None:
     assert uneasy is not None
     assert quiet < uneasy
     assert wild is None
+
+
+@pytest.mark.parametrize(("end", "pairs"), [(0.0, 2), (30.0, 3), (39.0, 3), (math.inf, 6)])
+def test_no_pair_begins_that_would_end_too_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: float, pairs: int
+) -> None:
+    now, messages = [0.0], list[str]()
+
+    def run(nodes: object) -> SimpleNamespace:
+        now[0] += 10.0
+        return SimpleNamespace(workload_turns=(), first_side="base")
+
+    runner = nullcontext(SimpleNamespace(run=run))
+    monkeypatch.setattr(doctor, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(doctor, "open_pair_runner", lambda *_: runner)
+    monkeypatch.setattr(doctor, "collect_suites", lambda _: SimpleNamespace(nodes=lambda side: []))
+    assert doctor._run_null_pairs(tmp_path, 6, end, messages.append) == ([], 10.0)
+    assert now == [10.0 * pairs]
+    spent = f"the time budget is spent after {pairs} of 6 null pairs"
+    assert (messages[-1] == spent) == (pairs < 6)
 
 
 def test_the_probe_has_three_benchmarks() -> None:

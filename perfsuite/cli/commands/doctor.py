@@ -1,7 +1,7 @@
 """Check this machine: the smallest slowdowns that a gate would detect here, and what disturbs it.
 
   perfsuite doctor
-  perfsuite doctor --pairs 24 --tolerance 0.02
+  perfsuite doctor --pairs 24 --tolerance 0.02 --time-budget 10m
 
 It runs pairs of the same code, which cannot differ, and states how much they seem to. Ctrl-C ends it.
 """
@@ -12,7 +12,7 @@ import argparse
 from functools import partial
 from typing import TYPE_CHECKING
 
-from perfsuite.cli.arguments import number
+from perfsuite.cli.arguments import duration, number
 from perfsuite.cli.gate_options import add_rule_arguments
 from perfsuite.cli.progress import print_progress
 from perfsuite.judge.units import Range
@@ -27,6 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pairs", type=number(PAIRS), default=12, metavar="N", help="pairs of base against base to run (12)"
     )
+    parser.add_argument(
+        "--time-budget",
+        type=duration,
+        default=300.0,
+        metavar="TIME",
+        help="begin no pair that would end after this long, from the third on (5m)",
+    )
     add_rule_arguments(parser, alpha=0.01, tolerance=0.01)
 
 
@@ -36,7 +43,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     on_progress = partial(print_progress, "doctor")
     try:
-        diagnosis = diagnose(arguments.pairs, arguments.alpha, arguments.tolerance, on_progress)
+        diagnosis = diagnose(
+            arguments.pairs, arguments.alpha, arguments.tolerance, on_progress, arguments.time_budget
+        )
     except KeyboardInterrupt:
         on_progress("interrupted; a diagnosis needs every pair, and nothing is left behind")
         return ExitCode.INTERRUPTED
