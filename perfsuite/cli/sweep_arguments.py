@@ -131,7 +131,10 @@ def _source(options: SweepOptions, who: str) -> ImageSource:
 
 def sweep_config(options: SweepOptions, min_blocks: int) -> SweepConfig:
     from perfsuite.advise.sweep.config import SweepConfig
+    from perfsuite.data.engines.registry import check_engine_name
 
+    for name in options.engine:
+        check_engine_name(name)
     return SweepConfig(
         num_workers=options.num_workers,
         engines=options.engine,

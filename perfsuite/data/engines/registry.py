@@ -17,6 +17,11 @@ from perfsuite.discovery import discover
 ENGINES = {entry.name: entry for entry in discover(engines, "ENGINE", EngineEntry).values()}
 
 
+def check_engine_name(name: str) -> None:
+    if name not in ENGINES:
+        raise ValueError(f"engine: {name!r}, expected one of {', '.join(ENGINES)}")
+
+
 def make_engine(
     name: str,
     source: ImageSource,
@@ -25,8 +30,7 @@ def make_engine(
     device: torch.device,
 ) -> Engine:
     """Create the engine of that name. Without workers the caller's thread does the work (InlineEngine)."""
-    if name not in ENGINES:
-        raise ValueError(f"engine: {name!r}, expected one of {', '.join(ENGINES)}")
+    check_engine_name(name)
     entry = ENGINES[name]
     if worker_config.num_workers == 0 and entry.needs_workers:
         return InlineEngine(source, image_config)

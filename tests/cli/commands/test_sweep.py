@@ -165,7 +165,7 @@ def test_a_number_out_of_range_is_a_usage_error(words: list[str], capsys: pytest
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--engine", "magic", "--num-workers", "1"], "engine: 'magic'"),
+        (["--engine", "threads", "magic", "--num-workers", "1"], "engine: 'magic'"),
         (["--augmentation-mode", "wild"], "'wild', expected one of none"),
         (["--csv", "absent.csv"], "absent.csv: no such file"),
         (["--config", "absent.toml"], "absent.toml"),
@@ -175,7 +175,10 @@ def test_usage_errors_are_printed_without_a_traceback(
     quick: list[str], words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*quick, *words]) == 2
-    assert message in capsys.readouterr().err
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert printed.err.count("\n") == 1  # no progress: nothing was measured
+    assert not printed.out
 
 
 def test_a_missing_folder_is_an_error_with_the_command_that_makes_one(
