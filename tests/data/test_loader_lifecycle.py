@@ -112,20 +112,25 @@ def test_discarded_loaders_leave_no_thread_process_or_file(folder: Path, engine:
             loaders.close()
 
     threads = threading.active_count()
-
-    def count_resources() -> tuple[int, int, int]:
-        gc.collect()
-        deadline = time.monotonic() + 10
-        while threading.active_count() > threads and time.monotonic() < deadline:
-            time.sleep(0.01)  # threads of a discarded loader end a little later
-        return threading.active_count(), psutil.Process().num_fds(), len(workers_of(os.getpid()))
-
     use()
-    before = count_resources()
+    before = wait_for_resources(threads)
     assert before[0] <= threads
     for _ in range(3):
         use()
-    assert all(now <= then for now, then in zip(count_resources(), before, strict=True))
+    now = wait_for_resources(*before)
+    assert all(each <= earlier for each, earlier in zip(now, before, strict=True)), (now, before)
+
+
+def wait_for_resources(*most: int) -> tuple[int, ...]:
+    """Threads, files and workers of this process. Those of a discarded loader end a little later."""
+    deadline = time.monotonic() + 10
+    while True:
+        gc.collect()
+        counts = (threading.active_count(), psutil.Process().num_fds(), len(workers_of(os.getpid())))
+        are_few = all(count <= limit for count, limit in zip(counts, most, strict=False))
+        if are_few or time.monotonic() > deadline:
+            return counts
+        time.sleep(0.01)
 
 
 class BrokenSource(FileSource):

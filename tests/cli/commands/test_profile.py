@@ -39,7 +39,7 @@ def test_each_input_size_has_a_profile(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_an_unknown_pipeline_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*QUICK, "--pipeline", "wild"]) == 2
-    assert "perfsuite profile: profile: pipeline 'wild', expected one of" in capsys.readouterr().err
+    assert "perfsuite profile: pipeline 'wild', expected one of" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
