@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -46,6 +49,16 @@ def interrupts_deferred() -> Iterator[None]:
         for number in (signal.SIGINT, signal.SIGTERM):
             stack.enter_context(_deferred(number))
         yield
+
+
+@contextmanager
+def started(start: Callable[[], T], end: Callable[[T], object]) -> Iterator[T]:
+    """What `start` returns, which `end` ends after the block; no interrupt comes between the two."""
+    with ExitStack() as stack:
+        with interrupts_deferred():
+            process = start()
+            stack.callback(end, process)
+        yield process
 
 
 @contextmanager

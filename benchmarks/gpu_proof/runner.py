@@ -9,14 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.gpu_proof.rows_plugin import REHEARSAL_VARIABLE
 from benchmarks.gpu_proof.stage import ROOT, Row, Stage, StageContext, python_path
 from perfsuite.gate.descendants import descendants, kill
-from perfsuite.signals import interrupts_deferred
+from perfsuite.signals import started
 
 # Without compilation, with Triton's kernels in its interpreter, and without threads that wait for each other.
 REHEARSAL_ENVIRONMENT = {
@@ -61,13 +61,13 @@ def run_stage(
     environment = {**os.environ, "PYTHONPATH": python_path()}
     if is_rehearsal:
         environment |= REHEARSAL_ENVIRONMENT
-    start = time.monotonic()
+    begin = time.monotonic()
     log = out / f"{stage.name}.log"
     code: int | None = None
-    with ExitStack() as stack:
-        output = stack.enter_context(log.open("wb"))
-        with interrupts_deferred():
-            process = subprocess.Popen(
+    with log.open("wb") as output:
+
+        def start() -> subprocess.Popen[bytes]:
+            return subprocess.Popen(
                 list(command(stage, out)),
                 cwd=ROOT,
                 env=environment,
@@ -75,8 +75,8 @@ def run_stage(
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-            stack.callback(_end_group, process)
-        with suppress(subprocess.TimeoutExpired):
+
+        with started(start, _end_group) as process, suppress(subprocess.TimeoutExpired):
             code = process.wait(stage.limit_seconds)
     problem = ""
     if code is None:
@@ -84,7 +84,7 @@ def run_stage(
     elif code != 0:
         lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
         problem = next((line for line in reversed(lines) if line.strip()), f"exit code {code}")
-    return StageResult(stage, _read_rows(out, stage), time.monotonic() - start, problem)
+    return StageResult(stage, _read_rows(out, stage), time.monotonic() - begin, problem)
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:

@@ -24,7 +24,7 @@ from perfsuite.judge.run_labels import fewest_runs_of_each_side
 from perfsuite.pytest_plugin.options import SERIES_VARIABLE, PerfOptions
 from perfsuite.report.publish import printable
 from perfsuite.report.text import escape_control_characters
-from perfsuite.signals import interrupts_deferred, sigterm_as_keyboard_interrupt
+from perfsuite.signals import sigterm_as_keyboard_interrupt, started
 from perfsuite.store import DEFAULT_RUNS
 from perfsuite.store.runs import RunStore
 from perfsuite.store.schema import validate_name
@@ -166,17 +166,18 @@ def name_of_revision(revision: str, other: str) -> str:
 def run_pytest(side: SeriesSide) -> FinishedRun:
     """One run in a fresh process. An interrupt gives the process time to store what it has."""
     with tempfile.TemporaryFile() as log:
-        with ExitStack() as stack:
-            with interrupts_deferred():
-                process = subprocess.Popen(
-                    side.command,
-                    cwd=side.folder,
-                    env=dict(side.environment),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                )
-                stack.callback(_end, process)
+
+        def start() -> subprocess.Popen[bytes]:
+            return subprocess.Popen(
+                side.command,
+                cwd=side.folder,
+                env=dict(side.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+        with started(start, _end) as process:
             status = process.wait()
         log.seek(0)
         return FinishedRun(status, log.read().decode(errors="replace"))

@@ -125,21 +125,21 @@ def test_a_counter_that_grew_beyond_that_of_another_machine_fails(
     result.stdout.no_fnmatch_line("*regressed: time*")
 
 
-@pytest.mark.parametrize("fact", ["torch", "python", "os", "images"])
+@pytest.mark.parametrize(
+    "difference",
+    [
+        *({"facts": {fact: "another"}} for fact in ("torch", "python", "os", "images")),
+        *(
+            {"libraries": {library: "0.0.1"}}
+            for library in ("torch", "numpy", "pillow", "opencv-python-headless")
+        ),
+    ],
+    ids=str,
+)
 def test_counters_do_not_travel_between_versions_systems_and_images(
-    run: Run, pytester: pytest.Pytester, fact: str
+    run: Run, pytester: pytest.Pytester, difference: Mapping[str, Facts]
 ) -> None:
-    accept_of_another_machine(pytester.path, opened_files=0, facts={fact: "another"})
-    result = run(OPENS_A_FILE)
-    result.assert_outcomes(passed=1)
-    assert "changes are against" not in result.stdout.str()
-
-
-@pytest.mark.parametrize("library", ["torch", "numpy", "pillow", "opencv-python-headless"])
-def test_counters_do_not_travel_between_versions_of_a_library(
-    run: Run, pytester: pytest.Pytester, library: str
-) -> None:
-    accept_of_another_machine(pytester.path, opened_files=0, libraries={library: "0.0.1"})
+    accept_of_another_machine(pytester.path, opened_files=0, **difference)
     result = run(OPENS_A_FILE)
     result.assert_outcomes(passed=1)
     assert "changes are against" not in result.stdout.str()

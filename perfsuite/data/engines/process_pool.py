@@ -21,10 +21,7 @@ from perfsuite.data.batch import Batch, BatchBuffer, BatchTask, shared_empty
 from perfsuite.data.engines.base import ExclusiveIteration, Faults, WorkerConfig, max_batch_rows
 from perfsuite.data.engines.prefetch import prefetch_in_order
 from perfsuite.data.engines.stuck_workers import IDLE, stuck_error
-from perfsuite.data.engines.worker_environment import (
-    resolve_start_method,
-    worker_death_error,
-)
+from perfsuite.data.engines.worker_environment import resolve_start_method, worker_death_error
 from perfsuite.data.engines.worker_process import WorkerProcess, WorkerSetup
 from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.sources.base import ImageSource

@@ -6,13 +6,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 
 import psutil
 
 from perfsuite.cores import usable_cores
 from perfsuite.errors import PerfsuiteError
-from perfsuite.signals import interrupts_deferred
+from perfsuite.signals import started
 
 # How long torchrun waits, after one rank has died, for the others to end before it kills them.
 SHUTDOWN_SECONDS = 10
@@ -60,10 +60,7 @@ def run_ranks(
 
     Where a rank fails, or the time is over, all are killed and PerfsuiteError says why.
     """
-    with ExitStack() as stack:
-        with interrupts_deferred():
-            process = stack.enter_context(start_ranks(ranks, words, environment))
-            stack.callback(kill_ranks, process)
+    with started(lambda: start_ranks(ranks, words, environment), _end_ranks) as process:
         try:
             out, err = process.communicate(timeout=within_seconds)
         except subprocess.TimeoutExpired as error:
@@ -77,6 +74,11 @@ def run_ranks(
             f"{err[-STDERR_TAIL_CHARS:]}"
         )
     return out
+
+
+def _end_ranks(process: subprocess.Popen[str]) -> None:
+    with process:  # waits for it, and closes its pipes
+        kill_ranks(process)
 
 
 def kill_ranks(process: subprocess.Popen[str]) -> None:
