@@ -6,7 +6,7 @@ import multiprocessing
 import pickle
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,12 +20,12 @@ from perfsuite.data.engines.processes import ProcessEngine
 from perfsuite.data.engines.threads import ThreadEngine
 from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.sources.base import ImageSource
-from perfsuite.timer import Timer, default_timer
+from perfsuite.timer import Timer, busy_seconds, default_timer
 
-# Threads that together do not reach this many times the rate of one mostly wait for each other.
-MIN_THREAD_SPEEDUP = 1.25
+# Threads that wait for the GIL keep hardly more than one core busy, however many they are.
+MIN_BUSY_RATIO = 1.3
 TURNS = 3
-TURN_SECONDS = 0.03  # approximate; if images are slower than that, one turn is enough
+TURN_SECONDS = 0.03  # approximate
 MAX_TIMED_IMAGES = 32
 # Sending an image between processes costs about as much as making a faster image than this.
 MIN_IMAGE_SECONDS_FOR_PROCESSES = 5e-4
@@ -39,10 +39,8 @@ class AutoEngine:
         source: ImageSource,
         image_config: ImageConfig,
         worker_config: WorkerConfig,
-        timer: Timer = default_timer,
     ) -> None:
         self._source, self._image_config, self._worker_config = source, image_config, worker_config
-        self._timer = timer
         self._engine: Engine | None = None
 
     @property
@@ -61,7 +59,7 @@ class AutoEngine:
             self._engine.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return AutoEngine, (self._source, self._image_config, self._worker_config, self._timer)
+        return AutoEngine, (self._source, self._image_config, self._worker_config)
 
     def _choose(self, rows: NDArray[np.int64]) -> Engine:
         source, image_config, worker_config = self._source, self._image_config, self._worker_config
@@ -74,18 +72,40 @@ class AutoEngine:
         is_cached = isinstance(self._source, DecodedImageCache | AugmentedImageCache)
         if is_cached or self._worker_config.num_workers < 2:
             return False
-        return is_gil_bound(
-            *time_threads(self._source, self._image_config, self._worker_config, rows, self._timer)
+        alone, together = time_threads(self._source, self._image_config, self._worker_config, rows)
+        return is_gil_bound(alone, together)
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadUse:
+    """What loading images took: time that passed, and time of threads that were busy, summed over them."""
+
+    images: int = 0
+    seconds: float = 0.0
+    busy_seconds: float = 0.0
+
+    def __add__(self, other: ThreadUse) -> ThreadUse:
+        return ThreadUse(
+            self.images + other.images, self.seconds + other.seconds, self.busy_seconds + other.busy_seconds
         )
 
+    @property
+    def busy_threads(self) -> float:
+        return self.busy_seconds / self.seconds
 
-def is_gil_bound(alone: float, together: float) -> bool:
-    """Whether threads wait for each other, given the seconds per image of one thread and of several.
 
-    >>> is_gil_bound(alone=0.004, together=0.002), is_gil_bound(alone=0.004, together=0.0041)
+def is_gil_bound(alone: ThreadUse, together: ThreadUse) -> bool:
+    """Whether threads wait for each other, given what one thread used and what several used.
+
+    Rates would tell as well on an idle machine. Beside other processes they scatter more than they differ.
+
+    >>> alone = ThreadUse(images=4, seconds=0.04, busy_seconds=0.04)
+    >>> is_gil_bound(alone, ThreadUse(4, 0.03, 0.06)), is_gil_bound(alone, ThreadUse(4, 0.04, 0.043))
     (False, True)
     """
-    return alone > MIN_IMAGE_SECONDS_FOR_PROCESSES and alone < MIN_THREAD_SPEEDUP * together
+    if alone.seconds <= MIN_IMAGE_SECONDS_FOR_PROCESSES * alone.images:
+        return False
+    return together.busy_threads < MIN_BUSY_RATIO * alone.busy_threads
 
 
 def time_threads(
@@ -94,36 +114,35 @@ def time_threads(
     worker_config: WorkerConfig,
     rows: NDArray[np.int64],
     timer: Timer = default_timer,
-) -> tuple[float, float]:
-    """Measure seconds per image of one thread and of all, in turns on the same images; the best of each."""
+    busy_timer: Timer = busy_seconds,
+) -> tuple[ThreadUse, ThreadUse]:
+    """Measure one thread and all, in turns on the same images."""
     # A fault is reported when the image is requested, not here. Maps count how often they are read.
     image_config = replace(image_config, on_error="substitute", refill=False, maps=None)
+
+    def use_of(engine: Engine, rows: NDArray[np.int64]) -> ThreadUse:
+        start, busy_start = timer(), busy_timer()
+        for _ in engine.run([BatchTask(0, rows)]):
+            pass
+        return ThreadUse(len(rows), timer() - start, busy_timer() - busy_start)
+
     # One worker and not the caller's thread, so that the time limit applies.
     alone = ThreadEngine(
         source, image_config, replace(worker_config, num_workers=1, pin_memory=False, cores=())
     )
     together = ThreadEngine(source, image_config, replace(worker_config, pin_memory=False, cores=()))
     try:
-        _time_engine(alone, rows[:1], timer)  # imports
-        seconds = _time_engine(alone, rows[:1], timer)
-        images = int(min(MAX_TIMED_IMAGES, max(worker_config.num_workers, TURN_SECONDS / seconds)))
-        rows = np.resize(rows, images)
-        _time_engine(together, rows[: worker_config.num_workers], timer)
-        turns = TURNS if seconds * images < 2 * TURN_SECONDS else 1
-        pairs = [
-            (_time_engine(alone, rows, timer), _time_engine(together, rows, timer)) for _ in range(turns)
-        ]
+        use_of(alone, rows[:1])  # imports
+        seconds = use_of(alone, rows[:1]).seconds
+        rows = np.resize(
+            rows, int(min(MAX_TIMED_IMAGES, max(worker_config.num_workers, TURN_SECONDS / seconds)))
+        )
+        use_of(together, rows[: worker_config.num_workers])
+        uses = [(use_of(alone, rows), use_of(together, rows)) for _ in range(TURNS)]
     finally:
         alone.close()
         together.close()
-    return min(first for first, _ in pairs) / images, min(second for _, second in pairs) / images
-
-
-def _time_engine(engine: Engine, rows: NDArray[np.int64], timer: Timer) -> float:
-    start = timer()
-    for _ in engine.run([BatchTask(0, rows)]):
-        pass
-    return timer() - start
+    return sum((use for use, _ in uses), ThreadUse()), sum((use for _, use in uses), ThreadUse())
 
 
 def preferred_start_method(start_method: str | None) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from perfsuite.data.engines import auto
-from perfsuite.data.engines.auto import is_gil_bound, preferred_start_method, time_threads
+from perfsuite.data.engines.auto import ThreadUse, is_gil_bound, preferred_start_method, time_threads
 from perfsuite.data.engines.base import WorkerConfig
 from perfsuite.data.image_config import ImageConfig
 from perfsuite.data.loaders import Loaders, make_loaders
@@ -20,9 +21,11 @@ from perfsuite.data.sources.splits import SPLITS
 from perfsuite.errors import DataError
 
 SMALL: dict[str, Any] = {"batch_size": 8, "image_size": 32}
-PARALLEL, GIL_BOUND = (0.004, 0.002), (0.004, 0.0041)  # seconds per image alone, and together
+ALONE = ThreadUse(images=10, seconds=0.04, busy_seconds=0.04)
+PARALLEL, GIL_BOUND = (ALONE, ThreadUse(10, 0.02, 0.04)), (ALONE, ThreadUse(10, 0.04, 0.042))
 
-PlantTiming = Callable[[tuple[float, float]], list[int]]
+Times = tuple[ThreadUse, ThreadUse]
+PlantTiming = Callable[[Times], list[int]]
 
 
 class UnpicklableSource(FileSource):
@@ -34,12 +37,12 @@ class UnpicklableSource(FileSource):
 def plant_timing(monkeypatch: pytest.MonkeyPatch) -> PlantTiming:
     """Replace the timing of threads by a given result; the returned list grows with each call."""
 
-    def plant(seconds: tuple[float, float]) -> list[int]:
+    def plant(times: Times) -> list[int]:
         calls: list[int] = []
 
-        def timing(*_: object) -> tuple[float, float]:
+        def timing(*_: object) -> Times:
             calls.append(1)
-            return seconds
+            return times
 
         monkeypatch.setattr(auto, "time_threads", timing)
         return calls
@@ -54,11 +57,11 @@ def first_epoch(loaders: Loaders) -> torch.Tensor:
         loaders.close()
 
 
-@pytest.mark.parametrize(("seconds", "expected"), [(PARALLEL, "threads"), (GIL_BOUND, "processes")])
+@pytest.mark.parametrize(("times", "expected"), [(PARALLEL, "threads"), (GIL_BOUND, "processes")])
 def test_processes_are_chosen_only_where_threads_wait(
-    folder: Path, plant_timing: PlantTiming, seconds: tuple[float, float], expected: str
+    folder: Path, plant_timing: PlantTiming, times: Times, expected: str
 ) -> None:
-    calls = plant_timing(seconds)
+    calls = plant_timing(times)
     loaders = make_loaders(folder, num_workers=2, **SMALL)
     assert (loaders.train.engine, loaders.info["engine"], calls) == ("auto", "auto", [])
     images = first_epoch(loaders)
@@ -106,19 +109,34 @@ def test_a_damaged_image_is_no_error_while_timing(tmp_path: Path) -> None:
     (tmp_path / "a" / "broken.jpg").write_bytes(b"\xff\xd8 no image")
     source = image_folder(tmp_path)
     alone, together = time_threads(source, ImageConfig(size=32), WorkerConfig(2), np.zeros(1, np.int64))
-    assert alone > 0
-    assert together > 0
+    assert alone.seconds > 0
+    assert together.seconds > 0
     with pytest.raises(DataError, match=r"broken\.jpg"):
         first_epoch(make_loaders(dict.fromkeys(SPLITS, source), num_workers=2, **SMALL))
 
 
-def test_threads_are_timed_by_the_given_timer(folder: Path) -> None:
-    readings = iter(range(1000))
-    seconds = time_threads(
-        image_folder(folder), ImageConfig(size=32), WorkerConfig(2), np.arange(4), lambda: next(readings)
+def test_threads_are_timed_by_the_given_timers(folder: Path) -> None:
+    readings, busy_readings = count(), count(0, 3)
+    times = time_threads(
+        image_folder(folder),
+        ImageConfig(size=32),
+        WorkerConfig(2),
+        np.arange(4),
+        lambda: next(readings),
+        lambda: next(busy_readings),
     )
-    assert seconds == (0.5, 0.5)  # each run takes one tick, for two images
+    assert times == (ThreadUse(6, 3, 9), ThreadUse(6, 3, 9))  # three turns of two images, a tick each
 
 
 def test_fast_images_are_not_worth_a_process() -> None:
-    assert not is_gil_bound(alone=1e-4, together=1e-4)
+    assert not is_gil_bound(ThreadUse(10, 1e-3, 1e-3), ThreadUse(10, 1e-3, 1e-3))
+
+
+def test_time_taken_by_other_processes_decides_nothing() -> None:
+    """Beside others, two threads that never wait for each other may be no faster than one was."""
+    alone, together = ThreadUse(10, 0.08, 0.08), ThreadUse(10, 0.09, 0.17)
+    assert not is_gil_bound(alone, together)
+
+
+def test_threads_that_wait_for_storage_are_no_reason_for_processes() -> None:
+    assert not is_gil_bound(ThreadUse(10, 0.2, 0.02), ThreadUse(10, 0.1, 0.02))
