@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from perfsuite.discovery import entry_names
 from perfsuite.judge.units import Range
 
 POSITIVE_INT = Range(1, with_low=True, whole=True)
@@ -121,7 +122,8 @@ def add_device_argument(options: Options) -> None:
     options.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
 
 
-DECODER_NAMES = "auto, pillow, opencv, simplejpeg, torchvision, torchcodec or turbojpeg"
+*_OTHER_DECODERS, _LAST_DECODER = entry_names("data/decoding/decoders")
+DECODER_NAMES = f"auto, {', '.join(_OTHER_DECODERS)} or {_LAST_DECODER}"
 
 
 def add_data_dir_argument(options: Options) -> None:

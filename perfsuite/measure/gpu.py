@@ -145,6 +145,8 @@ class _DeviceMonitor:
                     metric.read(self._nvml, self._device.card)
                 except (self._nvml.NVMLError_NotSupported, self._nvml.NVMLError_NoPermission):
                     continue
+                except AttributeError:  # a package that is older than the metric
+                    continue
                 metrics.append(metric)
         return metrics
 

@@ -192,3 +192,11 @@ def test_a_new_gpu_metric_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     readings = monitored(FakeNvml()).readings
     assert readings is not None
     assert readings.medians["fan_percent"] == 35.0
+
+
+def test_a_metric_that_the_installed_package_lacks_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    newer = GpuMetric("newer", lambda nvml, card: nvml.nvmlDeviceGetNewer(card), more_is_better=False)
+    monkeypatch.setattr(gpu, "GPU_METRICS", (newer, *gpu.GPU_METRICS))
+    readings = monitored(FakeNvml()).readings
+    assert readings is not None
+    assert list(readings.medians) == LISTED

@@ -10,6 +10,7 @@ import pytest
 from perfsuite.errors import StoreError
 from perfsuite.judge.verdict import Outcome
 from perfsuite.report import publish
+from perfsuite.report.formats.registry import FORMATS
 from tests.report.sample_reports import (
     all_outcomes,
     make_comparison,
@@ -19,6 +20,7 @@ from tests.report.sample_reports import (
 )
 
 GITHUB = {"GITHUB_ACTIONS": "true"}
+EXTENSIONS = {each.extension for each in FORMATS.values() if each.extension is not None}
 
 
 def test_files_are_written_whole_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -26,7 +28,7 @@ def test_files_are_written_whole_and_nothing_else_is_left(tmp_path: Path) -> Non
     publish.write_reports(all_outcomes(), folder)
     paths = publish.write_reports(make_gate_report(), folder)
     assert set(folder.iterdir()) == set(paths)
-    assert {path.name for path in paths} == {"gate.json", "gate.md", "gate.xml", "gate.html"}
+    assert {path.name for path in paths} == {f"gate{end}" for end in EXTENSIONS}
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="name a folder"):
         publish.write_reports(make_gate_report(), tmp_path / "file")
@@ -34,7 +36,7 @@ def test_files_are_written_whole_and_nothing_else_is_left(tmp_path: Path) -> Non
 
 def test_a_comparison_has_the_same_files(tmp_path: Path) -> None:
     paths = publish.write_reports(make_comparison([]), tmp_path)
-    assert {path.name for path in paths} == {f"comparison.{end}" for end in ("json", "md", "xml", "html")}
+    assert {path.name for path in paths} == {f"comparison{end}" for end in EXTENSIONS}
 
 
 @pytest.mark.parametrize("target", ["{outside}/mine.txt", "../outside/mine.txt", "{outside}/gone", "gate.md"])

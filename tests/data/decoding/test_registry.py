@@ -12,7 +12,7 @@ from perfsuite.errors import DataError
 
 def test_every_module_of_the_folder_is_a_decoder_of_its_name() -> None:
     modules = {path.stem for path in Path(decoders.__path__[0]).glob("*.py")} - {"__init__"}
-    assert set(DECODERS) == modules
+    assert set(DECODERS) == {module.rstrip("_") for module in modules}
     assert all(name == decoder.name for name, decoder in DECODERS.items())
 
 

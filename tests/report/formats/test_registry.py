@@ -28,7 +28,8 @@ def render(name: str) -> str:
 
 def test_every_file_of_the_folder_is_a_format() -> None:
     stems = {path.stem for path in Path(formats.__path__[0]).glob("*.py")}
-    assert set(FORMATS) == stems - {"__init__", "registry", "report_format"}
+    modules = stems - {"__init__", "registry", "report_format"}
+    assert set(FORMATS) == {module.rstrip("_") for module in modules}
     assert {"terminal", "markdown", "html", "json", "junit", "github"} <= set(FORMATS)
 
 
