@@ -1,6 +1,6 @@
 """Run gates with a planted slowdown while other processes use the cores, and print what each of them reads.
 
-    python benchmarks/gate/contention.py --gates 20
+    python -m benchmarks.gate.contention --gates 20
 
 The workloads take turns. A size is right where it lies within 8 and 12 % and its interval holds what was
 planted, or where the gate calls the machine unfit. Exit status 1 where fewer than nine in ten are right.
@@ -12,9 +12,8 @@ import argparse
 import sys
 from dataclasses import dataclass
 
-from replay import NAMES, PLANTED_STAGE
-from validation import noise_makers, sample_repository, short_name, units_per_percent
-
+from benchmarks.gate.replay import NAMES, PLANTED_STAGE
+from benchmarks.gate.validation import noise_makers, sample_repository, short_name, units_per_percent
 from perfsuite.gate.gate import gate
 from perfsuite.gate.settings import GateSettings
 from perfsuite.judge.gate_report import GateReport

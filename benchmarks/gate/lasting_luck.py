@@ -1,7 +1,7 @@
 """Is there luck that stays with one checkout for a whole gate? An estimate from recorded gates of equal code.
 
-    python benchmarks/gate/validation.py real --gates 30     # records more of them
-    python benchmarks/gate/lasting_luck.py
+    python -m benchmarks.gate.validation real --gates 30     # records more of them
+    python -m benchmarks.gate.lasting_luck
 
 Each gate checks out both sides anew, so that luck of a checkout makes the means of gates scatter more than
 the pairs inside them explain. The first four pairs of every gate are used, because a gate may end after them.
@@ -13,7 +13,8 @@ from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
-from replay import NAMES, read_records
+
+from benchmarks.gate.replay import NAMES, read_records
 
 PAIRS = 4  # that every gate takes
 RESAMPLES = 10_000

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
-from replay import (
+from benchmarks.gate.replay import (
     NAMES,
     RESULTS,
     NullPair,
@@ -27,7 +27,6 @@ from replay import (
     replay_as_recorded,
     sample_pairs,
 )
-
 from perfsuite.judge import sign_flip
 from perfsuite.judge.sequential_rule import (
     DEFAULT_TOLERANCE,
@@ -323,7 +322,7 @@ def write_page(arguments: argparse.Namespace) -> None:
     machines = sorted({line["cpu"] for path in RESULTS.glob("*.jsonl") for line in read_records(path.name)})
     parts = [
         "# What the gate detects, and how often it is wrong",
-        "Made by `python benchmarks/gate/validation.py tables` from the recordings beside this page "
+        "Made by `python -m benchmarks.gate.validation tables` from the recordings beside this page "
         "(`gate/*.jsonl`), which its commands `record`, `real` and `plant` made. "
         "Eight workloads (`benchmarks/gate/sample_project`), "
         f"2 cores ({' and '.join(machines)}), Python {platform.python_version()}, "
@@ -365,7 +364,7 @@ def write_page(arguments: argparse.Namespace) -> None:
             real_planted_rows(),
         ),
         "## How long whole gates take",
-        "`python benchmarks/gate/wall_time.py`, which says what each case is. `timed`: the benchmarks whose "
+        "`python -m benchmarks.gate.wall_time`, which says what each case is. `timed`: the benchmarks whose "
         "code was not proven to be the same on both sides.",
         markdown_table(["case", "took", "pairs", "timed", "exit code", "outcomes"], wall_time_rows()),
         f"## A slowdown of {SMALL_CHANGE:.0%} in gates with --mde {SMALL_CHANGE:g}",

@@ -1,6 +1,6 @@
 """Simulate gates whose counters differ from process to process, and write docs/results/counters.md.
 
-    python benchmarks/gate/simulated_counters.py --gates 2000
+    python -m benchmarks.gate.simulated_counters --gates 2000
 
 Both sides run the same code, so every accusation is a false alarm. The counting stage of the gate decides,
 with invented processes instead of real ones. One more workload truly changes by one, and must be found.
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import random
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,20 +19,19 @@ from unittest.mock import patch
 
 from scipy.stats import binomtest
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+from perfsuite.gate.collection import CollectedSuites, SideCollection
+from perfsuite.gate.counting import count_benchmarks
+from perfsuite.gate.fork_client import PAIRS_PER_FORK_SERVER
+from perfsuite.gate.gate_state import GateContext, GateState
+from perfsuite.gate.pair_result import NodeId, NodeOutcome, PairResult, WorkloadName
+from perfsuite.gate.pair_runner import PairRunner, draw_order
+from perfsuite.gate.settings import GateSettings
+from perfsuite.gate.side_process import SIDES
+from perfsuite.judge.counter_confirmation import Confirmation
+from perfsuite.judge.verdict import Outcome
+from perfsuite.report.markdown_table import markdown_table
 
-from perfsuite.gate.collection import CollectedSuites, SideCollection  # noqa: E402
-from perfsuite.gate.counting import count_benchmarks  # noqa: E402
-from perfsuite.gate.fork_client import PAIRS_PER_FORK_SERVER  # noqa: E402
-from perfsuite.gate.gate_state import GateContext, GateState  # noqa: E402
-from perfsuite.gate.pair_result import NodeId, NodeOutcome, PairResult, WorkloadName  # noqa: E402
-from perfsuite.gate.pair_runner import PairRunner, draw_order  # noqa: E402
-from perfsuite.gate.settings import GateSettings  # noqa: E402
-from perfsuite.gate.side_process import SIDES  # noqa: E402
-from perfsuite.judge.counter_confirmation import Confirmation  # noqa: E402
-from perfsuite.judge.verdict import Outcome  # noqa: E402
-from perfsuite.report.markdown_table import markdown_table  # noqa: E402
+ROOT = Path(__file__).resolve().parents[2]
 
 WORKLOADS = 16
 ALPHA = 0.01
@@ -212,7 +210,7 @@ gate may raise a false alarm in {alpha:.0%} of all cases, of which counters use 
 half of the table one further workload changes by one, from 20 to 21. The last column is the negative control:
 the same gates without confirmation.
 
-    python benchmarks/gate/simulated_counters.py --gates {gates}
+    python -m benchmarks.gate.simulated_counters --gates {gates}
 
 {table}
 

@@ -1,6 +1,6 @@
 """Draw docs/gate.svg: the output of `perfsuite gate` where one of eight workloads became 5 % slower.
 
-    python benchmarks/gate/terminal_svg.py
+    python -m benchmarks.gate.terminal_svg
 
 It runs a real gate (two minutes, and two more to calibrate the planted work) and draws its output. On a busy
 machine the gate may find less; then nothing is drawn.
@@ -11,11 +11,11 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from replay import PLANTED_STAGE
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
-from validation import sample_repository, units_per_percent
 
+from benchmarks.gate.replay import PLANTED_STAGE
+from benchmarks.gate.validation import sample_repository, units_per_percent
 from perfsuite.cli.gate_options import repro_command
 from perfsuite.errors import ExitCode
 from perfsuite.gate.gate import gate

@@ -1,10 +1,10 @@
 """Validate the gate: record null pairs, replay whole gates from them, run real gates, plant slowdowns.
 
-    python benchmarks/gate/validation.py record --state idle --pairs 200 --minutes 30
-    python benchmarks/gate/validation.py real --gates 30
-    python benchmarks/gate/validation.py plant --percent 5 --gates 10
-    python benchmarks/gate/validation.py plant --faster --percent 3 5 10
-    python benchmarks/gate/validation.py tables
+    python -m benchmarks.gate.validation record --state idle --pairs 200 --minutes 30
+    python -m benchmarks.gate.validation real --gates 30
+    python -m benchmarks.gate.validation plant --percent 5 --gates 10
+    python -m benchmarks.gate.validation plant --faster --percent 3 5 10
+    python -m benchmarks.gate.validation tables
 
 `tables` writes docs/results/gate.md from the recordings. Every other command appends to
 docs/results/gate/*.jsonl and stops at the requested number or after --minutes; run again, it continues.
@@ -27,21 +27,17 @@ from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
-from replay import NAMES, PLANTED_STAGE, RESULTS, plant_file_name, read_records  # noqa: E402
-
-from perfsuite.gate.collect_suites import collect_suites  # noqa: E402
-from perfsuite.gate.gate import gate  # noqa: E402
-from perfsuite.gate.pair_result import NodeId, PairResult  # noqa: E402
-from perfsuite.gate.pair_runner import PairRunner  # noqa: E402
-from perfsuite.gate.prepare_sides import open_pair_runner  # noqa: E402
-from perfsuite.gate.schedule import TurnSchedule  # noqa: E402
-from perfsuite.gate.settings import GateSettings  # noqa: E402
-from perfsuite.judge.gate_report import GateReport  # noqa: E402
-from perfsuite.judge.order_statistics import interquartile_mean  # noqa: E402
-from perfsuite.measure.environment import detect_environment  # noqa: E402
+from benchmarks.gate.replay import NAMES, PLANTED_STAGE, RESULTS, plant_file_name, read_records
+from perfsuite.gate.collect_suites import collect_suites
+from perfsuite.gate.gate import gate
+from perfsuite.gate.pair_result import NodeId, PairResult
+from perfsuite.gate.pair_runner import PairRunner
+from perfsuite.gate.prepare_sides import open_pair_runner
+from perfsuite.gate.schedule import TurnSchedule
+from perfsuite.gate.settings import GateSettings
+from perfsuite.judge.gate_report import GateReport
+from perfsuite.judge.order_statistics import interquartile_mean
+from perfsuite.measure.environment import detect_environment
 
 SAMPLE_PROJECT = Path(__file__).parent / "sample_project"
 CALIBRATION_PERCENT = 20  # planted to calibrate a unit of extra work
@@ -272,7 +268,7 @@ def main() -> None:
         if function is plant:
             parser_of_command.add_argument("--percent", type=float, nargs="+", required=True)
             parser_of_command.add_argument("--faster", action="store_true")
-    from results_page import write_page
+    from benchmarks.gate.results_page import write_page
 
     commands.add_parser("tables").set_defaults(run=write_page)
     arguments = parser.parse_args()

@@ -1,7 +1,7 @@
 """How long whole gates take as users type them: quick, compiled and separately prepared suites.
 
-    python benchmarks/gate/wall_time.py                      # every case once
-    python benchmarks/gate/wall_time.py --case compiled --gates 3
+    python -m benchmarks.gate.wall_time                      # every case once
+    python -m benchmarks.gate.wall_time --case compiled --gates 3
 
 Each case makes a repository of two commits, runs `perfsuite gate` in it and appends a line to
 docs/results/gate/wall-time.jsonl, from which `validation.py tables` makes a table.
@@ -23,9 +23,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from replay import Record
-from validation import append_record, git
-
+from benchmarks.gate.replay import Record
+from benchmarks.gate.validation import append_record, git
 from perfsuite.report.gate_file import parse_gate_report
 
 RECORDING = "wall-time.jsonl"

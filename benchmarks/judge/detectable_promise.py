@@ -6,21 +6,16 @@ printed MDE is planted in that gate's own pairs: those that it took, and those t
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import isinf, log1p
-from pathlib import Path
 
 import numpy as np
 
+from benchmarks.gate import replay
 from benchmarks.judge.noise import FloatArray
 from perfsuite.judge.sequential_rule import Decision, SequentialRule, decide
 from perfsuite.judge.verdict import Outcome
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "gate"))  # its files import each other by these names
-
-import replay
 
 Pairs = tuple[FloatArray, float]  # log ratios, and the standard error of one from its turns
 PairNoise = Callable[[np.random.Generator, int], Pairs]  # generator, pairs

@@ -1,10 +1,10 @@
 """Measure on invented noise whether the stated chances of error hold, and write docs/results/promises.md.
 
-    python benchmarks/judge/promises.py errors --comparisons 1000
-    python benchmarks/judge/promises.py power --suites 100
-    python benchmarks/judge/promises.py limits --runs 1000
-    python benchmarks/judge/promises.py detectable --gates 500
-    python benchmarks/judge/promises.py table
+    python -m benchmarks.judge.promises errors --comparisons 1000
+    python -m benchmarks.judge.promises power --suites 100
+    python -m benchmarks.judge.promises limits --runs 1000
+    python -m benchmarks.judge.promises detectable --gates 500
+    python -m benchmarks.judge.promises table
 
 Each of the first four writes docs/results/promises/<name>.json as it goes; `table` makes the page from them.
 """
@@ -13,17 +13,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+from benchmarks.judge import compare_promise, detectable_promise, limit_promise, promises_page
+from benchmarks.judge.noise import SHAPES
 
-from benchmarks.judge import compare_promise, detectable_promise, limit_promise, promises_page  # noqa: E402
-from benchmarks.judge.noise import SHAPES  # noqa: E402
+ROOT = Path(__file__).resolve().parents[2]
 
 RESULTS = ROOT / "docs" / "results" / "promises"
 SEED = 20261128

@@ -15,7 +15,7 @@ Row = Mapping[str, Any]
 
 _HEAD = """# Do the stated chances of error hold?
 
-Made by `python benchmarks/judge/promises.py table` from the counts beside this page (`promises/*.json`),
+Made by `python -m benchmarks.judge.promises table` from the counts beside this page (`promises/*.json`),
 which its commands `errors`, `power`, `limits` and `detectable` wrote. Noise is invented
 (`benchmarks/judge/noise.py`) or recorded from equal code, so the truth is known. Ranges are
 Clopper-Pearson intervals of 95 %. [methods.md](../methods.md) says what each promise rests on.
