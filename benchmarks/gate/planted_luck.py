@@ -55,7 +55,7 @@ def planted_gate(control: str | None) -> str:
         time_everything=True,
         null=True,
         prepare=("true",) if control == "in-place" else (),
-        mde=0.03,
+        max_pairs=12,
     )
     case = Case(
         files={"project.py": PROJECT.format(condition=base), "benchmarks/test_total.py": SUITE},

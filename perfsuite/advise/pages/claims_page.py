@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from perfsuite.advise.claims.advice import advise_on_claims
 from perfsuite.advise.claims.claims import ClaimOutcome, claims_about
 from perfsuite.advise.claims.parts import PARTS
@@ -25,7 +27,7 @@ def claims_document(report: ClaimsReport, command: str = "") -> Document:
     """Make the page from a report, also from one that is not finished."""
     pending = (f"Not measured yet: {'; '.join(report.pending)}.",) if report.pending else ()
     settings = ", ".join(f"{name} {value}" for name, value in report.settings.items())
-    claims, met = _claims(report)
+    claims, headline = _claims(report)
     processes = processes_document(report.processes).sections if report.processes else ()
     sections = (
         Section("Claims", (claims,)),
@@ -39,21 +41,24 @@ def claims_document(report: ClaimsReport, command: str = "") -> Document:
     return Document(
         stem="claims",
         title="Claims about training, measured",
-        summary=(f"{met} of {len(claims.rows)} claims hold on this machine.", settings, *pending),
+        summary=(headline, settings, *pending),
         sections=sections,
         environment=detect_environment(),
         command=command,
     )
 
 
-def _claims(report: ClaimsReport) -> tuple[Table, int]:
-    rows, met = [], 0
-    for claim in claims_about(report):
-        verdict = claim.judge(report)
-        outcome = verdict.outcome
-        met += outcome is ClaimOutcome.MET
-        rows.append((Badge(outcome.value, CLAIM_TONES[outcome]), claim.statement, verdict.evidence))
-    return Table(columns=("verdict", "claim", "measured"), rows=tuple(rows)), met
+def _claims(report: ClaimsReport) -> tuple[Table, str]:
+    """The verdicts, and how many of each there are."""
+    claims = claims_about(report)
+    verdicts = [claim.judge(report) for claim in claims]
+    rows = tuple(
+        (Badge(verdict.outcome.value, CLAIM_TONES[verdict.outcome]), claim.statement, verdict.evidence)
+        for claim, verdict in zip(claims, verdicts, strict=True)
+    )
+    counts = Counter(verdict.outcome for verdict in verdicts)
+    counted = (f"{counts[outcome]} {outcome}" for outcome in ClaimOutcome if counts[outcome])
+    return Table(columns=("verdict", "claim", "measured"), rows=rows), f"Claims: {', '.join(counted)}."
 
 
 def _advice(report: ClaimsReport) -> tuple[Block, ...]:

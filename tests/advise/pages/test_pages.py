@@ -155,7 +155,17 @@ def test_every_plot_of_a_page_is_drawn(document: Document) -> None:
         ("transforms", ["1280x720, 17 keypoints", "resize: INTER_LINEAR", "224x224", "75.0 %"]),
         ("processes", ["plain has the shortest median: 2.05 s.", "cached has not run yet."]),
         ("scaling", ["85.0 % to 95.0 %", "90.0 %", "3 all-reduces, 4,096 bytes"]),
-        ("claims", ["1.60 x", "Not measured yet: Inference.", "no GPU here", "too few blocks", "256 MiB"]),
+        (
+            "claims",
+            [
+                "Claims: 1 met, 1 unclear, 10 not measured.",
+                "1.60 x",
+                "Not measured yet: Inference.",
+                "no GPU here",
+                "too few blocks",
+                "256 MiB",
+            ],
+        ),
     ],
 )
 def test_a_page_says_what_was_measured(name: str, words: list[str]) -> None:
