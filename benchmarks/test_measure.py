@@ -64,10 +64,12 @@ def test_clock_waits_for_the_device() -> None:
     plan = SamplingPlan(min_seconds=0.2)
     waiting = sample(device.submit, WallClock(device.wait), plan, enough=lambda samples, look: True)
     assert min(waiting.seconds_per_call) >= 0.98e-3
+    without_waiting = []
+    for _ in range(5):
+        device.wait()
+        without_waiting.append(WallClock(no_wait).time_calls(device.submit, 20) / 20)
     device.wait()
-    without_waiting = WallClock(no_wait).time_calls(device.submit, 20) / 20
-    device.wait()
-    assert without_waiting < 0.5e-3
+    assert min(without_waiting) < 0.5e-3  # the device's thread or another process may interrupt the others
 
 
 @pytest.mark.ceiling(overhead=0.03)
