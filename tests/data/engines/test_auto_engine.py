@@ -125,7 +125,7 @@ def test_threads_are_timed_by_the_given_timers(folder: Path) -> None:
         lambda: next(readings),
         lambda: next(busy_readings),
     )
-    assert times == (ThreadUse(6, 3, 9), ThreadUse(6, 3, 9))  # three turns of two images, a tick each
+    assert times == (ThreadUse(10, 5, 15), ThreadUse(10, 5, 15))  # five turns of two images, a tick each
 
 
 def test_fast_images_are_not_worth_a_process() -> None:
