@@ -125,7 +125,22 @@ def test_threads_are_timed_by_the_given_timers(folder: Path) -> None:
         lambda: next(readings),
         lambda: next(busy_readings),
     )
-    assert times == (ThreadUse(10, 5, 15), ThreadUse(10, 5, 15))  # five turns of two images, a tick each
+    assert times == (ThreadUse(2, 1, 3), ThreadUse(2, 1, 3))  # a tick for each turn of two images
+
+
+def test_a_turn_in_which_a_kernel_is_compiled_decides_nothing(folder: Path) -> None:
+    clock = iter([0, 1] * 30)
+    parallel, compiling = [0, 1, 0, 2], [0, 500, 0, 500]  # busy before and after one thread, and two
+    busy = iter([*[0, 1] * 3, *parallel, *compiling, *parallel * 3])
+    times = time_threads(
+        image_folder(folder),
+        ImageConfig(size=32),
+        WorkerConfig(2),
+        np.arange(4),
+        lambda: next(clock),
+        lambda: next(busy),
+    )
+    assert not is_gil_bound(*times)
 
 
 def test_fast_images_are_not_worth_a_process() -> None:
