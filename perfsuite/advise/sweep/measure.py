@@ -138,7 +138,8 @@ def _results(sides: Sides, modes: Sequence[str]) -> tuple[SettingResult, ...]:
 def _batches_per_turn(sweep: _Sweep, sides: int) -> tuple[int, float]:
     """Enough for a turn of TURN_SECONDS without workers, and equally many for each worker; and its seconds.
 
-    Turns are shorter where MIN_BLOCKS of them would not fit into the time, with two per side and block.
+    Turns are shorter where MIN_BLOCKS of them would not fit into the time, with two per side and block. Every
+    worker makes two batches in a turn, or one where only that fits.
     """
     loader = sweep.open(LoaderSetting(0), sweep.loaders.modes[0], CALIBRATION_BATCHES)
     run = LoaderRun(LoaderSetting(0), loader)
@@ -147,7 +148,10 @@ def _batches_per_turn(sweep: _Sweep, sides: int) -> tuple[int, float]:
     turns = (2 * MIN_BLOCKS + 2) * sides  # with a first and a warm-up turn
     turn_seconds = min(TURN_SECONDS, sweep.limit.left / turns)
     most = max(1, *sweep.config.num_workers)
-    batches = max(2 * most, min(MAX_BATCHES_PER_TURN, turn_seconds / seconds))
+    fewest = 2 * most
+    if max(2, most) * seconds <= sweep.limit.left / turns < fewest * seconds:
+        fewest = max(2, most)
+    batches = max(fewest, min(MAX_BATCHES_PER_TURN, turn_seconds / seconds))
     whole = most * ceil(batches / most)
     return whole, whole * seconds
 

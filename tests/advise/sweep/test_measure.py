@@ -20,6 +20,7 @@ from perfsuite.advise.sweep.loader_setting import LoaderSetting
 from perfsuite.advise.sweep.measure import measure_sweep
 from perfsuite.advise.sweep.report import SweepReport
 from perfsuite.advise.sweep.setting_loaders import ImageLoaders, UserSettingLoaders
+from perfsuite.advise.sweep.sides import TurnTaker
 from perfsuite.advise.sweep.step_side import step_of_model
 from perfsuite.data.engines import auto
 from perfsuite.data.loader import Loader
@@ -203,6 +204,27 @@ def test_the_time_limit_ends_the_turns_and_the_time_left_is_shown(images: FileSo
     assert len(left) > 2
     longer = config(num_workers=(0, 1), seconds=600.0, min_blocks=1)
     assert sweep_images(images, longer, timer=FakeTimer()).blocks > report.blocks
+
+
+@pytest.mark.parametrize(("seconds_per_turn", "batches"), [(0.5, 8), (0.3, 4), (0.2, 4), (0.1, 8)])
+def test_every_worker_makes_two_batches_in_a_turn_or_one_where_only_that_fits(
+    images: FileSource, monkeypatch: pytest.MonkeyPatch, seconds_per_turn: float, batches: int
+) -> None:
+    """A batch takes 40 ms here; where not even one fits, there will be no intervals, and two are as good."""
+    monkeypatch.setattr(measure, "TURN_SECONDS", 0.001)
+    monkeypatch.setattr(measure, "_turn_seconds", lambda run, epoch: 0.04 * measure.CALIBRATION_BATCHES)
+    monkeypatch.setattr(TurnTaker, "take", lambda taker: False)  # the turns themselves
+    turns = (2 * MIN_BLOCKS + 2) * 3  # two settings, and the images alone
+    messages: list[str] = []
+    timed = config(
+        num_workers=(1, 4),
+        seconds=turns * seconds_per_turn,
+        engines=("threads",),
+        augmentation_modes=("none",),
+    )
+    with pytest.raises(KeyboardInterrupt):  # nothing was measured
+        sweep_images(images, timed, messages.append)
+    assert f"a first turn of {batches} batches" in messages[0]
 
 
 @pytest.mark.parametrize("peak", [None, 2**30])
