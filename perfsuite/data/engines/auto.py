@@ -28,6 +28,7 @@ THREADS = 2
 MIN_BUSY_RATIO = 1.35
 TURNS = 5
 TURN_SECONDS = 0.03  # approximate
+MAX_SECONDS = 1.0  # of all turns; one turn is taken however slow images are
 MAX_TIMED_IMAGES = 32
 # Sending an image between processes costs about as much as making a faster image than this.
 MIN_IMAGE_SECONDS_FOR_PROCESSES = 5e-4
@@ -102,7 +103,11 @@ def is_gil_bound(alone: ThreadUse, together: ThreadUse) -> bool:
     """
     if alone.seconds <= MIN_IMAGE_SECONDS_FOR_PROCESSES * alone.images:
         return False
-    return together.busy_threads < MIN_BUSY_RATIO * alone.busy_threads
+    return _busy_ratio(alone, together) < MIN_BUSY_RATIO
+
+
+def _busy_ratio(alone: ThreadUse, together: ThreadUse) -> float:
+    return together.busy_threads / max(alone.busy_threads, 1e-9)  # a coarse clock may show nothing
 
 
 def time_threads(
@@ -132,13 +137,16 @@ def time_threads(
         seconds = use_of(alone, rows[:1]).seconds
         rows = np.resize(rows, int(min(MAX_TIMED_IMAGES, max(THREADS, TURN_SECONDS / seconds))))
         use_of(together, rows[:THREADS])
-        uses = [(use_of(alone, rows), use_of(together, rows)) for _ in range(TURNS)]
+        end = timer() + MAX_SECONDS
+        uses = [(use_of(alone, rows), use_of(together, rows))]
+        while len(uses) < TURNS and timer() < end:
+            uses.append((use_of(alone, rows), use_of(together, rows)))
     finally:
         alone.close()
         together.close()
     # The median: a turn may include the compilation of a kernel, which holds the GIL.
-    uses.sort(key=lambda use: use[1].busy_threads / use[0].busy_threads)
-    return uses[TURNS // 2]
+    uses.sort(key=lambda use: _busy_ratio(*use))
+    return uses[len(uses) // 2]
 
 
 def preferred_start_method(start_method: str | None) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -115,32 +115,35 @@ def test_a_damaged_image_is_no_error_while_timing(tmp_path: Path) -> None:
         first_epoch(make_loaders(dict.fromkeys(SPLITS, source), num_workers=2, **SMALL))
 
 
-def test_threads_are_timed_by_the_given_timers(folder: Path) -> None:
-    readings, busy_readings = count(), count(0, 3)
-    times = time_threads(
+def time_by(folder: Path, seconds: Iterator[float], busy_seconds: Iterator[float]) -> Times:
+    return time_threads(
         image_folder(folder),
         ImageConfig(size=32),
         WorkerConfig(2),
         np.arange(4),
-        lambda: next(readings),
-        lambda: next(busy_readings),
+        lambda: next(seconds),
+        lambda: next(busy_seconds),
     )
-    assert times == (ThreadUse(2, 1, 3), ThreadUse(2, 1, 3))  # a tick for each turn of two images
+
+
+@pytest.mark.parametrize(("tick", "turns"), [(1 / 64, 5), (1.0, 1)])
+def test_threads_are_timed_by_the_given_timers_and_slow_images_once(
+    folder: Path, tick: float, turns: int
+) -> None:
+    busy_seconds = count(0, 3)
+    times = time_by(folder, count(0, tick), busy_seconds)
+    assert times == (ThreadUse(2, tick, 3), ThreadUse(2, tick, 3))  # a tick for each turn of two images
+    assert next(busy_seconds) == 3 * 2 * (3 + 2 * turns)  # two readings of three warm-ups, and of every turn
 
 
 def test_a_turn_in_which_a_kernel_is_compiled_decides_nothing(folder: Path) -> None:
-    clock = iter([0, 1] * 30)
     parallel, compiling = [0, 1, 0, 2], [0, 500, 0, 500]  # busy before and after one thread, and two
-    busy = iter([*[0, 1] * 3, *parallel, *compiling, *parallel * 3])
-    times = time_threads(
-        image_folder(folder),
-        ImageConfig(size=32),
-        WorkerConfig(2),
-        np.arange(4),
-        lambda: next(clock),
-        lambda: next(busy),
-    )
-    assert not is_gil_bound(*times)
+    busy_seconds = iter([*[0, 1] * 3, *parallel, *compiling, *parallel * 3])
+    assert not is_gil_bound(*time_by(folder, count(0, 1 / 64), busy_seconds))
+
+
+def test_a_clock_too_coarse_to_show_work_is_no_reason_for_processes() -> None:
+    assert not is_gil_bound(ThreadUse(2, 0.03, 0.0), ThreadUse(2, 0.03, 0.03))
 
 
 def test_fast_images_are_not_worth_a_process() -> None:
