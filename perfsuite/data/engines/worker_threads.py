@@ -77,12 +77,11 @@ class WorkerThreads:
 def _run_calls(calls: SimpleQueue[_Call | None]) -> None:
     while (call := calls.get()) is not None:
         future, function = call
-        if not future.set_running_or_notify_cancel():
-            continue
-        # Ctrl-C within a caller's `with future._condition` breaks that lock; then nobody waits any more.
-        with suppress(RuntimeError):
-            _resolve(future, function)
-        del call, future, function  # the waiting thread must not keep a batch alive
+        if future.set_running_or_notify_cancel():
+            # Ctrl-C within a caller's `with future._condition` breaks that lock; then nobody waits any more.
+            with suppress(RuntimeError):
+                _resolve(future, function)
+        del call, future, function  # the waiting thread must keep alive neither a batch nor its own pool
 
 
 def _resolve(future: Future[Any], function: Callable[[], Any]) -> None:
