@@ -45,12 +45,12 @@ def synchronize_device() -> None:
 
 @contextmanager
 def listening_to_stages(listener: Any) -> Iterator[None]:
-    """Send stage events to `listener` while the block runs, where the project has stages."""
-    stages = sys.modules.get("perfsuite.stages")
-    if stages is None:
+    """Send stage events to `listener` while the block runs, where the project has stages of this kind."""
+    listen = getattr(sys.modules.get("perfsuite.stages"), "listen_to_stages", None)
+    if listen is None:  # not imported, or of another version of perfsuite
         yield
         return
-    with stages.listen_to_stages(listener):
+    with listen(listener):
         yield
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from types import ModuleType
 
 import pytest
 
@@ -91,3 +93,15 @@ def test_stages_of_the_project_reach_the_clock() -> None:
     with listening_to_stages(clock), stage("decode"):
         pass
     assert list(clock.seconds) == ["decode"]
+
+
+@pytest.mark.parametrize("stages", [None, ModuleType("perfsuite.stages")], ids=["not imported", "older"])
+def test_a_side_without_stages_of_this_kind_runs_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, stages: ModuleType | None
+) -> None:
+    """A side may have another version of perfsuite than the gate."""
+    monkeypatch.setitem(sys.modules, "perfsuite.stages", stages)
+    ran = []
+    with listening_to_stages(AgentStageClock()):
+        ran.append(1)
+    assert ran
