@@ -138,8 +138,8 @@ def time_threads(
         rows = np.resize(rows, int(min(MAX_TIMED_IMAGES, max(THREADS, TURN_SECONDS / seconds))))
         use_of(together, rows[:THREADS])
         end = timer() + MAX_SECONDS
-        uses = [(use_of(alone, rows), use_of(together, rows))]
-        while len(uses) < TURNS and timer() < end:
+        uses: list[tuple[ThreadUse, ThreadUse]] = []
+        while not uses or (len(uses) < TURNS and timer() < end):
             uses.append((use_of(alone, rows), use_of(together, rows)))
     finally:
         alone.close()
