@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 
-from perfsuite.gate.collection import CollectedSuites, SideCollection, receive_collection
+from perfsuite.gate.collection import (
+    CollectedSuites,
+    SideCollection,
+    receive_collection,
+    refuse_foreign_code,
+)
 from perfsuite.gate.harness import copy_harness, find_harness
 from perfsuite.gate.pair_result import CollectError
 from perfsuite.gate.pair_runner import PairRunner
 from perfsuite.gate.side_process import SIDES, SideProcess, SideProcessError, other_side
-from perfsuite.gate.worktree import foreign_package_error
 
 
 def collect_suites(runner: PairRunner) -> CollectedSuites:
@@ -24,7 +27,7 @@ def collect_suites(runner: PairRunner) -> CollectedSuites:
     runner.fork_servers.set_shared_imports(
         base=by_side["base"].shared_imports, head=by_side["head"].shared_imports
     )
-    _refuse_foreign_packages(by_side)
+    refuse_foreign_code(by_side, runner.worktrees)
     suites = CollectedSuites(by_side, runner.settings.rules)
     suites.refuse_invalid_tolerances()
     if runner.settings.harness in SIDES:
@@ -53,9 +56,3 @@ def _share_harness(runner: PairRunner, suites: CollectedSuites, source_side: str
         runner.repository.project_subfolder,
     )
     copy_harness(source, target, names)
-
-
-def _refuse_foreign_packages(by_side: Mapping[str, SideCollection]) -> None:
-    for side, collection in by_side.items():
-        for package, path in collection.foreign_packages:
-            raise foreign_package_error(side, package, path)

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from perfsuite.gate.pair_result import CollectError, NodeId
+from perfsuite.gate.project_layout import read_file
 from perfsuite.gate.settings import RANGES, GateSettings
 from perfsuite.gate.side_process import SIDES, SideProcess, SideProcessError, other_side
+from perfsuite.gate.worktree import Worktree, foreign_package_error
 from perfsuite.judge.gate_shard import ShardRecord, record_shard
+from perfsuite.paths import resolves_inside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +21,7 @@ class SideCollection:
     locations: Mapping[NodeId, tuple[str, int]] = field(default_factory=dict)  # file and line
     errors: tuple[CollectError, ...] = ()
     foreign_packages: tuple[tuple[str, str], ...] = ()  # the project's packages from elsewhere: name, path
+    modules_of_repository: tuple[tuple[str, str], ...] = ()  # from the user's checkout: name, path in it
     pytest_config: str = ""
     tolerances: Mapping[NodeId, float] = field(default_factory=dict)  # arguments of `mark.tolerance`
     shared_imports: tuple[str, ...] = ()  # what a fork server could import for this side
@@ -37,10 +41,29 @@ def receive_collection(process: SideProcess, timeout_seconds: float) -> SideColl
         locations={item["id"]: (item["file"], int(item["line"] or 0) + 1) for item in items},
         errors=tuple(CollectError(node, detail) for node, detail in message["errors"]),
         foreign_packages=tuple((name, path) for name, path in message["foreign_packages"]),
+        modules_of_repository=tuple((name, path) for name, path in message["modules_of_repository"]),
         pytest_config=message["pytest_config"],
         tolerances={item["id"]: item["tolerance"] for item in items if "tolerance" in item},
         shared_imports=tuple(message["shared_imports"]),
     )
+
+
+def refuse_foreign_code(by_side: Mapping[str, SideCollection], worktrees: Mapping[str, Worktree]) -> None:
+    """UsageError where a side has imported code of the project from outside: other code would be measured."""
+    for side, collection in by_side.items():
+        for package, path in collection.foreign_packages:
+            raise foreign_package_error(side, package, path)
+        for module, name in collection.modules_of_repository:
+            if not _is_same_on_both_sides(name, worktrees):
+                raise foreign_package_error(side, module, f"{name} of your checkout, which differs")
+
+
+def _is_same_on_both_sides(name: str, worktrees: Mapping[str, Worktree]) -> bool:
+    contents = {
+        read_file(path) if resolves_inside(path := tree.path / name, tree.path) else b""
+        for tree in worktrees.values()
+    }
+    return len(contents) == 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,12 @@ class ForkServerClient:
     """A process that has imported `modules`, and forks the processes of either side."""
 
     def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str], cwd: Path, modules: Sequence[str]
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        cwd: Path,
+        modules: Sequence[str],
+        project_packages: Sequence[str] = (),
     ) -> None:
         # A packet holds one whole message.
         self._socket, server_socket = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -56,7 +61,9 @@ class ForkServerClient:
                 start_new_session=True,  # Ctrl-C is the gate's to handle
             )
         try:
-            refusal = self._request({"command": "import", "modules": list(modules)})
+            refusal = self._request(
+                {"command": "import", "modules": list(modules), "project_packages": list(project_packages)}
+            )
             if refusal:
                 raise ForkServerError(f"fork server: {refusal}; each side's process starts by itself")
         except BaseException:

@@ -104,6 +104,7 @@ class Launcher:
             variables.SIDE_VARIABLE: side,
             variables.SCRATCH_VARIABLE: str(scratch),
             variables.ROOT_VARIABLE: str(tree.path),
+            variables.REPOSITORY_VARIABLE: str(self.repository.root.resolve()),
             variables.PACKAGES_VARIABLE: ",".join(sources.packages),
             variables.PERFSUITE_PATH_VARIABLE: str(Path(__file__).resolve().parents[2]),
         }

@@ -77,6 +77,7 @@ _EVENTS: Mapping[str, Mapping[str, _Field]] = {
         "items": _Field(_is_list(_is_item), "a list of tests, each with id, file and line"),
         "errors": _PAIRS,
         "foreign_packages": _PAIRS,
+        "modules_of_repository": _PAIRS,
         "pytest_config": _TEXT,
         "shared_imports": _TEXTS,
     },

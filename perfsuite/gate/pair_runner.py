@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from perfsuite.gate.agent.variables import RECORDING_VARIABLE
-from perfsuite.gate.collection import SideCollection
+from perfsuite.gate.collection import SideCollection, refuse_foreign_code
 from perfsuite.gate.fork_client import ForkServerClient, ForkServerError, ForkServerRotation, can_fork
 from perfsuite.gate.fresh_copy import fresh_copy
 from perfsuite.gate.git import Repository
@@ -23,6 +23,7 @@ from perfsuite.gate.launch import (
 )
 from perfsuite.gate.pair_result import NodeId, PairResult, WorkloadName
 from perfsuite.gate.process_pair import ProcessPair
+from perfsuite.gate.project_layout import find_sources
 from perfsuite.gate.run_pair import run_pair
 from perfsuite.gate.schedule import TurnSchedule
 from perfsuite.gate.settings import GateSettings
@@ -84,7 +85,14 @@ class PairRunner:
     def _start_fork_server(self, modules: Sequence[str]) -> ForkServerClient:
         tree = self.worktrees["head"]
         environment = self.launcher.fork_server_environment(tree.python, self.randomized_environment)
-        return ForkServerClient(fork_server_command(tree), environment, self.workspace, modules)
+        packages = {
+            package
+            for each in self.worktrees.values()
+            for package in find_sources(each.project_root).packages
+        }
+        return ForkServerClient(
+            fork_server_command(tree), environment, self.workspace, modules, sorted(packages)
+        )
 
     def start_side(self, side: str, tree: Worktree) -> SideProcess:
         """A process of `tree` in the role of `side`."""
@@ -133,7 +141,9 @@ class PairRunner:
                 first_core=self.rng.randrange(MAX_CORES),
                 is_out_of_time=self.is_out_of_time,
             )
-            yield pair, pair.collect()
+            collections = pair.collect()
+            refuse_foreign_code(collections, self.worktrees)
+            yield pair, collections
             if len(pair.shared_imports) == len(SIDES) and not null:
                 self.fork_servers.set_shared_imports(
                     base=pair.shared_imports["base"], head=pair.shared_imports["head"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import random
@@ -25,7 +26,7 @@ from perfsuite.gate.prepare_sides import open_pair_runner
 from perfsuite.gate.side_process import SideProcess, SideProcessError
 from perfsuite.gate.worktree import Worktree
 from perfsuite.judge.verdict import Outcome
-from tests.gate.projects import BENCHMARKS, Project, jobs, quick_settings, src_layout
+from tests.gate.projects import BENCHMARKS, Project, jobs, outcomes, quick_settings, src_layout
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="sides are forked on Linux only")
 RECORDS_PARENT = """
@@ -77,6 +78,21 @@ def test_variables_that_torch_sets_do_not_rule_out_a_fork_server(project: Projec
     conftest = f"import os\n\nimport numpy\n\nos.environ |= dict.fromkeys({names}, str(os.getpid()))\n"
     processes = parent_processes(project, **{"benchmarks/conftest.py": conftest})
     assert os.getpid() not in {parent for parent, _ in processes}
+
+
+def test_a_package_that_pytest_imports_is_not_forked_where_it_is_the_projects_own(project: Project) -> None:
+    """The fork server would import the installed one, which both sides would then measure."""
+    (installed,) = importlib.import_module("iniconfig").__path__
+    package = {f"src/iniconfig/{path.name}": path.read_text() for path in Path(installed).glob("*.py")}
+    benchmark = BENCHMARKS.replace("jobs.decode", "wait").replace(
+        "pytestmark",
+        'def wait():\n    clock.work(getattr(iniconfig, "SECONDS", 1))\n    return "decoded"\n\n\npytestmark',
+    )
+    files = src_layout(**package, **{"benchmarks/test_jobs.py": f"import iniconfig, numpy\n{benchmark}"})
+    source = package["src/iniconfig/__init__.py"]
+    project.commit({**files, "src/iniconfig/__init__.py": f"{source}\nSECONDS = 0.001\n"})
+    project.commit({"src/iniconfig/__init__.py": f"{source}\nSECONDS = 0.0012\n"})
+    assert outcomes(project.gate(time_everything=False))["test_decode"] is Outcome.REGRESSED
 
 
 class StubServer:
@@ -154,6 +170,14 @@ def test_imports_that_start_threads_or_fail_rule_out_a_fork_server(
         ForkServerClient(command(), variables, tmp_path, ["heavy"])
 
 
+def test_an_import_of_the_projects_own_package_rules_out_a_fork_server(tmp_path: Path) -> None:
+    variables = environment(tmp_path)
+    (tmp_path / "modules" / "heavy.py").write_text("import toy")
+    (tmp_path / "modules" / "toy.py").write_text("")
+    with pytest.raises(ForkServerError, match="toy, which is the project's own, was imported"):
+        ForkServerClient(command(), variables, tmp_path, ["heavy"], project_packages=["jobs", "toy"])
+
+
 @pytest.mark.parametrize(
     ("last_statement", "how"),
     [("os._exit(9)", "exit status 9"), (f"os.kill(os.getpid(), {int(signal.SIGTERM)})", "signal SIGTERM")],
@@ -173,7 +197,8 @@ def test_the_exit_status_of_a_forked_side_is_known(
 def waiting_side(folder: Path, fork_server: ForkServerClient) -> SideProcess:
     (folder / "test_waits.py").write_text("def test_waits(benchmark):\n    benchmark(int)\n")
     plugin = str(folder / "plugin")
-    variables = {**os.environ, "PYTHONPATH": plugin, "PERFSUITE_GATE_ROOT": str(folder)}
+    roots = dict.fromkeys(("PERFSUITE_GATE_ROOT", "PERFSUITE_GATE_REPOSITORY"), str(folder))
+    variables = {**os.environ, "PYTHONPATH": plugin, **roots}
     tree = Worktree("head", folder, folder, "", "")
     arguments = launch.pytest_command(tree, ["-p", "pytest_benchmark.plugin", "test_waits.py"])
     process = SideProcess("head", arguments, variables, folder, folder / "log", fork_server)

@@ -8,7 +8,7 @@ import pytest
 
 from perfsuite.errors import UsageError
 from perfsuite.judge.verdict import Outcome
-from tests.gate.projects import Project, jobs, src_layout
+from tests.gate.projects import BENCHMARKS, Project, jobs, outcomes, src_layout
 
 # What `uv venv && uv pip install -e .` does, without an index.
 BUILD = """
@@ -52,3 +52,39 @@ def test_a_package_imported_from_elsewhere_is_refused(project: Project) -> None:
     project.commit({"src/toy/jobs.py": jobs(decode=0.0012)})
     with pytest.raises(UsageError, match=r"toy is imported from .*--prepare"):
         project.gate()
+
+
+def test_a_package_imported_from_elsewhere_in_a_later_process_is_refused(project: Project) -> None:
+    hook = f"""
+import os
+import sys
+from pathlib import Path
+
+collected = Path(os.environ["TMPDIR"], os.environ["PERFSUITE_GATE_SIDE"])
+if collected.exists():
+    sys.path.insert(0, {str(project.root / "src")!r})
+collected.touch()
+"""
+    project.commit(src_layout(**{"conftest.py": hook}))
+    project.commit({"src/toy/jobs.py": jobs(decode=0.0012)})
+    with pytest.raises(UsageError, match=r"toy is imported from .*--prepare"):
+        project.gate()
+
+
+@pytest.mark.parametrize(("changed", "is_refused"), [("0.0012", True), ("0.001", False)])
+def test_a_neighboring_package_of_the_users_checkout_is_refused_where_it_differs(
+    project: Project, changed: str, is_refused: bool
+) -> None:
+    """As an editable install of another package of the repository would import it."""
+    hook = f"import sys\n\nsys.path.append({str(project.root / 'other' / 'lib')!r})\n"
+    benchmarks = BENCHMARKS.replace("jobs.decode", "helper.decode").replace(
+        "import pytest", "import helper\nimport pytest"
+    )
+    files = {"conftest.py": hook, "benchmarks/test_jobs.py": benchmarks}
+    project.commit(src_layout(**files, **{"other/lib/helper.py": jobs()}))
+    project.commit({"other/lib/helper.py": jobs(decode=float(changed)), "README": "Changed"})
+    if is_refused:
+        with pytest.raises(UsageError, match=r"helper is imported from other/lib/helper.py of your checkout"):
+            project.gate()
+    else:
+        assert outcomes(project.gate())["test_decode"] is Outcome.KEPT

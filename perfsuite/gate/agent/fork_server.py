@@ -42,7 +42,7 @@ def _serve(connection: socket.socket) -> tuple[dict[str, Any], list[int]] | None
             return None
         request = json.loads(data)
         if request["command"] == "import":
-            reply: str | int = _import_modules(request["modules"])
+            reply: str | int = _import_modules(request["modules"], request["project_packages"])
         elif request["command"] == "status":
             reply = os.waitstatus_to_exitcode(os.waitpid(request["pid"], 0)[1])
         else:
@@ -57,13 +57,16 @@ def _serve(connection: socket.socket) -> tuple[dict[str, Any], list[int]] | None
         connection.send(json.dumps(reply).encode())
 
 
-def _import_modules(modules: list[str]) -> str:
+def _import_modules(modules: list[str], project_packages: list[str]) -> str:
     """Import `modules`; return why this process cannot be a fork server, or an empty text."""
     for name in modules:
         try:
             importlib.import_module(name)
         except Exception as error:
             return f"{name}: {error}"
+    for package in project_packages:
+        if package in sys.modules:  # as it is installed, while each side has a version of its own
+            return f"{package}, which is the project's own, was imported"
     gc.collect()
     # Python threads only: BLAS libraries end theirs before a fork and start them again after it.
     threads = threading.active_count()

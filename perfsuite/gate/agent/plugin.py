@@ -31,6 +31,7 @@ from .variables import (
     GATE_SOCKET_VARIABLE,
     PACKAGES_VARIABLE,
     RECORDING_VARIABLE,
+    REPOSITORY_VARIABLE,
     ROOT_VARIABLE,
     SCRATCH_VARIABLE,
     SET_BY_TORCH,
@@ -123,6 +124,7 @@ class AgentPlugin:
             items=[_describe_item(item) for item in benchmarks],
             errors=self.collect_errors,
             foreign_packages=_foreign_packages(),
+            modules_of_repository=_modules_of_repository(),
             pytest_config=str(config.inipath or ""),
             shared_imports=self._shared_imports(),
         )
@@ -258,6 +260,22 @@ def _foreign_packages() -> list[list[str]]:
             [name, str(path)] for path in paths if path and not Path(path).resolve().is_relative_to(root)
         ]
     return foreign
+
+
+def _modules_of_repository() -> list[list[str]]:
+    """Modules imported from the user's own checkout, where both sides find the same ones: name, path in it.
+
+    An editable install of a neighboring package leads there.
+    """
+    repository = os.environ[REPOSITORY_VARIABLE] + os.sep
+    elsewhere = (os.environ[ROOT_VARIABLE] + os.sep, sys.prefix + os.sep)  # both may lie in the repository
+    return [
+        [name, os.path.relpath(file, repository)]
+        for name, module in list(sys.modules.items())
+        if isinstance(file := getattr(module, "__file__", None), str)
+        and file.startswith(repository)
+        and not file.startswith(elsewhere)
+    ]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -3,6 +3,7 @@
 GATE_SOCKET_VARIABLE = "PERFSUITE_GATE_SOCKET"  # file descriptor of a side's socket to the gate
 FORK_SOCKET_VARIABLE = "PERFSUITE_GATE_FORK_SOCKET"  # file descriptor of the fork server's socket to the gate
 ROOT_VARIABLE = "PERFSUITE_GATE_ROOT"  # the root of this side's worktree
+REPOSITORY_VARIABLE = "PERFSUITE_GATE_REPOSITORY"  # the root of the user's own checkout
 PACKAGES_VARIABLE = "PERFSUITE_GATE_PACKAGES"  # the project's own packages, which must come from that root
 SIDE_VARIABLE = "PERFSUITE_GATE_SIDE"  # base or head
 # The base of tmp_path: pytest would leave the folders of a killed process in place for days.
