@@ -23,15 +23,12 @@ from perfsuite.gate.launch import (
 )
 from perfsuite.gate.pair_result import NodeId, PairResult, WorkloadName
 from perfsuite.gate.process_pair import ProcessPair
-from perfsuite.gate.project_layout import find_sources
 from perfsuite.gate.run_pair import run_pair
 from perfsuite.gate.schedule import TurnSchedule
 from perfsuite.gate.settings import GateSettings
 from perfsuite.gate.side_process import SIDES, SideProcess, SideProcessError
 from perfsuite.gate.workspace import refuse_removed
-from perfsuite.gate.worktree import (
-    Worktree,
-)
+from perfsuite.gate.worktree import Worktree, changed_packages
 from perfsuite.measure.gpu import load_nvml
 
 RECORDING_SLOWDOWN = 2.0  # a recorded compilation may stay silent this many times longer
@@ -75,7 +72,12 @@ class PairRunner:
     fork_servers: ForkServerRotation = field(init=False)
 
     def __post_init__(self) -> None:
-        self.launcher = Launcher(self.repository, self.agent_path, self.workspace)
+        self.launcher = Launcher(
+            self.repository,
+            self.agent_path,
+            self.workspace,
+            changed_packages(self.repository, self.worktrees),
+        )
         share_python = len({tree.python for tree in self.worktrees.values()}) == 1
         is_prepared = any(tree.is_prepared for tree in self.worktrees.values())
         self.fork_servers = ForkServerRotation(
@@ -85,11 +87,7 @@ class PairRunner:
     def _start_fork_server(self, modules: Sequence[str]) -> ForkServerClient:
         tree = self.worktrees["head"]
         environment = self.launcher.fork_server_environment(tree.python, self.randomized_environment)
-        packages = {
-            package
-            for each in self.worktrees.values()
-            for package in find_sources(each.project_root).packages
-        }
+        packages = {each for side in self.worktrees.values() for each in self.launcher.project_packages(side)}
         return ForkServerClient(
             fork_server_command(tree), environment, self.workspace, modules, sorted(packages)
         )

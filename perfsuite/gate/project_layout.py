@@ -37,6 +37,25 @@ def find_sources(root: Path) -> ProjectSources:
     return ProjectSources(tuple(folders), tuple(dict.fromkeys(packages)))
 
 
+def packages_of_files(names: Iterable[str], root: Path) -> set[str]:
+    """The outermost packages that hold these files, wherever in the project they lie.
+
+    A project may keep its package where `find_sources` does not look, such as `lib` or `python`.
+    """
+    found = {_outermost_package(root / name, root) for name in names if name.endswith(".py")}
+    return {name for name in found if _is_project_name(name)}
+
+
+def _outermost_package(file: Path, root: Path) -> str:
+    """The name of the outermost package that a file lies in; empty where it lies in none."""
+    name = ""
+    for folder in file.parents:
+        if folder == root or not (folder / "__init__.py").is_file():
+            break
+        name = folder.name
+    return name
+
+
 def _configured_source_folders(root: Path) -> Iterable[str]:
     """The folders that the project's build tool names; what has another shape is that tool's to refuse."""
     path = root / "pyproject.toml"

@@ -7,14 +7,14 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from perfsuite.errors import UsageError
 from perfsuite.gate.git import GIT_LOCATION_VARIABLES, Repository, git_output
-from perfsuite.gate.project_layout import ProjectSources
+from perfsuite.gate.project_layout import ProjectSources, packages_of_files
 from perfsuite.gate.side_process import log_tail
 from perfsuite.gate.workspace import RUN_VARIABLE
 from perfsuite.paths import link_on_the_way, resolves_inside, stays_inside
@@ -125,12 +125,21 @@ def refuse_outside_project(tree: Worktree) -> None:
         )
 
 
+def changed_packages(repository: Repository, worktrees: Mapping[str, Worktree]) -> frozenset[str]:
+    """The packages that hold what differs between the sides."""
+    commits = {tree.commit for tree in worktrees.values()}
+    names = {name for tree in worktrees.values() for name in tree.uncommitted_files}
+    if len(commits) > 1:
+        names |= {*git_output(repository.root, "diff", "--name-only", "-z", *commits, who="git").split("\0")}
+    return frozenset[str]().union(*(packages_of_files(names, tree.path) for tree in worktrees.values()))
+
+
 def foreign_package_error(who: str, package: str, path: str) -> UsageError:
     """The error where Python finds a package of the project elsewhere: other code would be measured."""
     return UsageError(
-        f"{who}: {package} is imported from {path}, expected its own source; an editable install with an "
-        "import hook comes before the path. Gate with an environment for each side: perfsuite gate --prepare "
-        "'uv venv' --prepare 'uv pip install -e .'"
+        f"{who}: {package} is imported from {path}, expected its own source; the environment has another "
+        "one. Gate with an environment for each side: perfsuite gate --prepare 'uv venv' --prepare "
+        "'uv pip install -e .'"
     )
 
 

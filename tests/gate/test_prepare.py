@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -51,6 +52,28 @@ def test_a_package_imported_from_elsewhere_is_refused(project: Project) -> None:
     project.commit(src_layout(**{"conftest.py": hook}))
     project.commit({"src/toy/jobs.py": jobs(decode=0.0012)})
     with pytest.raises(UsageError, match=r"toy is imported from .*--prepare"):
+        project.gate()
+
+
+def test_an_installed_copy_of_what_changed_is_refused_wherever_the_project_keeps_it(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = tmp_path / "site" / "toy"
+    installed.mkdir(parents=True)
+    files = {
+        name.replace("src/", "engine/lib/"): text
+        for name, text in src_layout().items()
+        if name != "pyproject.toml"
+    }
+    for name, text in files.items():
+        if "toy/" in name:
+            (installed / Path(name).name).write_text(text)
+    monkeypatch.setenv("PYTHONPATH", str(installed.parent))
+    project.commit(files)
+    project.commit({"README": "of no package"})
+    assert outcomes(project.gate())["test_decode"] is Outcome.KEPT
+    project.commit({"engine/lib/toy/jobs.py": jobs(decode=0.0012)})
+    with pytest.raises(UsageError, match=r"toy is imported from .*site/toy.*--prepare"):
         project.gate()
 
 
