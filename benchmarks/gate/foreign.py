@@ -1,6 +1,6 @@
 """Gate commits of other projects twice: with the proof that the same code ran, and with everything timed.
 
-    git clone https://github.com/aio-libs/yarl clones/yarl             # and the other projects below
+    git clone https://github.com/kornia/kornia clones/kornia           # and the other projects below
     python -m benchmarks.gate.foreign --clones clones --commits 17     # run again, it continues
     python -m benchmarks.gate.foreign --page                           # docs/results/foreign.md
 
@@ -49,11 +49,21 @@ class Project:
 
 
 PROJECTS = {
+    "kornia": Project(
+        suite=(
+            "benchmarks/augmentation/2d_geometric_test.py",
+            "benchmarks/augmentation/2d_intensity_test.py",
+            *("--optimizer=", "-k", "5-3-128-128"),  # eager, one shape of four
+        ),
+        sources=("kornia/augmentation/*.py", "kornia/enhance/*.py", "kornia/geometry/transform/*.py"),
+        packages=("kornia-rs", "packaging", "torch", "torchvision"),
+    ),
     "multidict": Project(
         suite=("tests/test_multidict_benchmarks.py", "--no-c-extensions"),
         sources=("multidict/*.py",),
         packages=("objgraph", "psutil", "pytest-codspeed", "pytest-cov"),
     ),
+    # pytest itself runs it, so that nothing is proven.
     "pluggy": Project(suite=("testing/benchmark.py",), sources=("src/pluggy/*.py",), packages=()),
     "yarl": Project(
         suite=("tests/test_url_benchmarks.py", "tests/test_quoting_benchmarks.py"),

@@ -73,6 +73,12 @@ def test_a_project_that_sets_variables_before_importing_is_not_forked(project: P
     assert {parent for parent, _ in processes} == {os.getpid()}
 
 
+def test_a_project_that_is_slow_to_import_itself_is_forked_without_its_own_package(project: Project) -> None:
+    benchmark = f"import pandas\n{RECORDS_PARENT}    assert pandas.IS_OWN\n"
+    files = {"src/pandas/__init__.py": "IS_OWN = True\n", "benchmarks/test_jobs.py": benchmark}
+    assert os.getpid() not in {parent for parent, _ in parent_processes(project, **files)}
+
+
 def test_variables_that_torch_sets_do_not_rule_out_a_fork_server(project: Project) -> None:
     names = sorted(SET_BY_TORCH)
     conftest = f"import os\n\nimport numpy\n\nos.environ |= dict.fromkeys({names}, str(os.getpid()))\n"

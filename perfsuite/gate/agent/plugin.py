@@ -189,7 +189,8 @@ class AgentPlugin:
         """What a fork server may import for this side; nothing if the project changes the environment."""
         if _project_environment() != self.environment:
             return []
-        return [name for name in SLOW_IMPORTS if name in sys.modules]
+        own = set(_project_packages())
+        return [name for name in SLOW_IMPORTS if name in sys.modules and name.partition(".")[0] not in own]
 
     def _serve_workload(self, name: str, call: Callable[[], Any], items: float) -> None:
         self.worker.serve(self.node, name, BenchmarkCall(call), items)
@@ -247,11 +248,15 @@ def _as_json(value: Any) -> Any:
         return repr(value)
 
 
+def _project_packages() -> list[str]:
+    return list(filter(None, os.environ.get(PACKAGES_VARIABLE, "").split(",")))
+
+
 def _foreign_packages() -> list[list[str]]:
     """The project's own packages that were imported from outside this side's worktree."""
     root = Path(os.environ[ROOT_VARIABLE]).resolve()
     foreign = []
-    for name in filter(None, os.environ.get(PACKAGES_VARIABLE, "").split(",")):
+    for name in _project_packages():
         module = sys.modules.get(name)
         if module is None:
             continue
