@@ -4,9 +4,9 @@
     python -m benchmarks.gate.foreign --clones clones --commits 17     # run again, it continues
     python -m benchmarks.gate.foreign --page                           # docs/results/foreign.md
 
-Taken are the latest commits that change a project's own code, each against its parent. Each adds a line
-to docs/results/gate/foreign.jsonl. Where a benchmark was proven to run the same code and its time is then
-reported as changed, one of the two is wrong: exit status 1.
+Taken are the latest commits that change a project's own code, releases left out, each against its parent.
+Each adds a line to docs/results/gate/foreign.jsonl. Where a benchmark was proven to run the same code and its
+time is then reported as changed, one of the two is wrong: exit status 1.
 """
 
 from __future__ import annotations
@@ -32,11 +32,12 @@ from perfsuite.report.markdown_table import escape_cell, markdown_table
 RECORDING = "foreign.jsonl"
 PAGE = RESULTS.parent / "foreign.md"
 SAME_CODE = "the same code ran"  # the reason of a benchmark that was not timed
+RELEASES = "^(Release|Increment version|Bump|Mark as)"  # subjects of commits that change a version only
 CHANGED = (Outcome.REGRESSED, Outcome.IMPROVED)
 INTRODUCTION = """Made by `python -m benchmarks.gate.foreign`: the latest commits that change a project's own
-code, each gated against its parent, first as users do and then with `--time-everything`. `same`: the
-benchmarks that were proven to run the same code on both sides, and so were not timed. A disagreement is such
-a benchmark whose time was then reported as changed."""
+code, releases left out, each gated against its parent, first as users do and then with `--time-everything`.
+`same`: the benchmarks that were proven to run the same code on both sides, and so were not timed. A
+disagreement is such a benchmark whose time was then reported as changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +78,17 @@ PROJECTS = {
 
 
 def latest_commits(clone: Path, sources: Sequence[str], number: int) -> list[str]:
-    log = ["git", "log", "--no-merges", "--format=%h", f"-{number}", "--", *sources]
-    done = subprocess.run(log, cwd=clone, capture_output=True, text=True, check=True)
+    log = [
+        "git",
+        "log",
+        "--no-merges",
+        "--format=%h",
+        f"-{number}",
+        "--invert-grep",
+        "-E",
+        f"--grep={RELEASES}",
+    ]
+    done = subprocess.run([*log, "--", *sources], cwd=clone, capture_output=True, text=True, check=True)
     return done.stdout.split()
 
 
