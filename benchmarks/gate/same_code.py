@@ -20,17 +20,6 @@ from tests.gate.same_code.small_projects import Case, record_cases
 INTRODUCTION = """Each change is made to a small
 project with one benchmark. A hostile change affects what runs, in a way that is easy to miss, and
 must be timed. A harmless change does not; timing it costs minutes and is no mistake."""
-# Measured by hand, with `perfsuite gate` on two commits of a project of others.
-COMMITS_OF_YARL = """\
-## Two commits of yarl
-
-| commit | benchmarks proven the same | the others are timed, because |
-|---|--:|---|
-| 37b04d26, "Improve performances of `URL.joinpath`" | 82 of 86 | `URL._make_child` differs |
-| 3bf614a5, query string parsing | 0 of 101 | an import between modules and a parameter are new: used by all |
-
-The first without its extension, on Python 3.12 and 2 cores with a load average of 13: collecting took 25 s,
-the pair that counts 75 s, and the second pair of the proof 54 s."""
 
 
 def main() -> None:
@@ -46,7 +35,7 @@ def main() -> None:
     print_table("hostile change", HOSTILE, uses)
     print()
     print_table("harmless change", harmless, uses)
-    print(f"\n{COMMITS_OF_YARL}")
+    print("\n[Commits of other projects](foreign.md) has the shares that are not timed on real changes.")
 
 
 def print_table(title: str, cases: Sequence[Case], uses: dict[str, str]) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from perfsuite.gate.same_code.source_diff import SourceChange, compare_sources
@@ -43,8 +43,18 @@ def diff_sides(base: Path, head: Path) -> SideDiff:
         for name in sorted(trees.changed)
         if name.endswith(".py") and not (base / name).is_symlink() and not (head / name).is_symlink()
     }
+    one_sided_names = sorted(frozenset().union(*(change.names for change in sources.values())))
+    sources = {name: _with_use_at_import(change, one_sided_names) for name, change in sources.items()}
     links = [name for name in sorted(trees.names) if (base / name).is_symlink() or (head / name).is_symlink()]
     problem = f"{links[0]} is a link and differs" if links else ""
     if len(trees.names) > MAX_FILES:
         problem = f"{len(trees.names)} files differ, expected at most {MAX_FILES}"
     return SideDiff(names=trees.names, one_sided=trees.one_sided, sources=sources, problem=problem)
+
+
+def _with_use_at_import(change: SourceChange, one_sided_names: Sequence[str]) -> SourceChange:
+    """Note where what a module runs at import uses a name that only one side binds, in any module."""
+    used = next((name for name in one_sided_names if f"'{name}'" in change.import_text), "")
+    if change.import_difference or not used:
+        return change
+    return replace(change, import_difference=f"{used}, which is used at import")

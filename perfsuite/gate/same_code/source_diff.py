@@ -21,6 +21,7 @@ class SourceChange:
     functions: Mapping[str, tuple[Function, ...]] = field(default_factory=dict)  # by side: those that differ
     names: frozenset[str] = frozenset()  # that only one side binds
     has_other_documentation: bool = False
+    import_text: str = ""  # what runs at import, as a syntax tree, where both sides agree on it
 
     def changed_function_at(self, side: str, line: int) -> str:
         """The name of the changed function that holds this line of a side; empty where none does."""
@@ -42,6 +43,7 @@ def compare_sources(base: bytes, head: bytes) -> SourceChange:
         return SourceChange(import_difference=f"cannot be parsed ({error})")
     return SourceChange(
         import_difference=_import_difference(parts["base"], parts["head"]),
+        import_text=" ".join(parts["base"].statements),
         functions=_changed_functions(parts["base"], parts["head"]),
         names=_one_sided_names(parts["base"], parts["head"]),
         has_other_documentation=parts["base"].documentation != parts["head"].documentation,
@@ -59,10 +61,6 @@ def _import_difference(base: SourceParts, head: SourceParts) -> str:
     for name in base.bindings.keys() & head.bindings.keys():
         if base.bindings[name].text != head.bindings[name].text:
             return f"the definition of {name}"
-    used = " ".join(base.statements)  # the same on both sides
-    for name in sorted(_one_sided_names(base, head)):
-        if f"'{name}'" in used:
-            return f"{name}, which is used at import"
     return ""
 
 

@@ -43,7 +43,10 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """A definition or an import that only binds a name, so its place among others does not matter."""
+    """What only binds a name, so that its place among others does not matter.
+
+    A definition, an import, or a private constant.
+    """
 
     name: str  # that it binds
     text: str  # without a function's body
@@ -82,6 +85,7 @@ class _Splitter:
     def split_scope(self, body: Sequence[ast.stmt], prefix: str, is_plain: bool) -> None:
         """Split the body of a module or a class; in a plain one the order of definitions has no effect."""
         bound = Counter(_bound_names(body))
+        standard_names = _standard_names(body, bound)
         for statement in body:
             if _is_documentation(statement):
                 self.parts.documentation.append(ast.dump(statement))
@@ -97,6 +101,13 @@ class _Splitter:
                 and all(bound[_imported_name(statement, alias)] == 1 for alias in statement.names)
             ):
                 self._add_import(statement)
+            elif (
+                not prefix
+                and (constant := _private_constant(statement, standard_names))
+                and bound[constant.name] == 1
+                and "*" not in bound
+            ):
+                self.parts.bindings[constant.name] = constant
             else:
                 self.parts.statements.append(ast.dump(self._without_functions(statement, prefix)))
 
@@ -209,6 +220,59 @@ def _is_constant(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) or (
         isinstance(node, ast.Tuple) and all(_is_constant(each) for each in node.elts)
     )
+
+
+def _standard_names(body: Iterable[ast.stmt], bound: Counter[str]) -> frozenset[str]:
+    """Which of `re` and `frozenset` mean in a module what they mean in Python."""
+    imports_re = any(
+        isinstance(statement, ast.Import)
+        and any(alias.name == "re" and alias.asname is None for alias in statement.names)
+        for statement in body
+    )
+    return frozenset({"re"} if imports_re and bound["re"] == 1 else ()) | ({"frozenset"} - bound.keys())
+
+
+def _private_constant(statement: ast.stmt, standard_names: frozenset[str]) -> Binding | None:
+    """The binding of a private name to a plain value; None where a statement is anything else.
+
+    A public one may be read by a framework that looks through a module, as for settings.
+    """
+    match statement:
+        case ast.Assign(targets=[ast.Name(id=name)], value=value):
+            pass
+        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value, annotation=annotation):
+            if not all(isinstance(part, PLAIN_ANNOTATION) for part in ast.walk(annotation)):
+                return None
+        case _:
+            return None
+    is_private = name.startswith("_") and not name.startswith("__") and name != "_"
+    if not is_private or not _is_plain_value(value, standard_names):
+        return None
+    return Binding(name, ast.dump(value), statement.lineno, _last_line(statement))
+
+
+def _is_plain_value(node: ast.expr | None, standard_names: frozenset[str]) -> bool:
+    """Whether a value is made of constants, by the language itself or by `re`."""
+    match node:
+        case ast.Constant():
+            return True
+        case ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.Set(elts=parts):
+            return all(_is_plain_value(part, standard_names) for part in parts)
+        case ast.Dict(keys=keys, values=values):
+            return all(_is_plain_value(part, standard_names) for part in (*keys, *values))
+        case ast.UnaryOp(operand=operand):
+            return _is_plain_value(operand, standard_names)
+        case ast.BinOp(left=left, right=right):
+            return _is_plain_value(left, standard_names) and _is_plain_value(right, standard_names)
+        case ast.Attribute(value=ast.Name(id="re"), attr=flag):
+            return "re" in standard_names and flag.isupper()
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="re"), attr="compile"), args=parts, keywords=[]):
+            return "re" in standard_names and all(_is_plain_value(part, standard_names) for part in parts)
+        case ast.Call(func=ast.Name(id="frozenset"), args=parts, keywords=[]):
+            return "frozenset" in standard_names and all(
+                _is_plain_value(part, standard_names) for part in parts
+            )
+    return False
 
 
 def _is_plain_class(node: ast.ClassDef) -> bool:

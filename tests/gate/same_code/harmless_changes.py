@@ -104,6 +104,14 @@ HARMLESS = [
         FEATURE[FEATURE.index("def unused(n)") : FEATURE.index("def run")]
         + FEATURE[FEATURE.index("def helper") : FEATURE.index("def unused(n)")],
     ),
+    changed("private constant that nothing reads", "NAMES =", "_UNREAD: int = 2 * 1024\nNAMES ="),
+    changed("private constants that nothing reads", "NAMES =", '_A = {"b": [-1, ("c",)]}\n_D = {2}\nNAMES ='),
+    changed(
+        "private pattern of a function that does not run",
+        'def unused(n):\n    raise ValueError("no such name")',
+        'import re\n_WORD = re.compile("a+", re.I | re.X)\n\n\ndef unused(n):\n    return _WORD.match(n)',
+    ),
+    changed("private constant in another place", "NAMES =", "_N = frozenset({1})\nNAMES ="),
     changed("standard imports in another order", "import json\nimport os", "import os\nimport json"),
     changed("standard import added", "import os\n", "import os\nimport textwrap\n"),
     changed("unused standard import removed", "import json\n", ""),

@@ -31,7 +31,64 @@ def beside(name: str, source: str, file: str, base: str | bytes | None, head: st
 HERE = "from pathlib import Path\nROOT = Path(__file__).parent\n"
 UNUSED = "def unused():\n    {doc}\n    return {value}\n"
 
+# Its `run` mentions only another name than the one that it imports.
+IMPORTS_WHAT_IS_THERE = """
+try:
+    from toy.other import _SIZE as chosen
+except ImportError:
+    chosen = 1
+
+
+def unused():
+    return {value}
+
+
+def run():
+    return chosen
+"""
+
 HOSTILE = [
+    Case(
+        "private constant that a changed module imports where it is there",
+        {"toy/feature.py": IMPORTS_WHAT_IS_THERE.format(value=1), "toy/other.py": ""},
+        {
+            "toy/feature.py": IMPORTS_WHAT_IS_THERE.format(value=2),
+            "toy/other.py": "_SIZE = 2\n",
+        },
+    ),
+    replaced("private constant", "_SIZE = 10\ndef run():\n    return _SIZE\n", "10", "20"),
+    replaced(
+        "private constant that hides a name of another module",
+        "from toy.other import *\ndef run():\n    return _n\n",
+        "def run",
+        "_n = 2\ndef run",
+        toy__other_dot_py="__all__ = ['_n']\n_n = 1\n",
+    ),
+    replaced(
+        "private constant that another module's re makes",
+        "from toy import other as re\ndef run():\n    return re.made\n",
+        "def run",
+        "_n = re.compile('a')\ndef run",
+        toy__other_dot_py="made = []\ncompile = made.append\n",
+    ),
+    replaced(
+        "private constant that is read by its name",
+        "import toy.feature as m\ndef run():\n    return getattr(m, '_' + 'n', 0)\n",
+        "def run",
+        "_n = 2\ndef run",
+    ),
+    replaced(
+        "public constant that is added, as to settings",
+        "def run():\n    return 1\n",
+        "def run",
+        "N = 2\ndef run",
+    ),
+    replaced(
+        "private constant of what a call returns",
+        "def run():\n    return 1\n",
+        "def run",
+        "_n = open(__file__).close()\ndef run",
+    ),
     replaced("constant", "SIZE = 10\ndef run():\n    return SIZE\n", "10", "20"),
     replaced("default", "def f(n=3):\n    return n\ndef run():\n    return f()\n", "3", "4"),
     replaced("keyword default", "def f(*, n=3):\n    return n\ndef run():\n    return f()\n", "3", "4"),
