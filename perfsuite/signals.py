@@ -11,6 +11,8 @@ from types import FrameType
 from typing import TypeVar
 
 T = TypeVar("T")
+# Ctrl-C, the end of a CI's job, and the end of a time limit.
+INTERRUPTS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGALRM") if hasattr(signal, name)]
 
 
 @contextmanager
@@ -41,12 +43,12 @@ def sigterm_as_keyboard_interrupt() -> Iterator[None]:
 
 @contextmanager
 def interrupts_deferred() -> Iterator[None]:
-    """Handle Ctrl-C and SIGTERM after the block, so that no process or thread is left half started."""
+    """Handle interrupts after the block, so that no process or thread is left half started or half ended."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     with ExitStack() as stack:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in INTERRUPTS:
             stack.enter_context(_deferred(number))
         yield
 

@@ -15,6 +15,7 @@ import pytest
 
 from benchmarks.gpu_proof.runner import run_stage
 from benchmarks.gpu_proof.stage import Stage
+from perfsuite.advise.time_limit import TimeIsUpError, TimeLimit, interrupt_when_over
 from perfsuite.pytest_plugin import series
 from perfsuite.pytest_plugin.series import SeriesSide, run_pytest
 from perfsuite.signals import interrupts_deferred, sigterm_as_keyboard_interrupt
@@ -73,6 +74,20 @@ def test_a_deferred_interrupt_comes_after_the_block(number: signal.Signals) -> N
     assert steps == ["not interrupted"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_the_end_of_a_time_limit_is_deferred_too() -> None:
+    steps = []
+
+    def work() -> None:
+        with interrupts_deferred():
+            signal.raise_signal(signal.SIGALRM)
+            steps.append("not interrupted")
+        steps.append("interrupted")
+
+    with pytest.raises(TimeIsUpError), interrupt_when_over(TimeLimit.start(600.0)):
+        work()
+    assert steps == ["not interrupted"]
 
 
 def run_a_stage(tmp_path: Path) -> None:

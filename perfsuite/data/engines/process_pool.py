@@ -72,9 +72,10 @@ class ProcessPoolEngine:
         return pool
 
     def close(self) -> None:
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.close()
+        with interrupts_deferred():
+            pool, self._pool = self._pool, None
+            if pool is not None:
+                pool.close()
 
     def __del__(self) -> None:
         self.close()
@@ -163,12 +164,12 @@ class ProcessPool:
 
     def close(self) -> None:
         """End the workers: in order if they are idle, at once if they are not."""
-        _open_pools.discard(self)
         if self._owner_pid != os.getpid():
             return
-        is_idle = self.is_usable
-        self._failure = self._failure or RuntimeError("loader: its worker processes were closed")
         with interrupts_deferred():
+            _open_pools.discard(self)
+            is_idle = self.is_usable
+            self._failure = self._failure or RuntimeError("loader: its worker processes were closed")
             for worker in self.workers:
                 worker.close(is_idle)
 

@@ -46,9 +46,13 @@ def opencv_threads_disabled() -> Iterator[None]:
         cv2.setNumThreads(threads)
 
 
-def ignore_sigint() -> None:
-    """In a worker process: ignore Ctrl-C, which also reaches the caller; the caller decides what ends."""
+def handle_signals_as_worker() -> None:
+    """In a worker process: ignore Ctrl-C, which also reaches the caller, and let SIGTERM end it.
+
+    A forked worker starts with the handlers of its caller, which puts interrupts off at that moment.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def limit_library_threads() -> None:

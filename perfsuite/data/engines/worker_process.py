@@ -19,7 +19,7 @@ from perfsuite.data.engines.base import Faults, WorkerConfig
 from perfsuite.data.engines.sent_error import SentError
 from perfsuite.data.engines.threads import ThreadEngine
 from perfsuite.data.engines.worker_environment import (
-    ignore_sigint,
+    handle_signals_as_worker,
     limit_library_threads,
     opencv_threads_disabled,
 )
@@ -77,7 +77,7 @@ class WorkerProcess:
 
 def _worker_main(setup: WorkerSetup, pipe: Connection) -> None:
     """Fill buffers until the caller says stop, closes the pipe, or has ended."""
-    ignore_sigint()
+    handle_signals_as_worker()
     limit_library_threads()
     caller = parent_process()
     events: list[Any] = [pipe] if caller is None else [pipe, caller.sentinel]

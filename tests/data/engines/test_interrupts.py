@@ -16,11 +16,13 @@ from typing import Any
 import psutil
 import pytest
 
+from perfsuite.advise.time_limit import TimeIsUpError, TimeLimit, interrupt_when_over
 from perfsuite.data.engines.worker_process import WorkerProcess
 from perfsuite.data.loader import Loader
 from perfsuite.data.sources.files import FileSource, image_folder
 from perfsuite.data.synthetic import dataset
 from perfsuite.errors import DataError
+from perfsuite.signals import sigterm_as_keyboard_interrupt
 from tests.data.engines.lossy_engine import LossyEngine
 from tests.data.engines.misbehaving import BATCH_SIZE, Outcome, loader_of, run_epoch
 
@@ -141,6 +143,36 @@ def test_an_interrupt_in_the_middle_of_an_epoch_does_not_break_the_next_one(
     finally:
         loader.close()
     assert children() == []
+
+
+def test_the_end_of_a_time_limit_while_worker_processes_are_ended_leaves_none(
+    files: FileSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loader = loader_of(files, "processes", 2, "raise")
+    run_batches(loader)
+    end = WorkerProcess.close
+
+    def end_when_time_is_up(worker: WorkerProcess, is_idle: bool) -> None:
+        signal.raise_signal(signal.SIGALRM)
+        end(worker, is_idle)
+
+    monkeypatch.setattr(WorkerProcess, "close", end_when_time_is_up)
+    with pytest.raises(TimeIsUpError), interrupt_when_over(TimeLimit.start(600.0)):
+        loader.close()
+    assert children() == []
+
+
+def test_sigterm_ends_a_worker_process_that_was_forked_where_it_means_ctrl_c(files: FileSource) -> None:
+    """multiprocessing sends it at exit, and then waits."""
+    with sigterm_as_keyboard_interrupt():
+        loader = loader_of(files, "processes", 2, "raise")
+        run_batches(loader)
+        workers = multiprocessing.active_children()
+        for worker in workers:
+            worker.terminate()
+            worker.join(60)
+        loader.close()
+    assert [worker.exitcode for worker in workers] == [-signal.SIGTERM] * 2
 
 
 @contextmanager
