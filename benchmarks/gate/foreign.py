@@ -30,6 +30,7 @@ from perfsuite.report.gate_file import parse_gate_report
 from perfsuite.report.markdown_table import escape_cell, markdown_table
 
 RECORDING = "foreign.jsonl"
+WANTED = 50  # commits
 PAGE = RESULTS.parent / "foreign.md"
 SAME_CODE = "the same code ran"  # the reason of a benchmark that was not timed
 RELEASES = "^(Release|Increment version|Bump|Mark as)"  # subjects of commits that change a version only
@@ -155,7 +156,7 @@ def page(records: Sequence[Record]) -> str:
     return "\n\n".join(
         (
             "# Commits of other projects",
-            f"{INTRODUCTION} 2 cores ({machines}).",
+            f"{INTRODUCTION} 2 cores ({machines}). {len(records)} of {WANTED} commits are recorded.",
             markdown_table(
                 ("project", "commits", "benchmarks", "same", "took", "took, all timed", "disagreements"),
                 [*totals, _total_row("all", records)],

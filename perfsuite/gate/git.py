@@ -41,12 +41,17 @@ def git_output(folder: Path, *arguments: str, who: str, **variables: str) -> str
 
 
 def changed_files(folder: Path, commit: str) -> tuple[str, ...]:
-    """Files that differ from a commit or are new, except ignored ones and those of virtual environments."""
+    """Files that differ from a commit or are new.
+
+    Not among them: what git ignores, virtual environments and bytecode.
+    """
     differing = git_output(folder, "diff", "--name-only", "--no-renames", "-z", commit, who="git")
     new = git_output(folder, "ls-files", "--others", "--exclude-standard", "-z", who="git").split("\0")
     environments = tuple(name.removesuffix("pyvenv.cfg") for name in new if name.endswith("/pyvenv.cfg"))
-    names = {*differing.split("\0"), *(name for name in new if not name.startswith(environments))}
-    return tuple(sorted(names - {""}))
+    written = (
+        name for name in new if not name.startswith(environments) and "__pycache__" not in name.split("/")
+    )
+    return tuple(sorted({*differing.split("\0"), *written} - {""}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,3 +72,9 @@ def test_a_virtual_environment_that_git_does_not_ignore_is_no_change(project: Pr
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
     assert Repository.at(project.root).uncommitted_files() == (".venvs.txt", "other/pyvenv.txt")
+
+
+def test_bytecode_that_git_does_not_ignore_is_no_change(project: Project) -> None:
+    project.commit(src_layout())
+    project.write({"src/toy/__pycache__/jobs.cpython-311.pyc": "", "src/toy/more.py": ""})
+    assert Repository.at(project.root).uncommitted_files() == ("src/toy/more.py",)
