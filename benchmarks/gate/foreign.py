@@ -15,7 +15,6 @@ import argparse
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,9 +23,8 @@ from statistics import median
 
 from benchmarks.gate.replay import RESULTS, Record, read_records
 from benchmarks.gate.validation import append_record
-from perfsuite.judge.gate_report import GateReport
+from benchmarks.gate.wall_time import run_command
 from perfsuite.judge.verdict import Outcome
-from perfsuite.report.gate_file import parse_gate_report
 from perfsuite.report.markdown_table import escape_cell, markdown_table
 
 RECORDING = "foreign.jsonl"
@@ -103,50 +101,29 @@ def make_environment(folder: Path, packages: Sequence[str]) -> Path:
     return python
 
 
-def run_gate(
-    clone: Path, project: Project, python: Path, commit: str, *options: str
-) -> tuple[GateReport, float]:
-    """Gate a commit against its parent; return the report and the seconds of the whole command."""
-    with tempfile.TemporaryDirectory() as report:
-        command = [
-            *(sys.executable, "-m", "perfsuite", "gate", "--base", f"{commit}~1", "--head", commit),
-            *("--python", str(python), "--report", report, *options, "--", *project.suite),
-        ]
-        begin = time.perf_counter()
-        done = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=False)
-        seconds = time.perf_counter() - begin
-        file = Path(report, "gate.json")
-        if not file.exists():
-            raise SystemExit(f"{commit}: the gate ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-        return parse_gate_report(file.read_bytes(), str(file)), seconds
-
-
 def gate_twice(name: str, clone: Path, python: Path, commit: str, time_budget: str) -> Record:
-    project, budget = PROJECTS[name], ("--time-budget", time_budget)
-    quick, quick_seconds = run_gate(clone, project, python, commit, *budget)
-    timed, timed_seconds = run_gate(clone, project, python, commit, *budget, "--time-everything")
-    same = {each.name for each in quick.workloads if each.worst.reason == SAME_CODE}
+    options = ("--python", str(python), "--time-budget", time_budget)
+    suite = ("--", *PROJECTS[name].suite)
+    quick = run_command(clone, commit, *options, *suite)
+    timed = run_command(clone, commit, *options, "--time-everything", *suite)
+    same = {each.name for each in quick.report.workloads if each.worst.reason == SAME_CODE}
     times = {
         each.name: verdict.outcome
-        for each in timed.workloads
+        for each in timed.report.workloads
         for verdict in each.verdicts
         if verdict.metric == "time"
     }
     return {
         "project": name,
         "commit": commit,
-        "subject": quick.head.subject,
-        "benchmarks": len(quick.workloads),
+        "subject": quick.report.head.subject,
+        "benchmarks": len(quick.report.workloads),
         "same": len(same),
-        "seconds": [round(quick_seconds, 1), round(timed_seconds, 1)],
-        "outcomes": [_counts(report) for report in (quick, timed)],
+        "seconds": [round(each.seconds, 1) for each in (quick, timed)],
+        "outcomes": [each.outcomes for each in (quick, timed)],
         "kept_in_both": sum(times.get(each) is Outcome.KEPT for each in same),
         "disagreements": sorted(each for each in same if times.get(each) in CHANGED),
     }
-
-
-def _counts(report: GateReport) -> dict[str, int]:
-    return {outcome.value: count for outcome, count in report.outcome_counts.items()}
 
 
 def page(records: Sequence[Record]) -> str:

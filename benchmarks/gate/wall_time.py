@@ -25,6 +25,7 @@ from pathlib import Path
 
 from benchmarks.gate.replay import Record
 from benchmarks.gate.validation import append_record, git
+from perfsuite.judge.gate_report import GateReport
 from perfsuite.report.gate_file import parse_gate_report
 
 RECORDING = "wall-time.jsonl"
@@ -123,31 +124,43 @@ CASES = {
 def run_gate(case: Case) -> Record:
     """Run the gate of a case as a command: its duration, its exit code and its outcomes."""
     with tempfile.TemporaryDirectory(prefix="perfsuite-wall-time-") as folder:
-        project, report = Path(folder) / "project", Path(folder) / "report"
+        project = Path(folder) / "project"
         make_repository(case, project)
-        begin = time.perf_counter()
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "perfsuite", "gate", "--base", "HEAD~1", "--head", "HEAD"),
-                *("--report", str(report), *case.options, "benchmarks"),
-            ],
-            cwd=project,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        seconds = time.perf_counter() - begin
-        file = report / "gate.json"
-        if not file.exists():
-            raise SystemExit(f"the gate ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-        gate = parse_gate_report(file.read_bytes(), str(file))
+        done = run_command(project, "HEAD", *case.options, "benchmarks")
     return {
-        "seconds": round(seconds, 1),
-        "exit": done.returncode,
-        "pairs": gate.pairs,
-        "timed": sum(bool(workload.log_ratios) for workload in gate.workloads),
-        "outcomes": {outcome.value: count for outcome, count in gate.outcome_counts.items()},
+        "seconds": round(done.seconds, 1),
+        "exit": done.exit_code,
+        "pairs": done.report.pairs,
+        "timed": sum(bool(workload.log_ratios) for workload in done.report.workloads),
+        "outcomes": done.outcomes,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedGate:
+    report: GateReport
+    seconds: float  # of the whole command
+    exit_code: int
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        return {outcome.value: count for outcome, count in self.report.outcome_counts.items()}
+
+
+def run_command(project: Path, commit: str, *arguments: str) -> FinishedGate:
+    """Run `perfsuite gate` on a commit and its parent."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            *(sys.executable, "-m", "perfsuite", "gate", "--base", f"{commit}~1", "--head", commit),
+            *("--report", folder, *arguments),
+        ]
+        begin = time.perf_counter()
+        done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+        seconds = time.perf_counter() - begin
+        file = Path(folder, "gate.json")
+        if not file.exists():
+            raise SystemExit(f"{commit}: the gate ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        return FinishedGate(parse_gate_report(file.read_bytes(), str(file)), seconds, done.returncode)
 
 
 def make_repository(case: Case, project: Path) -> None:

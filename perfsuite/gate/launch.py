@@ -11,7 +11,7 @@ from pathlib import Path
 
 from perfsuite.gate.agent import variables
 from perfsuite.gate.git import GIT_LOCATION_VARIABLES, Repository
-from perfsuite.gate.project_layout import find_sources
+from perfsuite.gate.project_layout import ProjectSources, find_sources
 from perfsuite.gate.workspace import RUN_VARIABLE
 from perfsuite.gate.worktree import Worktree
 
@@ -64,9 +64,9 @@ class Launcher:
     workspace: Path
     changed_packages: frozenset[str] = frozenset()  # those that hold what differs between the sides
 
-    def project_packages(self, tree: Worktree) -> list[str]:
+    def project_packages(self, sources: ProjectSources) -> list[str]:
         """The packages that have to come from the side itself."""
-        return sorted({*find_sources(tree.project_root).packages, *self.changed_packages})
+        return sorted({*sources.packages, *self.changed_packages})
 
     def bytecode_environment(self, python: str) -> dict[str, str]:
         """Where bytecode goes if the user does not want it beside its source.
@@ -91,10 +91,10 @@ class Launcher:
         self, tree: Worktree, side: str, scratch: Path, randomized: Mapping[str, str]
     ) -> dict[str, str]:
         """The environment of a side's process; `scratch` is for the temporary files of its tests."""
+        sources = find_sources(tree.project_root)
         path = [str(self.agent_path)]
         if not tree.is_prepared:  # else its packages are installed in its own environment
-            folders = find_sources(tree.project_root).folders
-            path += [str((tree.project_root / folder).resolve()) for folder in folders]
+            path += [str((tree.project_root / folder).resolve()) for folder in sources.folders]
             path += inherited_python_path(self.repository, tree)
         return {
             **inherited_environment(),
@@ -106,7 +106,7 @@ class Launcher:
             variables.SCRATCH_VARIABLE: str(scratch),
             variables.ROOT_VARIABLE: str(tree.path),
             variables.REPOSITORY_VARIABLE: str(self.repository.root.resolve()),
-            variables.PACKAGES_VARIABLE: ",".join(self.project_packages(tree)),
+            variables.PACKAGES_VARIABLE: ",".join(self.project_packages(sources)),
             variables.PERFSUITE_PATH_VARIABLE: str(Path(__file__).resolve().parents[2]),
         }
 

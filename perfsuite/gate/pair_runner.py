@@ -23,6 +23,7 @@ from perfsuite.gate.launch import (
 )
 from perfsuite.gate.pair_result import NodeId, PairResult, WorkloadName
 from perfsuite.gate.process_pair import ProcessPair
+from perfsuite.gate.project_layout import find_sources
 from perfsuite.gate.run_pair import run_pair
 from perfsuite.gate.schedule import TurnSchedule
 from perfsuite.gate.settings import GateSettings
@@ -87,7 +88,8 @@ class PairRunner:
     def _start_fork_server(self, modules: Sequence[str]) -> ForkServerClient:
         tree = self.worktrees["head"]
         environment = self.launcher.fork_server_environment(tree.python, self.randomized_environment)
-        packages = {each for side in self.worktrees.values() for each in self.launcher.project_packages(side)}
+        sources = [find_sources(each.project_root) for each in self.worktrees.values()]
+        packages = {package for each in sources for package in self.launcher.project_packages(each)}
         return ForkServerClient(
             fork_server_command(tree), environment, self.workspace, modules, sorted(packages)
         )
