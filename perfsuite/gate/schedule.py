@@ -13,7 +13,7 @@ from perfsuite.judge.units import Range
 class TurnSchedule:
     """How long and how often each side works."""
 
-    turn_seconds: float = 0.002  # short: a busy neighbor on the core comes and goes within tenths of a second
+    turn_seconds: float = 0.001  # short: a busy neighbor on the core comes and goes within milliseconds
     threads_turn_seconds: float = 0.01  # several threads take milliseconds to come to rest
     device_turn_seconds: float = 0.04  # a GPU switches processes slowly, and reading its state takes time
     min_turns: int = 8  # of each side
@@ -23,9 +23,9 @@ class TurnSchedule:
     target_error: float = 0.015  # standard error of a pair's log ratio at which no more turns are taken
     threads_target_error: float = 0.011  # with several threads, whose turns scatter more than processes do
     idle_wait_seconds: float = 0.002  # where it is unknown which threads have to come to rest
-    settle_seconds: float = 0.0005  # untimed start of a turn, for the caches
+    settle_seconds: float = 0.00025  # untimed start of a turn, for the caches
     threads_settle_seconds: float = 0.001  # several threads have to wake up
-    sample_seconds: float = 0.0002  # a turn is the median of its samples
+    sample_seconds: float = 0.0001  # a turn is the median of its samples
     pin: bool = True  # busy threads to cores while they work
     max_retakes: int = 3  # of a turn in which the GPU was throttled
     cooling_seconds: float = 0.5

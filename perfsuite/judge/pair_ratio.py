@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
-from perfsuite.judge.order_statistics import interquartile_mean
+from perfsuite.judge.order_statistics import interquartile_mean, quantile
 
 # 1 / 1.35: standard deviation per IQR of a normal; 1.2: loss of the interquartile mean.
 STANDARD_ERROR_PER_IQR = 1.2 / 1.35
@@ -30,8 +28,9 @@ def pair_standard_error(base: Sequence[float], head: Sequence[float]) -> float:
     >>> round(pair_standard_error([1.0] * 100, [0.99, 1.01] * 50), 3)
     0.002
     """
-    low, high = np.quantile(_turn_log_ratios(base, head), (0.25, 0.75))
-    return float(STANDARD_ERROR_PER_IQR * (high - low)) / math.sqrt(len(base))
+    ratios = _turn_log_ratios(base, head)
+    iqr = quantile(ratios, 0.75) - quantile(ratios, 0.25)
+    return STANDARD_ERROR_PER_IQR * iqr / math.sqrt(len(ratios))
 
 
 def _turn_log_ratios(base: Sequence[float], head: Sequence[float]) -> list[float]:
