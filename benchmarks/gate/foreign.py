@@ -1,4 +1,4 @@
-"""Gate commits of other projects twice: with the proof that the same code ran, and with everything timed.
+"""Gate commits of other projects: with the proof that the same code ran, and with everything timed.
 
     git clone https://github.com/kornia/kornia clones/kornia           # and the other projects below
     python -m benchmarks.gate.foreign --clones clones --commits 17     # run again, it continues
@@ -24,19 +24,20 @@ from statistics import median
 from benchmarks.gate.replay import RESULTS, Record, read_records
 from benchmarks.gate.validation import append_record
 from benchmarks.gate.wall_time import run_command
+from perfsuite.gate.node_verdicts import SAME_CODE
 from perfsuite.judge.verdict import Outcome
 from perfsuite.report.markdown_table import escape_cell, markdown_table
 
 RECORDING = "foreign.jsonl"
 WANTED = 50  # commits
 PAGE = RESULTS.parent / "foreign.md"
-SAME_CODE = "the same code ran"  # the reason of a benchmark that was not timed
 RELEASES = "^(Release|Increment version|Bump|Mark as)"  # subjects of commits that change a version only
 CHANGED = (Outcome.REGRESSED, Outcome.IMPROVED)
 INTRODUCTION = """Made by `python -m benchmarks.gate.foreign`: the latest commits that change a project's own
 code, releases left out, each gated against its parent, first as users do and then with `--time-everything`.
-`same`: the benchmarks that were proven to run the same code on both sides, and so were not timed. A
-disagreement is such a benchmark whose time was then reported as changed."""
+`same`: the benchmarks that were proven to run the same code on both sides, and so were not timed. Where there
+are none, the first gate has timed everything and counts as both. A disagreement is a benchmark that was proven
+to be the same and whose time was then reported as changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +102,12 @@ def make_environment(folder: Path, packages: Sequence[str]) -> Path:
     return python
 
 
-def gate_twice(name: str, clone: Path, python: Path, commit: str, time_budget: str) -> Record:
+def gate_commit(name: str, clone: Path, python: Path, commit: str, time_budget: str) -> Record:
     options = ("--python", str(python), "--time-budget", time_budget)
     suite = ("--", *PROJECTS[name].suite)
     quick = run_command(clone, commit, *options, *suite)
-    timed = run_command(clone, commit, *options, "--time-everything", *suite)
     same = {each.name for each in quick.report.workloads if each.worst.reason == SAME_CODE}
+    timed = run_command(clone, commit, *options, "--time-everything", *suite) if same else quick
     times = {
         each.name: verdict.outcome
         for each in timed.report.workloads
@@ -190,7 +191,7 @@ def main() -> int:
             done = {each["commit"] for each in read_records(RECORDING)}
             for commit in latest_commits(clone, PROJECTS[name].sources, arguments.commits):
                 if commit not in done:
-                    record = gate_twice(name, clone, python, commit, arguments.time_budget)
+                    record = gate_commit(name, clone, python, commit, arguments.time_budget)
                     append_record(RECORDING, record)
                     print(*_commit_row(record), sep=" | ", flush=True)
     disagreements = Counter(

@@ -9,6 +9,7 @@ from perfsuite.gate.pair_result import CollectError, NodeId, NodeOutcome, Worklo
 from perfsuite.judge.verdict import Outcome, Verdict
 
 NEW_ON_HEAD = "runs on head; base has nothing to compare it with"
+SAME_CODE = "the same code ran"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ def _verdict(name: NodeId | WorkloadName, outcome: Outcome, reason: str) -> Verd
 
 def same_code_verdict(name: WorkloadName) -> Verdict:
     """The verdict on a workload that is proven to do the same on both sides."""
-    return _verdict(name, Outcome.KEPT, "the same code ran")
+    return _verdict(name, Outcome.KEPT, SAME_CODE)
 
 
 def find_missing_and_new(
