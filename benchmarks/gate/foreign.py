@@ -36,8 +36,8 @@ CHANGED = (Outcome.REGRESSED, Outcome.IMPROVED)
 INTRODUCTION = """Made by `python -m benchmarks.gate.foreign`: the latest commits that change a project's own
 code, releases left out, each gated against its parent, first as users do and then with `--time-everything`.
 `same`: the benchmarks that were proven to run the same code on both sides, and so were not timed. Where there
-are none, the first gate has timed everything and counts as both. A disagreement is a benchmark that was proven
-to be the same and whose time was then reported as changed."""
+are none, the first gate has timed everything and counts as both. A disagreement is a benchmark that was
+proven to be the same and whose time was then reported as changed."""
 
 
 @dataclass(frozen=True, slots=True)
