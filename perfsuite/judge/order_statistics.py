@@ -65,6 +65,14 @@ def interquartile_mean(values: Sequence[float] | FloatArray) -> float:
     return float(np.sort(values)[quarter : len(values) - quarter].mean())
 
 
+def interquartile_range(samples: Sequence[float]) -> float:
+    """
+    >>> interquartile_range([99.0, 100.0, 101.0])
+    1.0
+    """
+    return quantile(samples, 0.75) - quantile(samples, 0.25)
+
+
 def relative_half_iqr(samples: Sequence[float]) -> float:
     """Half the interquartile range divided by the median: the typical relative deviation of one sample.
 
@@ -74,7 +82,7 @@ def relative_half_iqr(samples: Sequence[float]) -> float:
     0.005
     """
     middle = quantile(samples, 0.5)
-    return (quantile(samples, 0.75) - quantile(samples, 0.25)) / 2 / middle if middle else 0.0
+    return interquartile_range(samples) / 2 / middle if middle else 0.0
 
 
 def confidence_at_look(level: float, look: int) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from perfsuite.judge.order_statistics import interquartile_mean, quantile
+from perfsuite.judge.order_statistics import interquartile_mean, interquartile_range
 
 # 1 / 1.35: standard deviation per IQR of a normal; 1.2: loss of the interquartile mean.
 STANDARD_ERROR_PER_IQR = 1.2 / 1.35
@@ -29,8 +29,7 @@ def pair_standard_error(base: Sequence[float], head: Sequence[float]) -> float:
     0.002
     """
     ratios = _turn_log_ratios(base, head)
-    iqr = quantile(ratios, 0.75) - quantile(ratios, 0.25)
-    return STANDARD_ERROR_PER_IQR * iqr / math.sqrt(len(ratios))
+    return STANDARD_ERROR_PER_IQR * interquartile_range(ratios) / math.sqrt(len(ratios))
 
 
 def _turn_log_ratios(base: Sequence[float], head: Sequence[float]) -> list[float]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -222,9 +222,8 @@ def _decide_at(evidence: _PairsAtLook) -> Decision | None:
         return evidence.decision(Outcome.KEPT)
     is_hopeless = pairs >= HOPELESS_AFTER_PAIRS and evidence.mde > HOPELESS_MDE_RATIO * evidence.required_mde
     if pairs in evidence.rule.looks and is_hopeless:
-        low, high = sign_flip.sign_flip_interval(evidence.log_ratios)
-        if low <= 0 <= high:
-            return evidence.decision(Outcome.UNCLEAR)
+        decision = evidence.decision(Outcome.UNCLEAR)
+        return None if decision.looks_changed else decision
     return None
 
 
@@ -254,10 +253,11 @@ def _final_decision(evidence: _PairsAtLook) -> Decision:
     A change is reported at looks only. The moment at which the time ends may depend on the pairs, so that a
     test at that moment would have a chance of error of its own.
     """
-    looks_slower = sign_flip.sign_flip_interval(evidence.log_ratios)[0] > math.log1p(evidence.tolerance)
-    may_hide_one = len(evidence.log_ratios) < evidence.rule.max_pairs and not evidence.is_narrow
-    is_unclear = evidence.mde > evidence.required_mde or looks_slower or may_hide_one
-    return evidence.decision(Outcome.UNCLEAR if is_unclear else Outcome.KEPT)
+    kept = evidence.decision(Outcome.KEPT)
+    looks_slower = kept.interval is not None and kept.interval.low > evidence.tolerance
+    may_hide_one = kept.pairs < evidence.rule.max_pairs and not evidence.is_narrow
+    is_unclear = kept.mde > evidence.required_mde or looks_slower or may_hide_one
+    return replace(kept, outcome=Outcome.UNCLEAR) if is_unclear else kept
 
 
 def minimum_detectable_effect(
