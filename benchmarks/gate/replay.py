@@ -6,6 +6,7 @@ import json
 import math
 import random
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -54,6 +55,7 @@ def plant_file_name(percent: float, faster: bool) -> str:
     return f"plant-{'faster' if faster else 'slower'}-{percent:g}.jsonl"
 
 
+@cache
 def recordings(state: str) -> list[NullPair]:
     """Null pairs recorded by themselves, and those of real gates while all workloads were undecided."""
     null_pairs = [

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import platform
 import random
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from benchmarks.gate.replay import (
     NAMES,
@@ -41,10 +44,13 @@ from perfsuite.report.markdown_table import markdown_table
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "results" / "gate.md"
 GATES = 1000
+STATES = ("idle", "loaded")
 SIZES = (3.0, 5.0, 10.0)
+REPLAYS = {"sides drawn again": replay, "as recorded": replay_as_recorded}
 SMALL_CHANGE = 0.02
 FIRST_TURN_SECONDS = 0.005  # of recordings that do not name theirs
-SEEDS = {"normalize": "normalise"}  # the seed by which the published figures were made
+
+Row = list[Any]  # of a table
 
 
 def share_with_interval(hits: int, of: int) -> str:
@@ -58,10 +64,10 @@ def share_with_interval(hits: int, of: int) -> str:
     return f"{hits} of {of} ({100 * p:.1f} %, {100 * low:.1f}-{100 * high:.1f})"
 
 
-def progress_rows() -> list[list[object]]:
+def progress_rows() -> list[Row]:
     """How much has been recorded, how much the validation asks for, and with turns of which length."""
     gates = read_records("real-null.jsonl")
-    rows: list[list[object]] = []
+    rows: list[Row] = []
     for state in ("idle", "loaded"):
         records = read_records(f"null-{state}.jsonl")
         records += [gate for gate in gates if gate["state"] == state]
@@ -80,7 +86,7 @@ def _turn_lengths(records: Sequence[Record]) -> str:
     return ", ".join(f"{1000 * seconds:g} ms" for seconds in sorted(lengths))
 
 
-def spread_rows(state: str) -> Iterator[list[object]]:
+def spread_rows(state: str) -> Iterator[Row]:
     pairs = recordings(state)
     if len(pairs) < 12:
         return
@@ -117,116 +123,110 @@ def mde_within_twelve_pairs(state: str) -> str:
     return f"{state}: {able} of {len(NAMES)} workloads reach an MDE of 5 % within 12 pairs."
 
 
-def replayed_rows(state: str) -> tuple[list[list[object]], list[str]]:
-    pairs = recordings(state)
-    rows: list[list[object]] = []
-    alarms: list[str] = []
-    if len(pairs) < 24:
-        return [], []
-    rule = SequentialRule(workloads=len(NAMES))
-    for how, replay_gate in (("sides drawn again", replay), ("as recorded", replay_as_recorded)):
-        rng = random.Random(20261121)
-        counts: Counter[str] = Counter()
-        for number in range(GATES):
-            decisions = replay_gate(pairs, rule, rng)
-            outcomes = {decision.outcome for decision in decisions.values()}
-            counts["regressed"] += Outcome.REGRESSED in outcomes
-            counts["improved"] += Outcome.IMPROVED in outcomes
-            counts["unclear"] += Outcome.UNCLEAR in outcomes
-            for name, decision in decisions.items():
-                if decision.outcome is Outcome.REGRESSED:
-                    alarms.append(
-                        f"{state}, {how}, gate {number}: {name} {100 * decision.estimate:+.1f} % after "
-                        f"{decision.pairs} pairs"
-                    )
-        rows.append(
-            [
-                state,
-                how,
-                *(share_with_interval(counts[key], GATES) for key in ("regressed", "improved", "unclear")),
-            ]
-        )
-    return rows, alarms
-
-
-def planted_replay_rows(state: str) -> list[list[object]]:
-    """Each size planted in each workload: how often it is found, where detectable and overall."""
-    pairs = recordings(state)
-    rows: list[list[object]] = []
-    if len(pairs) < 24:
-        return []
-    rule = SequentialRule(workloads=len(NAMES))
-    for percent in (*SIZES, *(-size for size in SIZES)):
-        rng = random.Random(round(100 * percent))
-        expected = Outcome.REGRESSED if percent > 0 else Outcome.IMPROVED
-        counts: Counter[str] = Counter()
-        for number in range(GATES // 2):
-            planted = NAMES[number % len(NAMES)]
-            decisions = replay(pairs, rule, rng, planted, percent)
-            hit = decisions[planted].outcome is expected
-            counts["found"] += hit
-            others = [decisions[name].outcome for name in NAMES if name != planted]
-            counts["others"] += Outcome.REGRESSED in others
-            if decisions[planted].mde <= abs(percent) / 100:
-                counts["able"] += 1
-                counts["able_found"] += hit
-        rows.append(
-            [
-                state,
-                f"{percent:+.0f} %",
-                share_with_interval(counts["able_found"], counts["able"]),
-                share_with_interval(counts["found"], GATES // 2),
-                share_with_interval(counts["others"], GATES // 2),
-            ]
-        )
+def in_parallel(row_of: Callable[..., Row | None], *cases: Iterable[object]) -> list[Row]:
+    """One row for each combination of these cases, computed on all cores; a row of None is left out."""
+    rows = []
+    combinations = list(itertools.product(*cases))
+    with ProcessPoolExecutor() as pool:
+        for case, row in zip(combinations, pool.map(row_of, *zip(*combinations, strict=True)), strict=True):
+            print(row_of.__name__, *case, flush=True)
+            if row is not None:
+                rows.append(row)
     return rows
 
 
-def power_rows(state: str) -> list[list[object]]:
+def replayed_row(state: str, how: str) -> Row | None:
+    """Whole gates of equal code: the shares with an alarm, and in the last cell every alarm."""
+    pairs = recordings(state)
+    if len(pairs) < 24:
+        return None
+    rule = SequentialRule(workloads=len(NAMES))
+    rng = random.Random(20261121)
+    counts: Counter[str] = Counter()
+    alarms = []
+    for number in range(GATES):
+        decisions = REPLAYS[how](pairs, rule, rng)
+        outcomes = {decision.outcome for decision in decisions.values()}
+        counts["regressed"] += Outcome.REGRESSED in outcomes
+        counts["improved"] += Outcome.IMPROVED in outcomes
+        counts["unclear"] += Outcome.UNCLEAR in outcomes
+        alarms += [
+            f"{state}, {how}, gate {number}: {name} {100 * decision.estimate:+.1f} % after "
+            f"{decision.pairs} pairs"
+            for name, decision in decisions.items()
+            if decision.outcome is Outcome.REGRESSED
+        ]
+    shares = (share_with_interval(counts[key], GATES) for key in ("regressed", "improved", "unclear"))
+    return [state, how, *shares, alarms]
+
+
+def planted_replay_row(state: str, percent: float) -> Row | None:
+    """One size planted in each workload: how often it is found, where detectable and overall."""
+    pairs = recordings(state)
+    if len(pairs) < 24:
+        return None
+    rule = SequentialRule(workloads=len(NAMES))
+    rng = random.Random(round(100 * percent))
+    expected = Outcome.REGRESSED if percent > 0 else Outcome.IMPROVED
+    counts: Counter[str] = Counter()
+    for number in range(GATES // 2):
+        planted = NAMES[number % len(NAMES)]
+        decisions = replay(pairs, rule, rng, planted, percent)
+        hit = decisions[planted].outcome is expected
+        counts["found"] += hit
+        others = [decisions[name].outcome for name in NAMES if name != planted]
+        counts["others"] += Outcome.REGRESSED in others
+        if decisions[planted].mde <= abs(percent) / 100:
+            counts["able"] += 1
+            counts["able_found"] += hit
+    return [
+        state,
+        f"{percent:+.0f} %",
+        share_with_interval(counts["able_found"], counts["able"]),
+        share_with_interval(counts["found"], GATES // 2),
+        share_with_interval(counts["others"], GATES // 2),
+    ]
+
+
+def power_row(state: str, name: str) -> Row | None:
     """The printed MDE of each replayed gate, planted in its own pairs with the sides drawn again."""
     pairs = recordings(state)
-    rows: list[list[object]] = []
     if len(pairs) < 24:
-        return []
+        return None
     rule = SequentialRule(workloads=len(NAMES))
-    for name in NAMES:
-        rng, hits = random.Random(SEEDS.get(name, name)), 0
-        printed: list[float] = []
-        for _ in range(GATES // 5):
-            taken = [pair[name] for pair in sample_pairs(pairs, rule.max_pairs, rng)]
-            mde = judge_pairs(rule, taken, random_signs(taken, rng)).mde
-            decision = judge_pairs(rule, taken, random_signs(taken, rng), 100 * mde)
-            hits += decision.outcome is Outcome.REGRESSED
-            printed.append(100 * mde)
-        rows.append([state, name, f"{median(printed):.1f} %", share_with_interval(hits, len(printed))])
-    return rows
+    rng, hits = random.Random(name), 0
+    printed: list[float] = []
+    for _ in range(GATES // 5):
+        taken = [pair[name] for pair in sample_pairs(pairs, rule.max_pairs, rng)]
+        mde = judge_pairs(rule, taken, random_signs(taken, rng)).mde
+        decision = judge_pairs(rule, taken, random_signs(taken, rng), 100 * mde)
+        hits += decision.outcome is Outcome.REGRESSED
+        printed.append(100 * mde)
+    return [state, name, f"{median(printed):.1f} %", share_with_interval(hits, len(printed))]
 
 
-def small_change_rows(state: str) -> list[list[object]]:
-    """A slowdown of `SMALL_CHANGE` planted in each workload of gates that are asked to find it."""
+def small_change_row(state: str, name: str) -> Row | None:
+    """A slowdown of `SMALL_CHANGE` planted in one workload of gates that are asked to find it."""
     pairs = recordings(state)
     rule = SequentialRule(
         workloads=len(NAMES),
         target_mde=SMALL_CHANGE,
         max_pairs=max_pairs_for(SMALL_CHANGE, DEFAULT_TOLERANCE),
     )
-    rows: list[list[object]] = []
     if len(pairs) < rule.max_pairs:
-        return []
+        return None
     start_seconds, pair_seconds = real_gate_seconds()
-    for name in NAMES:
-        rng, hits, alarms = random.Random(name), 0, 0
-        taken_pairs: list[int] = []
-        for _ in range(GATES // 10):
-            taken = [pair[name] for pair in sample_pairs(pairs, rule.max_pairs, rng)]
-            decision = judge_pairs(rule, taken, random_signs(taken, rng), 100 * SMALL_CHANGE)
-            hits += decision.outcome is Outcome.REGRESSED
-            taken_pairs.append(decision.pairs)
-            alarms += judge_pairs(rule, taken, random_signs(taken, rng)).outcome is Outcome.REGRESSED
-        found, alarmed = (share_with_interval(count, GATES // 10) for count in (hits, alarms))
-        minutes = (start_seconds + pair_seconds * median(taken_pairs)) / 60
-        rows.append([state, name, found, f"{median(taken_pairs):.0f}", f"{minutes:.1f} min", alarmed])
-    return rows
+    rng, hits, alarms = random.Random(name), 0, 0
+    taken_pairs: list[int] = []
+    for _ in range(GATES // 10):
+        taken = [pair[name] for pair in sample_pairs(pairs, rule.max_pairs, rng)]
+        decision = judge_pairs(rule, taken, random_signs(taken, rng), 100 * SMALL_CHANGE)
+        hits += decision.outcome is Outcome.REGRESSED
+        taken_pairs.append(decision.pairs)
+        alarms += judge_pairs(rule, taken, random_signs(taken, rng)).outcome is Outcome.REGRESSED
+    found, alarmed = (share_with_interval(count, GATES // 10) for count in (hits, alarms))
+    minutes = (start_seconds + pair_seconds * median(taken_pairs)) / 60
+    return [state, name, found, f"{median(taken_pairs):.0f}", f"{minutes:.1f} min", alarmed]
 
 
 def real_gate_seconds() -> tuple[float, float]:
@@ -238,7 +238,7 @@ def real_gate_seconds() -> tuple[float, float]:
     return start, slope
 
 
-def wall_time_rows() -> list[list[object]]:
+def wall_time_rows() -> list[Row]:
     return [
         [
             line["case"],
@@ -252,8 +252,8 @@ def wall_time_rows() -> list[list[object]]:
     ]
 
 
-def real_null_rows() -> tuple[list[list[object]], list[str]]:
-    rows: list[list[object]] = []
+def real_null_rows() -> tuple[list[Row], list[str]]:
+    rows: list[Row] = []
     alarms: list[str] = []
     by_state = defaultdict(list)
     for line in read_records("real-null.jsonl"):
@@ -285,8 +285,8 @@ def real_null_rows() -> tuple[list[list[object]], list[str]]:
     return rows, alarms
 
 
-def real_planted_rows() -> list[list[object]]:
-    rows: list[list[object]] = []
+def real_planted_rows() -> list[Row]:
+    rows: list[Row] = []
     for path in sorted(RESULTS.glob("plant-*.jsonl")):
         counts: Counter[str] = Counter()
         gates = read_records(path.name)
@@ -315,10 +315,9 @@ def real_planted_rows() -> list[list[object]]:
 
 def write_page(arguments: argparse.Namespace) -> None:
     """Write docs/results/gate.md."""
-    states = ("idle", "loaded")
-    replays = [replayed_rows(state) for state in states]
+    replays = in_parallel(replayed_row, STATES, REPLAYS)
     real, real_alarms = real_null_rows()
-    alarms = [alarm for _, replayed_alarms in replays for alarm in replayed_alarms] + real_alarms
+    alarms = [alarm for *_, alarms_of_row in replays for alarm in alarms_of_row] + real_alarms
     machines = sorted({line["cpu"] for path in RESULTS.glob("*.jsonl") for line in read_records(path.name)})
     parts = [
         "# What the gate detects, and how often it is wrong",
@@ -335,14 +334,14 @@ def write_page(arguments: argparse.Namespace) -> None:
         "workloads finds nine times in ten (alpha 1 %, tolerance 1 %) with that many pairs.",
         markdown_table(
             ["state", "workload", "pairs", "center", "spread", "largest", "found with 12", "found with 24"],
-            [row for state in states for row in spread_rows(state)],
+            [row for state in STATES for row in spread_rows(state)],
         ),
-        "\n".join(f"- {mde_within_twelve_pairs(state)}" for state in states),
+        "\n".join(f"- {mde_within_twelve_pairs(state)}" for state in STATES),
         f"## Whole gates replayed from these pairs ({GATES} each)",
         "Shares of gates with at least one such verdict.",
         markdown_table(
             ["state", "how", "false alarms", "false improvements", "unclear"],
-            [r for rows, _ in replays for r in rows],
+            [cells for *cells, _ in replays],
         ),
         "### Every false alarm",
         "\n".join(f"- {alarm}" for alarm in alarms) or "none",
@@ -354,7 +353,7 @@ def write_page(arguments: argparse.Namespace) -> None:
         "`found where detectable`: of the gates whose printed MDE was at most the planted size.",
         markdown_table(
             ["state", "planted", "found where detectable", "found in all", "another reported"],
-            [row for state in states for row in planted_replay_rows(state)],
+            in_parallel(planted_replay_row, STATES, (*SIZES, *(-size for size in SIZES))),
         ),
         "## Planted changes in real gates",
         "Extra work of calibrated size in one stage of one workload, for speed-ups in base. Each gate "
@@ -372,14 +371,14 @@ def write_page(arguments: argparse.Namespace) -> None:
         "of all eight workloads with so many pairs, from the line through the real gates above.",
         markdown_table(
             ["state", "workload", "found", "pairs (median)", "takes", "found where nothing is planted"],
-            small_change_rows("idle"),
+            in_parallel(small_change_row, ["idle"], NAMES),
         ),
         "## Is the printed MDE correct?",
         "The MDE that each replayed gate prints, planted in that gate's own pairs: it should be found nine "
         "times in ten.",
         markdown_table(
             ["state", "workload", "printed (median)", "found"],
-            [row for state in states for row in power_rows(state)],
+            in_parallel(power_row, STATES, NAMES),
         ),
     ]
     PAGE.parent.mkdir(parents=True, exist_ok=True)
