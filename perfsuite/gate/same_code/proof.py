@@ -7,23 +7,27 @@ follow counts as a use.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
+from perfsuite.gate.agent.recording.mentions import GLOBAL, IMPORTED
 from perfsuite.gate.same_code import revealing_names
 from perfsuite.gate.same_code.recording import COMMON, RecordedScope, Recording
-from perfsuite.gate.same_code.side_diff import SideDiff
-from perfsuite.gate.same_code.source_diff import has_computed_lookup
+from perfsuite.gate.same_code.side_diff import SideDiff, may_be_module
+from perfsuite.gate.same_code.source_diff import SourceChange, has_computed_lookup
 from perfsuite.paths import resolves_inside
 
 T = TypeVar("T")
 MODULE_CODE = "<module>"  # its first line may be that of a function
 NOT_RECORDED = "it was not recorded"
+STAR_IMPORT = re.compile(rb"\bfrom\b([.\w\s\\]*?)\bimport[\s\\]*\*")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class PairEvidence:
     """The recordings of one pair, and the files that its processes ran."""
 
@@ -92,20 +96,52 @@ class PairEvidence:
                 yield f"{file}: {name} ran, which only {side} has"
             elif change.import_difference:
                 yield f"{file} differs where it is imported: {change.import_difference}"
+            elif loaded := self._loaded_by(side, file, change):
+                yield f"{file} differs where it is imported: {loaded} may be loaded there"
             elif name != MODULE_CODE and (function := change.changed_function_at(side, line)):
                 yield f"{file}: {function} differs"
+            elif change.classes:
+                yield from (f"{file}: {problem}" for problem in self._class_problems(side, file))
+
+    def _class_problems(self, side: str, file: str) -> Sequence[str]:
+        recording = self.recordings[side]
+        if file not in recording.modules:
+            return [f"its module is not found, where {min(self.diff.sources[file].classes)} differs"]
+        return [problem for where, _, problem in recording.class_problems if where == file]
+
+    def _loaded_by(self, side: str, file: str, change: SourceChange) -> str:
+        """A module that only one side's version of a file imports, and that it may be the first to load."""
+        if not change.loads:
+            return ""
+        recording = self.recordings[side]
+        names = recording.modules.get(file, ())
+        starts = [recording.loads.index(name) for name in names if name in recording.loads]
+        if not starts or len(starts) < len(names):
+            return min(change.loads)
+        later = frozenset(recording.loads[min(starts) :]) | recording.unseen_loads
+        for written in sorted(change.loads):
+            if any(_absolute(written, name, file) in later for name in names):
+                return written
+        return ""
 
     def _name_uses(self, side: str, scope: RecordedScope) -> Iterator[str]:
-        """Uses of a name that only one side has, which need not run anything."""
+        """Uses of a name that differs, which need not run anything."""
+        exporters = self._loaded_changes(lambda file: self.diff.sources[file].has_other_exports)
+        if exporters and revealing_names.EXPORT_NAMES & scope.names:
+            yield f"__all__ of {next(iter(exporters))} may be read, which differs"
+        if exported := next((file for file in exporters if self._is_starred(file)), ""):
+            yield f"all names of {exported} are imported somewhere, and differ"
         names = self._loaded_changes(lambda file: self.diff.sources[file].names)
         if not names:
             return
-        one_sided = frozenset().union(*names.values())
-        if mentioned := sorted(one_sided & scope.names):
-            yield f"{mentioned[0]}, which only one side defines, is mentioned"
-        first = f"{sorted(one_sided)[0]}, which only one side defines"
-        if listing := sorted(revealing_names.LISTING_NAMES & scope.names):
-            yield f"{listing[0]} may show {first}"
+        for name, how, where in scope.mentions:
+            if any(self._may_mean(file, name, how, where) for file in names):
+                yield f"{name}, which differs, is mentioned"
+        first = f"{min(frozenset().union(*names.values()))}, which differs"
+        listing = revealing_names.LISTING_NAMES & scope.names
+        listing |= revealing_names.LISTING_BUILTINS & scope.variables
+        if listing:
+            yield f"{min(listing)} may show {first}"
         for file, line in scope.lookups:
             path = self.roots[side] / file
             # A recording may be forged, and name any file.
@@ -113,11 +149,41 @@ class PairEvidence:
             if not is_known or has_computed_lookup(path.read_bytes(), line):
                 yield f"{file}:{line} may look up {first}"
 
+    def _may_mean(self, file: str, name: str, how: str, where: str) -> bool:
+        """Whether a mention of a name may mean one of this file that differs."""
+        change = self.diff.sources[file]
+        if name not in change.names:
+            return False
+        is_own = {GLOBAL: where == file, IMPORTED: self._may_be_module(file, where)}.get(how, True)
+        return is_own or (name in change.starred_names and self._is_starred(file))
+
+    def _is_starred(self, file: str) -> bool:
+        """Whether some module that was loaded imports all names of this one."""
+        return any(self._may_be_module(file, module) for module in self._starred_modules)
+
+    def _may_be_module(self, file: str, module: str) -> bool:
+        names = [name for each in self.recordings.values() for name in each.modules.get(file, ())]
+        return may_be_module(file, module, names)
+
+    @cached_property
+    def _starred_modules(self) -> frozenset[str]:
+        """The modules, as written, of which all names are imported in a file that was loaded."""
+        found: set[str] = set()
+        for side, recording in self.recordings.items():
+            root = self.roots[side]
+            paths = [root / name for name in recording.loaded if resolves_inside(root / name, root)]
+            texts = (path.read_bytes() for path in paths if path.is_file())
+            found |= {b"".join(name.split()).decode() for text in texts for name in STAR_IMPORT.findall(text)}
+        return frozenset(found)
+
     def _text_uses(self, scope: RecordedScope) -> Iterator[str]:
         """Uses of documentation or of code that did not run."""
         documented = self._loaded_changes(lambda file: self.diff.sources[file].has_other_documentation)
         if documented and (readers := sorted(revealing_names.DOCUMENTATION_NAMES & scope.names)):
             yield f"{readers[0]} may read the documentation in {next(iter(documented))}, which differs"
+        annotated = self._loaded_changes(lambda file: self.diff.sources[file].has_other_annotations)
+        if annotated and (readers := sorted(revealing_names.ANNOTATION_NAMES & scope.names)):
+            yield f"{readers[0]} may read annotations in {next(iter(annotated))}, which differ"
         functions = self._loaded_changes(lambda file: any(self.diff.sources[file].functions.values()))
         if not functions:
             return
@@ -133,3 +199,19 @@ class PairEvidence:
         """What `read` says of each differing file that a side has loaded, where it says anything."""
         loaded = frozenset().union(*(recording.loaded for recording in self.recordings.values()))
         return {file: found for file in sorted(loaded & self.diff.sources.keys()) if (found := read(file))}
+
+
+def _absolute(module: str, importer: str, file: str) -> str:
+    """The name of a module that `importer`, made from this file, imports as written.
+
+    >>> _absolute("..crop", "toy.ops.blur", "toy/ops/blur.py")
+    'toy.crop'
+    """
+    name = module.lstrip(".")
+    level = len(module) - len(name)
+    if not level:
+        return name
+    parts = importer.split(".")
+    is_package = file.endswith("__init__.py")
+    package = parts[: len(parts) - level + is_package]
+    return ".".join([*package, name] if name else package)

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 # Code that lists what a module or class defines, or computes the code that it runs.
+LISTING_BUILTINS = frozenset({"dir", "vars", "globals", "locals", "eval", "exec"})
 LISTING_NAMES = frozenset(
-    {"dir", "vars", "globals", "getmembers", "__dict__", "__subclasses__", "iter_modules", "eval", "exec"}
+    {"builtins", "__builtins__", "getmembers", "__dict__", "__subclasses__", "iter_modules"}
+    | {"runtime_checkable", "isabstract", "__abstractmethods__"}
 )
+EXPORT_NAMES = frozenset({"__all__"})
 DOCUMENTATION_NAMES = frozenset({"__doc__", "getdoc", "getcomments"})
+ANNOTATION_NAMES = frozenset(
+    {"__annotations__", "__annotate__", "annotationlib", "get_annotations", "get_type_hints"}
+    | {"get_overloads", "signature", "getfullargspec", "singledispatch", "dataclass", "make_dataclass"}
+    | {"beartype", "typechecked", "validate_call", "infer_schema", "script"}
+)
 CODE_NAMES = frozenset({"__code__", "co_code", "getsource", "getsourcelines", "get_instructions", "marshal"})
 # Code that takes another way while torch.compile compiles it.
 COMPILATION_NAMES = frozenset(
     {"is_compiling", "is_dynamo_compiling", "is_torchdynamo_compiling", "allow_in_graph"}
     | {"substitute_in_graph", "assume_constant_result", "register_backend", "custom_op", "triton_op"}
 )
-ALL_NAMES = LISTING_NAMES | DOCUMENTATION_NAMES | CODE_NAMES | COMPILATION_NAMES
+ALL_NAMES = frozenset().union(
+    LISTING_BUILTINS,
+    LISTING_NAMES,
+    EXPORT_NAMES,
+    DOCUMENTATION_NAMES,
+    ANNOTATION_NAMES,
+    CODE_NAMES,
+    COMPILATION_NAMES,
+)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from perfsuite.gate.same_code.source_diff import SourceChange, compare_sources
 from perfsuite.gate.same_code.tree_diff import compare_trees
 
 MAX_FILES = 5000  # that differ; more are not watched
+NOT_OWN = r"(?<!id=)(?<!arg=)(?<!asname=)(?<!Def\(name=)"  # before a name in a syntax tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,16 +25,45 @@ class SideDiff:
 
     @property
     def bound_names(self) -> frozenset[str]:
-        """Names that only one side's modules bind."""
+        """Names that modules bind on one side only, or to something else on the other."""
         return frozenset().union(*(change.names for change in self.sources.values()))
+
+    @property
+    def watched_loads(self) -> frozenset[str]:
+        """The last parts of the names of modules that only one side imports, and of those that do."""
+        return frozenset(
+            part.rpartition(".")[2]
+            for name, change in self.sources.items()
+            if change.loads
+            for part in (last_part(name), *change.loads)
+        )
 
     @property
     def is_harmless(self) -> bool:
         """Whether no code differs and no file is missing on a side; other files may differ."""
-        return not self.one_sided and not any(
-            change.import_difference or any(change.functions.values()) or change.names
-            for change in self.sources.values()
-        )
+        return not self.one_sided and not any(change.has_other_code for change in self.sources.values())
+
+
+def last_part(file: str) -> str:
+    """The last part of the name of the module that this file makes.
+
+    >>> last_part("src/toy/crop.py"), last_part("src/toy/__init__.py")
+    ('crop', 'toy')
+    """
+    path = PurePosixPath(file)
+    return path.parent.name if path.stem == "__init__" else path.stem
+
+
+def may_be_module(file: str, module: str, names: Iterable[str] = ()) -> bool:
+    """Whether an import of this module, as written, may mean this file, which is also known by `names`.
+
+    >>> may_be_module("toy/crop.py", ".crop"), may_be_module("toy/crop.py", "toy.resize")
+    (True, False)
+    """
+    last = module.rpartition(".")[2]
+    if not last:
+        return file.endswith("__init__.py")
+    return last == last_part(file) or any(last == name.rpartition(".")[2] for name in names)
 
 
 def diff_sides(base: Path, head: Path) -> SideDiff:
@@ -43,8 +74,10 @@ def diff_sides(base: Path, head: Path) -> SideDiff:
         for name in sorted(trees.changed)
         if name.endswith(".py") and not (base / name).is_symlink() and not (head / name).is_symlink()
     }
-    one_sided_names = sorted(frozenset().union(*(change.names for change in sources.values())))
-    sources = {name: _with_use_at_import(change, one_sided_names) for name, change in sources.items()}
+    sources = {
+        name: replace(change, import_difference=change.import_difference or _use_at_import(name, sources))
+        for name, change in sources.items()
+    }
     links = [name for name in sorted(trees.names) if (base / name).is_symlink() or (head / name).is_symlink()]
     problem = f"{links[0]} is a link and differs" if links else ""
     if len(trees.names) > MAX_FILES:
@@ -52,9 +85,18 @@ def diff_sides(base: Path, head: Path) -> SideDiff:
     return SideDiff(names=trees.names, one_sided=trees.one_sided, sources=sources, problem=problem)
 
 
-def _with_use_at_import(change: SourceChange, one_sided_names: Sequence[str]) -> SourceChange:
-    """Note where what a module runs at import uses a name that only one side binds, in any module."""
-    used = next((name for name in one_sided_names if f"'{name}'" in change.import_text), "")
-    if change.import_difference or not used:
-        return change
-    return replace(change, import_difference=f"{used}, which is used at import")
+def _use_at_import(file: str, sources: Mapping[str, SourceChange]) -> str:
+    """What a module uses at import of the names that differ in any module; empty where it uses none."""
+    change = sources[file]
+    is_starring = "alias(name='*')" in change.import_text
+    for other, its_change in sources.items():
+        for name in sorted(its_change.names):
+            quoted = re.escape(f"'{name}'")
+            # Another module's name is not meant by a variable, a parameter or a definition of this one.
+            pattern = quoted if other == file or is_starring else NOT_OWN + quoted
+            is_imported = any(
+                imported == name and may_be_module(other, module) for module, imported in change.imported
+            )
+            if is_imported or re.search(pattern, change.import_text):
+                return f"{name}, which is used at import"
+    return ""

@@ -19,9 +19,26 @@ class SourceChange:
 
     import_difference: str = ""  # what differs in the code that runs at import; empty where nothing does
     functions: Mapping[str, tuple[Function, ...]] = field(default_factory=dict)  # by side: those that differ
-    names: frozenset[str] = frozenset()  # that only one side binds
+    names: frozenset[str] = frozenset()  # that only one side binds, or to something else
+    starred_names: frozenset[str] = frozenset()  # those of them that an import of all names may bind
+    loads: frozenset[str] = frozenset()  # modules that only one side imports, as written
+    classes: frozenset[str] = frozenset()  # with bases, whose methods or annotations differ
+    has_other_exports: bool = False  # other names in `__all__`
     has_other_documentation: bool = False
+    has_other_annotations: bool = False
     import_text: str = ""  # what runs at import, as a syntax tree, where both sides agree on it
+    imported: frozenset[tuple[str, str]] = frozenset()  # by both sides: modules as written, names from them
+
+    @property
+    def has_other_code(self) -> bool:
+        return bool(
+            self.import_difference
+            or any(self.functions.values())
+            or self.names
+            or self.loads
+            or self.has_other_exports
+            or self.has_other_annotations
+        )
 
     def changed_function_at(self, side: str, line: int) -> str:
         """The name of the changed function that holds this line of a side; empty where none does."""
@@ -29,9 +46,9 @@ class SourceChange:
 
 
 def compare_sources(base: bytes, head: bytes) -> SourceChange:
-    """Compare two versions of a module.
+    """Compare two versions of a module. What cannot be parsed differs at import.
 
-    >>> change = compare_sources(b"def f(): return 1", b"def f(): return 2  # faster")
+    >>> change = compare_sources(b"def f(): return 1", b"def f(): return 2")
     >>> change.import_difference, change.changed_function_at("head", 1)
     ('', 'f')
     >>> compare_sources(b"X = 1", b"X = 2").import_difference
@@ -41,27 +58,39 @@ def compare_sources(base: bytes, head: bytes) -> SourceChange:
         parts = {"base": split_source(base), "head": split_source(head)}
     except (SyntaxError, ValueError, RecursionError) as error:
         return SourceChange(import_difference=f"cannot be parsed ({error})")
+    changed = _changed_bindings(parts["base"], parts["head"])
+    annotated = _changed_annotations(parts["base"], parts["head"], changed)
+    loads = {side: {each.loads for each in parts[side].statements if each.loads} for side in SIDES}
+    one_sided_loads = frozenset(loads["base"] ^ loads["head"])
+    names = _bound_names(parts, changed)
     return SourceChange(
-        import_difference=_import_difference(parts["base"], parts["head"]),
-        import_text=" ".join(parts["base"].statements),
-        functions=_changed_functions(parts["base"], parts["head"]),
-        names=_one_sided_names(parts["base"], parts["head"]),
+        import_difference=_import_difference(parts["base"], parts["head"], one_sided_loads),
+        functions=_changed_functions(parts["base"], parts["head"], changed),
+        names=names,
+        starred_names=frozenset(
+            name for name in names if any(each.may_pass_on(name) for each in parts.values())
+        ),
+        loads=one_sided_loads,
+        classes=_inheriting_classes(parts, changed | annotated),
+        has_other_exports=parts["base"].exports != parts["head"].exports,
         has_other_documentation=parts["base"].documentation != parts["head"].documentation,
+        has_other_annotations=bool(annotated),
+        import_text=" ".join(each.text for each in parts["base"].statements),
+        imported=_imported_names(parts["base"], changed),
     )
 
 
-def _import_difference(base: SourceParts, head: SourceParts) -> str:
-    for one, other in zip(base.statements, head.statements, strict=False):
+def _import_difference(base: SourceParts, head: SourceParts, one_sided_loads: frozenset[str]) -> str:
+    texts, others = (
+        [each.text for each in parts.statements if each.loads not in one_sided_loads]
+        for parts in (base, head)
+    )
+    for one, other in zip(texts, others, strict=False):
         if one != other:
             return _summary(other)
-    longer = max(base.statements, head.statements, key=len)
-    shorter = min(len(base.statements), len(head.statements))
-    if len(longer) > shorter:
-        return _summary(longer[shorter])
-    for name in base.bindings.keys() & head.bindings.keys():
-        if base.bindings[name].text != head.bindings[name].text:
-            return f"the definition of {name}"
-    return ""
+    longer = max(texts, others, key=len)
+    shorter = min(len(texts), len(others))
+    return _summary(longer[shorter]) if len(longer) > shorter else ""
 
 
 def _summary(statement: str) -> str:
@@ -69,23 +98,66 @@ def _summary(statement: str) -> str:
     return re.split(r"[(:]", statement, maxsplit=1)[0]
 
 
-def _changed_functions(base: SourceParts, head: SourceParts) -> dict[str, tuple[Function, ...]]:
-    changed: dict[str, list[Function]] = {side: [] for side in SIDES}
+def _changed_bindings(base: SourceParts, head: SourceParts) -> frozenset[str]:
+    """By qualified name: those that only one side has, or that differ."""
+    keys = base.bindings.keys() | head.bindings.keys()
+    return frozenset(key for key in keys if base.bindings.get(key) != head.bindings.get(key))
+
+
+def _changed_annotations(base: SourceParts, head: SourceParts, changed: frozenset[str]) -> frozenset[str]:
+    """By qualified name; those of new definitions are reached through the definitions alone."""
+    keys = base.annotations.keys() | head.annotations.keys()
+    return frozenset(
+        key
+        for key in keys
+        if base.annotations.get(key) != head.annotations.get(key)
+        and not any(outer in changed for outer in _with_outer(key))
+    )
+
+
+def _changed_functions(
+    base: SourceParts, head: SourceParts, changed: frozenset[str]
+) -> dict[str, tuple[Function, ...]]:
+    found: dict[str, list[Function]] = {side: [] for side in SIDES}
     for name in base.functions.keys() | head.functions.keys():
         versions = {"base": base.functions.get(name), "head": head.functions.get(name)}
-        if len({version.body if version else None for version in versions.values()}) > 1:
+        if name in changed or len({version.body if version else None for version in versions.values()}) > 1:
             for side, version in versions.items():
-                changed[side] += [version] if version else []
-    return {side: tuple(functions) for side, functions in changed.items()}
+                found[side] += [version] if version else []
+    return {side: tuple(functions) for side, functions in found.items()}
 
 
-def _one_sided_names(base: SourceParts, head: SourceParts) -> frozenset[str]:
-    """Names that only one side binds; those of a new class's methods are reached through the class alone."""
-    one_sided = {key: base.bindings[key] for key in base.bindings.keys() - head.bindings.keys()}
-    one_sided |= {key: head.bindings[key] for key in head.bindings.keys() - base.bindings.keys()}
+def _bound_names(parts: Mapping[str, SourceParts], changed: frozenset[str]) -> frozenset[str]:
+    """The names of changed bindings; those of a new class's methods are reached through the class alone."""
     return frozenset(
-        binding.name for key, binding in one_sided.items() if key.rpartition(".")[0] not in one_sided
+        each.bindings[key].name
+        for each in parts.values()
+        for key in changed & each.bindings.keys()
+        if key.rpartition(".")[0] not in changed
     )
+
+
+def _inheriting_classes(parts: Mapping[str, SourceParts], changed: frozenset[str]) -> frozenset[str]:
+    """The classes with bases that these definitions are in."""
+    inheriting = parts["base"].inheriting | parts["head"].inheriting
+    return frozenset(outer for key in changed for outer in _with_outer(key) if outer in inheriting)
+
+
+def _with_outer(key: str) -> list[str]:
+    """A qualified name and those of the classes that it is in.
+
+    >>> _with_outer("A.B.f")
+    ['A.B.f', 'A.B', 'A']
+    """
+    parts = key.removeprefix("import ").split(".")
+    return [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
+
+
+def _imported_names(parts: SourceParts, changed: frozenset[str]) -> frozenset[tuple[str, str]]:
+    """The module, as written, and the name of each unchanged import of a name."""
+    keys = [key for key in parts.bindings if key.startswith("import ") and key not in changed]
+    pairs = [parts.bindings[key].text.split(":") for key in keys]
+    return frozenset((module, name) for module, name in pairs if module)
 
 
 def has_computed_lookup(source: bytes, first_line: int) -> bool:

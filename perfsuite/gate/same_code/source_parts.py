@@ -1,31 +1,37 @@
 """Split a module's source into what runs at import, and the functions that may never run.
 
-Comments, formatting and documentation strings are in neither part.
+Comments, formatting, documentation strings and annotations are in neither part.
 """
 
 from __future__ import annotations
 
 import ast
+import builtins
+import copy
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-# Decorators that do nothing but wrap. Any other may run code, register the function or read its text.
-PLAIN_DECORATORS = frozenset({"staticmethod", "classmethod", "property"})
-# What an annotation without effects consists of.
-PLAIN_ANNOTATION = (
-    ast.Name,
-    ast.Attribute,
-    ast.Subscript,
-    ast.Constant,
-    ast.Tuple,
-    ast.List,
-    ast.BinOp,
-    ast.BitOr,
-    ast.Load,
+from perfsuite.gate.same_code.plain_code import (
+    MARKERS,
+    Definition,
+    FunctionNode,
+    annotated_parts,
+    bound_names,
+    has_plain_annotations,
+    has_plain_decorators,
+    imported_name,
+    is_bare_annotation,
+    is_documentation,
+    is_for_type_checkers,
+    is_plain_annotation,
+    is_plain_class,
+    is_plain_function,
+    is_plain_value,
+    read_names,
+    standard_names,
 )
-FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,100 +56,169 @@ class Binding:
 
     name: str  # that it binds
     text: str  # without a function's body
-    first_line: int
-    last_line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What runs at import, as a syntax tree."""
+
+    text: str
+    loads: str = ""  # the module that it does nothing but load, as written: `.crop` is beside this one
 
 
 @dataclass(slots=True)
 class SourceParts:
     """The parts of one module, by qualified name."""
 
-    statements: list[str] = field(default_factory=list)  # what runs at import, in this order
+    statements: list[Statement] = field(default_factory=list)  # in this order
     bindings: dict[str, Binding] = field(default_factory=dict)
     functions: dict[str, Function] = field(default_factory=dict)
     documentation: list[str] = field(default_factory=list)
+    annotations: dict[str, str] = field(default_factory=dict)  # of functions and names
+    exports: frozenset[str] | None = None  # the names in `__all__`, where it is a plain list
+    inheriting: set[str] = field(default_factory=set)  # classes with bases, which may look through methods
+
+    def may_pass_on(self, name: str) -> bool:
+        """Whether an import of all names of this module may bind this one."""
+        if self.exports is not None:
+            return name in self.exports
+        return not name.startswith("_") or any("'__all__'" in each.text for each in self.statements)
 
 
 def split_source(source: bytes) -> SourceParts:
     """The parts of a module; SyntaxError or ValueError where this Python cannot parse it.
 
     >>> parts = split_source(b"import os\\nX = 1\\ndef f(a=2): return a")
-    >>> parts.statements, list(parts.bindings), list(parts.functions)
+    >>> [each.text for each in parts.statements], list(parts.bindings), list(parts.functions)
     (["Assign(targets=[Name(id='X', ctx=Store())], value=Constant(value=1))"], ['import os', 'f'], ['f'])
     """
     tree = ast.parse(source)
     splitter = _Splitter()
-    splitter.split_scope(tree.body, "", is_plain=True)
+    splitter.split_module(tree.body)
     return splitter.parts
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """A module or a class: how its definitions may be treated."""
+
+    prefix: str  # of qualified names; empty for a module
+    bound: Counter[str]  # how often it binds each name
+    fixed: frozenset[str]  # names whose definitions must keep their place among the statements
+    is_open: bool  # whether nothing looks through its definitions while they are made
+
+    def may_move(self, name: str) -> bool:
+        return self.is_open and self.bound[name] == 1 and name not in self.fixed
 
 
 class _Splitter:
     def __init__(self) -> None:
         self.parts = SourceParts()
         self._numbers: Counter[str] = Counter()  # definitions by qualified name
+        self._loaded: set[str] = set()  # modules that an earlier statement loads
+        self._standard: frozenset[str] = frozenset()
 
-    def split_scope(self, body: Sequence[ast.stmt], prefix: str, is_plain: bool) -> None:
-        """Split the body of a module or a class; in a plain one the order of definitions has no effect."""
-        bound = Counter(_bound_names(body))
-        standard_names = _standard_names(body, bound)
+    def split_module(self, body: Sequence[ast.stmt]) -> None:
+        bound = Counter(bound_names(body))
+        self._standard = standard_names(body, bound)
+        # A name that has a meaning before its definition must keep its place among those that use it.
+        scope = _Scope("", bound, frozenset(dir(builtins)), is_open="*" not in bound)
+        self._split_scope(body, scope)
+
+    def _split_scope(self, body: Sequence[ast.stmt], scope: _Scope) -> None:
         for statement in body:
-            if _is_documentation(statement):
+            if is_documentation(statement):
                 self.parts.documentation.append(ast.dump(statement))
             elif isinstance(statement, FunctionNode):
-                is_binding = is_plain and bound[statement.name] == 1 and _is_plain_function(statement)
-                self._add_function(statement, prefix, is_binding)
+                self._add_function(statement, scope)
             elif isinstance(statement, ast.ClassDef):
-                self._add_class(statement, prefix, is_plain and bound[statement.name] == 1)
-            elif (
-                isinstance(statement, ast.Import | ast.ImportFrom)
-                and not prefix
-                and _is_standard_import(statement)
-                and all(bound[_imported_name(statement, alias)] == 1 for alias in statement.names)
-            ):
-                self._add_import(statement)
-            elif (
-                not prefix
-                and (constant := _private_constant(statement, standard_names))
-                and bound[constant.name] == 1
-                and "*" not in bound
-            ):
-                self.parts.bindings[constant.name] = constant
-            else:
-                self.parts.statements.append(ast.dump(self._without_functions(statement, prefix)))
+                self._add_class(statement, scope)
+            elif not self._add_binding(statement, scope):
+                self._add_statement(statement, scope)
 
-    def _add_function(self, node: FunctionNode, prefix: str, is_binding: bool) -> None:
-        text = _dump_header(node)
-        key = self._record_function(node, prefix)
-        if is_binding:
-            self.parts.bindings[key] = Binding(node.name, text, _first_line(node), _last_line(node))
+    def _add_binding(self, statement: ast.stmt, scope: _Scope) -> bool:
+        """Add what binds names and nothing else; False where this statement does more."""
+        if isinstance(statement, ast.AnnAssign) and scope.is_open and is_bare_annotation(statement):
+            self.parts.annotations[f"{scope.prefix}{ast.unparse(statement.target)}:"] = ast.dump(statement)
+            return True
+        if scope.prefix:
+            return False
+        if is_for_type_checkers(statement, self._standard):
+            return True
+        if isinstance(statement, ast.Import | ast.ImportFrom) and _binds_once(statement, scope):
+            self._add_import(statement)
+            return True
+        exports = _exported_names(statement, scope)
+        if exports is not None:
+            self.parts.exports = exports
+            return True
+        constant = _private_constant(statement, self._standard)
+        if constant is None or not scope.may_move(constant.name):
+            return False
+        self.parts.bindings[constant.name] = constant
+        return True
+
+    def _add_statement(self, statement: ast.stmt, scope: _Scope) -> None:
+        if (
+            isinstance(statement, ast.AnnAssign)
+            and scope.is_open
+            and is_plain_annotation(statement.annotation)
+        ):
+            target = ast.unparse(statement.target)
+            self.parts.annotations[f"{scope.prefix}{target}:"] = ast.dump(statement.annotation)
+            statement = copy.copy(statement)
+            statement.annotation = ast.Constant(value="")
+        self.parts.statements.append(Statement(ast.dump(self._without_functions(statement, scope.prefix))))
+
+    def _add_function(self, node: FunctionNode, scope: _Scope) -> None:
+        text = _dump_header(node)  # before its documentation is taken away
+        key = self._record_function(node, scope.prefix)
+        markers = (self._standard - scope.bound.keys() if scope.prefix else self._standard) & MARKERS.keys()
+        if scope.is_open and has_plain_annotations(node) and has_plain_decorators(node, markers):
+            self.parts.annotations[key] = text
+            text = _dump_header(_without_annotations(node))
+        if is_plain_function(node) and scope.may_move(node.name):
+            self.parts.bindings[key] = Binding(node.name, text)
         else:
-            self.parts.statements.append(f"{key}: {text}")
+            self.parts.statements.append(Statement(f"{key}: {text}"))
 
     def _record_function(self, node: FunctionNode, prefix: str) -> str:
         key = self._next_key(prefix + node.name)
         body = "\n".join(map(ast.dump, _without_documentation(node, self.parts.documentation)))
-        self.parts.functions[key] = Function(key, body, _first_line(node), _last_line(node))
+        self.parts.functions[key] = Function(key, body, _first_line(node), node.end_lineno or node.lineno)
         return key
 
-    def _add_class(self, node: ast.ClassDef, prefix: str, may_bind: bool) -> None:
-        key = self._next_key(prefix + node.name)
+    def _add_class(self, node: ast.ClassDef, scope: _Scope) -> None:
+        key = self._next_key(scope.prefix + node.name)
         text = _dump_header(node)
-        if may_bind and _is_plain_class(node):
-            self.parts.bindings[key] = Binding(node.name, text, _first_line(node), _last_line(node))
-            self.split_scope(node.body, f"{key}.", is_plain=True)
-            return
-        self.parts.statements.append(f"{key}: {text}")
-        is_plain = not (node.bases or node.keywords or node.decorator_list)
-        self.split_scope(node.body, f"{key}.", is_plain)
-        self.parts.statements.append(f"end of {key}")
+        is_binding = is_plain_class(node) and scope.may_move(node.name)
+        if is_binding:
+            self.parts.bindings[key] = Binding(node.name, text)
+        else:
+            self.parts.statements.append(Statement(f"{key}: {text}"))
+        if node.bases:
+            self.parts.inheriting.add(key)
+        self._split_scope(
+            node.body,
+            _Scope(
+                prefix=f"{key}.",
+                bound=Counter(bound_names(node.body)),
+                fixed=frozenset(read_names(node.body)),
+                is_open=not (node.keywords or node.decorator_list) and scope.is_open,
+            ),
+        )
+        if not is_binding:
+            self.parts.statements.append(Statement(f"end of {key}"))
 
     def _add_import(self, statement: ast.Import | ast.ImportFrom) -> None:
+        """Each name is a binding of its own; the modules that are loaded keep their place."""
         for alias in statement.names:
-            name = _imported_name(statement, alias)
-            origin = statement.module if isinstance(statement, ast.ImportFrom) else ""
-            self.parts.bindings[f"import {name}"] = Binding(
-                name, f"{origin}:{alias.name}", statement.lineno, _last_line(statement)
-            )
+            name, origin = imported_name(statement, alias), _origin(statement)
+            self.parts.bindings[f"import {name}"] = Binding(name, f"{origin}:{alias.name}")
+            for module in () if _is_standard(statement, alias) else _modules(statement, alias):
+                if module not in self._loaded:
+                    self._loaded.add(module)
+                    self.parts.statements.append(Statement(f"import {module}", loads=module))
 
     def _without_functions(self, statement: ast.stmt, prefix: str) -> ast.AST:
         """A statement in which each function inside an `if`, a `try` or a loop has lost its body."""
@@ -166,73 +241,33 @@ class _Splitter:
         return name if number == 1 else f"{name} ({number})"
 
 
-def _is_documentation(statement: ast.stmt) -> bool:
-    return (
-        isinstance(statement, ast.Expr)
-        and isinstance(statement.value, ast.Constant)
-        and isinstance(statement.value.value, str)
-    )
-
-
 def _without_documentation(node: FunctionNode, documentation: list[str]) -> list[ast.stmt]:
     """The body of a function without the documentation strings in it."""
     for inner in ast.walk(node):
         body = getattr(inner, "body", None)
         if isinstance(body, list):
-            documentation += [ast.dump(statement) for statement in body if _is_documentation(statement)]
-            inner.body = [statement for statement in body if not _is_documentation(statement)]  # type: ignore[attr-defined]
+            documentation += [ast.dump(statement) for statement in body if is_documentation(statement)]
+            inner.body = [statement for statement in body if not is_documentation(statement)]  # type: ignore[attr-defined]
     return node.body
 
 
-def _dump_header(node: FunctionNode | ast.ClassDef) -> str:
+def _dump_header(node: Definition) -> str:
     """A definition without its body. Its documentation is kept where a decorator may read it."""
-    body, documentation = node.body, ast.get_docstring(node, clean=False)
-    node.body = []
-    text = ast.dump(node)
-    node.body = body
-    return text if _has_plain_decorators(node) else f"{text} {documentation!r}"
+    header = copy.copy(node)
+    header.body = []
+    text = ast.dump(header)
+    return text if has_plain_decorators(node) else f"{text} {ast.get_docstring(node, clean=False)!r}"
 
 
-def _has_plain_decorators(node: FunctionNode | ast.ClassDef) -> bool:
-    return all(isinstance(each, ast.Name) and each.id in PLAIN_DECORATORS for each in node.decorator_list)
+def _without_annotations(node: FunctionNode) -> FunctionNode:
+    bare = copy.deepcopy(node)
+    bare.returns = None
+    for parameter in annotated_parts(bare):
+        parameter.annotation = None
+    return bare
 
 
-def _is_plain_function(node: FunctionNode) -> bool:
-    """Whether defining this function has no effect but to bind its name."""
-    arguments = node.args
-    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-    every += [each for each in (arguments.vararg, arguments.kwarg) if each]
-    annotations = [each.annotation for each in every if each.annotation]
-    annotations += [node.returns] if node.returns else []
-    defaults = [*arguments.defaults, *(each for each in arguments.kw_defaults if each)]
-    is_special = node.name.startswith(("__", "pytest_"))
-    return (
-        not is_special
-        and _has_plain_decorators(node)
-        and all(_is_constant(each) for each in defaults)
-        and all(isinstance(part, PLAIN_ANNOTATION) for each in annotations for part in ast.walk(each))
-    )
-
-
-def _is_constant(node: ast.expr) -> bool:
-    if isinstance(node, ast.UnaryOp):
-        return _is_constant(node.operand)
-    return isinstance(node, ast.Constant) or (
-        isinstance(node, ast.Tuple) and all(_is_constant(each) for each in node.elts)
-    )
-
-
-def _standard_names(body: Iterable[ast.stmt], bound: Counter[str]) -> frozenset[str]:
-    """Which of `re` and `frozenset` mean in a module what they mean in Python."""
-    imports_re = any(
-        isinstance(statement, ast.Import)
-        and any(alias.name == "re" and alias.asname is None for alias in statement.names)
-        for statement in body
-    )
-    return frozenset({"re"} if imports_re and bound["re"] == 1 else ()) | ({"frozenset"} - bound.keys())
-
-
-def _private_constant(statement: ast.stmt, standard_names: frozenset[str]) -> Binding | None:
+def _private_constant(statement: ast.stmt, standard: frozenset[str]) -> Binding | None:
     """The binding of a private name to a plain value; None where a statement is anything else.
 
     A public one may be read by a framework that looks through a module, as for settings.
@@ -241,93 +276,51 @@ def _private_constant(statement: ast.stmt, standard_names: frozenset[str]) -> Bi
         case ast.Assign(targets=[ast.Name(id=name)], value=value):
             pass
         case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value, annotation=annotation):
-            if not all(isinstance(part, PLAIN_ANNOTATION) for part in ast.walk(annotation)):
+            if not is_plain_annotation(annotation):
                 return None
         case _:
             return None
     is_private = name.startswith("_") and not name.startswith("__") and name != "_"
-    if not is_private or not _is_plain_value(value, standard_names):
-        return None
-    return Binding(name, ast.dump(value), statement.lineno, _last_line(statement))
+    return Binding(name, ast.dump(value)) if is_private and is_plain_value(value, standard) else None
 
 
-def _is_plain_value(node: ast.expr | None, standard_names: frozenset[str]) -> bool:
-    """Whether a value is made of constants, by the language itself or by `re`."""
-    match node:
-        case ast.Constant():
-            return True
-        case ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.Set(elts=parts):
-            return all(_is_plain_value(part, standard_names) for part in parts)
-        case ast.Dict(keys=keys, values=values):
-            return all(_is_plain_value(part, standard_names) for part in (*keys, *values))
-        case ast.UnaryOp(operand=operand):
-            return _is_plain_value(operand, standard_names)
-        case ast.BinOp(left=left, right=right):
-            return _is_plain_value(left, standard_names) and _is_plain_value(right, standard_names)
-        case ast.Attribute(value=ast.Name(id="re"), attr=flag):
-            return "re" in standard_names and flag.isupper()
-        case ast.Call(func=ast.Attribute(value=ast.Name(id="re"), attr="compile"), args=parts, keywords=[]):
-            return "re" in standard_names and all(_is_plain_value(part, standard_names) for part in parts)
-        case ast.Call(func=ast.Name(id="frozenset"), args=parts, keywords=[]):
-            return "frozenset" in standard_names and all(
-                _is_plain_value(part, standard_names) for part in parts
-            )
-    return False
+def _exported_names(statement: ast.stmt, scope: _Scope) -> frozenset[str] | None:
+    """The names in `__all__ = [...]`, where nothing else binds it."""
+    match statement:
+        case ast.Assign(targets=[ast.Name(id="__all__")], value=ast.List() | ast.Tuple() as value):
+            names = {part.value for part in value.elts if isinstance(part, ast.Constant)}
+            if len(names) == len(value.elts) and scope.bound["__all__"] == 1:
+                return frozenset(map(str, names))
+    return None
 
 
-def _is_plain_class(node: ast.ClassDef) -> bool:
-    """Whether defining this class has no effect but to bind its name, whatever its methods do."""
-    if node.bases or node.keywords or node.decorator_list:
-        return False
-    names = Counter(_bound_names(node.body))
-    return all(
-        _is_documentation(statement)
-        or isinstance(statement, ast.Pass)
-        or (
-            isinstance(statement, FunctionNode)
-            and names[statement.name] == 1
-            and _is_plain_function(statement)
-        )
-        for statement in node.body
-    )
+def _binds_once(statement: ast.Import | ast.ImportFrom, scope: _Scope) -> bool:
+    is_future = isinstance(statement, ast.ImportFrom) and statement.module == "__future__"
+    return not is_future and all(scope.may_move(imported_name(statement, alias)) for alias in statement.names)
 
 
-def _is_standard_import(statement: ast.Import | ast.ImportFrom) -> bool:
-    """Whether it imports from the standard library only, which has no effect on other modules."""
-    names = [alias.name for alias in statement.names]
-    modules = names if isinstance(statement, ast.Import) else [statement.module or ""]
-    is_relative = isinstance(statement, ast.ImportFrom) and statement.level > 0
-    return (
-        not is_relative
-        and "*" not in names
-        and all(module.split(".")[0] in sys.stdlib_module_names - {"__future__"} for module in modules)
-    )
+def _origin(statement: ast.Import | ast.ImportFrom) -> str:
+    """The module from which names are imported, as written; empty for `import x`."""
+    if isinstance(statement, ast.Import):
+        return ""
+    return "." * statement.level + (statement.module or "")
 
 
-def _imported_name(statement: ast.Import | ast.ImportFrom, alias: ast.alias) -> str:
-    if alias.asname or isinstance(statement, ast.ImportFrom):
-        return alias.asname or alias.name
-    return alias.name.split(".")[0]
+def _modules(statement: ast.Import | ast.ImportFrom, alias: ast.alias) -> Iterator[str]:
+    """The modules that an import may load, as written; a name that it imports may be one."""
+    origin = _origin(statement)
+    if not origin:
+        yield alias.name
+        return
+    yield origin
+    yield f"{origin}{alias.name}" if origin.endswith(".") else f"{origin}.{alias.name}"
 
 
-def _bound_names(body: Iterable[ast.stmt]) -> Iterator[str]:
-    """Names that a scope binds, once for each time; those bound inside its functions are not among them."""
-    for statement in body:
-        if isinstance(statement, FunctionNode | ast.ClassDef):
-            yield statement.name
-            continue
-        for node in ast.walk(statement):
-            if isinstance(node, FunctionNode | ast.ClassDef):
-                yield node.name
-            elif isinstance(node, ast.Import | ast.ImportFrom):
-                yield from (_imported_name(node, alias) for alias in node.names)
-            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store | ast.Del):
-                yield node.id
+def _is_standard(statement: ast.Import | ast.ImportFrom, alias: ast.alias) -> bool:
+    """Whether it imports from the standard library, which has no effect on other modules."""
+    module = _origin(statement) or alias.name
+    return module.split(".")[0] in sys.stdlib_module_names
 
 
-def _first_line(node: FunctionNode | ast.ClassDef) -> int:
+def _first_line(node: Definition) -> int:
     return min([node.lineno, *(each.lineno for each in node.decorator_list)])
-
-
-def _last_line(node: ast.stmt) -> int:
-    return node.end_lineno or node.lineno

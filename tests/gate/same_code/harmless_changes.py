@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from tests.gate.same_code.small_projects import Case, Files
 
 FEATURE = '''"""A feature."""
@@ -60,7 +63,183 @@ def run():
     return 1
 """
 
+# Two modules; `run` uses names of both.
+OTHER = """
+import abc
+from typing import overload
+
+
+class Base(abc.ABC):
+    size: int = 2
+
+    def used(self):
+        return 1
+
+
+def first():
+    return _check(1)
+
+
+def second():
+    return 2
+
+
+def _check(n):
+    return n
+"""
+USER = """
+from toy.other import Base, first
+
+
+class Own(Base):
+    label: str
+    count: int = 1
+
+    def __init__(self, n=1):
+        self.n = n
+
+    def used(self):
+        return super().used() + self.n
+
+
+def unused(n):
+    return n
+
+
+def run():
+    return first() + Own().used()
+"""
+
+
+def used(name: str, old: str, new: str, others: Mapping[str, str] = MappingProxyType({})) -> Case:
+    """A change of toy/feature.py, which uses toy/other.py."""
+    assert old in USER, name
+    files = {"toy/other.py": OTHER, **others}
+    return Case(name, {"toy/feature.py": USER, **files}, {"toy/feature.py": USER.replace(old, new, 1)})
+
+
+def used_other(name: str, old: str, new: str) -> Case:
+    """A change of toy/other.py."""
+    assert old in OTHER, name
+    files = {"toy/feature.py": USER, "toy/other.py": OTHER}
+    return Case(name, files, {"toy/other.py": OTHER.replace(old, new, 1)})
+
+
+EVAL = USER.replace("def used", "def eval(self):\n        return self\n\n    def used").replace(
+    "Own().used", "Own().eval().used"
+)
+COPIES_DOCUMENTATION = '''
+def copied(function):
+    def wrapper():
+        return function()
+
+    wrapper.__doc__ = function.__doc__
+    return wrapper
+
+
+@copied
+def helper():
+    return 1
+
+
+def unused():
+    """Helps."""
+
+
+def run():
+    return helper()
+'''
+OVERLOADS = "@overload\ndef first(n: int) -> int: ...\n@overload\ndef first(n: bytes) -> int: ...\n"
+HARMLESS_DEFINITIONS = [
+    used("name added to an import", "import Base, first", "import Base, first, second"),
+    used(
+        "name added to an import, for a function that does not run",
+        "import Base, first\n",
+        "import Base, first, second\n\n\ndef more():\n    return second()\n",
+    ),
+    used(
+        "import of a module that is there already",
+        "from toy.other",
+        "from toy.third import third\nfrom toy.other",
+        {"toy/third.py": "def third():\n    return 3\n", "toy/__init__.py": "from toy import third\n"},
+    ),
+    used(
+        "private function of the same name as another module's",
+        "def unused",
+        "def _check(n):\n    return n\n\n\ndef unused",
+    ),
+    used(
+        "method added to a class with a base",
+        "    def used",
+        "    def more(self):\n        return 1\n\n    def used",
+    ),
+    used(
+        "import for type checkers",
+        "from toy.other",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from toy.c import C\nfrom toy.other",
+    ),
+    used("default of a function that does not run", "def unused(n)", "def unused(n=2)"),
+    used("annotation of a method that runs", "def used(self)", "def used(self) -> int"),
+    used("annotation of a special method that runs", "self, n=1", "self, n: int = 1"),
+    used("annotation of an attribute without a value", "label: str", "label: str | None"),
+    used("annotation of an attribute with a value", "count: int", "count: float"),
+    used_other(
+        "method added to an abstract class",
+        "    def used",
+        "    def more(self):\n        return 1\n\n    def used",
+    ),
+    used_other(
+        "function added beside an abstract class",
+        "def second",
+        "def third():\n    return 3\n\n\ndef second",
+    ),
+    Case(
+        "annotation of an overload",
+        {"toy/feature.py": USER, "toy/other.py": OTHER.replace("def first", OVERLOADS + "def first")},
+        {"toy/other.py": OTHER.replace("def first", OVERLOADS.replace("bytes", "str") + "def first")},
+    ),
+    used(
+        "name that another module lists in __all__",
+        "from toy.other",
+        "from toy.third import third\nfrom toy.other",
+        {
+            "toy/third.py": "__all__ = ['third', 'fourth', 'fifth']\n\n\ndef third():\n    return 3\n",
+            "toy/__init__.py": "from toy import third\n",
+        },
+    ),
+    Case(
+        "private function of a module whose names are all imported",
+        {
+            "toy/feature.py": USER.replace("import Base, first", "import *"),
+            "toy/other.py": OTHER + "\n\n__all__ = ['Base', 'first']\n",
+            "toy/third.py": "def _more():\n    return 1\n",
+            "toy/__init__.py": "from toy.third import _more\n",
+        },
+        {"toy/other.py": OTHER + "\n\ndef _more():\n    return 1\n\n\n__all__ = ['Base', 'first']\n"},
+    ),
+    Case(
+        "private function beside a model that is set to eval",
+        {"toy/feature.py": EVAL, "toy/other.py": OTHER},
+        {"toy/other.py": OTHER.replace("def second", "def _more():\n    return 1\n\n\ndef second")},
+    ),
+    Case(
+        "documentation that a decorator copies",
+        {"toy/feature.py": COPIES_DOCUMENTATION},
+        {"toy/feature.py": COPIES_DOCUMENTATION.replace("Helps.", "Helps much.")},
+    ),
+    Case(
+        "names in __all__",
+        {"toy/feature.py": USER, "toy/other.py": OTHER + "\n\n__all__ = ['Base', 'first']\n"},
+        {
+            "toy/other.py": OTHER
+            + "\n\ndef third():\n    return 3\n\n\n__all__ = ['Base', 'first', 'third']\n"
+        },
+    ),
+    changed("annotation of a function that runs", "def helper(n=2)", "def helper(n: int = 2)"),
+]
+
 HARMLESS = [
+    *HARMLESS_DEFINITIONS,
     beside("address in a variable", {"README.md": "more"}, **{"toy/feature.py": KEEPS_AN_ADDRESS}),
     changed("comment", "# The work.", "# All of the work, explained."),
     changed("comment with other letters", "# The work.", "# Wörk ✓"),
@@ -131,7 +310,6 @@ HARMLESS = [
 ]
 # Timed, because the effect of such a change is not followed.
 TIMED = [
-    changed("annotation of a function that runs", "def helper(n=2)", "def helper(n: int = 2)"),
     changed("constant that nothing reads", "NAMES =", "UNREAD = 1\nNAMES ="),
     changed("local name", "return n * SIZE", "product = n * SIZE\n    return product"),
 ]

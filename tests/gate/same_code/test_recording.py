@@ -18,11 +18,19 @@ SCOPE: dict[str, Any] = {
     "uses_scopes": ["conftest"],
     "compilers": [],
     "ran": [["toy.py", 1, "run"]],
-    "names": ["getattr"],
+    "mentions": [["getattr", "global", "toy.py"]],
     "lookups": [["toy.py", 1]],
     "digest": "0",
 }
-DOCUMENT: dict[str, Any] = {"scopes": {COMMON: SCOPE}, "loaded": ["toy.py"], "facts": {"Python": "3.12"}}
+DOCUMENT: dict[str, Any] = {
+    "scopes": {COMMON: SCOPE},
+    "loaded": ["toy.py"],
+    "facts": {"Python": "3.12"},
+    "loads": ["toy"],
+    "unseen_loads": [],
+    "modules": {"toy.py": ["toy"]},
+    "class_problems": [["toy.py", "C", "the metaclass M may look through C"]],
+}
 WRONG: list[Any] = [
     None,
     5,
@@ -86,7 +94,7 @@ def evidence(folder: Path, head: Recording) -> PairEvidence:
 
 def head_of(folder: Path, facts: dict[str, str] | None = None, **scope: Any) -> Recording:
     document = copy.deepcopy(DOCUMENT)
-    nothing: dict[str, Any] = {key: [] for key in ("uses", "uses_scopes", "ran", "names", "lookups")}
+    nothing: dict[str, Any] = {key: [] for key in ("uses", "uses_scopes", "ran", "mentions", "lookups")}
     document["scopes"][COMMON] |= nothing | scope
     recording = read(folder, document | ({} if facts is None else {"facts": facts}))
     assert recording is not None
@@ -101,7 +109,7 @@ def test_facts_that_a_side_leaves_out_differ(tmp_path: Path, facts: dict[str, st
 @pytest.mark.parametrize("file", ["absent.py", "../../etc/passwd", "/etc/passwd", "."])
 def test_a_lookup_in_a_file_that_is_not_there_counts_as_a_use(tmp_path: Path, file: str) -> None:
     found = uses(tmp_path, head_of(tmp_path, lookups=[[file, 1]]))
-    assert found == [f"{file}:1 may look up more, which only one side defines"]
+    assert found == [f"{file}:1 may look up more, which differs"]
     assert not uses(tmp_path, head_of(tmp_path, lookups=[["toy.py", 1]]))  # it computes no name
 
 

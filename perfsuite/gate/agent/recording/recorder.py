@@ -11,19 +11,21 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from json import dumps, loads  # before the project can replace them
 from pathlib import Path
-from types import CodeType
+from types import CodeType, ModuleType
 from typing import Any
 
 from ..optional import uses_device
 from ..variables import TORCH_ADDRESS_VARIABLE
+from .classes import class_problem
 from .code_monitor import CodeMonitor
 from .file_monitor import FileMonitor
 from .lookups import GIT_ENTRY, LookupMonitor
+from .mentions import IS_FUNCTION, Mention, mentions
+from .module_loads import LoadMonitor
 from .project_files import ProjectFiles
 
 COMMON = "common"  # the scope of what belongs to no single test
 INSTALLED_FOLDERS = (".venv/", "site-packages/")
-IS_FUNCTION = 0x1  # CO_OPTIMIZED: neither a module's nor a class's own code
 ATTRIBUTE_LOOKUPS = frozenset({"getattr", "hasattr"})
 IGNORED_VARIABLES = ("PERFSUITE_GATE_", "PYTEST_", TORCH_ADDRESS_VARIABLE)  # prefixes
 
@@ -47,9 +49,12 @@ class Recorder:
         self._scope = self.scopes[COMMON]
         self._files = ProjectFiles(request["root"])
         self._sources = frozenset(name for name in request["names"] if name.endswith(".py"))
+        self._revealing = frozenset(request["revealing_names"])
+        self._bound = frozenset(request["bound_names"])
         self.code = CodeMonitor(self._files)
         self._opened = FileMonitor()
         self._lookups = LookupMonitor(self._files, self._sources, request["one_sided"], self.note)
+        self._loads = LoadMonitor()
         self._usage = _children_usage()
         self._preloaded: list[str] = []
 
@@ -64,6 +69,8 @@ class Recorder:
     def start(self) -> None:
         self._note_loaded()
         self._lookups.start()
+        if self.request["loads"]:
+            sys.meta_path.insert(0, self._loads)
         with self._lookups.own_profile():
             self.code.start()
         self._select()
@@ -108,12 +115,15 @@ class Recorder:
         return {
             "scopes": {name: self._describe_scope(scope) for name, scope in self.scopes.items()},
             "loaded": sorted(ran | set(self._preloaded)),
+            "loads": self._loads.seen(self.request["loads"]),
+            "unseen_loads": self._loads.unseen(self.request["loads"]),
+            "modules": {file: sorted(modules) for file, modules in self._modules().items()},
+            "class_problems": self._class_problems(),
             "facts": {"Python": sys.version, **self._environment()},
         }
 
     def _describe_scope(self, scope: ScopeActivity) -> dict[str, Any]:
         codes = list(scope.codes.values())
-        wanted = set(self.request["wanted_names"])
         return {
             "uses": [[kind, phrase] for phrase, kind in scope.uses.items()],
             "uses_scopes": sorted(scope.uses_scopes),
@@ -125,7 +135,7 @@ class Recorder:
                     if (name := self._files.name(code.co_filename)) in self._sources
                 }
             ),
-            "names": sorted({name for code in codes for name in self._mentioned(code) & wanted}),
+            "mentions": sorted({each for code in codes for each in self._mentions(code)}),
             "lookups": sorted(
                 {
                     (self._files.name(code.co_filename), code.co_firstlineno)
@@ -144,11 +154,31 @@ class Recorder:
             ),
         }
 
-    def _mentioned(self, code: CodeType) -> set[str]:
-        """The names and texts in a code object, except where a differing module only defines them."""
-        if not code.co_flags & IS_FUNCTION and self._files.name(code.co_filename) in self._sources:
-            return set()
-        return {*code.co_names, *(text for text in _texts(code.co_consts))}
+    def _mentions(self, code: CodeType) -> Iterator[Mention]:
+        """The wanted names in a code object. A differing module's own code only defines what it binds."""
+        file = self._files.name(code.co_filename)
+        only_defines = not code.co_flags & IS_FUNCTION and file in self._sources
+        return mentions(code, self._revealing if only_defines else self._revealing | self._bound, file)
+
+    def _modules(self) -> dict[str, dict[str, ModuleType]]:
+        """The modules made from each differing file, by name."""
+        found: dict[str, dict[str, ModuleType]] = {}
+        for name, module in list(sys.modules.items()):
+            file = self._files.name(getattr(module, "__file__", None) or "")
+            if file in self._sources:
+                found.setdefault(file, {})[name] = module
+        return found
+
+    def _class_problems(self) -> list[tuple[str, str, str]]:
+        """The file, the class and what may look through its methods."""
+        modules = self._modules()
+        return [
+            (file, name, problem)
+            for file, names in self.request["classes"].items()
+            for name in names
+            for module in modules.get(file, {}).values()
+            if (problem := class_problem(module, name, self._files))
+        ]
 
     def _names(self, codes: Iterable[CodeType]) -> set[str]:
         return {self._files.name(code.co_filename) for code in codes}
@@ -194,14 +224,6 @@ class Recorder:
             for name, value in sorted(os.environ.items())
             if not name.startswith(IGNORED_VARIABLES)
         }
-
-
-def _texts(constants: Iterable[object]) -> Iterator[str]:
-    for constant in constants:
-        if isinstance(constant, str):
-            yield constant
-        elif isinstance(constant, tuple | frozenset):
-            yield from _texts(constant)
 
 
 def _digest(lines: Iterable[str]) -> str:

@@ -1,0 +1,48 @@
+"""Whether anything looks through the methods of a class while it is made or used, but by their names."""
+
+from __future__ import annotations
+
+import sys
+from abc import ABCMeta
+from types import ModuleType
+from typing import Any
+
+from .project_files import ProjectFiles
+
+# Bases of other packages that reach methods of a class by calling them, and nothing else.
+PLAIN_BASES = frozenset(
+    {
+        *("builtins.object", "abc.ABC", "typing.Generic", "builtins.Exception", "builtins.BaseException"),
+        *("torch.nn.modules.module.Module", "torch.nn.modules.container.Sequential"),
+        *("torch.utils.data.dataset.Dataset", "torch.utils.data.dataset.IterableDataset"),
+        *("torch.utils.data.sampler.Sampler", "torch.optim.optimizer.Optimizer"),
+    }
+)
+PLAIN_MODULES = frozenset({"collections.abc"})
+
+
+def class_problem(module: ModuleType, qualified_name: str, files: ProjectFiles) -> str:
+    """What may look through the methods of this class; empty where nothing does."""
+    found: Any = module
+    for part in qualified_name.split("."):
+        found = vars(found).get(part) if isinstance(found, type | ModuleType) else None
+    if not isinstance(found, type):
+        return f"{qualified_name} is not found"
+    metaclass = type(found)
+    if metaclass is not type and metaclass is not ABCMeta:
+        return f"the metaclass {_full_name(metaclass)} may look through {qualified_name}"
+    for base in found.__mro__[1:]:
+        is_plain = _full_name(base) in PLAIN_BASES or base.__module__ in PLAIN_MODULES
+        if not is_plain and not _is_own(base, files):
+            return f"{_full_name(base)} may look through {qualified_name}"
+    return ""
+
+
+def _full_name(found: type) -> str:
+    return f"{found.__module__}.{found.__qualname__}"
+
+
+def _is_own(found: type, files: ProjectFiles) -> bool:
+    """Whether this class is made in a file of the project."""
+    file = getattr(sys.modules.get(found.__module__), "__file__", None)
+    return bool(file) and bool(files.name(file))

@@ -1,0 +1,36 @@
+"""Record in which order modules are loaded: an import of a module that is there already only binds a name."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+LOADING_FUNCTION = "_find_and_load_unlocked"  # of importlib; others only look whether a module is there
+
+
+class LoadMonitor:
+    """Notes every search for a module that is about to be loaded, while it is on `sys.meta_path`."""
+
+    def __init__(self) -> None:
+        self._before = frozenset(sys.modules)
+        self._names: list[str] = []  # in order; a module that is loaded again is there again
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        """Find nothing, and leave it to the other finders."""
+        frame = sys._getframe(1).f_back
+        if frame is not None and frame.f_code.co_name == LOADING_FUNCTION:
+            self._names.append(name)
+
+    def seen(self, last_parts: Iterable[str]) -> list[str]:
+        """The names that end with one of these parts, in the order in which they were loaded."""
+        return _ending(self._names, last_parts)
+
+    def unseen(self, last_parts: Iterable[str]) -> list[str]:
+        """Those that were loaded at an unknown moment: an earlier finder found them, or none did."""
+        return _ending(sorted(sys.modules.keys() - self._before - set(self._names)), last_parts)
+
+
+def _ending(names: Iterable[str], last_parts: Iterable[str]) -> list[str]:
+    wanted = frozenset(last_parts)
+    return [name for name in names if name.rpartition(".")[2] in wanted]
