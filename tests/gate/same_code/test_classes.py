@@ -11,25 +11,29 @@ import pytest
 from perfsuite.gate.agent.recording.classes import PLAIN_BASES, class_problem
 from perfsuite.gate.agent.recording.project_files import ProjectFiles
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
+
+from torch import nn
+from torch.autograd import Function as TorchFunction
+from torch.utils.data import DataLoader, Dataset
 
 number = 1
 
 
-class Model(torch.nn.Module):
+class Model(nn.Module):
     class Inner:
         pass
 
 
-class Images(torch.utils.data.Dataset):
+class Images(Dataset[int]):
     pass
 
 
-class Function(torch.autograd.Function):
+class Function(TorchFunction):
     pass
 
 
-class Loader(torch.utils.data.DataLoader):
+class Loader(DataLoader[int]):
     pass
 
 
