@@ -235,11 +235,12 @@ def plant(arguments: argparse.Namespace) -> None:
     """Run whole gates with one workload made slower by each size; with --faster, in base instead."""
     until = time.time() + 60 * arguments.minutes
     names = {percent: plant_file_name(percent, arguments.faster) for percent in arguments.percent}
-    unit_rate = units_per_percent()
+    unit_rate: dict[str, float] = {}
     while time.time() < until:
         done = min(len(read_records(name)) for name in names.values())
         if done >= arguments.gates:
             break
+        unit_rate = unit_rate or units_per_percent()
         chosen = {percent: NAMES[(done + project) % len(NAMES)] for project, percent in enumerate(names)}
         units = {p: max(1, round(p * unit_rate[workload])) for p, workload in chosen.items()}
         plants = {f"{workload}.{PLANTED_STAGE[workload]}": units[p] for p, workload in chosen.items()}

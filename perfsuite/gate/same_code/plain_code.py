@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 
 # Decorators that do nothing but wrap. Any other may run code, register the function or read its text.
 PLAIN_DECORATORS = frozenset({"staticmethod", "classmethod", "property"})
+BUILTINS = PLAIN_DECORATORS | {"frozenset"}
 # Decorators of the standard library that read no annotations, and the modules that have them.
 MARKERS = {"overload": "typing", "final": "typing", "override": "typing", "abstractmethod": "abc"}
 STANDARD_NAMES = {**MARKERS, "TYPE_CHECKING": "typing"}
@@ -35,10 +37,9 @@ def is_documentation(statement: ast.stmt) -> bool:
     )
 
 
-def has_plain_decorators(node: Definition, others: frozenset[str] = frozenset()) -> bool:
-    return all(
-        isinstance(each, ast.Name) and each.id in PLAIN_DECORATORS | others for each in node.decorator_list
-    )
+def has_decorators_of(node: Definition, known: AbstractSet[str]) -> bool:
+    """Whether all of its decorators are among these names."""
+    return all(isinstance(each, ast.Name) and each.id in known for each in node.decorator_list)
 
 
 def annotated_parts(node: FunctionNode) -> list[ast.arg]:
@@ -57,19 +58,22 @@ def is_plain_annotation(node: ast.expr) -> bool:
     return all(isinstance(part, PLAIN_ANNOTATION) for part in ast.walk(node))
 
 
-def is_plain_function(node: FunctionNode) -> bool:
-    """Whether defining this function has no effect but to bind its name."""
+def is_plain_function(node: FunctionNode, standard: AbstractSet[str]) -> bool:
+    """Whether defining this function has no effect but to bind its name.
+
+    `standard` are the names that mean in its module what they mean in Python.
+    """
     defaults = [*node.args.defaults, *(each for each in node.args.kw_defaults if each)]
     is_special = node.name.startswith(("__", "pytest_"))
     return (
         not is_special
-        and has_plain_decorators(node)
+        and has_decorators_of(node, PLAIN_DECORATORS & standard)
         and has_plain_annotations(node)
         and all(_is_constant(each) for each in defaults)
     )
 
 
-def is_plain_class(node: ast.ClassDef) -> bool:
+def is_plain_class(node: ast.ClassDef, standard: AbstractSet[str]) -> bool:
     """Whether defining this class has no effect but to bind its name, whatever its methods do."""
     if node.bases or node.keywords or node.decorator_list:
         return False
@@ -81,13 +85,13 @@ def is_plain_class(node: ast.ClassDef) -> bool:
         or (
             isinstance(statement, FunctionNode)
             and names[statement.name] == 1
-            and is_plain_function(statement)
+            and is_plain_function(statement, standard - names.keys())
         )
         for statement in node.body
     )
 
 
-def is_for_type_checkers(statement: ast.stmt, standard: frozenset[str]) -> bool:
+def is_for_type_checkers(statement: ast.stmt, standard: AbstractSet[str]) -> bool:
     """Whether it is `if TYPE_CHECKING:`, which never runs."""
     match statement:
         case ast.If(test=ast.Name(id="TYPE_CHECKING"), orelse=[]):
@@ -101,7 +105,7 @@ def is_bare_annotation(statement: ast.AnnAssign) -> bool:
     return is_name and statement.value is None and is_plain_annotation(statement.annotation)
 
 
-def is_plain_value(node: ast.expr | None, standard_names: frozenset[str]) -> bool:
+def is_plain_value(node: ast.expr | None, standard_names: AbstractSet[str]) -> bool:
     """Whether a value is made of constants, by the language itself or by `re`."""
     match node:
         case ast.Constant():
@@ -126,7 +130,7 @@ def is_plain_value(node: ast.expr | None, standard_names: frozenset[str]) -> boo
 
 
 def standard_names(body: Iterable[ast.stmt], bound: Counter[str]) -> frozenset[str]:
-    """Which of `re`, `frozenset` and STANDARD_NAMES mean in a module what they mean in Python."""
+    """Which of `re`, BUILTINS and STANDARD_NAMES mean in a module what they mean in Python."""
     imported = {
         alias.name
         for statement in body
@@ -139,7 +143,7 @@ def standard_names(body: Iterable[ast.stmt], bound: Counter[str]) -> frozenset[s
             else statement.level == 0 and STANDARD_NAMES.get(alias.name) == statement.module
         )
     }
-    return frozenset({name for name in imported if bound[name] == 1} | ({"frozenset"} - bound.keys()))
+    return frozenset({name for name in imported if bound[name] == 1} | (BUILTINS - bound.keys()))
 
 
 def bound_names(body: Iterable[ast.stmt]) -> Iterator[str]:
@@ -155,6 +159,10 @@ def bound_names(body: Iterable[ast.stmt]) -> Iterator[str]:
                 yield from (imported_name(node, alias) for alias in node.names)
             elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store | ast.Del):
                 yield node.id
+            elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
+                yield node.name
+            elif isinstance(node, ast.MatchMapping) and node.rest:
+                yield node.rest
 
 
 def imported_name(statement: ast.Import | ast.ImportFrom, alias: ast.alias) -> str:

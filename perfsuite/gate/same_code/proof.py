@@ -18,12 +18,12 @@ from perfsuite.gate.agent.recording.mentions import GLOBAL, IMPORTED
 from perfsuite.gate.same_code import revealing_names
 from perfsuite.gate.same_code.recording import COMMON, RecordedScope, Recording
 from perfsuite.gate.same_code.side_diff import SideDiff, may_be_module
-from perfsuite.gate.same_code.source_diff import SourceChange, has_computed_lookup
+from perfsuite.gate.same_code.source_diff import MODULE_CODE, SourceChange, has_computed_lookup
 from perfsuite.paths import resolves_inside
 
 T = TypeVar("T")
-MODULE_CODE = "<module>"  # its first line may be that of a function
 NOT_RECORDED = "it was not recorded"
+NOT_OWN = r"(?<!id=)(?<!arg=)(?<!asname=)(?<!Def\(name=)"  # before a name in a syntax tree
 STAR_IMPORT = re.compile(rb"\bfrom\b([.\w\s\\]*?)\bimport[\s\\]*\*")
 
 
@@ -94,14 +94,38 @@ class PairEvidence:
             change = self.diff.sources.get(file)
             if change is None:
                 yield f"{file}: {name} ran, which only {side} has"
-            elif change.import_difference:
-                yield f"{file} differs where it is imported: {change.import_difference}"
+            elif difference := change.import_difference or self._uses_at_import.get(file, ""):
+                yield f"{file} differs where it is imported: {difference}"
             elif loaded := self._loaded_by(side, file, change):
                 yield f"{file} differs where it is imported: {loaded} may be loaded there"
             elif name != MODULE_CODE and (function := change.changed_function_at(side, line)):
                 yield f"{file}: {function} differs"
             elif change.classes:
                 yield from (f"{file}: {problem}" for problem in self._class_problems(side, file))
+
+    @cached_property
+    def _uses_at_import(self) -> Mapping[str, str]:
+        """By differing file: what its module uses at import of the names that differ in any module."""
+        return {
+            file: f"{name}, which is used at import"
+            for file, change in self._loaded_changes(lambda file: self.diff.sources[file]).items()
+            for other, names in self._changed_names.items()
+            for name in sorted(names, reverse=True)
+            if self._is_used_at_import(file, change, other, name)
+        }
+
+    def _is_used_at_import(self, file: str, change: SourceChange, other: str, name: str) -> bool:
+        is_starred = name in self.diff.sources[other].starred_names and self._is_starred(other)
+        if any(
+            imported == name and (is_starred or self._may_be_module(other, module))
+            for module, imported in change.imported
+        ):
+            return True
+        # Another module's name is not meant by a variable, a parameter or a definition of this one.
+        quoted = re.escape(f"'{name}'")
+        way = quoted if other == file or is_starred else NOT_OWN + quoted
+        in_path = rf"value=['\"][^\s'\"]*\b{re.escape(name)}\b"
+        return re.search(f"{way}|{in_path}", change.import_text) is not None
 
     def _class_problems(self, side: str, file: str) -> Sequence[str]:
         recording = self.recordings[side]
@@ -129,25 +153,28 @@ class PairEvidence:
         exporters = self._loaded_changes(lambda file: self.diff.sources[file].has_other_exports)
         if exporters and revealing_names.EXPORT_NAMES & scope.names:
             yield f"__all__ of {next(iter(exporters))} may be read, which differs"
+        exporters = self._loaded_changes(lambda file: self.diff.sources[file].has_other_exported_names)
         if exported := next((file for file in exporters if self._is_starred(file)), ""):
             yield f"all names of {exported} are imported somewhere, and differ"
-        names = self._loaded_changes(lambda file: self.diff.sources[file].names)
-        if not names:
-            return
         for name, how, where in scope.mentions:
-            if any(self._may_mean(file, name, how, where) for file in names):
+            if any(self._may_mean(file, name, how, where) for file in self._changed_names):
                 yield f"{name}, which differs, is mentioned"
-        first = f"{min(frozenset().union(*names.values()))}, which differs"
+        reordered = self._loaded_changes(lambda file: self.diff.sources[file].has_other_order)
         listing = revealing_names.LISTING_NAMES & scope.names
         listing |= revealing_names.LISTING_BUILTINS & scope.variables
-        if listing:
-            yield f"{min(listing)} may show {first}"
-        for file, line in scope.lookups:
+        if listing and (listed := [*self._changed_names, *reordered]):
+            yield f"{min(listing)} may show names of {listed[0]}, which differ"
+        for file, line, name in scope.lookups if self._changed_names else ():
             path = self.roots[side] / file
             # A recording may be forged, and name any file.
             is_known = resolves_inside(path, self.roots[side]) and path.is_file()
-            if not is_known or has_computed_lookup(path.read_bytes(), line):
-                yield f"{file}:{line} may look up {first}"
+            if not is_known or has_computed_lookup(path.read_bytes(), line, name):
+                yield f"{file}:{line} may look up names of {next(iter(self._changed_names))}, which differ"
+
+    @cached_property
+    def _changed_names(self) -> Mapping[str, frozenset[str]]:
+        """By differing file that was loaded: the names that differ."""
+        return self._loaded_changes(lambda file: self.diff.sources[file].names)
 
     def _may_mean(self, file: str, name: str, how: str, where: str) -> bool:
         """Whether a mention of a name may mean one of this file that differs."""
@@ -179,17 +206,20 @@ class PairEvidence:
     def _text_uses(self, scope: RecordedScope) -> Iterator[str]:
         """Uses of documentation or of code that did not run."""
         documented = self._loaded_changes(lambda file: self.diff.sources[file].has_other_documentation)
-        if documented and (readers := sorted(revealing_names.DOCUMENTATION_NAMES & scope.names)):
-            yield f"{readers[0]} may read the documentation in {next(iter(documented))}, which differs"
+        if documented and (readers := revealing_names.DOCUMENTATION_NAMES & scope.names):
+            yield f"{min(readers)} may read the documentation in {next(iter(documented))}, which differs"
         annotated = self._loaded_changes(lambda file: self.diff.sources[file].has_other_annotations)
-        if annotated and (readers := sorted(revealing_names.ANNOTATION_NAMES & scope.names)):
-            yield f"{readers[0]} may read annotations in {next(iter(annotated))}, which differ"
+        readers = revealing_names.ANNOTATION_NAMES & scope.names
+        readers |= frozenset().union(*(recording.import_hooks for recording in self.recordings.values()))
+        if annotated and readers:
+            yield f"{min(readers)} may read annotations in {next(iter(annotated))}, which differ"
         functions = self._loaded_changes(lambda file: any(self.diff.sources[file].functions.values()))
+        functions |= self._loaded_changes(lambda file: self.diff.sources[file].has_other_order)
         if not functions:
             return
         first = f"functions in {next(iter(functions))}, which differ"
-        if readers := sorted(revealing_names.CODE_NAMES & scope.names):
-            yield f"{readers[0]} may read {first}"
+        if readers := revealing_names.CODE_NAMES & scope.names:
+            yield f"{min(readers)} may read {first}"
         hidden = revealing_names.COMPILATION_NAMES & scope.names
         for compiler in scope.compilers:
             if compiler != "torch.compile" or hidden:

@@ -26,7 +26,7 @@ class RecordedScope:
     compilers: tuple[str, ...] = ()  # of bytecode
     ran: tuple[tuple[str, int, str], ...] = ()  # code of differing files: file, first line, name
     mentions: tuple[tuple[str, str, str], ...] = ()  # of wanted names: agent/recording/mentions.py
-    lookups: tuple[tuple[str, int], ...] = ()  # code that calls getattr or hasattr: file, first line
+    lookups: tuple[tuple[str, int, str], ...] = ()  # code that looks up attributes: file, first line, name
     digest: str = ""  # of the names of everything of the project that ran
 
     @property
@@ -50,6 +50,7 @@ class Recording:
     loads: tuple[str, ...] = ()  # modules in the order in which they were loaded, those asked for
     unseen_loads: frozenset[str] = frozenset()  # those of which it is not known when
     modules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by differing file
+    import_hooks: frozenset[str] = frozenset()  # packages that change modules while they are loaded
     class_problems: tuple[tuple[str, str, str], ...] = ()  # the file, the class and the problem
 
 
@@ -88,6 +89,7 @@ def read_recording(path: Path) -> Recording | None:
             loads=tuple(map(_text, data["loads"])),
             unseen_loads=_texts(data["unseen_loads"]),
             modules={name: tuple(map(_text, modules)) for name, modules in data["modules"].items()},
+            import_hooks=_texts(data["import_hooks"]),
             class_problems=tuple(map(_three_texts, data["class_problems"])),
         )
     except (UsageError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
@@ -116,6 +118,6 @@ def _scope(data: Mapping[str, Any]) -> RecordedScope:
         compilers=tuple(map(_text, data["compilers"])),
         ran=tuple((_text(file), int(line), _text(name)) for file, line, name in data["ran"]),
         mentions=tuple(map(_three_texts, data["mentions"])),
-        lookups=tuple((_text(file), int(line)) for file, line in data["lookups"]),
+        lookups=tuple((_text(file), int(line), _text(name)) for file, line, name in data["lookups"]),
         digest=_text(data["digest"]),
     )

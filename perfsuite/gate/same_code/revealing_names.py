@@ -5,15 +5,17 @@ from __future__ import annotations
 # Code that lists what a module or class defines, or computes the code that it runs.
 LISTING_BUILTINS = frozenset({"dir", "vars", "globals", "locals", "eval", "exec"})
 LISTING_NAMES = frozenset(
-    {"builtins", "__builtins__", "getmembers", "__dict__", "__subclasses__", "iter_modules"}
-    | {"runtime_checkable", "isabstract", "__abstractmethods__"}
+    {"builtins", "__builtins__", "getmembers", "getmembers_static", "classify_class_attrs", "__dict__"}
+    | {"__subclasses__", "iter_modules", "runtime_checkable", "isabstract", "__abstractmethods__"}
+    | {"Mock", "MagicMock", "AsyncMock", "create_autospec"}
 )
 EXPORT_NAMES = frozenset({"__all__"})
 DOCUMENTATION_NAMES = frozenset({"__doc__", "getdoc", "getcomments"})
 ANNOTATION_NAMES = frozenset(
     {"__annotations__", "__annotate__", "annotationlib", "get_annotations", "get_type_hints"}
     | {"get_overloads", "signature", "getfullargspec", "singledispatch", "dataclass", "make_dataclass"}
-    | {"beartype", "typechecked", "validate_call", "infer_schema", "script"}
+    | {"Signature", "from_callable", "singledispatchmethod", "script", "infer_schema", "validate_call"}
+    | {"beartype", "typechecked", "jaxtyped"}
 )
 CODE_NAMES = frozenset({"__code__", "co_code", "getsource", "getsourcelines", "get_instructions", "marshal"})
 # Code that takes another way while torch.compile compiles it.

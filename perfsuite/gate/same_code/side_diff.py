@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from perfsuite.gate.same_code.source_diff import SourceChange, compare_sources
 from perfsuite.gate.same_code.tree_diff import compare_trees
 
 MAX_FILES = 5000  # that differ; more are not watched
-NOT_OWN = r"(?<!id=)(?<!arg=)(?<!asname=)(?<!Def\(name=)"  # before a name in a syntax tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,29 +72,8 @@ def diff_sides(base: Path, head: Path) -> SideDiff:
         for name in sorted(trees.changed)
         if name.endswith(".py") and not (base / name).is_symlink() and not (head / name).is_symlink()
     }
-    sources = {
-        name: replace(change, import_difference=change.import_difference or _use_at_import(name, sources))
-        for name, change in sources.items()
-    }
     links = [name for name in sorted(trees.names) if (base / name).is_symlink() or (head / name).is_symlink()]
     problem = f"{links[0]} is a link and differs" if links else ""
     if len(trees.names) > MAX_FILES:
         problem = f"{len(trees.names)} files differ, expected at most {MAX_FILES}"
     return SideDiff(names=trees.names, one_sided=trees.one_sided, sources=sources, problem=problem)
-
-
-def _use_at_import(file: str, sources: Mapping[str, SourceChange]) -> str:
-    """What a module uses at import of the names that differ in any module; empty where it uses none."""
-    change = sources[file]
-    is_starring = "alias(name='*')" in change.import_text
-    for other, its_change in sources.items():
-        for name in sorted(its_change.names):
-            quoted = re.escape(f"'{name}'")
-            # Another module's name is not meant by a variable, a parameter or a definition of this one.
-            pattern = quoted if other == file or is_starring else NOT_OWN + quoted
-            is_imported = any(
-                imported == name and may_be_module(other, module) for module, imported in change.imported
-            )
-            if is_imported or re.search(pattern, change.import_text):
-                return f"{name}, which is used at import"
-    return ""

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from perfsuite.gate.same_code.plain_code import FunctionNode
 from perfsuite.gate.same_code.source_parts import Function, SourceParts, split_source
 from perfsuite.gate.side_process import SIDES
 
-LOOKUPS = frozenset({"getattr", "hasattr"})
+MODULE_CODE = "<module>"
+# Functions that look up attributes, and which of their arguments are the names.
+NAME_ARGUMENTS = {
+    **dict.fromkeys(("getattr", "hasattr", "getattr_static"), slice(1, 2)),
+    "__getattribute__": slice(-1, None),
+    "attrgetter": slice(None),
+    "methodcaller": slice(1),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,11 +27,13 @@ class SourceChange:
 
     import_difference: str = ""  # what differs in the code that runs at import; empty where nothing does
     functions: Mapping[str, tuple[Function, ...]] = field(default_factory=dict)  # by side: those that differ
-    names: frozenset[str] = frozenset()  # that only one side binds, or to something else
+    names: frozenset[str] = frozenset()  # bound on one side only, to something else, or at another moment
     starred_names: frozenset[str] = frozenset()  # those of them that an import of all names may bind
     loads: frozenset[str] = frozenset()  # modules that only one side imports, as written
     classes: frozenset[str] = frozenset()  # with bases, whose methods or annotations differ
-    has_other_exports: bool = False  # other names in `__all__`
+    has_other_order: bool = False  # of definitions
+    has_other_exports: bool = False  # in `__all__`, if only in another order
+    has_other_exported_names: bool = False
     has_other_documentation: bool = False
     has_other_annotations: bool = False
     import_text: str = ""  # what runs at import, as a syntax tree, where both sides agree on it
@@ -36,6 +46,7 @@ class SourceChange:
             or any(self.functions.values())
             or self.names
             or self.loads
+            or self.has_other_order
             or self.has_other_exports
             or self.has_other_annotations
         )
@@ -58,11 +69,13 @@ def compare_sources(base: bytes, head: bytes) -> SourceChange:
         parts = {"base": split_source(base), "head": split_source(head)}
     except (SyntaxError, ValueError, RecursionError) as error:
         return SourceChange(import_difference=f"cannot be parsed ({error})")
-    changed = _changed_bindings(parts["base"], parts["head"])
-    annotated = _changed_annotations(parts["base"], parts["head"], changed)
     loads = {side: {each.loads for each in parts[side].statements if each.loads} for side in SIDES}
     one_sided_loads = frozenset(loads["base"] ^ loads["head"])
-    names = _bound_names(parts, changed)
+    changed = _changed_bindings(parts["base"], parts["head"])
+    moved = _moved_bindings(parts["base"], parts["head"], changed, one_sided_loads)
+    annotated = _changed_annotations(parts["base"], parts["head"], changed)
+    reordered = _reordered(parts["base"], parts["head"])
+    names = _bound_names(parts, changed | moved)
     return SourceChange(
         import_difference=_import_difference(parts["base"], parts["head"], one_sided_loads),
         functions=_changed_functions(parts["base"], parts["head"], changed),
@@ -71,8 +84,10 @@ def compare_sources(base: bytes, head: bytes) -> SourceChange:
             name for name in names if any(each.may_pass_on(name) for each in parts.values())
         ),
         loads=one_sided_loads,
-        classes=_inheriting_classes(parts, changed | annotated),
-        has_other_exports=parts["base"].exports != parts["head"].exports,
+        classes=_inheriting_classes(parts, changed | moved | annotated | reordered),
+        has_other_order=bool(reordered),
+        has_other_exports=parts["base"].exports_text != parts["head"].exports_text,
+        has_other_exported_names=parts["base"].exports != parts["head"].exports,
         has_other_documentation=parts["base"].documentation != parts["head"].documentation,
         has_other_annotations=bool(annotated),
         import_text=" ".join(each.text for each in parts["base"].statements),
@@ -102,6 +117,31 @@ def _changed_bindings(base: SourceParts, head: SourceParts) -> frozenset[str]:
     """By qualified name: those that only one side has, or that differ."""
     keys = base.bindings.keys() | head.bindings.keys()
     return frozenset(key for key in keys if base.bindings.get(key) != head.bindings.get(key))
+
+
+def _moved_bindings(
+    base: SourceParts, head: SourceParts, changed: frozenset[str], one_sided_loads: frozenset[str]
+) -> frozenset[str]:
+    """By qualified name: those that other statements come before."""
+
+    def place(parts: SourceParts, key: str) -> int:
+        before = parts.statements[: parts.bindings[key].position]
+        return sum(each.loads not in one_sided_loads for each in before)
+
+    common = (base.bindings.keys() & head.bindings.keys()) - changed
+    return frozenset(key for key in common if place(base, key) != place(head, key))
+
+
+def _reordered(base: SourceParts, head: SourceParts) -> frozenset[str]:
+    """By qualified name: the definitions of both sides, in each scope where their order differs."""
+    found: set[str] = set()
+    for one, other in ((base.bindings, head.bindings), (base.functions, head.functions)):
+        for scope in {key.rpartition(".")[0] for key in one}:
+            keys = [[key for key in each if key.rpartition(".")[0] == scope] for each in (one, other)]
+            common = set(keys[0]) & set(keys[1])
+            if [key for key in keys[0] if key in common] != [key for key in keys[1] if key in common]:
+                found |= common
+    return frozenset(found)
 
 
 def _changed_annotations(base: SourceParts, head: SourceParts, changed: frozenset[str]) -> frozenset[str]:
@@ -155,37 +195,70 @@ def _with_outer(key: str) -> list[str]:
 
 def _imported_names(parts: SourceParts, changed: frozenset[str]) -> frozenset[tuple[str, str]]:
     """The module, as written, and the name of each unchanged import of a name."""
-    keys = [key for key in parts.bindings if key.startswith("import ") and key not in changed]
-    pairs = [parts.bindings[key].text.split(":") for key in keys]
-    return frozenset((module, name) for module, name in pairs if module)
+    found = set()
+    for key in parts.bindings.keys() - changed:
+        if key.startswith("import "):
+            module, name = parts.bindings[key].text.split(":")
+            # `import a.b as c` looks up `b` in `a`.
+            package, _, last = name.rpartition(".")
+            found.add((module, name) if module else (package, last))
+    return frozenset(found)
 
 
-def has_computed_lookup(source: bytes, first_line: int) -> bool:
-    """Whether the function that starts at this line looks up an attribute whose name it computes.
+def has_computed_lookup(source: bytes, first_line: int, name: str) -> bool:
+    """Whether the code of this name that starts at this line may look up an attribute by a computed name.
 
-    >>> has_computed_lookup(b"def f(o, n):\\n    return hasattr(o, n)", 1)
+    >>> has_computed_lookup(b"def f(o, n):\\n    return hasattr(o, n)", 1, "f")
     True
-    >>> has_computed_lookup(b"def f(o):\\n    return hasattr(o, 'n')", 1)
+    >>> has_computed_lookup(b"def f(o):\\n    return hasattr(o, 'n')", 1, "f")
     False
     """
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError):
         return True
-    found = [node for node in ast.walk(tree) if _starts_at(node, first_line)]
-    return any(_is_computed_lookup(node) for scope in found or [tree] for node in ast.walk(scope))
+    if name == MODULE_CODE:
+        return _looks_up([part for statement in tree.body for part in _run_at_import(statement)])
+    found = [node for node in ast.walk(tree) if _is_named(node, first_line, name)]
+    return _looks_up(found or [tree])
 
 
-def _starts_at(node: ast.AST, line: int) -> bool:
-    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+def _run_at_import(statement: ast.stmt) -> list[ast.AST]:
+    """What runs of a statement while its module is imported."""
+    if isinstance(statement, FunctionNode):
+        return [*statement.decorator_list, statement.args]
+    if isinstance(statement, ast.ClassDef):
+        inner = [part for each in statement.body for part in _run_at_import(each)]
+        return [*statement.decorator_list, *statement.bases, *statement.keywords, *inner]
+    return [statement]
+
+
+def _is_named(node: ast.AST, line: int, name: str) -> bool:
+    if isinstance(node, ast.Lambda):
+        return name == "<lambda>" and line == node.lineno
+    if not isinstance(node, FunctionNode) or name != node.name:
         return False
-    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
-    return line == min([node.lineno, *(each.lineno for each in decorators)])
+    return line == min([node.lineno, *(each.lineno for each in node.decorator_list)])
 
 
-def _is_computed_lookup(node: ast.AST) -> bool:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in LOOKUPS:
-        return len(node.args) < 2 or not isinstance(node.args[1], ast.Constant)
-    return isinstance(node, ast.Call) and any(
-        isinstance(each, ast.Name) and each.id in LOOKUPS for each in node.args
+def _looks_up(parts: Sequence[ast.AST]) -> bool:
+    """Whether a function that looks up attributes is used in another way than called with a text."""
+    plain: set[int] = set()
+    nodes = [node for part in parts for node in ast.walk(part)]
+    for node in nodes:
+        if isinstance(node, ast.Call):
+            names = node.args[NAME_ARGUMENTS.get(_function_name(node.func), slice(0))]
+            if names and all(isinstance(each, ast.Constant) for each in names):
+                plain.add(id(node.func))
+    return any(
+        (_function_name(node) in NAME_ARGUMENTS and id(node) not in plain)
+        or (isinstance(node, ast.alias) and node.asname and node.name in NAME_ARGUMENTS)
+        for node in nodes
     )
+
+
+def _function_name(node: ast.AST) -> str:
+    """The name of a function that is named as a variable or an attribute; empty for anything else."""
+    if isinstance(node, ast.Name):
+        return node.id
+    return node.attr if isinstance(node, ast.Attribute) else ""

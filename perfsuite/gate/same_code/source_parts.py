@@ -11,16 +11,18 @@ import copy
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from perfsuite.gate.same_code.plain_code import (
     MARKERS,
+    PLAIN_DECORATORS,
     Definition,
     FunctionNode,
     annotated_parts,
     bound_names,
+    has_decorators_of,
     has_plain_annotations,
-    has_plain_decorators,
     imported_name,
     is_bare_annotation,
     is_documentation,
@@ -56,6 +58,7 @@ class Binding:
 
     name: str  # that it binds
     text: str  # without a function's body
+    position: int = field(default=0, compare=False)  # how many statements are before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class SourceParts:
     documentation: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)  # of functions and names
     exports: frozenset[str] | None = None  # the names in `__all__`, where it is a plain list
+    exports_text: str = ""  # that list
     inheriting: set[str] = field(default_factory=set)  # classes with bases, which may look through methods
 
     def may_pass_on(self, name: str) -> bool:
@@ -117,6 +121,7 @@ class _Splitter:
         self._numbers: Counter[str] = Counter()  # definitions by qualified name
         self._loaded: set[str] = set()  # modules that an earlier statement loads
         self._standard: frozenset[str] = frozenset()
+        self._annotated: Counter[str] = Counter()  # names by scope
 
     def split_module(self, body: Sequence[ast.stmt]) -> None:
         bound = Counter(bound_names(body))
@@ -139,7 +144,7 @@ class _Splitter:
     def _add_binding(self, statement: ast.stmt, scope: _Scope) -> bool:
         """Add what binds names and nothing else; False where this statement does more."""
         if isinstance(statement, ast.AnnAssign) and scope.is_open and is_bare_annotation(statement):
-            self.parts.annotations[f"{scope.prefix}{ast.unparse(statement.target)}:"] = ast.dump(statement)
+            self._note_annotation(statement, scope)
             return True
         if scope.prefix:
             return False
@@ -150,13 +155,22 @@ class _Splitter:
             return True
         exports = _exported_names(statement, scope)
         if exports is not None:
-            self.parts.exports = exports
+            self.parts.exports, self.parts.exports_text = exports, ast.dump(statement)
             return True
         constant = _private_constant(statement, self._standard)
         if constant is None or not scope.may_move(constant.name):
             return False
-        self.parts.bindings[constant.name] = constant
+        self._bind(constant.name, constant.name, constant.text)
         return True
+
+    def _bind(self, key: str, name: str, text: str) -> None:
+        self.parts.bindings[key] = Binding(name, text, len(self.parts.statements))
+
+    def _note_annotation(self, statement: ast.AnnAssign, scope: _Scope) -> None:
+        """Keep the annotation of a name, and its place among those of its scope."""
+        self._annotated[scope.prefix] += 1
+        key = f"{scope.prefix}{ast.unparse(statement.target)}:"
+        self.parts.annotations[key] = f"{self._annotated[scope.prefix]} {ast.dump(statement.annotation)}"
 
     def _add_statement(self, statement: ast.stmt, scope: _Scope) -> None:
         if (
@@ -164,23 +178,27 @@ class _Splitter:
             and scope.is_open
             and is_plain_annotation(statement.annotation)
         ):
-            target = ast.unparse(statement.target)
-            self.parts.annotations[f"{scope.prefix}{target}:"] = ast.dump(statement.annotation)
+            self._note_annotation(statement, scope)
             statement = copy.copy(statement)
             statement.annotation = ast.Constant(value="")
         self.parts.statements.append(Statement(ast.dump(self._without_functions(statement, scope.prefix))))
 
     def _add_function(self, node: FunctionNode, scope: _Scope) -> None:
-        text = _dump_header(node)  # before its documentation is taken away
+        standard = self._standard_in(scope)
+        text = _dump_header(node, standard)  # before its documentation is taken away
         key = self._record_function(node, scope.prefix)
-        markers = (self._standard - scope.bound.keys() if scope.prefix else self._standard) & MARKERS.keys()
-        if scope.is_open and has_plain_annotations(node) and has_plain_decorators(node, markers):
+        decorators = standard & (PLAIN_DECORATORS | MARKERS.keys())
+        if scope.is_open and has_plain_annotations(node) and has_decorators_of(node, decorators):
             self.parts.annotations[key] = text
-            text = _dump_header(_without_annotations(node))
-        if is_plain_function(node) and scope.may_move(node.name):
-            self.parts.bindings[key] = Binding(node.name, text)
+            text = _dump_header(_without_annotations(node), standard)
+        if is_plain_function(node, standard) and scope.may_move(node.name):
+            self._bind(key, node.name, text)
         else:
             self.parts.statements.append(Statement(f"{key}: {text}"))
+
+    def _standard_in(self, scope: _Scope) -> frozenset[str]:
+        """The names that mean in a scope what they mean in Python."""
+        return self._standard - scope.bound.keys() if scope.prefix else self._standard
 
     def _record_function(self, node: FunctionNode, prefix: str) -> str:
         key = self._next_key(prefix + node.name)
@@ -190,10 +208,11 @@ class _Splitter:
 
     def _add_class(self, node: ast.ClassDef, scope: _Scope) -> None:
         key = self._next_key(scope.prefix + node.name)
-        text = _dump_header(node)
-        is_binding = is_plain_class(node) and scope.may_move(node.name)
+        standard = self._standard_in(scope)
+        text = _dump_header(node, standard)
+        is_binding = is_plain_class(node, standard) and scope.may_move(node.name)
         if is_binding:
-            self.parts.bindings[key] = Binding(node.name, text)
+            self._bind(key, node.name, text)
         else:
             self.parts.statements.append(Statement(f"{key}: {text}"))
         if node.bases:
@@ -214,7 +233,7 @@ class _Splitter:
         """Each name is a binding of its own; the modules that are loaded keep their place."""
         for alias in statement.names:
             name, origin = imported_name(statement, alias), _origin(statement)
-            self.parts.bindings[f"import {name}"] = Binding(name, f"{origin}:{alias.name}")
+            self._bind(f"import {name}", name, f"{origin}:{alias.name}")
             for module in () if _is_standard(statement, alias) else _modules(statement, alias):
                 if module not in self._loaded:
                     self._loaded.add(module)
@@ -226,7 +245,7 @@ class _Splitter:
 
         class Replacement(ast.NodeTransformer):
             def _replace(self, node: FunctionNode) -> ast.AST:
-                header = _dump_header(node)
+                header = _dump_header(node, frozenset())
                 splitter._record_function(node, prefix)
                 return ast.Constant(header)
 
@@ -251,12 +270,13 @@ def _without_documentation(node: FunctionNode, documentation: list[str]) -> list
     return node.body
 
 
-def _dump_header(node: Definition) -> str:
+def _dump_header(node: Definition, standard: AbstractSet[str]) -> str:
     """A definition without its body. Its documentation is kept where a decorator may read it."""
     header = copy.copy(node)
     header.body = []
     text = ast.dump(header)
-    return text if has_plain_decorators(node) else f"{text} {ast.get_docstring(node, clean=False)!r}"
+    is_plain = has_decorators_of(node, PLAIN_DECORATORS & standard)
+    return text if is_plain else f"{text} {ast.get_docstring(node, clean=False)!r}"
 
 
 def _without_annotations(node: FunctionNode) -> FunctionNode:
@@ -267,7 +287,7 @@ def _without_annotations(node: FunctionNode) -> FunctionNode:
     return bare
 
 
-def _private_constant(statement: ast.stmt, standard: frozenset[str]) -> Binding | None:
+def _private_constant(statement: ast.stmt, standard: AbstractSet[str]) -> Binding | None:
     """The binding of a private name to a plain value; None where a statement is anything else.
 
     A public one may be read by a framework that looks through a module, as for settings.
@@ -296,7 +316,8 @@ def _exported_names(statement: ast.stmt, scope: _Scope) -> frozenset[str] | None
 
 def _binds_once(statement: ast.Import | ast.ImportFrom, scope: _Scope) -> bool:
     is_future = isinstance(statement, ast.ImportFrom) and statement.module == "__future__"
-    return not is_future and all(scope.may_move(imported_name(statement, alias)) for alias in statement.names)
+    names = [imported_name(statement, alias) for alias in statement.names]
+    return not is_future and all(scope.may_move(name) and not name.startswith("__") for name in names)
 
 
 def _origin(statement: ast.Import | ast.ImportFrom) -> str:

@@ -51,9 +51,15 @@ def _is_same(one: Path, other: Path, spellings: list[tuple[bytes, bytes]]) -> bo
         return True
     if not (one.is_file() and other.is_file()):
         return one.is_dir() and other.is_dir()
+    if _is_executable(one) != _is_executable(other):
+        return False
     mine, theirs = one.read_bytes(), other.read_bytes()
     if mine == theirs:
         return True
     for base, head in spellings:
         mine, theirs = mine.replace(base, b"\0"), theirs.replace(head, b"\0")
     return mine == theirs
+
+
+def _is_executable(path: Path) -> bool:
+    return bool(path.stat().st_mode & 0o111)

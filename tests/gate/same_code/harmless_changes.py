@@ -149,6 +149,31 @@ def unused():
 def run():
     return helper()
 '''
+RAISES = """
+import sys
+
+
+class Lazy:
+    def __getattr__(self, name):
+        raise RuntimeError(name)
+
+
+sys.modules["toy.lazy"] = Lazy()
+
+
+"""
+LOADS_LATE = """
+import sys
+from importlib import util
+
+spec = util.find_spec("xmlrpc.server")
+spec.loader = util.LazyLoader(spec.loader)
+late = util.module_from_spec(spec)
+sys.modules["xmlrpc.server"] = late
+spec.loader.exec_module(late)
+
+
+"""
 OVERLOADS = "@overload\ndef first(n: int) -> int: ...\n@overload\ndef first(n: bytes) -> int: ...\n"
 HARMLESS_DEFINITIONS = [
     used("name added to an import", "import Base, first", "import Base, first, second"),
@@ -226,6 +251,16 @@ HARMLESS_DEFINITIONS = [
         "documentation that a decorator copies",
         {"toy/feature.py": COPIES_DOCUMENTATION},
         {"toy/feature.py": COPIES_DOCUMENTATION.replace("Helps.", "Helps much.")},
+    ),
+    Case(
+        "object among the modules that raises when it is asked",
+        {"toy/feature.py": RAISES + "def unused():\n    return 1\ndef run():\n    return 1\n"},
+        {"toy/feature.py": RAISES + "def unused():\n    return 2\ndef run():\n    return 1\n"},
+    ),
+    Case(
+        "module that would be loaded late",
+        {"toy/feature.py": LOADS_LATE + "def unused():\n    return 1\ndef run():\n    return 1\n"},
+        {"toy/feature.py": LOADS_LATE + "def unused():\n    return 2\ndef run():\n    return 1\n"},
     ),
     Case(
         "names in __all__",

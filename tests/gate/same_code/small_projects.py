@@ -30,6 +30,7 @@ class Case:
     base: Files
     head: Files
     removed: tuple[str, ...] = ()  # that head lacks
+    executable: tuple[str, ...] = ()  # on head only
     links: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # base's target and head's
 
 
@@ -44,6 +45,8 @@ def record_cases(folder: Path, cases: list[Case], python: str = sys.executable) 
         _write(roots["head"], {**SHARED, **case.base, **case.head})
         for name in case.removed:
             (roots["head"] / name).unlink()
+        for name in case.executable:
+            (roots["head"] / name).chmod(0o755)
         for name, targets in case.links.items():
             for root, target in zip(roots.values(), targets, strict=True):
                 (root / name).symlink_to(target)

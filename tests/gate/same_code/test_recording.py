@@ -19,7 +19,7 @@ SCOPE: dict[str, Any] = {
     "compilers": [],
     "ran": [["toy.py", 1, "run"]],
     "mentions": [["getattr", "global", "toy.py"]],
-    "lookups": [["toy.py", 1]],
+    "lookups": [["toy.py", 1, "run"]],
     "digest": "0",
 }
 DOCUMENT: dict[str, Any] = {
@@ -28,6 +28,7 @@ DOCUMENT: dict[str, Any] = {
     "facts": {"Python": "3.12"},
     "loads": ["toy"],
     "unseen_loads": [],
+    "import_hooks": ["beartype"],
     "modules": {"toy.py": ["toy"]},
     "class_problems": [["toy.py", "C", "the metaclass M may look through C"]],
 }
@@ -108,9 +109,9 @@ def test_facts_that_a_side_leaves_out_differ(tmp_path: Path, facts: dict[str, st
 
 @pytest.mark.parametrize("file", ["absent.py", "../../etc/passwd", "/etc/passwd", "."])
 def test_a_lookup_in_a_file_that_is_not_there_counts_as_a_use(tmp_path: Path, file: str) -> None:
-    found = uses(tmp_path, head_of(tmp_path, lookups=[[file, 1]]))
-    assert found == [f"{file}:1 may look up more, which differs"]
-    assert not uses(tmp_path, head_of(tmp_path, lookups=[["toy.py", 1]]))  # it computes no name
+    found = uses(tmp_path, head_of(tmp_path, lookups=[[file, 1, "run"]]))
+    assert found == [f"{file}:1 may look up names of toy.py, which differ"]
+    assert not uses(tmp_path, head_of(tmp_path, lookups=[["toy.py", 1, "run"]]))  # it computes no name
 
 
 def uses(folder: Path, recording: Recording) -> list[str]:

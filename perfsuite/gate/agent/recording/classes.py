@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from abc import ABCMeta
+from collections.abc import Set
 from types import ModuleType
 from typing import Any
 
-from .project_files import ProjectFiles
+from .project_files import ProjectFiles, module_file
 
 # Bases of other packages that reach methods of a class by calling them, and nothing else.
 PLAIN_BASES = frozenset(
@@ -21,7 +22,9 @@ PLAIN_BASES = frozenset(
 PLAIN_MODULES = frozenset({"collections.abc"})
 
 
-def class_problem(module: ModuleType, qualified_name: str, files: ProjectFiles) -> str:
+def class_problem(
+    module: ModuleType, qualified_name: str, files: ProjectFiles, changed_names: Set[str] = frozenset()
+) -> str:
     """What may look through the methods of this class; empty where nothing does."""
     found: Any = module
     for part in qualified_name.split("."):
@@ -32,7 +35,10 @@ def class_problem(module: ModuleType, qualified_name: str, files: ProjectFiles) 
     if metaclass is not type and metaclass is not ABCMeta:
         return f"the metaclass {_full_name(metaclass)} may look through {qualified_name}"
     for base in found.__mro__[1:]:
-        is_plain = _full_name(base) in PLAIN_BASES or base.__module__ in PLAIN_MODULES
+        abstract = changed_names & set(vars(base).get("__abstractmethods__", ()))
+        if abstract:
+            return f"{min(abstract)} of {qualified_name} is abstract in {_full_name(base)}"
+        is_plain = _full_name(base) in PLAIN_BASES or str(base.__module__) in PLAIN_MODULES
         if not is_plain and not _is_own(base, files):
             return f"{_full_name(base)} may look through {qualified_name}"
     return ""
@@ -44,5 +50,5 @@ def _full_name(found: type) -> str:
 
 def _is_own(found: type, files: ProjectFiles) -> bool:
     """Whether this class is made in a file of the project."""
-    file = getattr(sys.modules.get(found.__module__), "__file__", None)
+    file = module_file(sys.modules.get(str(found.__module__)))
     return bool(file) and bool(files.name(file))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -34,18 +34,21 @@ HARMLESS_PROGRAMS = frozenset(
     {"ldconfig", "gcc", "g++", "cc", "c++", "clang", "clang++", "ld", "objdump", "uname", "lscpu", "nproc"}
     | {"file", "nvidia-smi", "which"}
 )
+PRESENCE_FUNCTIONS = frozenset(
+    {"exists", "lexists", "isfile", "isdir", "islink", "is_file", "is_dir", "is_symlink", "realpath"}
+    | {"resolve", "samefile", "walk"}
+)
 UseListener = Callable[[str, str], None]  # the kind of a use and a phrase
 
 
 class LookupMonitor:
     """Reports each such use to `listener`."""
 
-    def __init__(
-        self, files: ProjectFiles, sources: Iterable[str], one_sided: Iterable[str], listener: UseListener
-    ) -> None:
+    def __init__(self, files: ProjectFiles, request: Mapping[str, Any], listener: UseListener) -> None:
         self.is_active = True
         self._files, self._listener = files, listener
-        self._sources, self._one_sided = frozenset(sources), frozenset(one_sided)
+        self._differing, self._one_sided = frozenset(request["names"]), frozenset(request["one_sided"])
+        self._bound_names = frozenset(request["bound_names"])
         self._folders = frozenset(name.rpartition("/")[0] or "." for name in self._one_sided)
         self._handlers: dict[str, Callable[[Any], None]] = {
             "open": self._on_open,
@@ -55,6 +58,7 @@ class LookupMonitor:
             "sys.setprofile": self._on_profile,
             "_thread.start_new_thread": self._on_thread,
             "cpython.PyInterpreterState_New": self._on_interpreter,
+            "pickle.find_class": self._on_unpickling,
         }
         self.harmless_processes = 0
         self._is_own_profile = False  # while this package sets the profile function itself
@@ -91,7 +95,12 @@ class LookupMonitor:
 
     def _on_open(self, arguments: Any) -> None:
         name = self._files.name(arguments[0]) if arguments else ""
-        if name in self._sources and not _is_loader(_caller(), source=True) and not _is_for_messages():
+        if (
+            name in self._differing
+            and name.endswith(".py")
+            and not _is_loader(_caller(), source=True)
+            and not _is_for_messages()
+        ):
             self._listener("file", f"the source text of {name} was read")
         elif name == GIT_ENTRY:
             self._listener("file", "the repository's commit was read")
@@ -102,8 +111,21 @@ class LookupMonitor:
             self._listener("file", f"folder {name} was listed, which differs")
 
     def _on_stat(self, path: Any) -> None:
-        if self.is_active and self._files.name(path) in self._one_sided and not _is_loader(_caller()):
-            self._listener("file", f"{self._files.name(path)}, which only one side has, was looked up")
+        if not self.is_active:
+            return
+        name = self._files.name(path)
+        if name in self._one_sided and not _is_loader(_caller()):
+            self._listener("file", f"{name}, which only one side has, was looked up")
+        elif self._is_differing_data(name) and not _asks_for_presence() and not _is_loader(_caller()):
+            self._listener("file", f"the size of {name}, which differs, was looked up")
+
+    def _is_differing_data(self, name: str) -> bool:
+        return name in self._differing and not name.endswith(".py") and name != GIT_ENTRY
+
+    def _on_unpickling(self, arguments: Any) -> None:
+        names = {part for text in arguments[:2] for part in str(text).split(".")}
+        if found := sorted(names & self._bound_names):
+            self._listener("file", f"{found[0]}, which differs, was looked up by pickle")
 
     def _on_popen(self, arguments: Any) -> None:
         executable = os.fsdecode(arguments[0]) if arguments[0] else ""
@@ -155,6 +177,16 @@ def _caller() -> str:
         if file.startswith("<frozen importlib") or not any(part in file for part in GO_BETWEENS):
             return file
     return ""
+
+
+def _asks_for_presence() -> bool:
+    """Whether a file is looked up by a function that only says whether it is there, and of which kind."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and any(part in frame.f_code.co_filename for part in GO_BETWEENS):
+        if frame.f_code.co_name in PRESENCE_FUNCTIONS:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _callers() -> Iterator[str]:

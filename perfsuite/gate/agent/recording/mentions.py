@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+import re
 from collections.abc import Iterable, Iterator, Sequence, Set
 from types import CodeType
 
@@ -12,6 +13,8 @@ IMPORTED = "imported"  # from the module that is named with it
 OWN_NAMES = ("_GLOBAL", "_NAME")  # how instructions end that use a module's own variables
 KEPT_ANNOTATIONS = frozenset({"__annotations__", "__annotate__"})  # where a module or a class puts its own
 MAKING_LISTS = frozenset({"LOAD_CONST", "BUILD_LIST", "BUILD_TUPLE", "LIST_EXTEND", "EXTENDED_ARG"})
+NAME = re.compile(r"[^\W\d]\w*")
+MAX_PATH = 1000  # characters of a text in which names are looked for
 IS_FUNCTION = 0x1  # CO_OPTIMIZED: neither a module's nor a class's own code
 
 Mention = tuple[str, str, str]  # the name, how, and the file or module
@@ -21,7 +24,7 @@ def mentions(code: CodeType, wanted: Set[str], file: str) -> Iterator[Mention]:
     """The wanted names that a code object of this file reads, and its texts that are such names."""
     if wanted.isdisjoint(code.co_names) and wanted.isdisjoint(_texts(code.co_consts)):
         return
-    module, texts = "", list[str]()
+    module, is_from, texts = "", False, list[str]()
     instructions = list(dis.get_instructions(code))
     for index, instruction in enumerate(instructions):
         kind, value = instruction.opname, instruction.argval
@@ -35,10 +38,11 @@ def mentions(code: CodeType, wanted: Set[str], file: str) -> Iterator[Mention]:
         texts.clear()
         if kind == "IMPORT_NAME":
             module = value
+            is_from = instructions[index - 1].argval is not None
         elif instruction.opcode not in dis.hasname or value not in wanted or kind == "STORE_NAME":
             continue
-        elif kind == "IMPORT_FROM":
-            yield value, IMPORTED, module
+        elif kind == "IMPORT_FROM":  # also for `import a.b as c`, which looks up `b` in `a`
+            yield (value, IMPORTED, module) if is_from else (value, ANYHOW, "")
         elif kind.endswith(OWN_NAMES):
             if code.co_flags & IS_FUNCTION or value not in KEPT_ANNOTATIONS:
                 yield value, GLOBAL, file
@@ -57,8 +61,11 @@ def _is_documentation_copied(three: Sequence[dis.Instruction]) -> bool:
 
 
 def _texts(constants: Iterable[object]) -> Iterator[str]:
+    """Texts, and the names in those that may be paths (`toy.feature:run`) or formats (`{toy.run}`)."""
     for constant in constants:
         if isinstance(constant, str):
             yield constant
+            if "{" in constant or not any(map(str.isspace, constant[:MAX_PATH])):
+                yield from NAME.findall(constant[:MAX_PATH])
         elif isinstance(constant, tuple | frozenset):
             yield from _texts(constant)

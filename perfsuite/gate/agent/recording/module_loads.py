@@ -28,7 +28,8 @@ class LoadMonitor:
 
     def unseen(self, last_parts: Iterable[str]) -> list[str]:
         """Those that were loaded at an unknown moment: an earlier finder found them, or none did."""
-        return _ending(sorted(sys.modules.keys() - self._before - set(self._names)), last_parts)
+        names = {name for name in list(sys.modules) if isinstance(name, str)}
+        return _ending(sorted(names - self._before - set(self._names)), last_parts)
 
 
 def _ending(names: Iterable[str], last_parts: Iterable[str]) -> list[str]:

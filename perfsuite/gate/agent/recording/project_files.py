@@ -48,6 +48,14 @@ class ProjectFiles:
         return path[len(self.root) + 1 :] if path.startswith(self.root + os.sep) else ""
 
 
+def module_file(module: object) -> Any:
+    """A module's `__file__`, without running code of a module that is loaded late or is none."""
+    try:
+        return object.__getattribute__(module, "__dict__").get("__file__")
+    except AttributeError:
+        return None
+
+
 def module_matches(module: str, files: Iterable[str]) -> bool:
     """Whether a module of this dotted name may be one of these files or folders.
 

@@ -22,11 +22,14 @@ from .file_monitor import FileMonitor
 from .lookups import GIT_ENTRY, LookupMonitor
 from .mentions import IS_FUNCTION, Mention, mentions
 from .module_loads import LoadMonitor
-from .project_files import ProjectFiles
+from .project_files import ProjectFiles, module_file
 
 COMMON = "common"  # the scope of what belongs to no single test
 INSTALLED_FOLDERS = (".venv/", "site-packages/")
-ATTRIBUTE_LOOKUPS = frozenset({"getattr", "hasattr"})
+ATTRIBUTE_LOOKUPS = frozenset(
+    {"getattr", "hasattr", "getattr_static", "__getattribute__", "attrgetter", "methodcaller"}
+)
+IMPORT_HOOKS = frozenset({"beartype", "jaxtyping", "typeguard"})  # packages that check annotations
 IGNORED_VARIABLES = ("PERFSUITE_GATE_", "PYTEST_", TORCH_ADDRESS_VARIABLE)  # prefixes
 
 
@@ -53,7 +56,7 @@ class Recorder:
         self._bound = frozenset(request["bound_names"])
         self.code = CodeMonitor(self._files)
         self._opened = FileMonitor()
-        self._lookups = LookupMonitor(self._files, self._sources, request["one_sided"], self.note)
+        self._lookups = LookupMonitor(self._files, request, self.note)
         self._loads = LoadMonitor()
         self._usage = _children_usage()
         self._preloaded: list[str] = []
@@ -107,8 +110,9 @@ class Recorder:
         self._lookups.is_active = False
         path = Path(self.request["output"])
         temporary = path.with_suffix(".tmp")
-        temporary.write_text(dumps(self.describe()))
-        temporary.replace(path)
+        with suppress(Exception):  # whatever the project's modules do when they are looked at: timed, then
+            temporary.write_text(dumps(self.describe()))
+            temporary.replace(path)
 
     def describe(self) -> dict[str, Any]:
         ran = {name for scope in self.scopes.values() for name in self._names(scope.codes.values())}
@@ -118,6 +122,7 @@ class Recorder:
             "loads": self._loads.seen(self.request["loads"]),
             "unseen_loads": self._loads.unseen(self.request["loads"]),
             "modules": {file: sorted(modules) for file, modules in self._modules().items()},
+            "import_hooks": sorted(IMPORT_HOOKS & set(_import_hooks())),
             "class_problems": self._class_problems(),
             "facts": {"Python": sys.version, **self._environment()},
         }
@@ -138,7 +143,7 @@ class Recorder:
             "mentions": sorted({each for code in codes for each in self._mentions(code)}),
             "lookups": sorted(
                 {
-                    (self._files.name(code.co_filename), code.co_firstlineno)
+                    (self._files.name(code.co_filename), code.co_firstlineno, code.co_name)
                     for code in codes
                     if ATTRIBUTE_LOOKUPS & set(code.co_names)
                 }
@@ -148,7 +153,7 @@ class Recorder:
                     {
                         f"{self._files.name(code.co_filename)} {code.co_qualname}"
                         for code in codes
-                        if code.co_flags & IS_FUNCTION
+                        if code.co_flags & IS_FUNCTION or code.co_name == "<module>"
                     }
                 )
             ),
@@ -157,14 +162,15 @@ class Recorder:
     def _mentions(self, code: CodeType) -> Iterator[Mention]:
         """The wanted names in a code object. A differing module's own code only defines what it binds."""
         file = self._files.name(code.co_filename)
-        only_defines = not code.co_flags & IS_FUNCTION and file in self._sources
+        is_local = "<locals>" in code.co_qualname  # a class in a function
+        only_defines = file in self._sources and not code.co_flags & IS_FUNCTION and not is_local
         return mentions(code, self._revealing if only_defines else self._revealing | self._bound, file)
 
     def _modules(self) -> dict[str, dict[str, ModuleType]]:
         """The modules made from each differing file, by name."""
         found: dict[str, dict[str, ModuleType]] = {}
         for name, module in list(sys.modules.items()):
-            file = self._files.name(getattr(module, "__file__", None) or "")
+            file = self._files.name(module_file(module) or "")
             if file in self._sources:
                 found.setdefault(file, {})[name] = module
         return found
@@ -177,7 +183,7 @@ class Recorder:
             for file, names in self.request["classes"].items()
             for name in names
             for module in modules.get(file, {}).values()
-            if (problem := class_problem(module, name, self._files))
+            if (problem := class_problem(module, name, self._files, self._bound))
         ]
 
     def _names(self, codes: Iterable[CodeType]) -> set[str]:
@@ -205,7 +211,7 @@ class Recorder:
 
     def _note_loaded(self) -> None:
         """Note the project's files that were in use before the recording began."""
-        modules = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+        modules = [module_file(module) for module in list(sys.modules.values())]
         for file in filter(_is_a_file, [*modules, *_mapped_files()]):
             name = self._files.name(file)
             if name in self.request["names"]:
@@ -224,6 +230,13 @@ class Recorder:
             for name, value in sorted(os.environ.items())
             if not name.startswith(IGNORED_VARIABLES)
         }
+
+
+def _import_hooks() -> Iterator[str]:
+    """The packages of what finds and loads modules in this process."""
+    for hook in (*sys.meta_path, *sys.path_hooks):
+        for place in (hook, type(hook)):
+            yield str(getattr(place, "__module__", "")).partition(".")[0]
 
 
 def _digest(lines: Iterable[str]) -> str:

@@ -1,0 +1,793 @@
+"""Changes of definitions, of their order, and of names that are looked up in unusual ways."""
+
+from __future__ import annotations
+
+from tests.gate.same_code.changes import HERE, UNUSED, beside, replaced
+from tests.gate.same_code.small_projects import Case
+
+# A module that registers itself where it is loaded, and others that see which ones have.
+REGISTRY = {
+    "toy/registry.py": "FOUND = []\n",
+    "toy/early.py": "from toy import registry\nregistry.FOUND.append(1)\n",
+    "toy/late.py": "from toy import registry\nregistry.FOUND.append(2)\n",
+}
+SEES_REGISTRY = (
+    "from toy import registry\n{imports}FOUND = tuple(registry.FOUND)\ndef run():\n    return FOUND\n"
+)
+SUBCLASS = (
+    "from toy.base import Base\nclass C(Base):\n    n = 1\n{method}def run():\n    return C().count()\n"
+)
+FITS = (
+    "from typing import Protocol, runtime_checkable\nfrom toy import make\n@runtime_checkable\n"
+    "class P(Protocol):\n    def extra(self): ...\n"
+)
+METHOD = "    def extra(self):\n        return 2\n"
+
+
+def imports(name: str, base: str, head: str, **more: str) -> Case:
+    """A change of what toy/feature.py imports before it looks at the registry."""
+    files = {**REGISTRY, **{f"toy/{key}.py": text for key, text in more.items()}}
+    sources = [SEES_REGISTRY.format(imports=text) for text in (base, head)]
+    return Case(name, {**files, "toy/feature.py": sources[0]}, {"toy/feature.py": sources[1]})
+
+
+def subclass(name: str, base: str) -> Case:
+    """A method that is added to a class and never called; `base` is the module of its base class."""
+    sources = [SUBCLASS.format(method=method) for method in ("", METHOD)]
+    return Case(name, {"toy/base.py": base, "toy/feature.py": sources[0]}, {"toy/feature.py": sources[1]})
+
+
+HOSTILE_DEFINITIONS = [
+    imports("import that loads a module", "", "from toy import early\n"),
+    imports("import of a name that is a module", "from toy import registry as r\n", "from toy import late\n"),
+    imports("import of a module by its dotted name", "", "import toy.early\n"),
+    imports(
+        "imports in another order",
+        "from toy.early import registry as a\nfrom toy.late import registry as b\n",
+        "from toy.late import registry as b\nfrom toy.early import registry as a\n",
+    ),
+    imports(
+        "import that is moved behind a statement",
+        "from toy import early\nX = registry.FOUND[:]\n",
+        "X = registry.FOUND[:]\nfrom toy import early\n",
+    ),
+    imports(
+        "import of a module that was only looked for",
+        "from toy import finder\n",
+        "from toy import finder\nfrom toy import early\n",
+        finder="from importlib.util import find_spec\nHAS = find_spec('toy.early')\n",
+    ),
+    imports(
+        "import of a module that a later one loads",
+        "from toy.late import registry as b\nimport toy.after\n",
+        "from toy.late import registry as b\nfrom toy.early import registry as a\nimport toy.after\n",
+        after="from toy import early\n",
+    ),
+    imports(
+        "import of a name that a module makes when it is asked",
+        "from toy import maker\n",
+        "from toy import maker\nfrom toy.maker import early\n",
+        maker="def __getattr__(name):\n    from toy import registry\n    registry.FOUND.append(name)\n"
+        "    return 1\n",
+    ),
+    replaced(
+        "name that is imported from elsewhere",
+        "from toy.one import work\ndef run():\n    return work()\n",
+        "toy.one",
+        "toy.two",
+        toy__one_dot_py="def work():\n    return 1\n",
+        toy__two_dot_py="from toy import one\ndef work():\n    return 2\n",
+    ),
+    replaced(
+        "imported name that hides a builtin of a later statement",
+        "from toy.one import x\nN = max(1, 2)\ndef run():\n    return N\n",
+        "import x",
+        "import x, max",
+        toy__one_dot_py="x = 1\ndef max(a, b):\n    return a\n",
+    ),
+    replaced(
+        "function before a statement that calls the builtin of its name",
+        "N = max(1, 2)\ndef max(a, b):\n    return a\ndef run():\n    return N\n",
+        "N = max(1, 2)\ndef max(a, b):\n    return a\n",
+        "def max(a, b):\n    return a\nN = max(1, 2)\n",
+    ),
+    replaced(
+        "method before a statement that calls the function of its name",
+        "def f(*a):\n    return 1\nclass C:\n    n = f()\n    def f(*a):\n        return 2\n"
+        "def run():\n    return C.n\n",
+        "    n = f()\n    def f(*a):\n        return 2\n",
+        "    def f(*a):\n        return 2\n    n = f()\n",
+    ),
+    replaced(
+        "function that hides one of an import of all names",
+        "from toy.one import *\nN = f()\ndef f():\n    return 2\ndef run():\n    return N\n",
+        "N = f()\ndef f():\n    return 2\n",
+        "def f():\n    return 2\nN = f()\n",
+        toy__one_dot_py="def f():\n    return 1\n",
+    ),
+    Case(
+        "name in __all__ of a module whose names are all imported",
+        {
+            "toy/feature.py": "x = 1\nfrom toy.one import *\ndef run():\n    return x\n",
+            "toy/one.py": "x = 2\n__all__ = ['y']\ny = 3\n",
+        },
+        {"toy/one.py": "x = 2\n__all__ = ['y', 'x']\ny = 3\n"},
+    ),
+    beside(
+        "__all__ that is read",
+        "from toy import one\ndef run():\n    return len(one.__all__)\n",
+        "toy/one.py",
+        "__all__ = ['x']\nx = y = 1\n",
+        "__all__ = ['x', 'y']\nx = y = 1\n",
+    ),
+    Case(
+        "constant that another changed module imports",
+        {
+            "toy/feature.py": "from toy.one import _N as n\ndef unused():\n    return 1\ndef run():\n"
+            "    return n\n",
+            "toy/one.py": "_N = 1\n",
+        },
+        {
+            "toy/feature.py": "from toy.one import _N as n\ndef unused():\n    return 2\ndef run():\n"
+            "    return n\n",
+            "toy/one.py": "_N = 2\n",
+        },
+    ),
+    beside(
+        "constant that another module imports",
+        "from toy.one import _N as n\ndef run():\n    return n\n",
+        "toy/one.py",
+        "_N = 1\n",
+        "_N = 2\n",
+    ),
+    beside(
+        "constant that a function imports",
+        "def run():\n    from toy.one import _N as n\n    return n\n",
+        "toy/one.py",
+        "_N = 1\n",
+        "_N = 2\n",
+    ),
+    Case(
+        "constant that is passed on by imports of all names",
+        {
+            "toy/feature.py": "from toy.two import *\ndef run():\n    return _N\n",
+            "toy/two.py": "from toy.one import *\n__all__ = ['_N']\n",
+            "toy/one.py": "_N = 1\n__all__ = ['_N']\n",
+        },
+        {"toy/one.py": "_N = 2\n__all__ = ['_N']\n"},
+    ),
+    replaced(
+        "default of a function that a library may call",
+        "import functools\ndef key(a, n=1):\n    return n\ndef run():\n    return sorted([1, 2], key=key)\n",
+        "n=1",
+        "n=2",
+    ),
+    replaced(
+        "kind of a method",
+        "class C:\n    @staticmethod\n    def f(*a):\n        return len(a)\ndef run():\n"
+        "    return C().f()\n",
+        "static",
+        "class",
+    ),
+    subclass(
+        "method of a class whose base looks through its subclasses",
+        "class Base:\n    names = ()\n    def __init_subclass__(cls):\n        cls.names = tuple(vars(cls))\n"
+        "    def count(self):\n        return len(self.names)\n",
+    ),
+    subclass(
+        "method of a class whose metaclass looks through its space",
+        "class Meta(type):\n    def __new__(mcs, name, bases, space):\n        space['total'] = len(space)\n"
+        "        return super().__new__(mcs, name, bases, space)\n"
+        "class Base(metaclass=Meta):\n    def count(self):\n        return self.total\n",
+    ),
+    subclass(
+        "method of a class whose base is in a library that looks through it",
+        "import json\nclass Base(json.JSONEncoder):\n    def count(self):\n        return 1\n",
+    ),
+    Case(
+        "method that makes a class fit a protocol",
+        {
+            "toy/feature.py": "from toy.fit import C, P\ndef run():\n    return isinstance(C(), P)\n",
+            "toy/fit.py": FITS + "C = make.C\n",
+            "toy/make.py": "class C:\n    def f(self):\n        return 1\n",
+        },
+        {
+            "toy/make.py": "class C:\n    def f(self):\n        return 1\n    def extra(self):\n"
+            "        return 2\n"
+        },
+    ),
+    replaced(
+        "method that makes a class concrete",
+        "import inspect\nfrom toy.base import Base\nclass C(Base):\n    n = 1\n"
+        "def run():\n    return inspect.isabstract(C)\n",
+        "n = 1\n",
+        "n = 1\n" + METHOD,
+        toy__base_dot_py="import abc\nclass Base(abc.ABC):\n    @abc.abstractmethod\n    def extra(self):\n"
+        "        return 1\n",
+    ),
+    replaced(
+        "function that a module lists while it is imported",
+        "ALL = sorted(globals())\ndef run():\n    return ALL\n",
+        "ALL =",
+        "def more():\n    return 1\nALL =",
+    ),
+    Case(
+        "constant of a module that has another name too",
+        {
+            "toy/feature.py": "from toy import one\nfrom toy.alias import _N as n\ndef run():\n"
+            "    return n\n",
+            "toy/one.py": "import sys\nsys.modules['toy.alias'] = sys.modules[__name__]\n_N = 1\n",
+        },
+        {"toy/one.py": "import sys\nsys.modules['toy.alias'] = sys.modules[__name__]\n_N = 2\n"},
+    ),
+    imports(
+        "import of a module that another finder finds first",
+        "from toy import finder\n",
+        "from toy import finder\nfrom toy import early\n",
+        finder="import sys\nfrom importlib.machinery import PathFinder\n"
+        "sys.meta_path.insert(0, PathFinder)\n",
+    ),
+    replaced(
+        "registry by dir() under its full name",
+        "import builtins\nimport toy.feature as me\ndef run():\n    return len(builtins.dir(me))\n",
+        "def run",
+        "def extra():\n    pass\ndef run",
+    ),
+    replaced(
+        "registry by dir() under another name",
+        "from builtins import dir as found\nimport toy.feature as me\ndef run():\n"
+        "    return len(found(me))\n",
+        "def run",
+        "def extra():\n    pass\ndef run",
+    ),
+    replaced(
+        "function whose presence decides, by a table of names",
+        "import toy.feature as me\nNAMES = ['fast', 'slow', 'other']\ndef run():\n"
+        "    return hasattr(me, NAMES[0])\n",
+        "def run",
+        "def fast():\n    pass\ndef run",
+    ),
+    replaced(
+        "source text that is read by a function of another name",
+        "from inspect import getsource as text\n"
+        + UNUSED.format(doc="pass", value=1)
+        + "def run():\n    return text(unused)\n",
+        "return 1",
+        "return 2",
+    ),
+    replaced(
+        "documentation that is read at import",
+        UNUSED.format(doc="'one'", value=1) + "TEXT = unused.__doc__\ndef run():\n    return TEXT\n",
+        "'one'",
+        "'one two'",
+    ),
+    Case(
+        "constant that a changed module imports with all names",
+        {
+            "toy/feature.py": "from toy.one import *\nM = _N + 1\ndef unused():\n    return 1\n"
+            "def run():\n    return M\n",
+            "toy/one.py": "__all__ = ['_N']\n_N = 1\n",
+        },
+        {
+            "toy/feature.py": "from toy.one import *\nM = _N + 1\ndef unused():\n    return 2\n"
+            "def run():\n    return M\n",
+            "toy/one.py": "__all__ = ['_N']\n_N = 2\n",
+        },
+    ),
+    subclass(
+        "method of a class whose module is taken away",
+        "import sys\nclass Base:\n    def count(self):\n        sys.modules.pop('toy.feature', None)\n",
+    ),
+    replaced(
+        "documentation that is copied and read",
+        UNUSED.format(doc="'one'", value=1)
+        + "def run():\n    run.__doc__ = unused.__doc__\n    return len(run.__doc__)\n",
+        "'one'",
+        "'one two'",
+    ),
+    replaced(
+        "documentation that is read into a variable",
+        UNUSED.format(doc="'one'", value=1) + "class C:\n    pass\ndef run():\n    C.text = unused.__doc__\n",
+        "'one'",
+        "'one two'",
+    ),
+    replaced(
+        "field of a named tuple",
+        "from typing import NamedTuple\nclass C(NamedTuple):\n    a: int = 1\ndef run():\n"
+        "    return C._fields\n",
+        "a: int = 1\n",
+        "a: int = 1\n    b: int = 2\n",
+    ),
+    replaced(
+        "annotation that makes a field of a dataclass",
+        "from dataclasses import dataclass, fields\n@dataclass\nclass C:\n    a: int\n"
+        "def run():\n    return len(fields(C))\n",
+        "a: int\n",
+        "a: int\n    b: int\n",
+    ),
+    replaced(
+        "annotation of a named tuple",
+        "from typing import NamedTuple\nclass C(NamedTuple):\n    a: int\ndef run():\n"
+        "    return len(C._fields)\n",
+        "a: int\n",
+        "a: int\n    b: int\n",
+    ),
+    replaced(
+        "annotation that is read",
+        "import inspect\ndef f(a: int):\n    return a\ndef run():\n    return str(inspect.signature(f))\n",
+        "a: int",
+        "a: float",
+    ),
+    replaced(
+        "annotation that a decorator reads",
+        "import functools\n@functools.singledispatch\ndef f(a):\n    return 1\n"
+        "@f.register\ndef _(a: int):\n    return 2\ndef run():\n    return f(1)\n",
+        "a: int",
+        "a: float",
+    ),
+    replaced(
+        "annotation of a class that is read",
+        "class C:\n    a: int\ndef run():\n    return C.__annotations__\n",
+        "a: int",
+        "a: float",
+    ),
+    replaced(
+        "annotation that is read at import",
+        "from typing import get_type_hints\ndef f(a: int):\n    return a\nH = get_type_hints(f)\n"
+        "def run():\n    return H\n",
+        "a: int",
+        "a: float",
+    ),
+    replaced(
+        "annotation with an effect",
+        "L = []\ndef f(a: L.append(1)):\n    return a\ndef run():\n    return L\n",
+        "append(1)",
+        "append(2)",
+    ),
+]
+
+A, B = (f"    def step_{name}(self):\n        return {name!r}\n" for name in "ab")
+ORDER_META = (
+    "class Meta(type):\n    def __new__(mcs, name, bases, space):\n        space['order'] = list(space)\n"
+    "        return super().__new__(mcs, name, bases, space)\nclass Base(metaclass=Meta):\n    pass\n"
+)
+UNUSED_OF = "def unused():\n    return {}\n"
+
+
+def moved(name: str, source: str, first: str, second: str, **more: str) -> Case:
+    """Two parts of toy/feature.py change places."""
+    return replaced(name, source, first + second, second + first, **more)
+
+
+HOSTILE_ORDER = [
+    moved(
+        "constant behind a call that sets it",
+        "_N = 0\ndef setup():\n    global _N\n    _N = 1\nsetup()\ndef run():\n    return _N\n",
+        "_N = 0\n",
+        "def setup():\n    global _N\n    _N = 1\nsetup()\n",
+    ),
+    moved(
+        "constant behind an import that looks for it",
+        "_FAST = True\nfrom toy.other import work\ndef run():\n    return work()\n",
+        "_FAST = True\n",
+        "from toy.other import work\n",
+        toy__other_dot_py="try:\n    from toy.feature import _FAST as fast\nexcept ImportError:\n"
+        "    fast = False\n"
+        "def work():\n    return fast\n",
+    ),
+    moved(
+        "constant behind an import that sets it",
+        "_LIMIT = 1\nimport toy.setup\ndef run():\n    return _LIMIT\n",
+        "_LIMIT = 1\n",
+        "import toy.setup\n",
+        toy__setup_dot_py="from toy import feature as f\nf._LIMIT = 5\n",
+    ),
+    moved(
+        "function behind an import that asks for it",
+        "def _helper():\n    return 1\nfrom toy.other import work\ndef run():\n    return work()\n",
+        "def _helper():\n    return 1\n",
+        "from toy.other import work\n",
+        toy__other_dot_py="import toy.feature as f\nHAS = hasattr(f, '_helper')\ndef work():\n"
+        "    return HAS\n",
+    ),
+    moved(
+        "standard import behind a patch",
+        "from time import perf_counter as clock\nimport time\ntime.perf_counter = lambda: 0\n"
+        "def run():\n    return clock()\n",
+        "from time import perf_counter as clock\n",
+        "import time\ntime.perf_counter = lambda: 0\n",
+    ),
+    moved(
+        "second import of a module behind a statement that changes it",
+        "from toy import state\nfrom toy.state import N as before\nfrom toy.state import N\nstate.N = 5\n"
+        "def run():\n    return N\n",
+        "from toy.state import N\n",
+        "state.N = 5\n",
+        toy__state_dot_py="N = 1\n",
+    ),
+    Case(
+        "function of a package before the load of a submodule of its name",
+        {
+            "toy/feature.py": "import toy\nimport toy.work as w\ndef run():\n    return type(toy.work)\n",
+            "toy/work.py": "N = 1\n",
+            "toy/cli.py": "import toy.work\n",
+            "toy/__init__.py": "from toy import cli\ndef work():\n    return 1\n",
+        },
+        {"toy/__init__.py": "def work():\n    return 1\nfrom toy import cli\n"},
+    ),
+    moved(
+        "function before a table of what is there",
+        "TABLE = [n for n in list(globals()) if n.startswith('do_')]\ndef do_b():\n    return 2\n"
+        "def run():\n    return TABLE\n",
+        "TABLE = [n for n in list(globals()) if n.startswith('do_')]\n",
+        "def do_b():\n    return 2\n",
+    ),
+    moved(
+        "constant behind an error of its name",
+        "_e = 1\ntry:\n    raise ValueError\nexcept ValueError as _e:\n    pass\n"
+        "def run():\n    return '_e' in globals()\n",
+        "_e = 1\n",
+        "try:\n    raise ValueError\nexcept ValueError as _e:\n    pass\n",
+    ),
+    moved(
+        "methods in another order, listed",
+        "class C:\n" + A + B + "def run():\n    return [n for n in vars(C) if n.startswith('step_')]\n",
+        A,
+        B,
+    ),
+    moved(
+        "methods in another order, with a metaclass",
+        "from toy.base import Base\nclass C(Base):\n" + A + B + "def run():\n    return C.order\n",
+        A,
+        B,
+        toy__base_dot_py=ORDER_META,
+    ),
+    moved(
+        "methods in another order, with a base that looks",
+        "from toy.base import Base\nclass C(Base):\n" + A + B + "def run():\n    return C.order\n",
+        A,
+        B,
+        toy__base_dot_py="class Base:\n    def __init_subclass__(cls):\n"
+        "        cls.order = list(cls.__dict__)\n",
+    ),
+    moved(
+        "constants in another order, listed",
+        "import toy.feature as me\n_A = 1\n_B = 2\ndef run():\n    return list(vars(me))\n",
+        "_A = 1\n",
+        "_B = 2\n",
+    ),
+    moved(
+        "functions in another order, sorted by their lines",
+        "def a():\n    return 1\ndef b():\n    return 2\n"
+        "def run():\n    return sorted([a, b], key=lambda f: f.__code__.co_firstlineno)[0]()\n",
+        "def a():\n    return 1\n",
+        "def b():\n    return 2\n",
+    ),
+    *(
+        moved(
+            f"annotations in another order, {how}",
+            f"{imports}class P{base}:\n    a: int\n    b: int\n{after}def run():\n    return {result}\n",
+            "    a: int\n",
+            "    b: int\n",
+        )
+        for how, imports, base, after, result in (
+            ("of a named tuple", "from typing import NamedTuple\n", "(NamedTuple)", "", "P(1, 2).a"),
+            (
+                "of a typed dict",
+                "from typing import TypedDict\n",
+                "(TypedDict)",
+                "",
+                "list(P.__annotations__)",
+            ),
+            ("of a dataclass", "from dataclasses import dataclass\n", "", "Q = dataclass(P)\n", "Q(1, 2).a"),
+            ("that is read", "", "", "", "list(P.__annotations__)"),
+        )
+    ),
+    beside(
+        "__all__ in another order",
+        "from toy import one\ndef run():\n    return one.__all__[0]\n",
+        "toy/one.py",
+        "__all__ = ['x', 'y']\nx = y = 1\n",
+        "__all__ = ['y', 'x']\nx = y = 1\n",
+    ),
+    beside(
+        "__all__ of another type",
+        "from toy import one\ndef run():\n    return type(one.__all__)\n",
+        "toy/one.py",
+        "__all__ = ['x', 'y']\nx = y = 1\n",
+        "__all__ = ('x', 'y')\nx = y = 1\n",
+    ),
+]
+ME = "import toy.feature as me\n"
+PRESENT = ("def run", "_n = 2\ndef run")  # a constant is added
+HOSTILE_LOOKUPS = [
+    replaced(
+        "constant, by getattr as a default",
+        ME + "def find(n, get=getattr):\n    return get(me, '_' + n, 0)\ndef run():\n    return find('n')\n",
+        *PRESENT,
+    ),
+    replaced(
+        "constant, by getattr under another name",
+        ME + "get = getattr\ndef run():\n    return get(me, '_' + 'n'.lower(), 0)\n",
+        *PRESENT,
+    ),
+    replaced(
+        "constant, by getattr in a table",
+        ME + "OPS = {'attr': getattr}\ndef run():\n    return OPS['attr'](me, '_' + 'n'.lower(), 0)\n",
+        *PRESENT,
+    ),
+    replaced(
+        "constant, by getattr as an argument",
+        ME + "def look(o, n, by):\n    return by(o, n, 0)\n"
+        "def run():\n    return look(me, '_' + 'n'.lower(), by=getattr)\n",
+        *PRESENT,
+    ),
+    replaced(
+        "constant, by getattr in a generator beside a lambda",
+        ME + "def run(names=('n', 'm')):\n"
+        "    return max((getattr(me, f'_{n}', 0) for n in names), key=lambda v: v)\n",
+        *PRESENT,
+    ),
+    replaced(
+        "constant, by attrgetter",
+        ME + "from operator import attrgetter\n_n = 1\ndef run(n='n'):\n    return attrgetter('_' + n)(me)\n",
+        "_n = 1",
+        "_n = 2",
+    ),
+    replaced(
+        "constant, by attrgetter under another name",
+        ME + "from operator import attrgetter as get\n_n = 1\ndef run(n='n'):\n    return get('_' + n)(me)\n",
+        "_n = 1",
+        "_n = 2",
+    ),
+    replaced(
+        "method, by methodcaller",
+        "from operator import methodcaller\nclass C:\n    n = 1\ndef run(n='fast'):\n    try:\n"
+        "        return methodcaller(n + '_x')(C())\n    except AttributeError:\n        return 0\n",
+        "n = 1\n",
+        "n = 1\n    def fast_x(self):\n        return 2\n",
+    ),
+    replaced(
+        "method, by __getattribute__",
+        "class C:\n    n = 1\n    def go(self, n):\n        return self.__getattribute__('do_' + n)\n"
+        "def run():\n    try:\n        return C().go('x')\n    except AttributeError:\n        return 5\n",
+        "n = 1\n",
+        "n = 1\n    def do_x(self):\n        return 1\n",
+    ),
+    replaced(
+        "method, by getattr_static",
+        "import inspect\nclass C:\n    n = 1\ndef run(n='x'):\n"
+        "    return inspect.getattr_static(C, 'do_' + n, None)\n",
+        "n = 1\n",
+        "n = 1\n    def do_x(self):\n        return 1\n",
+    ),
+    replaced(
+        "constant, by the path of its name",
+        "from pkgutil import resolve_name\n_N = 1\ndef run():\n    return resolve_name('toy.feature:_N')\n",
+        "_N = 1",
+        "_N = 2",
+    ),
+    replaced(
+        "imported class, by its path in a configuration",
+        "import logging.config\nfrom logging import StreamHandler as Handler\nCONFIG = {'version': 1, "
+        "'handlers': {'h': {'class': 'toy.feature.Handler'}}}\n"
+        "def run():\n    logging.config.dictConfig(CONFIG)\n",
+        "import StreamHandler as",
+        "import NullHandler as",
+    ),
+    replaced(
+        "constant, by a format",
+        ME + "_N = 1\ndef run():\n    return 'of {m._N}'.format(m=me)\n",
+        "_N = 1",
+        "_N = 2",
+    ),
+    replaced(
+        "constant, by attrgetter of a path",
+        "import toy.feature\nimport toy\nfrom operator import attrgetter\n_N = 1\n"
+        "def run():\n    return attrgetter('feature._N')(toy)\n",
+        "_N = 1",
+        "_N = 2",
+    ),
+    replaced(
+        "constant, by a local class",
+        "_N = 1\ndef run():\n    class C:\n        n = _N\n    return C.n\n",
+        "1",
+        "2",
+    ),
+    replaced(
+        "import, by a local class",
+        "from math import floor as rounded\ndef run():\n    class C:\n        f = rounded\n"
+        "    return C.f(1.5)\n",
+        "floor as",
+        "ceil as",
+    ),
+    replaced(
+        "constant, by a local dataclass",
+        "from dataclasses import dataclass\n_SIZE = 1\ndef run():\n    @dataclass\n    class K:\n"
+        "        n: int = _SIZE\n    return K().n\n",
+        "_SIZE = 1",
+        "_SIZE = 2",
+    ),
+    replaced(
+        "method, by a mock",
+        "from unittest.mock import Mock\nclass C:\n    n = 1\ndef run():\n"
+        "    return len(dir(Mock(spec=C)))\n",
+        "n = 1\n",
+        "n = 1\n    def more(self):\n        return 1\n",
+    ),
+    replaced(
+        "method, by all members",
+        "from inspect import getmembers_static as members\nclass C:\n    n = 1\n"
+        "def run():\n    return len(members(C))\n",
+        "n = 1\n",
+        "n = 1\n    def more(self):\n        return 1\n",
+    ),
+    Case(
+        "imported class, by a pickle",
+        {
+            "toy/feature.py": HERE + "import pickle\nfrom decimal import Decimal as Number\n"
+            "def run():\n    return type(pickle.loads((ROOT / 'x.pkl').read_bytes()))\n",
+            "toy/x.pkl": b"ctoy.feature\nNumber\n(V1\ntR.",
+        },
+        {
+            "toy/feature.py": HERE + "import pickle\nfrom fractions import Fraction as Number\n"
+            "def run():\n    return type(pickle.loads((ROOT / 'x.pkl').read_bytes()))\n",
+        },
+    ),
+    Case(
+        "object of a package that hides a module of its name",
+        {
+            "toy/feature.py": "import toy.config as cfg\ndef run():\n    return cfg.size\n",
+            "toy/config.py": "size = 1\nclass Config:\n    size = 2\nconfig = Config()\n",
+            "toy/__init__.py": "from toy.config import Config\n",
+        },
+        {"toy/__init__.py": "from toy.config import Config, config\n"},
+    ),
+    *(
+        Case(
+            f"name that a package passes on, {how}",
+            {
+                "toy/feature.py": use + UNUSED_OF.format(1) + "def run():\n    return n\n",
+                "toy/__init__.py": "from toy.consts import *\n",
+                "toy/consts.py": "from toy import v1, v2\nfrom toy.v1 import SIZE\n",
+                "toy/v1.py": "SIZE = 1\n",
+                "toy/v2.py": "SIZE = 2\n",
+            },
+            {
+                "toy/feature.py": use + UNUSED_OF.format(2) + "def run():\n    return n\n",
+                "toy/consts.py": "from toy import v1, v2\nfrom toy.v2 import SIZE\n",
+            },
+        )
+        for how, use in (
+            ("imported by a changed module", "from toy import SIZE as n\n"),
+            ("used at import by a changed module", "from toy import SIZE\nn = SIZE * 2\n"),
+        )
+    ),
+    Case(
+        "constant of a module that has another name too, imported by a changed module",
+        {
+            "toy/feature.py": "from toy import one\nfrom toy.alias import _N as n\n"
+            + UNUSED_OF.format(1)
+            + "def run():\n    return n\n",
+            "toy/one.py": "import sys\nsys.modules['toy.alias'] = sys.modules[__name__]\n_N = 1\n",
+        },
+        {
+            "toy/feature.py": "from toy import one\nfrom toy.alias import _N as n\n"
+            + UNUSED_OF.format(2)
+            + "def run():\n    return n\n",
+            "toy/one.py": "import sys\nsys.modules['toy.alias'] = sys.modules[__name__]\n_N = 2\n",
+        },
+    ),
+    Case(
+        "import of __all__",
+        {
+            "toy/feature.py": "x = 1\nfrom toy.mid import *\ndef run():\n    return x\n",
+            "toy/mid.py": "from toy.one import x, y\n",
+            "toy/one.py": "x = 2\ny = 3\n__all__ = ['y']\n",
+        },
+        {"toy/mid.py": "from toy.one import x, y, __all__\n"},
+    ),
+    Case(
+        "import of a module's __getattr__",
+        {
+            "toy/feature.py": "from toy import api, other\ndef run():\n    other.X\n    try:\n"
+            "        return api.X\n"
+            "    except AttributeError:\n        return 0\n",
+            "toy/lazy.py": "def __getattr__(name):\n    return 1\n",
+            "toy/other.py": "from toy.lazy import __getattr__\n",
+            "toy/api.py": "from toy import lazy\n",
+        },
+        {"toy/api.py": "from toy import lazy\nfrom toy.lazy import __getattr__\n"},
+    ),
+    imports(
+        "import of a name that loads a module of a computed name",
+        "from toy.api import Early\n",
+        "from toy.api import Early, Late\n",
+        api="import importlib\ndef __getattr__(name):\n    if name.startswith('_'):\n"
+        "        raise AttributeError(name)\n"
+        "    return importlib.import_module('toy.' + name.lower())\n",
+    ),
+    Case(
+        "project's module of the name of a standard one",
+        {
+            **REGISTRY,
+            "statistics.py": "from toy import registry\nregistry.FOUND.append(3)\n",
+            "toy/feature.py": "from toy import registry\ndef run():\n    return registry.FOUND\n",
+        },
+        {
+            "toy/feature.py": "import statistics\nfrom toy import registry\ndef run():\n"
+            "    return registry.FOUND\n"
+        },
+    ),
+    replaced(
+        "decorator of the name of a builtin",
+        "from toy.reg import property, FOUND\nclass C:\n    pass\ndef run():\n    return len(FOUND)\n",
+        "def run",
+        "class D:\n    @property\n    def b(self):\n        return 1\ndef run",
+        toy__reg_dot_py="FOUND = []\ndef property(f):\n    FOUND.append(f)\n    return f\n",
+    ),
+    *(
+        replaced(
+            f"method that makes an abstract class one that can be made, {how}",
+            f"{start}class C(Base):\n    n = 1\n{more}def run():\n    try:\n        C()\n"
+            "    except TypeError:\n        return 0\n    return 1\n",
+            "n = 1\n",
+            f"n = 1\n    def {name}(self, *a):\n        return 2\n",
+            toy__base_dot_py="import abc\nclass Base(abc.ABC):\n    @abc.abstractmethod\n"
+            "    def extra(self): ...\n",
+        )
+        for how, start, more, name in (
+            ("of the project", "from toy.base import Base\n", "", "extra"),
+            (
+                "of the standard library",
+                "from collections.abc import Generator as Base\n",
+                "    def send(self, v):\n        return 1\n",
+                "throw",
+            ),
+        )
+    ),
+    replaced(
+        "annotation, by Signature",
+        "from inspect import Signature\ndef f(a: int):\n    return a\n"
+        "def run():\n    return str(Signature.from_callable(f))\n",
+        "a: int",
+        "a: float",
+    ),
+    replaced(
+        "annotation, by a registered method",
+        "from functools import singledispatchmethod\nclass K:\n    @singledispatchmethod\n"
+        "    def f(self, a):\n"
+        "        return 1\n    def other(self, a: int):\n        return 2\n    f.register(other)\n"
+        "def run():\n    return K().f(1)\n",
+        "a: int",
+        "a: float",
+    ),
+    Case(
+        "annotation, by an import hook",
+        {
+            "toy/feature.py": "def f(a: int):\n    return a\ndef run():\n    return f(1)\n",
+            "toy/__init__.py": "from beartype.claw import check_all\ncheck_all()\n",
+            ".venv/site-packages/beartype/__init__.py": "",
+            ".venv/site-packages/beartype/claw.py": "import sys\nclass Finder:\n"
+            "    def find_spec(self, *a):\n        return None\n"
+            "def check_all():\n    sys.meta_path.insert(0, Finder())\n",
+        },
+        {"toy/feature.py": "def f(a: float):\n    return a\ndef run():\n    return f(1)\n"},
+    ),
+    beside(
+        "size of a data file",
+        HERE + "import os\ndef run():\n    return os.path.getsize(ROOT / 't.bin')\n",
+        "toy/t.bin",
+        b"1",
+        b"123",
+    ),
+    Case(
+        "executable bit",
+        {
+            "toy/feature.py": HERE + "import os\ndef run():\n    return os.access(ROOT / 'tool', os.X_OK)\n",
+            "toy/tool": "",
+        },
+        {"toy/tool": ""},
+        executable=("toy/tool",),
+    ),
+]
