@@ -16,9 +16,10 @@ from typing import TypeVar
 
 from perfsuite.gate.agent.recording.mentions import GLOBAL, IMPORTED
 from perfsuite.gate.same_code import revealing_names
+from perfsuite.gate.same_code.computed_lookups import MODULE_CODE, has_computed_lookup
 from perfsuite.gate.same_code.recording import COMMON, RecordedScope, Recording
 from perfsuite.gate.same_code.side_diff import SideDiff, may_be_module
-from perfsuite.gate.same_code.source_diff import MODULE_CODE, SourceChange, has_computed_lookup
+from perfsuite.gate.same_code.source_diff import SourceChange
 from perfsuite.paths import resolves_inside
 
 T = TypeVar("T")
