@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from functools import lru_cache
 
 from perfsuite.gate.same_code.plain_code import FunctionNode
 
@@ -15,6 +16,7 @@ NAME_ARGUMENTS = {
     "attrgetter": slice(None),
     "methodcaller": slice(1),
 }
+FORMATS = frozenset({"format", "format_map"})  # methods of a text, which may hold paths of attributes
 
 
 def has_computed_lookup(source: bytes, first_line: int, name: str) -> bool:
@@ -25,14 +27,21 @@ def has_computed_lookup(source: bytes, first_line: int, name: str) -> bool:
     >>> has_computed_lookup(b"def f(o):\\n    return hasattr(o, 'n')", 1, "f")
     False
     """
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError):
+    tree = _parse(source)
+    if tree is None:
         return True
     if name == MODULE_CODE:
         return _looks_up([part for statement in tree.body for part in _run_at_import(statement)])
     found = [node for node in ast.walk(tree) if _is_named(node, first_line, name)]
     return _looks_up(found or [tree])
+
+
+@lru_cache
+def _parse(source: bytes) -> ast.Module | None:
+    try:
+        return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError):
+        return None
 
 
 def _run_at_import(statement: ast.stmt) -> list[ast.AST]:
@@ -60,13 +69,20 @@ def _looks_up(parts: Sequence[ast.AST]) -> bool:
     for node in nodes:
         if isinstance(node, ast.Call):
             names = node.args[NAME_ARGUMENTS.get(_function_name(node.func), slice(0))]
-            if names and all(isinstance(each, ast.Constant) for each in names):
+            is_starred = any(isinstance(each, ast.Starred) for each in node.args)
+            if names and not is_starred and all(map(_is_text, names)):
                 plain.add(id(node.func))
+        if isinstance(node, ast.Attribute) and node.attr in FORMATS and _is_text(node.value):
+            plain.add(id(node))
     return any(
-        (_function_name(node) in NAME_ARGUMENTS and id(node) not in plain)
+        (_function_name(node) in NAME_ARGUMENTS.keys() | FORMATS and id(node) not in plain)
         or (isinstance(node, ast.alias) and node.asname and node.name in NAME_ARGUMENTS)
         for node in nodes
     )
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def _function_name(node: ast.AST) -> str:

@@ -6,12 +6,16 @@ import ast
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from types import EllipsisType
 
 # Decorators that do nothing but wrap. Any other may run code, register the function or read its text.
 PLAIN_DECORATORS = frozenset({"staticmethod", "classmethod", "property"})
-BUILTINS = PLAIN_DECORATORS | {"frozenset"}
+BUILTINS = PLAIN_DECORATORS | {"frozenset", "__name__"}
+STANDARD_MODULES = frozenset({"re", "typing", "logging"})
 # Decorators of the standard library that read no annotations, and the modules that have them.
 MARKERS = {"overload": "typing", "final": "typing", "override": "typing", "abstractmethod": "abc"}
+# `isinstance` finds generators by these methods.
+GENERATOR_METHODS = frozenset({"send", "throw", "close", "asend", "athrow", "aclose"})
 STANDARD_NAMES = {**MARKERS, "TYPE_CHECKING": "typing"}
 # What an annotation without effects consists of.
 PLAIN_ANNOTATION = (
@@ -27,6 +31,14 @@ PLAIN_ANNOTATION = (
 )
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 Definition = FunctionNode | ast.ClassDef
+
+
+def is_empty(statement: ast.stmt) -> bool:
+    """Whether it is `pass` or `...`."""
+    match statement:
+        case ast.Pass() | ast.Expr(value=ast.Constant(value=EllipsisType())):
+            return True
+    return False
 
 
 def is_documentation(statement: ast.stmt) -> bool:
@@ -64,7 +76,7 @@ def is_plain_function(node: FunctionNode, standard: AbstractSet[str]) -> bool:
     `standard` are the names that mean in its module what they mean in Python.
     """
     defaults = [*node.args.defaults, *(each for each in node.args.kw_defaults if each)]
-    is_special = node.name.startswith(("__", "pytest_"))
+    is_special = node.name.startswith(("__", "pytest_")) or node.name in GENERATOR_METHODS
     return (
         not is_special
         and has_decorators_of(node, PLAIN_DECORATORS & standard)
@@ -80,7 +92,7 @@ def is_plain_class(node: ast.ClassDef, standard: AbstractSet[str]) -> bool:
     names = Counter(bound_names(node.body))
     return all(
         is_documentation(statement)
-        or isinstance(statement, ast.Pass)
+        or is_empty(statement)
         or (isinstance(statement, ast.AnnAssign) and is_bare_annotation(statement))
         or (
             isinstance(statement, FunctionNode)
@@ -91,11 +103,20 @@ def is_plain_class(node: ast.ClassDef, standard: AbstractSet[str]) -> bool:
     )
 
 
-def is_for_type_checkers(statement: ast.stmt, standard: AbstractSet[str]) -> bool:
-    """Whether it is `if TYPE_CHECKING:`, which never runs."""
+def never_runs(statement: ast.stmt, standard: AbstractSet[str]) -> bool:
+    """Whether it is `if TYPE_CHECKING:`, or `if __name__ == "__main__":` in a module that is imported."""
     match statement:
         case ast.If(test=ast.Name(id="TYPE_CHECKING"), orelse=[]):
             return "TYPE_CHECKING" in standard
+        case ast.If(test=ast.Attribute(value=ast.Name(id="typing"), attr="TYPE_CHECKING"), orelse=[]):
+            return "typing" in standard
+        case ast.If(
+            test=ast.Compare(
+                left=ast.Name(id="__name__"), ops=[ast.Eq()], comparators=[ast.Constant(value="__main__")]
+            ),
+            orelse=[],
+        ):
+            return "__name__" in standard
     return False
 
 
@@ -106,7 +127,7 @@ def is_bare_annotation(statement: ast.AnnAssign) -> bool:
 
 
 def is_plain_value(node: ast.expr | None, standard_names: AbstractSet[str]) -> bool:
-    """Whether a value is made of constants, by the language itself or by `re`."""
+    """Whether a value is made of constants by the language or by `re`, or is the module's logger."""
     match node:
         case ast.Constant():
             return True
@@ -122,6 +143,12 @@ def is_plain_value(node: ast.expr | None, standard_names: AbstractSet[str]) -> b
             return "re" in standard_names and flag.isupper()
         case ast.Call(func=ast.Attribute(value=ast.Name(id="re"), attr="compile"), args=parts, keywords=[]):
             return "re" in standard_names and all(is_plain_value(part, standard_names) for part in parts)
+        case ast.Call(
+            func=ast.Attribute(value=ast.Name(id="logging"), attr="getLogger"),
+            args=[ast.Name(id="__name__")],
+            keywords=[],
+        ):
+            return standard_names >= {"logging", "__name__"}
         case ast.Call(func=ast.Name(id="frozenset"), args=parts, keywords=[]):
             return "frozenset" in standard_names and all(
                 is_plain_value(part, standard_names) for part in parts
@@ -130,7 +157,7 @@ def is_plain_value(node: ast.expr | None, standard_names: AbstractSet[str]) -> b
 
 
 def standard_names(body: Iterable[ast.stmt], bound: Counter[str]) -> frozenset[str]:
-    """Which of `re`, BUILTINS and STANDARD_NAMES mean in a module what they mean in Python."""
+    """Which of STANDARD_MODULES, BUILTINS and STANDARD_NAMES mean in a module what they mean in Python."""
     imported = {
         alias.name
         for statement in body
@@ -138,7 +165,7 @@ def standard_names(body: Iterable[ast.stmt], bound: Counter[str]) -> frozenset[s
         for alias in statement.names
         if alias.asname is None
         and (
-            alias.name == "re"
+            alias.name in STANDARD_MODULES
             if isinstance(statement, ast.Import)
             else statement.level == 0 and STANDARD_NAMES.get(alias.name) == statement.module
         )

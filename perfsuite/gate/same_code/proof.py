@@ -18,14 +18,14 @@ from perfsuite.gate.agent.recording.mentions import GLOBAL, IMPORTED
 from perfsuite.gate.same_code import revealing_names
 from perfsuite.gate.same_code.computed_lookups import MODULE_CODE, has_computed_lookup
 from perfsuite.gate.same_code.recording import COMMON, RecordedScope, Recording
-from perfsuite.gate.same_code.side_diff import SideDiff, may_be_module
-from perfsuite.gate.same_code.source_diff import SourceChange
+from perfsuite.gate.same_code.side_diff import SideDiff, is_init, may_be_module
+from perfsuite.gate.same_code.source_diff import SourceChange, mentions
 from perfsuite.paths import resolves_inside
 
 T = TypeVar("T")
 NOT_RECORDED = "it was not recorded"
-NOT_OWN = r"(?<!id=)(?<!arg=)(?<!asname=)(?<!Def\(name=)"  # before a name in a syntax tree
-STAR_IMPORT = re.compile(rb"\bfrom\b([.\w\s\\]*?)\bimport[\s\\]*\*")
+OWN_NAME = re.compile(r"(?:id|arg|asname|Def\(name)='\w+'")  # in a syntax tree, of the module itself
+STAR_IMPORT = re.compile(rb"\bfrom\b([.\w\s\\\x80-\xff]*?)\bimport[\s\\]*\*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,10 +67,15 @@ class PairEvidence:
             for side, scope in present.items():
                 if use := next(self._uses(side, scope), ""):
                     return use
-            digests = {scope.digest for scope in present.values()}
+            digests = {self._digests(side, scope) for side, scope in present.items()}
             if is_compared and len(digests) > 1 and not self.diff.is_harmless:
                 return "equal calls ran different functions"
         return ""
+
+    def _digests(self, side: str, scope: RecordedScope) -> tuple[str, ...]:
+        """What ran in a scope and in those that it depends on."""
+        shared = self.recordings[side].scopes
+        return (scope.digest, *sorted(shared[name].digest for name in scope.uses_scopes if name in shared))
 
     def _scope(self, side: str, name: str) -> RecordedScope | None:
         own_name = self.base_names.get(name, name) if side == "base" else name
@@ -97,12 +102,21 @@ class PairEvidence:
                 yield f"{file}: {name} ran, which only {side} has"
             elif difference := change.import_difference or self._uses_at_import.get(file, ""):
                 yield f"{file} differs where it is imported: {difference}"
-            elif loaded := self._loaded_by(side, file, change):
-                yield f"{file} differs where it is imported: {loaded} may be loaded there"
             elif name != MODULE_CODE and (function := change.changed_function_at(side, line)):
                 yield f"{file}: {function} differs"
-            elif change.classes:
-                yield from (f"{file}: {problem}" for problem in self._class_problems(side, file))
+        for file in sorted({file for file, _, _ in scope.ran} & self.diff.sources.keys()):
+            if problem := self._module_problem(side, file):
+                yield f"{file}: {problem}"
+
+    def _module_problem(self, side: str, file: str) -> str:
+        """What may see more of a module that ran than the names and functions that are used."""
+        recording, change = self.recordings[side], self.diff.sources[file]
+        if change.has_other_code and file not in recording.modules:
+            return "its module differs, and is not there in the end"
+        if loaded := self._loaded_by(side, file, change):
+            return f"the import of {loaded} may load what was not there"
+        problems = recording.class_problems
+        return next((problem for where, _, problem in problems if where == file), "")
 
     @cached_property
     def _uses_at_import(self) -> Mapping[str, str]:
@@ -123,19 +137,12 @@ class PairEvidence:
         ):
             return True
         # Another module's name is not meant by a variable, a parameter or a definition of this one.
-        quoted = re.escape(f"'{name}'")
-        way = quoted if other == file or is_starred else NOT_OWN + quoted
-        in_path = rf"value=['\"][^\s'\"]*\b{re.escape(name)}\b"
-        return re.search(f"{way}|{in_path}", change.import_text) is not None
-
-    def _class_problems(self, side: str, file: str) -> Sequence[str]:
-        recording = self.recordings[side]
-        if file not in recording.modules:
-            return [f"its module is not found, where {min(self.diff.sources[file].classes)} differs"]
-        return [problem for where, _, problem in recording.class_problems if where == file]
+        is_own = other == file or is_starred
+        text = change.import_text if is_own else OWN_NAME.sub("", change.import_text)
+        return mentions(name, text) or mentions(name, OWN_NAME.sub("", change.binding_text))
 
     def _loaded_by(self, side: str, file: str, change: SourceChange) -> str:
-        """A module that only one side's version of a file imports, and that it may be the first to load."""
+        """A module that one side's version of a file imports, and that it may be the first to load."""
         if not change.loads:
             return ""
         recording = self.recordings[side]
@@ -151,12 +158,9 @@ class PairEvidence:
 
     def _name_uses(self, side: str, scope: RecordedScope) -> Iterator[str]:
         """Uses of a name that differs, which need not run anything."""
-        exporters = self._loaded_changes(lambda file: self.diff.sources[file].has_other_exports)
-        if exporters and revealing_names.EXPORT_NAMES & scope.names:
-            yield f"__all__ of {next(iter(exporters))} may be read, which differs"
-        exporters = self._loaded_changes(lambda file: self.diff.sources[file].has_other_exported_names)
-        if exported := next((file for file in exporters if self._is_starred(file)), ""):
-            yield f"all names of {exported} are imported somewhere, and differ"
+        starring = self._loaded_changes(lambda file: self.diff.sources[file].has_other_starred_names)
+        if starred := next((file for file in starring if self._is_starred(file)), ""):
+            yield f"all names of {starred} are imported somewhere, and differ"
         for name, how, where in scope.mentions:
             if any(self._may_mean(file, name, how, where) for file in self._changed_names):
                 yield f"{name}, which differs, is mentioned"
@@ -201,7 +205,8 @@ class PairEvidence:
             root = self.roots[side]
             paths = [root / name for name in recording.loaded if resolves_inside(root / name, root)]
             texts = (path.read_bytes() for path in paths if path.is_file())
-            found |= {b"".join(name.split()).decode() for text in texts for name in STAR_IMPORT.findall(text)}
+            written = (name for text in texts for name in STAR_IMPORT.findall(text))
+            found |= {b"".join(name.replace(b"\\", b"").split()).decode(errors="replace") for name in written}
         return frozenset(found)
 
     def _text_uses(self, scope: RecordedScope) -> Iterator[str]:
@@ -209,7 +214,7 @@ class PairEvidence:
         documented = self._loaded_changes(lambda file: self.diff.sources[file].has_other_documentation)
         if documented and (readers := revealing_names.DOCUMENTATION_NAMES & scope.names):
             yield f"{min(readers)} may read the documentation in {next(iter(documented))}, which differs"
-        annotated = self._loaded_changes(lambda file: self.diff.sources[file].has_other_annotations)
+        annotated = self._loaded_changes(self._has_other_annotations)
         readers = revealing_names.ANNOTATION_NAMES & scope.names
         readers |= frozenset().union(*(recording.import_hooks for recording in self.recordings.values()))
         if annotated and readers:
@@ -225,6 +230,12 @@ class PairEvidence:
         for compiler in scope.compilers:
             if compiler != "torch.compile" or hidden:
                 yield f"{compiler} may use {first}"
+
+    def _has_other_annotations(self, file: str) -> bool:
+        """Whether annotations of this file differ, or mention a name that does."""
+        change = self.diff.sources[file]
+        names = frozenset().union(*self._changed_names.values())
+        return change.has_other_annotations or any(mentions(name, change.annotation_text) for name in names)
 
     def _loaded_changes(self, read: Callable[[str], T]) -> dict[str, T]:
         """What `read` says of each differing file that a side has loaded, where it says anything."""
@@ -243,6 +254,6 @@ def _absolute(module: str, importer: str, file: str) -> str:
     if not level:
         return name
     parts = importer.split(".")
-    is_package = file.endswith("__init__.py")
+    is_package = is_init(file)
     package = parts[: len(parts) - level + is_package]
     return ".".join([*package, name] if name else package)

@@ -11,6 +11,7 @@ from typing import Any
 from perfsuite.errors import UsageError
 from perfsuite.gate.agent.recording.mentions import ANYHOW
 from perfsuite.gate.project_layout import read_file
+from perfsuite.gate.same_code.computed_lookups import FORMATS, NAME_ARGUMENTS
 from perfsuite.gate.same_code.revealing_names import ALL_NAMES
 from perfsuite.gate.same_code.side_diff import SideDiff
 
@@ -67,6 +68,7 @@ def write_request(
         "one_sided": sorted(diff.one_sided),
         "bound_names": sorted(diff.bound_names),
         "revealing_names": sorted(ALL_NAMES),
+        "lookup_names": sorted(NAME_ARGUMENTS.keys() | FORMATS),
         "loads": sorted(diff.watched_loads),
         "classes": {name: sorted(change.classes) for name, change in diff.sources.items()},
         "test_files": None if test_files is None else sorted(test_files),

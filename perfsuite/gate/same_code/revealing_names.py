@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-# Code that lists what a module or class defines, or computes the code that it runs.
+# Code that lists what a module or class defines, finds it by a path, or computes the code that it runs.
 LISTING_BUILTINS = frozenset({"dir", "vars", "globals", "locals", "eval", "exec"})
 LISTING_NAMES = frozenset(
     {"builtins", "__builtins__", "getmembers", "getmembers_static", "classify_class_attrs", "__dict__"}
     | {"__subclasses__", "iter_modules", "runtime_checkable", "isabstract", "__abstractmethods__"}
-    | {"Mock", "MagicMock", "AsyncMock", "create_autospec"}
+    | {"__globals__", "f_globals", "f_locals", "__dir__", "get_objects", "getclosurevars"}
+    | {"Mock", "MagicMock", "NonCallableMock", "AsyncMock", "create_autospec", "patch"}
+    | {"resolve_name", "locate", "entry_points", "EntryPoint", "dictConfig", "fileConfig"}
 )
-EXPORT_NAMES = frozenset({"__all__"})
-DOCUMENTATION_NAMES = frozenset({"__doc__", "getdoc", "getcomments"})
+DOCUMENTATION_NAMES = frozenset({"__doc__", "getdoc", "getcomments", "render_doc", "pydoc", "help"})
 ANNOTATION_NAMES = frozenset(
     {"__annotations__", "__annotate__", "annotationlib", "get_annotations", "get_type_hints"}
     | {"get_overloads", "signature", "getfullargspec", "singledispatch", "dataclass", "make_dataclass"}
@@ -26,7 +27,6 @@ COMPILATION_NAMES = frozenset(
 ALL_NAMES = frozenset().union(
     LISTING_BUILTINS,
     LISTING_NAMES,
-    EXPORT_NAMES,
     DOCUMENTATION_NAMES,
     ANNOTATION_NAMES,
     CODE_NAMES,

@@ -49,7 +49,11 @@ def last_part(file: str) -> str:
     ('crop', 'toy')
     """
     path = PurePosixPath(file)
-    return path.parent.name if path.stem == "__init__" else path.stem
+    return path.parent.name if is_init(file) else path.stem
+
+
+def is_init(file: str) -> bool:
+    return PurePosixPath(file).name == "__init__.py"
 
 
 def may_be_module(file: str, module: str, names: Iterable[str] = ()) -> bool:
@@ -60,7 +64,7 @@ def may_be_module(file: str, module: str, names: Iterable[str] = ()) -> bool:
     """
     last = module.rpartition(".")[2]
     if not last:
-        return file.endswith("__init__.py")
+        return is_init(file)
     return last == last_part(file) or any(last == name.rpartition(".")[2] for name in names)
 
 

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from perfsuite.gate.same_code.source_parts import Function, SourceParts, split_source
+from perfsuite.gate.same_code.source_parts import (
+    EXPORTS,
+    IMPORT,
+    Binding,
+    Function,
+    SourceParts,
+    Statement,
+    split_source,
+)
 from perfsuite.gate.side_process import SIDES
 
 
@@ -18,14 +27,15 @@ class SourceChange:
     functions: Mapping[str, tuple[Function, ...]] = field(default_factory=dict)  # by side: those that differ
     names: frozenset[str] = frozenset()  # bound on one side only, to something else, or at another moment
     starred_names: frozenset[str] = frozenset()  # those of them that an import of all names may bind
-    loads: frozenset[str] = frozenset()  # modules that only one side imports, as written
-    classes: frozenset[str] = frozenset()  # with bases, whose methods or annotations differ
+    loads: frozenset[str] = frozenset()  # modules imported on one side only or at another moment, as written
+    classes: frozenset[str] = frozenset()  # whose methods or annotations differ
     has_other_order: bool = False  # of definitions
-    has_other_exports: bool = False  # in `__all__`, if only in another order
-    has_other_exported_names: bool = False
+    has_other_starred_names: bool = False  # in `__all__`, or bound at another moment
     has_other_documentation: bool = False
     has_other_annotations: bool = False
     import_text: str = ""  # what runs at import, as a syntax tree, where both sides agree on it
+    binding_text: str = ""  # definitions and constants on which both sides agree
+    annotation_text: str = ""
     imported: frozenset[tuple[str, str]] = frozenset()  # by both sides: modules as written, names from them
 
     @property
@@ -36,7 +46,7 @@ class SourceChange:
             or self.names
             or self.loads
             or self.has_other_order
-            or self.has_other_exports
+            or self.has_other_starred_names
             or self.has_other_annotations
         )
 
@@ -55,46 +65,54 @@ def compare_sources(base: bytes, head: bytes) -> SourceChange:
     'Assign'
     """
     try:
-        parts = {"base": split_source(base), "head": split_source(head)}
+        parts = (split_source(base), split_source(head))
     except (SyntaxError, ValueError, RecursionError) as error:
         return SourceChange(import_difference=f"cannot be parsed ({error})")
-    loads = {side: {each.loads for each in parts[side].statements if each.loads} for side in SIDES}
-    one_sided_loads = frozenset(loads["base"] ^ loads["head"])
-    changed = _changed_bindings(parts["base"], parts["head"])
-    moved = _moved_bindings(parts["base"], parts["head"], changed, one_sided_loads)
-    annotated = _changed_annotations(parts["base"], parts["head"], changed)
-    reordered = _reordered(parts["base"], parts["head"])
+    changed_loads = _changed_loads(*parts)
+    changed = _changed_bindings(*parts)
+    moved = _moved_bindings(*parts, changed, changed_loads)
     names = _bound_names(parts, changed | moved)
+    annotated = _changed_annotations(*parts, changed, names)
+    reordered = _reordered(*parts)
+    unchanged = {key: binding for key, binding in parts[0].bindings.items() if key not in changed}
     return SourceChange(
-        import_difference=_import_difference(parts["base"], parts["head"], one_sided_loads),
-        functions=_changed_functions(parts["base"], parts["head"], changed),
+        import_difference=_import_difference(*parts, changed_loads),
+        functions=_changed_functions(*parts, changed),
         names=names,
-        starred_names=frozenset(
-            name for name in names if any(each.may_pass_on(name) for each in parts.values())
-        ),
-        loads=one_sided_loads,
-        classes=_inheriting_classes(parts, changed | moved | annotated | reordered),
+        starred_names=frozenset(name for name in names if any(each.may_pass_on(name) for each in parts)),
+        loads=changed_loads,
+        classes=_outer_classes(changed | moved | annotated | reordered, changed),
         has_other_order=bool(reordered),
-        has_other_exports=parts["base"].exports_text != parts["head"].exports_text,
-        has_other_exported_names=parts["base"].exports != parts["head"].exports,
-        has_other_documentation=parts["base"].documentation != parts["head"].documentation,
+        has_other_starred_names=parts[0].exports != parts[1].exports or EXPORTS in moved,
+        has_other_documentation=parts[0].documentation != parts[1].documentation,
         has_other_annotations=bool(annotated),
-        import_text=" ".join(each.text for each in parts["base"].statements),
-        imported=_imported_names(parts["base"], changed),
+        import_text=" ".join(each.text for each in parts[0].statements),
+        binding_text=" ".join(each.text for key, each in unchanged.items() if not key.startswith(IMPORT)),
+        annotation_text=" ".join(parts[0].annotations.values()),
+        imported=_imported_names(unchanged),
     )
 
 
-def _import_difference(base: SourceParts, head: SourceParts, one_sided_loads: frozenset[str]) -> str:
-    texts, others = (
-        [each.text for each in parts.statements if each.loads not in one_sided_loads]
-        for parts in (base, head)
-    )
+def _changed_loads(base: SourceParts, head: SourceParts) -> frozenset[str]:
+    """The modules that one side imports, or all of them where their order differs."""
+    loads = [{each.loads for each in side.statements if each.loads} for side in (base, head)]
+    one_sided = frozenset(loads[0] ^ loads[1])
+    return frozenset(loads[0] | loads[1]) if _import_difference(base, head, one_sided) else one_sided
+
+
+def _import_difference(base: SourceParts, head: SourceParts, changed_loads: frozenset[str]) -> str:
+    texts, others = (_statement_texts(parts.statements, changed_loads) for parts in (base, head))
     for one, other in zip(texts, others, strict=False):
         if one != other:
             return _summary(other)
     longer = max(texts, others, key=len)
     shorter = min(len(texts), len(others))
     return _summary(longer[shorter]) if len(longer) > shorter else ""
+
+
+def _statement_texts(statements: Sequence[Statement], left_out: frozenset[str]) -> list[str]:
+    """The statements, without those that load one of these modules."""
+    return [each.text for each in statements if each.loads not in left_out]
 
 
 def _summary(statement: str) -> str:
@@ -109,13 +127,12 @@ def _changed_bindings(base: SourceParts, head: SourceParts) -> frozenset[str]:
 
 
 def _moved_bindings(
-    base: SourceParts, head: SourceParts, changed: frozenset[str], one_sided_loads: frozenset[str]
+    base: SourceParts, head: SourceParts, changed: frozenset[str], changed_loads: frozenset[str]
 ) -> frozenset[str]:
     """By qualified name: those that other statements come before."""
 
     def place(parts: SourceParts, key: str) -> int:
-        before = parts.statements[: parts.bindings[key].position]
-        return sum(each.loads not in one_sided_loads for each in before)
+        return len(_statement_texts(parts.statements[: parts.bindings[key].position], changed_loads))
 
     common = (base.bindings.keys() & head.bindings.keys()) - changed
     return frozenset(key for key in common if place(base, key) != place(head, key))
@@ -125,23 +142,46 @@ def _reordered(base: SourceParts, head: SourceParts) -> frozenset[str]:
     """By qualified name: the definitions of both sides, in each scope where their order differs."""
     found: set[str] = set()
     for one, other in ((base.bindings, head.bindings), (base.functions, head.functions)):
-        for scope in {key.rpartition(".")[0] for key in one}:
-            keys = [[key for key in each if key.rpartition(".")[0] == scope] for each in (one, other)]
-            common = set(keys[0]) & set(keys[1])
-            if [key for key in keys[0] if key in common] != [key for key in keys[1] if key in common]:
-                found |= common
+        common = one.keys() & other.keys()
+        orders: list[dict[str, list[str]]] = [defaultdict(list), defaultdict(list)]
+        for keys, order in zip((one, other), orders, strict=True):
+            for key in keys:
+                if key in common:
+                    order[key.rpartition(".")[0]].append(key)
+        found |= {key for scope, keys in orders[0].items() if keys != orders[1][scope] for key in keys}
     return frozenset(found)
 
 
-def _changed_annotations(base: SourceParts, head: SourceParts, changed: frozenset[str]) -> frozenset[str]:
-    """By qualified name; those of new definitions are reached through the definitions alone."""
+def _changed_annotations(
+    base: SourceParts, head: SourceParts, changed: frozenset[str], names: frozenset[str]
+) -> frozenset[str]:
+    """By qualified name: those that differ, or that mention a name that does.
+
+    Those of new definitions are reached through the definitions alone.
+    """
     keys = base.annotations.keys() | head.annotations.keys()
     return frozenset(
         key
         for key in keys
-        if base.annotations.get(key) != head.annotations.get(key)
+        if (
+            base.annotations.get(key) != head.annotations.get(key)
+            or any(mentions(name, head.annotations[key]) for name in names)
+        )
         and not any(outer in changed for outer in _with_outer(key))
     )
+
+
+def mentions(name: str, text: str) -> bool:
+    """Whether a syntax tree mentions a name as it is, or in a text that may be a path or a format.
+
+    >>> mentions("run", "Name(id='run')"), mentions("run", "Constant(value='toy.feature:run')")
+    (True, True)
+    >>> mentions("run", "Constant(value='to run')")
+    False
+    """
+    name = re.escape(name)
+    in_text = rf"value=(?:'(?:[^\s']*|[^']*\{{[^']*)|\"(?:[^\s\"]*|[^\"]*\{{[^\"]*))\b{name}\b"
+    return re.search(f"'{name}'|{in_text}", text) is not None
 
 
 def _changed_functions(
@@ -156,20 +196,19 @@ def _changed_functions(
     return {side: tuple(functions) for side, functions in found.items()}
 
 
-def _bound_names(parts: Mapping[str, SourceParts], changed: frozenset[str]) -> frozenset[str]:
+def _bound_names(parts: Sequence[SourceParts], changed: frozenset[str]) -> frozenset[str]:
     """The names of changed bindings; those of a new class's methods are reached through the class alone."""
     return frozenset(
         each.bindings[key].name
-        for each in parts.values()
+        for each in parts
         for key in changed & each.bindings.keys()
         if key.rpartition(".")[0] not in changed
     )
 
 
-def _inheriting_classes(parts: Mapping[str, SourceParts], changed: frozenset[str]) -> frozenset[str]:
-    """The classes with bases that these definitions are in."""
-    inheriting = parts["base"].inheriting | parts["head"].inheriting
-    return frozenset(outer for key in changed for outer in _with_outer(key) if outer in inheriting)
+def _outer_classes(keys: frozenset[str], changed: frozenset[str]) -> frozenset[str]:
+    """The classes of both sides that these definitions are in."""
+    return frozenset(outer for key in keys for outer in _with_outer(key)[1:] if outer not in changed)
 
 
 def _with_outer(key: str) -> list[str]:
@@ -178,16 +217,16 @@ def _with_outer(key: str) -> list[str]:
     >>> _with_outer("A.B.f")
     ['A.B.f', 'A.B', 'A']
     """
-    parts = key.removeprefix("import ").split(".")
+    parts = key.split(".")
     return [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
 
 
-def _imported_names(parts: SourceParts, changed: frozenset[str]) -> frozenset[tuple[str, str]]:
-    """The module, as written, and the name of each unchanged import of a name."""
+def _imported_names(bindings: Mapping[str, Binding]) -> frozenset[tuple[str, str]]:
+    """The module, as written, and the name of each import of a name."""
     found = set()
-    for key in parts.bindings.keys() - changed:
-        if key.startswith("import "):
-            module, name = parts.bindings[key].text.split(":")
+    for key, binding in bindings.items():
+        if key.startswith(IMPORT):
+            module, name = binding.text.split(":")
             # `import a.b as c` looks up `b` in `a`.
             package, _, last = name.rpartition(".")
             found.add((module, name) if module else (package, last))

@@ -26,14 +26,18 @@ from perfsuite.gate.same_code.plain_code import (
     imported_name,
     is_bare_annotation,
     is_documentation,
-    is_for_type_checkers,
+    is_empty,
     is_plain_annotation,
     is_plain_class,
     is_plain_function,
     is_plain_value,
+    never_runs,
     read_names,
     standard_names,
 )
+
+EXPORTS = "__all__"
+IMPORT = "import "  # before the name that an import binds
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +80,15 @@ class SourceParts:
     statements: list[Statement] = field(default_factory=list)  # in this order
     bindings: dict[str, Binding] = field(default_factory=dict)
     functions: dict[str, Function] = field(default_factory=dict)
-    documentation: list[str] = field(default_factory=list)
+    documentation: dict[str, str] = field(default_factory=dict)  # by where it is
     annotations: dict[str, str] = field(default_factory=dict)  # of functions and names
     exports: frozenset[str] | None = None  # the names in `__all__`, where it is a plain list
-    exports_text: str = ""  # that list
-    inheriting: set[str] = field(default_factory=set)  # classes with bases, which may look through methods
 
     def may_pass_on(self, name: str) -> bool:
         """Whether an import of all names of this module may bind this one."""
         if self.exports is not None:
             return name in self.exports
-        return not name.startswith("_") or any("'__all__'" in each.text for each in self.statements)
+        return not name.startswith("_") or any(f"'{EXPORTS}'" in each.text for each in self.statements)
 
 
 def split_source(source: bytes) -> SourceParts:
@@ -131,9 +133,11 @@ class _Splitter:
         self._split_scope(body, scope)
 
     def _split_scope(self, body: Sequence[ast.stmt], scope: _Scope) -> None:
-        for statement in body:
+        for index, statement in enumerate(body):
             if is_documentation(statement):
-                self.parts.documentation.append(ast.dump(statement))
+                self.parts.documentation[f"{scope.prefix} {index}"] = ast.dump(statement)
+            elif scope.prefix and scope.is_open and is_empty(statement):
+                continue
             elif isinstance(statement, FunctionNode):
                 self._add_function(statement, scope)
             elif isinstance(statement, ast.ClassDef):
@@ -148,14 +152,15 @@ class _Splitter:
             return True
         if scope.prefix:
             return False
-        if is_for_type_checkers(statement, self._standard):
+        if never_runs(statement, self._standard):
             return True
         if isinstance(statement, ast.Import | ast.ImportFrom) and _binds_once(statement, scope):
             self._add_import(statement)
             return True
         exports = _exported_names(statement, scope)
         if exports is not None:
-            self.parts.exports, self.parts.exports_text = exports, ast.dump(statement)
+            self.parts.exports = exports
+            self._bind(EXPORTS, EXPORTS, ast.dump(statement))
             return True
         constant = _private_constant(statement, self._standard)
         if constant is None or not scope.may_move(constant.name):
@@ -185,12 +190,11 @@ class _Splitter:
 
     def _add_function(self, node: FunctionNode, scope: _Scope) -> None:
         standard = self._standard_in(scope)
-        text = _dump_header(node, standard)  # before its documentation is taken away
+        text, bare_text = _dump_header(node, standard), _dump_header(_without_annotations(node), standard)
         key = self._record_function(node, scope.prefix)
         decorators = standard & (PLAIN_DECORATORS | MARKERS.keys())
         if scope.is_open and has_plain_annotations(node) and has_decorators_of(node, decorators):
-            self.parts.annotations[key] = text
-            text = _dump_header(_without_annotations(node), standard)
+            self.parts.annotations[key], text = text, bare_text
         if is_plain_function(node, standard) and scope.may_move(node.name):
             self._bind(key, node.name, text)
         else:
@@ -202,9 +206,20 @@ class _Splitter:
 
     def _record_function(self, node: FunctionNode, prefix: str) -> str:
         key = self._next_key(prefix + node.name)
-        body = "\n".join(map(ast.dump, _without_documentation(node, self.parts.documentation)))
+        body = "\n".join(map(ast.dump, self._take_documentation(key, node)))
         self.parts.functions[key] = Function(key, body, _first_line(node), node.end_lineno or node.lineno)
         return key
+
+    def _take_documentation(self, key: str, node: FunctionNode) -> list[ast.stmt]:
+        """Take the documentation strings out of a function, and return its body."""
+        for number, inner in enumerate(ast.walk(node)):
+            body = getattr(inner, "body", None)
+            if isinstance(body, list):
+                for index, statement in enumerate(body):
+                    if is_documentation(statement):
+                        self.parts.documentation[f"{key} {number} {index}"] = ast.dump(statement)
+                inner.body = [each for each in body if not is_documentation(each)]  # type: ignore[attr-defined]
+        return node.body
 
     def _add_class(self, node: ast.ClassDef, scope: _Scope) -> None:
         key = self._next_key(scope.prefix + node.name)
@@ -215,8 +230,6 @@ class _Splitter:
             self._bind(key, node.name, text)
         else:
             self.parts.statements.append(Statement(f"{key}: {text}"))
-        if node.bases:
-            self.parts.inheriting.add(key)
         self._split_scope(
             node.body,
             _Scope(
@@ -231,9 +244,10 @@ class _Splitter:
 
     def _add_import(self, statement: ast.Import | ast.ImportFrom) -> None:
         """Each name is a binding of its own; the modules that are loaded keep their place."""
+        origin = _origin(statement)
         for alias in statement.names:
-            name, origin = imported_name(statement, alias), _origin(statement)
-            self._bind(f"import {name}", name, f"{origin}:{alias.name}")
+            name = imported_name(statement, alias)
+            self._bind(f"{IMPORT}{name}", name, f"{origin}:{alias.name}")
             for module in () if _is_standard(statement, alias) else _modules(statement, alias):
                 if module not in self._loaded:
                     self._loaded.add(module)
@@ -260,16 +274,6 @@ class _Splitter:
         return name if number == 1 else f"{name} ({number})"
 
 
-def _without_documentation(node: FunctionNode, documentation: list[str]) -> list[ast.stmt]:
-    """The body of a function without the documentation strings in it."""
-    for inner in ast.walk(node):
-        body = getattr(inner, "body", None)
-        if isinstance(body, list):
-            documentation += [ast.dump(statement) for statement in body if is_documentation(statement)]
-            inner.body = [statement for statement in body if not is_documentation(statement)]  # type: ignore[attr-defined]
-    return node.body
-
-
 def _dump_header(node: Definition, standard: AbstractSet[str]) -> str:
     """A definition without its body. Its documentation is kept where a decorator may read it."""
     header = copy.copy(node)
@@ -280,8 +284,8 @@ def _dump_header(node: Definition, standard: AbstractSet[str]) -> str:
 
 
 def _without_annotations(node: FunctionNode) -> FunctionNode:
-    bare = copy.deepcopy(node)
-    bare.returns = None
+    bare = copy.copy(node)
+    bare.args, bare.returns = copy.deepcopy(node.args), None
     for parameter in annotated_parts(bare):
         parameter.annotation = None
     return bare
@@ -301,6 +305,7 @@ def _private_constant(statement: ast.stmt, standard: AbstractSet[str]) -> Bindin
         case _:
             return None
     is_private = name.startswith("_") and not name.startswith("__") and name != "_"
+    is_private |= name == "__version__"
     return Binding(name, ast.dump(value)) if is_private and is_plain_value(value, standard) else None
 
 
@@ -309,7 +314,7 @@ def _exported_names(statement: ast.stmt, scope: _Scope) -> frozenset[str] | None
     match statement:
         case ast.Assign(targets=[ast.Name(id="__all__")], value=ast.List() | ast.Tuple() as value):
             names = {part.value for part in value.elts if isinstance(part, ast.Constant)}
-            if len(names) == len(value.elts) and scope.bound["__all__"] == 1:
+            if len(names) == len(value.elts) and scope.bound[EXPORTS] == 1:
                 return frozenset(map(str, names))
     return None
 
@@ -338,7 +343,7 @@ def _modules(statement: ast.Import | ast.ImportFrom, alias: ast.alias) -> Iterat
 
 
 def _is_standard(statement: ast.Import | ast.ImportFrom, alias: ast.alias) -> bool:
-    """Whether it imports from the standard library, which has no effect on other modules."""
+    """Whether it imports from the standard library, which is taken to have no effect on other modules."""
     module = _origin(statement) or alias.name
     return module.split(".")[0] in sys.stdlib_module_names
 

@@ -6,9 +6,14 @@ from tests.gate.same_code.small_projects import Case, Files
 
 
 def feature(name: str, base: str, head: str, **more: str | bytes) -> Case:
-    """A change of toy/feature.py; `more` are further files of both sides."""
-    files: Files = {key.replace("__", "/").replace("_dot_", "."): value for key, value in more.items()}
+    """A change of toy/feature.py; `more` are further files of both sides, `init` the package's own."""
+    files: Files = {_path(key): value for key, value in more.items()}
     return Case(name, {**files, "toy/feature.py": base}, {"toy/feature.py": head})
+
+
+def _path(key: str) -> str:
+    """The file that a keyword stands for: `toy__one_dot_py` is toy/one.py."""
+    return "toy/__init__.py" if key == "init" else key.replace("__", "/").replace("_dot_", ".")
 
 
 def replaced(name: str, source: str, old: str, new: str, **more: str | bytes) -> Case:

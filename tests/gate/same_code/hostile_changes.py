@@ -6,7 +6,8 @@ import _json
 from pathlib import Path
 
 from tests.gate.same_code.changes import HERE, UNUSED, beside, replaced
-from tests.gate.same_code.hostile_definitions import HOSTILE_DEFINITIONS, HOSTILE_LOOKUPS, HOSTILE_ORDER
+from tests.gate.same_code.hostile_definitions import HOSTILE_DEFINITIONS, HOSTILE_FAILURES, HOSTILE_ORDER
+from tests.gate.same_code.hostile_lookups import HOSTILE_LOOKUPS
 from tests.gate.same_code.small_projects import Case
 
 LIBRARY = Path(_json.__file__).read_bytes()
@@ -29,6 +30,7 @@ def run():
 
 HOSTILE = [
     *HOSTILE_DEFINITIONS,
+    *HOSTILE_FAILURES,
     *HOSTILE_ORDER,
     *HOSTILE_LOOKUPS,
     Case(

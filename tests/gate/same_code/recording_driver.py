@@ -25,6 +25,7 @@ def record(root: str, request: str) -> None:
     recorder.enter("bench.py")
     bench = importlib.import_module("bench")
     recorder.enter("test")
+    recorder.scopes["test"].uses_scopes.add("bench.py")
     for _ in range(3):
         bench.run()
     recorder.enter(COMMON)

@@ -74,7 +74,7 @@ def _use(folder: Path, diff: object, roots: Mapping[str, Path]) -> str:
         recordings={side: recording for side, recording in found.items() if recording is not None},
         roots=roots,
     )
-    return pair.all_uses() or pair.use_by("bench.py") or pair.use_by("test")
+    return pair.common_use() or pair.use_by("test") or pair.all_uses()
 
 
 def _write(root: Path, files: Files) -> None:

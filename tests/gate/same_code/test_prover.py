@@ -162,6 +162,48 @@ def test_a_benchmark_that_runs_other_functions_in_equal_calls_is_timed(project: 
     assert reasons["varies"] == "equal calls ran different functions"
 
 
+MAKER = """
+VALUES = []
+
+
+def __getattr__(name):
+    if name.startswith("_"):
+        raise AttributeError(name)
+    VALUES.append(name)
+    return name
+"""
+
+
+def test_what_ran_when_the_test_file_was_imported_is_compared(project: Project) -> None:
+    files = {**FILES, "toy/__init__.py": "from toy import maker\n", "toy/maker.py": MAKER}
+    other = "from toy.maker import {}\n\n\ndef run():\n    return 1\n"
+    project.commit({**files, "toy/other.py": other.format("first")})
+    project.commit({"toy/other.py": other.format("first, second")})
+    proven, reasons = prove(project, ["test_shared.py::test_same", "test_other.py::test_import"])
+    assert "may load what was not there" in reasons["import"]
+    assert proven == {"same"}
+
+
+SETS = "from toy import other\n\n\ndef set_size():\n    other.SIZE = 2\n"
+TEST_SIZE = """
+from toy import other, sets
+{}
+
+
+def test_size(benchmark):
+    benchmark(other.run)
+"""
+
+
+def test_functions_that_ran_while_the_test_file_was_imported_are_compared(project: Project) -> None:
+    """Which of them ran may depend on what no file says."""
+    call = "import os\nif os.environ['PERFSUITE_GATE_SIDE'] == 'head':\n    sets.set_size()"
+    project.commit({**FILES, "toy/sets.py": SETS, "benchmarks/test_size.py": TEST_SIZE.format(call)})
+    project.commit({"toy/shared.py": SHARED.format(model=2, table=2)})
+    _, reasons = prove(project, ["test_size.py::test_size", "test_other.py::test_import"])
+    assert reasons["size"] == "equal calls ran different functions"
+
+
 COMPILED = """
 import torch
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABCMeta
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from types import ModuleType
 from typing import Any
 
@@ -31,16 +31,28 @@ def class_problem(
         found = vars(found).get(part) if isinstance(found, type | ModuleType) else None
     if not isinstance(found, type):
         return f"{qualified_name} is not found"
+    problems = (_look_through(each, files, changed_names) for each in _with_subclasses(found))
+    return next(filter(None, problems), "")
+
+
+def _with_subclasses(found: type) -> Iterator[type]:
+    yield found
+    subclasses: list[type] = type.__subclasses__(found)
+    for each in subclasses:
+        yield from _with_subclasses(each)
+
+
+def _look_through(found: type, files: ProjectFiles, changed_names: Set[str]) -> str:
     metaclass = type(found)
     if metaclass is not type and metaclass is not ABCMeta:
-        return f"the metaclass {_full_name(metaclass)} may look through {qualified_name}"
+        return f"the metaclass {_full_name(metaclass)} may look through {_full_name(found)}"
     for base in found.__mro__[1:]:
         abstract = changed_names & set(vars(base).get("__abstractmethods__", ()))
         if abstract:
-            return f"{min(abstract)} of {qualified_name} is abstract in {_full_name(base)}"
+            return f"{min(abstract)} of {_full_name(found)} is abstract in {_full_name(base)}"
         is_plain = _full_name(base) in PLAIN_BASES or str(base.__module__) in PLAIN_MODULES
         if not is_plain and not _is_own(base, files):
-            return f"{_full_name(base)} may look through {qualified_name}"
+            return f"{_full_name(base)} may look through {_full_name(found)}"
     return ""
 
 

@@ -16,11 +16,15 @@ from typing import Any
 from .project_files import ProjectFiles, module_matches
 
 # Files that look up the project's files to load or collect it; what they find shows in what runs.
-LOADERS = ("<frozen importlib", "<frozen zipimport", "/_pytest/", "/pluggy/", "/importlib/", "/zipimport.py")
+LOADERS: tuple[str, ...] = (
+    *("<frozen importlib", "<frozen zipimport", "/_pytest/", "/pluggy/", "/zipimport.py"),
+    *("/importlib/__init__.py", "/importlib/util.py", "/importlib/_bootstrap"),
+)
 # Standard modules that act on behalf of their caller.
 GO_BETWEENS: tuple[str, ...] = (
     *("/pathlib", "/os.py", "/posixpath.py", "/genericpath.py", "/glob.py", "/fnmatch.py", "/shutil.py"),
-    *("/contextlib.py", "/tokenize.py", "/io.py", "/codecs.py", "/subprocess.py", "<frozen "),
+    *("/importlib/metadata/", "/importlib/resources/", "/contextlib.py", "/tokenize.py", "/io.py"),
+    *("/codecs.py", "/subprocess.py", "<frozen "),
     __file__.rpartition("lookups")[0],
 )
 # Code that describes the machine and the commit for a report, and does nothing else.
@@ -104,6 +108,8 @@ class LookupMonitor:
             self._listener("file", f"the source text of {name} was read")
         elif name == GIT_ENTRY:
             self._listener("file", "the repository's commit was read")
+        elif name in self._one_sided and not _is_loader(_caller()):
+            self._listener("file", f"{name}, which only one side has, was opened")
 
     def _on_list(self, arguments: Any) -> None:
         name = self._files.name("." if arguments[0] is None else arguments[0])

@@ -12,7 +12,7 @@ GLOBAL = "global"  # as a variable of its own module
 IMPORTED = "imported"  # from the module that is named with it
 OWN_NAMES = ("_GLOBAL", "_NAME")  # how instructions end that use a module's own variables
 KEPT_ANNOTATIONS = frozenset({"__annotations__", "__annotate__"})  # where a module or a class puts its own
-MAKING_LISTS = frozenset({"LOAD_CONST", "BUILD_LIST", "BUILD_TUPLE", "LIST_EXTEND", "EXTENDED_ARG"})
+MAKING_LISTS = frozenset({"LOAD_CONST", "BUILD_LIST", "BUILD_TUPLE", "LIST_EXTEND"})
 NAME = re.compile(r"[^\W\d]\w*")
 MAX_PATH = 1000  # characters of a text in which names are looked for
 IS_FUNCTION = 0x1  # CO_OPTIMIZED: neither a module's nor a class's own code
@@ -25,7 +25,7 @@ def mentions(code: CodeType, wanted: Set[str], file: str) -> Iterator[Mention]:
     if wanted.isdisjoint(code.co_names) and wanted.isdisjoint(_texts(code.co_consts)):
         return
     module, is_from, texts = "", False, list[str]()
-    instructions = list(dis.get_instructions(code))
+    instructions = [each for each in dis.get_instructions(code) if each.opname != "EXTENDED_ARG"]
     for index, instruction in enumerate(instructions):
         kind, value = instruction.opname, instruction.argval
         if instruction.opcode in dis.hasconst:

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+from .project_files import module_variables
+
 LOADING_FUNCTION = "_find_and_load_unlocked"  # of importlib; others only look whether a module is there
 
 
@@ -27,9 +29,20 @@ class LoadMonitor:
         return _ending(self._names, last_parts)
 
     def unseen(self, last_parts: Iterable[str]) -> list[str]:
-        """Those that were loaded at an unknown moment: an earlier finder found them, or none did."""
-        names = {name for name in list(sys.modules) if isinstance(name, str)}
-        return _ending(sorted(names - self._before - set(self._names)), last_parts)
+        """Those that were loaded at an unknown moment: an earlier finder found them, or none did.
+
+        A name that a module makes when it is asked for it counts as one of them.
+        """
+        wanted = frozenset(last_parts)
+        modules = {name: module for name, module in list(sys.modules.items()) if isinstance(name, str)}
+        names = _ending(modules.keys() - self._before - set(self._names), wanted)
+        made = [
+            f"{name}.{part}"
+            for name, module in modules.items()
+            if "__getattr__" in module_variables(module)
+            for part in wanted - module_variables(module).keys()
+        ]
+        return sorted({*names, *made})
 
 
 def _ending(names: Iterable[str], last_parts: Iterable[str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 MODULE_SUFFIXES = (".py", ".pyc", ".so", ".pyd")
@@ -48,12 +48,17 @@ class ProjectFiles:
         return path[len(self.root) + 1 :] if path.startswith(self.root + os.sep) else ""
 
 
-def module_file(module: object) -> Any:
-    """A module's `__file__`, without running code of a module that is loaded late or is none."""
+def module_variables(module: object) -> Mapping[str, Any]:
+    """What a module defines, without running code of one that is loaded late or is no module."""
     try:
-        return object.__getattribute__(module, "__dict__").get("__file__")
+        variables = object.__getattribute__(module, "__dict__")
     except AttributeError:
-        return None
+        return {}
+    return variables if isinstance(variables, dict) else {}
+
+
+def module_file(module: object) -> Any:
+    return module_variables(module).get("__file__")
 
 
 def module_matches(module: str, files: Iterable[str]) -> bool:

@@ -26,9 +26,6 @@ from .project_files import ProjectFiles, module_file
 
 COMMON = "common"  # the scope of what belongs to no single test
 INSTALLED_FOLDERS = (".venv/", "site-packages/")
-ATTRIBUTE_LOOKUPS = frozenset(
-    {"getattr", "hasattr", "getattr_static", "__getattribute__", "attrgetter", "methodcaller"}
-)
 IMPORT_HOOKS = frozenset({"beartype", "jaxtyping", "typeguard"})  # packages that check annotations
 IGNORED_VARIABLES = ("PERFSUITE_GATE_", "PYTEST_", TORCH_ADDRESS_VARIABLE)  # prefixes
 
@@ -54,6 +51,7 @@ class Recorder:
         self._sources = frozenset(name for name in request["names"] if name.endswith(".py"))
         self._revealing = frozenset(request["revealing_names"])
         self._bound = frozenset(request["bound_names"])
+        self._lookup_names = frozenset(request["lookup_names"])
         self.code = CodeMonitor(self._files)
         self._opened = FileMonitor()
         self._lookups = LookupMonitor(self._files, request, self.note)
@@ -145,7 +143,7 @@ class Recorder:
                 {
                     (self._files.name(code.co_filename), code.co_firstlineno, code.co_name)
                     for code in codes
-                    if ATTRIBUTE_LOOKUPS & set(code.co_names)
+                    if self._lookup_names & set(code.co_names)
                 }
             ),
             "digest": _digest(
