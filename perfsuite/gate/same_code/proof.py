@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from perfsuite.gate.agent.recording.mentions import GLOBAL, IMPORTED
+from perfsuite.gate.agent.recording.mentions import GLOBAL, IMPORTED, LOADED
 from perfsuite.gate.same_code import revealing_names
 from perfsuite.gate.same_code.computed_lookups import MODULE_CODE, has_computed_lookup
 from perfsuite.gate.same_code.recording import COMMON, RecordedScope, Recording
@@ -184,7 +184,7 @@ class PairEvidence:
     def _may_mean(self, file: str, name: str, how: str, where: str) -> bool:
         """Whether a mention of a name may mean one of this file that differs."""
         change = self.diff.sources[file]
-        if name not in change.names:
+        if how == LOADED or name not in change.names:
             return False
         is_own = {GLOBAL: where == file, IMPORTED: self._may_be_module(file, where)}.get(how, True)
         return is_own or (name in change.starred_names and self._is_starred(file))

@@ -8,10 +8,10 @@ LISTING_NAMES = frozenset(
     {"builtins", "__builtins__", "getmembers", "getmembers_static", "classify_class_attrs", "__dict__"}
     | {"__subclasses__", "iter_modules", "runtime_checkable", "isabstract", "__abstractmethods__"}
     | {"__globals__", "f_globals", "f_locals", "__dir__", "get_objects", "getclosurevars"}
-    | {"Mock", "MagicMock", "NonCallableMock", "AsyncMock", "create_autospec", "patch"}
-    | {"resolve_name", "locate", "entry_points", "EntryPoint", "dictConfig", "fileConfig"}
+    | {"Mock", "MagicMock", "NonCallableMock", "AsyncMock", "create_autospec", "mock", "pydoc"}
+    | {"resolve_name", "entry_points", "EntryPoint", "dictConfig", "fileConfig"}
 )
-DOCUMENTATION_NAMES = frozenset({"__doc__", "getdoc", "getcomments", "render_doc", "pydoc", "help"})
+DOCUMENTATION_NAMES = frozenset({"__doc__", "getdoc", "getcomments", "render_doc", "pydoc"})
 ANNOTATION_NAMES = frozenset(
     {"__annotations__", "__annotate__", "annotationlib", "get_annotations", "get_type_hints"}
     | {"get_overloads", "signature", "getfullargspec", "singledispatch", "dataclass", "make_dataclass"}

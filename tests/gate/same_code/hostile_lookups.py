@@ -347,8 +347,22 @@ HOSTILE_LOOKUPS = [
     ),
     replaced(
         "constant, by getattr with its arguments in a tuple",
-        ME + "def run(n='n'):\n    return getattr(*(me, '_' + n), 0)\n",
+        ME + "from unittest.mock import patch\ndef run(n='n'):\n    try:\n"
+        "        with patch.object(me, '_' + n, 5):\n            return 1\n"
+        "    except AttributeError:\n        return 0\n",
         *PRESENT,
+    ),
+    replaced(
+        "constant, by pydoc",
+        ME + "from pydoc import locate\n_N = 1\ndef run(n='N'):\n    return locate('toy.feature._' + n)\n",
+        "_N = 1",
+        "_N = 2",
+    ),
+    replaced(
+        "method, by dir of builtins under another name",
+        "import builtins as b\nclass C:\n    n = 1\ndef run():\n    return len(b.dir(C))\n",
+        "n = 1\n",
+        "n = 1\n    def more(self):\n        return 1\n",
     ),
     replaced(
         "method, by __dir__",

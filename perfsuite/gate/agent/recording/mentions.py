@@ -10,6 +10,7 @@ from types import CodeType
 ANYHOW = "anyhow"  # as an attribute or a text, whatever it belongs to
 GLOBAL = "global"  # as a variable of its own module
 IMPORTED = "imported"  # from the module that is named with it
+LOADED = "loaded"  # as a module itself, which is no variable yet
 OWN_NAMES = ("_GLOBAL", "_NAME")  # how instructions end that use a module's own variables
 KEPT_ANNOTATIONS = frozenset({"__annotations__", "__annotate__"})  # where a module or a class puts its own
 MAKING_LISTS = frozenset({"LOAD_CONST", "BUILD_LIST", "BUILD_TUPLE", "LIST_EXTEND"})
@@ -22,7 +23,8 @@ Mention = tuple[str, str, str]  # the name, how, and the file or module
 
 def mentions(code: CodeType, wanted: Set[str], file: str) -> Iterator[Mention]:
     """The wanted names that a code object of this file reads, and its texts that are such names."""
-    if wanted.isdisjoint(code.co_names) and wanted.isdisjoint(_texts(code.co_consts)):
+    names = (part for name in code.co_names for part in name.split("."))
+    if wanted.isdisjoint(names) and wanted.isdisjoint(_texts(code.co_consts)):
         return
     module, is_from, texts = "", False, list[str]()
     instructions = [each for each in dis.get_instructions(code) if each.opname != "EXTENDED_ARG"]
@@ -39,6 +41,10 @@ def mentions(code: CodeType, wanted: Set[str], file: str) -> Iterator[Mention]:
         if kind == "IMPORT_NAME":
             module = value
             is_from = instructions[index - 1].argval is not None
+            # pytest's rewritten assertions import builtins as `@py_builtins`.
+            is_of_pytest = str(instructions[index + 1].argval).startswith("@")
+            if (last := value.rpartition(".")[2]) in wanted and not is_of_pytest:
+                yield last, LOADED, value
         elif instruction.opcode not in dis.hasname or value not in wanted or kind == "STORE_NAME":
             continue
         elif kind == "IMPORT_FROM":  # also for `import a.b as c`, which looks up `b` in `a`
