@@ -8,6 +8,7 @@ follow counts as a use.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,7 +20,7 @@ from perfsuite.gate.same_code import revealing_names
 from perfsuite.gate.same_code.computed_lookups import MODULE_CODE, has_computed_lookup
 from perfsuite.gate.same_code.recording import COMMON, RecordedScope, Recording
 from perfsuite.gate.same_code.side_diff import SideDiff, is_init, may_be_module
-from perfsuite.gate.same_code.source_diff import SourceChange, mentions
+from perfsuite.gate.same_code.source_diff import SourceChange, mentioned_names
 from perfsuite.paths import resolves_inside
 
 T = TypeVar("T")
@@ -121,25 +122,22 @@ class PairEvidence:
     @cached_property
     def _uses_at_import(self) -> Mapping[str, str]:
         """By differing file: what its module uses at import of the names that differ in any module."""
-        return {
-            file: f"{name}, which is used at import"
-            for file, change in self._loaded_changes(lambda file: self.diff.sources[file]).items()
-            for other, names in self._changed_names.items()
-            for name in sorted(names, reverse=True)
-            if self._is_used_at_import(file, change, other, name)
-        }
+        used = {file: min(self._names_at_import(file), default="") for file in self._loaded_files}
+        return {file: f"{name}, which is used at import" for file, name in used.items() if name}
 
-    def _is_used_at_import(self, file: str, change: SourceChange, other: str, name: str) -> bool:
-        is_starred = name in self.diff.sources[other].starred_names and self._is_starred(other)
-        if any(
-            imported == name and (is_starred or self._may_be_module(other, module))
-            for module, imported in change.imported
-        ):
-            return True
+    def _names_at_import(self, file: str) -> Iterator[str]:
+        """The names that differ, in any module, and that a module uses at import."""
+        change = self.diff.sources[file]
+        own = mentioned_names(change.import_text)
         # Another module's name is not meant by a variable, a parameter or a definition of this one.
-        is_own = other == file or is_starred
-        text = change.import_text if is_own else OWN_NAME.sub("", change.import_text)
-        return mentions(name, text) or mentions(name, OWN_NAME.sub("", change.binding_text))
+        others = mentioned_names(OWN_NAME.sub("", f"{change.import_text} {change.binding_text}"))
+        for other, names in self._changed_names.items():
+            starred = self.diff.sources[other].starred_names if self._is_starred(other) else frozenset()
+            yield from names & others
+            yield from (names if file == other else starred) & own
+            for module, name in change.imported:
+                if name in starred or (name in names and self._may_be_module(other, module)):
+                    yield name
 
     def _loaded_by(self, side: str, file: str, change: SourceChange) -> str:
         """A module that one side's version of a file imports, and that it may be the first to load."""
@@ -162,7 +160,7 @@ class PairEvidence:
         if starred := next((file for file in starring if self._is_starred(file)), ""):
             yield f"all names of {starred} are imported somewhere, and differ"
         for name, how, where in scope.mentions:
-            if any(self._may_mean(file, name, how, where) for file in self._changed_names):
+            if any(self._may_mean(file, name, how, where) for file in self._files_by_name.get(name, ())):
                 yield f"{name}, which differs, is mentioned"
         reordered = self._loaded_changes(lambda file: self.diff.sources[file].has_other_order)
         listing = revealing_names.LISTING_NAMES & scope.names
@@ -181,13 +179,21 @@ class PairEvidence:
         """By differing file that was loaded: the names that differ."""
         return self._loaded_changes(lambda file: self.diff.sources[file].names)
 
+    @cached_property
+    def _files_by_name(self) -> Mapping[str, list[str]]:
+        """The files in which each name differs."""
+        files: dict[str, list[str]] = defaultdict(list)
+        for file, names in self._changed_names.items():
+            for name in names:
+                files[name].append(file)
+        return files
+
     def _may_mean(self, file: str, name: str, how: str, where: str) -> bool:
         """Whether a mention of a name may mean one of this file that differs."""
-        change = self.diff.sources[file]
-        if how == LOADED or name not in change.names:
+        if how == LOADED:
             return False
         is_own = {GLOBAL: where == file, IMPORTED: self._may_be_module(file, where)}.get(how, True)
-        return is_own or (name in change.starred_names and self._is_starred(file))
+        return is_own or (name in self.diff.sources[file].starred_names and self._is_starred(file))
 
     def _is_starred(self, file: str) -> bool:
         """Whether some module that was loaded imports all names of this one."""
@@ -214,11 +220,10 @@ class PairEvidence:
         documented = self._loaded_changes(lambda file: self.diff.sources[file].has_other_documentation)
         if documented and (readers := revealing_names.DOCUMENTATION_NAMES & scope.names):
             yield f"{min(readers)} may read the documentation in {next(iter(documented))}, which differs"
-        annotated = self._loaded_changes(self._has_other_annotations)
         readers = revealing_names.ANNOTATION_NAMES & scope.names
         readers |= frozenset().union(*(recording.import_hooks for recording in self.recordings.values()))
-        if annotated and readers:
-            yield f"{min(readers)} may read annotations in {next(iter(annotated))}, which differ"
+        if readers and self._annotated_files:
+            yield f"{min(readers)} may read annotations in {self._annotated_files[0]}, which differ"
         functions = self._loaded_changes(lambda file: any(self.diff.sources[file].functions.values()))
         functions |= self._loaded_changes(lambda file: self.diff.sources[file].has_other_order)
         if not functions:
@@ -231,16 +236,25 @@ class PairEvidence:
             if compiler != "torch.compile" or hidden:
                 yield f"{compiler} may use {first}"
 
-    def _has_other_annotations(self, file: str) -> bool:
-        """Whether annotations of this file differ, or mention a name that does."""
-        change = self.diff.sources[file]
+    @cached_property
+    def _annotated_files(self) -> Sequence[str]:
+        """The files whose annotations differ, or mention a name that does."""
         names = frozenset().union(*self._changed_names.values())
-        return change.has_other_annotations or any(mentions(name, change.annotation_text) for name in names)
+        return [
+            file
+            for file, change in self._loaded_changes(lambda file: self.diff.sources[file]).items()
+            if change.has_other_annotations or not names.isdisjoint(mentioned_names(change.annotation_text))
+        ]
 
     def _loaded_changes(self, read: Callable[[str], T]) -> dict[str, T]:
         """What `read` says of each differing file that a side has loaded, where it says anything."""
+        return {file: found for file in self._loaded_files if (found := read(file))}
+
+    @cached_property
+    def _loaded_files(self) -> Sequence[str]:
+        """The differing files that a side has loaded."""
         loaded = frozenset().union(*(recording.loaded for recording in self.recordings.values()))
-        return {file: found for file in sorted(loaded & self.diff.sources.keys()) if (found := read(file))}
+        return sorted(loaded & self.diff.sources.keys())
 
 
 def _absolute(module: str, importer: str, file: str) -> str:

@@ -18,6 +18,12 @@ from perfsuite.gate.same_code.source_parts import (
 )
 from perfsuite.gate.side_process import SIDES
 
+NAME = re.compile(r"[^\W\d]\w*")
+# In a syntax tree as text: a name or a text that could be one, a text, and white space in a text.
+QUOTED_NAME = re.compile(r"'([^\W\d]\w*)'")
+TEXT = re.compile(r"""value=(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")""")
+SPACE = re.compile(r"\s|\\[nrt]")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceChange:
@@ -165,23 +171,26 @@ def _changed_annotations(
         for key in keys
         if (
             base.annotations.get(key) != head.annotations.get(key)
-            or any(mentions(name, head.annotations[key]) for name in names)
+            or not names.isdisjoint(mentioned_names(head.annotations[key]))
         )
         and not any(outer in changed for outer in _with_outer(key))
     )
 
 
-def mentions(name: str, text: str) -> bool:
-    """Whether a syntax tree mentions a name as it is, or in a text that may be a path or a format.
+def mentioned_names(tree: str) -> frozenset[str]:
+    """The names that a syntax tree has as they are, or in texts that may be paths or formats.
 
-    >>> mentions("run", "Name(id='run')"), mentions("run", "Constant(value='toy.feature:run')")
-    (True, True)
-    >>> mentions("run", "Constant(value='to run')")
-    False
+    >>> sorted(mentioned_names("Call(Name(id='find'), Constant(value='toy.feature:run'))"))
+    ['feature', 'find', 'run', 'toy']
+    >>> sorted(mentioned_names("Constant(value='to run')"))
+    []
     """
-    name = re.escape(name)
-    in_text = rf"value=(?:'(?:[^\s']*|[^']*\{{[^']*)|\"(?:[^\s\"]*|[^\"]*\{{[^\"]*))\b{name}\b"
-    return re.search(f"'{name}'|{in_text}", text) is not None
+    names = set(QUOTED_NAME.findall(tree))
+    for texts in TEXT.findall(tree):
+        text = "".join(texts)
+        if "{" in text or not SPACE.search(text):
+            names |= set(NAME.findall(text))
+    return frozenset(names)
 
 
 def _changed_functions(

@@ -19,7 +19,6 @@ from perfsuite.gate.same_code.plain_code import (
     PLAIN_DECORATORS,
     Definition,
     FunctionNode,
-    annotated_parts,
     bound_names,
     has_decorators_of,
     has_plain_annotations,
@@ -285,9 +284,12 @@ def _dump_header(node: Definition, standard: AbstractSet[str]) -> str:
 
 def _without_annotations(node: FunctionNode) -> FunctionNode:
     bare = copy.copy(node)
-    bare.args, bare.returns = copy.deepcopy(node.args), None
-    for parameter in annotated_parts(bare):
-        parameter.annotation = None
+    bare.returns, bare.args = None, copy.copy(node.args)
+    for kind, value in ast.iter_fields(node.args):
+        if isinstance(value, ast.arg):
+            setattr(bare.args, kind, ast.arg(value.arg))
+        elif kind in ("posonlyargs", "args", "kwonlyargs"):
+            setattr(bare.args, kind, [ast.arg(each.arg) for each in value])
     return bare
 
 
