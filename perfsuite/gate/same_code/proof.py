@@ -61,7 +61,7 @@ class PairEvidence:
 
     def _use_in(self, names: Sequence[str], is_compared: bool = True) -> str:
         for name in names:
-            scopes = {side: self._scope(side, name) for side in self.recordings}
+            scopes = {side: self._scope(side, name) for side in self.roots}
             if is_compared and None in scopes.values():
                 return NOT_RECORDED
             present = {side: scope for side, scope in scopes.items() if scope is not None}
@@ -80,7 +80,7 @@ class PairEvidence:
 
     def _scope(self, side: str, name: str) -> RecordedScope | None:
         own_name = self.base_names.get(name, name) if side == "base" else name
-        return self.recordings[side].scopes.get(own_name)
+        return self.recordings[side].scopes.get(own_name) if side in self.recordings else None
 
     def _uses(self, side: str, scope: RecordedScope) -> Iterator[str]:
         """Uses in a scope and in those that it depends on."""

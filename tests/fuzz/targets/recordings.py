@@ -17,14 +17,19 @@ SCOPE = {
     "uses_scopes": ["common"],
     "compilers": ["torch.compile"],
     "ran": [["toy.py", 1, "run"]],
-    "names": ["getattr"],
-    "lookups": [["toy.py", 1]],
+    "mentions": [["getattr", "global", "toy.py"], ["more", "imported", "toy"]],
+    "lookups": [["toy.py", 1, "run"]],
     "digest": "0",
 }
 RECORDING = {
     "scopes": {"common": SCOPE, "t.py::t": SCOPE},
     "loaded": ["toy.py"],
     "facts": {"Python": "3.12", "the environment variables": "1"},
+    "loads": ["toy"],
+    "unseen_loads": ["other.toy"],
+    "modules": {"toy.py": ["toy"]},
+    "import_hooks": ["beartype"],
+    "class_problems": [["toy.py", "C", "the metaclass M may look through C"]],
 }
 
 

@@ -121,4 +121,4 @@ def uses(folder: Path, recording: Recording) -> list[str]:
 def test_a_side_without_a_recording_proves_nothing(tmp_path: Path) -> None:
     pair = evidence(tmp_path, head_of(tmp_path))
     alone = PairEvidence(diff=pair.diff, recordings={"base": pair.recordings["base"]}, roots=pair.roots)
-    assert alone.common_use() == NOT_RECORDED
+    assert alone.common_use() == alone.use_by("test") == NOT_RECORDED
