@@ -54,7 +54,7 @@ def has_decorators_of(node: Definition, known: AbstractSet[str]) -> bool:
     return all(isinstance(each, ast.Name) and each.id in known for each in node.decorator_list)
 
 
-def annotated_parts(node: FunctionNode) -> list[ast.arg]:
+def parameters(node: FunctionNode) -> list[ast.arg]:
     """The parameters of a function."""
     arguments = node.args
     every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
@@ -62,7 +62,7 @@ def annotated_parts(node: FunctionNode) -> list[ast.arg]:
 
 
 def has_plain_annotations(node: FunctionNode) -> bool:
-    annotations = [each.annotation for each in annotated_parts(node)] + [node.returns]
+    annotations = [each.annotation for each in parameters(node)] + [node.returns]
     return all(is_plain_annotation(each) for each in annotations if each)
 
 

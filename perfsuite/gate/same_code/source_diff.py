@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from perfsuite.gate.agent.recording.mentions import NAME
 from perfsuite.gate.same_code.source_parts import (
     EXPORTS,
     IMPORT,
@@ -18,7 +19,6 @@ from perfsuite.gate.same_code.source_parts import (
 )
 from perfsuite.gate.side_process import SIDES
 
-NAME = re.compile(r"[^\W\d]\w*")
 # In a syntax tree as text: a name or a text that could be one, a text, and white space in a text.
 QUOTED_NAME = re.compile(r"'([^\W\d]\w*)'")
 TEXT = re.compile(r"""value=(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")""")

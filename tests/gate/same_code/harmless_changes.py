@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from tests.gate.same_code.changes import replaced
 from tests.gate.same_code.small_projects import Case, Files
 
 FEATURE = '''"""A feature."""
@@ -149,6 +150,8 @@ def unused():
 def run():
     return helper()
 '''
+UNUSED_ONE = "def unused():\n    return 1\ndef run():\n    return 1\n"
+UNUSED_CHANGE = ("def unused():\n    return 1", "def unused():\n    return 2")
 RAISES = """
 import sys
 
@@ -247,21 +250,9 @@ HARMLESS_DEFINITIONS = [
         {"toy/feature.py": EVAL, "toy/other.py": OTHER},
         {"toy/other.py": OTHER.replace("def second", "def _more():\n    return 1\n\n\ndef second")},
     ),
-    Case(
-        "documentation that a decorator copies",
-        {"toy/feature.py": COPIES_DOCUMENTATION},
-        {"toy/feature.py": COPIES_DOCUMENTATION.replace("Helps.", "Helps much.")},
-    ),
-    Case(
-        "object among the modules that raises when it is asked",
-        {"toy/feature.py": RAISES + "def unused():\n    return 1\ndef run():\n    return 1\n"},
-        {"toy/feature.py": RAISES + "def unused():\n    return 2\ndef run():\n    return 1\n"},
-    ),
-    Case(
-        "module that would be loaded late",
-        {"toy/feature.py": LOADS_LATE + "def unused():\n    return 1\ndef run():\n    return 1\n"},
-        {"toy/feature.py": LOADS_LATE + "def unused():\n    return 2\ndef run():\n    return 1\n"},
-    ),
+    replaced("documentation that a decorator copies", COPIES_DOCUMENTATION, "Helps.", "Helps much."),
+    replaced("object among the modules that raises when it is asked", RAISES + UNUSED_ONE, *UNUSED_CHANGE),
+    replaced("module that would be loaded late", LOADS_LATE + UNUSED_ONE, *UNUSED_CHANGE),
     Case(
         "names in __all__",
         {"toy/feature.py": USER, "toy/other.py": OTHER + "\n\n__all__ = ['Base', 'first']\n"},

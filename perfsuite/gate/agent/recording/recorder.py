@@ -6,7 +6,7 @@ import hashlib
 import os
 import resource
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from json import dumps, loads  # before the project can replace them
@@ -114,14 +114,15 @@ class Recorder:
 
     def describe(self) -> dict[str, Any]:
         ran = {name for scope in self.scopes.values() for name in self._names(scope.codes.values())}
+        modules = self._modules()
         return {
             "scopes": {name: self._describe_scope(scope) for name, scope in self.scopes.items()},
             "loaded": sorted(ran | set(self._preloaded)),
             "loads": self._loads.seen(self.request["loads"]),
             "unseen_loads": self._loads.unseen(self.request["loads"]),
-            "modules": {file: sorted(modules) for file, modules in self._modules().items()},
+            "modules": {file: sorted(named) for file, named in modules.items()},
             "import_hooks": sorted(IMPORT_HOOKS & set(_import_hooks())),
-            "class_problems": self._class_problems(),
+            "class_problems": self._class_problems(modules),
             "facts": {"Python": sys.version, **self._environment()},
         }
 
@@ -173,9 +174,8 @@ class Recorder:
                 found.setdefault(file, {})[name] = module
         return found
 
-    def _class_problems(self) -> list[tuple[str, str, str]]:
+    def _class_problems(self, modules: Mapping[str, Mapping[str, ModuleType]]) -> list[tuple[str, str, str]]:
         """The file, the class and what may look through its methods."""
-        modules = self._modules()
         return [
             (file, name, problem)
             for file, names in self.request["classes"].items()
