@@ -56,15 +56,17 @@ while True:
 
 
 @contextmanager
-def sample_repository(plants: dict[str, int] | None = None, faster: bool = False) -> Iterator[Path]:
+def sample_repository(
+    plants: dict[str, int] | None = None, faster: bool = False, extra_calls: int = 0
+) -> Iterator[Path]:
     """The eight workloads as a repository of two commits; head (with `faster`, base) has planted work."""
     with tempfile.TemporaryDirectory(prefix="perfsuite-validation-") as folder:
         project = Path(folder) / "project"
         shutil.copytree(SAMPLE_PROJECT, project, ignore=shutil.ignore_patterns("__pycache__"))
         git(project, "init", "--quiet")
         for subject, planted in (("base", faster), ("head", not faster)):
-            units = plants if planted and plants else {}
-            text = f'"""Extra work by stage, in units."""\n\nEXTRA_WORK_UNITS: dict[str, int] = {units!r}\n'
+            units, calls = (plants or {}, extra_calls) if planted else ({}, 0)
+            text = f"EXTRA_WORK_UNITS: dict[str, int] = {units!r}\nEXTRA_CALLS = {calls}\n"
             (project / "src" / "vision_workloads" / "planted_work.py").write_text(text)
             git(project, "add", "--all")
             git(project, "commit", "--quiet", "--allow-empty", "--message", subject)

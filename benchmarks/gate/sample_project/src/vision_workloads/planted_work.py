@@ -1,3 +1,4 @@
-"""Extra work by stage, in units; benchmarks/gate/validation.py writes numbers here to plant a slowdown."""
+"""What is planted; benchmarks/gate/validation.py writes other numbers here."""
 
-EXTRA_WORK_UNITS: dict[str, int] = {}
+EXTRA_WORK_UNITS: dict[str, int] = {}  # by stage
+EXTRA_CALLS = 0  # of each repeated workload
