@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 IGNORED_FOLDERS = frozenset({".git", "__pycache__"})
 GIT_ENTRY = ".git"  # it names the commit, so it differs always
+PART_BYTES = 1 << 20
+ENVIRONMENT_SETTINGS = "pyvenv.cfg"
+PROMPT = re.compile(rb"^prompt *=.*$", re.MULTILINE)  # for shells; often the name of the folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +57,25 @@ def _is_same(one: Path, other: Path, spellings: list[tuple[bytes, bytes]]) -> bo
         return one.is_dir() and other.is_dir()
     if _is_executable(one) != _is_executable(other):
         return False
-    mine, theirs = one.read_bytes(), other.read_bytes()
-    if mine == theirs:
+    if _have_equal_bytes(one, other):
         return True
+    mine, theirs = one.read_bytes(), other.read_bytes()
+    if one.name == ENVIRONMENT_SETTINGS:
+        mine, theirs = PROMPT.sub(b"", mine), PROMPT.sub(b"", theirs)
     for base, head in spellings:
         mine, theirs = mine.replace(base, b"\0"), theirs.replace(head, b"\0")
     return mine == theirs
+
+
+def _have_equal_bytes(one: Path, other: Path) -> bool:
+    """Compare two files in parts: a library in an environment has gigabytes."""
+    if one.stat().st_size != other.stat().st_size:
+        return False
+    with one.open("rb") as mine, other.open("rb") as theirs:
+        while part := mine.read(PART_BYTES):
+            if part != theirs.read(PART_BYTES):
+                return False
+    return True
 
 
 def _is_executable(path: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -96,10 +97,10 @@ FILES = {
 SHARED_TESTS = ("same", "fills_the_cache", "reads_the_cache", "model", "model_again")
 
 
-def prove(project: Project, tests: list[str]) -> tuple[set[str], Mapping[str, str]]:
+def prove(project: Project, tests: list[str], **settings: Any) -> tuple[set[str], Mapping[str, str]]:
     """The tests that are proven to run the same code, and the reasons against the others."""
     nodes = [NodeId(f"benchmarks/{test}") for test in tests]
-    with open_pair_runner(project.root, quick_settings(), random.Random(1)) as runner:
+    with open_pair_runner(project.root, quick_settings(**settings), random.Random(1)) as runner:
         collect_suites(runner)  # from here on, what both sides import comes from a fork server
         prover = SameCodeProver(
             roots={side: tree.path for side, tree in runner.worktrees.items()}, workspace=runner.workspace

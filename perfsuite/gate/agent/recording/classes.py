@@ -63,4 +63,4 @@ def _full_name(found: type) -> str:
 def _is_own(found: type, files: ProjectFiles) -> bool:
     """Whether this class is made in a file of the project."""
     file = module_file(sys.modules.get(str(found.__module__)))
-    return bool(file) and bool(files.name(file))
+    return bool(file) and bool(files.own_name(file))

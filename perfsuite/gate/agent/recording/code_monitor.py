@@ -111,4 +111,4 @@ class CodeMonitor:
         for compiler, part in COMPILERS.items():
             if part in file:
                 return compiler
-        return "project" if self._files.name(file) else ""
+        return "project" if self._files.own_name(file) else ""

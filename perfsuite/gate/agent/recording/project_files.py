@@ -3,20 +3,45 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 MODULE_SUFFIXES = (".py", ".pyc", ".so", ".pyd")
+CODE_SUFFIXES = (*MODULE_SUFFIXES, ".pth", "pyvenv.cfg")  # these load modules, or say where they are
 
 
 class ProjectFiles:
     """The files below one root, by their names relative to it, with every link followed."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, differing: Iterable[str] = ()) -> None:
         self.root = os.path.realpath(root)
         self._names: dict[str, str] = {}
         self._resolving = threading.local()
+        self._differing = frozenset(differing)
+        self._installed = self._find_installed()
+
+    def own_name(self, path: Any) -> str:
+        """The name of a file, but not of one in packages that both sides have installed in equal versions."""
+        name = self.name(path)
+        is_installed = bool(self._installed) and name.startswith(self._installed)
+        return "" if is_installed and name not in self._differing else name
+
+    def _find_installed(self) -> str:
+        """The folder of this interpreter's environment, if it is inside the root and no package differs."""
+        environment = self.name(sys.prefix)
+        if environment in ("", "."):
+            return ""
+        # Its scripts name the folder, and differ.
+        scripts = tuple(f"{environment}/{name}/" for name in ("bin", "Scripts"))
+        differs = any(
+            name.startswith(f"{environment}/")
+            and name.endswith(CODE_SUFFIXES)
+            and not name.startswith(scripts)
+            for name in self._differing
+        )
+        return "" if differs else f"{environment}/"
 
     def name(self, path: Any) -> str:
         """The name of a path below the root, `.` for the root itself; empty for anything else."""

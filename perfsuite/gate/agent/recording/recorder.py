@@ -47,7 +47,7 @@ class Recorder:
         self.request = request
         self.scopes: dict[str, ScopeActivity] = {COMMON: ScopeActivity()}
         self._scope = self.scopes[COMMON]
-        self._files = ProjectFiles(request["root"])
+        self._files = ProjectFiles(request["root"], request["names"])
         self._sources = frozenset(name for name in request["names"] if name.endswith(".py"))
         self._revealing = frozenset(request["revealing_names"])
         self._bound = frozenset(request["bound_names"])
