@@ -78,13 +78,15 @@ class Launcher:
             return {}
         return {NO_BYTECODE_VARIABLE: "", "PYTHONPYCACHEPREFIX": str(self.workspace / "bytecode")}
 
-    def fork_server_environment(self, python: str, randomized: Mapping[str, str]) -> dict[str, str]:
+    def fork_server_environment(self, tree: Worktree, randomized: Mapping[str, str]) -> dict[str, str]:
+        """The environment of a fork server that runs the interpreter of this side."""
         return {
             **inherited_environment(),
-            **self.bytecode_environment(python),
+            **self.bytecode_environment(tree.python),
             "PYTHONPATH": str(self.agent_path),
             **randomized,
             RUN_VARIABLE: self.workspace.name,
+            variables.ROOT_VARIABLE: str(tree.path),
         }
 
     def side_environment(

@@ -12,6 +12,7 @@ from typing import Any
 
 from perfsuite.gate.agent.variables import RECORDING_VARIABLE
 from perfsuite.gate.collection import SideCollection, refuse_foreign_code
+from perfsuite.gate.environments import have_same_packages
 from perfsuite.gate.fork_client import ForkServerClient, ForkServerError, ForkServerRotation, can_fork
 from perfsuite.gate.fresh_copy import fresh_copy
 from perfsuite.gate.git import Repository
@@ -79,15 +80,13 @@ class PairRunner:
             self.workspace,
             changed_packages(self.repository, self.worktrees),
         )
-        share_python = len({tree.python for tree in self.worktrees.values()}) == 1
-        is_prepared = any(tree.is_prepared for tree in self.worktrees.values())
         self.fork_servers = ForkServerRotation(
-            self._start_fork_server, is_allowed=share_python and not is_prepared and can_fork()
+            self._start_fork_server, is_allowed=can_fork() and have_same_packages(**self.worktrees)
         )
 
     def _start_fork_server(self, modules: Sequence[str]) -> ForkServerClient:
         tree = self.worktrees["head"]
-        environment = self.launcher.fork_server_environment(tree.python, self.randomized_environment)
+        environment = self.launcher.fork_server_environment(tree, self.randomized_environment)
         sources = [find_sources(each.project_root) for each in self.worktrees.values()]
         packages = {package for each in sources for package in self.launcher.project_packages(each)}
         return ForkServerClient(

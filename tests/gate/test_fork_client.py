@@ -17,7 +17,7 @@ import pytest
 
 from perfsuite.gate import launch
 from perfsuite.gate.agent.plugin import SLOW_IMPORTS
-from perfsuite.gate.agent.variables import SET_BY_TORCH
+from perfsuite.gate.agent.variables import ROOT_VARIABLE, SET_BY_TORCH
 from perfsuite.gate.collect_suites import collect_suites
 from perfsuite.gate.fork_client import ForkServerClient, ForkServerError, ForkServerRotation, can_fork
 from perfsuite.gate.git import Repository
@@ -49,12 +49,12 @@ def test_decode(benchmark):
 """
 
 
-def parent_processes(project: Project, **more: str) -> list[tuple[int, str]]:
+def parent_processes(project: Project, prepare: Sequence[str] = (), **more: str) -> list[tuple[int, str]]:
     """(parent process, side) of every process in a gate of two pairs that finds a planted slowdown."""
     files = src_layout(**{"benchmarks/test_jobs.py": RECORDS_PARENT, **more})
     project.commit({**files, "src/toy/jobs.py": jobs() + '\nSIDE = "base"\n'})
     project.commit({"src/toy/jobs.py": jobs(decode=0.0012) + '\nSIDE = "head"\n'})
-    (workload,) = project.gate().workloads
+    (workload,) = project.gate(prepare=tuple(prepare)).workloads
     assert workload.outcome is Outcome.REGRESSED, workload.worst.reason
     entries = Path(os.environ["TMPDIR"], "parents").read_text().split()
     return list(zip(map(int, entries[::2]), entries[1::2], strict=True))
@@ -65,6 +65,44 @@ def test_both_sides_share_a_fork_server_and_run_their_own_source(project: Projec
     assert {side for _, side in processes} == {"base", "head"}
     assert len({parent for parent, _ in processes}) == 1
     assert processes[0][0] != os.getpid()
+
+
+# What `uv venv && uv pip install -e . library` does, without an index.
+BUILD = """
+import subprocess, sys, sysconfig
+from pathlib import Path
+
+subprocess.run([sys.executable, "-m", "venv", "--without-pip", ".venv"], check=True)
+(site,) = Path(".venv/lib").glob("python*/site-packages")
+(site / "built.pth").write_text(f"{Path.cwd() / 'src'}\\n{sysconfig.get_path('purelib')}\\n")
+(site / "library.py").write_text(f"VERSION = {VERSION_OF_SIDE!r}\\n")
+"""
+IN_OWN_ENVIRONMENT = """
+    import sys
+
+    import library
+    from toy import jobs as again
+
+    environment = Path(os.environ["PERFSUITE_GATE_ROOT"], ".venv")
+    assert Path(sys.prefix) == Path(sys.exec_prefix) == environment == Path(sys.executable).parents[1]
+    assert Path(library.__file__).is_relative_to(environment)
+    assert Path(again.__file__).is_relative_to(environment.parent)
+"""
+
+
+@pytest.mark.parametrize(
+    ("version", "is_forked"), [("1", True), ("Path.cwd().name", False)], ids=["same", "another version"]
+)
+def test_sides_with_the_same_packages_in_environments_of_their_own_share_a_fork_server(
+    project: Project, version: str, is_forked: bool
+) -> None:
+    files = {
+        "build.py": BUILD.replace("VERSION_OF_SIDE", version),
+        "benchmarks/test_jobs.py": RECORDS_PARENT + IN_OWN_ENVIRONMENT,
+    }
+    parents = {parent for parent, _ in parent_processes(project, [f"{sys.executable} build.py"], **files)}
+    assert len(parents) == 1
+    assert (os.getpid() not in parents) is is_forked
 
 
 def test_a_project_that_sets_variables_before_importing_is_not_forked(project: Project) -> None:
@@ -140,9 +178,8 @@ def environment(folder: Path) -> dict[str, str]:
     plugin = launch.install_agent(folder)
     (folder / "modules").mkdir()
     launcher = Launcher(Repository(folder, folder), plugin, folder)
-    variables = launcher.fork_server_environment(
-        sys.executable, launch.randomized_environment(random.Random(0))
-    )
+    tree = Worktree("head", folder, folder, commit="", label="")
+    variables = launcher.fork_server_environment(tree, launch.randomized_environment(random.Random(0)))
     return {**variables, "PYTHONPATH": f"{plugin}{os.pathsep}{folder / 'modules'}"}
 
 
@@ -194,7 +231,14 @@ def test_the_exit_status_of_a_forked_side_is_known(
     (tmp_path / "test_dies.py").write_text(f"import os\nprint('out of disk', flush=True)\n{last_statement}\n")
     arguments = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-s", "test_dies.py"]
     with (
-        SideProcess("head", arguments, dict(os.environ), tmp_path, tmp_path / "log", fork_server) as process,
+        SideProcess(
+            "head",
+            arguments,
+            {**os.environ, ROOT_VARIABLE: str(tmp_path)},
+            tmp_path,
+            tmp_path / "log",
+            fork_server,
+        ) as process,
         pytest.raises(SideProcessError, match=f"(?s){how}.*out of disk"),
     ):
         process.receive(600.0)

@@ -9,6 +9,7 @@ import pytest
 
 from perfsuite.gate.git import Repository
 from perfsuite.gate.launch import Launcher
+from perfsuite.gate.worktree import Worktree
 from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import (
     BENCHMARKS,
@@ -130,7 +131,8 @@ def test_bytecode_that_may_not_lie_beside_its_source_lies_in_the_workspace(
     (package / "__pycache__" if is_compiled else package).mkdir(parents=True)
     launcher = Launcher(Repository(tmp_path, tmp_path), tmp_path, tmp_path / "workspace")
     python = str(tmp_path / "environment" / "bin" / "python")
-    environment = launcher.fork_server_environment(python, {})
+    tree = Worktree("head", tmp_path, tmp_path, commit="", label="", python=python)
+    environment = launcher.fork_server_environment(tree, {})
     assert environment["PYTHONDONTWRITEBYTECODE"] == ("" if goes_to_workspace else dont_write)
     prefix = str(tmp_path / "workspace" / "bytecode") if goes_to_workspace else None
     assert environment.get("PYTHONPYCACHEPREFIX") == prefix

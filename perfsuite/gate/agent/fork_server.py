@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from .connection import set_parent_death_signal
-from .variables import FORK_SOCKET_VARIABLE
+from .variables import FORK_SOCKET_VARIABLE, ROOT_VARIABLE
 
 MAX_REQUEST_BYTES = 1 << 20
 
@@ -81,6 +81,7 @@ def _run_side(request: dict[str, Any], files: list[int]) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
+    server_root = os.environ[ROOT_VARIABLE]
     server_path = set(os.environ.get("PYTHONPATH", "").split(os.pathsep)) | {str(Path.cwd())}
     os.environ.clear()
     os.environ.update(request["environment"])
@@ -89,8 +90,25 @@ def _run_side(request: dict[str, Any], files: list[int]) -> None:
     side_path = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     installed = (entry for entry in sys.path if entry not in server_path)
     sys.path[:] = [request["cwd"], *side_path, *installed]
+    _move_environment(server_root, os.environ[ROOT_VARIABLE])
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _move_environment(server_root: str, side_root: str) -> None:
+    """Use the side's own environment, where each side has one inside its root, with the same packages."""
+    sys.path[:] = [moved_path(entry, server_root, side_root) for entry in sys.path]
+    for name in ("prefix", "exec_prefix", "executable"):
+        setattr(sys, name, moved_path(getattr(sys, name), server_root, side_root))
+
+
+def moved_path(path: str, root: str, new_root: str) -> str:
+    """
+    >>> moved_path("/head/.venv/lib", "/head", "/base"), moved_path("/header/lib", "/head", "/base")
+    ('/base/.venv/lib', '/header/lib')
+    """
+    is_inside = path == root or path.startswith(root + os.sep)
+    return new_root + path[len(root) :] if is_inside else path
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,13 +30,15 @@ class TreeDiff:
 def compare_trees(base: Path, head: Path) -> TreeDiff:
     """Compare two folders. The paths of the folders themselves, in files below them, count as equal."""
     base_names, head_names = set(_entries(base)), set(_entries(head))
-    spellings = [(os.fsencode(each), os.fsencode(other)) for each, other in _spellings(base, head)]
-    changed = {name for name in base_names & head_names if not _is_same(base / name, head / name, spellings)}
+    roots = spellings(base, head)
+    changed = {name for name in base_names & head_names if not is_same_file(base / name, head / name, roots)}
     return TreeDiff(frozenset(changed | {GIT_ENTRY}), frozenset(base_names ^ head_names))
 
 
-def _spellings(base: Path, head: Path) -> list[tuple[Path, Path]]:
-    return list(dict.fromkeys([(base.resolve(), head.resolve()), (base, head)]))
+def spellings(base: Path, head: Path) -> list[tuple[bytes, bytes]]:
+    """How files may write the path of each root."""
+    roots = dict.fromkeys([(base.resolve(), head.resolve()), (base, head)])
+    return [(os.fsencode(one), os.fsencode(other)) for one, other in roots]
 
 
 def _entries(root: Path) -> Iterator[str]:
@@ -48,7 +50,8 @@ def _entries(root: Path) -> Iterator[str]:
                 yield os.path.relpath(Path(folder, name), root)
 
 
-def _is_same(one: Path, other: Path, spellings: list[tuple[bytes, bytes]]) -> bool:
+def is_same_file(one: Path, other: Path, roots: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Whether two files, folders or links are the same, apart from the paths of these roots."""
     if one.is_symlink() or other.is_symlink():
         return one.is_symlink() and other.is_symlink() and one.readlink() == other.readlink()
     if one.samefile(other):  # a hard link
@@ -62,7 +65,7 @@ def _is_same(one: Path, other: Path, spellings: list[tuple[bytes, bytes]]) -> bo
     mine, theirs = one.read_bytes(), other.read_bytes()
     if one.name == ENVIRONMENT_SETTINGS:
         mine, theirs = PROMPT.sub(b"", mine), PROMPT.sub(b"", theirs)
-    for base, head in spellings:
+    for base, head in roots:
         mine, theirs = mine.replace(base, b"\0"), theirs.replace(head, b"\0")
     return mine == theirs
 
