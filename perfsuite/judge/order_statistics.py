@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil, exp, floor, inf, lgamma, log, sqrt
-from statistics import NormalDist
+from statistics import NormalDist, fmean
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from perfsuite.judge.arrays import FloatArray
 from perfsuite.judge.incomplete_beta import regularized_beta
 from perfsuite.judge.verdict import Interval
+
+if TYPE_CHECKING:  # every command imports this module, and few need NumPy
+    from perfsuite.judge.arrays import FloatArray
 
 _MAX_SUMMED_SAMPLES = 2_000  # beyond this the incomplete beta function is faster than summing probabilities
 _RANK_ERROR = 3  # of the normal approximation, from which the exact rank is searched
@@ -62,7 +63,7 @@ def interquartile_mean(values: Sequence[float] | FloatArray) -> float:
     0.1
     """
     quarter = len(values) // 4
-    return float(np.sort(values)[quarter : len(values) - quarter].mean())
+    return fmean(sorted(values)[quarter : len(values) - quarter])
 
 
 def interquartile_range(samples: Sequence[float]) -> float:
