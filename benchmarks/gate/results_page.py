@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.gate import contention
 from benchmarks.gate.replay import (
     NAMES,
     RESULTS,
@@ -324,6 +325,7 @@ def write_page(arguments: argparse.Namespace) -> None:
     replays = in_parallel(replayed_row, STATES, REPLAYS)
     real, real_alarms = real_null_rows()
     alarms = [alarm for *_, alarms_of_row in replays for alarm in alarms_of_row] + real_alarms
+    contended = read_records(contention.RECORDING)
     machines = sorted({line["cpu"] for path in RESULTS.glob("*.jsonl") for line in read_records(path.name)})
     parts = [
         "# What the gate detects, and how often it is wrong",
@@ -367,6 +369,13 @@ def write_page(arguments: argparse.Namespace) -> None:
         markdown_table(
             ["planted", "found where detectable", "found in all", "stage named", "another reported"],
             real_planted_rows(),
+        ),
+        "## The size of a change beside other work",
+        "`python -m benchmarks.gate.contention`: each workload does its work eleven times instead of ten "
+        "while three processes hash and write to memory on the two cores. Right is a size from 8 to 12 % "
+        f"whose interval holds 10 %, or a machine that is called unfit: {contention.summary(contended)}.",
+        markdown_table(
+            ["workload", "reads", "outcome", "pairs", "took", ""], map(contention.row_of, contended)
         ),
         "## How long whole gates take",
         "`python -m benchmarks.gate.wall_time`, which says what each case is. `timed`: the benchmarks whose "
