@@ -16,14 +16,14 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 from benchmarks.gate.replay import RESULTS, Record, read_records
 from benchmarks.gate.validation import append_record
-from benchmarks.gate.wall_time import run_command
+from benchmarks.gate.wall_time import in_words, run_command
 from perfsuite.gate.node_verdicts import SAME_CODE
 from perfsuite.judge.verdict import Outcome
 from perfsuite.report.markdown_table import escape_cell, markdown_table
@@ -158,7 +158,7 @@ def _total_row(name: str, records: Sequence[Record]) -> list[object]:
 
 
 def _commit_row(record: Record) -> list[object]:
-    outcomes = [_in_words(each) for each in record["outcomes"]]
+    outcomes = [in_words(each) for each in record["outcomes"]]
     took = [f"{seconds:.0f} s" for seconds in record["seconds"]]
     return [
         f"{record['project']} {record['commit']}",
@@ -166,10 +166,6 @@ def _commit_row(record: Record) -> list[object]:
         f"{record['same']} of {record['benchmarks']}",
         *(took[0], outcomes[0], took[1], outcomes[1]),
     ]
-
-
-def _in_words(outcomes: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
 
 
 def main() -> int:

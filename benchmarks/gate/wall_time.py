@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -163,6 +164,14 @@ def run_command(project: Path, commit: str, *arguments: str) -> FinishedGate:
         return FinishedGate(parse_gate_report(file.read_bytes(), str(file)), seconds, done.returncode)
 
 
+def in_words(outcomes: Mapping[str, int]) -> str:
+    """
+    >>> in_words({"regressed": 1, "kept": 19})
+    '1 regressed, 19 kept'
+    """
+    return ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+
+
 def make_repository(case: Case, project: Path) -> None:
     """Commit the files of the case, then its changes."""
     project.mkdir()
@@ -187,7 +196,10 @@ def main() -> None:
         for _ in range(arguments.gates):
             line = {"case": name, **run_gate(CASES[name])}
             append_record(RECORDING, line)
-            print(f"{name}: {line['seconds']} s, exit code {line['exit']}, {line['outcomes']}", flush=True)
+            print(
+                f"{name}: {line['seconds']} s, exit code {line['exit']}, {in_words(line['outcomes'])}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -11,13 +11,13 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from perfsuite.gate import launch
-from perfsuite.gate.agent.plugin import SLOW_IMPORTS
-from perfsuite.gate.agent.variables import ROOT_VARIABLE, SET_BY_TORCH
+from perfsuite.gate.agent.slow_imports import SLOW_IMPORTS
+from perfsuite.gate.agent.variables import ROOT_VARIABLE
 from perfsuite.gate.collect_suites import collect_suites
 from perfsuite.gate.fork_client import ForkServerClient, ForkServerError, ForkServerRotation, can_fork
 from perfsuite.gate.git import Repository
@@ -43,28 +43,38 @@ def test_decode(benchmark):
     side = os.environ["PERFSUITE_GATE_SIDE"]
     assert Path(jobs.__file__).is_relative_to(os.environ["PERFSUITE_GATE_ROOT"])
     assert jobs.SIDE == side
+    mapped = Path("/proc", str(os.getppid()), "maps").read_text()
     with Path(os.environ["TMPDIR"], "parents").open("a") as file:
-        file.write(f"{os.getppid()} {side}\\n")
+        file.write(f"{os.getppid()} {side} {'/numpy/' in mapped}\\n")
     benchmark(jobs.decode)
 """
 
 
-def parent_processes(project: Project, prepare: Sequence[str] = (), **more: str) -> list[tuple[int, str]]:
-    """(parent process, side) of every process in a gate of two pairs that finds a planted slowdown."""
+class Parent(NamedTuple):
+    """Of a side's process in a pair."""
+
+    pid: int
+    side: str
+    has_numpy: bool
+
+
+def parent_processes(project: Project, prepare: Sequence[str] = (), **more: str) -> list[Parent]:
+    """The parent of every process in a gate of two pairs that finds a planted slowdown."""
     files = src_layout(**{"benchmarks/test_jobs.py": RECORDS_PARENT, **more})
     project.commit({**files, "src/toy/jobs.py": jobs() + '\nSIDE = "base"\n'})
     project.commit({"src/toy/jobs.py": jobs(decode=0.0012) + '\nSIDE = "head"\n'})
     (workload,) = project.gate(prepare=tuple(prepare)).workloads
     assert workload.outcome is Outcome.REGRESSED, workload.worst.reason
-    entries = Path(os.environ["TMPDIR"], "parents").read_text().split()
-    return list(zip(map(int, entries[::2]), entries[1::2], strict=True))
+    lines = Path(os.environ["TMPDIR"], "parents").read_text().splitlines()
+    return [Parent(int(pid), side, has_numpy == "True") for pid, side, has_numpy in map(str.split, lines)]
 
 
 def test_both_sides_share_a_fork_server_and_run_their_own_source(project: Project) -> None:
     processes = parent_processes(project)
-    assert {side for _, side in processes} == {"base", "head"}
-    assert len({parent for parent, _ in processes}) == 1
-    assert processes[0][0] != os.getpid()
+    assert {each.side for each in processes} == {"base", "head"}
+    assert len({each.pid for each in processes}) == 1
+    assert processes[0].pid != os.getpid()
+    assert processes[0].has_numpy
 
 
 # What `uv venv && uv pip install -e . library` does, without an index.
@@ -100,28 +110,32 @@ def test_sides_with_the_same_packages_in_environments_of_their_own_share_a_fork_
         "build.py": BUILD.replace("VERSION_OF_SIDE", version),
         "benchmarks/test_jobs.py": RECORDS_PARENT + IN_OWN_ENVIRONMENT,
     }
-    parents = {parent for parent, _ in parent_processes(project, [f"{sys.executable} build.py"], **files)}
+    parents = {each.pid for each in parent_processes(project, [f"{sys.executable} build.py"], **files)}
     assert len(parents) == 1
     assert (os.getpid() not in parents) is is_forked
 
 
-def test_a_project_that_sets_variables_before_importing_is_not_forked(project: Project) -> None:
-    conftest = 'import os\n\nos.environ["OMP_NUM_THREADS"] = "1"\n\nimport numpy\n'
+@pytest.mark.parametrize(
+    ("conftest", "has_numpy"),
+    [
+        ('import os\nos.environ["OMP_NUM_THREADS"] = "1"\nimport numpy\n', False),
+        ('import os\nimport numpy\nos.environ["OMP_NUM_THREADS"] = "1"\n', True),
+        ('import os\nos.environ["TRITON_CACHE_DIR"] = "elsewhere"\nimport numpy\n', True),  # as torch does
+    ],
+    ids=["before the import", "after the import", "set by torch"],
+)
+def test_what_a_project_imports_with_variables_of_its_own_is_not_imported_once(
+    project: Project, conftest: str, has_numpy: bool
+) -> None:
     processes = parent_processes(project, **{"benchmarks/conftest.py": conftest})
-    assert {parent for parent, _ in processes} == {os.getpid()}
+    assert os.getpid() not in {each.pid for each in processes}  # pytest is imported once
+    assert {each.has_numpy for each in processes} == {has_numpy}
 
 
 def test_a_project_that_is_slow_to_import_itself_is_forked_without_its_own_package(project: Project) -> None:
     benchmark = f"import pandas\n{RECORDS_PARENT}    assert pandas.IS_OWN\n"
     files = {"src/pandas/__init__.py": "IS_OWN = True\n", "benchmarks/test_jobs.py": benchmark}
-    assert os.getpid() not in {parent for parent, _ in parent_processes(project, **files)}
-
-
-def test_variables_that_torch_sets_do_not_rule_out_a_fork_server(project: Project) -> None:
-    names = sorted(SET_BY_TORCH)
-    conftest = f"import os\n\nimport numpy\n\nos.environ |= dict.fromkeys({names}, str(os.getpid()))\n"
-    processes = parent_processes(project, **{"benchmarks/conftest.py": conftest})
-    assert os.getpid() not in {parent for parent, _ in processes}
+    assert os.getpid() not in {each.pid for each in parent_processes(project, **files)}
 
 
 def test_a_package_that_pytest_imports_is_not_forked_where_it_is_the_projects_own(project: Project) -> None:

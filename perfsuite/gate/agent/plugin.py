@@ -27,6 +27,7 @@ from .optional import PerfsuiteFinder, set_workload_server, torch_compile_counts
 from .randomize import keep_freed_memory
 from .recording.plugin import RecorderPlugin
 from .recording.recorder import Recorder
+from .slow_imports import ImportWatch
 from .variables import (
     GATE_SOCKET_VARIABLE,
     PACKAGES_VARIABLE,
@@ -34,26 +35,10 @@ from .variables import (
     REPOSITORY_VARIABLE,
     ROOT_VARIABLE,
     SCRATCH_VARIABLE,
-    SET_BY_TORCH,
 )
 from .worker import AgentWorker
 
 BENCHMARK_FIXTURES = frozenset({"benchmark", "benchmark_weave", "perf"})
-# Third-party packages that are slow to import. What both sides import, their fork server imports once.
-SLOW_IMPORTS = (
-    "pytest",
-    "numpy",
-    "PIL.Image",
-    "scipy",
-    "pandas",
-    "cv2",
-    "numba",
-    "torch",
-    "torch._dynamo",
-    "torch._inductor.compile_fx",
-    "torchvision",
-    "albumentations",
-)
 IGNORED_MARKERS = frozenset({"timeout", "floor", "ceiling"})
 
 
@@ -69,7 +54,8 @@ class AgentPlugin:
         self.unfinished: dict[str, None] = {}  # tests to run that have not ended, in their order
         self.stop_reason = ""  # pytest.exit, KeyboardInterrupt or an error inside pytest
         self.is_counting = False
-        self.environment = _project_environment()
+        self.imports = ImportWatch()
+        sys.meta_path.insert(0, self.imports)
 
     # Neutralize options of the project's configuration that would stop, split, slow or record the run.
     @pytest.hookimpl(tryfirst=True)
@@ -126,7 +112,7 @@ class AgentPlugin:
             foreign_packages=_foreign_packages(),
             modules_of_repository=_modules_of_repository(),
             pytest_config=str(config.inipath or ""),
-            shared_imports=self._shared_imports(),
+            shared_imports=self.imports.shareable(_project_packages()),
         )
         command = self.connection.receive()
         self.is_counting = bool(command["is_counting"])
@@ -183,14 +169,9 @@ class AgentPlugin:
             reason = self.stop_reason or f"exit status {int(exitstatus)}"
             first = next(iter(self.unfinished))
             early_end = {"node": first, "unfinished_count": len(self.unfinished), "reason": reason}
-        self.connection.send(event="session_finished", shared_imports=self._shared_imports(), **early_end)
-
-    def _shared_imports(self) -> list[str]:
-        """What a fork server may import for this side; nothing if the project changes the environment."""
-        if _project_environment() != self.environment:
-            return []
-        own = set(_project_packages())
-        return [name for name in SLOW_IMPORTS if name in sys.modules and name.partition(".")[0] not in own]
+        self.connection.send(
+            event="session_finished", shared_imports=self.imports.shareable(_project_packages()), **early_end
+        )
 
     def _serve_workload(self, name: str, call: Callable[[], Any], items: float) -> None:
         self.worker.serve(self.node, name, BenchmarkCall(call), items)
@@ -217,15 +198,6 @@ def _set_options(config: pytest.Config, options: dict[str, Any]) -> None:
 
 def _fixture_names(item: pytest.Item) -> set[str]:
     return set(getattr(item, "fixturenames", ()))
-
-
-def _project_environment() -> dict[str, str]:
-    """The variables that are neither pytest's nor torch's."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("PYTEST_") and name not in SET_BY_TORCH
-    }
 
 
 def _describe_item(item: pytest.Item) -> Message:
