@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
+from perfsuite.gate.agent.fork_server import EDITABLE_FINDER
 from perfsuite.gate.same_code.tree_diff import ENVIRONMENT_SETTINGS, IGNORED_FOLDERS, is_same_file, spellings
 from perfsuite.gate.worktree import Worktree
 
-NAMING_THE_ROOT = (".pth", ENVIRONMENT_SETTINGS)  # what these say of its own root is moved with a process
 SCRIPT_FOLDERS = frozenset({"bin", "Scripts"})
 RECORDS = ".dist-info"  # what an installer notes of a package
 
@@ -27,9 +27,13 @@ def have_same_packages(base: Worktree, head: Worktree) -> bool:
     one, other = environments
     roots = spellings(base.path, head.path)
     return all(
-        is_same_file(one / name, other / name, roots if name.endswith(NAMING_THE_ROOT) else [])
-        for name in names[0]
+        is_same_file(one / name, other / name, roots if _may_name_the_root(name) else []) for name in names[0]
     )
+
+
+def _may_name_the_root(name: str) -> bool:
+    """Whether what this file says of its own root moves with a process, see agent/fork_server.py."""
+    return name.endswith((".pth", ENVIRONMENT_SETTINGS)) or PurePath(name).name.startswith(EDITABLE_FINDER)
 
 
 def _installed_files(environment: Path) -> Iterator[str]:

@@ -85,11 +85,15 @@ from pathlib import Path
 subprocess.run([sys.executable, "-m", "venv", "--without-pip", ".venv"], check=True)
 (site,) = Path(".venv/lib").glob("python*/site-packages")
 (site / "built.pth").write_text(f"{Path.cwd() / 'src'}\\n{sysconfig.get_path('purelib')}\\n")
+finder = f"MAPPING = {{'toy': '{Path.cwd()}/src/toy'}}\\nNAMESPACES = {{'more': ['{Path.cwd()}/more']}}\\n"
+(site / "__editable___toy_finder.py").write_text(finder)
+(site / "editable.pth").write_text("import __editable___toy_finder\\n")
 (site / "library.py").write_text(f"VERSION = {VERSION_OF_SIDE!r}\\n")
 """
 IN_OWN_ENVIRONMENT = """
     import sys
 
+    import __editable___toy_finder as finder
     import library
     from toy import jobs as again
 
@@ -97,6 +101,8 @@ IN_OWN_ENVIRONMENT = """
     assert Path(sys.prefix) == Path(sys.exec_prefix) == environment == Path(sys.executable).parents[1]
     assert Path(library.__file__).is_relative_to(environment)
     assert Path(again.__file__).is_relative_to(environment.parent)
+    assert Path(finder.MAPPING["toy"]).is_relative_to(environment.parent)
+    assert Path(*finder.NAMESPACES["more"]).is_relative_to(environment.parent)
 """
 
 

@@ -22,6 +22,7 @@ from .connection import set_parent_death_signal
 from .variables import FORK_SOCKET_VARIABLE, ROOT_VARIABLE
 
 MAX_REQUEST_BYTES = 1 << 20
+EDITABLE_FINDER = "__editable__"  # how the names of setuptools' finders begin
 
 
 def main() -> None:
@@ -100,6 +101,12 @@ def _move_environment(server_root: str, side_root: str) -> None:
     sys.path[:] = [moved_path(entry, server_root, side_root) for entry in sys.path]
     for name in ("prefix", "exec_prefix", "executable"):
         setattr(sys, name, moved_path(getattr(sys, name), server_root, side_root))
+    for name, module in list(sys.modules.items()):
+        if name.startswith(EDITABLE_FINDER):  # its tables lead to the packages that are installed with `-e`
+            folders = getattr(module, "MAPPING", {})
+            folders |= {key: moved_path(path, server_root, side_root) for key, path in folders.items()}
+            for paths in getattr(module, "NAMESPACES", {}).values():
+                paths[:] = [moved_path(path, server_root, side_root) for path in paths]
 
 
 def moved_path(path: str, root: str, new_root: str) -> str:

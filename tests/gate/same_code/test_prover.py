@@ -245,3 +245,23 @@ def test_what_a_compiled_function_runs_is_seen(project: Project) -> None:
     proven, reasons = prove(project, ["test_c.py::test_changed", "test_c.py::test_same"])
     assert proven == {"same"}, reasons
     assert reasons["changed"] == "toy/compiled.py: inner differs"
+
+
+KEEPS_ITS_CALLERS = "import traceback\n\nCALLERS = traceback.format_stack()\n"
+
+
+@pytest.mark.parametrize(("package", "is_proven"), [("torch", True), ("other", False)])
+def test_source_lines_that_torch_keeps_for_its_messages_are_no_use(
+    project: Project, package: str, is_proven: bool
+) -> None:
+    packages = (f"packages/{package}/cuda", f"packages/{package}", "packages")
+    files = dict.fromkeys((f"{name}/__init__.py" for name in packages), "")
+    files[f"{packages[0]}/__init__.py"] = KEEPS_ITS_CALLERS
+    own = (
+        f"import packages.{package}.cuda\n\n\ndef run():\n    return 1\n\n\ndef unused():\n    return {{}}\n"
+    )
+    project.commit({**FILES, **files, "toy/other.py": own.format(1)})
+    project.commit({"toy/other.py": own.format(2)})
+    proven, reasons = prove(project, ["test_other.py::test_import"])
+    assert proven == ({"import"} if is_proven else set()), reasons
+    assert is_proven or reasons["import"] == "the source text of toy/other.py was read"

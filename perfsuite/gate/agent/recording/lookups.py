@@ -204,10 +204,12 @@ def _callers() -> Iterator[str]:
 
 
 def _is_for_messages() -> bool:
-    """Whether torch.compile reads source lines, which it shows in messages; it compiles the bytecode."""
+    """Whether torch reads source lines, which it shows in messages; its compiler compiles the bytecode."""
     readers = ("/linecache.py", "/inspect.py", "/traceback.py", *GO_BETWEENS)
     outer = (file for file in _callers() if not any(part in file for part in readers))
-    return any(part in next(outer, "") for part in ("/torch/_dynamo/", "/torch/fx/", "/torch/_logging/"))
+    reader = next(outer, "")
+    writers = ("/torch/_dynamo/", "/torch/fx/", "/torch/_logging/", "/torch/cuda/__init__.py")
+    return any(part in reader for part in writers)
 
 
 def _is_loader(file: str, source: bool = False) -> bool:
