@@ -107,11 +107,17 @@ IN_OWN_ENVIRONMENT = """
 
 
 @pytest.mark.parametrize(
-    ("version", "is_forked"), [("1", True), ("Path.cwd().name", False)], ids=["same", "another version"]
+    ("version", "is_linked", "is_forked"),
+    [("1", False, True), ("1", True, True), ("Path.cwd().name", False, False)],
+    ids=["same", "behind a link", "another version"],
 )
 def test_sides_with_the_same_packages_in_environments_of_their_own_share_a_fork_server(
-    project: Project, version: str, is_forked: bool
+    project: Project, version: str, is_linked: bool, is_forked: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if is_linked:  # an installer may write down where the link leads to
+        link = Path(os.environ["TMPDIR"]).with_name("link")
+        link.symlink_to(os.environ["TMPDIR"])
+        monkeypatch.setenv("TMPDIR", str(link))
     files = {
         "build.py": BUILD.replace("VERSION_OF_SIDE", version),
         "benchmarks/test_jobs.py": RECORDS_PARENT + IN_OWN_ENVIRONMENT,

@@ -110,12 +110,15 @@ def _move_environment(server_root: str, side_root: str) -> None:
 
 
 def moved_path(path: str, root: str, new_root: str) -> str:
-    """
+    """A path inside a root, or inside the folder that its link leads to, as the same path in the new root.
+
     >>> moved_path("/head/.venv/lib", "/head", "/base"), moved_path("/header/lib", "/head", "/base")
     ('/base/.venv/lib', '/header/lib')
     """
-    is_inside = path == root or path.startswith(root + os.sep)
-    return new_root + path[len(root) :] if is_inside else path
+    for known in (root, os.path.realpath(root)):
+        if path == known or path.startswith(known + os.sep):
+            return new_root + path[len(known) :]
+    return path
 
 
 if __name__ == "__main__":
