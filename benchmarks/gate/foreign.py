@@ -37,9 +37,8 @@ INTRODUCTION = """Made by `python -m benchmarks.gate.foreign`: the latest commit
 code, releases left out, each gated against its parent, first as users do and then with `--time-everything`.
 `same`: the benchmarks that were proven to run the same code on both sides, and so were not timed. Where there
 are none, the first gate has timed everything and counts as both. A disagreement is a benchmark that was
-proven to be the same and whose time was then reported as changed. Most gates had two minutes
-(`--time-budget 2m`) and another project's gate beside them on the same two cores, so that many benchmarks
-stay unclear."""
+proven to be the same and whose time was then reported as changed. A gate has two to four minutes, in which
+many benchmarks stay unclear where all are timed."""
 
 
 @dataclass(frozen=True, slots=True)
