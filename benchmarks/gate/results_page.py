@@ -50,16 +50,6 @@ STATES = ("idle", "loaded")
 SIZES = (3.0, 5.0, 10.0)
 REPLAYS = {"sides drawn again": replay, "as recorded": replay_as_recorded}
 SMALL_CHANGE = 0.02
-WALL_TIME_COLUMNS = (
-    "case",
-    "took",
-    "pairs",
-    "timed",
-    "exit code",
-    "outcomes",
-    "machine",
-    "turns of one thread",
-)
 FIRST_TURN_SECONDS = 0.005  # of recordings that do not name theirs
 
 Row = list[Any]  # of a table
@@ -260,7 +250,7 @@ def wall_time_rows() -> list[Row]:
             line["exit"],
             in_words(line["outcomes"]),
             line["cpu"],
-            f"{1000 * line.get('turn_seconds', FIRST_TURN_SECONDS):g} ms",
+            _turn_lengths([line]),
         ]
         for line in read_records("wall-time.jsonl")
     ]
@@ -393,7 +383,10 @@ def write_page(arguments: argparse.Namespace) -> None:
         "## How long whole gates take",
         "`python -m benchmarks.gate.wall_time`, which says what each case is. `timed`: the benchmarks whose "
         "code was not proven to be the same on both sides.",
-        markdown_table(WALL_TIME_COLUMNS, wall_time_rows()),
+        markdown_table(
+            ["case", "took", "pairs", "timed", "exit code", "outcomes", "machine", "turns of one thread"],
+            wall_time_rows(),
+        ),
         f"## A slowdown of {SMALL_CHANGE:.0%} in gates with --mde {SMALL_CHANGE:g}",
         f"Planted in the recorded pairs, {GATES // 10} gates for each workload. The time is that of a gate "
         "of all eight workloads with so many pairs, from the line through the real gates above.",

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 
 from perfsuite.gate.agent.fork_server import EDITABLE_FINDER
-from perfsuite.gate.same_code.tree_diff import ENVIRONMENT_SETTINGS, IGNORED_FOLDERS, is_same_file, spellings
+from perfsuite.gate.agent.recording.project_files import ENVIRONMENT_FILES, SCRIPT_FOLDERS
+from perfsuite.gate.same_code.tree_diff import IGNORED_FOLDERS, is_same_file, spellings
 from perfsuite.gate.worktree import Worktree
 
-SCRIPT_FOLDERS = frozenset({"bin", "Scripts"})
 RECORDS = ".dist-info"  # what an installer notes of a package
 
 
@@ -33,7 +33,7 @@ def have_same_packages(base: Worktree, head: Worktree) -> bool:
 
 def _may_name_the_root(name: str) -> bool:
     """Whether what this file says of its own root moves with a process, see agent/fork_server.py."""
-    return name.endswith((".pth", ENVIRONMENT_SETTINGS)) or PurePath(name).name.startswith(EDITABLE_FINDER)
+    return name.endswith(ENVIRONMENT_FILES) or PurePath(name).name.startswith(EDITABLE_FINDER)
 
 
 def _installed_files(environment: Path) -> Iterator[str]:

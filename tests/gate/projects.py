@@ -76,6 +76,15 @@ USER_FILES = {
     "__pycache__/only_here.cpython-311.pyc": "the user's",
 }
 PYTEST_ARGS = ("-p", "pytest_benchmark.plugin")
+# What `uv venv && uv pip install -e .` does, without an index.
+MAKE_ENVIRONMENT = """
+import subprocess, sys, sysconfig
+from pathlib import Path
+
+subprocess.run([sys.executable, "-m", "venv", "--without-pip", ".venv"], check=True)
+(site,) = Path(".venv/lib").glob("python*/site-packages")
+(site / "built.pth").write_text(f"{Path.cwd() / 'src'}\\n{sysconfig.get_path('purelib')}\\n")
+"""
 
 
 def jobs(decode: float = 0.001, resize: float = 0.001) -> str:

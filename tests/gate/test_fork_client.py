@@ -17,7 +17,7 @@ import pytest
 
 from perfsuite.gate import launch
 from perfsuite.gate.agent.slow_imports import SLOW_IMPORTS
-from perfsuite.gate.agent.variables import ROOT_VARIABLE
+from perfsuite.gate.agent.variables import ROOT_VARIABLE, SET_BY_TORCH
 from perfsuite.gate.collect_suites import collect_suites
 from perfsuite.gate.fork_client import ForkServerClient, ForkServerError, ForkServerRotation, can_fork
 from perfsuite.gate.git import Repository
@@ -26,7 +26,15 @@ from perfsuite.gate.prepare_sides import open_pair_runner
 from perfsuite.gate.side_process import SideProcess, SideProcessError
 from perfsuite.gate.worktree import Worktree
 from perfsuite.judge.verdict import Outcome
-from tests.gate.projects import BENCHMARKS, Project, jobs, outcomes, quick_settings, src_layout
+from tests.gate.projects import (
+    BENCHMARKS,
+    MAKE_ENVIRONMENT,
+    Project,
+    jobs,
+    outcomes,
+    quick_settings,
+    src_layout,
+)
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="sides are forked on Linux only")
 RECORDS_PARENT = """
@@ -77,19 +85,16 @@ def test_both_sides_share_a_fork_server_and_run_their_own_source(project: Projec
     assert processes[0].has_numpy
 
 
-# What `uv venv && uv pip install -e . library` does, without an index.
-BUILD = """
-import subprocess, sys, sysconfig
-from pathlib import Path
-
-subprocess.run([sys.executable, "-m", "venv", "--without-pip", ".venv"], check=True)
-(site,) = Path(".venv/lib").glob("python*/site-packages")
-(site / "built.pth").write_text(f"{Path.cwd() / 'src'}\\n{sysconfig.get_path('purelib')}\\n")
+# With a package besides, and with the finder that setuptools makes for `-e`.
+BUILD = (
+    MAKE_ENVIRONMENT
+    + """
 finder = f"MAPPING = {{'toy': '{Path.cwd()}/src/toy'}}\\nNAMESPACES = {{'more': ['{Path.cwd()}/more']}}\\n"
 (site / "__editable___toy_finder.py").write_text(finder)
 (site / "editable.pth").write_text("import __editable___toy_finder\\n")
 (site / "library.py").write_text(f"VERSION = {VERSION_OF_SIDE!r}\\n")
 """
+)
 IN_OWN_ENVIRONMENT = """
     import sys
 
@@ -127,12 +132,18 @@ def test_sides_with_the_same_packages_in_environments_of_their_own_share_a_fork_
     assert (os.getpid() not in parents) is is_forked
 
 
+TORCH_VARIABLES = sorted(SET_BY_TORCH)
+
+
 @pytest.mark.parametrize(
     ("conftest", "has_numpy"),
     [
         ('import os\nos.environ["OMP_NUM_THREADS"] = "1"\nimport numpy\n', False),
         ('import os\nimport numpy\nos.environ["OMP_NUM_THREADS"] = "1"\n', True),
-        ('import os\nos.environ["TRITON_CACHE_DIR"] = "elsewhere"\nimport numpy\n', True),  # as torch does
+        (
+            f"import os\nos.environ |= dict.fromkeys({TORCH_VARIABLES}, str(os.getpid()))\nimport numpy\n",
+            True,
+        ),
     ],
     ids=["before the import", "after the import", "set by torch"],
 )

@@ -17,8 +17,7 @@ from perfsuite.gate.worktree import Worktree
 from perfsuite.judge.machine_fitness import NULL_PAIRS, unfit_workloads
 from perfsuite.judge.sequential_rule import SequentialRule, decide
 from perfsuite.judge.verdict import Outcome
-from tests.gate.projects import CLOCK, Project, jobs, outcomes, src_layout
-from tests.gate.test_prepare import BUILD
+from tests.gate.projects import CLOCK, MAKE_ENVIRONMENT, Project, jobs, outcomes, src_layout
 
 LUCK = math.log(1.03)  # a checkout with bad luck is 3 % slower
 GATES = 100
@@ -118,7 +117,7 @@ def test_each_timed_process_runs_in_a_folder_of_its_own(project: Project) -> Non
 
 
 def test_a_prepared_side_stays_where_its_environment_was_built(project: Project) -> None:
-    project.commit(src_layout(**{"conftest.py": RECORD_ROOT, "build.py": BUILD}))
+    project.commit(src_layout(**{"conftest.py": RECORD_ROOT, "build.py": MAKE_ENVIRONMENT}))
     project.commit({"src/toy/jobs.py": jobs(decode=0.0012)})
     report = project.gate(prepare=(f"{sys.executable} build.py",))
     assert outcomes(report)["test_decode"] is Outcome.REGRESSED

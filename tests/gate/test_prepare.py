@@ -9,17 +9,8 @@ import pytest
 
 from perfsuite.errors import UsageError
 from perfsuite.judge.verdict import Outcome
-from tests.gate.projects import BENCHMARKS, Project, jobs, outcomes, src_layout
+from tests.gate.projects import BENCHMARKS, MAKE_ENVIRONMENT, Project, jobs, outcomes, src_layout
 
-# What `uv venv && uv pip install -e .` does, without an index.
-BUILD = """
-import subprocess, sys, sysconfig
-from pathlib import Path
-
-subprocess.run([sys.executable, "-m", "venv", "--without-pip", ".venv"], check=True)
-(site,) = Path(".venv/lib").glob("python*/site-packages")
-(site / "built.pth").write_text(f"{Path.cwd() / 'src'}\\n{sysconfig.get_path('purelib')}\\n")
-"""
 CHECKS_ENVIRONMENT = """
 import os
 import sys
@@ -39,7 +30,9 @@ def test_decode(benchmark):
 
 
 def test_each_side_runs_in_the_environment_that_its_preparation_built(project: Project) -> None:
-    project.commit(src_layout(**{"benchmarks/test_jobs.py": CHECKS_ENVIRONMENT, "build.py": BUILD}))
+    project.commit(
+        src_layout(**{"benchmarks/test_jobs.py": CHECKS_ENVIRONMENT, "build.py": MAKE_ENVIRONMENT})
+    )
     project.commit({"src/toy/jobs.py": jobs(decode=0.0012)})
     (workload,) = project.gate(prepare=(f"{sys.executable} build.py",)).workloads
     assert workload.outcome is Outcome.REGRESSED, workload.worst.reason

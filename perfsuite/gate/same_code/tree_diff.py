@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from perfsuite.gate.agent.recording.project_files import ENVIRONMENT_SETTINGS
+
 IGNORED_FOLDERS = frozenset({".git", "__pycache__"})
 GIT_ENTRY = ".git"  # it names the commit, so it differs always
 PART_BYTES = 1 << 20
-ENVIRONMENT_SETTINGS = "pyvenv.cfg"
 PROMPT = re.compile(rb"^prompt *=.*$", re.MULTILINE)  # for shells; often the name of the folder
 
 

@@ -8,22 +8,19 @@ from pathlib import Path
 import pytest
 
 from perfsuite.gate.agent.recording.project_files import ProjectFiles
-from tests.gate.projects import Project
+from tests.gate.projects import MAKE_ENVIRONMENT, Project
 from tests.gate.same_code.test_prover import prove
 
 # A package that reads code objects, as pytest does, in a version that the checkout names.
-BUILD = """
-import subprocess, sys, sysconfig
-from pathlib import Path
-
-subprocess.run([sys.executable, "-m", "venv", "--without-pip", ".venv"], check=True)
+BUILD = (
+    MAKE_ENVIRONMENT
+    + """
 settings = Path(".venv/pyvenv.cfg")
 settings.write_text(f"{settings.read_text()}prompt = {Path.cwd().name}\\n")
-(site,) = Path(".venv/lib").glob("python*/site-packages")
-(site / "built.pth").write_text(f"{Path.cwd()}\\n{sysconfig.get_path('purelib')}\\n")
 version = Path("version.txt").read_text().strip()
 (site / "library.py").write_text(f"def name(call):\\n    return call.__code__.co_name, {version}\\n")
 """
+)
 FILES = {
     "build.py": BUILD,
     "version.txt": "1",

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 MODULE_SUFFIXES = (".py", ".pyc", ".so", ".pyd")
-CODE_SUFFIXES = (*MODULE_SUFFIXES, ".pth", "pyvenv.cfg")  # these load modules, or say where they are
+ENVIRONMENT_SETTINGS = "pyvenv.cfg"
+SCRIPT_FOLDERS = frozenset({"bin", "Scripts"})  # of an environment
+ENVIRONMENT_FILES = (".pth", ENVIRONMENT_SETTINGS)  # these say where modules are, and may load them
 
 
 class ProjectFiles:
@@ -34,10 +36,10 @@ class ProjectFiles:
         if environment in ("", "."):
             return ""
         # Its scripts name the folder, and differ.
-        scripts = tuple(f"{environment}/{name}/" for name in ("bin", "Scripts"))
+        scripts = tuple(f"{environment}/{name}/" for name in SCRIPT_FOLDERS)
         differs = any(
             name.startswith(f"{environment}/")
-            and name.endswith(CODE_SUFFIXES)
+            and name.endswith((*MODULE_SUFFIXES, *ENVIRONMENT_FILES))
             and not name.startswith(scripts)
             for name in self._differing
         )

@@ -22,7 +22,7 @@ from .file_monitor import FileMonitor
 from .lookups import GIT_ENTRY, LookupMonitor
 from .mentions import IS_FUNCTION, Mention, mentions
 from .module_loads import LoadMonitor
-from .project_files import ProjectFiles, module_file
+from .project_files import ENVIRONMENT_FILES, ProjectFiles, module_file
 
 COMMON = "common"  # the scope of what belongs to no single test
 INSTALLED_FOLDERS = (".venv/", "site-packages/")
@@ -218,7 +218,7 @@ class Recorder:
                 self._preloaded.append(name)
                 self.note("blind", f"{name} was loaded before the recording")
         for name in self.request["names"]:
-            if name.endswith((".pth", "pyvenv.cfg")):
+            if name.endswith(ENVIRONMENT_FILES):
                 self.note("file", f"{name} differs")
 
     def _environment(self) -> dict[str, str]:
