@@ -23,7 +23,7 @@ from perfsuite.gate.collection import CollectedSuites, SideCollection
 from perfsuite.gate.counting import count_benchmarks
 from perfsuite.gate.fork_client import PAIRS_PER_FORK_SERVER
 from perfsuite.gate.gate_state import GateContext, GateState
-from perfsuite.gate.pair_result import NodeId, NodeOutcome, PairResult, WorkloadName
+from perfsuite.gate.pair_result import NodeId, NodeOutcome, PairResult, Purpose, WorkloadName
 from perfsuite.gate.pair_runner import PairRunner, draw_order
 from perfsuite.gate.settings import GateSettings
 from perfsuite.gate.side_process import SIDES
@@ -86,7 +86,7 @@ class SimulatedRunner:
     def __post_init__(self) -> None:
         self.first_pid = self.rng.randrange(1 << 20)
 
-    def run(self, nodes: Sequence[NodeId], counting: bool = False) -> PairResult:
+    def run(self, nodes: Sequence[NodeId], purpose: Purpose) -> PairResult:
         if self.pairs % PAIRS_PER_FORK_SERVER == 0:
             self.hash_seed = self.rng.randrange(2**32)
         self.pairs += 1

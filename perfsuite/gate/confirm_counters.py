@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from perfsuite.gate.gate_state import GateContext, GateState
-from perfsuite.gate.pair_result import NodeId, WorkloadName
+from perfsuite.gate.pair_result import NodeId, Purpose, WorkloadName
 from perfsuite.judge.counter_confirmation import (
     ALPHA_SHARE,
     Confirmation,
@@ -36,7 +36,7 @@ def confirm_counters(
             f"{len(confirmation.open)} counters differ; counting them in "
             f"{confirmation.missing_pairs} more pairs of fresh processes"
         )
-        result = context.runner.run(_nodes_of(confirmation, nodes), counting=True)
+        result = context.runner.run(_nodes_of(confirmation, nodes), Purpose.COUNTING)
         pairs.append(
             CountedPair(result.first_side, {str(name): each for name, each in result.counts.items()})
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from perfsuite.gate.confirm_counters import confirm_counters
 from perfsuite.gate.gate_state import GateContext, GateState
-from perfsuite.gate.pair_result import NodeId, NodeOutcome, PairResult, WorkloadName
+from perfsuite.gate.pair_result import NodeId, NodeOutcome, PairResult, Purpose, WorkloadName
 from perfsuite.gate.same_code.stage import keep_same_code, recorded_counting
 from perfsuite.gate.workload_state import WorkloadState
 from perfsuite.judge.counter_confirmation import SideCounts, apply_confirmation, find_differences
@@ -70,7 +70,7 @@ def count_benchmarks(context: GateContext, state: GateState, nodes: Sequence[Nod
 def _count_all(context: GateContext, state: GateState, nodes: Sequence[NodeId]) -> _Counted:
     counted = _Counted(remaining=list(nodes))
     for _ in range(MAX_COUNTING_PAIRS):
-        result = context.runner.run(counted.remaining, counting=True)
+        result = context.runner.run(counted.remaining, Purpose.COUNTING)
         state.record_outcomes(result, context.is_on_base)
         counted.add(result)
         if result.missing_counters:

@@ -103,6 +103,7 @@ _EVENTS: Mapping[str, Mapping[str, _Field]] = {
         "counts": _Field(_is_list(_is_table(_is_integer)), "a list of objects of whole numbers"),
         "missing": _OPTIONAL_TEXT,
     },
+    "called": {},
     "test_ended": {
         "node": _TEXT,
         "outcome": _Field(

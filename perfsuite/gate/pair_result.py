@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import NewType
 
 from perfsuite.measure.measurement import GpuReadings
@@ -11,6 +12,14 @@ from perfsuite.measure.measurement import GpuReadings
 NodeId = NewType("NodeId", str)  # a test, as pytest names it
 # A workload. The name is the test's node id, except that `perf.pair` runs two workloads in one test.
 WorkloadName = NewType("WorkloadName", str)
+
+
+class Purpose(Enum):
+    """What a pair of processes does at each benchmark."""
+
+    TIMING = auto()
+    COUNTING = auto()
+    RECORDING = auto()  # only calls it
 
 
 @dataclass(frozen=True, slots=True)

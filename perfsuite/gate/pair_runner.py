@@ -22,7 +22,7 @@ from perfsuite.gate.launch import (
     pytest_command,
     randomized_environment,
 )
-from perfsuite.gate.pair_result import NodeId, PairResult, WorkloadName
+from perfsuite.gate.pair_result import NodeId, PairResult, Purpose, WorkloadName
 from perfsuite.gate.process_pair import ProcessPair
 from perfsuite.gate.project_layout import find_sources
 from perfsuite.gate.run_pair import run_pair
@@ -110,7 +110,7 @@ class PairRunner:
 
     @contextmanager
     def start_pair(
-        self, null: bool = False, counting: bool = False
+        self, null: bool = False, purpose: Purpose = Purpose.TIMING
     ) -> Iterator[tuple[ProcessPair, dict[str, SideCollection]]]:
         """Both sides, started at once and collected; a coin decides which has the first turn.
 
@@ -124,7 +124,7 @@ class PairRunner:
         with ExitStack() as stack:
             stack.callback(self._remove_scratch, self.processes_started)
             trees = [self.worktrees["base" if null else side] for side in order]
-            if self.has_fresh_copies and not counting:
+            if self.has_fresh_copies and purpose is Purpose.TIMING:
                 trees = [stack.enter_context(fresh_copy(tree, self.rng)) for tree in trees]
             first, second = (
                 stack.enter_context(self.start_side(side, tree))
@@ -163,15 +163,15 @@ class PairRunner:
     def run(
         self,
         nodes: Sequence[NodeId],
-        counting: bool = False,
+        purpose: Purpose = Purpose.TIMING,
         null: bool = False,
         skip: frozenset[WorkloadName] = frozenset(),
     ) -> PairResult:
         """Run one pair through `nodes`."""
         refuse_removed(*(tree.path for tree in self.worktrees.values()))
         try:
-            with self.start_pair(null, counting) as (pair, collections):
-                result = run_pair(pair, nodes, counting, skip)
+            with self.start_pair(null, purpose) as (pair, collections):
+                result = run_pair(pair, nodes, purpose, skip)
                 result.collect_errors = {side: collection.errors for side, collection in collections.items()}
                 return result
         except SideProcessError as error:

@@ -59,13 +59,13 @@ class ProcessPair:
         timeout = self.schedule.hang_timeout_seconds
         return {process.side: receive_collection(process, timeout) for process in self.processes}
 
-    def run(self, nodes: Sequence[NodeId], counting: bool = False) -> None:
+    def run(self, nodes: Sequence[NodeId], is_counting: bool = False) -> None:
         """Let both sides run these tests, up to the first benchmark."""
         self._messages_left = MAX_MESSAGES_PER_TEST * (1 + len(nodes))
         base_names = {head: base for base, head in self._renames.items()}
         for process in self.processes:
             names = [base_names.get(node, node) for node in nodes] if process.side == "base" else list(nodes)
-            process.send(command="run", nodes=names, is_counting=counting)
+            process.send(command="run", nodes=names, is_counting=is_counting)
 
     def _receive(self, process: SideProcess) -> Message:
         message = process.receive(self.schedule.hang_timeout_seconds)
@@ -153,10 +153,17 @@ class ProcessPair:
     # Commands at the benchmark that both sides wait at.
     def count(self) -> dict[str, tuple[list[dict[str, int]], str]]:
         """By side: counters of the call, counted twice, and why some are missing."""
-        for process in self.processes:
-            process.send(command="count")
-        messages = {process.side: self._expect(process, "counted") for process in self.processes}
+        messages = self._ask_both("count", "counted")
         return {side: (message["counts"], message.get("missing", "")) for side, message in messages.items()}
+
+    def call(self) -> None:
+        """Let both sides make calls for a recording."""
+        self._ask_both("call", "called")
+
+    def _ask_both(self, command: str, event: str) -> dict[str, Message]:
+        for process in self.processes:
+            process.send(command=command)
+        return {process.side: self._expect(process, event) for process in self.processes}
 
     def take_turns(self, name: WorkloadName, node: NodeId, items: float) -> WorkloadTurns:
         """Turns in the order A B B A ... until they are enough."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from perfsuite.gate.pair_result import NodeId, NodeOutcome, PairResult, WorkloadName
+from perfsuite.gate.pair_result import NodeId, NodeOutcome, PairResult, Purpose, WorkloadName
 from perfsuite.gate.process_pair import BenchmarkEndedError, OutOfTimeError, ProcessPair
 from perfsuite.gate.side_process import SideProcessError
 
@@ -13,23 +13,26 @@ from perfsuite.gate.side_process import SideProcessError
 def run_pair(
     pair: ProcessPair,
     nodes: Sequence[NodeId],
-    counting: bool = False,
+    purpose: Purpose = Purpose.TIMING,
     skip: frozenset[WorkloadName] = frozenset(),
 ) -> PairResult:
-    """Lead both sides through `nodes`, counted or timed. A side that dies ends the pair, not the gate."""
+    """Lead both sides through `nodes`. A side that dies ends the pair, not the gate."""
     result = PairResult(outcomes=pair.outcomes, one_sided=pair.one_sided, first_side=pair.processes[0].side)
     served = ""
     try:
-        pair.run(nodes, counting)
+        pair.run(nodes, is_counting=purpose is Purpose.COUNTING)
         for name, node, items in pair.matched_benchmarks(skip):
             pair.refuse_without_time()
             served = node
             result.nodes[name] = node
             with suppress(BenchmarkEndedError):
-                if counting:
-                    _record_counts(result, name, pair.count())
-                else:
-                    result.workload_turns.append(pair.take_turns(name, node, items))
+                match purpose:
+                    case Purpose.TIMING:
+                        result.workload_turns.append(pair.take_turns(name, node, items))
+                    case Purpose.COUNTING:
+                        _record_counts(result, name, pair.count())
+                    case Purpose.RECORDING:
+                        pair.call()
             served = ""
     except OutOfTimeError:
         result.abort_reason, result.is_out_of_time = "the time for the gate is spent", True

@@ -23,6 +23,7 @@ from perfsuite.gate.messages import MAX_MESSAGE_BYTES, Message, MessageError, pa
 
 SIDES = ("base", "head")
 GRACEFUL_EXIT_SECONDS = 2.0
+RECEIVED_BYTES = 1 << 16  # at a time
 POLL_SECONDS = 0.5  # between looks at whether a silent process still lives
 MAX_SEND_SECONDS = 120.0  # until a process that reads nothing counts as hung
 
@@ -59,6 +60,8 @@ class SideProcess:
         self.side, self.log = side, log
         self._socket, process_socket = socket.socketpair()
         self._socket.settimeout(MAX_SEND_SECONDS)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._socket, selectors.EVENT_READ)
         self._buffer = bytearray()
         self._has_finished = False
         with process_socket, log.open("wb") as out:
@@ -67,7 +70,7 @@ class SideProcess:
                     command, environment, cwd, process_socket.fileno(), out.fileno(), fork_server
                 )
             except BaseException:
-                self._socket.close()
+                self._close_socket()
                 raise
 
     def __enter__(self) -> SideProcess:
@@ -96,30 +99,23 @@ class SideProcess:
         A line that never ends is refused when it is too long, or at the time limit.
         """
         deadline, searched = time.monotonic() + timeout_seconds, 0
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._socket, selectors.EVENT_READ)
-            while (end := self._buffer.find(b"\n", searched)) < 0:
-                searched = len(self._buffer)
-                if searched > MAX_MESSAGE_BYTES:
-                    limit = f"at most {MAX_MESSAGE_BYTES >> 20} MiB"
-                    raise self._invalid_message(f"a line of {searched} bytes and more, expected {limit}")
-                # A worker forked by a dead process keeps the socket open, so an open socket proves nothing.
-                is_dead = self.process.poll() is not None
-                remaining = max(0.0, deadline - time.monotonic())
-                if selector.select(0 if is_dead else min(POLL_SECONDS, remaining)):
-                    data = self._socket.recv(1 << 20)
-                    self._buffer += data
-                    if not data:
-                        raise self._exit_error()
-                elif is_dead:
+        while (end := self._buffer.find(b"\n", searched)) < 0:
+            searched = len(self._buffer)
+            if searched > MAX_MESSAGE_BYTES:
+                limit = f"at most {MAX_MESSAGE_BYTES >> 20} MiB"
+                raise self._invalid_message(f"a line of {searched} bytes and more, expected {limit}")
+            if self._is_readable(deadline - time.monotonic()):
+                data = self._socket.recv(RECEIVED_BYTES)
+                self._buffer += data
+                if not data:
                     raise self._exit_error()
-                if time.monotonic() > deadline:
-                    raise SideProcessError(
-                        self.side,
-                        "hung",
-                        f"silent for {timeout_seconds:.0f} s or in mid-line, expected a message; "
-                        "the process was ended (--hang-timeout sets how long to wait)",
-                    )
+            if time.monotonic() > deadline:
+                raise SideProcessError(
+                    self.side,
+                    "hung",
+                    f"silent for {timeout_seconds:.0f} s or in mid-line, expected a message; "
+                    "the process was ended (--hang-timeout sets how long to wait)",
+                )
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
         try:
@@ -128,6 +124,19 @@ class SideProcess:
             raise self._invalid_message(str(error)) from error
         self._has_finished = message.get("event") == "session_finished"
         return message
+
+    def _is_readable(self, remaining_seconds: float) -> bool:
+        """Wait a moment for data; SideProcessError where there is none and the process is gone.
+
+        A worker forked by a dead process keeps the socket open, so an open socket proves nothing.
+        """
+        if self._selector.select(min(POLL_SECONDS, max(0.0, remaining_seconds))):
+            return True
+        if self.process.poll() is None:
+            return False
+        if not self._selector.select(0):  # what it sent last
+            raise self._exit_error()
+        return True
 
     def _invalid_message(self, found: str) -> SideProcessError:
         return SideProcessError(
@@ -154,9 +163,13 @@ class SideProcess:
         """The end of what the process printed."""
         return log_tail(self.log)
 
+    def _close_socket(self) -> None:
+        self._selector.close()
+        self._socket.close()
+
     def close(self) -> None:
         """End the process and everything it started; nothing is left to wait for."""
-        self._socket.close()
+        self._close_socket()
         with suppress(subprocess.TimeoutExpired):
             # What a project removes at exit, such as shared memory, would outlive a killed process.
             self.process.wait(timeout=GRACEFUL_EXIT_SECONDS if self._has_finished else 0.0)

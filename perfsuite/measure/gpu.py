@@ -184,7 +184,7 @@ class GpuMonitor:
     def __init__(self, nvml: Any, index: int | None = None) -> None:
         self._nvml, self._index = nvml, index
         self._monitors: list[_DeviceMonitor] = []
-        self._thread = PollingThread(self._poll, _SECONDS_BETWEEN_READINGS, "perfsuite-nvml")
+        self._thread: PollingThread  # while there is something to read
         self.readings: GpuReadings | None = None
         self.problem = ""  # why NVML stopped to answer, such as a lost device
 
@@ -197,6 +197,7 @@ class GpuMonitor:
             self._monitors = [_DeviceMonitor(self._nvml, device) for device in chosen]
         except self._nvml.NVMLError as error:
             self._fail(error)
+        self._thread = PollingThread(self._poll, _SECONDS_BETWEEN_READINGS, "perfsuite-nvml")
         self._thread.start()
 
     def end(self) -> None:

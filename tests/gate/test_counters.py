@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from perfsuite.gate.counting import diff_counters
-from perfsuite.gate.pair_result import NodeId
+from perfsuite.gate.pair_result import NodeId, Purpose
 from perfsuite.gate.prepare_sides import open_pair_runner
 from perfsuite.judge.verdict import Outcome
 from tests.gate.projects import Project, quick_settings
@@ -99,7 +99,7 @@ def test_each_planted_change_regresses_its_counter_in_one_pair(project: Project)
     project.commit({"net.py": NET.format(**PLANTED)})
     nodes = [NodeId(f"test_net.py::{test}") for test in (*FOUND_BY, "test_same")]
     with open_pair_runner(project.root, quick_settings(), random.Random(1)) as runner:
-        result = runner.run(nodes, counting=True)
+        result = runner.run(nodes, Purpose.COUNTING)
     regressed = {
         name.partition("::")[2]: {
             verdict.metric

@@ -33,6 +33,7 @@ GOOD: dict[str, dict[str, object]] = {
     "warmed_up": {"seconds_per_call": 0.0, "threads": 1, "on_device": False},
     "turn_ended": {"median": 0.1, "low": 0.1, "seconds_by_stage": {"read": 0.1}, "waited_share": 0.0},
     "counted": {"counts": [{"copies": 1}], "missing": "no torch"},
+    "called": {},
     "test_ended": {"node": "t", "outcome": "passed", "detail": ""},
     "session_finished": {"shared_imports": []},
 }

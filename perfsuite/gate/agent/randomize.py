@@ -12,8 +12,7 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -99,20 +98,30 @@ def busy_threads(before: CpuTimes | None, after: CpuTimes | None, elapsed: float
     ]
 
 
-@contextmanager
-def pinned_to_cores(threads: list[int], cores: list[int]) -> Iterator[None]:
-    """Pin each thread to one core while the block runs; its counterpart on the other side uses the same."""
-    before: dict[int, set[int]] = {}
-    try:
+class CorePins:
+    """Threads that are pinned to one core each; their counterparts on the other side use the same cores."""
+
+    def __init__(self) -> None:
+        self._pins: list[tuple[int, int]] = []
+        self._before: dict[int, set[int]] = {}  # the cores that each thread was allowed
+
+    def pin(self, threads: list[int], cores: list[int]) -> None:
+        """Pin these threads and no others."""
+        pins = list(zip(threads, cores, strict=False))
+        if pins == self._pins:
+            return
+        self.release()
+        self._pins = pins
         with suppress(OSError):  # a thread that has ended
-            for task, core in zip(threads, cores, strict=False):
-                before[task] = os.sched_getaffinity(task)
+            for task, core in pins:
+                self._before[task] = os.sched_getaffinity(task)
                 os.sched_setaffinity(task, {core})
-        yield
-    finally:
-        for task, allowed in before.items():
+
+    def release(self) -> None:
+        for task, allowed in self._before.items():
             with suppress(OSError):
                 os.sched_setaffinity(task, allowed)
+        self._pins, self._before = [], {}
 
 
 def wait_until_idle(threads: list[int], unknown_wait_seconds: float) -> None:

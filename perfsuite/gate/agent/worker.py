@@ -18,7 +18,7 @@ from .optional import (
     torch_compile_counts,
     uses_device,
 )
-from .randomize import HeapRandomizer, busy_threads, pinned_to_cores, read_cpu_times, wait_until_idle
+from .randomize import CorePins, HeapRandomizer, busy_threads, read_cpu_times, wait_until_idle
 from .run_delay import RunDelayClock, TurnWaits
 from .stage_clock import AgentStageClock
 
@@ -51,12 +51,14 @@ class AgentWorker:
         self.compile_counts_before: dict[str, int] = {}  # of torch.compile, when the test started
         self.is_recorded = False  # the process records what its calls run
         self._heap = HeapRandomizer()
+        self._pins = CorePins()
         self._samples: list[float] = []
         self._busy_threads: list[int] = []  # native ids of the threads that work in a call
         self._handlers: dict[str, Callable[[BenchmarkCall, Message], None]] = {
             "warm_up": self._warm_up,
             "turn": self._take_turn,
             "count": self._count,
+            "call": self._call,
         }
 
     def serve(self, node: str, name: str, workload: BenchmarkCall, items: float = 1.0) -> list[float]:
@@ -67,12 +69,15 @@ class AgentWorker:
             workload.sample(1)  # imports, compilation and first page touches, before anything is timed
             gc.collect()
             self.connection.send(event="waiting", node=node, name=name, items=items)
-            while (message := self.connection.receive())["command"] != "continue":
-                handler = self._handlers.get(message["command"])
-                if handler is None:
-                    self.connection.send(event="unknown_command", command=message["command"])
-                else:
-                    handler(workload, message)
+            try:
+                while (message := self.connection.receive())["command"] != "continue":
+                    handler = self._handlers.get(message["command"])
+                    if handler is None:
+                        self.connection.send(event="unknown_command", command=message["command"])
+                    else:
+                        handler(workload, message)
+            finally:
+                self._pins.release()
         return self._samples
 
     def _warm_up(self, workload: BenchmarkCall, message: Message) -> None:
@@ -96,8 +101,9 @@ class AgentWorker:
     def _take_turn(self, workload: BenchmarkCall, message: Message) -> None:
         calls = int(message["calls"])
         self._heap.randomize()
+        self._pins.pin(self._busy_threads, message["cores"])  # the same for all turns
         clock = AgentStageClock()
-        with pinned_to_cores(self._busy_threads, message["cores"]), TurnWaits(self._busy_threads) as waits:
+        with TurnWaits(self._busy_threads) as waits:
             subtracted = waits.clocks[0] if self._is_correctable(workload) else None
             for _ in range(int(message["settle_rounds"])):
                 workload.sample(calls)
@@ -126,6 +132,10 @@ class AgentWorker:
     def _is_correctable(self, workload: BenchmarkCall) -> bool:
         """Whether a call lasts exactly as much longer as its thread waits for a core."""
         return self._is_alone() and workload.timer in WALL_CLOCKS
+
+    def _call(self, workload: BenchmarkCall, message: Message) -> None:
+        _call_repeatedly(workload)
+        self.connection.send(event="called")
 
     def _count(self, workload: BenchmarkCall, message: Message) -> None:
         if self.is_recorded:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from perfsuite.gate.gate_state import GateContext, GateState
-from perfsuite.gate.pair_result import NodeId
+from perfsuite.gate.pair_result import NodeId, Purpose
 from perfsuite.gate.same_code.prover import SameCodeProver
 
 MAX_REASONS = 10  # shown as progress; the report has all
@@ -40,7 +40,7 @@ def keep_same_code(context: GateContext, state: GateState, prover: SameCodeProve
     proven = prover.prove(
         candidates,
         file_of=lambda node: context.suites.location(node)[0],
-        run_pair=lambda tests: context.runner.run(tests, counting=True),
+        run_pair=lambda tests: context.runner.run(tests, Purpose.RECORDING),
         is_out_of_time=context.is_out_of_time,
     )
     total = len(state.workloads)

@@ -12,10 +12,10 @@ import threading
 import pytest
 
 from perfsuite.gate.agent.randomize import (
+    CorePins,
     CpuTimes,
     HeapRandomizer,
     busy_threads,
-    pinned_to_cores,
     wait_until_idle,
 )
 
@@ -58,8 +58,21 @@ with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) 
 def test_pinning_restores_the_affinity() -> None:
     before = os.sched_getaffinity(0)
     core = max(before)
-    with pinned_to_cores([threading.get_native_id()], [core]):
+    pins = CorePins()
+    pins.pin([threading.get_native_id()], [core])
+    assert os.sched_getaffinity(0) == {core}
+    pins.release()
+    assert os.sched_getaffinity(0) == before
+
+
+@linux
+def test_other_pins_replace_those_before() -> None:
+    before = os.sched_getaffinity(0)
+    pins = CorePins()
+    for core in before:
+        pins.pin([threading.get_native_id()], [core])
         assert os.sched_getaffinity(0) == {core}
+    pins.pin([], [])
     assert os.sched_getaffinity(0) == before
 
 
@@ -68,8 +81,10 @@ def test_pinning_ignores_a_thread_that_has_ended() -> None:
     ended = threading.Thread(target=int)
     ended.start()
     ended.join()
-    with pinned_to_cores([ended.native_id or 0], [0]):
-        wait_until_idle([threading.get_native_id(), ended.native_id or 0], unknown_wait_seconds=0.0)
+    pins = CorePins()
+    pins.pin([ended.native_id or 0], [0])
+    wait_until_idle([threading.get_native_id(), ended.native_id or 0], unknown_wait_seconds=0.0)
+    pins.release()
 
 
 def addresses(heap: HeapRandomizer, randomize: bool) -> set[int]:

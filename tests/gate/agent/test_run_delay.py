@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -142,7 +141,7 @@ def test_waits_are_subtracted_from_one_thread_and_reported_of_several(
     is_subtracted: bool,
     is_reported: bool,
 ) -> None:
-    monkeypatch.setattr("perfsuite.gate.agent.worker.pinned_to_cores", lambda threads, cores: nullcontext())
+    monkeypatch.setattr("perfsuite.gate.agent.worker.CorePins.pin", lambda self, threads, cores: None)
     monkeypatch.setattr(TurnWaits, "longest_share", lambda self: 0.4)
     subtracted = []
     sample = BenchmarkCall.sample

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +14,7 @@ import pytest
 from perfsuite.gate.agent import worker
 from perfsuite.gate.agent.benchmark_call import BenchmarkCall
 from perfsuite.gate.agent.connection import GateConnection, Message
-from perfsuite.gate.agent.worker import AgentWorker
+from perfsuite.gate.agent.worker import MAX_RECORDED_CALLS, AgentWorker
 from perfsuite.measure.counters import registry
 from perfsuite.measure.counters.registry import CallCounts
 
@@ -48,6 +51,7 @@ CONTINUE = {"command": "continue"}
         ({"command": "warm_up"}, "warmed_up"),
         (TURN, "turn_ended"),
         ({"command": "count"}, "counted"),
+        ({"command": "call"}, "called"),
         ({"command": "dance"}, "unknown_command"),
     ],
 )
@@ -55,6 +59,30 @@ def test_each_command_is_answered_with_one_event(command: Message, event: str) -
     connection = FakeConnection(command, CONTINUE)
     AgentWorker(connection).serve("t", "t", BenchmarkCall(int))
     assert [message["event"] for message in connection.sent] == ["waiting", event]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system pins no threads")
+@pytest.mark.parametrize("raises", [False, True])
+def test_the_thread_stays_on_its_core_from_the_first_turn_to_the_last(raises: bool) -> None:
+    before = os.sched_getaffinity(0)
+    seen: list[set[int]] = []
+
+    class Looking(FakeConnection):
+        def receive(self) -> Message:
+            seen.append(os.sched_getaffinity(0))
+            return super().receive()
+
+    def call() -> None:
+        if raises and len(seen) == 3:
+            raise LookupError
+
+    turn = TURN | {"cores": [max(before)]}
+    agent = AgentWorker(Looking(turn, turn, turn, CONTINUE))
+    agent._busy_threads = [threading.get_native_id()]
+    with pytest.raises(LookupError) if raises else nullcontext():
+        agent.serve("t", "t", BenchmarkCall(call))
+    assert seen[:3] == [before, {max(before)}, {max(before)}]
+    assert os.sched_getaffinity(0) == before
 
 
 @pytest.mark.parametrize(
@@ -103,6 +131,26 @@ def test_an_older_perfsuite_in_the_gated_project_counts_too(monkeypatch: pytest.
     connection = FakeConnection({"command": "count"}, CONTINUE)
     AgentWorker(connection).serve("t", "t", BenchmarkCall(int))
     assert connection.sent[1] == {"event": "counted", "counts": [{"casts": 1}] * 2, "missing": ""}
+
+
+@pytest.mark.parametrize(("command", "is_counted"), [("count", True), ("call", False)])
+def test_a_recording_makes_calls_and_counts_none(
+    command: str, is_counted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[object] = []
+
+    def count_call(call: Callable[[], object]) -> CallCounts:
+        counted.append(call())
+        return CallCounts({})
+
+    monkeypatch.setattr(worker, "RECORDED_SECONDS", 600.0)
+    monkeypatch.setattr(registry, "count_call", count_call)
+    calls: list[None] = []
+    agent = AgentWorker(FakeConnection({"command": command}, CONTINUE))
+    agent.is_recorded = True
+    agent.serve("t", "t", BenchmarkCall(lambda: calls.append(None)))
+    assert len(calls) - len(counted) == 2 + MAX_RECORDED_CALLS, "the first, the one in eager mode, the rest"
+    assert bool(counted) is is_counted
 
 
 def test_an_import_error_of_the_benchmark_is_not_taken_for_missing_counters() -> None:

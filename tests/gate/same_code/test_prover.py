@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from perfsuite.gate.collect_suites import collect_suites
-from perfsuite.gate.pair_result import NodeId
+from perfsuite.gate.pair_result import NodeId, Purpose
 from perfsuite.gate.prepare_sides import open_pair_runner
 from perfsuite.gate.same_code.prover import SameCodeProver
 from tests.gate.projects import Project, quick_settings
@@ -107,11 +107,11 @@ def prove(project: Project, tests: list[str], **settings: Any) -> tuple[set[str]
         )
         runner.recording_requests = prover.requests
         with prover.recorded():
-            runner.run(nodes, counting=True)
+            runner.run(nodes, Purpose.COUNTING)
         proven = prover.prove(
             nodes,
             file_of=lambda node: node.partition("::")[0],
-            run_pair=lambda nodes: runner.run(nodes, counting=True),
+            run_pair=lambda nodes: runner.run(nodes, Purpose.RECORDING),
             is_out_of_time=lambda: False,
         )
     names = {node: node.rpartition("::test_")[2] for node in nodes}
