@@ -51,6 +51,19 @@ class Project:
 
 
 PROJECTS = {
+    "cattrs": Project(
+        suite=("bench",),
+        sources=("src/cattrs/*.py",),
+        packages=(
+            "attrs",
+            "hypothesis",
+            "immutables",
+            "msgspec",
+            "orjson",
+            "pytest-xdist",
+            "typing-extensions",
+        ),
+    ),
     "kornia": Project(
         suite=(
             "benchmarks/augmentation/2d_geometric_test.py",

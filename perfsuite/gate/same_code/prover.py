@@ -69,10 +69,11 @@ class SameCodeProver:
                 break
             with self.recorded(sorted({file_of(test) for test in candidates})):
                 run_pair(candidates)
-            remaining = self._without_uses(candidates)
-            if len(remaining) == len(candidates) and self.evidence and not self.evidence.all_uses():
-                return remaining
-            candidates = remaining
+            before, candidates = candidates, self._without_uses(candidates)
+            if len(candidates) == len(before):
+                if self.evidence and not self.evidence.all_uses():
+                    return candidates
+                break  # another pair of the same tests would show the same
         for test in candidates:
             self.reasons[test] = "no pair ran it without code that differs"
         return []

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -97,6 +100,17 @@ FILES = {
 SHARED_TESTS = ("same", "fills_the_cache", "reads_the_cache", "model", "model_again")
 
 
+TEST_MADE = """
+from toy import shared
+
+MODEL = shared.make_model()
+
+
+def test_made(benchmark):
+    benchmark(len, [MODEL])
+"""
+
+
 def prove(project: Project, tests: list[str], **settings: Any) -> tuple[set[str], Mapping[str, str]]:
     """The tests that are proven to run the same code, and the reasons against the others."""
     nodes = [NodeId(f"benchmarks/{test}") for test in tests]
@@ -153,6 +167,43 @@ def test_a_module_counts_only_for_the_files_that_import_it(project: Project) -> 
     proven, reasons = prove(project, ["test_shared.py::test_same", "test_other.py::test_import"])
     assert proven == {"same"}
     assert reasons["import"].startswith("toy/other.py differs where it is imported")
+
+
+@pytest.mark.parametrize(
+    "pytest_args",
+    [
+        ("benchmarks",),
+        ("benchmarks/test_made.py", "benchmarks/test_other.py"),
+        ("benchmarks/test_made.py::test_made", "benchmarks/test_other.py::test_import"),
+    ],
+)
+def test_the_second_pair_imports_no_file_without_a_candidate(
+    pytest_args: tuple[str, ...], project: Project
+) -> None:
+    project.commit({**FILES, "benchmarks/test_made.py": TEST_MADE})
+    project.commit({"toy/shared.py": SHARED.format(model=2, table=1)})
+    tests = ["test_made.py::test_made", "test_other.py::test_import"]
+    proven, reasons = prove(project, tests, pytest_args=pytest_args)
+    assert (proven, reasons) == ({"import"}, {"made": "toy/shared.py: make_model differs"})
+
+
+def test_a_pair_that_would_show_the_same_again_is_not_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Something other than the candidates uses what differs, such as a file that each pair imports."""
+    evidence = SimpleNamespace(
+        common_use=str,
+        use_by=lambda test: "toy.py: run differs" if test == "uses" else "",
+        all_uses=lambda: "toy.py: run differs",
+        diff=SimpleNamespace(is_harmless=False),
+    )
+    monkeypatch.setattr(SameCodeProver, "recorded", lambda self, test_files: nullcontext())
+    prover = SameCodeProver(roots={}, workspace=tmp_path, evidence=cast(Any, evidence))
+    pairs: list[Sequence[NodeId]] = []
+    tests = [NodeId("uses"), NodeId("other")]
+    assert prover.prove(tests, file_of=str, run_pair=pairs.append, is_out_of_time=lambda: False) == []
+    assert pairs == [["other"]]
+    assert prover.reasons[tests[1]] == "no pair ran it without code that differs"
 
 
 def test_a_benchmark_that_runs_other_functions_in_equal_calls_is_timed(project: Project) -> None:

@@ -23,14 +23,21 @@ class RecorderPlugin:
         self.recorder.watch_files()  # pytest has read its configuration and the installed plugins
 
     @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self, session: pytest.Session) -> None:
+        """Leave out, of the files named on the command line, those without a test of this recording."""
+        folder, named = session.config.invocation_params.dir, session.config.args
+        named[:] = [each for each in named if not self._is_left_out(folder / each.partition("::")[0])]
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_ignore_collect(self, collection_path: Path, config: pytest.Config) -> bool | None:
-        """Leave out files without a test of this recording."""
+        """Leave out, in folders, the files without a test of this recording."""
+        return True if self._is_left_out(collection_path) else None
+
+    def _is_left_out(self, path: Path) -> bool:
         wanted = self.recorder.request["test_files"]
-        is_kept = collection_path.name in {"conftest.py", "__init__.py"} or not collection_path.is_file()
-        if wanted is None or is_kept:
-            return None
-        root = Path(self.recorder.request["root"]).resolve()
-        return True if str(_relative(collection_path, root)) not in wanted else None
+        if wanted is None or path.name in {"conftest.py", "__init__.py"} or not path.is_file():
+            return False
+        return str(_relative(path, Path(self.recorder.request["root"]).resolve())) not in wanted
 
     @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(self, collector: pytest.Collector) -> Iterator[None]:
