@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 help:
 	@echo "make bench     run the benchmarks on generated images, judge and show them"
-	@echo "make test      run the tests"
+	@echo "make test      run the tests, on all cores"
 	@echo "make check     format, lint, types, layers, docstring examples"
 	@echo "make format    rewrite what ruff can fix"
 	@echo "make ci        what CI runs: check, test, docs, fuzz, a rehearsal of gpu-proof, a short benchmark run"
@@ -32,8 +32,10 @@ $(READY): pyproject.toml constraints.txt
 		--group dev --editable '.[vision,history,gpu,plots,remote]'
 	@touch $(READY)
 
+# On all cores; ARGS='-n 0' runs one test after another.
+PARALLEL := -n auto --maxprocesses 8 --dist worksteal
 test: $(READY)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 bench: $(READY)
 	$(BIN)/python -m pytest benchmarks $(ARGS)
@@ -56,7 +58,7 @@ format: $(READY)
 # Short runs on a shared machine: the measuring itself, the loaders, normalization, and counters.
 SHORT_BENCH := --perf-max-time=2 --benchmark-max-time=0.3 -k 'measure or test_loaders or test_normalize or counters'
 ci: check
-	$(MAKE) test ARGS="-n auto --dist worksteal"
+	$(MAKE) test
 	$(MAKE) docs
 	$(MAKE) fuzz SECONDS=20
 	$(MAKE) gpu-proof ARGS=--rehearse

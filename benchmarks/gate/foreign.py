@@ -31,14 +31,15 @@ from perfsuite.report.markdown_table import escape_cell, markdown_table
 RECORDING = "foreign.jsonl"
 WANTED = 50  # commits
 PAGE = RESULTS.parent / "foreign.md"
-RELEASES = "^(Release|Increment version|Bump|Mark as)"  # subjects of commits that change a version only
+RELEASES = "^(Release|Increment version|Bump|Mark as|v[0-9])"  # subjects of commits that make a release
+TOTALS = ("project", "commits", "benchmarks", "same", "confirmed", "took", "took, all timed", "disagreements")
 CHANGED = (Outcome.REGRESSED, Outcome.IMPROVED)
 INTRODUCTION = """Made by `python -m benchmarks.gate.foreign`: the latest commits that change a project's own
 code, releases left out, each gated against its parent, first as users do and then with `--time-everything`.
 `same`: the benchmarks that were proven to run the same code on both sides, and so were not timed. Where there
-are none, the first gate has timed everything and counts as both. A disagreement is a benchmark that was
-proven to be the same and whose time was then reported as changed. A gate has two to four minutes, in which
-many benchmarks stay unclear where all are timed."""
+are none, the first gate has timed everything and counts as both. `confirmed`: those of the same that the
+second gate timed and kept; the others stayed unclear in its two to four minutes. A disagreement is a
+benchmark that was proven to be the same and whose time was then reported as changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,7 @@ def page(records: Sequence[Record]) -> str:
             "# Commits of other projects",
             f"{INTRODUCTION} 2 cores ({machines}). {len(records)} of {WANTED} commits are recorded.",
             markdown_table(
-                ("project", "commits", "benchmarks", "same", "took", "took, all timed", "disagreements"),
+                TOTALS,
                 [*totals, _total_row("all", records)],
             ),
             "`took` is the median. The outcomes of each commit:",
@@ -163,10 +164,13 @@ def page(records: Sequence[Record]) -> str:
 
 
 def _total_row(name: str, records: Sequence[Record]) -> list[object]:
-    benchmarks, same = (sum(each[key] for each in records) for key in ("benchmarks", "same"))
+    benchmarks, same, confirmed = (
+        sum(each[key] for each in records) for key in ("benchmarks", "same", "kept_in_both")
+    )
     took = [f"{median(each['seconds'][index] for each in records):.0f} s" for index in (0, 1)]
     disagreements = sum(len(each["disagreements"]) for each in records)
-    return [name, len(records), benchmarks, f"{same} ({same / benchmarks:.0%})", *took, disagreements]
+    share = f"{same} ({same / benchmarks:.0%})"
+    return [name, len(records), benchmarks, share, confirmed, *took, disagreements]
 
 
 def _commit_row(record: Record) -> list[object]:
