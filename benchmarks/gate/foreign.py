@@ -149,7 +149,7 @@ def page(records: Sequence[Record]) -> str:
     return "\n\n".join(
         (
             "# Commits of other projects",
-            f"{INTRODUCTION} 2 cores ({machines}). {len(records)} of {WANTED} commits are recorded.",
+            f"{INTRODUCTION} 2 cores ({machines}). {len(records)} commits are recorded; {WANTED} are wanted.",
             markdown_table(
                 TOTALS,
                 [*totals, _total_row("all", records)],
