@@ -56,13 +56,8 @@ PROJECTS = {
         suite=("bench",),
         sources=("src/cattrs/*.py",),
         packages=(
-            "attrs",
-            "hypothesis",
-            "immutables",
-            "msgspec",
-            "orjson",
-            "pytest-xdist",
-            "typing-extensions",
+            *("attrs", "hypothesis", "immutables", "msgspec", "orjson"),
+            *("pytest-xdist", "typing-extensions"),
         ),
     ),
     "kornia": Project(
@@ -150,10 +145,7 @@ def page(records: Sequence[Record]) -> str:
         (
             "# Commits of other projects",
             f"{INTRODUCTION} 2 cores ({machines}). {len(records)} commits are recorded; {WANTED} are wanted.",
-            markdown_table(
-                TOTALS,
-                [*totals, _total_row("all", records)],
-            ),
+            markdown_table(TOTALS, [*totals, _total_row("all", records)]),
             "`took` is the median. The outcomes of each commit:",
             markdown_table(
                 ("commit", "subject", "same", "took", "outcomes", "took, all timed", "outcomes, all timed"),
